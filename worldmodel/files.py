@@ -1,0 +1,78 @@
+"""Output that appears only when it is whole."""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from worldmodel.errors import WorldModelError
+
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
+def check_output(path: Path, force: bool = False) -> None:
+    """Refuses an output that exists, unless `force`."""
+    if path.exists() and not force:
+        raise WorldModelError(
+            f"{path} exists already.",
+            remedy="choose another path, or pass --force (force=True) to replace it",
+        )
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turns the system's errors while writing `path` into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        # HDF5 reports a failed write with the system's errno in the text only.
+        full = error.errno in _DISK_FULL or any(f"errno = {number}" in str(error) for number in _DISK_FULL)
+        free = shutil.disk_usage(next(p for p in (path, *path.absolute().parents) if p.exists())).free
+        raise WorldModelError(
+            f"{path} cannot be written{': the disk is full' if full else ''}.",
+            found=f"{error.strerror or str(error).splitlines()[0]}; {free / 2**20:.0f} MiB are free there",
+            remedy="free some space or choose another place; nothing was left behind under that name",
+        ) from error
+
+
+@contextlib.contextmanager
+def whole_file(path: Path | str, force: bool = False) -> Iterator[Path]:
+    """Yields a path beside `path` to write to; it takes its name if the block ends well and vanishes if not.
+
+    Raises:
+        WorldModelError: if `path` exists and not `force`, or if it cannot be written.
+    """
+    path = Path(path)
+    check_output(path, force)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.unlink(missing_ok=True)
+            yield partial
+            os.replace(partial, path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path | str, force: bool = False) -> Iterator[Path]:
+    """As `whole_file`, for a folder that a command fills: all of it appears, or none."""
+    path = Path(path)
+    check_output(path, force)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with disk_errors(path):
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            yield partial
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.exists():
+                path.unlink()
+            os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

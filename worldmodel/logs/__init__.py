@@ -1,0 +1,1 @@
+"""HDF5 logs: the format, its reader and writer, alignment to ticks, and windows."""

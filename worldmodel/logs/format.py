@@ -1,0 +1,67 @@
+"""The HDF5 log format, version 1: its names and its attributes. `datasets/README.md` is the written standard."""
+
+import json
+
+import h5py
+import numpy as np
+
+from worldmodel.errors import LogFormatError
+from worldmodel.types import StreamSpec
+
+FORMAT = "worldmodel-log"
+VERSION = 1
+STREAMS, TRUTH, EPISODES = "streams", "truth", "episodes"
+FRAMES_PER_CHUNK = 16  # consecutive frames: a window reads whole chunks, not one chunk a frame
+ROWS_PER_CHUNK = 4096
+
+
+def data_type(spec: StreamSpec) -> np.dtype:
+    """Type on disk: uint8 pixels, float64 where a float32 would lose centimetres (GPS), else float32."""
+    return np.dtype({"video": np.uint8, "gps": np.float64}.get(spec.kind, np.float32))
+
+
+def write_spec(group: h5py.Group, spec: StreamSpec) -> None:
+    """Writes a specification as the attributes of its stream's group."""
+    group.attrs["kind"] = spec.kind
+    group.attrs["columns"] = list(spec.columns)
+    group.attrs["units"] = list(spec.units)
+    group.attrs["rate_hz"] = spec.rate_hz
+    group.attrs["frame"] = spec.frame
+    group.attrs["noise_std"] = np.asarray(spec.noise_std, np.float64)
+    group.attrs["circular"] = np.asarray(spec.circular, bool)
+    group.attrs["description"] = spec.description
+    if spec.size is not None:
+        group.attrs["size"] = np.asarray(spec.size, np.int64)
+
+
+def read_spec(group: h5py.Group) -> StreamSpec:
+    """Reads a specification back.
+
+    Raises:
+        LogFormatError: if an attribute is missing or does not fit.
+    """
+    attrs, name = group.attrs, group.name.split("/")[-1]
+    try:
+        return StreamSpec(
+            name=name,
+            kind=attrs["kind"],
+            columns=tuple(str(column) for column in attrs["columns"]),
+            units=tuple(str(unit) for unit in attrs["units"]),
+            rate_hz=float(attrs["rate_hz"]),
+            frame=str(attrs.get("frame", "")),
+            noise_std=tuple(float(std) for std in attrs.get("noise_std", ())),
+            circular=tuple(bool(flag) for flag in attrs.get("circular", ())),
+            size=tuple(int(n) for n in attrs["size"]) if "size" in attrs else None,  # type: ignore[arg-type]
+            description=str(attrs.get("description", "")),
+        )
+    except KeyError as error:
+        raise LogFormatError(
+            f"{group.file.filename}: stream {group.name} lacks an attribute.", expected=str(error.args[0])
+        ) from error
+
+
+def write_attrs(file: h5py.File, attrs: dict[str, object]) -> None:
+    """Writes the root's attributes: the format, its version, and what the log says of itself, as JSON."""
+    file.attrs["format"] = FORMAT
+    file.attrs["version"] = VERSION
+    file.attrs["about"] = json.dumps(attrs, sort_keys=True)

@@ -1,0 +1,294 @@
+"""Reads logs: `Log("drive.h5").episodes[3].streams["imu"].data`."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from worldmodel.errors import LogFormatError, WorldModelError
+from worldmodel.logs import format as fmt
+from worldmodel.logs.writer import check_increasing
+from worldmodel.types import Samples, StreamSpec
+
+
+class Stream:
+    """One stream of one episode. Samples are read from the file when they are asked for.
+
+        stream.time        float64 [M], seconds from the episode's origin
+        stream.data        [M, S], or [M, rows, columns, 3] for video, as recorded
+        stream.mask        bool [M, S] (video: [M]): False where a reading is NaN or infinite
+        stream[2.0:5.0]    the Samples stamped in [2 s, 5 s)
+    """
+
+    def __init__(self, group: h5py.Group, spec: StreamSpec, rows: slice, where: str) -> None:
+        self.spec, self._group, self._rows, self._where = spec, group, rows, where
+
+    def __len__(self) -> int:
+        return self._rows.stop - self._rows.start
+
+    @cached_property
+    def time(self) -> np.ndarray:
+        time = self._group["time"][self._rows]
+        check_increasing(time, self._where)
+        return time
+
+    @property
+    def data(self) -> np.ndarray:
+        return self.rows(0, len(self))
+
+    @property
+    def mask(self) -> np.ndarray:
+        return np.ones(len(self), bool) if self.spec.kind == "video" else np.isfinite(self.data)
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """The data of samples `start` to `stop`, counted within the episode."""
+        return self._group["data"][self._rows.start + start : self._rows.start + stop]
+
+    def __getitem__(self, seconds: slice) -> Samples:
+        if not isinstance(seconds, slice) or seconds.step is not None:
+            raise TypeError("a stream is sliced by seconds, as stream[2.0:5.0]; .data and .time hold the arrays")
+        low, high = -np.inf if seconds.start is None else seconds.start, seconds.stop
+        start, stop = np.searchsorted(self.time, [low, np.inf if high is None else high])
+        return Samples(self.time[start:stop], self.rows(int(start), int(stop)))
+
+    @property
+    def measured_rate_hz(self) -> float:
+        """Samples a second from the median interval; NaN for fewer than two samples."""
+        return float(1 / np.median(np.diff(self.time))) if len(self) > 1 else float("nan")
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        shape = "x".join(map(str, (len(self), *spec.sample_shape)))
+        named = (f"{column} [{unit}]" if unit else column for column, unit in zip(spec.columns, spec.units, strict=True))
+        columns = "" if spec.kind == "video" else ", " + ", ".join(named)
+        span = f", {self.time[0]:.3f} to {self.time[-1]:.3f} s" if len(self) else ""
+        return f"<Stream {spec.name}: {spec.kind} {shape}{columns}, {spec.rate_hz:g} Hz{span}>"
+
+
+class Episode:
+    """One continuous recording: its streams on a common time origin."""
+
+    def __init__(
+        self, name: str, origin_utc: float, duration_s: float, streams: dict[str, Stream], truth: dict[str, Stream] | None
+    ) -> None:
+        self.name, self.origin_utc, self.duration_s, self.streams = name, origin_utc, duration_s, streams
+        self._truth = truth
+
+    @property
+    def truth(self) -> dict[str, Stream]:
+        """Noise-free readings and simulator state, by name; empty for real logs.
+
+        Raises:
+            WorldModelError: unless the log was opened with `truth=True`.
+        """
+        if self._truth is None:
+            raise WorldModelError("This log was opened without its truth.", remedy="open it as Log(path, truth=True)")
+        return self._truth
+
+    def __repr__(self) -> str:
+        lines = [f"<Episode {self.name!r}: {self.duration_s:.2f} s"]
+        return "\n  ".join([*lines, *(repr(stream) for stream in self.streams.values())]) + ">"
+
+
+class Log:
+    """A log: one HDF5 file, a folder of them, or several of either, read as one sequence of episodes.
+
+    Args:
+        paths: a file, a folder, or a sequence of them.
+        truth: whether episodes show the truth. Nothing that trains asks for it.
+
+    Attributes:
+        streams: the specification of every stream by name.
+        episodes: a sequence of `Episode`.
+
+    Raises:
+        LogFormatError: for a file that is no log, is of another version, is damaged, or differs in its streams.
+    """
+
+    def __init__(self, paths: Path | str | Sequence[Path | str], *, truth: bool = False) -> None:
+        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        self.files = [file for path in given for file in _log_files(Path(path))]
+        self._parts = [_LogFile(file, truth) for file in self.files]
+        first = self._parts[0]
+        self.streams: dict[str, StreamSpec] = first.specs[fmt.STREAMS]
+        self.about: dict[str, object] = first.about
+        for part in self._parts[1:]:
+            _check_same_streams(first, part)
+        self.episodes = _Episodes(self._parts)
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files; streams can no longer be read."""
+        for part in self._parts:
+            part.file.close()
+
+    @cached_property
+    def sha256(self) -> str:
+        """A hash of the files' bytes."""
+        digest = hashlib.sha256()
+        for path in self.files:
+            with open(path, "rb") as file:
+                while block := file.read(1 << 22):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether the log was opened with its truth and holds some."""
+        return bool(self._parts[0].specs[fmt.TRUTH])
+
+    def __repr__(self) -> str:
+        names = ", ".join(str(path) for path in self.files[:3]) + (" ..." if len(self.files) > 3 else "")
+        lines = [f"<Log {names}: {len(self.episodes)} episodes, {sum(e.duration_s for e in self.episodes):.1f} s"]
+        for s in self.streams.values():
+            shape = "x".join(map(str, s.sample_shape))
+            lines.append(f"{s.name}: {s.kind} [{shape}] {', '.join(dict.fromkeys(s.units))} at {s.rate_hz:g} Hz")
+        return "\n  ".join(lines) + ">"
+
+
+class _Episodes(Sequence[Episode]):
+    def __init__(self, parts: list["_LogFile"]) -> None:
+        self._parts, self._ends = parts, np.cumsum([part.count for part in parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"episode {index} of a log with {len(self)}")
+        index %= len(self)
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        return self._parts[part].episode(index - (int(self._ends[part - 1]) if part else 0))
+
+    def __iter__(self) -> Iterator[Episode]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} episodes>"
+
+
+class _LogFile:
+    """One open file whose structure has been checked."""
+
+    def __init__(self, path: Path, truth: bool) -> None:
+        self.path = path
+        try:
+            self.file = h5py.File(path, "r")
+        except OSError as error:
+            whole = h5py.is_hdf5(path)
+            raise LogFormatError(
+                f"{path} {'is damaged or truncated' if whole else 'is not an HDF5 file'}.",
+                found=str(error).splitlines()[0],
+                remedy="copy or record it again" if whole else "turn recordings into a log with `worldmodel ingest`",
+            ) from error
+        self._check_header()
+        self.about: dict[str, object] = json.loads(self.file.attrs["about"])
+        table = self._need(fmt.EPISODES)
+        self.count = len(self._need(f"{fmt.EPISODES}/duration"))
+        self.durations = table["duration"][:]
+        self.origins = self._need(f"{fmt.EPISODES}/origin_utc")[: self.count]
+        self.names = self._need(f"{fmt.EPISODES}/name")
+        self.truth = truth
+        self.specs: dict[str, dict[str, StreamSpec]] = {fmt.STREAMS: {}, fmt.TRUTH: {}}
+        self._offsets: dict[str, np.ndarray] = {}
+        for section in (fmt.STREAMS, *((fmt.TRUTH,) if truth and fmt.TRUTH in self.file else ())):
+            for name in self._need(section):
+                self._check_stream(section, name)
+
+    def _need(self, name: str):
+        if name not in self.file:
+            raise LogFormatError(
+                f"{self.path} lacks the dataset /{name}.",
+                expected="the groups and datasets of datasets/README.md",
+                found=", ".join(self.file) or "an empty file",
+                remedy="write logs with worldmodel.LogWriter, or ingest the recording again",
+            )
+        return self.file[name]
+
+    def _check_header(self) -> None:
+        found = self.file.attrs.get("format")
+        if found != fmt.FORMAT:
+            raise LogFormatError(
+                f"{self.path} is HDF5, but not a log of this toolkit.",
+                expected=f"a root attribute format = {fmt.FORMAT!r}",
+                found=repr(found),
+                remedy="turn recordings into a log with `worldmodel ingest`",
+            )
+        version = self.file.attrs.get("version")
+        if version != fmt.VERSION:
+            raise LogFormatError(
+                f"{self.path} is a log of another version.",
+                expected=f"version {fmt.VERSION}",
+                found=f"version {version}",
+                remedy="ingest or simulate it again with this release, or read it with the release that wrote it",
+            )
+
+    def _check_stream(self, section: str, name: str) -> None:
+        where = f"{section}/{name}"
+        self.specs[section][name] = spec = read = fmt.read_spec(self.file[where])
+        data, time = self._need(f"{where}/data"), self._need(f"{where}/time")
+        offsets = self._need(f"{where}/offsets")[: self.count + 1]
+        rows = f"{self.path}: /{where}"
+        if data.shape[1:] != read.sample_shape:
+            expected, found = f"samples of shape {list(spec.sample_shape)}", f"{list(data.shape[1:])}"
+            raise LogFormatError(f"{rows}/data has the wrong shape.", expected=expected, found=found)
+        if len(offsets) != self.count + 1 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
+            raise LogFormatError(
+                f"{rows}/offsets is broken.",
+                expected=f"{self.count + 1} row numbers that start at 0 and do not fall",
+                found=f"{len(offsets)} of them",
+            )
+        if min(len(data), len(time)) < offsets[-1]:
+            raise LogFormatError(
+                f"{rows} is shorter than its offsets say.",
+                expected=f"{offsets[-1]} samples and times",
+                found=f"{len(data)} samples and {len(time)} times",
+            )
+        self._offsets[where] = offsets
+
+    def episode(self, index: int) -> Episode:
+        name = self.names.asstr()[index]
+        truth = self._streams(fmt.TRUTH, index, name) if self.truth else None
+        streams = self._streams(fmt.STREAMS, index, name)
+        return Episode(name, float(self.origins[index]), float(self.durations[index]), streams, truth)
+
+    def _streams(self, section: str, index: int, episode: str) -> dict[str, Stream]:
+        streams = {}
+        for name, spec in self.specs[section].items():
+            start, stop = (int(row) for row in self._offsets[f"{section}/{name}"][index : index + 2])
+            where = f"{self.path}: stream {name!r} of episode {index} ({episode})"
+            streams[name] = Stream(self.file[section][name], spec, slice(start, stop), where)
+        return streams
+
+
+def _log_files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise LogFormatError(f"{path} does not exist.", expected="an HDF5 log or a folder of them")
+    files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
+    if not files:
+        raise LogFormatError(f"The folder {path} holds no log.", expected="files that end in .h5")
+    return files
+
+
+def _check_same_streams(first: _LogFile, other: _LogFile) -> None:
+    def shape(part: _LogFile) -> Mapping[str, tuple]:
+        return {n: (s.kind, s.columns, s.units, s.size) for n, s in part.specs[fmt.STREAMS].items()}
+
+    if shape(first) != shape(other):
+        raise LogFormatError(
+            f"{other.path} has other streams than {first.path}.",
+            expected=", ".join(first.specs[fmt.STREAMS]),
+            found=", ".join(other.specs[fmt.STREAMS]),
+            remedy="use logs of one recipe or scene together",
+        )

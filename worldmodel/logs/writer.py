@@ -1,0 +1,162 @@
+"""Writes logs: episode by episode, each visible only when all of it is there, the file only when it is whole."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Self
+
+import h5py
+import numpy as np
+
+from worldmodel.errors import LogFormatError
+from worldmodel.files import whole_file
+from worldmodel.logs import format as fmt
+from worldmodel.types import Samples, StreamSpec
+
+
+class LogWriter:
+    """A context manager that writes one log.
+
+        with LogWriter("drive.h5", specs, about={"source": "my rover"}) as writer:
+            writer.append({"imu": Samples(time, data)}, name="drive 1")
+
+    Args:
+        path: the file to write; it appears under this name when the block ends without an error.
+        streams: what the log's streams are. An episode may leave a stream empty.
+        truth: what the simulator knows (state, noise-free readings); kept apart from `streams`.
+        about: what the log says of itself; values that JSON can hold.
+        force: replace a file that exists.
+
+    Raises:
+        WorldModelError: if the file exists and not `force`, or cannot be written.
+        LogFormatError: if an episode breaks an invariant of the format.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        streams: Iterable[StreamSpec],
+        *,
+        truth: Iterable[StreamSpec] = (),
+        about: Mapping[str, object] | None = None,
+        force: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self._specs = {fmt.STREAMS: {s.name: s for s in streams}, fmt.TRUTH: {s.name: s for s in truth}}
+        self._about = dict(about or {})
+        self._output = whole_file(self.path, force)
+        self._file: h5py.File | None = None
+
+    def __enter__(self) -> Self:
+        partial = self._output.__enter__()
+        try:
+            self._file = h5py.File(partial, "w", libver="latest")
+            fmt.write_attrs(self._file, self._about)
+            for section, specs in self._specs.items():
+                for spec in specs.values():
+                    _create_stream(self._file.require_group(section), spec)
+            table = self._file.create_group(fmt.EPISODES)
+            table.create_dataset("name", (0,), h5py.string_dtype(), maxshape=(None,))
+            table.create_dataset("origin_utc", (0,), np.float64, maxshape=(None,))
+            table.create_dataset("duration", (0,), np.float64, maxshape=(None,))
+        except BaseException as error:
+            if not self.__exit__(type(error), error, error.__traceback__):
+                raise
+        return self
+
+    def __exit__(self, kind, error, traceback) -> bool | None:
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as closing:  # the last buffers did not fit on the disk
+            return self._output.__exit__(OSError, closing, closing.__traceback__)
+        except RuntimeError as closing:
+            failure = OSError(str(closing))
+            return self._output.__exit__(OSError, failure, closing.__traceback__)
+        return self._output.__exit__(kind, error, traceback)
+
+    def append(
+        self,
+        streams: Mapping[str, Samples],
+        *,
+        truth: Mapping[str, Samples] | None = None,
+        name: str = "",
+        origin_utc: float = math.nan,
+        duration_s: float | None = None,
+    ) -> None:
+        """Adds an episode.
+
+        Args:
+            streams, truth: samples by stream name; a stream that is left out is empty in this episode.
+            name: a label for people, such as the source file.
+            origin_utc: the episode's time zero, in seconds since 1970-01-01 UTC; NaN where unknown.
+            duration_s: how long it lasted; by default up to its last sample.
+        """
+        if self._file is None:
+            raise RuntimeError("append needs an open writer: use it in a with block")
+        given = {fmt.STREAMS: streams, fmt.TRUTH: truth or {}}
+        checked = {s: {n: self._check(s, n, v) for n, v in given[s].items()} for s in given}
+        ends = [samples.time[-1] for group in checked.values() for samples in group.values() if len(samples.time)]
+        if not ends:
+            raise LogFormatError(f"Episode {name!r} has no samples.", remedy="leave empty recordings out of the log")
+        for section, specs in self._specs.items():
+            for spec in specs.values():
+                _append_rows(self._file[section][spec.name], checked[section].get(spec.name))
+        table = self._file[fmt.EPISODES]
+        values = {"name": name, "origin_utc": origin_utc, "duration": duration_s or max(ends)}
+        for key, value in values.items():  # `duration` last: it is what readers count
+            dataset = table[key]
+            dataset.resize(len(dataset) + 1, axis=0)
+            dataset[-1] = value
+
+    def _check(self, section: str, name: str, samples: Samples) -> Samples:
+        spec = self._specs[section].get(name)
+        if spec is None:
+            raise LogFormatError(
+                f"{self.path}: the log has no stream {name!r} in {section}.", expected=", ".join(self._specs[section])
+            )
+        time = np.asarray(samples.time, np.float64)
+        data = np.asarray(samples.data)
+        if time.ndim != 1 or data.shape != (len(time), *spec.sample_shape):
+            raise LogFormatError(
+                f"Stream {name!r} has samples of the wrong shape.",
+                expected=f"times [M] and data [M, {', '.join(map(str, spec.sample_shape))}]",
+                found=f"times {list(time.shape)} and data {list(data.shape)}",
+            )
+        check_increasing(time, f"Stream {name!r}")
+        return Samples(time, data.astype(fmt.data_type(spec), copy=False))
+
+
+def check_increasing(time: np.ndarray, what: str) -> None:
+    """Refuses times [M] that are not finite or do not strictly increase, saying where."""
+    wrong = ~np.isfinite(time)
+    wrong[1:] |= ~(np.diff(time) > 0)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise LogFormatError(
+            f"{what} has times that do not increase.",
+            expected="finite seconds, each later than the one before",
+            found=f"{time[row]!r} s at row {row}" + (f" after {time[row - 1]!r} s" if row else ""),
+            remedy="drop or repair the samples around that row",
+        )
+
+
+def _create_stream(section: h5py.Group, spec: StreamSpec) -> None:
+    group = section.create_group(spec.name)
+    fmt.write_spec(group, spec)
+    rows = fmt.FRAMES_PER_CHUNK if spec.kind == "video" else fmt.ROWS_PER_CHUNK
+    shape = spec.sample_shape
+    group.create_dataset("data", (0, *shape), fmt.data_type(spec), maxshape=(None, *shape), chunks=(rows, *shape))
+    group.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,))
+    group.create_dataset("offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,))
+
+
+def _append_rows(group: h5py.Group, samples: Samples | None) -> None:
+    start = int(group["offsets"][-1])
+    count = 0 if samples is None else len(samples.time)
+    if samples is not None and count:
+        for key, values in (("data", samples.data), ("time", samples.time)):
+            group[key].resize(start + count, axis=0)
+            group[key][start:] = values
+    group["offsets"].resize(len(group["offsets"]) + 1, axis=0)
+    group["offsets"][-1] = start + count

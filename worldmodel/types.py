@@ -1,0 +1,90 @@
+"""Records that cross module boundaries, and the letters of their axes.
+
+Axes: B batch, T ticks, C context ticks, H horizon ticks, K members, N samples within a tick, S columns of a
+stream, A action values, Z latent, and rows x columns x 3 (RGB) for images.
+
+Units are SI and angles radians, except WGS-84 latitude and longitude, which are degrees. Times are float64
+seconds from the episode's origin.
+"""
+
+import dataclasses
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from worldmodel.errors import LogFormatError
+
+Kind = Literal["video", "sensor", "gps", "action"]
+KINDS: tuple[str, ...] = get_args(Kind)
+GPS_COLUMNS = ("latitude", "longitude", "altitude")
+GPS_UNITS = ("deg", "deg", "m")
+
+
+class Samples(NamedTuple):
+    """The samples of one stream within one episode.
+
+    Attributes:
+        time: float64 [M], seconds from the episode's origin, strictly increasing.
+        data: [M, S] float for low-dimensional streams, [M, rows, columns, 3] uint8 RGB for video.
+    """
+
+    time: np.ndarray
+    data: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSpec:
+    """What a stream is, independent of any sample: enough to read, align, encode, decode and label it.
+
+    Attributes:
+        name: the stream's name in the log.
+        kind: `video`, `sensor`, `gps` or `action`.
+        columns: a name for each column; for video `("red", "green", "blue")`.
+        units: a unit for each column, such as `m/s^2`, `rad`, `deg`; empty strings where it has none.
+        rate_hz: nominal rate in samples a second.
+        frame: the frame that the values are expressed in, such as `body`, `world`, `wgs84`; may be empty.
+        noise_std: standard deviation of each column's noise in its unit; NaN where unknown.
+        circular: whether a column is an angle in radians that wraps at 2 pi.
+        size: (rows, columns) of a video's frames, None for other kinds.
+        description: one line for people.
+    """
+
+    name: str
+    kind: Kind
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    rate_hz: float
+    frame: str = ""
+    noise_std: tuple[float, ...] = ()
+    circular: tuple[bool, ...] = ()
+    size: tuple[int, int] | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        columns = len(self.columns)
+        object.__setattr__(self, "noise_std", tuple(self.noise_std) or (float("nan"),) * columns)
+        object.__setattr__(self, "circular", tuple(self.circular) or (False,) * columns)
+        if self.kind not in KINDS:
+            raise LogFormatError(
+                f"Stream {self.name!r} has an unknown kind.", expected=" or ".join(KINDS), found=repr(self.kind)
+            )
+        for label in ("units", "noise_std", "circular"):
+            if len(getattr(self, label)) != columns:
+                raise LogFormatError(
+                    f"Stream {self.name!r} does not give one of {label} for each column.",
+                    expected=f"{columns} for columns {', '.join(self.columns)}",
+                    found=f"{len(getattr(self, label))}",
+                )
+        if (self.kind == "video") != (self.size is not None):
+            raise LogFormatError(f"Stream {self.name!r}: video has a size (rows, columns), other kinds have none.")
+        if self.kind == "gps" and self.columns[:3] != GPS_COLUMNS:
+            raise LogFormatError(
+                f"GPS stream {self.name!r} has the wrong columns.",
+                expected=f"{', '.join(GPS_COLUMNS)} and then accuracies if any",
+                found=", ".join(self.columns),
+            )
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample: (S,), or (rows, columns, 3) for video."""
+        return (*self.size, 3) if self.size is not None else (len(self.columns),)
