@@ -1,0 +1,175 @@
+"""Windows of aligned episodes: what the model sees, what it is asked, and what really came."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout, Ticks, align
+from worldmodel.logs.reader import Log
+
+VIDEO_BUDGET_BYTES = 2 << 30  # up to here frames are held in memory, beyond it they are read by index
+CONTEXT_FRAMES = 2
+
+
+class Context(NamedTuple):
+    """What the model is allowed to see, up to and including tick t.
+
+    Attributes:
+        values: float32 [B, C, D] features, GPS relative to the context's last valid fix; 0 where masked.
+        mask: bool [B, C, D].
+        age_s: float32 [B, C, streams].
+        actions: float32 [B, C - 1, A], those that led from each context tick to the next.
+        frames: one uint8 [B, 2, rows, columns, 3] per video: the newest two frames, oldest first.
+        frames_mask: one bool [B, 2] per video.
+    """
+
+    values: np.ndarray
+    mask: np.ndarray
+    age_s: np.ndarray
+    actions: np.ndarray
+    frames: tuple[np.ndarray, ...]
+    frames_mask: tuple[np.ndarray, ...]
+
+
+class Future(NamedTuple):
+    """What came after tick t.
+
+    Attributes:
+        actions: float32 [B, H, A]; the first one leaves tick t.
+        values: float32 [B, H, D] features of ticks t + 1 ... t + H, GPS relative as in the context.
+        mask: bool [B, H, D].
+        frame_ticks: int32 [B, P], which horizon ticks (0 is t + 1) `frames` belong to.
+        frames: one uint8 [B, P, rows, columns, 3] per video.
+        frames_mask: one bool [B, P] per video.
+    """
+
+    actions: np.ndarray
+    values: np.ndarray
+    mask: np.ndarray
+    frame_ticks: np.ndarray
+    frames: tuple[np.ndarray, ...]
+    frames_mask: tuple[np.ndarray, ...]
+
+
+@dataclasses.dataclass
+class Windows:
+    """All episodes of a log on the model's clock, from which windows are cut.
+
+    Attributes:
+        layout: columns of the aligned arrays.
+        context, horizon: ticks.
+        ticks: one `Ticks` an episode.
+    """
+
+    log: Log
+    layout: TickLayout
+    context: int
+    horizon: int
+    ticks: list[Ticks]
+    episodes: list[int]
+
+    @classmethod
+    def of(cls, log: Log, layout: TickLayout, context: int, horizon: int, episodes: Sequence[int] | None = None):
+        """Aligns the chosen episodes (default all)."""
+        chosen = list(range(len(log.episodes)) if episodes is None else episodes)
+        windows = cls(log, layout, context, horizon, [align(log.episodes[i], layout) for i in chosen], chosen)
+        windows._load_video()
+        return windows
+
+    def _load_video(self) -> None:
+        specs = self.layout.videos
+        frames = [[self.log.episodes[i].streams[s.name] for i in self.episodes] for s in specs]
+        size = sum(len(stream) * int(np.prod(stream.spec.sample_shape)) for per in frames for stream in per)
+        hold = size <= VIDEO_BUDGET_BYTES
+        self._frames = [[stream.data if hold else stream for stream in per] for per in frames]
+
+    def starts(self, horizon: int | None = None) -> np.ndarray:
+        """int [M, 2] every (episode, tick t) whose context and horizon lie within the recording.
+
+        Raises:
+            WorldModelError: if no episode is long enough.
+        """
+        horizon = self.horizon if horizon is None else horizon
+        spans = [(i, range(self.context - 1, len(t.values) - horizon)) for i, t in enumerate(self.ticks)]
+        starts = [(i, t) for i, span in spans for t in span]
+        if not starts:
+            dt = self.layout.dt
+            longest = max((len(t.values) - 1) * dt for t in self.ticks)
+            raise WorldModelError(
+                "No episode is as long as the context plus the horizon.",
+                expected=f"at least {self.context * dt:.2f} s of context and {horizon * dt:.2f} s of horizon",
+                found=f"the longest of {len(self.ticks)} episodes lasts {longest:.2f} s",
+                remedy="record longer episodes, or ask for a shorter context or horizon",
+            )
+        return np.asarray(starts)
+
+    def cut(self, starts: np.ndarray, horizon: int, frame_ticks: np.ndarray) -> tuple[Context, Future]:
+        """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
+        context = np.arange(1 - self.context, 1)
+        future = np.arange(1, horizon + 1)
+
+        def rows(name: str, offsets: np.ndarray) -> np.ndarray:
+            return np.stack([getattr(self.ticks[e], name)[t + offsets] for e, t in starts])
+
+        past, past_mask = rows("values", context), rows("mask", context)
+        next_, next_mask = rows("values", future), rows("mask", future)
+        for columns in self.layout.gps_columns.values():
+            _make_relative(columns, past, past_mask, next_, next_mask)
+        seen = [self._seen_frames(v, starts) for v in range(len(self._frames))]
+        asked = [self._asked_frames(v, starts, frame_ticks) for v in range(len(self._frames))]
+        return (
+            Context(past, past_mask, rows("age_s", context), rows("actions", context[:-1]), *_pair(seen)),
+            Future(rows("actions", future - 1), next_, next_mask, frame_ticks.astype(np.int32), *_pair(asked)),
+        )
+
+    def last_fix(self, episode: int, tick: int) -> np.ndarray:
+        """float64 [3] east, north, up of the fix that a window's GPS is relative to, from the episode's origin."""
+        for columns in self.layout.gps_columns.values():
+            span = slice(tick - self.context + 1, tick + 1)
+            ticks = self.ticks[episode]
+            return _last_valid(ticks.values[None, span][..., columns], ticks.mask[None, span][..., columns])[0][0]
+        return np.zeros(3)
+
+    def _seen_frames(self, video: int, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index = np.full((len(starts), CONTEXT_FRAMES), -1)
+        for row, (episode, tick) in enumerate(starts):
+            seen = self.ticks[episode].frames[max(tick - self.context + 1, 0) : tick + 1, video]
+            seen = seen[seen >= 0][-CONTEXT_FRAMES:]
+            index[row, CONTEXT_FRAMES - len(seen) :] = seen
+        return self._read(video, starts[:, 0], index)
+
+    def _asked_frames(self, video: int, starts: np.ndarray, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pairs = zip(starts, ticks, strict=True)
+        index = np.stack([self.ticks[e].frames[t + 1 + wanted, video] for (e, t), wanted in pairs])
+        return self._read(video, starts[:, 0], index)
+
+    def _read(self, video: int, episodes: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        out = np.zeros((*index.shape, *self.layout.videos[video].sample_shape), np.uint8)
+        for where in np.argwhere(index >= 0):
+            source, i = self._frames[video][episodes[where[0]]], int(index[tuple(where)])
+            out[tuple(where)] = source[i] if isinstance(source, np.ndarray) else source.rows(i, i + 1)[0]
+        return out, index >= 0
+
+
+def _pair(frames):
+    return tuple(f for f, _ in frames), tuple(m for _, m in frames)
+
+
+def _last_valid(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The last valid fix [B, 3] in [B, C, N, 3] and whether there is one [B]."""
+    flat = values.reshape(len(values), -1, 3)
+    valid = mask.reshape(len(values), -1, 3).all(-1)
+    last = valid.shape[1] - 1 - np.argmax(valid[:, ::-1], 1)
+    return flat[np.arange(len(flat)), last], valid.any(1)
+
+
+def _make_relative(columns, past, past_mask, next_, next_mask) -> None:
+    """Subtracts the context's last valid fix from both parts, in place; without one, GPS is masked."""
+    fix, known = _last_valid(past[..., columns], past_mask[..., columns])
+    for values, mask in ((past, past_mask), (next_, next_mask)):
+        valid = mask[..., columns] & known[:, None, None, None]
+        values[..., columns] = np.where(valid, values[..., columns] - fix[:, None, None], 0)
+        mask[..., columns] = valid
