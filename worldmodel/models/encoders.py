@@ -1,0 +1,73 @@
+"""Context encoders: one a stream, parallel in time, each with how sure it is of each feature."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+PATCH = 8
+
+
+class WindowEncoder(nnx.Module):
+    """Reads a stream's whole context window at once: values, mask and age [B, C, F] to a vote [B, E] and its weight."""
+
+    def __init__(self, inputs: int, width: int, features: int, *, dtype, rngs: nnx.Rngs) -> None:
+        self.first = nnx.Linear(inputs, width, dtype=dtype, rngs=rngs)
+        self.second = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
+        self.vote = Vote(width, features, dtype=dtype, rngs=rngs)
+
+    def __call__(self, window: jax.Array) -> tuple[jax.Array, jax.Array]:
+        flat = window.reshape(*window.shape[:-2], -1)
+        return self.vote(nnx.silu(self.second(nnx.silu(self.first(flat)))))
+
+
+class Vote(nnx.Module):
+    """Features and the precision of each: what a product of experts multiplies."""
+
+    def __init__(self, inputs: int, features: int, *, dtype, rngs: nnx.Rngs) -> None:
+        self.mean = nnx.Linear(inputs, features, dtype=dtype, rngs=rngs)
+        self.precision = nnx.Linear(inputs, features, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return self.mean(x).astype(jnp.float32), nnx.softplus(self.precision(x).astype(jnp.float32) + 0.5)
+
+
+def fuse(votes: list[tuple[jax.Array, jax.Array]], present: list[jax.Array]) -> jax.Array:
+    """Product of experts with a unit prior: streams that are absent ([B] False) neither add nor dilute.
+
+    Gaussian experts multiply by adding precisions (Wu & Goodman 2018, arXiv 1802.05335).
+    """
+    weights = [precision * here[:, None] for (_, precision), here in zip(votes, present, strict=True)]
+    total = 1.0 + sum(weights)
+    return sum(w * mean for w, (mean, _) in zip(weights, votes, strict=True)) / total
+
+
+def patches(frames: jax.Array) -> jax.Array:
+    """[B, rows, columns, c] to [B, rows / 8, columns / 8, 64 c]."""
+    batch, rows, columns, channels = frames.shape
+    grid = frames.reshape(batch, rows // PATCH, PATCH, columns // PATCH, PATCH, channels)
+    return grid.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows // PATCH, columns // PATCH, -1)
+
+
+def unpatch(grid: jax.Array, channels: int) -> jax.Array:
+    """The inverse of `patches`."""
+    batch, rows, columns, _ = grid.shape
+    blocks = grid.reshape(batch, rows, columns, PATCH, PATCH, channels).transpose(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(batch, rows * PATCH, columns * PATCH, channels)
+
+
+class VideoEncoder(nnx.Module):
+    """Reads the newest two frames: a grid of tokens [B, rows / 8, columns / 8, W], a vote and its weight."""
+
+    def __init__(self, size: tuple[int, int], width: int, features: int, *, dtype, rngs: nnx.Rngs) -> None:
+        cells = (size[0] // PATCH) * (size[1] // PATCH)
+        self.embed = nnx.Linear(PATCH * PATCH * 6, width, dtype=dtype, rngs=rngs)
+        self.mix = nnx.Conv(width, width, (3, 3), dtype=dtype, rngs=rngs)
+        self.flat = nnx.Linear(cells * width, 2 * features, dtype=dtype, rngs=rngs)
+        self.vote = Vote(2 * features, features, dtype=dtype, rngs=rngs)
+
+    def __call__(self, frames: jax.Array, mask: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """Frames [B, 2, rows, columns, 3] in 0..1 and whether each is there [B, 2]."""
+        seen = (frames - 0.5) * mask[..., None, None, None]
+        tokens = nnx.silu(self.embed(patches(jnp.concatenate([seen[:, 0], seen[:, 1]], -1))))
+        tokens = tokens + nnx.silu(self.mix(tokens))
+        return tokens, self.vote(nnx.silu(self.flat(tokens.reshape(len(tokens), -1))))

@@ -1,0 +1,29 @@
+"""Proper scores of sampled futures."""
+
+import jax
+import jax.numpy as jnp
+
+
+def fair_crps(members: jax.Array, truth: jax.Array) -> jax.Array:
+    """Continuous ranked probability score of members [B, K, ...] against truth [B, ...], elementwise: [B, ...].
+
+    Its expectation over members does not depend on K >= 2 (Ferro 2014, doi 10.1002/qj.2270); one member gives
+    the absolute error.
+    """
+    count = members.shape[1]
+    skill = jnp.abs(members - truth[:, None]).mean(1)
+    if count == 1:
+        return skill
+    spread = sum(jnp.abs(members[:, i] - members[:, j]) for i in range(count) for j in range(i))
+    return skill - spread / (count * (count - 1))
+
+
+def horizon_weights(horizon: int, predictable: jax.Array) -> jax.Array:
+    """Weights [H] with mean 1 that fall by e over `predictable` ticks: chaos beyond it teaches only noise."""
+    weights = jnp.exp(-jnp.arange(horizon) / predictable)
+    return weights / weights.mean()
+
+
+def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+    """Mean of `values` where `mask`; 0 where nothing is."""
+    return (values * mask).sum() / jnp.maximum(mask.sum(), 1)

@@ -1,0 +1,193 @@
+"""The world model: `observe` a context, `imagine` futures under actions, and the `loss` that trains it."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.windows import Context, Future
+from worldmodel.models.config import ModelConfig
+from worldmodel.models.decoders import SlotDecoder, VideoDecoder
+from worldmodel.models.dynamics import ResidualDynamics
+from worldmodel.models.encoders import VideoEncoder, WindowEncoder, fuse
+from worldmodel.models.objective import fair_crps, horizon_weights, masked_mean
+
+
+class Belief(NamedTuple):
+    """What a context says, before any member is drawn.
+
+    Attributes:
+        newest: float32 [B, Y] last valid reading of each column in the context, normalised.
+        features: float32 [B, E] fused votes of all streams.
+        tokens: one [B, rows / 8, columns / 8, W] per video.
+        frames: one float32 [B, rows, columns, 3] per video, the last seen frame in 0..1.
+    """
+
+    newest: jax.Array
+    features: jax.Array
+    tokens: tuple[jax.Array, ...]
+    frames: tuple[jax.Array, ...]
+
+
+class Scaling(NamedTuple):
+    """Means and standard deviations of the training data: readings [D] and actions [A]."""
+
+    mean: np.ndarray
+    std: np.ndarray
+    action_mean: np.ndarray
+    action_std: np.ndarray
+
+
+class WorldModel(nnx.Module):
+    """Latent dynamics over all streams of a log: the latent is `[readings at the tick | hidden]`.
+
+    Args:
+        layout: the streams and their columns.
+        context: ticks of context.
+        scaling: statistics of the training data.
+        config: sizes.
+        rngs: for the initial parameters.
+    """
+
+    def __init__(self, layout: TickLayout, context: int, scaling: Scaling, config: ModelConfig, *, rngs: nnx.Rngs):
+        kwargs = {"dtype": jnp.dtype(config.dtype), "rngs": rngs}
+        width, actions = config.width, layout.action_count
+        readings = len(layout.newest)
+        latent = readings + config.hidden
+        self.layout, self.config, self.context = layout, config, context
+        self.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
+        inputs = {s.name: context * (2 * layout.width(s) + 1) for s in layout.readings}
+        self.encoders = nnx.Dict({n: WindowEncoder(i, width, width, **kwargs) for n, i in inputs.items()})
+        self.action_encoder = WindowEncoder(max((context - 1) * actions, 1), width, width, **kwargs)
+        self.video_encoders = nnx.List(
+            [VideoEncoder(s.size, config.video_width, width, **kwargs) for s in layout.videos]
+        )
+        self.head = nnx.Linear(width + readings + config.noise, 2 * width, **kwargs)
+        self.head_second = nnx.Linear(2 * width, width, **kwargs)
+        small = nnx.initializers.variance_scaling(0.05, "fan_in", "normal")
+        self.head_out = nnx.Linear(width, latent, kernel_init=small, **kwargs)
+        self.dynamics = ResidualDynamics(latent, actions, config.noise, 2 * width, **kwargs)
+        self.slot_decoders = nnx.Dict(
+            {s.name: SlotDecoder(latent, layout.features(s), layout.slots(s), **kwargs) for s in layout.readings}
+        )
+        self.video_decoders = nnx.List(
+            [VideoDecoder(s.size, latent, config.video_width, **kwargs) for s in layout.videos]
+        )
+
+    def normalise(self, values: jax.Array) -> jax.Array:
+        return (values - self.scaling.mean[...]) / self.scaling.std[...]
+
+    def denormalise(self, values: jax.Array) -> jax.Array:
+        return values * self.scaling.std[...] + self.scaling.mean[...]
+
+    def observe(self, context: Context, hidden: jax.Array | None = None) -> Belief:
+        """The belief that a context gives.
+
+        Args:
+            context: what was seen, up to tick t.
+            hidden: bool [B, streams + videos], streams to treat as missing (in training, so that one may be).
+        """
+        batch = len(context.values)
+        streams = self.layout.readings
+        shown = jnp.ones((batch, len(streams) + len(self.layout.videos)), bool) if hidden is None else ~hidden
+        votes, present, newest = [], [], []
+        values = jnp.where(context.mask, self.normalise(context.values), 0)
+        for i, spec in enumerate(streams):
+            columns = self.layout.columns[spec.name]
+            mask = context.mask[..., columns] & shown[:, i, None, None]
+            value = values[..., columns] * mask
+            age = jnp.minimum(context.age_s[..., i : i + 1] / self.layout.dt, 10.0) * 0.1
+            votes.append(self.encoders[spec.name](jnp.concatenate([value, mask, age], -1)))
+            present.append(mask.any((1, 2)))
+            newest.append(_last_valid(value, mask, self.layout.features(spec)))
+        actions = self._actions(context.actions).reshape(batch, -1)
+        votes.append(self.action_encoder((actions if actions.shape[1] else jnp.zeros((batch, 1)))[:, None]))
+        present.append(jnp.ones(batch, bool))
+        tokens, frames = [], []
+        for i, encoder in enumerate(self.video_encoders):
+            mask = context.frames_mask[i] & shown[:, len(streams) + i, None]
+            pixels = context.frames[i].astype(jnp.float32) / 255
+            grid, vote = encoder(pixels, mask)
+            tokens.append(grid)
+            frames.append(jnp.where(mask[:, -1, None, None, None], pixels[:, -1], 0.5))
+            votes.append(vote)
+            present.append(mask[:, -1])
+        readings = jnp.concatenate(newest, -1) if newest else jnp.zeros((batch, 0))
+        return Belief(readings, fuse(votes, present), tuple(tokens), tuple(frames))
+
+    def initial(self, belief: Belief, members: int, key: jax.Array) -> jax.Array:
+        """Draws each member's latent from the belief: [B, K, Z]."""
+        noise = jax.random.normal(key, (len(belief.newest), members, self.config.noise))
+        known = jnp.concatenate([belief.features, belief.newest], -1)
+        known = jnp.broadcast_to(known[:, None], (*noise.shape[:2], known.shape[-1]))
+        x = nnx.silu(self.head(jnp.concatenate([known, noise], -1)))
+        change = self.head_out(nnx.silu(self.head_second(x))).astype(jnp.float32)
+        start = jnp.pad(belief.newest, ((0, 0), (0, change.shape[-1] - belief.newest.shape[-1])))
+        return start[:, None] + change
+
+    def imagine(self, belief: Belief, actions: jax.Array, members: int, key: jax.Array) -> jax.Array:
+        """Latents [B, K, H, Z] of ticks t + 1 ... t + H under actions [B, H, A], the first of which leaves tick t."""
+        first, later = jax.random.split(key)
+        latent = self.initial(belief, members, first)
+        batch, horizon, _ = actions.shape
+        noise = jax.random.normal(later, (batch, members, horizon, self.config.noise))
+        chosen = jnp.broadcast_to(self._actions(actions)[:, None], (*noise.shape[:3], actions.shape[-1]))
+        inputs = jnp.concatenate([chosen, noise], -1).reshape(batch * members, horizon, -1)
+        latents = self.dynamics.rollout(latent.reshape(batch * members, -1), inputs)
+        return latents.reshape(batch, members, horizon, -1)
+
+    def decode(self, latents: jax.Array) -> jax.Array:
+        """Readings [..., D] in normalised units."""
+        parts, position = [], 0
+        for spec in self.layout.readings:
+            features = self.layout.features(spec)
+            parts.append(self.slot_decoders[spec.name](latents, latents[..., position : position + features]))
+            position += features
+        return jnp.concatenate(parts, -1) if parts else jnp.zeros((*latents.shape[:-1], 0))
+
+    def decode_video(self, belief: Belief, latents: jax.Array, video: int = 0) -> jax.Array:
+        """Frames [B, rows, columns, 3] in 0..1 at latents [B, Z], one a belief."""
+        return self.video_decoders[video](latents, belief.tokens[video], belief.frames[video])
+
+    def loss(
+        self, context: Context, future: Future, *, members: int, predictable: jax.Array, dropout: float, key: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """The open-loop score of imagined futures, averaged over streams, and each stream's own."""
+        drop, draw = jax.random.split(key)
+        shape = (len(context.values), len(self.layout.readings) + len(self.layout.videos))
+        hidden = jax.random.bernoulli(drop, dropout, shape) if dropout else None
+        belief = self.observe(context, hidden)
+        latents = self.imagine(belief, future.actions, members, draw)
+        truth = self.normalise(future.values)
+        score = fair_crps(self.decode(latents), truth)
+        score *= horizon_weights(score.shape[1], predictable)[:, None]
+        columns = self.layout.columns
+        terms = {n: masked_mean(score[..., c], future.mask[..., c]) for n, c in columns.items()}
+        for i, spec in enumerate(self.layout.videos):
+            terms[spec.name] = self._video_loss(belief, latents[:, 0], future, i)
+        assert all(term.shape == () for term in terms.values())
+        return sum(terms.values()) / len(terms), terms
+
+    def _video_loss(self, belief: Belief, latents: jax.Array, future: Future, video: int) -> jax.Array:
+        total = jnp.zeros(())
+        for p in range(future.frame_ticks.shape[1]):
+            latent = jnp.take_along_axis(latents, future.frame_ticks[:, p, None, None], 1)[:, 0]
+            imagined = self.decode_video(belief, latent, video)
+            real = future.frames[video][:, p].astype(jnp.float32) / 255
+            error = ((imagined - real) ** 2).mean((1, 2, 3)) / 0.02
+            total += masked_mean(error, future.frames_mask[video][:, p])
+        return total / future.frame_ticks.shape[1]
+
+    def _actions(self, actions: jax.Array) -> jax.Array:
+        return (actions - self.scaling.action_mean[...]) / self.scaling.action_std[...]
+
+
+def _last_valid(values: jax.Array, mask: jax.Array, features: int) -> jax.Array:
+    """Each feature's last valid value [B, F] in slots over ticks [B, C, N * F]; 0 where there is none."""
+    values = values.reshape(len(values), -1, features)
+    mask = mask.reshape(values.shape)
+    last = mask.shape[1] - 1 - jnp.argmax(mask[:, ::-1], 1)
+    return jnp.take_along_axis(values, last[:, None], 1)[:, 0]
