@@ -1,0 +1,41 @@
+"""Checkpoints: whole or not there, so that a killed run resumes from the last one."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import jax
+import orbax.checkpoint as ocp
+
+from worldmodel.files import disk_errors
+
+
+class Checkpoints:
+    """The newest `keep` checkpoints of a tree of arrays, by step, in a folder. Orbax renames each when it is whole."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self.folder = folder.absolute()
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()
+
+    def save(self, step: int, tree: Any) -> None:
+        with disk_errors(self.folder):
+            self._manager.save(step, args=ocp.args.StandardSave(tree))
+            self._manager.wait_until_finished()
+
+    def restore(self, like: Any) -> Any | None:
+        """The newest tree, shaped like `like`; None where there is none."""
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        return self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
+
+    @property
+    def latest(self) -> int | None:
+        return self._manager.latest_step()

@@ -1,0 +1,74 @@
+"""Training batches: each a pure function of (seed, step), so that resuming needs no loader state."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from worldmodel.logs.windows import Context, Future, Windows
+from worldmodel.models.world_model import Scaling
+
+_STATISTICS_WINDOWS = 2048
+
+
+class Batches:
+    """Random windows of the training episodes, cut one step ahead of their use."""
+
+    def __init__(self, windows: Windows, batch: int, frames: int, seed: int) -> None:
+        self.windows, self.batch, self.frames, self.seed = windows, batch, frames, seed
+        self._starts: dict[int, np.ndarray] = {}
+
+    def at(self, step: int, horizon: int) -> tuple[Context, Future]:
+        """The batch of a step with a horizon in ticks."""
+        starts = self._starts.setdefault(horizon, self.windows.starts(horizon))
+        rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
+        chosen = starts[rng.integers(len(starts), size=self.batch)]
+        return self.windows.cut(chosen, horizon, self._frame_ticks(rng, chosen, horizon))
+
+    def _frame_ticks(self, rng: np.random.Generator, chosen: np.ndarray, horizon: int) -> np.ndarray:
+        """Random horizon ticks [B, frames], moved on to one that has a frame where one follows."""
+        ticks = rng.integers(horizon, size=(self.batch, self.frames))
+        if self.windows.layout.videos:
+            for row, (episode, tick) in enumerate(chosen):
+                there = np.flatnonzero(self.windows.ticks[episode].frames[tick + 1 : tick + 1 + horizon, 0] >= 0)
+                if len(there):
+                    ticks[row] = there[np.searchsorted(there, ticks[row]) % len(there)]
+        return ticks
+
+    def stream(self, step: int, horizon_at: Callable[[int], int]) -> Iterator[tuple[int, tuple[Context, Future]]]:
+        """Batches with their horizons from `step` on; `horizon_at` says the horizon of a step."""
+        with ThreadPoolExecutor(1) as pool:
+
+            def submit(s: int):
+                horizon = horizon_at(s)
+                return horizon, pool.submit(self.at, s, horizon)
+
+            ahead = submit(step)
+            while True:
+                horizon, batch = ahead
+                step += 1
+                ahead = submit(step)
+                yield horizon, batch.result()
+
+
+def measure_scaling(windows: Windows, seed: int) -> Scaling:
+    """Means and standard deviations of readings and actions over random windows, GPS relative as the model sees it."""
+    starts = windows.starts()
+    rng = np.random.default_rng([seed, 0x5CA1E])
+    chosen = starts[rng.integers(len(starts), size=min(_STATISTICS_WINDOWS, len(starts)))]
+    _, future = windows.cut(chosen, windows.horizon, np.zeros((len(chosen), 0), int))
+    mean, std = _moments(future.values.reshape(-1, windows.layout.size), future.mask.reshape(-1, windows.layout.size))
+    for columns in windows.layout.gps_columns.values():
+        mean[columns] = 0
+        std[columns] = np.sqrt((std[columns] ** 2).mean(0))
+    actions = np.concatenate([ticks.actions for ticks in windows.ticks])
+    action_mean, action_std = _moments(actions, np.ones(actions.shape, bool))
+    return Scaling(mean, std, action_mean, action_std)
+
+
+def _moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column [D]; a column that never moves gets a deviation of 1."""
+    count = np.maximum(mask.sum(0), 1)
+    mean = np.where(mask, values, 0).sum(0, dtype=np.float64) / count
+    std = np.sqrt((np.where(mask, values - mean, 0) ** 2).sum(0, dtype=np.float64) / count)
+    return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)
