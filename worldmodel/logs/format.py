@@ -10,6 +10,7 @@ from worldmodel.types import StreamSpec
 
 FORMAT = "worldmodel-log"
 VERSION = 1
+MEMBERS = "members"  # root attribute of imagined trajectories
 STREAMS, TRUTH, EPISODES = "streams", "truth", "episodes"
 FRAMES_PER_CHUNK = 16  # consecutive frames: a window reads whole chunks, not one chunk a frame
 ROWS_PER_CHUNK = 4096
@@ -18,6 +19,11 @@ ROWS_PER_CHUNK = 4096
 def data_type(spec: StreamSpec) -> np.dtype:
     """Type on disk: uint8 pixels, float64 where a float32 would lose centimetres (GPS), else float32."""
     return np.dtype({"video": np.uint8, "gps": np.float64}.get(spec.kind, np.float32))
+
+
+def sample_shape(spec: StreamSpec, members: int | None) -> tuple[int, ...]:
+    """Shape of one sample on disk: with a member axis first in imagined trajectories."""
+    return spec.sample_shape if members is None else (members, *spec.sample_shape)
 
 
 def write_spec(group: h5py.Group, spec: StreamSpec) -> None:

@@ -25,6 +25,7 @@ class LogWriter:
         streams: what the log's streams are. An episode may leave a stream empty.
         truth: what the simulator knows (state, noise-free readings); kept apart from `streams`.
         about: what the log says of itself; values that JSON can hold.
+        members: for imagined trajectories, how many futures every sample holds: data are then [M, K, ...].
         force: replace a file that exists.
 
     Raises:
@@ -39,8 +40,10 @@ class LogWriter:
         *,
         truth: Iterable[StreamSpec] = (),
         about: Mapping[str, object] | None = None,
+        members: int | None = None,
         force: bool = False,
     ) -> None:
+        self.members = members
         self.path = Path(path)
         self._specs = {fmt.STREAMS: {s.name: s for s in streams}, fmt.TRUTH: {s.name: s for s in truth}}
         self._about = dict(about or {})
@@ -52,9 +55,11 @@ class LogWriter:
         try:
             self._file = h5py.File(partial, "w", libver="latest")
             fmt.write_attrs(self._file, self._about)
+            if self.members is not None:
+                self._file.attrs[fmt.MEMBERS] = self.members
             for section, specs in self._specs.items():
                 for spec in specs.values():
-                    _create_stream(self._file.require_group(section), spec)
+                    _create_stream(self._file.require_group(section), spec, self.members)
             table = self._file.create_group(fmt.EPISODES)
             table.create_dataset("name", (0,), h5py.string_dtype(), maxshape=(None,))
             table.create_dataset("origin_utc", (0,), np.float64, maxshape=(None,))
@@ -117,10 +122,10 @@ class LogWriter:
             )
         time = np.asarray(samples.time, np.float64)
         data = np.asarray(samples.data)
-        if time.ndim != 1 or data.shape != (len(time), *spec.sample_shape):
+        if time.ndim != 1 or data.shape != (len(time), *fmt.sample_shape(spec, self.members)):
             raise LogFormatError(
                 f"Stream {name!r} has samples of the wrong shape.",
-                expected=f"times [M] and data [M, {', '.join(map(str, spec.sample_shape))}]",
+                expected=f"times [M] and data [M, {', '.join(map(str, fmt.sample_shape(spec, self.members)))}]",
                 found=f"times {list(time.shape)} and data {list(data.shape)}",
             )
         check_increasing(time, f"Stream {name!r}")
@@ -141,11 +146,11 @@ def check_increasing(time: np.ndarray, what: str) -> None:
         )
 
 
-def _create_stream(section: h5py.Group, spec: StreamSpec) -> None:
+def _create_stream(section: h5py.Group, spec: StreamSpec, members: int | None) -> None:
     group = section.create_group(spec.name)
     fmt.write_spec(group, spec)
     rows = fmt.FRAMES_PER_CHUNK if spec.kind == "video" else fmt.ROWS_PER_CHUNK
-    shape = spec.sample_shape
+    shape = fmt.sample_shape(spec, members)
     group.create_dataset("data", (0, *shape), fmt.data_type(spec), maxshape=(None, *shape), chunks=(rows, *shape))
     group.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,))
     group.create_dataset("offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,))

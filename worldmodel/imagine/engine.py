@@ -1,0 +1,69 @@
+"""Runs a trained model forward: contexts and actions in, readings and frames out."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from worldmodel.logs.windows import Context
+from worldmodel.models.world_model import WorldModel
+
+_BATCH = 32
+
+
+class Imaginer:
+    """A model compiled for imagining. Results depend on `seed` and on nothing that comes after the contexts."""
+
+    def __init__(self, model: WorldModel, seed: int = 0) -> None:
+        self.model, self.seed = model, seed
+        self._readings = nnx.jit(_readings, static_argnums=3)
+        self._frames = nnx.jit(_frames, static_argnums=(3, 4))
+
+    def readings(self, context: Context, actions: np.ndarray, members: int) -> np.ndarray:
+        """Features [B, K, H, D] in physical units, GPS relative to the context's last fix, under actions [B, H, A]."""
+        return self._in_batches(lambda c, a, key: self._readings(self.model, c, (a, key), members), context, actions)
+
+    def frames(
+        self, context: Context, actions: np.ndarray, ticks: tuple[int, ...], members: int = 1
+    ) -> list[np.ndarray]:
+        """For each video uint8 [B, K, P, rows, columns, 3] at horizon ticks `ticks` (0 is the first ahead).
+
+        Members are those of `readings` for the same seed and number of members.
+        """
+
+        def run(c, a, key):
+            return self._frames(self.model, c, (a, key), members, ticks)
+
+        videos = range(len(self.model.layout.videos))
+        return [self._in_batches(lambda c, a, key, i=i: run(c, a, key)[i], context, actions) for i in videos]
+
+    def _in_batches(self, function, context: Context, actions: np.ndarray) -> np.ndarray:
+        """Calls `function` on batches of one size, the last one padded, so that it is compiled once."""
+        count = len(actions)
+        size = min(_BATCH, count)
+        parts = []
+        for start in range(0, count, size):
+            rows = np.minimum(np.arange(start, start + size), count - 1)
+            chosen = jax.tree.map(lambda x, rows=rows: x[rows], context)
+            key = jax.random.fold_in(jax.random.key(self.seed), start)
+            parts.append(np.asarray(function(chosen, actions[rows], key)))
+        return np.concatenate(parts)[:count]
+
+
+def _readings(model: WorldModel, context: Context, inputs, members: int) -> jax.Array:
+    actions, key = inputs
+    return model.denormalise(model.decode(model.imagine(model.observe(context), actions, members, key)))
+
+
+def _frames(model: WorldModel, context: Context, inputs, members: int, ticks: tuple[int, ...]) -> list[jax.Array]:
+    actions, key = inputs
+    belief = model.observe(context)
+    latents = model.imagine(belief, actions, members, key)[:, :, jnp.asarray(ticks)]
+    batch, count, asked, size = latents.shape
+    repeated = jax.tree.map(lambda x: jnp.repeat(x, count * asked, 0), belief)
+    videos = []
+    for i in range(len(model.layout.videos)):
+        frames = model.decode_video(repeated, latents.reshape(-1, size), i)
+        pixels = jnp.round(jnp.clip(frames, 0, 1) * 255).astype(jnp.uint8)
+        videos.append(pixels.reshape(batch, count, asked, *pixels.shape[1:]))
+    return videos

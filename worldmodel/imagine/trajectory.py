@@ -1,0 +1,179 @@
+"""Imagined trajectories: K sampled futures of every stream, from one moment of a log."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.imagine.engine import Imaginer
+from worldmodel.logs.align import TickLayout, geodetic, mean_action
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.training.run import Run, load_run
+from worldmodel.types import Samples, StreamSpec
+
+
+class Trajectory(NamedTuple):
+    """K imagined futures.
+
+    Attributes:
+        start_s: the moment they start at, seconds from the episode's origin, on the model's clock.
+        streams: the specification of each stream below.
+        imagined: by stream, times [M] and data [M, K, S] in the log's units (video [M, K, rows, columns, 3]).
+        logged: by stream, what the log holds over the context and the horizon.
+        origin_utc: of the episode.
+    """
+
+    start_s: float
+    streams: dict[str, StreamSpec]
+    imagined: dict[str, Samples]
+    logged: dict[str, Samples]
+    origin_utc: float
+
+
+def imagine(
+    run: Run | Path | str,
+    log: Log | Path | str,
+    *,
+    episode: int,
+    at_s: float,
+    horizon_s: float | None = None,
+    members: int = 16,
+    seed: int = 0,
+    actions: Mapping[str, Samples] | Path | str | None = None,
+) -> Trajectory:
+    """Imagines what every stream reads next.
+
+    Args:
+        run: a run or its folder.
+        log: the log that holds the context.
+        episode: which episode.
+        at_s: the moment to imagine from; the run's context must lie before it in the recording.
+        horizon_s: how far; by default as far as the run was trained.
+        members: how many futures.
+        seed: decides their noise.
+        actions: what is commanded, by action stream with times in seconds after `at_s`, or a CSV file with a column
+            `time` and one per action; by default what the log holds.
+
+    Raises:
+        WorldModelError: if the moment, the log or the actions do not fit.
+    """
+    run = run if isinstance(run, Run) else load_run(run)
+    log = log if isinstance(log, Log) else Log(log)
+    windows, row, horizon = _window(run, log, episode, at_s, horizon_s, members)
+    layout, dt = run.layout, run.layout.dt
+    ticks = windows.ticks[0]
+    context, _ = windows.cut(np.array([[0, row]]), 0, np.zeros((1, 0), int))
+    future = _actions(ticks, layout, row, horizon, actions, episode)
+    imaginer = Imaginer(run.model, seed)
+    readings = imaginer.readings(context, future[None], members)[0]
+    when = (row + 1 + np.arange(horizon)) * dt
+    imagined = {}
+    for spec in layout.readings:
+        features = readings[..., layout.columns[spec.name]].reshape(members, horizon, layout.slots(spec), -1)
+        data = _recorded_units(layout, spec, features, windows.last_fix(0, row), ticks.origin)
+        time = when[:, None] + dt * (np.arange(layout.slots(spec)) + 1 - layout.slots(spec)) / layout.slots(spec)
+        imagined[spec.name] = Samples(time.ravel(), data.reshape(members, len(time.ravel()), -1).swapaxes(0, 1))
+    for spec, asked in zip(layout.videos, _frame_ticks(layout, horizon), strict=True):
+        frames = imaginer.frames(context, future[None], asked, members)[layout.videos.index(spec)][0]
+        imagined[spec.name] = Samples(when[list(asked)], frames.swapaxes(0, 1))
+    position = 0
+    for spec in layout.of_kind("action"):
+        part = future[:, position : position + len(spec.columns)]
+        imagined[spec.name] = Samples(when - dt, np.repeat(part[:, None], members, 1))
+        position += len(spec.columns)
+    start = row * dt
+    recorded = log.episodes[episode].streams
+    span = slice(start - (run.settings.context - 1) * dt, start + horizon * dt + 1e-6)
+    logged = {spec.name: recorded[spec.name][span] for spec in layout.streams}
+    streams = {spec.name: spec for spec in layout.streams}
+    return Trajectory(start, streams, imagined, logged, log.episodes[episode].origin_utc)
+
+
+def _window(run: Run, log: Log, episode: int, at_s: float, horizon_s: float | None, members: int):
+    """The aligned episode, the tick of `at_s` and the horizon in ticks."""
+    from worldmodel.training.run import check_streams
+
+    if members < 1 or (horizon_s is not None and not horizon_s > 0):
+        raise WorldModelError("members and horizon must be positive.", found=f"{members} members, {horizon_s} s")
+    if not 0 <= episode < len(log.episodes):
+        raise WorldModelError(
+            f"There is no episode {episode}.", expected=f"0 to {len(log.episodes) - 1}", found=str(episode)
+        )
+    settings = run.settings
+    horizon = settings.horizon if horizon_s is None else max(round(horizon_s / settings.dt), 1)
+    check_streams(settings.streams, log)
+    windows = Windows.of(log, run.layout, settings.context, horizon, [episode])
+    row = round(at_s / settings.dt) if np.isfinite(at_s) else -1
+    first, last = settings.context - 1, len(windows.ticks[0].values) - 1
+    if not first <= row <= last:
+        raise WorldModelError(
+            f"{at_s:g} s is no moment to imagine from in episode {episode}.",
+            expected=f"{first * settings.dt:.2f} s (the run's context) to {last * settings.dt:.2f} s (the episode's end)",
+            found=f"{at_s:g} s",
+            remedy="choose --at within that span",
+        )
+    return windows, row, horizon
+
+
+def _actions(ticks, layout: TickLayout, row: int, horizon: int, given, episode: int) -> np.ndarray:
+    """Actions [H, A] that leave ticks `row` ... `row + horizon - 1`."""
+    if given is None:
+        logged = ticks.actions[row : row + horizon]
+        if len(logged) < horizon:
+            raise WorldModelError(
+                f"Episode {episode} ends before the horizon, so its actions do not reach that far.",
+                expected=f"{horizon * layout.dt:.2f} s after {row * layout.dt:.2f} s",
+                found=f"{len(logged) * layout.dt:.2f} s",
+                remedy="choose an earlier moment, a shorter horizon, or give --actions",
+            )
+        return logged
+    specs = layout.of_kind("action")
+    given = _read_actions(Path(given), specs) if isinstance(given, str | Path) else given
+    parts = []
+    for spec in specs:
+        if spec.name not in given or np.shape(given[spec.name].data)[1:] != spec.sample_shape:
+            found = np.shape(given[spec.name].data) if spec.name in given else ", ".join(given)
+            raise WorldModelError(
+                f"The actions for {spec.name!r} have the wrong width.",
+                expected=f"[M, {len(spec.columns)}]: {', '.join(spec.columns)}",
+                found=str(found),
+            )
+        parts.append(mean_action(given[spec.name], np.arange(horizon) * layout.dt, layout.dt))
+    return np.concatenate(parts, 1) if parts else np.zeros((horizon, 0), np.float32)
+
+
+def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples]:
+    columns = [column for spec in specs for column in spec.columns]
+    try:
+        table = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64)
+        names = table.dtype.names or ()
+    except (OSError, ValueError) as error:
+        raise WorldModelError(f"{path} cannot be read as CSV.", found=str(error).splitlines()[0]) from error
+    if sorted(names) != sorted(["time", *columns]):
+        raise WorldModelError(
+            f"{path} has actions of the wrong width.",
+            expected=f"a header with time (seconds from the start) and {', '.join(columns)}",
+            found=", ".join(names),
+        )
+    table = np.atleast_1d(table)
+    if not all(np.isfinite(table[name]).all() for name in names) or (np.diff(table["time"]) <= 0).any():
+        raise WorldModelError(f"{path} has times that do not increase, or values that are not numbers.")
+    return {s.name: Samples(table["time"], np.stack([table[c] for c in s.columns], -1)) for s in specs}
+
+
+def _frame_ticks(layout: TickLayout, horizon: int) -> list[tuple[int, ...]]:
+    """Horizon ticks at which each video would have a frame, at its nominal rate."""
+    spans = [max(round(1 / (spec.rate_hz * layout.dt)), 1) for spec in layout.videos]
+    return [tuple(range(span - 1, horizon, span)) or (horizon - 1,) for span in spans]
+
+
+def _recorded_units(layout: TickLayout, spec: StreamSpec, features: np.ndarray, fix: np.ndarray, origin) -> np.ndarray:
+    """Features [..., F] to the log's own columns [..., S]; accuracies of GPS, which are not imagined, are NaN."""
+    if spec.kind != "gps":
+        return layout.to_physical(spec, features)
+    fixes = geodetic(features.astype(np.float64) + fix, origin)
+    extra = np.full((*fixes.shape[:-1], len(spec.columns) - 3), np.nan)
+    return np.concatenate([fixes, extra], -1)
