@@ -18,10 +18,10 @@ from worldmodel.types import Samples, StreamSpec
 class Stream:
     """One stream of one episode. Samples are read from the file when they are asked for.
 
-        stream.time        float64 [M], seconds from the episode's origin
-        stream.data        [M, S], or [M, rows, columns, 3] for video, as recorded
-        stream.mask        bool [M, S] (video: [M]): False where a reading is NaN or infinite
-        stream[2.0:5.0]    the Samples stamped in [2 s, 5 s)
+    stream.time        float64 [M], seconds from the episode's origin
+    stream.data        [M, S], or [M, rows, columns, 3] for video, as recorded
+    stream.mask        bool [M, S] (video: [M]): False where a reading is NaN or infinite
+    stream[2.0:5.0]    the Samples stamped in [2 s, 5 s)
     """
 
     def __init__(self, group: h5py.Group, spec: StreamSpec, rows: slice, where: str) -> None:
@@ -63,7 +63,9 @@ class Stream:
     def __repr__(self) -> str:
         spec = self.spec
         shape = "x".join(map(str, (len(self), *spec.sample_shape)))
-        named = (f"{column} [{unit}]" if unit else column for column, unit in zip(spec.columns, spec.units, strict=True))
+        named = (
+            f"{column} [{unit}]" if unit else column for column, unit in zip(spec.columns, spec.units, strict=True)
+        )
         columns = "" if spec.kind == "video" else ", " + ", ".join(named)
         span = f", {self.time[0]:.3f} to {self.time[-1]:.3f} s" if len(self) else ""
         return f"<Stream {spec.name}: {spec.kind} {shape}{columns}, {spec.rate_hz:g} Hz{span}>"
@@ -73,7 +75,12 @@ class Episode:
     """One continuous recording: its streams on a common time origin."""
 
     def __init__(
-        self, name: str, origin_utc: float, duration_s: float, streams: dict[str, Stream], truth: dict[str, Stream] | None
+        self,
+        name: str,
+        origin_utc: float,
+        duration_s: float,
+        streams: dict[str, Stream],
+        truth: dict[str, Stream] | None,
     ) -> None:
         self.name, self.origin_utc, self.duration_s, self.streams = name, origin_utc, duration_s, streams
         self._truth = truth
@@ -193,6 +200,7 @@ class _LogFile:
                 remedy="copy or record it again" if whole else "turn recordings into a log with `worldmodel ingest`",
             ) from error
         self._check_header()
+        self.members = int(self.file.attrs[fmt.MEMBERS]) if fmt.MEMBERS in self.file.attrs else None
         self.about: dict[str, object] = json.loads(self.file.attrs["about"])
         table = self._need(fmt.EPISODES)
         self.count = len(self._need(f"{fmt.EPISODES}/duration"))
@@ -240,8 +248,11 @@ class _LogFile:
         data, time = self._need(f"{where}/data"), self._need(f"{where}/time")
         offsets = self._need(f"{where}/offsets")[: self.count + 1]
         rows = f"{self.path}: /{where}"
-        if data.shape[1:] != read.sample_shape:
-            expected, found = f"samples of shape {list(spec.sample_shape)}", f"{list(data.shape[1:])}"
+        if data.shape[1:] != fmt.sample_shape(spec, self.members):
+            expected, found = (
+                f"samples of shape {list(fmt.sample_shape(spec, self.members))}",
+                f"{list(data.shape[1:])}",
+            )
             raise LogFormatError(f"{rows}/data has the wrong shape.", expected=expected, found=found)
         if len(offsets) != self.count + 1 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
             raise LogFormatError(

@@ -92,7 +92,8 @@ class LogWriter:
         """Adds an episode.
 
         Args:
-            streams, truth: samples by stream name; a stream that is left out is empty in this episode.
+            streams: samples by stream name; a stream that is left out is empty in this episode.
+            truth: the same for what the simulator knows.
             name: a label for people, such as the source file.
             origin_utc: the episode's time zero, in seconds since 1970-01-01 UTC; NaN where unknown.
             duration_s: how long it lasted; by default up to its last sample.

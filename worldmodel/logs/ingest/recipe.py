@@ -1,0 +1,213 @@
+"""Recipes: TOML files that say how the columns of a table become streams. `datasets/README.md` describes them."""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from worldmodel.content import content_dir
+from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.types import KINDS, Kind, StreamSpec
+
+FORMAT, VERSION = "worldmodel-recipe", 1
+UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_DUPLICATES = ("drop", "error")
+_ORIGINS = ("first", "unix")
+_REQUIRED = object()
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """Which column is the time.
+
+    Attributes:
+        column: its name.
+        unit: `s`, `ms`, `us` or `ns`.
+        duplicates: whether samples whose time does not increase are dropped and counted, or refused.
+        origin: `unix` if it counts from 1970-01-01 UTC, else `first`.
+    """
+
+    column: str
+    unit: str = "s"
+    duplicates: str = "drop"
+    origin: str = "first"
+
+
+@dataclasses.dataclass(frozen=True)
+class TableStream:
+    """How one stream is read from a table.
+
+    Attributes:
+        spec: what the stream is.
+        sources: the table's column for each column of the stream.
+        scale, offset: a reading is `offset + scale * stored`, for each column.
+        where: rows that belong to the stream have these values in these columns; empty for all rows.
+        clock: its clock.
+    """
+
+    spec: StreamSpec
+    sources: tuple[str, ...]
+    scale: np.ndarray
+    offset: np.ndarray
+    where: Mapping[str, Any]
+    clock: Clock
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A recipe: its streams, and what the log then says of itself."""
+
+    path: Path
+    description: str
+    delimiter: str
+    twin: str
+    streams: tuple[TableStream, ...]
+
+    @property
+    def about(self) -> dict[str, object]:
+        about: dict[str, object] = {"recipe": self.path.stem, "description": self.description}
+        return {**about, "scene": self.twin} if self.twin else about
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with the toolkit."""
+    return sorted(path.stem for path in content_dir("datasets").glob("*.toml"))
+
+
+def load_recipe(recipe: str | Path) -> Recipe:
+    """Reads a recipe.
+
+    Args:
+        recipe: the name of a shipped one, or a path to a TOML file.
+
+    Raises:
+        RecipeError: if it cannot be found or read, naming the key, what was expected and what was found.
+    """
+    path = Path(recipe)
+    if not path.suffix and not path.exists():
+        path = content_dir("datasets") / f"{recipe}.toml"
+    if not path.is_file():
+        raise RecipeError(
+            f"There is no recipe {str(recipe)!r}.",
+            expected=f"a shipped recipe ({', '.join(shipped_recipes())}) or a path to a TOML file",
+            remedy="datasets/README.md says how to write one",
+        )
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not valid TOML.", found=str(error), remedy="mend that line") from error
+    return _read_recipe(_Table(path, "", table))
+
+
+class _Table:
+    """A TOML table whose keys are taken one by one; what is left over at the end was misspelt."""
+
+    def __init__(self, path: Path, where: str, values: dict[str, Any]) -> None:
+        self.path, self.where, self._left, self._known = path, where, dict(values), []  # type: ignore[var-annotated]
+
+    def error(self, key: str, expected: str, found: object) -> RecipeError:
+        shown = "nothing" if found is _REQUIRED else repr(found)
+        return RecipeError(f"{self.path}: the key {self.where}{key} is wrong.", expected=expected, found=shown)
+
+    def take(self, key: str, kind: type | tuple[type, ...], expected: str, default: Any = _REQUIRED) -> Any:
+        self._known.append(key)
+        value = self._left.pop(key, default)
+        right = isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
+        if value is _REQUIRED or (value is not default and not right):
+            raise self.error(key, expected, value)
+        return value
+
+    def choose(self, key: str, choices: tuple[str, ...], default: Any = _REQUIRED) -> str:
+        value = self.take(key, str, " or ".join(choices), default)
+        if value not in choices:
+            raise self.error(key, " or ".join(choices), value)
+        return value
+
+    def table(self, key: str, default: Any = _REQUIRED) -> "_Table":
+        return _Table(self.path, f"{self.where}{key}.", self.take(key, dict, f"a table [{self.where}{key}]", default))
+
+    def per_column(self, key: str, kind: type | tuple[type, ...], what: str, count: int, default: Any) -> list[Any]:
+        """One value for all columns, or a list with one for each."""
+        value = self.take(key, object, what, default)
+        values = value if isinstance(value, list) else [value] * count
+        right = all(isinstance(v, kind) and (kind is bool or not isinstance(v, bool)) for v in values)
+        if len(values) != count or not right:
+            raise self.error(key, f"{what}, or a list of {count}", value)
+        return values
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._left)
+
+    def finish(self) -> None:
+        for key in self._left:
+            close = difflib.get_close_matches(key, self._known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else ""
+            expected = ", ".join(self._known)
+            raise RecipeError(f"{self.path}: the key {self.where}{key} is not known.", expected=expected, remedy=hint)
+
+
+def _read_recipe(table: _Table) -> Recipe:
+    table.choose("format", (FORMAT,))
+    version = table.take("version", int, str(VERSION))
+    if version != VERSION:
+        raise table.error("version", str(VERSION), version)
+    description = table.take("description", str, "a line of text", "")
+    delimiter = table.take("delimiter", str, "one character", ",")
+    if len(delimiter) != 1:
+        raise table.error("delimiter", "one character", delimiter)
+    twin = table.take("twin", str, "the name of a scene", "")
+    clock = _read_clock(table.table("clock"), None)
+    section = table.table("streams")
+    if not section.names:
+        raise table.error("streams", "at least one table [streams.NAME]", {})
+    streams = tuple(_read_stream(section.table(name), name, clock) for name in section.names)
+    table.finish()
+    return Recipe(table.path, description, delimiter, twin, streams)
+
+
+def _read_clock(table: _Table, base: Clock | None) -> Clock:
+    clock = Clock(
+        table.take("column", str, "the name of the time column", base.column if base else _REQUIRED),
+        table.choose("unit", tuple(UNIT_NS), base.unit if base else "s"),
+        table.choose("duplicates", _DUPLICATES, base.duplicates if base else "drop"),
+        table.choose("origin", _ORIGINS, base.origin if base else "first"),
+    )
+    table.finish()
+    return clock
+
+
+def _read_stream(table: _Table, name: str, clock: Clock) -> TableStream:
+    if "/" in name or not name:
+        raise table.error("", "a name without slashes", name)
+    kind = cast(Kind, table.choose("kind", tuple(k for k in KINDS if k != "video")))
+    columns = table.take("columns", dict, "a table { COLUMN = 'column of the source', ... }")
+    if not columns or not all(isinstance(source, str) for source in columns.values()):
+        raise table.error("columns", "a table { COLUMN = 'column of the source', ... }", columns)
+    count = len(columns)
+    number = (int, float)
+    where = table.take("where", dict, "a table { COLUMN = value, ... }", {})
+    rate = table.take("rate_hz", number, "the nominal rate in samples a second")
+    if not rate > 0:
+        raise table.error("rate_hz", "a rate above zero", rate)
+    units = table.per_column("units", str, "a unit", count, "")
+    noise = table.per_column("noise_std", number, "a standard deviation", count, float("nan"))
+    circular = table.per_column("circular", bool, "true or false", count, False)
+    scale = table.per_column("scale", number, "a number", count, 1.0)
+    offset = table.per_column("offset", number, "a number", count, 0.0)
+    frame = table.take("frame", str, "the frame of the values", "")
+    description = table.take("description", str, "a line of text", "")
+    own = _read_clock(table.table("clock", {}), clock)
+    table.finish()
+    try:
+        spec = StreamSpec(
+            name, kind, tuple(columns), tuple(units), float(rate), frame, tuple(map(float, noise)), tuple(circular),
+            description=description,
+        )  # fmt: skip
+    except WorldModelError as error:
+        raise RecipeError(f"{table.path}: the table [streams.{name}] is wrong.\n  {error}") from error
+    return TableStream(spec, tuple(columns.values()), np.array(scale, float), np.array(offset, float), where, own)
