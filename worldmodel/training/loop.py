@@ -4,7 +4,6 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import jax
@@ -39,6 +38,7 @@ from worldmodel.training.run import (
     load_scaling,
     save_scaling,
 )
+from worldmodel.version import __version__
 
 DEFAULT_TICKS = 64
 _CHECK_EVERY = 20
@@ -273,7 +273,7 @@ def _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, hor
         data_sha256=log.sha256,
         logs=tuple(str(file) for file in log.files),
         about=log.about,
-        code_version=version("worldmodel-toolkit"),
+        code_version=__version__,
         model=model,
         train=config,
     )
