@@ -244,7 +244,7 @@ class _LogFile:
 
     def _check_stream(self, section: str, name: str) -> None:
         where = f"{section}/{name}"
-        self.specs[section][name] = spec = read = fmt.read_spec(self.file[where])
+        self.specs[section][name] = spec = fmt.read_spec(self.file[where])
         data, time = self._need(f"{where}/data"), self._need(f"{where}/time")
         offsets = self._need(f"{where}/offsets")[: self.count + 1]
         rows = f"{self.path}: /{where}"

@@ -91,7 +91,7 @@ def read_gopro(path: Path, size: tuple[int, int], on_frame: Callable[[], object]
         raise RecipeError(
             f"{path} has no GPMF telemetry.",
             expected="an MP4 file straight from a GoPro camera, with a telemetry track (gpmd)",
-            remedy="use the camera's original file (editors drop the track), or ingest the sensors as CSV with --recipe",
+            remedy="use the camera's original file (editors drop the track), or ingest its sensors as CSV",
         )
     recording = Recording(path.name)
     _add_video(recording, path, size, on_frame)
