@@ -1,0 +1,73 @@
+"""Errors of predictions [W, H, S] (W windows, H ticks ahead, S columns) and of sampled futures, in physical units."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+_RESAMPLES = 300
+
+
+def residual(prediction: np.ndarray, truth: np.ndarray, circular: tuple[bool, ...]) -> np.ndarray:
+    """Prediction minus truth [..., S]; on columns that wrap, the short way round in radians."""
+    difference = prediction - truth
+    wraps = np.asarray(circular, bool)
+    return np.where(wraps, (difference + np.pi) % (2 * np.pi) - np.pi, difference)
+
+
+def rms(errors: np.ndarray, mask: np.ndarray, axis: tuple[int, ...] | int) -> np.ndarray:
+    """Root mean square of `errors` where `mask`; NaN where nothing is."""
+    count = mask.sum(axis)
+    total = np.where(mask, np.square(errors, dtype=np.float64), 0).sum(axis)
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(np.where(count, total / np.maximum(count, 1), np.nan))
+
+
+def crps(errors: np.ndarray) -> np.ndarray:
+    """Fair CRPS of each reading from the members' errors [W, K, H, S]: [W, H, S] (Ferro 2014, doi 10.1002/qj.2270)."""
+    members = errors.shape[1]
+    skill = np.abs(errors).mean(1)
+    if members == 1:
+        return skill
+    ordered = np.sort(errors, 1)
+    rank = 2 * np.arange(1, members + 1) - members - 1
+    spread = np.einsum("wkhs,k->whs", ordered, rank)  # the sum over pairs of their distance
+    return skill - spread / (members * (members - 1))
+
+
+def covered(errors: np.ndarray, level: float) -> np.ndarray:
+    """bool [W, H, S]: whether the truth lies in the central interval of the members, from their errors [W, K, H, S]."""
+    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return (low <= 0) & (high >= 0)
+
+
+def psnr(imagined: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio in dB of uint8 or 0..255 frames [..., rows, columns, 3]: [...]; at most 60."""
+    mse = np.square(imagined.astype(np.float32) - real).mean((-3, -2, -1)) / 255**2
+    return -10 * np.log10(np.maximum(mse, 1e-6))
+
+
+class Bootstrap(NamedTuple):
+    """Resampled episodes: how often each episode counts in each resample, [R, E]."""
+
+    counts: np.ndarray
+    episodes: np.ndarray
+
+    @classmethod
+    def of(cls, episodes: np.ndarray, seed: int) -> "Bootstrap":
+        """Resamples of the episodes [W] that windows belong to."""
+        names, index = np.unique(episodes, return_inverse=True)
+        rng = np.random.default_rng([seed, 0xB007])
+        return cls(rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES), index)
+
+    def interval(self, squares: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """95 % interval [2, H] of the root mean of `squares` [W, H] where `mask`, over episodes."""
+        episodes = self.counts.shape[1]
+        total, count = np.zeros((episodes, squares.shape[1])), np.zeros((episodes, squares.shape[1]))
+        np.add.at(total, self.episodes, np.where(mask, squares, 0))
+        np.add.at(count, self.episodes, mask)
+        resampled, weight = self.counts @ total, self.counts @ count
+        roots = np.sqrt(np.where(weight > 0, resampled / np.maximum(weight, 1), np.nan))
+        known = np.isfinite(roots).any(0)
+        out = np.full((2, squares.shape[1]), np.nan)
+        out[:, known] = np.nanquantile(roots[:, known], [0.025, 0.975], axis=0)
+        return out

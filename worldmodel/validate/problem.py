@@ -1,0 +1,113 @@
+"""What is validated: which windows of which episodes, what was seen there, and what really came."""
+
+import dataclasses
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import align
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Context, Future, Windows
+from worldmodel.training.run import Run
+from worldmodel.types import StreamSpec
+
+MAX_STARTS = 320
+
+
+@dataclasses.dataclass
+class Problem:
+    """A set of starts with contexts, futures and the truth in physical units.
+
+    Attributes:
+        name, kind: for people; `replay` or `counterfactual`.
+        starts: int [W, 2] (episode, tick).
+        context, future: as the model gets them.
+        recorded, truth: by stream [W, H, S] readings at the tick, as recorded and free of noise (the same where no
+            truth is known); GPS in metres relative to the context's last fix. mask, truth_mask: bool of that shape.
+        has_truth: whether `truth` is free of noise.
+    """
+
+    name: str
+    kind: str
+    log: Log
+    windows: Windows
+    horizon: int
+    starts: np.ndarray
+    context: Context
+    future: Future
+    recorded: dict[str, np.ndarray]
+    mask: dict[str, np.ndarray]
+    truth: dict[str, np.ndarray]
+    truth_mask: dict[str, np.ndarray]
+    has_truth: bool
+
+    @property
+    def episodes(self) -> np.ndarray:
+        """int [W], which episode of the log each start is in."""
+        return self.starts[:, 0]
+
+    @property
+    def readings(self) -> tuple[StreamSpec, ...]:
+        return self.windows.layout.readings
+
+
+def make_problem(run: Run, log: Log, *, name: str, horizon_s: float | None, at_s: float | None = None) -> Problem:
+    """Chooses starts evenly over every episode, or at one moment of each.
+
+    Args:
+        run: whose context and layout to use.
+        log: opened with its truth, if it has one.
+        name: for people.
+        horizon_s: how far ahead; by default as far as the run was trained.
+        at_s: the only moment to start from in each episode: branches of simulated worlds part there.
+
+    Raises:
+        WorldModelError: if the log's streams are not the run's, or its episodes are too short.
+    """
+    dt = run.settings.dt
+    if horizon_s is not None and not horizon_s > 0:
+        raise WorldModelError("The horizon must be positive.", found=f"{horizon_s} s")
+    horizon = run.settings.horizon if horizon_s is None else max(round(horizon_s / dt), 1)
+    windows = run.windows(log, horizon)
+    starts = windows.starts()
+    if at_s is not None:
+        starts = starts[starts[:, 1] == round(at_s / dt)]
+    starts = starts[np.unique(np.linspace(0, len(starts) - 1, min(MAX_STARTS, len(starts))).astype(int))]
+    context, future = windows.cut(starts, horizon, np.zeros((len(starts), 0), int))
+    recorded, mask = at_tick(windows, future.values), at_tick(windows, future.mask, is_mask=True)
+    if not log.has_truth:
+        return Problem(
+            name, "replay", log, windows, horizon, starts, context, future, recorded, mask, recorded, mask, False
+        )
+    truth, truth_mask = _truth(windows, log, starts, horizon)
+    kind = "replay" if at_s is None else "counterfactual"
+    return Problem(name, kind, log, windows, horizon, starts, context, future, recorded, mask, truth, truth_mask, True)
+
+
+def at_tick(windows: Windows, features: np.ndarray, is_mask: bool = False) -> dict[str, np.ndarray]:
+    """Each stream's reading at the tick [..., S] in physical units from features [..., D]; of a mask, bool [..., S]."""
+    layout, out = windows.layout, {}
+    for spec in layout.readings:
+        columns = layout.columns[spec.name]
+        part = features[..., columns.stop - layout.features(spec) : columns.stop]
+        if not is_mask:
+            out[spec.name] = layout.to_physical(spec, part)
+        elif spec.kind == "gps":
+            out[spec.name] = part
+        else:
+            first = np.cumsum([0, *(1 + wraps for wraps in spec.circular)])[:-1]
+            out[spec.name] = part[..., first]
+    return out
+
+
+def _truth(windows: Windows, log: Log, starts: np.ndarray, horizon: int):
+    """The noise-free readings at the ticks ahead of each start, GPS relative to the noisy fix that the model has."""
+    layout = windows.layout
+    aligned = {i: align(log.episodes[i], layout, True, windows.ticks[i].origin) for i in np.unique(starts[:, 0])}
+    ahead = np.arange(1, horizon + 1)
+    values = np.stack([aligned[e].values[t + ahead] for e, t in starts]).astype(np.float32)
+    mask = np.stack([aligned[e].mask[t + ahead] for e, t in starts])
+    fixes = np.stack([windows.last_fix(e, t) for e, t in starts])[:, None, None]
+    for columns in layout.gps_columns.values():
+        values[..., columns] -= fixes
+    return at_tick(windows, values), at_tick(windows, mask, is_mask=True)

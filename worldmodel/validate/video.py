@@ -1,0 +1,77 @@
+"""Scores imagined video beside the copied last frame."""
+
+from typing import Any
+
+import numpy as np
+
+from worldmodel.imagine.engine import Imaginer
+from worldmodel.validate.metrics import psnr
+from worldmodel.validate.problem import Problem
+
+_MEMBERS = 4
+
+
+def score_video(imaginer: Imaginer, problem: Problem, horizons: dict[float, int]) -> dict[str, Any]:
+    """PSNR and RMSE (pixels in 0..1) of the members' mean frame and of the last seen frame, by video stream.
+
+    At each horizon the frame that the log holds at that tick, or up to one frame interval before it, is compared.
+    """
+    windows, out = problem.windows, {}
+    if not windows.layout.videos:
+        return {}
+    for i, spec in enumerate(windows.layout.videos):
+        interval = max(round(1 / (spec.rate_hz * windows.layout.dt)), 1)
+        table: dict[str, dict[str, list]] = {
+            name: {key: [] for key in ("rmse", "nrmse", "crps", "coverage90", "psnr")} for name in ("model", "hold")
+        }
+        wanted = np.stack([_frame_tick(problem, i, tick, interval) for tick in horizons.values()], 1)
+        _, future = windows.cut(problem.starts, problem.horizon, np.maximum(wanted, 0))
+        for column in range(wanted.shape[1]):
+            known = (wanted[:, column] >= 0) & problem.context.frames_mask[i][:, -1]
+            real = future.frames[i][:, column]
+            imagined = _imagine(imaginer, problem, wanted[:, column], i)
+            deviation = real[known].std() / 255 if known.any() else np.nan
+            for name, frames in (("model", imagined), ("hold", problem.context.frames[i][:, -1])):
+                _append(table[name], frames[known], real[known], deviation)
+        out[spec.name] = {"unit": "", **table}
+    return out
+
+
+def _frame_tick(problem: Problem, video: int, tick: int, interval: int) -> np.ndarray:
+    """int [W] the newest tick up to `tick` with a frame, within one interval; -1 where there is none."""
+    ticks = []
+    for episode, start in problem.starts:
+        span = range(tick, max(tick - interval, -1), -1)
+        frames = problem.windows.ticks[episode].frames
+        ticks.append(next((t for t in span if frames[start + 1 + t, video] >= 0), -1))
+    return np.asarray(ticks)
+
+
+def _imagine(imaginer: Imaginer, problem: Problem, ticks: np.ndarray, video: int) -> np.ndarray:
+    """The members' mean frame of each window at its own tick: [W, rows, columns, 3] in 0..255."""
+    size = problem.windows.layout.videos[video].sample_shape
+    out = np.zeros((len(ticks), *size), np.float32)
+    for tick in np.unique(ticks[ticks >= 0]):
+        rows = np.flatnonzero(ticks == tick)
+        context = type(problem.context)(*(_rows(part, rows) for part in problem.context))
+        actions = problem.future.actions[rows, : tick + 1]
+        frames = imaginer.frames(context, actions, (int(tick),), _MEMBERS)[video]
+        out[rows] = frames[:, :, 0].astype(np.float32).mean(1)
+    return out
+
+
+def _rows(part, rows: np.ndarray):
+    return tuple(p[rows] for p in part) if isinstance(part, tuple) else part[rows]
+
+
+def _append(table: dict[str, list], frames: np.ndarray, real: np.ndarray, deviation: float) -> None:
+    table["crps"].append(None)
+    table["coverage90"].append(None)
+    if not len(real):
+        for key in ("rmse", "nrmse", "psnr"):
+            table[key].append(None)
+        return
+    rmse = float(np.sqrt(np.square(frames.astype(np.float32) - real).mean()) / 255)
+    table["rmse"].append(rmse)
+    table["nrmse"].append(rmse / float(deviation) if deviation > 0 else None)
+    table["psnr"].append(float(psnr(frames, real).mean()))
