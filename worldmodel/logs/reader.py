@@ -201,7 +201,7 @@ class _LogFile:
             ) from error
         self._check_header()
         self.members = int(self.file.attrs[fmt.MEMBERS]) if fmt.MEMBERS in self.file.attrs else None
-        self.about: dict[str, object] = json.loads(self.file.attrs["about"])
+        self.about = self._read_about()
         table = self._need(fmt.EPISODES)
         self.count = len(self._need(f"{fmt.EPISODES}/duration"))
         self.durations = table["duration"][:]
@@ -241,6 +241,18 @@ class _LogFile:
                 found=f"version {version}",
                 remedy="ingest or simulate it again with this release, or read it with the release that wrote it",
             )
+
+    def _read_about(self) -> dict[str, object]:
+        text = self.file.attrs.get("about")
+        try:
+            return dict(json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise LogFormatError(
+                f"{self.path}: the root attribute `about` cannot be read.",
+                expected="a JSON object",
+                found=repr(text),
+                remedy="write logs with worldmodel.LogWriter, or ingest the recording again",
+            ) from error
 
     def _check_stream(self, section: str, name: str) -> None:
         where = f"{section}/{name}"

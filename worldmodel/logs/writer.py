@@ -1,5 +1,6 @@
 """Writes logs: episode by episode, each visible only when all of it is there, the file only when it is whole."""
 
+import io
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,36 @@ from worldmodel.errors import LogFormatError
 from worldmodel.files import whole_file
 from worldmodel.logs import format as fmt
 from worldmodel.types import Samples, StreamSpec
+
+
+class _PatientFile(io.FileIO):
+    """A file that keeps the first error of a write for later.
+
+    HDF5 cannot close a file after a write of it has failed: it leaks the rest and may crash the process. So it never
+    hears of a failure; the writer asks for it after each episode and throws the file away.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data) -> int:
+        left = memoryview(data).cast("B")
+        while len(left) and self.error is None:
+            try:
+                left = left[super().write(left) :]
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
 
 
 class LogWriter:
@@ -48,12 +79,14 @@ class LogWriter:
         self._specs = {fmt.STREAMS: {s.name: s for s in streams}, fmt.TRUTH: {s.name: s for s in truth}}
         self._about = dict(about or {})
         self._output = whole_file(self.path, force)
+        self._raw: _PatientFile | None = None
         self._file: h5py.File | None = None
 
     def __enter__(self) -> Self:
         partial = self._output.__enter__()
         try:
-            self._file = h5py.File(partial, "w", libver="latest")
+            self._raw = _PatientFile(partial, "w+b")
+            self._file = h5py.File(self._raw, "w", libver="latest")
             fmt.write_attrs(self._file, self._about)
             if self.members is not None:
                 self._file.attrs[fmt.MEMBERS] = self.members
@@ -73,11 +106,12 @@ class LogWriter:
         try:
             if self._file is not None:
                 self._file.close()
+            if self._raw is not None:
+                self._raw.close()
+                if error is None:
+                    self._raw.check()
         except OSError as closing:  # the last buffers did not fit on the disk
             return self._output.__exit__(OSError, closing, closing.__traceback__)
-        except RuntimeError as closing:
-            failure = OSError(str(closing))
-            return self._output.__exit__(OSError, failure, closing.__traceback__)
         return self._output.__exit__(kind, error, traceback)
 
     def append(
@@ -98,7 +132,7 @@ class LogWriter:
             origin_utc: the episode's time zero, in seconds since 1970-01-01 UTC; NaN where unknown.
             duration_s: how long it lasted; by default up to its last sample.
         """
-        if self._file is None:
+        if self._file is None or self._raw is None:
             raise RuntimeError("append needs an open writer: use it in a with block")
         given = {fmt.STREAMS: streams, fmt.TRUTH: truth or {}}
         checked = {s: {n: self._check(s, n, v) for n, v in given[s].items()} for s in given}
@@ -114,6 +148,7 @@ class LogWriter:
             dataset = table[key]
             dataset.resize(len(dataset) + 1, axis=0)
             dataset[-1] = value
+        self._raw.check()
 
     def _check(self, section: str, name: str, samples: Samples) -> Samples:
         spec = self._specs[section].get(name)
