@@ -29,5 +29,5 @@ class RecipeError(WorldModelError):
     """A recipe that cannot be found or read, or that does not fit its source."""
 
 
-class TrainingDiverged(WorldModelError):
+class TrainingDivergedError(WorldModelError):
     """The loss stopped being a finite number."""

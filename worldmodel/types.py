@@ -8,12 +8,13 @@ seconds from the episode's origin.
 """
 
 import dataclasses
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from worldmodel.errors import LogFormatError
 
+Array = Any  # a numpy array outside of compiled functions, a JAX array inside
 Kind = Literal["video", "sensor", "gps", "action"]
 KINDS: tuple[str, ...] = get_args(Kind)
 GPS_COLUMNS = ("latitude", "longitude", "altitude")

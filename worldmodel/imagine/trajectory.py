@@ -12,7 +12,7 @@ from worldmodel.logs.align import TickLayout, geodetic, mean_action
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.training.run import Run, load_run
-from worldmodel.types import Samples, StreamSpec
+from worldmodel.types import Array, Samples, StreamSpec
 
 
 class Trajectory(NamedTuple):
@@ -111,7 +111,7 @@ def _window(run: Run, log: Log, episode: int, at_s: float, horizon_s: float | No
     if not first <= row <= last:
         raise WorldModelError(
             f"{at_s:g} s is no moment to imagine from in episode {episode}.",
-            expected=f"{first * settings.dt:.2f} s (the run's context) to {last * settings.dt:.2f} s (the episode's end)",
+            expected=f"{first * settings.dt:.2f} s (the run's context) to {last * settings.dt:.2f} s (its end)",
             found=f"{at_s:g} s",
             remedy="choose --at within that span",
         )
@@ -148,7 +148,7 @@ def _actions(ticks, layout: TickLayout, row: int, horizon: int, given, episode: 
 def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples]:
     columns = [column for spec in specs for column in spec.columns]
     try:
-        table = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64)
+        table: Array = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64)
         names = table.dtype.names or ()
     except (OSError, ValueError) as error:
         raise WorldModelError(f"{path} cannot be read as CSV.", found=str(error).splitlines()[0]) from error

@@ -9,6 +9,7 @@ import numpy as np
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, Ticks, align
 from worldmodel.logs.reader import Log
+from worldmodel.types import Array
 
 VIDEO_BUDGET_BYTES = 2 << 30  # up to here frames are held in memory, beyond it they are read by index
 CONTEXT_FRAMES = 2
@@ -26,12 +27,12 @@ class Context(NamedTuple):
         frames_mask: one bool [B, 2] per video.
     """
 
-    values: np.ndarray
-    mask: np.ndarray
-    age_s: np.ndarray
-    actions: np.ndarray
-    frames: tuple[np.ndarray, ...]
-    frames_mask: tuple[np.ndarray, ...]
+    values: Array
+    mask: Array
+    age_s: Array
+    actions: Array
+    frames: tuple[Array, ...]
+    frames_mask: tuple[Array, ...]
 
 
 class Future(NamedTuple):
@@ -46,12 +47,12 @@ class Future(NamedTuple):
         frames_mask: one bool [B, P] per video.
     """
 
-    actions: np.ndarray
-    values: np.ndarray
-    mask: np.ndarray
-    frame_ticks: np.ndarray
-    frames: tuple[np.ndarray, ...]
-    frames_mask: tuple[np.ndarray, ...]
+    actions: Array
+    values: Array
+    mask: Array
+    frame_ticks: Array
+    frames: tuple[Array, ...]
+    frames_mask: tuple[Array, ...]
 
 
 @dataclasses.dataclass
@@ -161,9 +162,9 @@ def _pair(frames):
 def _last_valid(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The last valid fix [B, 3] in [B, C, N, 3] and whether there is one [B]."""
     flat = values.reshape(len(values), -1, 3)
-    valid = mask.reshape(len(values), -1, 3).all(-1)
+    valid = np.asarray(mask.reshape(len(values), -1, 3).all(-1))
     last = valid.shape[1] - 1 - np.argmax(valid[:, ::-1], 1)
-    return flat[np.arange(len(flat)), last], valid.any(1)
+    return flat[np.arange(len(flat)), last], np.asarray(valid.any(1))
 
 
 def _make_relative(columns, past, past_mask, next_, next_mask) -> None:

@@ -30,7 +30,7 @@ class VideoDecoder(nnx.Module):
     A camera on a moving machine mostly sees what it saw before, elsewhere in the picture.
     """
 
-    def __init__(self, size: tuple[int, int], latent: int, width: int, *, dtype, rngs: nnx.Rngs) -> None:
+    def __init__(self, size: tuple[int, ...], latent: int, width: int, *, dtype, rngs: nnx.Rngs) -> None:
         rows, columns = size[0] // PATCH, size[1] // PATCH
         self.place = nnx.Param(0.1 * jax.random.normal(rngs.params(), (rows, columns, 2 * width)))
         self.of_latent = nnx.Linear(latent, 2 * width, dtype=dtype, rngs=rngs)

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from worldmodel.types import Array
+
 PATCH = 8
 
 
@@ -31,14 +33,15 @@ class Vote(nnx.Module):
         return self.mean(x).astype(jnp.float32), nnx.softplus(self.precision(x).astype(jnp.float32) + 0.5)
 
 
-def fuse(votes: list[tuple[jax.Array, jax.Array]], present: list[jax.Array]) -> jax.Array:
+def fuse(votes: list[tuple[jax.Array, jax.Array]], present: list[Array]) -> jax.Array:
     """Product of experts with a unit prior: streams that are absent ([B] False) neither add nor dilute.
 
     Gaussian experts multiply by adding precisions (Wu & Goodman 2018, arXiv 1802.05335).
     """
     weights = [precision * here[:, None] for (_, precision), here in zip(votes, present, strict=True)]
     total = 1.0 + sum(weights)
-    return sum(w * mean for w, (mean, _) in zip(weights, votes, strict=True)) / total
+    weighted = [w * mean for w, (mean, _) in zip(weights, votes, strict=True)]
+    return jnp.stack(weighted).sum(0) / total
 
 
 def patches(frames: jax.Array) -> jax.Array:
@@ -58,14 +61,14 @@ def unpatch(grid: jax.Array, channels: int) -> jax.Array:
 class VideoEncoder(nnx.Module):
     """Reads the newest two frames: a grid of tokens [B, rows / 8, columns / 8, W], a vote and its weight."""
 
-    def __init__(self, size: tuple[int, int], width: int, features: int, *, dtype, rngs: nnx.Rngs) -> None:
+    def __init__(self, size: tuple[int, ...], width: int, features: int, *, dtype, rngs: nnx.Rngs) -> None:
         cells = (size[0] // PATCH) * (size[1] // PATCH)
         self.embed = nnx.Linear(PATCH * PATCH * 6, width, dtype=dtype, rngs=rngs)
         self.mix = nnx.Conv(width, width, (3, 3), dtype=dtype, rngs=rngs)
         self.flat = nnx.Linear(cells * width, 2 * features, dtype=dtype, rngs=rngs)
         self.vote = Vote(2 * features, features, dtype=dtype, rngs=rngs)
 
-    def __call__(self, frames: jax.Array, mask: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    def __call__(self, frames: Array, mask: Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Frames [B, 2, rows, columns, 3] in 0..1 and whether each is there [B, 2]."""
         seen = (frames - 0.5) * mask[..., None, None, None]
         tokens = nnx.silu(self.embed(patches(jnp.concatenate([seen[:, 0], seen[:, 1]], -1))))

@@ -1,10 +1,9 @@
 """The world model: `observe` a context, `imagine` futures under actions, and the `loss` that trains it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from worldmodel.logs.align import TickLayout
@@ -14,6 +13,7 @@ from worldmodel.models.decoders import SlotDecoder, VideoDecoder
 from worldmodel.models.dynamics import ResidualDynamics
 from worldmodel.models.encoders import VideoEncoder, WindowEncoder, fuse
 from worldmodel.models.objective import fair_crps, horizon_weights, masked_mean
+from worldmodel.types import Array
 
 
 class Belief(NamedTuple):
@@ -35,10 +35,10 @@ class Belief(NamedTuple):
 class Scaling(NamedTuple):
     """Means and standard deviations of the training data: readings [D] and actions [A]."""
 
-    mean: np.ndarray
-    std: np.ndarray
-    action_mean: np.ndarray
-    action_std: np.ndarray
+    mean: Array
+    std: Array
+    action_mean: Array
+    action_std: Array
 
 
 class WorldModel(nnx.Module):
@@ -53,34 +53,34 @@ class WorldModel(nnx.Module):
     """
 
     def __init__(self, layout: TickLayout, context: int, scaling: Scaling, config: ModelConfig, *, rngs: nnx.Rngs):
-        kwargs = {"dtype": jnp.dtype(config.dtype), "rngs": rngs}
+        kwargs: dict[str, Any] = {"dtype": jnp.dtype(config.dtype), "rngs": rngs}
         width, actions = config.width, layout.action_count
         readings = len(layout.newest)
         latent = readings + config.hidden
         self.layout, self.config, self.context = layout, config, context
         self.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
         inputs = {s.name: context * (2 * layout.width(s) + 1) for s in layout.readings}
-        self.encoders = nnx.Dict({n: WindowEncoder(i, width, width, **kwargs) for n, i in inputs.items()})
+        self.encoders = _named({n: WindowEncoder(i, width, width, **kwargs) for n, i in inputs.items()})
         self.action_encoder = WindowEncoder(max((context - 1) * actions, 1), width, width, **kwargs)
         self.video_encoders = nnx.List(
-            [VideoEncoder(s.size, config.video_width, width, **kwargs) for s in layout.videos]
+            [VideoEncoder(s.sample_shape[:2], config.video_width, width, **kwargs) for s in layout.videos]
         )
         self.head = nnx.Linear(width + readings + config.noise, 2 * width, **kwargs)
         self.head_second = nnx.Linear(2 * width, width, **kwargs)
         small = nnx.initializers.variance_scaling(0.05, "fan_in", "normal")
         self.head_out = nnx.Linear(width, latent, kernel_init=small, **kwargs)
         self.dynamics = ResidualDynamics(latent, actions, config.noise, 2 * width, **kwargs)
-        self.slot_decoders = nnx.Dict(
+        self.slot_decoders = _named(
             {s.name: SlotDecoder(latent, layout.features(s), layout.slots(s), **kwargs) for s in layout.readings}
         )
         self.video_decoders = nnx.List(
-            [VideoDecoder(s.size, latent, config.video_width, **kwargs) for s in layout.videos]
+            [VideoDecoder(s.sample_shape[:2], latent, config.video_width, **kwargs) for s in layout.videos]
         )
 
-    def normalise(self, values: jax.Array) -> jax.Array:
+    def normalise(self, values: Array) -> jax.Array:
         return (values - self.scaling.mean[...]) / self.scaling.std[...]
 
-    def denormalise(self, values: jax.Array) -> jax.Array:
+    def denormalise(self, values: Array) -> jax.Array:
         return values * self.scaling.std[...] + self.scaling.mean[...]
 
     def observe(self, context: Context, hidden: jax.Array | None = None) -> Belief:
@@ -128,7 +128,7 @@ class WorldModel(nnx.Module):
         start = jnp.pad(belief.newest, ((0, 0), (0, change.shape[-1] - belief.newest.shape[-1])))
         return start[:, None] + change
 
-    def imagine(self, belief: Belief, actions: jax.Array, members: int, key: jax.Array) -> jax.Array:
+    def imagine(self, belief: Belief, actions: Array, members: int, key: jax.Array) -> jax.Array:
         """Latents [B, K, H, Z] of ticks t + 1 ... t + H under actions [B, H, A], the first of which leaves tick t."""
         first, later = jax.random.split(key)
         latent = self.initial(belief, members, first)
@@ -169,7 +169,7 @@ class WorldModel(nnx.Module):
         for i, spec in enumerate(self.layout.videos):
             terms[spec.name] = self._video_loss(belief, latents[:, 0], future, i)
         assert all(term.shape == () for term in terms.values())
-        return sum(terms.values()) / len(terms), terms
+        return jnp.stack(list(terms.values())).mean(), terms
 
     def _video_loss(self, belief: Belief, latents: jax.Array, future: Future, video: int) -> jax.Array:
         total = jnp.zeros(())
@@ -181,11 +181,16 @@ class WorldModel(nnx.Module):
             total += masked_mean(error, future.frames_mask[video][:, p])
         return total / future.frame_ticks.shape[1]
 
-    def _actions(self, actions: jax.Array) -> jax.Array:
+    def _actions(self, actions: Array) -> jax.Array:
         return (actions - self.scaling.action_mean[...]) / self.scaling.action_std[...]
 
 
-def _last_valid(values: jax.Array, mask: jax.Array, features: int) -> jax.Array:
+def _named(modules: dict[str, Any]) -> Any:
+    """Modules by stream name; flax types its dictionary by attributes, which stream names need not be."""
+    return nnx.Dict(modules)
+
+
+def _last_valid(values: jax.Array, mask: Array, features: int) -> jax.Array:
     """Each feature's last valid value [B, F] in slots over ticks [B, C, N * F]; 0 where there is none."""
     values = values.reshape(len(values), -1, features)
     mask = mask.reshape(values.shape)

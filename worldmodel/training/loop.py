@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,14 @@ import optax
 from flax import nnx
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from worldmodel.errors import TrainingDiverged, WorldModelError
+from worldmodel.errors import TrainingDivergedError, WorldModelError
 from worldmodel.files import check_output, whole_file
 from worldmodel.logs.align import TickLayout, default_dt
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.config import preset as presets
+from worldmodel.models.encoders import PATCH
 from worldmodel.training.checkpoints import Checkpoints
 from worldmodel.training.data import Batches, measure_scaling
 from worldmodel.training.evaluate import HeldOut
@@ -37,6 +39,7 @@ from worldmodel.training.run import (
     load_run,
     load_scaling,
     save_scaling,
+    split_parameters,
 )
 from worldmodel.version import __version__
 
@@ -66,18 +69,20 @@ def train(
         logs: files or folders of one recipe or scene.
         run: the folder to write.
         preset: `debug`, `small` or `base`.
-        steps, minutes: how long; at most one of them. By default the preset's steps.
+        steps: how many updates; by default the preset's.
+        minutes: how long, instead of steps.
         seed: decides initial parameters, data order and noise.
         resume: go on from the last checkpoint of `run` (other arguments but `logs` are the run's own).
         holdout: share of the episodes that only measure; whole episodes, at least one where there are two.
         dt: tick in seconds; by default the interval of the fastest action.
-        context_s, horizon_s: what the model sees, and how far it learns to imagine; by default 64 ticks each.
+        context_s: what the model sees; by default 64 ticks.
+        horizon_s: how far it learns to imagine; by default 64 ticks.
         force: replace a run that exists.
         progress: show a bar.
 
     Raises:
         WorldModelError: for arguments or logs that do not fit.
-        TrainingDiverged: if the loss stops being finite; the last good checkpoint stays.
+        TrainingDivergedError: if the loss stops being finite; the last good checkpoint stays.
     """
     folder, log = Path(run), Log(logs)
     if resume:
@@ -108,10 +113,10 @@ class _Trainer:
         self.folder, self.settings, self.held = folder, settings, held
         config = settings.train
         self.batches = Batches(windows, config.batch, config.frames, settings.seed)
-        self.graph, params, self.rest = nnx.split(build_model(settings, load_scaling(folder)), nnx.Param, ...)
+        self.graph, params, self.rest = split_parameters(build_model(settings, load_scaling(folder)))
         decay = optax.add_decayed_weights(config.weight_decay)
         self.optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.scale_by_adam(b2=0.99), decay)
-        self.state = {
+        self.state: dict[str, Any] = {
             "params": params,
             "optimizer": self.optimizer.init(params),
             "step": np.int64(0),
@@ -131,7 +136,8 @@ class _Trainer:
         ):
             self.state = last.restore(self.state) or self.state
             history.rewind(int(self.state["step"]))
-            task = bar.add_task("training", total=1.0, completed=self.progress(), text="compiling")
+            task = bar.add_task("training", total=1.0, text="compiling")
+            bar.update(task, completed=self.progress())
             self._loop(last, best, history, lambda text: bar.update(task, completed=self.progress(), text=text))
         with whole_file(self.folder / FINISHED, force=True) as path:
             done = {"steps": int(self.state["step"]), "seconds": float(self.state["seconds"])}
@@ -191,11 +197,11 @@ class _Trainer:
 
     def _check(self, loss: float, step: int) -> None:
         if not np.isfinite(loss):
-            raise TrainingDiverged(
+            raise TrainingDivergedError(
                 f"The loss became {loss} at step {step}.",
                 expected="a finite number",
-                remedy=f"the last good checkpoint is kept in {self.folder}; look for outliers with `worldmodel inspect`, "
-                "or train with another --seed",
+                remedy=f"the last good checkpoint is kept in {self.folder}; look for outliers with "
+                "`worldmodel inspect`, or train with another --seed",
             )
 
     def _learning_rate(self, step: int) -> float:
@@ -253,11 +259,11 @@ def _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, hor
     if not layout.readings and not layout.videos:
         raise WorldModelError(f"{log.files[0]} has nothing to predict.", expected="a sensor, gps or video stream")
     for video in layout.videos:
-        if video.size[0] % 8 or video.size[1] % 8:
+        if any(side % PATCH for side in video.sample_shape[:2]):
             raise WorldModelError(
                 f"Video stream {video.name!r} has a size that the model cannot cut into patches.",
-                expected="rows and columns that are multiples of 8",
-                found="x".join(map(str, video.size)),
+                expected=f"rows and columns that are multiples of {PATCH}",
+                found="x".join(map(str, video.sample_shape[:2])),
                 remedy="ingest the recording again with --size, such as 64x64",
             )
     return RunSettings(

@@ -127,6 +127,12 @@ def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
     return WorldModel(settings.layout, settings.context, scaling, settings.model, rngs=rngs)
 
 
+def split_parameters(model: WorldModel) -> tuple[Any, Any, Any]:
+    """A model's structure, what training changes, and what it does not; `nnx.merge` puts them together."""
+    graph, params, rest = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
+    return graph, params, rest
+
+
 def load_run(folder: Path | str) -> Run:
     """Opens a run with its best parameters; needs no training data.
 
@@ -138,7 +144,7 @@ def load_run(folder: Path | str) -> Run:
     folder = Path(folder)
     settings = RunSettings.load(folder)
     model = build_model(settings, load_scaling(folder))
-    graph, params, rest = nnx.split(model, nnx.Param, ...)
+    graph, params, rest = split_parameters(model)
     with Checkpoints(folder / BEST, keep=1) as best:
         state = best.restore({"params": params})
     if state is None:
@@ -148,13 +154,15 @@ def load_run(folder: Path | str) -> Run:
 
 
 def save_scaling(folder: Path, scaling: Scaling) -> None:
+    """Keeps the training data's statistics with the run."""
     with whole_file(folder / STATISTICS, force=True) as path:
         np.savez(path, **scaling._asdict())
 
 
 def load_scaling(folder: Path) -> Scaling:
+    """Reads them back."""
     with np.load(folder / STATISTICS) as file:
-        return Scaling(**{name: jnp.asarray(file[name]) for name in Scaling._fields})
+        return Scaling(*(jnp.asarray(file[name]) for name in Scaling._fields))
 
 
 def _tuple(value: Any) -> Any:

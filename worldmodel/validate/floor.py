@@ -2,12 +2,17 @@
 
 import numpy as np
 
-from worldmodel.logs.align import geodetic_to_enu
-from worldmodel.simulate import Twin, load_scene
+from worldmodel.geo import geodetic_to_enu
+from worldmodel.logs.reader import Episode, Stream
+from worldmodel.simulate import Start, Twin, load_scene
 from worldmodel.types import Samples
 from worldmodel.validate.problem import Problem
 
-_NONE = "The log names no simulated twin, so there is no physical floor."
+_NO_TWIN = "The log names no simulated twin, so there is no physical floor."
+_HOW = (
+    "The floor is MuJoCo started from the last reading of each sensor at the end of the context. "
+    "Coordinates that no sensor reads are taken from the simulator's own state where it is known, which only helps it."
+)
 
 
 def floor_predictions(problem: Problem) -> tuple[dict[str, np.ndarray] | None, str]:
@@ -19,50 +24,42 @@ def floor_predictions(problem: Problem) -> tuple[dict[str, np.ndarray] | None, s
     """
     scene = problem.log.about.get("scene")
     if not scene:
-        return None, _NONE
+        return None, _NO_TWIN
     twin = Twin(load_scene(str(scene)))
-    parts = [_from_start(problem, twin, int(e), int(t)) for e, t in problem.starts]
-    note = (
-        "The floor is MuJoCo started from the last reading of each sensor at the end of the context. "
-        "Coordinates that no sensor reads are taken from the simulator's own state, which only helps it."
-    )
-    return {s.name: np.stack([part[s.name] for part in parts]) for s in problem.readings}, note
-
-
-def _from_start(problem: Problem, twin: Twin, index: int, tick: int) -> dict[str, np.ndarray]:
-    windows = problem.windows
-    dt = windows.layout.dt
-    episode = problem.log.episodes[windows.episodes[index]]
-    now = tick * dt
-    ahead = now + (np.arange(problem.horizon) + 1) * dt
-    readings = {s.name: _last_reading(episode.streams[s.name], now) for s in problem.readings if s.kind == "sensor"}
-    truth = _state(episode, now)
-    state = twin.start_state(readings, truth)
-    actions = {s.name: Samples(episode.streams[s.name].time, episode.streams[s.name].data) for s in windows.layout.of_kind("action")}
-    times = {s.name: np.concatenate([[now], ahead]) if s.kind == "gps" else ahead for s in problem.readings}
-    rolled = twin.rollout(now, state, actions, times)
+    episodes = [problem.log.episodes[problem.windows.episodes[int(e)]] for e, _ in problem.starts]
+    dt = problem.windows.layout.dt
+    starts = [_start(problem, episode, int(t) * dt) for episode, (_, t) in zip(episodes, problem.starts, strict=True)]
+    rolled = twin.rollout(starts, np.arange(problem.horizon + 1) * dt)
     out = {}
     for spec in problem.readings:
         values = np.asarray(rolled[spec.name], np.float64)
         if spec.kind == "gps":  # the reading, moved by the simulated displacement
-            moved = geodetic_to_enu(values[:, :3], windows.ticks[index].origin)
-            values = moved[1:] - moved[:1]
-        out[spec.name] = values
-    return out
+            moved = geodetic_to_enu(values[..., :3].reshape(-1, 3), twin.scene.origin).reshape(*values.shape[:2], 3)
+            values = moved - moved[:, :1]
+        out[spec.name] = values[:, 1:]
+    return out, _HOW
 
 
-def _last_reading(stream, now: float) -> np.ndarray | None:
+def _start(problem: Problem, episode: Episode, now: float) -> Start:
+    last = {s.name: _last_reading(episode.streams[s.name], now) for s in problem.readings if s.kind == "sensor"}
+    readings = {name: reading for name, reading in last.items() if reading is not None}
+    actions = {name: episode.streams[name] for name in (s.name for s in problem.windows.layout.of_kind("action"))}
+    samples = {name: Samples(stream.time, stream.data) for name, stream in actions.items()}
+    return Start(now, readings, _state(episode, now), samples)
+
+
+def _last_reading(stream: Stream, now: float) -> np.ndarray | None:
     """The last valid reading [S] up to `now`; None where there is none."""
     row = int(np.searchsorted(stream.time, now + 1e-7, side="right"))
     data = stream.rows(max(row - 16, 0), row)
-    valid = data[np.isfinite(data).all(1)] if len(data) else data
+    valid = data[np.isfinite(data).all(1)]
     return valid[-1] if len(valid) else None
 
 
-def _state(episode, now: float) -> np.ndarray | None:
+def _state(episode: Episode, now: float) -> np.ndarray | None:
     """The simulator's state [Q] at `now`; None for real logs."""
     stream = episode.truth.get("state")
     if stream is None or not len(stream):
         return None
-    row = int(np.searchsorted(stream.time, now + 1e-7, side="right")) - 1
-    return stream.rows(max(row, 0), max(row, 0) + 1)[0]
+    row = max(int(np.searchsorted(stream.time, now + 1e-7, side="right")) - 1, 0)
+    return stream.rows(row, row + 1)[0]

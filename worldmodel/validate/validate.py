@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import Progress
@@ -156,7 +157,10 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
     dt = run.settings.dt
     ticks = list(horizon_ticks(problem).values())
     bootstrap = score.Bootstrap.of(problem.episodes, seed)
-    streams, curves, bands, calibration, columns = {}, {}, {}, {}, {}
+    streams: dict[str, dict[str, Any]] = {}
+    curves: dict[str, dict[str, np.ndarray]] = {}
+    bands: dict[str, dict[str, np.ndarray]] = {}
+    calibration, columns = {}, {}
     overall: dict[str, list] = {name: [] for name in predictions}
     for spec in problem.readings:
         circular, used = _circular(spec), _used(spec)

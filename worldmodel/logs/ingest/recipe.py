@@ -1,8 +1,6 @@
 """Recipes: TOML files that say how the columns of a table become streams. `datasets/README.md` describes them."""
 
 import dataclasses
-import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,13 +9,13 @@ import numpy as np
 
 from worldmodel.content import content_dir
 from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.toml import REQUIRED, TomlTable
 from worldmodel.types import KINDS, Kind, StreamSpec
 
 FORMAT, VERSION = "worldmodel-recipe", 1
 UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _DUPLICATES = ("drop", "error")
 _ORIGINS = ("first", "unix")
-_REQUIRED = object()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,62 +94,10 @@ def load_recipe(recipe: str | Path) -> Recipe:
             expected=f"a shipped recipe ({', '.join(shipped_recipes())}) or a path to a TOML file",
             remedy="datasets/README.md says how to write one",
         )
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path} is not valid TOML.", found=str(error), remedy="mend that line") from error
-    return _read_recipe(_Table(path, "", table))
+    return _read_recipe(TomlTable.read(path, RecipeError))
 
 
-class _Table:
-    """A TOML table whose keys are taken one by one; what is left over at the end was misspelt."""
-
-    def __init__(self, path: Path, where: str, values: dict[str, Any]) -> None:
-        self.path, self.where, self._left, self._known = path, where, dict(values), []  # type: ignore[var-annotated]
-
-    def error(self, key: str, expected: str, found: object) -> RecipeError:
-        shown = "nothing" if found is _REQUIRED else repr(found)
-        return RecipeError(f"{self.path}: the key {self.where}{key} is wrong.", expected=expected, found=shown)
-
-    def take(self, key: str, kind: type | tuple[type, ...], expected: str, default: Any = _REQUIRED) -> Any:
-        self._known.append(key)
-        value = self._left.pop(key, default)
-        right = isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
-        if value is _REQUIRED or (value is not default and not right):
-            raise self.error(key, expected, value)
-        return value
-
-    def choose(self, key: str, choices: tuple[str, ...], default: Any = _REQUIRED) -> str:
-        value = self.take(key, str, " or ".join(choices), default)
-        if value not in choices:
-            raise self.error(key, " or ".join(choices), value)
-        return value
-
-    def table(self, key: str, default: Any = _REQUIRED) -> "_Table":
-        return _Table(self.path, f"{self.where}{key}.", self.take(key, dict, f"a table [{self.where}{key}]", default))
-
-    def per_column(self, key: str, kind: type | tuple[type, ...], what: str, count: int, default: Any) -> list[Any]:
-        """One value for all columns, or a list with one for each."""
-        value = self.take(key, object, what, default)
-        values = value if isinstance(value, list) else [value] * count
-        right = all(isinstance(v, kind) and (kind is bool or not isinstance(v, bool)) for v in values)
-        if len(values) != count or not right:
-            raise self.error(key, f"{what}, or a list of {count}", value)
-        return values
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._left)
-
-    def finish(self) -> None:
-        for key in self._left:
-            close = difflib.get_close_matches(key, self._known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else ""
-            expected = ", ".join(self._known)
-            raise RecipeError(f"{self.path}: the key {self.where}{key} is not known.", expected=expected, remedy=hint)
-
-
-def _read_recipe(table: _Table) -> Recipe:
+def _read_recipe(table: TomlTable) -> Recipe:
     table.choose("format", (FORMAT,))
     version = table.take("version", int, str(VERSION))
     if version != VERSION:
@@ -170,9 +116,9 @@ def _read_recipe(table: _Table) -> Recipe:
     return Recipe(table.path, description, delimiter, twin, streams)
 
 
-def _read_clock(table: _Table, base: Clock | None) -> Clock:
+def _read_clock(table: TomlTable, base: Clock | None) -> Clock:
     clock = Clock(
-        table.take("column", str, "the name of the time column", base.column if base else _REQUIRED),
+        table.take("column", str, "the name of the time column", base.column if base else REQUIRED),
         table.choose("unit", tuple(UNIT_NS), base.unit if base else "s"),
         table.choose("duplicates", _DUPLICATES, base.duplicates if base else "drop"),
         table.choose("origin", _ORIGINS, base.origin if base else "first"),
@@ -181,7 +127,7 @@ def _read_clock(table: _Table, base: Clock | None) -> Clock:
     return clock
 
 
-def _read_stream(table: _Table, name: str, clock: Clock) -> TableStream:
+def _read_stream(table: TomlTable, name: str, clock: Clock) -> TableStream:
     if "/" in name or not name:
         raise table.error("", "a name without slashes", name)
     kind = cast(Kind, table.choose("kind", tuple(k for k in KINDS if k != "video")))

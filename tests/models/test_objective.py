@@ -1,0 +1,31 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from worldmodel.models.objective import fair_crps, horizon_weights
+from worldmodel.validate.metrics import crps
+
+
+def test_fair_crps_expects_the_closed_form_whatever_the_number_of_members():
+    truth = jnp.full(20_000, 0.7)
+    closed = 0.7 * (2 * norm.cdf(0.7) - 1) + 2 * norm.pdf(0.7) - 1 / np.sqrt(np.pi)  # Gneiting & Raftery 2007
+    for members in (2, 5):
+        drawn = jax.random.normal(jax.random.key(members), (20_000, members))
+        assert float(fair_crps(drawn, truth).mean()) == pytest.approx(closed, abs=0.015)
+
+
+def test_both_forms_of_crps_agree_with_a_plain_loop():
+    rng = np.random.default_rng(0)
+    members, truth = rng.normal(size=(3, 6, 4, 2)), rng.normal(size=(3, 4, 2))
+    pairs = [np.abs(members[:, i] - members[:, j]) for i in range(6) for j in range(6) if i != j]
+    plain = np.abs(members - truth[:, None]).mean(1) - 0.5 * sum(pairs) / 30
+    np.testing.assert_allclose(fair_crps(jnp.asarray(members), jnp.asarray(truth)), plain, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(crps(members - truth[:, None]), plain, rtol=1e-10)
+
+
+def test_horizon_weights_fall_by_e_over_the_predictable_time():
+    weights = horizon_weights(30, jnp.float32(10.0))
+    assert float(weights.mean()) == pytest.approx(1, rel=1e-5)
+    assert float(weights[10] / weights[0]) == pytest.approx(np.exp(-1), rel=1e-4)

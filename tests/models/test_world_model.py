@@ -1,0 +1,106 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.oscillator import SPECS, write_log
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.models.config import ModelConfig
+from worldmodel.models.decoders import warp
+from worldmodel.models.encoders import fuse, patches, unpatch
+from worldmodel.models.world_model import Scaling, WorldModel
+
+LAYOUT = TickLayout(0.02, SPECS)
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory):
+    return Windows.of(Log(write_log(tmp_path_factory.mktemp("log") / "a.h5", 2)), LAYOUT, 20, 12)
+
+
+@pytest.fixture(scope="module")
+def model():
+    size = LAYOUT.size
+    scaling = Scaling(np.zeros(size), np.ones(size), np.zeros(1), np.ones(1))
+    config = ModelConfig(width=16, hidden=8, noise=4, video_width=8)
+    return WorldModel(LAYOUT, 20, scaling, config, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture(scope="module")
+def window(windows):
+    return windows.cut(windows.starts()[[3, 90]], 12, np.array([[2], [7]]))
+
+
+def test_rollout_equals_a_loop_of_steps(model):
+    rng = np.random.default_rng(0)
+    latent = jnp.asarray(rng.normal(size=(3, model.dynamics.change.out_features)), jnp.float32)
+    inputs = jnp.asarray(rng.normal(size=(3, 5, 1 + 4)), jnp.float32)
+    states, z = [], latent
+    for t in range(5):
+        z = model.dynamics.step(z, model.dynamics.project(inputs[:, t]))
+        states.append(z)
+    np.testing.assert_allclose(model.dynamics.rollout(latent, inputs), jnp.stack(states, 1), rtol=1e-5, atol=1e-6)
+
+
+def test_actions_move_only_what_comes_after_them(model, window):
+    context, future = window
+    belief, key = model.observe(context), jax.random.key(0)
+    plain = model.imagine(belief, future.actions, 3, key)
+    changed = future.actions.copy()
+    changed[:, 5] += 1
+    other = model.imagine(belief, changed, 3, key)
+    np.testing.assert_array_equal(plain[:, :, :5], other[:, :, :5])
+    assert (plain[:, :, 5:] != other[:, :, 5:]).any()
+
+
+def test_members_differ_and_a_seed_repeats_them(model, window):
+    context, future = window
+    belief = model.observe(context)
+    one, again = (model.imagine(belief, future.actions, 3, jax.random.key(7)) for _ in range(2))
+    np.testing.assert_array_equal(one, again)
+    assert (one[:, 0] != one[:, 1]).any()
+
+
+def test_a_missing_stream_neither_adds_nor_dilutes():
+    vote = (jnp.ones((2, 4)), jnp.full((2, 4), 3.0))
+    noise = (jnp.full((2, 4), 1e6), jnp.full((2, 4), 5.0))
+    here, gone = jnp.ones(2, bool), jnp.zeros(2, bool)
+    np.testing.assert_allclose(fuse([vote, noise], [here, gone]), fuse([vote], [here]))
+    np.testing.assert_allclose(fuse([vote], [here]), 0.75)  # Gaussian posterior: 3 / (1 + 3)
+
+
+def test_a_masked_stream_changes_nothing_whatever_it_holds(model, window):
+    context, _ = window
+    columns = LAYOUT.columns["gps"]
+    mask = context.mask.copy()
+    mask[..., columns] = False
+    values = context.values.copy()
+    values[..., columns] = 1e3
+    one = model.observe(context._replace(mask=mask))
+    two = model.observe(context._replace(mask=mask, values=values))
+    np.testing.assert_array_equal(one.features, two.features)
+    np.testing.assert_array_equal(one.newest, two.newest)
+
+
+def test_loss_terms_are_one_a_stream_and_finite(model, window):
+    context, future = window
+    loss, terms = model.loss(
+        context, future, members=2, predictable=jnp.float32(5), dropout=0.1, key=jax.random.key(0)
+    )
+    assert set(terms) == {s.name for s in SPECS if s.kind != "action"}
+    assert float(loss) == pytest.approx(np.mean([float(t) for t in terms.values()]), rel=1e-5)
+
+
+def test_patches_round_trip():
+    frames = jnp.asarray(np.random.default_rng(0).normal(size=(2, 16, 24, 3)))
+    np.testing.assert_array_equal(unpatch(patches(frames), 3), frames)
+
+
+def test_warp_by_whole_pixels_moves_the_picture():
+    frame = jnp.asarray(np.random.default_rng(0).uniform(size=(1, 8, 8, 3)), jnp.float32)
+    moved = warp(frame, jnp.broadcast_to(jnp.array([1.0, -2.0]), (1, 8, 8, 2)))
+    np.testing.assert_allclose(moved[0, :6, 3:], frame[0, 1:7, 1:6], atol=1e-3)
+    np.testing.assert_allclose(warp(frame, jnp.zeros((1, 8, 8, 2)))[0, :-1, :-1], frame[0, :-1, :-1], atol=1e-6)

@@ -1,0 +1,100 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from tests.oscillator import SPECS, write_log
+from worldmodel.errors import TrainingDivergedError, WorldModelError
+from worldmodel.logs.writer import LogWriter
+from worldmodel.training import load_run, train
+from worldmodel.training.checkpoints import Checkpoints
+
+SCRIPT = "import sys; from worldmodel.training import train; train([sys.argv[1]], sys.argv[2], preset='debug', steps=60, resume=sys.argv[3] == 'resume', progress=False)"
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return write_log(tmp_path_factory.mktemp("log") / "a.h5")
+
+
+@pytest.fixture(scope="module")
+def straight(log, tmp_path_factory):
+    return train([log], tmp_path_factory.mktemp("run") / "straight", preset="debug", steps=60, progress=False)
+
+
+def parameters(run):
+    return jax.tree.leaves(nnx.state(run.model, nnx.Param))
+
+
+def test_killed_and_resumed_equals_straight_bit_for_bit(log, straight, tmp_path):
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-c", SCRIPT, str(log), str(folder)]
+    process = subprocess.Popen([*command, "new"])
+    deadline = time.monotonic() + 240
+    while not list(folder.glob("checkpoints/[0-9]*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(folder.glob("checkpoints/[0-9]*"))
+    assert not (folder / "finished.json").exists()
+    subprocess.run([*command, "resume"], check=True)
+    with Checkpoints(folder / "checkpoints", 2) as one, Checkpoints(straight.folder / "checkpoints", 2) as two:
+        assert one.latest == two.latest == 60
+    resumed = load_run(folder)
+    for a, b in zip(parameters(straight), parameters(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_metrics_have_no_row_twice_and_held_out_error_in_units(straight):
+    rows = [json.loads(row) for row in (straight.folder / "metrics.jsonl").read_text().splitlines()]
+    held = [row["step"] for row in rows if "heldout/nrmse" in row]
+    assert held == [15, 30, 45, 60]
+    assert all(np.isfinite(row.get("loss", 0)) for row in rows)
+    assert any("heldout/rmse/position/0" in row for row in rows)
+
+
+def test_training_lowers_the_loss(straight):
+    rows = [json.loads(row) for row in (straight.folder / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["position"] for row in rows if "loss" in row]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_loss_that_becomes_nan_has_a_name_and_keeps_the_last_checkpoint(log, tmp_path, monkeypatch):
+    from worldmodel.training.loop import _Trainer
+
+    plain = _Trainer._learning_rate
+    monkeypatch.setattr(_Trainer, "_learning_rate", lambda self, step: plain(self, step) if step < 20 else np.nan)
+    with pytest.raises(TrainingDivergedError, match="step"):
+        train([log], tmp_path / "run", preset="debug", steps=60, progress=False)
+    assert all(np.isfinite(p).all() for p in parameters(load_run(tmp_path / "run")))
+
+
+def test_refusals(log, straight, tmp_path):
+    with pytest.raises(WorldModelError, match="exists already"):
+        train([log], straight.folder)
+    with pytest.raises(WorldModelError, match="Both steps and minutes"):
+        train([log], tmp_path / "x", steps=1, minutes=1)
+    with pytest.raises(WorldModelError, match="no preset"):
+        train([log], tmp_path / "x", preset="huge")
+    with pytest.raises(WorldModelError, match="as long as the context"):
+        train([log], tmp_path / "x", context_s=30)
+    with pytest.raises(WorldModelError, match="other data"):
+        train([write_log(tmp_path / "b.h5", seed=9)], straight.folder, resume=True)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_run_refuses_a_log_with_other_streams(straight, tmp_path):
+    from worldmodel.logs.reader import Log
+    from worldmodel.types import Samples
+
+    with LogWriter(tmp_path / "c.h5", SPECS[:1]) as writer:
+        writer.append({"position": Samples(np.arange(9) / 50, np.zeros((9, 1)))})
+    with pytest.raises(WorldModelError, match="expects other streams"):
+        straight.windows(Log(tmp_path / "c.h5"))

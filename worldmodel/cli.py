@@ -1,0 +1,190 @@
+"""The command line. Heavy libraries are imported by the command that needs them, so that `--help` answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worldmodel.errors import WorldModelError
+
+app = typer.Typer(
+    name="worldmodel",
+    help="Learn a world model from a machine's own recordings, imagine what its sensors read next, and measure how far "
+    "to trust it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
+Out = Annotated[Path, typer.Option("--out", help="What to write.")]
+
+
+def main() -> None:
+    """Runs a command; a mistake of the user's ends with its message and exit code 2."""
+    try:
+        app()
+    except (WorldModelError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+def simulate(
+    scene: Annotated[str, typer.Argument(help="A shipped scene (rover, cartpole, double_pendulum) or a folder.")],
+    out: Out,
+    episodes: Annotated[int, typer.Option(min=1, help="How many recordings.")] = 20,
+    seconds: Annotated[float, typer.Option(help="Length of each.")] = 20.0,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Record a MuJoCo scene as a log, with the truth beside it."""
+    from worldmodel.simulate import simulate as run
+
+    _wrote(run(scene, out, episodes=episodes, seconds=seconds, seed=seed, force=force))
+
+
+@app.command()
+def ingest(
+    sources: Annotated[list[str], typer.Argument(help="Files, folders or patterns: GoPro MP4, or CSV and Parquet.")],
+    out: Out,
+    recipe: Annotated[
+        str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
+    force: Force = False,
+) -> None:
+    """Turn recordings into a log, an episode a file."""
+    from worldmodel.logs.ingest import ingest as run
+
+    report = run(sources, out, recipe=recipe, size=_parse_size(size), force=force)
+    for note in report.notes:
+        print(f"note: {note}")
+    print(f"{len(report.episodes)} episodes with {', '.join(report.streams)}")
+    _wrote(report.path)
+
+
+@app.command()
+def inspect(
+    log: Annotated[Path, typer.Argument(help="A log, or a folder of logs.")],
+    plot: Annotated[Path | None, typer.Option(help="Also draw an episode into this PNG file.")] = None,
+    episode: Annotated[int, typer.Option(help="Which episode to draw.")] = 0,
+    force: Force = False,
+) -> None:
+    """Say what a log holds: episodes, streams, measured rates, gaps, ranges, units."""
+    from worldmodel.logs.inspect import plot_log, print_summary
+    from worldmodel.logs.reader import Log
+
+    opened = Log(log)
+    print_summary(opened)
+    if plot is not None:
+        _wrote(plot_log(opened, plot, episode, force=force))
+
+
+@app.command()
+def train(
+    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of logs, of one machine.")],
+    out: Out,
+    preset: Annotated[str, typer.Option(help="debug, small (for a CPU) or base (for a GPU).")] = "small",
+    steps: Annotated[int | None, typer.Option(min=1, help="How many updates.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="How long, instead of steps.")] = None,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    holdout: Annotated[float, typer.Option(help="Share of the episodes that only measure.")] = 0.1,
+    dt: Annotated[float | None, typer.Option(help="Seconds a tick; by default the fastest action's interval.")] = None,
+    context: Annotated[float | None, typer.Option(help="Seconds that the model sees.")] = None,
+    horizon: Annotated[float | None, typer.Option(help="Seconds that it learns to imagine.")] = None,
+    force: Force = False,
+) -> None:
+    """Train a model on logs and keep it, with all that imagining needs, as a run."""
+    from worldmodel.training import train as run
+
+    trained = run(
+        logs, out, preset=preset, steps=steps, minutes=minutes, seed=seed, resume=resume, holdout=holdout, dt=dt,
+        context_s=context, horizon_s=horizon, force=force,
+    )  # fmt: skip
+    _wrote(trained.folder)
+
+
+@app.command()
+def imagine(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    log: Annotated[Path, typer.Argument(help="The log that holds the moment to start from.")],
+    out: Out,
+    episode: Annotated[int, typer.Option(help="Which episode of the log.")],
+    at: Annotated[float, typer.Option(help="The moment, in seconds of the episode.")],
+    horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    members: Annotated[int, typer.Option(help="How many futures.")] = 16,
+    seed: Seed = 0,
+    actions: Annotated[
+        Path | None, typer.Option(help="CSV of actions to imagine under (time in seconds from --at); else the log's.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Roll out imagined futures from a moment of a log: trajectory.h5, a plot, and a video where there is one."""
+    from worldmodel.imagine import imagine_to
+
+    files = imagine_to(
+        run, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
+        force=force,
+    )  # fmt: skip
+    _wrote(*files)
+
+
+@app.command()
+def validate(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    out: Out,
+    log: Annotated[Path | None, typer.Option(help="Replay: a log that the run was not trained on.")] = None,
+    scene: Annotated[str | None, typer.Option(help="Counterfactual: a scene, under actions never logged.")] = None,
+    horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Score a run beside baselines and the physical limit: metrics.json and report.html."""
+    from rich.console import Console
+
+    from worldmodel.files import check_output
+    from worldmodel.report import summary_table, write_report
+    from worldmodel.validate import validate as score
+
+    check_output(out, force)
+    result = score(run, log=log, scene=scene, horizon_s=horizon, seed=seed)
+    files = write_report(result, out, force=force)
+    Console().print(summary_table(result))
+    _wrote(*files)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="The folder to work in.")] = Path("runs/demo"),
+    seed: Seed = 0,
+) -> None:
+    """The whole road on the rover scene: simulate, train, imagine, validate, report. Goes on where it was stopped."""
+    from worldmodel.demo import demo as run
+
+    _wrote(*run(out, seed=seed))
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise WorldModelError("--size is wrong.", expected="rows x columns, such as 64x64", found=repr(text))
+    return int(parts[0]), int(parts[1])
+
+
+def _wrote(*paths: Path) -> None:
+    for path in paths:
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The physical twin of a recording: MuJoCo, started from what the machine's sensors read."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.simulate.scene import Scene
+from worldmodel.simulate.simulate import controls_at, sense
+from worldmodel.simulate.world import World
+from worldmodel.types import Samples
+
+
+class Start(NamedTuple):
+    """A moment to simulate from.
+
+    Attributes:
+        time_s: seconds from the episode's origin.
+        readings: by stream, the last reading [S] of each sensor; a stream without one is left out.
+        state: the simulator's own state [Q] at that moment, for coordinates that no sensor reads; None if unknown.
+        actions: by stream, what was commanded, with times from the episode's origin.
+    """
+
+    time_s: float
+    readings: Mapping[str, np.ndarray]
+    state: np.ndarray | None
+    actions: dict[str, Samples]
+
+
+class Twin:
+    """Simulates a scene from given moments under given actions."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene, self.world = scene, World(scene)
+
+    def start_state(self, start: Start) -> np.ndarray:
+        """The state [Q]: what joints' sensors and gyros read, and for the rest the simulator's state or the model's."""
+        state = self.world.default_state() if start.state is None else np.array(start.state, np.float64)
+        for stream in self.scene.streams:
+            if stream.spec.kind != "sensor" or stream.spec.name not in start.readings:
+                continue
+            values, at = start.readings[stream.spec.name], 0
+            for sensor in stream.sources:
+                width = len(self.world.sensor_columns([sensor]))
+                self.world.set_reading(state, sensor, values[at : at + width])
+                at += width
+        return state
+
+    def rollout(self, starts: Sequence[Start], ahead_s: np.ndarray) -> dict[str, np.ndarray]:
+        """Noise-free readings [W, H, S] of every sensor and GPS stream, `ahead_s` [H] seconds after each of W starts.
+
+        Raises:
+            SceneError: if the simulation becomes unstable.
+        """
+        rows = np.rint(ahead_s / self.world.step_s).astype(int)
+        steps = np.arange(rows.max()) * self.world.step_s
+        states = np.stack([self.start_state(start) for start in starts])
+        controls = [controls_at(self.world, self.scene, start.actions, start.time_s + steps) for start in starts]
+        sensors = self.world.rollout(states, np.stack(controls)).sensors[:, rows]
+        return {
+            stream.spec.name: sense(self.scene, stream, sensors[..., self.world.sensor_columns(stream.sources)])
+            for stream in self.scene.streams
+            if stream.spec.kind in ("sensor", "gps")
+        }

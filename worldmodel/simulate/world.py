@@ -1,0 +1,248 @@
+"""A compiled MuJoCo model: rolled out on all cores, sensed, and rendered. The only module that imports MuJoCo."""
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from worldmodel.errors import SceneError, WorldModelError
+from worldmodel.simulate.scene import JointReset, Scene
+
+
+def _mujoco() -> Any:
+    if sys.platform.startswith("linux"):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # off-screen, with or without a GPU
+    try:
+        import mujoco
+        import mujoco.rollout
+    except (ImportError, OSError) as error:
+        raise WorldModelError(
+            "MuJoCo cannot be loaded.",
+            found=str(error),
+            remedy="pip install mujoco, and apt-get install -y libgl1 libegl1",
+        ) from error
+    return mujoco
+
+
+def _free_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Rolled(NamedTuple):
+    """Simulated worlds at physics steps 0 ... N, the first of them the start.
+
+    Attributes:
+        states: float64 [W, N + 1, Q], as `World.state_names` lists them.
+        sensors: float64 [W, N + 1, all sensor values of the model].
+    """
+
+    states: np.ndarray
+    sensors: np.ndarray
+
+
+class World:
+    """The compiled model of a scene.
+
+    Attributes:
+        step_s: the physics step in seconds.
+        state_names: a name for each of the Q coordinates of a state: positions, velocities, actuator activations.
+
+    Raises:
+        SceneError: if the MJCF is not valid, or lacks what the scene names.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._mj = mj = _mujoco()
+        self.scene = scene
+        try:
+            self.model = mj.MjModel.from_xml_path(str(scene.model))
+        except ValueError as error:
+            raise SceneError(
+                f"{scene.model} is not a valid MJCF model.", found=str(error).splitlines()[0], remedy="mend the model"
+            ) from error
+        self.model.vis.quality.offsamples = 0
+        self.step_s = float(self.model.opt.timestep)
+        self.state_names = self._state_names()
+        self._check()
+
+    def sensor_columns(self, sensors: Sequence[str]) -> np.ndarray:
+        """int [S] where the values of the named sensors are among all sensor values."""
+        parts = [self.model.sensor(name) for name in sensors]
+        return np.concatenate([np.arange(s.adr[0], s.adr[0] + s.dim[0]) for s in parts])
+
+    def actuator_columns(self, actuators: Sequence[str]) -> np.ndarray:
+        """int [A] indices of the named actuators."""
+        return np.array([self.model.actuator(name).id for name in actuators])
+
+    def start(self, rng: np.random.Generator) -> np.ndarray:
+        """A state [Q] to start from, as the scene's reset draws it."""
+        data = self._mj.MjData(self.model)
+        for name, reset in self.scene.reset.items():
+            self._reset_joint(data, name, reset, rng)
+        return self.state_of(data)
+
+    def state_of(self, data: Any) -> np.ndarray:
+        return np.concatenate([data.qpos, data.qvel, data.act])
+
+    def default_state(self) -> np.ndarray:
+        """The model's own start [Q]."""
+        return self.state_of(self._mj.MjData(self.model))
+
+    def rollout(self, states: np.ndarray, controls: np.ndarray) -> Rolled:
+        """Simulates W worlds on all cores; the result does not depend on their number.
+
+        Args:
+            states: [W, Q] where they start.
+            controls: [W, N, actuators], held for one physics step each.
+
+        Raises:
+            SceneError: if a world becomes unstable.
+        """
+        worlds, steps, _ = controls.shape
+        # One step more than asked for: MuJoCo evaluates the sensors of a state in the step that leaves it.
+        padded = np.concatenate([controls, controls[:, -1:]], 1)
+        first = np.concatenate([np.zeros((worlds, 1)), states], 1)
+        datas = [self._mj.MjData(self.model) for _ in range(min(_free_cores(), worlds))]
+        after, sensors = self._mj.rollout.rollout(self.model, datas, first, padded)
+        lasted = after[:, -1, 0] / self.step_s
+        if not np.isfinite(after).all() or (lasted < steps + 0.5).any():
+            raise SceneError(
+                f"The simulation of {self.scene.name} became unstable.",
+                expected="finite states throughout",
+                found=f"a warning of MuJoCo after {lasted.min() * self.step_s:.3f} s",
+                remedy="use a smaller timestep in the MJCF model, or weaker actions",
+            )
+        return Rolled(np.concatenate([states[:, None], after[:, :-1, 1:]], 1), sensors)
+
+    def render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
+        """Frames uint8 [W, N, rows, columns, 3] RGB of a camera at states [W, N, Q], worlds spread over threads."""
+        with ThreadPoolExecutor(_free_cores()) as pool:
+            return np.stack(list(pool.map(lambda world: self._render(camera, size, world), states)))
+
+    def _render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
+        mj, data = self._mj, self._mj.MjData(self.model)
+        frames = np.empty((len(states), *size, 3), np.uint8)
+        try:
+            renderer = mj.Renderer(self.model, *size)
+        except Exception as error:  # MuJoCo's GL back ends raise types of their own
+            raise WorldModelError(
+                "Off-screen rendering does not work here.",
+                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                remedy="apt-get install -y libegl1 libgl1 libgl1-mesa-dri (as root), or set MUJOCO_GL=osmesa",
+            ) from error
+        with renderer:
+            for i, state in enumerate(states):
+                self.load(data, state)
+                mj.mj_forward(self.model, data)
+                renderer.update_scene(data, camera)
+                for flag in (mj.mjtRndFlag.mjRND_SHADOW, mj.mjtRndFlag.mjRND_REFLECTION):
+                    renderer.scene.flags[flag] = 0  # tens of times slower without a GPU
+                renderer.render(out=frames[i])
+        return frames
+
+    def load(self, data: Any, state: np.ndarray) -> None:
+        """Puts a state [Q] into MuJoCo's data."""
+        nq, nv = self.model.nq, self.model.nv
+        data.qpos, data.qvel, data.act = np.split(np.asarray(state, np.float64), [nq, nq + nv])
+
+    def set_reading(self, state: np.ndarray, sensor: str, values: np.ndarray) -> None:
+        """Makes a state [Q] agree with a sensor that reads a coordinate of it: of a joint, or a free body's gyro."""
+        kind = self._mj.mjtSensor
+        found = self.model.sensor(sensor)
+        if found.type[0] in (kind.mjSENS_JOINTPOS, kind.mjSENS_JOINTVEL):
+            joint, velocity = self.model.joint(found.objid[0]), found.type[0] == kind.mjSENS_JOINTVEL
+            state[self.model.nq + joint.dofadr[0] if velocity else joint.qposadr[0]] = values[0]
+        elif found.type[0] == kind.mjSENS_GYRO:
+            site = self.model.site(found.objid[0])
+            body = self.model.body(site.bodyid[0])
+            joint = self.model.joint(body.jntadr[0]) if body.jntnum[0] else None
+            if joint is not None and joint.type[0] == self._mj.mjtJoint.mjJNT_FREE:
+                turned = np.zeros(3)
+                self._mj.mju_rotVecQuat(turned, np.asarray(values, np.float64), site.quat)
+                at = self.model.nq + joint.dofadr[0] + 3
+                state[at : at + 3] = turned
+
+    def _reset_joint(self, data: Any, name: str, reset: JointReset, rng: np.random.Generator) -> None:
+        joint = self.model.joint(name)
+        at, dof = joint.qposadr[0], joint.dofadr[0]
+        if joint.type[0] != self._mj.mjtJoint.mjJNT_FREE:
+            data.qpos[at] = rng.uniform(*reset.position) if reset.position else data.qpos[at]
+            data.qvel[dof] = rng.uniform(*reset.velocity) if reset.velocity else 0.0
+            return
+        for axis, span in enumerate((reset.x, reset.y)):
+            data.qpos[at + axis] = rng.uniform(*span) if span else data.qpos[at + axis]
+        if reset.yaw:
+            half = rng.uniform(*reset.yaw) / 2
+            data.qpos[at + 3 : at + 7] = [np.cos(half), 0, 0, np.sin(half)]
+        if reset.above_ground is not None:
+            data.qpos[at + 2] = self._ground(data, joint) + reset.above_ground
+
+    def _ground(self, data: Any, joint: Any) -> float:
+        """Height of what lies below a free body, seen from far above; the body itself is not in the way."""
+        at = joint.qposadr[0]
+        above = data.qpos[at : at + 3] + np.array([0, 0, 1000.0])
+        root = self.model.body(joint.bodyid[0]).id
+        data.qpos[at + 2] += 2000.0  # its limbs are its own bodies: move them all away
+        self._mj.mj_forward(self.model, data)
+        distance = self._mj.mj_ray(
+            self.model, data, above, np.array([0, 0, -1.0]), None, 1, root, np.zeros(1, np.int32), None
+        )
+        return float(above[2] - distance) if distance >= 0 else 0.0
+
+    def _state_names(self) -> tuple[str, ...]:
+        positions, velocities = [], []
+        for i in range(self.model.njnt):
+            joint = self.model.joint(i)
+            name = joint.name or f"joint{i}"
+            kind = self._mj.mjtJoint
+            axes = {
+                kind.mjJNT_FREE: ("x y z qw qx qy qz", "vx vy vz wx wy wz"),
+                kind.mjJNT_BALL: ("qw qx qy qz", "wx wy wz"),
+            }.get(joint.type[0])
+            positions += [f"{name}.{a}" for a in axes[0].split()] if axes else [f"{name}.position"]
+            velocities += [f"{name}.{a}" for a in axes[1].split()] if axes else [f"{name}.velocity"]
+        return (*positions, *velocities, *(f"activation{i}" for i in range(self.model.na)))
+
+    def _check(self) -> None:
+        """Refuses a scene that names what the model lacks, or rates that the physics step does not divide."""
+        for joint in self.scene.reset:
+            self._need("joint", joint, "reset")
+        for stream in self.scene.streams:
+            where = f"streams.{stream.spec.name}"
+            kind = {"video": "camera", "action": "actuator"}.get(stream.spec.kind, "sensor")
+            for source in stream.sources:
+                self._need(kind, source, where)
+            if stream.spec.kind != "video":
+                columns = self.actuator_columns if kind == "actuator" else self.sensor_columns
+                found = len(columns(stream.sources))
+                if found != len(stream.spec.columns):
+                    raise SceneError(
+                        f"{self.scene.name}: {where} names another number of columns than its {kind}s have.",
+                        expected=f"{len(stream.spec.columns)} ({', '.join(stream.spec.columns)})",
+                        found=f"{found} from {', '.join(stream.sources)}",
+                    )
+            steps = 1 / (stream.spec.rate_hz * self.step_s)
+            if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
+                raise SceneError(
+                    f"{self.scene.name}: {where} has a rate that physics steps of {self.step_s:g} s do not meet.",
+                    expected=f"{1 / self.step_s:g} Hz divided by a whole number",
+                    found=f"{stream.spec.rate_hz:g} Hz",
+                    remedy="change rate_hz, or the timestep of the MJCF model",
+                )
+
+    def _need(self, kind: str, name: str, where: str) -> None:
+        try:
+            getattr(self.model, kind)(name)
+        except KeyError as error:
+            count = getattr(
+                self.model, {"camera": "ncam", "actuator": "nu", "sensor": "nsensor", "joint": "njnt"}[kind]
+            )
+            names = [getattr(self.model, kind)(i).name for i in range(count)]
+            raise SceneError(
+                f"{self.scene.name}: {where} names a {kind} that {self.scene.model.name} lacks.",
+                expected=", ".join(names) or f"a model with a {kind}",
+                found=repr(name),
+            ) from error
