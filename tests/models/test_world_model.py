@@ -87,9 +87,7 @@ def test_a_masked_stream_changes_nothing_whatever_it_holds(model, window):
 
 def test_loss_terms_are_one_a_stream_and_finite(model, window):
     context, future = window
-    loss, terms = model.loss(
-        context, future, members=2, predictable=jnp.float32(5), dropout=0.1, key=jax.random.key(0)
-    )
+    loss, terms = model.loss(context, future, members=2, predictable=jnp.float32(5), dropout=0.1, key=jax.random.key(0))
     assert set(terms) == {s.name for s in SPECS if s.kind != "action"}
     assert float(loss) == pytest.approx(np.mean([float(t) for t in terms.values()]), rel=1e-5)
 

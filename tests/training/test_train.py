@@ -16,7 +16,11 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.training import load_run, train
 from worldmodel.training.checkpoints import Checkpoints
 
-SCRIPT = "import sys; from worldmodel.training import train; train([sys.argv[1]], sys.argv[2], preset='debug', steps=60, resume=sys.argv[3] == 'resume', progress=False)"
+SCRIPT = """
+import sys
+from worldmodel.training import train
+train([sys.argv[1]], sys.argv[2], preset="debug", steps=60, resume=sys.argv[3] == "resume", progress=False)
+"""
 
 
 @pytest.fixture(scope="module")

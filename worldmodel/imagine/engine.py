@@ -1,5 +1,7 @@
 """Runs a trained model forward: contexts and actions in, readings and frames out."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +9,21 @@ from flax import nnx
 
 from worldmodel.logs.windows import Context
 from worldmodel.models.world_model import WorldModel
+from worldmodel.types import Array
 
 _BATCH = 32
+
+
+class Imagined(NamedTuple):
+    """Features [B, K, H, D] in physical units, GPS relative to the context's last fix.
+
+    Attributes:
+        clean: what is there to be read.
+        read: the same with sensor noise: what the sensors would say.
+    """
+
+    clean: Array
+    read: Array
 
 
 class Imaginer:
@@ -19,9 +34,10 @@ class Imaginer:
         self._readings = nnx.jit(_readings, static_argnums=3)
         self._frames = nnx.jit(_frames, static_argnums=(3, 4))
 
-    def readings(self, context: Context, actions: np.ndarray, members: int) -> np.ndarray:
-        """Features [B, K, H, D] in physical units, GPS relative to the context's last fix, under actions [B, H, A]."""
-        return self._in_batches(lambda c, a, key: self._readings(self.model, c, (a, key), members), context, actions)
+    def readings(self, context: Context, actions: np.ndarray, members: int) -> Imagined:
+        """K futures of every sensor under actions [B, H, A]."""
+        run = self._readings
+        return Imagined(*self._in_batches(lambda c, a, key: run(self.model, c, (a, key), members), context, actions))
 
     def frames(
         self, context: Context, actions: np.ndarray, ticks: tuple[int, ...], members: int = 1
@@ -34,11 +50,10 @@ class Imaginer:
         def run(c, a, key):
             return self._frames(self.model, c, (a, key), members, ticks)
 
-        videos = range(len(self.model.layout.videos))
-        return [self._in_batches(lambda c, a, key, i=i: run(c, a, key)[i], context, actions) for i in videos]
+        return self._in_batches(run, context, actions)
 
-    def _in_batches(self, function, context: Context, actions: np.ndarray) -> np.ndarray:
-        """Calls `function` on batches of one size, the last one padded, so that it is compiled once."""
+    def _in_batches(self, function, context: Context, actions: np.ndarray) -> list[np.ndarray]:
+        """Calls `function` on batches of one size, the last one padded, so that it is compiled once; joins results."""
         count = len(actions)
         size = min(_BATCH, count)
         parts = []
@@ -46,13 +61,15 @@ class Imaginer:
             rows = np.minimum(np.arange(start, start + size), count - 1)
             chosen = jax.tree.map(lambda x, rows=rows: x[rows], context)
             key = jax.random.fold_in(jax.random.key(self.seed), start)
-            parts.append(np.asarray(function(chosen, actions[rows], key)))
-        return np.concatenate(parts)[:count]
+            parts.append(jax.device_get(function(chosen, actions[rows], key)))
+        return [np.concatenate(part)[:count] for part in zip(*parts, strict=True)]
 
 
-def _readings(model: WorldModel, context: Context, inputs, members: int) -> jax.Array:
+def _readings(model: WorldModel, context: Context, inputs, members: int) -> Imagined:
     actions, key = inputs
-    return model.denormalise(model.decode(model.imagine(model.observe(context), actions, members, key)))
+    latents = model.imagine(model.observe(context), actions, members, key)
+    noise = jax.random.fold_in(key, 1)
+    return Imagined(model.denormalise(model.decode(latents)), model.denormalise(model.read(latents, noise)))
 
 
 def _frames(model: WorldModel, context: Context, inputs, members: int, ticks: tuple[int, ...]) -> list[jax.Array]:

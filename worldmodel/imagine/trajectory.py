@@ -68,7 +68,7 @@ def imagine(
     context, _ = windows.cut(np.array([[0, row]]), 0, np.zeros((1, 0), int))
     future = _actions(ticks, layout, row, horizon, actions, episode)
     imaginer = Imaginer(run.model, seed)
-    readings = imaginer.readings(context, future[None], members)[0]
+    readings = imaginer.readings(context, future[None], members).read[0]
     when = (row + 1 + np.arange(horizon)) * dt
     imagined = {}
     for spec in layout.readings:

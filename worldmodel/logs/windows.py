@@ -1,6 +1,7 @@
 """Windows of aligned episodes: what the model sees, what it is asked, and what really came."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,8 +78,20 @@ class Windows:
         """Aligns the chosen episodes (default all)."""
         chosen = list(range(len(log.episodes)) if episodes is None else episodes)
         windows = cls(log, layout, context, horizon, [align(log.episodes[i], layout) for i in chosen], chosen)
+        windows._join()
         windows._load_video()
         return windows
+
+    def _join(self) -> None:
+        """Lays the episodes end to end, so that a batch is one look-up; `ticks` become views."""
+        names = ("values", "mask", "age_s", "actions")
+        self._joined = {name: np.concatenate([getattr(t, name) for t in self.ticks]) for name in names}
+        ends = np.cumsum([0, *(len(t.values) for t in self.ticks)])
+        self._first = ends[:-1]
+        self.ticks = [
+            t._replace(**{name: self._joined[name][a:b] for name in names})
+            for t, (a, b) in zip(self.ticks, itertools.pairwise(ends), strict=True)
+        ]
 
     def _load_video(self) -> None:
         specs = self.layout.videos
@@ -94,9 +107,9 @@ class Windows:
             WorldModelError: if no episode is long enough.
         """
         horizon = self.horizon if horizon is None else horizon
-        spans = [(i, range(self.context - 1, len(t.values) - horizon)) for i, t in enumerate(self.ticks)]
-        starts = [(i, t) for i, span in spans for t in span]
-        if not starts:
+        spans = [np.arange(self.context - 1, len(t.values) - horizon) for t in self.ticks]
+        starts = np.concatenate([np.stack([np.full(len(s), i), s], 1) for i, s in enumerate(spans)])
+        if not len(starts):
             dt = self.layout.dt
             longest = max((len(t.values) - 1) * dt for t in self.ticks)
             raise WorldModelError(
@@ -105,15 +118,16 @@ class Windows:
                 found=f"the longest of {len(self.ticks)} episodes lasts {longest:.2f} s",
                 remedy="record longer episodes, or ask for a shorter context or horizon",
             )
-        return np.asarray(starts)
+        return starts
 
     def cut(self, starts: np.ndarray, horizon: int, frame_ticks: np.ndarray) -> tuple[Context, Future]:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
         context = np.arange(1 - self.context, 1)
         future = np.arange(1, horizon + 1)
+        now = self._first[starts[:, 0]] + starts[:, 1]
 
         def rows(name: str, offsets: np.ndarray) -> np.ndarray:
-            return np.stack([getattr(self.ticks[e], name)[t + offsets] for e, t in starts])
+            return self._joined[name][now[:, None] + offsets]
 
         past, past_mask = rows("values", context), rows("mask", context)
         next_, next_mask = rows("values", future), rows("mask", future)

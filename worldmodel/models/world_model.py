@@ -69,10 +69,11 @@ class WorldModel(nnx.Module):
         self.head_second = nnx.Linear(2 * width, width, **kwargs)
         small = nnx.initializers.variance_scaling(0.05, "fan_in", "normal")
         self.head_out = nnx.Linear(width, latent, kernel_init=small, **kwargs)
-        self.dynamics = ResidualDynamics(latent, actions, config.noise, 2 * width, **kwargs)
+        self.dynamics = ResidualDynamics(latent, actions, config.noise, width, **kwargs)
         self.slot_decoders = _named(
             {s.name: SlotDecoder(latent, layout.features(s), layout.slots(s), **kwargs) for s in layout.readings}
         )
+        self.reading_noise = nnx.Param(jnp.full(layout.size, -3.0, jnp.float32))
         self.video_decoders = nnx.List(
             [VideoDecoder(s.sample_shape[:2], latent, config.video_width, **kwargs) for s in layout.videos]
         )
@@ -140,13 +141,18 @@ class WorldModel(nnx.Module):
         return latents.reshape(batch, members, horizon, -1)
 
     def decode(self, latents: jax.Array) -> jax.Array:
-        """Readings [..., D] in normalised units."""
+        """Readings [..., D] free of sensor noise, in normalised units."""
         parts, position = [], 0
         for spec in self.layout.readings:
             features = self.layout.features(spec)
             parts.append(self.slot_decoders[spec.name](latents, latents[..., position : position + features]))
             position += features
         return jnp.concatenate(parts, -1) if parts else jnp.zeros((*latents.shape[:-1], 0))
+
+    def read(self, latents: jax.Array, key: jax.Array) -> jax.Array:
+        """Readings [..., D] as sensors would give them: `decode` with each column's own noise."""
+        clean = self.decode(latents)
+        return clean + nnx.softplus(self.reading_noise[...]) * jax.random.normal(key, clean.shape)
 
     def decode_video(self, belief: Belief, latents: jax.Array, video: int = 0) -> jax.Array:
         """Frames [B, rows, columns, 3] in 0..1 at latents [B, Z], one a belief."""
@@ -156,13 +162,13 @@ class WorldModel(nnx.Module):
         self, context: Context, future: Future, *, members: int, predictable: jax.Array, dropout: float, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The open-loop score of imagined futures, averaged over streams, and each stream's own."""
-        drop, draw = jax.random.split(key)
+        drop, draw, sense = jax.random.split(key, 3)
         shape = (len(context.values), len(self.layout.readings) + len(self.layout.videos))
         hidden = jax.random.bernoulli(drop, dropout, shape) if dropout else None
         belief = self.observe(context, hidden)
         latents = self.imagine(belief, future.actions, members, draw)
         truth = self.normalise(future.values)
-        score = fair_crps(self.decode(latents), truth)
+        score = fair_crps(self.read(latents, sense), truth)
         score *= horizon_weights(score.shape[1], predictable)[:, None]
         columns = self.layout.columns
         terms = {n: masked_mean(score[..., c], future.mask[..., c]) for n, c in columns.items()}

@@ -150,16 +150,17 @@ class World:
 
     def set_reading(self, state: np.ndarray, sensor: str, values: np.ndarray) -> None:
         """Makes a state [Q] agree with a sensor that reads a coordinate of it: of a joint, or a free body's gyro."""
-        kind = self._mj.mjtSensor
+        sensors = self._mj.mjtSensor
         found = self.model.sensor(sensor)
-        if found.type[0] in (kind.mjSENS_JOINTPOS, kind.mjSENS_JOINTVEL):
-            joint, velocity = self.model.joint(found.objid[0]), found.type[0] == kind.mjSENS_JOINTVEL
+        kind = sensors(int(found.type[0]))
+        if kind in (sensors.mjSENS_JOINTPOS, sensors.mjSENS_JOINTVEL):
+            joint, velocity = self.model.joint(found.objid[0]), kind == sensors.mjSENS_JOINTVEL
             state[self.model.nq + joint.dofadr[0] if velocity else joint.qposadr[0]] = values[0]
-        elif found.type[0] == kind.mjSENS_GYRO:
+        elif kind == sensors.mjSENS_GYRO:
             site = self.model.site(found.objid[0])
             body = self.model.body(site.bodyid[0])
             joint = self.model.joint(body.jntadr[0]) if body.jntnum[0] else None
-            if joint is not None and joint.type[0] == self._mj.mjtJoint.mjJNT_FREE:
+            if joint is not None and self._is_free(joint):
                 turned = np.zeros(3)
                 self._mj.mju_rotVecQuat(turned, np.asarray(values, np.float64), site.quat)
                 at = self.model.nq + joint.dofadr[0] + 3
@@ -168,7 +169,7 @@ class World:
     def _reset_joint(self, data: Any, name: str, reset: JointReset, rng: np.random.Generator) -> None:
         joint = self.model.joint(name)
         at, dof = joint.qposadr[0], joint.dofadr[0]
-        if joint.type[0] != self._mj.mjtJoint.mjJNT_FREE:
+        if not self._is_free(joint):
             data.qpos[at] = rng.uniform(*reset.position) if reset.position else data.qpos[at]
             data.qvel[dof] = rng.uniform(*reset.velocity) if reset.velocity else 0.0
             return
@@ -179,6 +180,9 @@ class World:
             data.qpos[at + 3 : at + 7] = [np.cos(half), 0, 0, np.sin(half)]
         if reset.above_ground is not None:
             data.qpos[at + 2] = self._ground(data, joint) + reset.above_ground
+
+    def _is_free(self, joint: Any) -> bool:
+        return int(joint.type[0]) == int(self._mj.mjtJoint.mjJNT_FREE)
 
     def _ground(self, data: Any, joint: Any) -> float:
         """Height of what lies below a free body, seen from far above; the body itself is not in the way."""
@@ -199,9 +203,9 @@ class World:
             name = joint.name or f"joint{i}"
             kind = self._mj.mjtJoint
             axes = {
-                kind.mjJNT_FREE: ("x y z qw qx qy qz", "vx vy vz wx wy wz"),
-                kind.mjJNT_BALL: ("qw qx qy qz", "wx wy wz"),
-            }.get(joint.type[0])
+                int(kind.mjJNT_FREE): ("x y z qw qx qy qz", "vx vy vz wx wy wz"),
+                int(kind.mjJNT_BALL): ("qw qx qy qz", "wx wy wz"),
+            }.get(int(joint.type[0]))
             positions += [f"{name}.{a}" for a in axes[0].split()] if axes else [f"{name}.position"]
             velocities += [f"{name}.{a}" for a in axes[1].split()] if axes else [f"{name}.velocity"]
         return (*positions, *velocities, *(f"activation{i}" for i in range(self.model.na)))

@@ -20,7 +20,9 @@ class Batches:
 
     def at(self, step: int, horizon: int) -> tuple[Context, Future]:
         """The batch of a step with a horizon in ticks."""
-        starts = self._starts.setdefault(horizon, self.windows.starts(horizon))
+        if horizon not in self._starts:
+            self._starts[horizon] = self.windows.starts(horizon)
+        starts = self._starts[horizon]
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = starts[rng.integers(len(starts), size=self.batch)]
         return self.windows.cut(chosen, horizon, self._frame_ticks(rng, chosen, horizon))

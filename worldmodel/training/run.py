@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +98,14 @@ class Run:
     def layout(self) -> TickLayout:
         return self.settings.layout
 
-    def windows(self, log: Log, horizon: int | None = None) -> Windows:
-        """The log's episodes aligned as this run's model wants them.
+    def windows(self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None) -> Windows:
+        """The log's episodes (by default all) aligned as this run's model wants them.
 
         Raises:
             WorldModelError: if the log lacks a stream of the run, or has it in another shape.
         """
         check_streams(self.settings.streams, log)
-        return Windows.of(log, self.layout, self.settings.context, horizon or self.settings.horizon)
+        return Windows.of(log, self.layout, self.settings.context, horizon or self.settings.horizon, episodes)
 
 
 def check_streams(expected: tuple[StreamSpec, ...], log: Log) -> None:

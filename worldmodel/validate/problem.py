@@ -1,6 +1,7 @@
 """What is validated: which windows of which episodes, what was seen there, and what really came."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,6 +26,7 @@ class Problem:
         recorded, truth: by stream [W, H, S] readings at the tick, as recorded and free of noise (the same where no
             truth is known); GPS in metres relative to the context's last fix. mask, truth_mask: bool of that shape.
         has_truth: whether `truth` is free of noise.
+        branches: how many consecutive episodes of the log are futures of one world.
     """
 
     name: str
@@ -40,18 +42,28 @@ class Problem:
     truth: dict[str, np.ndarray]
     truth_mask: dict[str, np.ndarray]
     has_truth: bool
+    branches: int
 
     @property
     def episodes(self) -> np.ndarray:
-        """int [W], which episode of the log each start is in."""
-        return self.starts[:, 0]
+        """int [W], which episode each start is in; branches of one world share a context, so they count as one."""
+        return self.starts[:, 0] // self.branches
 
     @property
     def readings(self) -> tuple[StreamSpec, ...]:
         return self.windows.layout.readings
 
 
-def make_problem(run: Run, log: Log, *, name: str, horizon_s: float | None, at_s: float | None = None) -> Problem:
+def make_problem(
+    run: Run,
+    log: Log,
+    *,
+    name: str,
+    horizon_s: float | None,
+    episodes: Sequence[int] | None = None,
+    at_s: float | None = None,
+    branches: int = 1,
+) -> Problem:
     """Chooses starts evenly over every episode, or at one moment of each.
 
     Args:
@@ -59,7 +71,9 @@ def make_problem(run: Run, log: Log, *, name: str, horizon_s: float | None, at_s
         log: opened with its truth, if it has one.
         name: for people.
         horizon_s: how far ahead; by default as far as the run was trained.
+        episodes: which of the log's; by default all.
         at_s: the only moment to start from in each episode: branches of simulated worlds part there.
+        branches: how many branches each world has.
 
     Raises:
         WorldModelError: if the log's streams are not the run's, or its episodes are too short.
@@ -68,7 +82,7 @@ def make_problem(run: Run, log: Log, *, name: str, horizon_s: float | None, at_s
     if horizon_s is not None and not horizon_s > 0:
         raise WorldModelError("The horizon must be positive.", found=f"{horizon_s} s")
     horizon = run.settings.horizon if horizon_s is None else max(round(horizon_s / dt), 1)
-    windows = run.windows(log, horizon)
+    windows = run.windows(log, horizon, episodes)
     starts = windows.starts()
     if at_s is not None:
         starts = starts[starts[:, 1] == round(at_s / dt)]
@@ -76,12 +90,13 @@ def make_problem(run: Run, log: Log, *, name: str, horizon_s: float | None, at_s
     context, future = windows.cut(starts, horizon, np.zeros((len(starts), 0), int))
     recorded, mask = at_tick(windows, future.values), at_tick(windows, future.mask, is_mask=True)
     if not log.has_truth:
-        return Problem(
-            name, "replay", log, windows, horizon, starts, context, future, recorded, mask, recorded, mask, False
-        )
-    truth, truth_mask = _truth(windows, log, starts, horizon)
-    kind = "replay" if at_s is None else "counterfactual"
-    return Problem(name, kind, log, windows, horizon, starts, context, future, recorded, mask, truth, truth_mask, True)
+        truth, truth_mask = recorded, mask
+    else:
+        truth, truth_mask = _truth(windows, log, starts, horizon)
+    return Problem(
+        name, "replay" if at_s is None else "counterfactual", log, windows, horizon, starts, context, future,
+        recorded, mask, truth, truth_mask, log.has_truth, branches,
+    )  # fmt: skip
 
 
 def at_tick(windows: Windows, features: np.ndarray, is_mask: bool = False) -> dict[str, np.ndarray]:
@@ -103,7 +118,8 @@ def at_tick(windows: Windows, features: np.ndarray, is_mask: bool = False) -> di
 def _truth(windows: Windows, log: Log, starts: np.ndarray, horizon: int):
     """The noise-free readings at the ticks ahead of each start, GPS relative to the noisy fix that the model has."""
     layout = windows.layout
-    aligned = {i: align(log.episodes[i], layout, True, windows.ticks[i].origin) for i in np.unique(starts[:, 0])}
+    used = np.unique(starts[:, 0])
+    aligned = {i: align(log.episodes[windows.episodes[i]], layout, True, windows.ticks[i].origin) for i in used}
     ahead = np.arange(1, horizon + 1)
     values = np.stack([aligned[e].values[t + ahead] for e, t in starts]).astype(np.float32)
     mask = np.stack([aligned[e].mask[t + ahead] for e, t in starts])

@@ -10,7 +10,7 @@ import numpy as np
 from rich.progress import Progress
 
 from worldmodel.errors import WorldModelError
-from worldmodel.imagine.engine import Imaginer
+from worldmodel.imagine.engine import Imagined, Imaginer
 from worldmodel.logs.reader import Log
 from worldmodel.simulate import Branch, load_scene, simulate
 from worldmodel.training.run import Run, load_run
@@ -56,11 +56,26 @@ def validate(
     loaded = load_run(run)
     if log is not None:
         with Log(log, truth=True) as opened:
-            problem = make_problem(loaded, opened, name=Path(log).stem, horizon_s=horizon_s)
+            episodes = _held_out(loaded, opened)
+            problem = make_problem(loaded, opened, name=Path(log).stem, horizon_s=horizon_s, episodes=episodes)
             return _score(loaded, problem, seed, progress)
     with _branched(loaded, str(scene), horizon_s, seed, progress) as (opened, at_s):
-        problem = make_problem(loaded, opened, name=str(scene), horizon_s=horizon_s, at_s=at_s)
+        problem = make_problem(loaded, opened, name=str(scene), horizon_s=horizon_s, at_s=at_s, branches=_BRANCHES)
         return _score(loaded, problem, seed, progress)
+
+
+def _held_out(run: Run, log: Log) -> tuple[int, ...] | None:
+    """Of the log that the run was trained on, the episodes that it did not train on; None for all of another log."""
+    settings = run.settings
+    if log.sha256 != settings.data_sha256:
+        return None
+    if not settings.holdout:
+        raise WorldModelError(
+            f"The run was trained on every episode of {log.files[0]}.",
+            expected="a log, or episodes of it, that the run has not seen",
+            remedy="validate on another log, or train with --holdout above 0",
+        )
+    return settings.holdout
 
 
 @contextmanager
@@ -83,10 +98,10 @@ def _score(run: Run, problem: Problem, seed: int, progress: bool) -> Result:
     with Progress(disable=not progress) as bar:
         task = bar.add_task("validating", total=4)
         imaginer = Imaginer(run.model, seed)
-        features = imaginer.readings(problem.context, problem.future.actions, MEMBERS)
-        members = at_tick(problem.windows, features)
+        imagined = imaginer.readings(problem.context, problem.future.actions, MEMBERS)
+        members = at_tick(problem.windows, imagined.read)
         bar.advance(task)
-        predictions = {"model": _mean(run, features, problem)}
+        predictions = {"model": _mean(imagined, problem)}
         for name in ("hold", "velocity", "linear"):
             ahead = run.baselines.predict(name, problem.context, problem.future.actions)
             predictions[name] = _from_newest(run, problem, ahead)
@@ -95,7 +110,7 @@ def _score(run: Run, problem: Problem, seed: int, progress: bool) -> Result:
             predictions["floor_reading"] = floor
         bar.advance(task)
         video = score_video(imaginer, problem, horizon_ticks(problem))
-        sensitivity = _action_sensitivity(imaginer, run, problem, predictions["model"], seed)
+        sensitivity = _action_sensitivity(imaginer, problem, predictions["model"], seed)
         bar.advance(task)
         result = _result(run, problem, predictions, members, video, sensitivity, seed, note)
         result.examples = draw_examples(imaginer, problem, members, predictions)
@@ -111,9 +126,9 @@ def horizon_ticks(problem: Problem) -> dict[float, int]:
     return ticks or {problem.horizon * dt: problem.horizon - 1}
 
 
-def _mean(run: Run, features: np.ndarray, problem: Problem) -> dict[str, np.ndarray]:
+def _mean(imagined: Imagined, problem: Problem) -> dict[str, np.ndarray]:
     """The members' mean, taken of features (so that angles that wrap average rightly), in physical units."""
-    return at_tick(problem.windows, features.mean(1))
+    return at_tick(problem.windows, imagined.clean.mean(1))
 
 
 def _from_newest(run: Run, problem: Problem, ahead: np.ndarray) -> dict[str, np.ndarray]:
@@ -225,6 +240,7 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
             "data_sha256": problem.log.sha256,
             "code_version": __version__,
             "seed": settings.seed,
+            "validation_seed": seed,
         },
         columns=columns,
         curve_s=(np.arange(problem.horizon) + 1) * dt,
@@ -252,10 +268,10 @@ def _coverage(name, errors, problem, spec, dt, used, ticks) -> dict[str, list]:
     return out | {"spread_skill": _at(np.sqrt(ratio), ticks)}
 
 
-def _action_sensitivity(imaginer: Imaginer, run: Run, problem: Problem, model, seed: int) -> float | None:
+def _action_sensitivity(imaginer: Imaginer, problem: Problem, model, seed: int) -> float | None:
     """Overall error with the windows' actions shuffled over error with their own."""
     order = np.random.default_rng([seed, 0x5AFE]).permutation(len(problem.starts))
-    shuffled = _mean(run, imaginer.readings(problem.context, problem.future.actions[order], 8), problem)
+    shuffled = _mean(imaginer.readings(problem.context, problem.future.actions[order], 8), problem)
 
     def overall(prediction) -> float:
         parts = []

@@ -9,10 +9,14 @@ from worldmodel.validate.metrics import psnr
 from worldmodel.validate.problem import Problem
 
 _MEMBERS = 4
+_KEYS = ("rmse", "nrmse", "crps", "coverage90", "psnr", "psnr_frames")
 
 
 def score_video(imaginer: Imaginer, problem: Problem, horizons: dict[float, int]) -> dict[str, Any]:
     """PSNR and RMSE (pixels in 0..1) of the members' mean frame and of the last seen frame, by video stream.
+
+    PSNR is of the mean squared error over all frames: a mean of each frame's own would be ruled by the moments when
+    nothing moves, whose PSNR has no bound. `psnr_frames` is that mean, with each frame's capped at 60 dB.
 
     At each horizon the frame that the log holds at that tick, or up to one frame interval before it, is compared.
     """
@@ -21,9 +25,7 @@ def score_video(imaginer: Imaginer, problem: Problem, horizons: dict[float, int]
         return {}
     for i, spec in enumerate(windows.layout.videos):
         interval = max(round(1 / (spec.rate_hz * windows.layout.dt)), 1)
-        table: dict[str, dict[str, list]] = {
-            name: {key: [] for key in ("rmse", "nrmse", "crps", "coverage90", "psnr")} for name in ("model", "hold")
-        }
+        table: dict[str, dict[str, list]] = {name: {key: [] for key in _KEYS} for name in ("model", "hold")}
         wanted = np.stack([_frame_tick(problem, i, tick, interval) for tick in horizons.values()], 1)
         _, future = windows.cut(problem.starts, problem.horizon, np.maximum(wanted, 0))
         for column in range(wanted.shape[1]):
@@ -68,10 +70,11 @@ def _append(table: dict[str, list], frames: np.ndarray, real: np.ndarray, deviat
     table["crps"].append(None)
     table["coverage90"].append(None)
     if not len(real):
-        for key in ("rmse", "nrmse", "psnr"):
+        for key in ("rmse", "nrmse", "psnr", "psnr_frames"):
             table[key].append(None)
         return
     rmse = float(np.sqrt(np.square(frames.astype(np.float32) - real).mean()) / 255)
     table["rmse"].append(rmse)
     table["nrmse"].append(rmse / float(deviation) if deviation > 0 else None)
-    table["psnr"].append(float(psnr(frames, real).mean()))
+    table["psnr"].append(float(-20 * np.log10(max(rmse, 1e-3))))
+    table["psnr_frames"].append(float(psnr(frames, real).mean()))

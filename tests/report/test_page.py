@@ -1,0 +1,230 @@
+import base64
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rich.console import Console
+
+from tests.report.made_up import COLUMNS, HORIZONS, PREDICTORS, by_hand, figures, plausible
+from worldmodel.errors import WorldModelError
+from worldmodel.report import summary_table, write_report
+from worldmodel.report.film import film
+from worldmodel.report.labels import LOOKS, number
+from worldmodel.report.page import page
+from worldmodel.report.tables import key_figures
+
+_VOID = {"meta", "img", "br"}
+
+
+class Parsed(HTMLParser):
+    """Tags with their attributes, the page's text, and whether every tag is closed."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.words, self.open = [], [], []
+        self.feed(html)
+        self.text = " ".join(self.words)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return page(plausible())
+
+
+@pytest.fixture(scope="module")
+def parsed(whole):
+    return Parsed(whole)
+
+
+def test_the_page_needs_nothing_from_elsewhere(whole, parsed):
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in parsed.tags}
+    addresses = [attrs[key] for _, attrs in parsed.tags for key in ("src", "href") if key in attrs]
+    assert addresses
+    assert all(address.startswith(("data:image/", "#")) for address in addresses)
+    assert not re.search(r"url\(|@import|https?://", whole)
+    assert len(whole) < 6e6
+
+
+def test_every_tag_is_closed_and_every_link_leads_somewhere(parsed):
+    assert parsed.open == []
+    targets = {attrs.get("id") for _, attrs in parsed.tags}
+    assert {attrs["href"][1:] for tag, attrs in parsed.tags if tag == "a"} <= targets
+
+
+def test_every_stream_predictor_and_horizon_is_shown(parsed):
+    wanted = [*COLUMNS, "camera", *(LOOKS[p].label for p in PREDICTORS), *(f"{h:g} s" for h in HORIZONS)]
+    assert [name for name in wanted if name not in parsed.text] == []
+
+
+def test_every_column_is_drawn_with_its_unit(parsed):
+    plots = [attrs["src"] for tag, attrs in parsed.tags if tag == "img" and "plot" in attrs.get("class", "")]
+    drawn = "".join(base64.b64decode(plot.split(",")[1]).decode() for plot in plots)
+    missing = [c for s, columns in COLUMNS.items() for c in columns if f"{s} · {c[0]} ({c[1]})" not in drawn]
+    assert missing == []
+    assert "east of the first fix (m)" in drawn
+    assert "seconds ahead" in drawn
+
+
+def test_a_second_page_of_the_same_result_is_the_same():
+    one, two = (page(plausible(streams=("gyro", "gps"))) for _ in range(2))
+    assert one == two
+
+
+def test_nothing_but_figures_still_makes_a_page():
+    result = by_hand({"imu": figures([None, 0.2], {"hold": [None, None]})}, [0.5, 1.0])
+    text = Parsed(page(result)).text
+    assert "Imagined video" not in text
+    assert "Tracks" not in text
+    assert "None" not in text
+    assert "nan" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("streams", "video", "there", "missing"),
+    [
+        ((), True, "Imagined video", "Sampled futures"),
+        (("gyro",), False, "Sampled futures", "Tracks"),
+        (("gps",), False, "Tracks", "Imagined video"),
+    ],
+)
+def test_any_choice_of_streams(streams, video, there, missing):
+    text = Parsed(page(plausible(streams=streams, video=video))).text
+    assert there in text
+    assert missing not in text
+
+
+def test_many_columns_are_cut_and_said_to_be():
+    result = plausible(streams=("gyro",), video=False)
+    result.columns["gyro"] = [(f"c{i}", "V") for i in range(40)]
+    result.curves["gyro"] = {p: np.tile(c[:, :1], 40) for p, c in result.curves["gyro"].items()}
+    for example in result.examples:
+        for part in (example.context, example.truth, *example.baselines.values()):
+            part["gyro"] = np.tile(part["gyro"][:, :1], 40)
+        example.members["gyro"] = np.tile(example.members["gyro"][..., :1], 40)
+    text = Parsed(page(result)).text
+    assert "The first 6 of 40 columns." in text
+    assert "At most 6 columns of each stream." in text
+
+
+def test_a_start_with_nothing_known_does_not_stop_the_page():
+    result = plausible(streams=("gps", "gyro"), video=False)
+    for name in ("gps", "gyro"):
+        result.examples[0].context[name][:] = np.nan
+        result.examples[0].truth[name][:] = np.nan
+    page(result)
+
+
+def test_names_cannot_write_html():
+    bad = "<b onload='x'>&\"$"
+    result = plausible(streams=("gyro",), video=False)
+    for part in (result.metrics["streams"], result.columns, result.curves, result.bands, result.calibration):
+        part[bad] = part.pop("gyro")
+    for example in result.examples:
+        example.episode = bad
+        for part in (example.context, example.truth, example.members, *example.baselines.values()):
+            part[bad] = part.pop("gyro")
+    result.metrics["problem"]["name"] = result.baseline_note = bad
+    result.metrics["data_sha256"] = result.metrics["code_version"] = bad
+    seen = Parsed(page(result))
+    assert not any("onload" in attrs for _, attrs in seen.tags)
+    assert seen.text.count(bad) > 5
+
+
+def test_the_best_of_each_column_is_highlighted():
+    result = by_hand({"imu": figures([0.3, 0.2], {"hold": [0.1, 0.4]})}, [0.5, 1.0])
+    assert re.findall(r"<td class=best>([\d.]+)", key_figures(result)) == ["0.20", "0.10"]
+    camera = by_hand({"camera": figures([30.0, 20.0], {"hold": [25.0, 21.0]}, key="psnr")}, [0.5, 1.0])
+    assert re.findall(r"<td class=best>([\d.]+)", key_figures(camera)) == ["30.0", "21.0"]
+
+
+def test_the_film_shows_where_truth_and_imagination_part():
+    example = plausible(streams=()).examples[0]
+    truth = np.zeros((1, 8, 8, 3), np.uint8)
+    truth[0, 2, 5] = 60
+    example.video_time, example.video_truth["camera"] = np.array([0.25]), truth
+    example.video_imagined["camera"] = np.zeros_like(truth)
+    strip = film(example, "camera")
+    shown = imread(io.BytesIO(base64.b64decode(strip.difference[0].split(",")[1])), format="webp")[..., 0]
+    assert np.argwhere(shown).tolist() == [[2, 5]]
+    assert shown[2, 5] == 120
+    assert strip.times == [0.25]
+    assert len(strip.seen) == 2
+
+
+def test_large_frames_are_shrunk():
+    example = plausible(streams=()).examples[0]
+    rng = np.random.default_rng(0)
+    example.video_truth["camera"] = rng.integers(0, 255, (1, 480, 640, 3)).astype(np.uint8)
+    example.video_imagined["camera"] = example.video_truth["camera"]
+    assert len(film(example, "camera").truth[0]) < 60_000
+
+
+def test_metrics_come_back_as_they_were(tmp_path):
+    result = plausible(streams=("gps",))
+    files = write_report(result, tmp_path / "report")
+    assert files == [tmp_path / "report" / "report.html", tmp_path / "report" / "metrics.json"]
+    assert sorted(files) == sorted((tmp_path / "report").iterdir())
+    text = files[1].read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=pytest.fail) == result.metrics
+
+
+def test_an_existing_report_is_kept_unless_forced(tmp_path):
+    result = by_hand({}, [1.0])
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "mine.txt").write_text("mine")
+    with pytest.raises(WorldModelError, match="exists already"):
+        write_report(result, tmp_path / "report")
+    assert [p.name for p in (tmp_path / "report").iterdir()] == ["mine.txt"]
+    write_report(result, tmp_path / "report", force=True)
+    assert {p.name for p in (tmp_path / "report").iterdir()} == {"report.html", "metrics.json"}
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    result = by_hand({}, [1.0], action_sensitivity=math.nan)
+    with pytest.raises(ValueError, match="JSON"):
+        write_report(result, tmp_path / "report")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_terminal_table_shows_three_horizons_of_each_stream():
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(summary_table(plausible()))
+    lines = console.export_text().splitlines()
+    gps = next(i for i, line in enumerate(lines) if line.strip().startswith("gps"))
+    assert [re.search(r"[\d.]+ s", line).group() for line in lines[gps : gps + 3]] == ["0.5 s", "1 s", "3 s"]
+    assert all(" m " in line for line in lines[gps : gps + 3])
+    camera = next(line for line in lines if line.strip().startswith("camera"))
+    assert camera.split()[-3:] == ["–"] * 3  # noqa: RUF001
+    assert "dB" in camera
+
+
+def test_terminal_names_are_no_markup():
+    result = by_hand({"[red]imu": figures([0.1], {"hold": [0.2]})}, [1.0])
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(summary_table(result))
+    assert "[red]imu" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.0, "0"), (0.04567, "0.046"), (0.31, "0.31"), (9.999, "10.0"), (123.4, "123"), (12345.6, "12,346")],  # noqa: RUF001
+)
+def test_numbers_have_the_digits_that_matter(value, text):
+    assert number(value) == text

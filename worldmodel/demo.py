@@ -1,0 +1,45 @@
+"""The main job in one call: simulate the rover, train, imagine, validate, report."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from worldmodel.imagine import imagine_to
+from worldmodel.report import summary_table, write_report
+from worldmodel.simulate import simulate
+from worldmodel.training import train
+from worldmodel.training.run import SETTINGS
+from worldmodel.validate import validate
+
+SCENE = "rover"
+EPISODES, HELD_OUT, SECONDS = 60, 12, 20.0
+HELD_OUT_SEED = 10_000  # far from any training seed: no world is in both logs
+
+
+def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int | None = None) -> list[Path]:
+    """Runs the whole road in the folder `out`; a second call goes on where the first was stopped.
+
+    Args:
+        out: gets `train.h5`, `held_out.h5`, `run/`, `imagined/` and `report/`.
+        seed: decides worlds, parameters and noise.
+        steps: updates of the training; by default the preset's.
+
+    Returns:
+        What `imagined/` and `report/` hold.
+
+    Raises:
+        WorldModelError: if `out` cannot be written, or holds a run on other data.
+    """
+    out, console = Path(out), Console()
+    logs = {"train": (EPISODES, seed), "held_out": (HELD_OUT, HELD_OUT_SEED + seed)}
+    for name, (episodes, world_seed) in logs.items():
+        if not (out / f"{name}.h5").exists():
+            simulate(SCENE, out / f"{name}.h5", episodes=episodes, seconds=SECONDS, seed=world_seed)
+    run, held_out = out / "run", out / "held_out.h5"
+    resume = (run / SETTINGS).exists()
+    train([out / "train.h5"], run, seed=seed, steps=None if resume else steps, resume=resume)
+    imagined = imagine_to(run, held_out, out / "imagined", episode=0, at_s=8.0, force=True)
+    result = validate(run, log=held_out)
+    report = write_report(result, out / "report", force=True)
+    console.print(summary_table(result))
+    return [*imagined, *report]

@@ -1,0 +1,86 @@
+"""The page's last section: what the figures mean and how to get them again."""
+
+from html import escape
+
+from worldmodel.report.labels import seconds
+from worldmodel.validate.result import Result
+
+_DEFINITIONS = {
+    "RMSE": (
+        "Root mean square error of the members' mean, in the stream's unit, over all starts, at one horizon. "
+        "Angles that wrap are compared the short way round. A stream that is slower than the time step is "
+        "scored over one of its own sample intervals up to the horizon."
+    ),
+    "NRMSE": (
+        "RMSE over the standard deviation of what really came, column by column, then the root mean square "
+        "over columns. At 1 a prediction is no better than the average."
+    ),
+    "Position error": "Root mean square of the horizontal distance in metres; altitude does not count in it.",
+    "CRPS": (
+        "Continuous ranked probability score of the sampled futures against the readings, in the stream's "
+        "unit, in its fair form that does not favour many members. Of a single prediction it is the absolute "
+        "error."
+    ),
+    "Coverage": "The share of readings, sensor noise included, inside the central interval of the sampled futures.",
+    "Spread over skill": "Standard deviation of the members over the RMSE of their mean: 1 if they are the same.",
+    "PSNR": "Peak signal-to-noise ratio of the members' mean frame in dB, of the mean squared error over all frames.",
+    "Intervals": (
+        "95 % bootstrap intervals over whole episodes. The summary says 'clearly' where the two intervals do "
+        "not overlap and 'within the noise' where they do, which is stricter than a paired test. Figures "
+        "without an interval, such as PSNR, are only called better or worse."
+    ),
+    "Action sensitivity": (
+        "The model's error with each start given another start's actions, over its error with its own. Near "
+        "1, the model ignores the actions, or they do not matter within the horizon."
+    ),
+}
+_BASELINES = (
+    "Hold last repeats the newest reading; constant velocity goes on at the newest rate of change; the "
+    "linear model is a ridge regression on the same context and actions, fitted to the same training "
+    "data. For video, hold last is the last frame seen."
+)
+
+
+def how_measured(result: Result) -> str:
+    """Definitions, truth, baselines and the command, as HTML."""
+    definitions = "".join(f"<dt>{term}</dt><dd>{escape(text)}</dd>" for term, text in _DEFINITIONS.items())
+    return (
+        f"<p>{escape(_problem(result))}</p><p>{escape(_truth(result))}</p><p>{escape(_BASELINES)} "
+        f'{escape(result.baseline_note)}</p><dl class="terms">{definitions}</dl>'
+        f"<h3>To get this page again</h3>{_again(result)}"
+    )
+
+
+def _problem(result: Result) -> str:
+    problem = result.metrics["problem"]
+    text = (
+        f"{problem['starts']} starts in {problem['episodes']} episodes. At each, the model sees the last "
+        f"{seconds(problem['context_s'])} of every stream, then nothing but the actions for "
+        f"{seconds(problem['horizon_s'])}."
+    )
+    if problem["kind"] == "counterfactual":
+        return f"{text} The worlds and the actions are new to it."
+    return f"{text} The figures speak for new recordings only if the model was not trained on these."
+
+
+def _truth(result: Result) -> str:
+    if result.metrics["problem"].get("truth") == "noise-free":
+        return (
+            "RMSE, NRMSE and position error are measured against the simulator's readings free of noise; CRPS, "
+            "coverage and calibration against the noisy readings, which are what the model foretells."
+        )
+    return (
+        "Everything is measured against the readings as recorded: even a perfect prediction keeps the sensors' noise."
+    )
+
+
+def _again(result: Result) -> str:
+    metrics, problem = result.metrics, result.metrics["problem"]
+    name = str(problem["name"])
+    source = f"--scene {name}" if problem["kind"] == "counterfactual" else f"--log {name}.h5"
+    command = f"worldmodel validate RUN {source} --horizon {problem['horizon_s']:.6g} --out REPORT"
+    return (
+        f"<pre>{escape(command)}</pre><p>RUN is the folder of the training run (seed {escape(str(metrics['seed']))}, "
+        f"worldmodel {escape(str(metrics['code_version']))}). The data's SHA-256 is "
+        f"<code>{escape(str(metrics['data_sha256']))}</code>.</p>"
+    )

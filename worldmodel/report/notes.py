@@ -1,0 +1,80 @@
+"""What to mind about the whole: does the model use the actions, and do its intervals hold what they promise?"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.report.labels import listed
+from worldmodel.validate.result import Result
+
+_NARROW, _WIDE = 0.80, 0.97  # coverage of a 90 % interval below and above which it misleads
+_IGNORES, _WEAK = 1.05, 1.2  # action sensitivity
+_FEW_EPISODES = 5
+
+
+class Note(NamedTuple):
+    """A remark on the whole; `tone` is `good`, `plain` or `warning`."""
+
+    tone: str
+    text: str
+
+
+def notes(result: Result) -> list[Note]:
+    """The remarks on a result, computed from its figures only."""
+    return [note for note in (_actions(result), *_calibration(result), _episodes(result)) if note]
+
+
+def _actions(result: Result) -> Note | None:
+    ratio = result.metrics.get("action_sensitivity")
+    if ratio is None:
+        return None
+    said = f"with the actions shuffled among the starts, its error is {ratio:.2f} times as large"
+    if ratio < _IGNORES:
+        return Note("warning", f"The model all but ignores the actions: {said}. Do not trust it to compare actions.")
+    if ratio < _WEAK:
+        return Note("plain", f"The model uses the actions a little: {said}.")
+    return Note("good", f"The model uses the actions: {said}.")
+
+
+def coverage90(result: Result) -> dict[str, float]:
+    """By stream, the share of readings inside the 90 % interval over all horizons."""
+    row = int(np.argmin(np.abs(result.levels - 0.9)))
+    return {name: float(seen[row]) for name, seen in result.calibration.items() if np.isfinite(seen[row])}
+
+
+def _calibration(result: Result) -> list[Note]:
+    covered = coverage90(result)
+    groups = {
+        "narrow": {n: c for n, c in covered.items() if c < _NARROW},
+        "wide": {n: c for n, c in covered.items() if c > _WIDE},
+        "good": {n: c for n, c in covered.items() if _NARROW <= c <= _WIDE},
+    }
+    texts = {
+        "narrow": (
+            "warning",
+            "Overconfident: the 90 % intervals are too narrow and hold only {} of the readings on {}.",
+        ),
+        "wide": ("plain", "Underconfident: the 90 % intervals are too wide and hold {} of the readings on {}."),
+        "good": ("good", "Well calibrated: the 90 % intervals hold {} of the readings on {}."),
+    }
+    return [
+        Note(tone, text.format(_range(groups[key]), listed(list(groups[key]))))
+        for key, (tone, text) in texts.items()
+        if groups[key]
+    ]
+
+
+def _range(shares: dict[str, float]) -> str:
+    low, high = round(100 * min(shares.values())), round(100 * max(shares.values()))
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def _episodes(result: Result) -> Note | None:
+    count = result.metrics["problem"]["episodes"]
+    if count >= _FEW_EPISODES:
+        return None
+    if count == 1:
+        text = "There is only one episode, so nothing can be said about chance: 'better' is not 'clearly better' here."
+    else:
+        text = f"There are only {count} episodes, so the intervals, and what they call clear, are rough."
+    return Note("warning", text)

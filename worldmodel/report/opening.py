@@ -1,0 +1,114 @@
+"""The top of the page: what was validated, the four figures to remember, and the summary in words."""
+
+import re
+from html import escape
+
+from worldmodel.report.labels import is_floor, look, nearest, number, overall, scores, seconds
+from worldmodel.report.notes import coverage90
+from worldmodel.report.summary import Summary, beats_all, summarise
+from worldmodel.report.tables import scoreboard
+from worldmodel.validate.result import Result
+
+_KINDS = {
+    "replay": "Replay: recorded episodes, under the actions that were recorded",
+    "counterfactual": "Counterfactual: futures of a simulated world under actions that were never logged",
+}
+
+
+def header(result: Result) -> str:
+    """The title with the problem, and the four figures to remember."""
+    metrics, problem = result.metrics, result.metrics["problem"]
+    facts = {
+        "time step": seconds(problem["dt"]),
+        "context": seconds(problem["context_s"]),
+        "horizon": seconds(problem["horizon_s"]),
+        "episodes": str(problem["episodes"]),
+        "starts": str(problem["starts"]),
+        "truth": str(problem.get("truth", "as recorded")),
+        "data": str(metrics["data_sha256"])[:12],
+        "code": str(metrics["code_version"]),
+        "seed": str(metrics["seed"]),
+    }
+    listing = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
+    kind = _KINDS.get(problem["kind"], str(problem["kind"]))
+    return (
+        '<header><div class="inner"><p class="eyebrow">World model validation</p>'
+        f"<h1>{escape(str(problem['name']))}</h1>"
+        f'<p class="kind">{escape(kind)}</p><dl>{listing}</dl></div></header>'
+    )
+
+
+def _tiles(result: Result) -> str:
+    made = (_error_tile(result), _won_tile(result), _covered_tile(result), _action_tile(result))
+    tiles = [tile for tile in made if tile]
+    cells = "".join(
+        f'<div class="tile"><p>{title}</p><strong>{figure}</strong><small>{escape(below)}</small></div>'
+        for title, figure, below in tiles
+    )
+    return f'<div class="tiles">{cells}</div>' if tiles else ""
+
+
+def _error_tile(result: Result) -> tuple[str, str, str] | None:
+    together = overall(result)
+    if together is None:
+        return None
+    index = nearest(together.horizons, 1.0)
+    best = together.best(index, [other for other in together.others if not is_floor(other)] or ["none"])
+    beside = f"best baseline {number(together.shown(best, index))} ({look(best).label})" if best else "no baseline"
+    return f"NRMSE at {seconds(together.horizons[index])}", number(together.shown("model", index)), beside
+
+
+def _won_tile(result: Result) -> tuple[str, str, str] | None:
+    streams = scores(result)
+    if not streams:
+        return None
+    index = nearest(streams[0].horizons, 1.0)
+    won = sum(beats_all(stream, index) for stream in streams)
+    return "Beats every baseline", f"{won} of {len(streams)}", f"streams, {seconds(streams[0].horizons[index])} ahead"
+
+
+def _covered_tile(result: Result) -> tuple[str, str, str] | None:
+    covered = sorted(coverage90(result).values())
+    if not covered:
+        return None
+    shares = [f"{100 * share:.0f}" for share in covered]
+    below = f"of the readings; {shares[0]} to {shares[-1]} % by stream"
+    return "90 % interval holds", f"{shares[len(shares) // 2]} %", below
+
+
+def _action_tile(result: Result) -> tuple[str, str, str] | None:
+    ratio = result.metrics.get("action_sensitivity")
+    return ("Action sensitivity", f"{ratio:.2f}×", "error with shuffled actions") if ratio is not None else None  # noqa: RUF001
+
+
+def in_words(result: Result) -> str:
+    """The summary as HTML."""
+    summary = summarise(result)
+    lead = "".join(f"<p class=lead>{_text(text)}</p>" for text in summary.headline)
+    notes = "".join(f'<li class="{tone}">{_text(text)}</li>' for tone, text in summary.notes)
+    board = scoreboard(result) + _key(result) if summary.streams else ""
+    return f'{lead}{_tiles(result)}<ul class="notes">{notes}</ul>{board}{_streams(summary)}'
+
+
+def _text(text: str) -> str:
+    """Escaped, with numbers kept beside their units."""
+    return re.sub(r"(?<=\d) (?=%|(?:s|m|dB)\b)", "&nbsp;", escape(text))
+
+
+def _streams(summary: Summary) -> str:
+    rows = "".join(
+        f'<li><span class="badge {stream.tone}">{stream.badge}</span>'
+        f"<p><b>{escape(stream.name)}</b>: {_text(stream.text)}</p></li>"
+        for stream in summary.streams
+    )
+    return f'<ul class="streams">{rows}</ul>'
+
+
+def _key(result: Result) -> str:
+    horizons = result.metrics["horizons_s"]
+    return (
+        '<p class="legend"><span><b class="sq v2">+</b>the model is clearly better</span>'
+        '<span><b class="sq v1">+</b>better</span><span><b class="sq v0">=</b>within the noise</span>'
+        '<span><b class="sq w1">−</b>worse</span><span><b class="sq w2">−</b>clearly worse</span>'  # noqa: RUF001
+        f"<span>a square for each horizon, {seconds(horizons[0])} to {seconds(horizons[-1])}</span></p>"
+    )

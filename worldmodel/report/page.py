@@ -1,0 +1,175 @@
+"""Assembles the page and writes the report's folder."""
+
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from worldmodel.files import whole_folder
+from worldmodel.report.errors import COLUMNS, calibration_plot, error_plot
+from worldmodel.report.film import CONTRAST, film
+from worldmodel.report.futures import columns_drawn, futures_plot, track_plot
+from worldmodel.report.labels import INK, MUTED, Scores, predictors, scores, seconds
+from worldmodel.report.measured import how_measured
+from worldmodel.report.opening import header, in_words
+from worldmodel.report.tables import details, key_figures, swatch
+from worldmodel.validate.result import Example, Result
+
+_STYLE = Path(__file__).parent / "style.css"
+_DRAWN = {"truth": INK, "what was seen before": MUTED}
+
+
+def write_report(result: Result, out: Path | str, *, force: bool = False) -> list[Path]:
+    """Writes `report.html`, one page that needs nothing else, and `metrics.json` into the folder `out`.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        WorldModelError: if `out` exists and not `force`, or cannot be written. Nothing is left behind then.
+    """
+    with whole_folder(out, force) as folder:
+        (folder / "report.html").write_text(page(result), encoding="utf-8")
+        (folder / "metrics.json").write_text(json.dumps(result.metrics, indent=1, allow_nan=False), encoding="utf-8")
+    return [Path(out) / "report.html", Path(out) / "metrics.json"]
+
+
+def page(result: Result) -> str:
+    """The whole page as HTML."""
+    parts = [
+        ("summary", "Summary", in_words(result)),
+        ("figures", "Key figures", _figures(result)),
+        ("errors", "Error against horizon", _errors(result)),
+        ("futures", "Sampled futures", _futures(result)),
+        ("tracks", "Tracks", _tracks(result)),
+        ("film", "Imagined video", _films(result)),
+        ("calibration", "Calibration", _calibration(result)),
+        ("measured", "How this was measured", how_measured(result)),
+    ]
+    there = [(anchor, title, content) for anchor, title, content in parts if content]
+    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
+    sections = "".join(f'<section id="{anchor}"><h2>{title}</h2>{body}</section>' for anchor, title, body in there)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(str(result.metrics['problem']['name']))} · world model report</title>"
+        f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>"
+        f"{header(result)}<nav>{links}</nav><main>{sections}</main></body></html>\n"
+    )
+
+
+def _figures(result: Result) -> str:
+    if not scores(result):
+        return "<p>The log has no stream that could be scored.</p>"
+    return (
+        "<p>Smaller is better, except for PSNR. The best of each column is highlighted. Small print: 95&nbsp;% "
+        f"interval over episodes.</p>{key_figures(result)}<h3>Every figure</h3><div class=card>{details(result)}</div>"
+    )
+
+
+def _errors(result: Result) -> str:
+    return "".join(_error(result, stream) for stream in scores(result))
+
+
+def _error(result: Result, stream: Scores) -> str:
+    legend = f'<p class="legend">{"".join(f"<span>{swatch(p)}</span>" for p in stream.predictors)}</p>'
+    count = len(result.columns.get(stream.name, []))
+    cut = f"<p>The first {COLUMNS} of {count} columns.</p>" if count > COLUMNS else ""
+    picture = _picture(error_plot(result, stream), f"Error of {stream.name} against the horizon, for each predictor")
+    return f'<article class="card"><h3>{escape(stream.name)}</h3>{legend}{picture}{cut}</article>'
+
+
+def _picture(address: str, words: str) -> str:
+    return f'<div class="scroll"><img class="plot" src="{address}" alt="{escape(words)}"></div>'
+
+
+def _legend(names: dict[str, str], others: Sequence[str] = ()) -> str:
+    plain = [
+        f'<span><i class="swatch" style="border-top:3px solid {colour}"></i>{text}</span>'
+        for text, colour in names.items()
+    ]
+    return f'<p class="legend">{"".join(plain)}{"".join(f"<span>{swatch(p)}</span>" for p in others)}</p>'
+
+
+def _title(example: Example) -> str:
+    return f"{escape(example.episode)}, from {seconds(example.at_s)}"
+
+
+def _futures(result: Result) -> str:
+    examples = [example for example in result.examples if example.members]
+    if not examples:
+        return ""
+    cards = "".join(
+        f'<details class="card"{" open" if i == 0 else ""}><summary>{_title(example)}</summary>'
+        f"{_picture(futures_plot(result, example), 'Sampled futures over the truth')}</details>"
+        for i, example in enumerate(examples)
+    )
+    most = max(len(columns) for columns in result.columns.values())
+    cut = f" At most {columns_drawn(result)} columns of each stream." if most > columns_drawn(result) else ""
+    return (
+        "<p>Starts chosen evenly, without a look at how well they went. Thin lines are sampled futures, the thick one "
+        f"is their mean; the shaded part is what the model saw.{cut}</p>{_legend(_DRAWN, ['model'])}{cards}"
+    )
+
+
+def _tracks(result: Result) -> str:
+    streams = [stream.name for stream in scores(result) if stream.kind == "gps"]
+    cards = []
+    for name in streams:
+        examples = [example for example in result.examples if name in example.members]
+        if examples:
+            others = [p for p in predictors(result) if p == "model" or p in examples[0].baselines]
+            picture = _picture(track_plot(examples, name), f"Tracks of {name} in metres")
+            title = f"<h3>{escape(name)}</h3>" if len(streams) > 1 else ""
+            cards.append(f'<article class="card">{title}{_legend(_DRAWN, others)}{picture}</article>')
+    if not cards:
+        return ""
+    return (
+        "<p>Seen from above, with equal axes in metres. The white dot is the last fix that the model saw, the others "
+        f"are where each track ends. A baseline that leaves the map is cut off.</p>{''.join(cards)}"
+    )
+
+
+def _films(result: Result) -> str:
+    cards = [
+        f'<article class="card"><h3>{escape(stream.name)} <span>{_title(example)}</span></h3>'
+        f"{_film(example, stream.name)}</article>"
+        for stream in scores(result)
+        for example in result.examples
+        if stream.name in example.video_truth and len(example.video_time)
+    ]
+    if not cards:
+        return ""
+    return (
+        "<p>One sampled future each, not the best of many. The difference is absolute, averaged over colours, and "
+        f"{CONTRAST} times as strong as it is: black is no difference.</p>{''.join(cards)}"
+    )
+
+
+def _film(example: Example, stream: str) -> str:
+    strip = film(example, stream)
+    seen = "".join(f'<td class="seen">{_frame(frame, "seen")}</td>' for frame in strip.seen)
+    empty = f'<td class="seen" colspan="{len(strip.seen)}"></td>'
+    times = "".join(f"<th>{seconds(round(time, 3))}</th>" for time in strip.times)
+    head = f'<tr><th></th><th class="seen" colspan="{len(strip.seen)}">last seen</th>{times}</tr>'
+    rows = [("truth", seen, strip.truth), ("imagined", empty, strip.imagined), ("difference", empty, strip.difference)]
+    body = "".join(
+        f"<tr><th>{label}</th>{before}{''.join(f'<td>{_frame(frame, label)}</td>' for frame in frames)}</tr>"
+        for label, before, frames in rows
+    )
+    return f'<div class="scroll"><table class="film"><thead>{head}</thead>{body}</table></div>'
+
+
+def _frame(address: str, words: str) -> str:
+    return f'<img src="{address}" alt="{words}">'
+
+
+def _calibration(result: Result) -> str:
+    if not any((seen == seen).any() for seen in result.calibration.values()):  # NaN is not itself
+        return ""
+    picture = _picture(calibration_plot(result), "Nominal and observed coverage")
+    return (
+        "<p>How many of the readings, noise included, fall inside the central intervals of the sampled futures, over "
+        "all horizons. On the dashed line the intervals hold what they promise; below it they are too narrow, above it "
+        f'too wide.</p><article class="card">{picture}</article>'
+    )

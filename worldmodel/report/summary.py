@@ -1,0 +1,213 @@
+"""Says in plain language, from the figures, where the model beats what and where it does not."""
+
+import enum
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.report.labels import Scores, is_floor, listed, look, nearest, number, overall, scores, seconds
+from worldmodel.report.notes import Note, notes
+from worldmodel.validate.result import Result
+
+
+class Verdict(enum.IntEnum):
+    """How the model fares beside another predictor. Clearly: their 95 % intervals do not overlap."""
+
+    CLEARLY_BETTER = 2
+    BETTER = 1
+    LEVEL = 0
+    WORSE = -1
+    CLEARLY_WORSE = -2
+
+
+_SENTENCES: dict[Verdict, Callable[[str, bool], str]] = {
+    Verdict.CLEARLY_BETTER: lambda names, _: f"clearly beats {names}",
+    Verdict.BETTER: lambda names, _: f"beats {names}",
+    Verdict.LEVEL: lambda names, _: f"within the noise of {names}",
+    Verdict.WORSE: lambda names, many: f"{names} {'are' if many else 'is'} better",
+    Verdict.CLEARLY_WORSE: lambda names, many: f"{names} {'are' if many else 'is'} clearly better",
+}
+
+
+class StreamSummary(NamedTuple):
+    """One stream in words; `badge` says how the model fares beside the baselines, `tone` is its first word."""
+
+    name: str
+    badge: str
+    text: str
+
+    @property
+    def tone(self) -> str:
+        return self.badge.split()[0]
+
+
+class Summary(NamedTuple):
+    """The whole in words: about all streams, each stream, and what to mind."""
+
+    headline: list[str]
+    streams: list[StreamSummary]
+    notes: list[Note]
+
+
+def summarise(result: Result) -> Summary:
+    """The summary of a result, computed from its figures only."""
+    streams = scores(result)
+    return Summary(
+        [text for text in (_overall(result), _count(streams)) if text],
+        [StreamSummary(stream.name, badge(stream), describe(stream)) for stream in streams],
+        notes(result),
+    )
+
+
+def verdicts(stream: Scores, other: str) -> list[Verdict | None]:
+    """The verdict at each horizon; None where either is undefined."""
+    return [_verdict(stream, other, index) for index in range(len(stream.horizons))]
+
+
+def _verdict(stream: Scores, other: str, index: int) -> Verdict | None:
+    key, sign = ("psnr", 1) if stream.kind == "video" else ("nrmse", -1)
+    ours, theirs = stream.get("model", key, index), stream.get(other, key, index)
+    if ours is None or theirs is None:
+        return None
+    low, high = stream.get("model", "nrmse_low", index), stream.get("model", "nrmse_high", index)
+    other_low, other_high = stream.get(other, "nrmse_low", index), stream.get(other, "nrmse_high", index)
+    if not stream.intervals or low is None or high is None or other_low is None or other_high is None:
+        return Verdict(int(np.sign(sign * (ours - theirs))))
+    if high < other_low:
+        return Verdict.CLEARLY_BETTER
+    return Verdict.CLEARLY_WORSE if low > other_high else Verdict.LEVEL
+
+
+def describe(stream: Scores) -> str:
+    """One stream in words: beside what the model is better, level and worse, and over which horizons."""
+    judged = {other: verdicts(stream, other) for other in stream.others}
+    clauses = [clause for verdict in Verdict if (clause := _clause(stream, judged, verdict))]  # best first
+    sentences = [f"{clause[0].upper()}{clause[1:]}." for clause in clauses] or ["There is nothing to compare here."]
+    return " ".join([*sentences, *filter(None, (_figures(stream), _useless(stream)))])
+
+
+def _clause(stream: Scores, judged: dict[str, list[Verdict | None]], verdict: Verdict) -> str:
+    """All predictors with this verdict, those with the same horizons named together."""
+    groups: dict[str, list[str]] = {}
+    for other, found in judged.items():
+        where = _spans(found, verdict, stream.horizons)
+        if where:
+            groups.setdefault(where, []).append(_spoken(stream, other))
+    if verdict >= Verdict.LEVEL:
+        joined = "; ".join(f"{listed(names)} {where}" for where, names in groups.items())
+        return _SENTENCES[verdict](joined, False) if joined else ""
+    return "; ".join(f"{_SENTENCES[verdict](listed(names), len(names) > 1)} {where}" for where, names in groups.items())
+
+
+def _spans(found: list[Verdict | None], wanted: Verdict, horizons: list[float]) -> str:
+    """'up to 0.1 s and from 1 s to 3 s': where the verdict is `wanted`; unknown horizons are passed over."""
+    known = [
+        (horizon, verdict == wanted) for horizon, verdict in zip(horizons, found, strict=True) if verdict is not None
+    ]
+    return _where([horizon for horizon, _ in known], [holds for _, holds in known])
+
+
+def _where(horizons: list[float], holds: list[bool]) -> str:
+    if not any(holds):
+        return ""
+    if all(holds):
+        return "at every horizon" if len(horizons) > 1 else f"at {seconds(horizons[0])}"
+    edges = np.flatnonzero(np.diff([False, *holds, False]))
+    return listed([_run(horizons, first, last - 1) for first, last in edges.reshape(-1, 2)])
+
+
+def _run(horizons: list[float], first: int, last: int) -> str:
+    if first == last:
+        return f"at {seconds(horizons[first])}"
+    if first == 0:
+        return f"up to {seconds(horizons[last])}"
+    return f"from {seconds(horizons[first])} to {seconds(horizons[last])}"
+
+
+def _figures(stream: Scores) -> str:
+    """The stream's one figure near one second, beside the best baseline's and the floor's."""
+    index, measure = nearest(stream.horizons, 1.0), stream.measure
+    if stream.shown("model", index) is None:
+        return ""
+    unit = f" {measure.unit}" if measure.unit else ""
+    named = [f"{number(stream.shown('model', index))}{unit}"]
+    baseline = stream.best(index, [other for other in stream.others if not is_floor(other)] or ["none"])
+    for other in [baseline, *filter(is_floor, stream.others)]:
+        if other and (value := stream.shown(other, index)) is not None:
+            best = "" if is_floor(other) or stream.kind == "video" else "the best baseline, "
+            named.append(f"{best}{_spoken(stream, other)}{',' if best else ''} {number(value)}{unit}")
+    return f"{measure.title[0].upper()}{measure.title[1:]} at {seconds(stream.horizons[index])}: {'; '.join(named)}."
+
+
+def _useless(stream: Scores) -> str:
+    """Where the model is no better than the average of all readings."""
+    known = [(h, v) for i, h in enumerate(stream.horizons) if (v := stream.get("model", "nrmse", i)) is not None]
+    where = _where([h for h, _ in known], [v >= 1 for _, v in known])
+    return f"No better than the average reading {where} (NRMSE of 1 or more)." if where else ""
+
+
+def badge(stream: Scores) -> str:
+    """How the model fares beside all baselines, in a word or two; the floor does not count.
+
+    Returns:
+        `ahead` (from some horizon on, perhaps), `behind`, `level`, `mixed`, or `unknown` where nothing is comparable.
+    """
+    rows = [verdicts(stream, other) for other in stream.others if not is_floor(other)]
+    found = [[verdict for verdict in column if verdict is not None] for column in zip(*rows, strict=True)]
+    known = [(horizon, column) for horizon, column in zip(stream.horizons, found, strict=False) if column]
+    if not known:
+        return "unknown"
+    lost = [i for i, (_, column) in enumerate(known) if min(column) <= 0]
+    if not lost or lost[-1] + 1 < len(known):
+        return f"ahead from {seconds(known[lost[-1] + 1][0])}" if lost else "ahead"
+    every = [verdict for _, column in known for verdict in column]
+    return "behind" if max(every) < 0 else "mixed" if any(every) else "level"
+
+
+def beats_all(stream: Scores, index: int) -> bool:
+    """Whether the model beats every baseline at a horizon: clearly, where intervals are known."""
+    found = [verdicts(stream, other)[index] for other in stream.others if not is_floor(other)]
+    known = [verdict for verdict in found if verdict is not None]
+    return bool(known) and min(known) > 0
+
+
+def _count(streams: list[Scores]) -> str:
+    if not streams:
+        return ""
+    index = nearest(streams[0].horizons, 1.0)
+    won = [stream.name for stream in streams if beats_all(stream, index)]
+    lost = [stream.name for stream in streams if stream.name not in won]
+    at = f"At {seconds(streams[0].horizons[index])}"
+    if not won:
+        return f"{at} ahead it does not beat every baseline on any stream."
+    if not lost:
+        return f"{at} ahead it beats every baseline on {'every stream' if len(won) > 1 else 'the only stream'}."
+    return f"{at} ahead it beats every baseline on {len(won)} of {len(streams)} streams; not on {listed(lost)}."
+
+
+def _overall(result: Result) -> str:
+    """The model's error over all readings in percent of the others'."""
+    together = overall(result)
+    if together is None:
+        return ""
+    index = nearest(together.horizons, 1.0)
+    ours = together.get("model", "nrmse", index)
+    if ours is None:
+        return ""
+    others = [(p, v) for p in together.others if (v := together.get(p, "nrmse", index))]
+    beside = listed([f"{_percent(ours / value)} {_spoken(together, other)}" for other, value in others])
+    text = (
+        f"Over all sensor and GPS readings together, the world model's error {seconds(together.horizons[index])} ahead "
+        f"is {number(ours)} of the readings' standard deviation"
+    )
+    return f"{text}: {beside}." if beside else f"{text}."
+
+
+def _percent(ratio: float) -> str:
+    change = round(100 * (ratio - 1))
+    return f"{abs(change)} % {'below' if change < 0 else 'above'}" if change else "the same as"
+
+
+def _spoken(stream: Scores, other: str) -> str:
+    return "the copied last frame" if stream.kind == "video" and other == "hold" else look(other).spoken

@@ -1,0 +1,163 @@
+"""The key figures as tables: a short one for the terminal, and the whole for the page."""
+
+from html import escape
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape as markup
+from rich.table import Table
+
+from worldmodel.report.labels import Scores, look, nearest, number, overall, predictors, scores, seconds
+from worldmodel.report.summary import Verdict, verdicts
+from worldmodel.validate.result import Result
+
+_SHORT = {"model": "model", "hold": "hold", "velocity": "velocity", "linear": "linear", "floor_reading": "floor"}
+_DETAILS = {
+    "rmse": "RMSE",
+    "rmse_reading": "RMSE to the readings",
+    "nrmse": "NRMSE",
+    "crps": "CRPS",
+    "coverage50": "50 % interval covers",
+    "coverage90": "90 % interval covers",
+    "spread_skill": "spread / skill",
+    "psnr": "PSNR (dB)",
+}
+_WORDS = {2: "clearly better", 1: "better", 0: "within the noise", -1: "worse", -2: "clearly worse"}
+_CLASSES = {2: "v2", 1: "v1", 0: "v0", -1: "w1", -2: "w2"}
+
+
+def summary_table(result: Result) -> Table:
+    """The model beside each baseline and floor at about 0.5 s, 1 s and the last horizon, for the terminal.
+
+    NRMSE of sensors, metres of GPS, dB of video; the best of a row is bold.
+    """
+    shown = predictors(result)
+    title = f"{result.metrics['problem']['name']} ({result.metrics['problem']['kind']})"
+    table = Table(title=markup(title), box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    table.add_column("stream")
+    for name in ("ahead", "", *(_SHORT.get(predictor, predictor) for predictor in shown)):
+        table.add_column(name, justify="right" if name else "left")
+    for stream in _all(result):
+        for place, index in enumerate(_few(stream.horizons)):
+            figures = (_bold(stream, predictor, index) for predictor in shown)
+            name = "" if place else markup(stream.name)
+            table.add_row(name, seconds(stream.horizons[index]), stream.measure.unit or stream.measure.title, *figures)
+        table.add_section()
+    return table
+
+
+def _few(horizons: list[float]) -> list[int]:
+    """The horizons that the terminal shows: about 0.5 s, 1 s, and the last."""
+    return sorted({nearest(horizons, 0.5), nearest(horizons, 1.0), len(horizons) - 1})
+
+
+def _bold(stream: Scores, predictor: str, index: int) -> str:
+    figure = number(stream.shown(predictor, index))
+    return f"[bold]{figure}[/]" if predictor == stream.best(index) else figure
+
+
+def _all(result: Result) -> list[Scores]:
+    """Every stream, and all readings together where that says more."""
+    streams, together = scores(result), overall(result)
+    several = sum(stream.kind != "video" for stream in streams) > 1
+    return [*([together] if together and several else []), *streams]
+
+
+def key_figures(result: Result) -> str:
+    """The page's table: a group of rows for each stream, a row for each predictor, a column for each horizon."""
+    horizons = result.metrics["horizons_s"]
+    head = "".join(f"<th>{seconds(h)}</th>" for h in horizons)
+    body = "".join(_group(stream) for stream in _all(result))
+    return f'<div class="scroll"><table class="figures"><thead><tr><th></th>{head}</tr></thead>{body}</table></div>'
+
+
+def _group(stream: Scores) -> str:
+    measure, width = stream.measure, len(stream.horizons) + 1
+    unit = f", {measure.unit}" if measure.unit else ""
+    title = (
+        f'<tr class="group"><th colspan="{width}">{escape(stream.name)} <span>{measure.title}{unit}</span></th></tr>'
+    )
+    best = [stream.best(index) for index in range(len(stream.horizons))]
+    rows = [
+        f'<tr class="{"model" if predictor == "model" else ""}"><th>{swatch(predictor)}</th>'
+        + "".join(_cell(stream, predictor, index, best[index] == predictor) for index in range(len(best)))
+        + "</tr>"
+        for predictor in stream.predictors
+    ]
+    return f"<tbody>{title}{''.join(rows)}</tbody>"
+
+
+def _cell(stream: Scores, predictor: str, index: int, best: bool) -> str:
+    low, high = stream.get(predictor, "nrmse_low", index), stream.get(predictor, "nrmse_high", index)
+    interval = ""
+    if predictor == "model" and stream.measure.key == "nrmse" and low is not None and high is not None:
+        interval = f"<small>{number(low)}–{number(high)}</small>"  # noqa: RUF001
+    value = number(stream.shown(predictor, index))
+    return f"<td{' class=best' if best else ''}>{value}{interval}</td>"
+
+
+def swatch(predictor: str) -> str:
+    """A predictor's colour and name."""
+    shown = look(predictor)
+    style = "solid" if shown.dashes == "-" else "dashed" if shown.dashes == "--" else "dotted"
+    return f'<i class="swatch" style="border-top:3px {style} {shown.colour}"></i>{escape(shown.label)}'
+
+
+def scoreboard(result: Result) -> str:
+    """A small square for each stream, other predictor and horizon: whether the model is better there."""
+    streams = scores(result)
+    others = [predictor for predictor in predictors(result) if predictor != "model"]
+    head = "".join(f"<th>{escape(look(other).label)}</th>" for other in others)
+    rows = "".join(
+        f"<tr><th>{escape(stream.name)}</th>{''.join(f'<td>{_squares(stream, other)}</td>' for other in others)}</tr>"
+        for stream in streams
+    )
+    return f'<div class="scroll"><table class="board"><thead><tr><th>beside</th>{head}</tr></thead>{rows}</table></div>'
+
+
+def _squares(stream: Scores, other: str) -> str:
+    if other not in stream.entry:
+        return '<span class="none">–</span>'  # noqa: RUF001
+    return "".join(
+        _square(found, f"{seconds(horizon)}: {number(stream.shown('model', i))}, {number(stream.shown(other, i))}")
+        for i, (horizon, found) in enumerate(zip(stream.horizons, verdicts(stream, other), strict=True))
+    )
+
+
+def _square(found: Verdict | None, title: str) -> str:
+    if found is None:
+        return f'<b class="sq vn" title="{title}: unknown"></b>'
+    sign = "+" if found > 0 else "=" if found == 0 else "−"  # noqa: RUF001
+    return f'<b class="sq {_CLASSES[found]}" title="{title}: {_WORDS[found]}">{sign}</b>'
+
+
+def details(result: Result) -> str:
+    """Every figure of the model and of the others, for those who want them all; folded away."""
+    return "".join(
+        f"<details><summary>{escape(stream.name)}</summary>{_detail(stream)}</details>" for stream in scores(result)
+    )
+
+
+def _detail(stream: Scores) -> str:
+    head = "".join(f"<th>{seconds(h)}</th>" for h in stream.horizons)
+    groups = [(_with_unit(stream, key, label), _detail_rows(stream, key)) for key, label in _DETAILS.items()]
+    body = "".join(
+        f'<tbody><tr class="group"><th colspan="{len(stream.horizons) + 1}">{escape(title)}</th></tr>{rows}</tbody>'
+        for title, rows in groups
+        if rows
+    )
+    return f'<div class="scroll"><table class="figures"><thead><tr><th></th>{head}</tr></thead>{body}</table></div>'
+
+
+def _with_unit(stream: Scores, key: str, label: str) -> str:
+    unit = stream.entry.get("unit")
+    return f"{label} ({unit})" if unit and key in ("rmse", "rmse_reading", "crps") else label
+
+
+def _detail_rows(stream: Scores, key: str) -> str:
+    span = range(len(stream.horizons))
+    table = {predictor: [stream.get(predictor, key, i) for i in span] for predictor in stream.predictors}
+    return "".join(
+        f"<tr><th>{swatch(predictor)}</th>{''.join(f'<td>{number(value)}</td>' for value in row)}</tr>"
+        for predictor, row in table.items()
+        if any(value is not None for value in row)
+    )
