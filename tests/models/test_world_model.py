@@ -24,7 +24,8 @@ def windows(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model():
     size = LAYOUT.size
-    scaling = Scaling(np.zeros(size), np.ones(size), np.zeros(1), np.ones(1))
+    readings = len(LAYOUT.newest)
+    scaling = Scaling(np.zeros(size), np.ones(size), np.zeros(1), np.ones(1), np.ones(readings), np.ones(readings))
     config = ModelConfig(width=16, hidden=8, noise=4, video_width=8)
     return WorldModel(LAYOUT, 20, scaling, config, rngs=nnx.Rngs(0))
 
@@ -87,7 +88,7 @@ def test_a_masked_stream_changes_nothing_whatever_it_holds(model, window):
 
 def test_loss_terms_are_one_a_stream_and_finite(model, window):
     context, future = window
-    loss, terms = model.loss(context, future, members=2, predictable=jnp.float32(5), dropout=0.1, key=jax.random.key(0))
+    loss, terms = model.loss(context, future, members=2, weights=jnp.ones(12), dropout=0.1, key=jax.random.key(0))
     assert set(terms) == {s.name for s in SPECS if s.kind != "action"}
     assert float(loss) == pytest.approx(np.mean([float(t) for t in terms.values()]), rel=1e-5)
 

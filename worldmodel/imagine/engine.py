@@ -19,7 +19,7 @@ class Imagined(NamedTuple):
 
     Attributes:
         clean: what is there to be read.
-        read: the same with sensor noise: what the sensors would say.
+        read: what the sensors would say: with their noise, and with the spread that held-out episodes ask for.
     """
 
     clean: Array
@@ -68,8 +68,8 @@ class Imaginer:
 def _readings(model: WorldModel, context: Context, inputs, members: int) -> Imagined:
     actions, key = inputs
     latents = model.imagine(model.observe(context), actions, members, key)
-    noise = jax.random.fold_in(key, 1)
-    return Imagined(model.denormalise(model.decode(latents)), model.denormalise(model.read(latents, noise)))
+    read = model.calibrate(model.read(latents, jax.random.fold_in(key, 1)))
+    return Imagined(model.denormalise(model.decode(latents)), model.denormalise(read))
 
 
 def _frames(model: WorldModel, context: Context, inputs, members: int, ticks: tuple[int, ...]) -> list[jax.Array]:

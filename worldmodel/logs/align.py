@@ -86,6 +86,12 @@ class TickLayout:
         parts = [np.arange(c.stop - self.features(s), c.stop) for s, c in self._pairs()]
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
+    def reading_columns(self, spec: StreamSpec) -> slice:
+        """Where a stream's features are among the Y readings at the tick."""
+        before = self.readings[: self.readings.index(spec)]
+        start = sum(self.features(s) for s in before)
+        return slice(start, start + self.features(spec))
+
     @cached_property
     def gps_columns(self) -> dict[str, np.ndarray]:
         """int [N, 3] columns of each GPS stream's slots."""

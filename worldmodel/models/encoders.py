@@ -7,10 +7,11 @@ from flax import nnx
 from worldmodel.types import Array
 
 PATCH = 8
+RECENT = 32  # samples whose differences are looked at
 
 
 class WindowEncoder(nnx.Module):
-    """Reads a stream's whole context window at once: values, mask and age [B, C, F] to a vote [B, E] and its weight."""
+    """Reads a stream's whole context at once: values, masks, ages, changes [B, I] to a vote [B, E] and its weight."""
 
     def __init__(self, inputs: int, width: int, features: int, *, dtype, rngs: nnx.Rngs) -> None:
         self.first = nnx.Linear(inputs, width, dtype=dtype, rngs=rngs)
@@ -18,8 +19,22 @@ class WindowEncoder(nnx.Module):
         self.vote = Vote(width, features, dtype=dtype, rngs=rngs)
 
     def __call__(self, window: jax.Array) -> tuple[jax.Array, jax.Array]:
-        flat = window.reshape(*window.shape[:-2], -1)
-        return self.vote(nnx.silu(self.second(nnx.silu(self.first(flat)))))
+        return self.vote(nnx.silu(self.second(nnx.silu(self.first(window)))))
+
+
+def differences(values: Array, mask: Array, features: int) -> tuple[jax.Array, jax.Array]:
+    """First and second differences [B, RECENT, F] of a stream's newest samples in values [B, C, N * F].
+
+    A missing sample repeats the one before it. Of a smooth signal, second differences are mostly noise: at their own
+    scale, they show how the newest reading is off, which in the readings themselves is lost among the signal.
+    """
+    series, there = (x.reshape(len(x), -1, features) for x in (values, mask))
+    when = jnp.arange(series.shape[1])[None, :, None]
+    last = jax.lax.cummax(jnp.where(there, when, 0), axis=1)
+    held = jnp.take_along_axis(series, last, 1)
+    held = jnp.concatenate([jnp.repeat(held[:, :1], max(RECENT + 2 - held.shape[1], 0), 1), held], 1)[:, -RECENT - 2 :]
+    first = jnp.diff(held, axis=1)
+    return first[:, 1:], jnp.diff(first, axis=1)
 
 
 class Vote(nnx.Module):

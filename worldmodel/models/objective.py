@@ -18,9 +18,13 @@ def fair_crps(members: jax.Array, truth: jax.Array) -> jax.Array:
     return skill - spread / (count * (count - 1))
 
 
-def horizon_weights(horizon: int, predictable: jax.Array) -> jax.Array:
-    """Weights [H] with mean 1 that fall by e over `predictable` ticks: chaos beyond it teaches only noise."""
-    weights = jnp.exp(-jnp.arange(horizon) / predictable)
+def horizon_weights(errors: jax.Array) -> jax.Array:
+    """Weights [H] with mean 1, inverse to the error measured at each horizon [H].
+
+    So a tenth less error counts the same at every horizon: near ones are not drowned by far ones, nor do those that
+    chaos puts out of reach teach only noise.
+    """
+    weights = 1 / errors
     return weights / weights.mean()
 
 

@@ -11,16 +11,16 @@ from worldmodel.logs.windows import Context, Future
 from worldmodel.models.config import ModelConfig
 from worldmodel.models.decoders import SlotDecoder, VideoDecoder
 from worldmodel.models.dynamics import ResidualDynamics
-from worldmodel.models.encoders import VideoEncoder, WindowEncoder, fuse
-from worldmodel.models.objective import fair_crps, horizon_weights, masked_mean
-from worldmodel.types import Array
+from worldmodel.models.encoders import RECENT, VideoEncoder, WindowEncoder, differences, fuse
+from worldmodel.models.objective import fair_crps, masked_mean
+from worldmodel.types import Array, StreamSpec
 
 
 class Belief(NamedTuple):
     """What a context says, before any member is drawn.
 
     Attributes:
-        newest: float32 [B, Y] last valid reading of each column in the context, normalised.
+        newest: float32 [B, Y] reading of each column at the end of the context, filtered, normalised.
         features: float32 [B, E] fused votes of all streams.
         tokens: one [B, rows / 8, columns / 8, W] per video.
         frames: one float32 [B, rows, columns, 3] per video, the last seen frame in 0..1.
@@ -33,12 +33,20 @@ class Belief(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """Means and standard deviations of the training data: readings [D] and actions [A]."""
+    """Statistics of the training data: readings [D], actions [A], and differences of normalised readings [Y].
+
+    Attributes:
+        mean: of readings. std: their standard deviation.
+        action_mean: of actions. action_std: their standard deviation.
+        step: root mean square of the first differences of each feature's samples. bend: of their second differences.
+    """
 
     mean: Array
     std: Array
     action_mean: Array
     action_std: Array
+    step: Array
+    bend: Array
 
 
 class WorldModel(nnx.Module):
@@ -59,7 +67,8 @@ class WorldModel(nnx.Module):
         latent = readings + config.hidden
         self.layout, self.config, self.context = layout, config, context
         self.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
-        inputs = {s.name: context * (2 * layout.width(s) + 1) for s in layout.readings}
+        recent = {s.name: 2 * RECENT * layout.features(s) for s in layout.readings}
+        inputs = {s.name: context * (2 * layout.width(s) + 1) + recent[s.name] for s in layout.readings}
         self.encoders = _named({n: WindowEncoder(i, width, width, **kwargs) for n, i in inputs.items()})
         self.action_encoder = WindowEncoder(max((context - 1) * actions, 1), width, width, **kwargs)
         self.video_encoders = nnx.List(
@@ -67,12 +76,15 @@ class WorldModel(nnx.Module):
         )
         self.head = nnx.Linear(width + readings + config.noise, 2 * width, **kwargs)
         self.head_second = nnx.Linear(2 * width, width, **kwargs)
+        zeros = nnx.initializers.zeros_init()
+        self.correct = nnx.Linear(max(sum(recent.values()), 1), readings, kernel_init=zeros, use_bias=False, rngs=rngs)
         small = nnx.initializers.variance_scaling(0.05, "fan_in", "normal")
         self.head_out = nnx.Linear(width, latent, kernel_init=small, **kwargs)
         self.dynamics = ResidualDynamics(latent, actions, config.noise, width, **kwargs)
         self.slot_decoders = _named(
             {s.name: SlotDecoder(latent, layout.features(s), layout.slots(s), **kwargs) for s in layout.readings}
         )
+        self.spread = nnx.Variable(jnp.ones((1, layout.size)))
         self.reading_noise = nnx.Param(jnp.full(layout.size, -3.0, jnp.float32))
         self.video_decoders = nnx.List(
             [VideoDecoder(s.sample_shape[:2], latent, config.video_width, **kwargs) for s in layout.videos]
@@ -94,18 +106,21 @@ class WorldModel(nnx.Module):
         batch = len(context.values)
         streams = self.layout.readings
         shown = jnp.ones((batch, len(streams) + len(self.layout.videos)), bool) if hidden is None else ~hidden
-        votes, present, newest = [], [], []
+        votes, present, newest, recent = [], [], [], []
         values = jnp.where(context.mask, self.normalise(context.values), 0)
         for i, spec in enumerate(streams):
             columns = self.layout.columns[spec.name]
             mask = context.mask[..., columns] & shown[:, i, None, None]
             value = values[..., columns] * mask
             age = jnp.minimum(context.age_s[..., i : i + 1] / self.layout.dt, 10.0) * 0.1
-            votes.append(self.encoders[spec.name](jnp.concatenate([value, mask, age], -1)))
+            changes = self._changes(spec, value, mask)
+            window = jnp.concatenate([value, mask, age], -1).reshape(batch, -1)
+            votes.append(self.encoders[spec.name](jnp.concatenate([window, changes], -1)))
             present.append(mask.any((1, 2)))
+            recent.append(changes)
             newest.append(_last_valid(value, mask, self.layout.features(spec)))
         actions = self._actions(context.actions).reshape(batch, -1)
-        votes.append(self.action_encoder((actions if actions.shape[1] else jnp.zeros((batch, 1)))[:, None]))
+        votes.append(self.action_encoder(actions if actions.shape[1] else jnp.zeros((batch, 1))))
         present.append(jnp.ones(batch, bool))
         tokens, frames = [], []
         for i, encoder in enumerate(self.video_encoders):
@@ -116,8 +131,19 @@ class WorldModel(nnx.Module):
             frames.append(jnp.where(mask[:, -1, None, None, None], pixels[:, -1], 0.5))
             votes.append(vote)
             present.append(mask[:, -1])
-        readings = jnp.concatenate(newest, -1) if newest else jnp.zeros((batch, 0))
+        readings = jnp.zeros((batch, 0))
+        if newest:  # a filter: the last reading, less what recent changes say is its noise
+            correction = self.correct(jnp.concatenate(recent, -1)) * self.scaling.bend[...]
+            readings = jnp.concatenate(newest, -1) + correction
         return Belief(readings, fuse(votes, present), tuple(tokens), tuple(frames))
+
+    def _changes(self, spec: StreamSpec, value: jax.Array, mask: Array) -> jax.Array:
+        """A stream's recent first and second differences [B, 2 * RECENT * F], each at its own scale."""
+        features = self.layout.features(spec)
+        at = self.layout.reading_columns(spec)
+        first, second = differences(value, mask, features)
+        scaled = jnp.stack([first / self.scaling.step[...][at], second / self.scaling.bend[...][at]], -1)
+        return scaled.reshape(len(value), -1)
 
     def initial(self, belief: Belief, members: int, key: jax.Array) -> jax.Array:
         """Draws each member's latent from the belief: [B, K, Z]."""
@@ -154,14 +180,29 @@ class WorldModel(nnx.Module):
         clean = self.decode(latents)
         return clean + nnx.softplus(self.reading_noise[...]) * jax.random.normal(key, clean.shape)
 
+    def calibrate(self, members: jax.Array) -> jax.Array:
+        """Members [B, K, H, D] of readings, spread about their mean as held-out episodes say they must be."""
+        tick = jnp.minimum(jnp.arange(members.shape[2]), len(self.spread[...]) - 1)
+        mean = members.mean(1, keepdims=True)
+        return mean + self.spread[...][tick] * (members - mean)
+
     def decode_video(self, belief: Belief, latents: jax.Array, video: int = 0) -> jax.Array:
         """Frames [B, rows, columns, 3] in 0..1 at latents [B, Z], one a belief."""
         return self.video_decoders[video](latents, belief.tokens[video], belief.frames[video])
 
     def loss(
-        self, context: Context, future: Future, *, members: int, predictable: jax.Array, dropout: float, key: jax.Array
+        self, context: Context, future: Future, *, members: int, weights: jax.Array, dropout: float, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """The open-loop score of imagined futures, averaged over streams, and each stream's own."""
+        """The open-loop score of imagined futures, averaged over streams, and each stream's own.
+
+        Args:
+            context: what was seen.
+            future: what came.
+            members: futures imagined for each window.
+            weights: [H] of each horizon tick.
+            dropout: chance that a stream is hidden.
+            key: of the noise.
+        """
         drop, draw, sense = jax.random.split(key, 3)
         shape = (len(context.values), len(self.layout.readings) + len(self.layout.videos))
         hidden = jax.random.bernoulli(drop, dropout, shape) if dropout else None
@@ -169,7 +210,7 @@ class WorldModel(nnx.Module):
         latents = self.imagine(belief, future.actions, members, draw)
         truth = self.normalise(future.values)
         score = fair_crps(self.read(latents, sense), truth)
-        score *= horizon_weights(score.shape[1], predictable)[:, None]
+        score *= weights[:, None]
         columns = self.layout.columns
         terms = {n: masked_mean(score[..., c], future.mask[..., c]) for n, c in columns.items()}
         for i, spec in enumerate(self.layout.videos):
@@ -178,6 +219,8 @@ class WorldModel(nnx.Module):
         return jnp.stack(list(terms.values())).mean(), terms
 
     def _video_loss(self, belief: Belief, latents: jax.Array, future: Future, video: int) -> jax.Array:
+        """Of every other window, since decoding costs as much as all the rest."""
+        belief, latents, future = jax.tree.map(lambda x: x[::2], (belief, latents, future))
         total = jnp.zeros(())
         for p in range(future.frame_ticks.shape[1]):
             latent = jnp.take_along_axis(latents, future.frame_ticks[:, p, None, None], 1)[:, 0]

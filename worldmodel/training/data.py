@@ -5,7 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future, Windows
+from worldmodel.models.encoders import differences
 from worldmodel.models.world_model import Scaling
 
 _STATISTICS_WINDOWS = 2048
@@ -25,7 +27,10 @@ class Batches:
         starts = self._starts[horizon]
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = starts[rng.integers(len(starts), size=self.batch)]
-        return self.windows.cut(chosen, horizon, self._frame_ticks(rng, chosen, horizon))
+        context, future = self.windows.cut(chosen, horizon, self._frame_ticks(rng, chosen, horizon))
+        for columns in self.windows.layout.gps_columns.values():
+            _turn(rng, columns, context.values, future.values)
+        return context, future
 
     def _frame_ticks(self, rng: np.random.Generator, chosen: np.ndarray, horizon: int) -> np.ndarray:
         """Random horizon ticks [B, frames], moved on to one that has a frame where one follows."""
@@ -53,19 +58,45 @@ class Batches:
                 yield horizon, batch.result()
 
 
+def _turn(rng: np.random.Generator, columns: np.ndarray, *parts: np.ndarray) -> None:
+    """Turns each window's GPS about the vertical by an angle of its own, in place: which way is north is no physics.
+
+    A few drives hold few headings; without this, the model learns those by heart.
+    """
+    angle = rng.uniform(-np.pi, np.pi, size=(len(parts[0]), 1, 1)).astype(np.float32)
+    for values in parts:
+        east, north = values[..., columns[:, 0]], values[..., columns[:, 1]]
+        values[..., columns[:, 0]] = np.cos(angle) * east - np.sin(angle) * north
+        values[..., columns[:, 1]] = np.sin(angle) * east + np.cos(angle) * north
+
+
 def measure_scaling(windows: Windows, seed: int) -> Scaling:
     """Means and standard deviations of readings and actions over random windows, GPS relative as the model sees it."""
     starts = windows.starts()
     rng = np.random.default_rng([seed, 0x5CA1E])
     chosen = starts[rng.integers(len(starts), size=min(_STATISTICS_WINDOWS, len(starts)))]
-    _, future = windows.cut(chosen, windows.horizon, np.zeros((len(chosen), 0), int))
+    context, future = windows.cut(chosen, windows.horizon, np.zeros((len(chosen), 0), int))
     mean, std = _moments(future.values.reshape(-1, windows.layout.size), future.mask.reshape(-1, windows.layout.size))
     for columns in windows.layout.gps_columns.values():
         mean[columns] = 0
         std[columns] = np.sqrt((std[columns] ** 2).mean(0))
     actions = np.concatenate([ticks.actions for ticks in windows.ticks])
     action_mean, action_std = _moments(actions, np.ones(actions.shape, bool))
-    return Scaling(mean, std, action_mean, action_std)
+    step, bend = _changes(windows.layout, (context.values - mean) / std, context.mask)
+    return Scaling(mean, std, action_mean, action_std, step, bend)
+
+
+def _changes(layout: TickLayout, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Root mean squares [Y] of the first and second differences of each feature's samples."""
+    sizes: list[list[np.ndarray]] = [[], []]
+    for spec in layout.readings:
+        columns = layout.columns[spec.name]
+        for size, change in zip(
+            sizes, differences(values[..., columns], mask[..., columns], layout.features(spec)), strict=True
+        ):
+            size.append(np.sqrt(np.square(np.asarray(change)).mean((0, 1))))
+    step, bend = (np.concatenate([np.zeros(0, np.float32), *size]) for size in sizes)
+    return np.where(step > 1e-6, step, 1), np.where(bend > 1e-6, bend, 1)
 
 
 def _moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

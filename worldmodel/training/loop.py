@@ -22,6 +22,8 @@ from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.config import preset as presets
 from worldmodel.models.encoders import PATCH
+from worldmodel.models.objective import horizon_weights
+from worldmodel.training.calibration import measure_spread
 from worldmodel.training.checkpoints import Checkpoints
 from worldmodel.training.data import Batches, measure_scaling
 from worldmodel.training.evaluate import HeldOut
@@ -32,6 +34,7 @@ from worldmodel.training.run import (
     CHECKPOINTS,
     FINISHED,
     SETTINGS,
+    SPREAD,
     Run,
     RunSettings,
     build_model,
@@ -121,7 +124,7 @@ class _Trainer:
             "optimizer": self.optimizer.init(params),
             "step": np.int64(0),
             "seconds": np.float64(0),
-            "predictable": np.float64(settings.horizon),
+            "errors": np.ones(settings.horizon),
             "best": np.float64(np.inf),
             "evaluations": np.int64(0),
         }
@@ -139,9 +142,17 @@ class _Trainer:
             task = bar.add_task("training", total=1.0, text="compiling")
             bar.update(task, completed=self.progress())
             self._loop(last, best, history, lambda text: bar.update(task, completed=self.progress(), text=text))
+        self._calibrate()
         with whole_file(self.folder / FINISHED, force=True) as path:
             done = {"steps": int(self.state["step"]), "seconds": float(self.state["seconds"])}
             path.write_text(json.dumps({**done, "best_nrmse": float(self.state["best"])}))
+
+    def _calibrate(self) -> None:
+        """Measures the spread of the best parameters' members, on episodes that no update has seen."""
+        held, key = self.held, jax.random.fold_in(self.held.key, 1)
+        spread = measure_spread(load_run(self.folder).model, held.context, held.future, key)
+        with whole_file(self.folder / SPREAD, force=True) as path:
+            np.save(path, spread)
 
     def progress(self, step: int | None = None) -> float:
         """The share of the training that is done: of its steps, or of its minutes."""
@@ -162,7 +173,7 @@ class _Trainer:
             rate = self._learning_rate(step)
             self.state["params"], self.state["optimizer"], loss, terms = self.update(
                 self.state["params"], self.state["optimizer"], context, future,
-                jnp.float32(self.state["predictable"]), jnp.float32(rate), step,
+                horizon_weights(jnp.asarray(self.state["errors"][:horizon], jnp.float32)), jnp.float32(rate), step,
             )  # fmt: skip
             self.state["step"] = np.int64(step + 1)
             if step % _CHECK_EVERY == 0 or self.progress() >= 1:
@@ -188,7 +199,7 @@ class _Trainer:
         result = self.held.measure(nnx.merge(self.graph, self.state["params"], self.rest))
         history.add(step, **result.named)
         self.state["evaluations"] = np.int64(self.progress() * self.settings.train.evaluations)
-        self.state["predictable"] = np.float64(result.predictable)
+        self.state["errors"] = np.asarray(result.errors, np.float64)
         if result.score <= float(self.state["best"]) or best.latest is None:
             self.state["best"] = np.float64(result.score)
             if best.latest != step:
@@ -209,15 +220,13 @@ class _Trainer:
         peak = self.settings.train.learning_rate
         return peak * min((step + 1) / 100, 1) * 0.5 * (1 + np.cos(np.pi * min(self.progress(step), 1)))
 
-    def _update(self, params, optimizer, context, future, predictable, rate, step):
+    def _update(self, params, optimizer, context, future, weights, rate, step):
         key = jax.random.fold_in(jax.random.key(self.settings.seed + 1), step)
         config = self.settings.train
 
         def loss_of(params):
             model = nnx.merge(self.graph, params, self.rest)
-            return model.loss(
-                context, future, members=config.members, predictable=predictable, dropout=config.dropout, key=key
-            )
+            return model.loss(context, future, members=config.members, weights=weights, dropout=config.dropout, key=key)
 
         (loss, terms), grads = jax.value_and_grad(loss_of, has_aux=True)(params)
         updates, optimizer = self.optimizer.update(grads, optimizer, params)

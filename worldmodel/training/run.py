@@ -22,6 +22,7 @@ from worldmodel.models.world_model import Scaling, WorldModel
 from worldmodel.types import StreamSpec
 
 SETTINGS, STATISTICS, BASELINES, FINISHED = "run.json", "statistics.npz", "baselines.npz", "finished.json"
+SPREAD = "spread.npy"
 CHECKPOINTS, BEST = "checkpoints", "best"
 
 
@@ -151,7 +152,10 @@ def load_run(folder: Path | str) -> Run:
     if state is None:
         remedy = f"train it: `worldmodel train ... --out {folder} --resume`"
         raise WorldModelError(f"The run {folder} has no checkpoint yet.", remedy=remedy)
-    return Run(folder, settings, nnx.merge(graph, state["params"], rest), Baselines.load(folder / BASELINES))
+    model = nnx.merge(graph, state["params"], rest)
+    if (folder / SPREAD).exists():
+        model.spread = nnx.Variable(jnp.asarray(np.load(folder / SPREAD)))
+    return Run(folder, settings, model, Baselines.load(folder / BASELINES))
 
 
 def save_scaling(folder: Path, scaling: Scaling) -> None:

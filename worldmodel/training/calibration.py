@@ -1,0 +1,59 @@
+"""How wide members must be spread for their intervals to hold what they say, measured on held-out episodes."""
+
+import itertools
+
+import jax
+import numpy as np
+from flax import nnx
+
+from worldmodel.logs.windows import Context, Future
+from worldmodel.models.world_model import WorldModel
+
+LEVEL = 0.9
+_MEMBERS = 32
+_LIMITS = (0.2, 5.0)
+
+
+def measure_spread(model: WorldModel, context: Context, future: Future, key: jax.Array) -> np.ndarray:
+    """Factors [H, D] by which members' distances from their mean must be multiplied.
+
+    With them, central 90 % intervals of the members hold 90 % of what held-out sensors read: split conformal
+    prediction with a scale (Lei et al. 2018, doi 10.1080/01621459.2017.1307116), for each stream and for horizons that
+    double, between which the factors are interpolated.
+    """
+    members, truth = jax.device_get(nnx.jit(_members)(model, context, future, key))
+    needed = scale_needed(members, truth)
+    ticks = np.arange(needed.shape[1])
+    factors = np.ones(needed.shape[1:], np.float32)
+    for columns in model.layout.columns.values():
+        centres, scales = _by_horizon(needed[..., columns], future.mask[..., columns])
+        if len(centres):
+            factors[:, columns] = np.interp(np.log1p(ticks), np.log1p(centres), scales)[:, None]
+    return np.clip(factors, *_LIMITS)
+
+
+def scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The least factor on the members' [B, K, ...] distances from their mean with which their interval holds truth."""
+    mean = members.mean(1)
+    low, high = np.quantile(members, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    error = truth - mean
+    reach = np.where(error > 0, high - mean, mean - low)
+    return np.abs(error) / np.maximum(reach, 1e-9)
+
+
+def _members(model: WorldModel, context: Context, future: Future, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    draw, sense = jax.random.split(key)
+    latents = model.imagine(model.observe(context), future.actions, _MEMBERS, draw)
+    return model.read(latents, sense), model.normalise(future.values)
+
+
+def _by_horizon(needed: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middle ticks of horizons that double, where there are readings, and the quantile of the scale needed there."""
+    edges = [0, *(2**i for i in range(20) if 2**i < needed.shape[1]), needed.shape[1]]
+    centres, scales = [], []
+    for first, last in itertools.pairwise(edges):
+        there = needed[:, first:last][mask[:, first:last]]
+        if len(there):
+            centres.append((first + last - 1) / 2)
+            scales.append(np.quantile(there, LEVEL))
+    return np.array(centres), np.array(scales)
