@@ -176,7 +176,7 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
         raise WorldModelError("--size is wrong.", expected="rows x columns, such as 64x64", found=repr(text))
     return int(parts[0]), int(parts[1])
 

@@ -1,6 +1,7 @@
 """The main job in one call: simulate the rover, train, imagine, validate, report."""
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -12,17 +13,18 @@ from worldmodel.training.run import SETTINGS
 from worldmodel.validate import validate
 
 SCENE = "rover"
-EPISODES, HELD_OUT, SECONDS = 60, 12, 20.0
+EPISODES, HELD_OUT, SECONDS, STEPS = 150, 16, 12.0, 4000
+TICK_S, SPAN_S = 0.1, 3.2  # the camera's interval; context and horizon
 HELD_OUT_SEED = 10_000  # far from any training seed: no world is in both logs
 
 
-def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int | None = None) -> list[Path]:
+def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int = STEPS) -> list[Path]:
     """Runs the whole road in the folder `out`; a second call goes on where the first was stopped.
 
     Args:
         out: gets `train.h5`, `held_out.h5`, `run/`, `imagined/` and `report/`.
         seed: decides worlds, parameters and noise.
-        steps: updates of the training; by default the preset's.
+        steps: updates of the training.
 
     Returns:
         What `imagined/` and `report/` hold.
@@ -37,8 +39,9 @@ def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int | None = No
             simulate(SCENE, out / f"{name}.h5", episodes=episodes, seconds=SECONDS, seed=world_seed)
     run, held_out = out / "run", out / "held_out.h5"
     resume = (run / SETTINGS).exists()
-    train([out / "train.h5"], run, seed=seed, steps=None if resume else steps, resume=resume)
-    imagined = imagine_to(run, held_out, out / "imagined", episode=0, at_s=8.0, force=True)
+    options: dict[str, Any] = {} if resume else {"steps": steps, "dt": TICK_S, "context_s": SPAN_S, "horizon_s": SPAN_S}
+    train([out / "train.h5"], run, seed=seed, resume=resume, **options)
+    imagined = imagine_to(run, held_out, out / "imagined", episode=0, at_s=6.0, force=True)
     result = validate(run, log=held_out)
     report = write_report(result, out / "report", force=True)
     console.print(summary_table(result))

@@ -166,5 +166,7 @@ def test_what_is_saved_predicts_the_same(tmp_path):
     fitted.save(tmp_path / "baselines.npz")
     context, future = windows.cut(windows.starts()[:5], 40, np.zeros((5, 0), int))
     for name in ("hold", "velocity", "linear"):
-        one, two = (b.predict(name, context, future.actions) for b in (fitted, Baselines.load(tmp_path / "baselines.npz")))
+        one, two = (
+            b.predict(name, context, future.actions) for b in (fitted, Baselines.load(tmp_path / "baselines.npz"))
+        )
         np.testing.assert_array_equal(one, two)

@@ -32,50 +32,50 @@ class Imaginer:
     def __init__(self, model: WorldModel, seed: int = 0) -> None:
         self.model, self.seed = model, seed
         self._readings = nnx.jit(_readings, static_argnums=3)
-        self._frames = nnx.jit(_frames, static_argnums=(3, 4))
+        self._frames = nnx.jit(_frames, static_argnums=3)
 
     def readings(self, context: Context, actions: np.ndarray, members: int) -> Imagined:
         """K futures of every sensor under actions [B, H, A]."""
         run = self._readings
         return Imagined(*self._in_batches(lambda c, a, key: run(self.model, c, (a, key), members), context, actions))
 
-    def frames(
-        self, context: Context, actions: np.ndarray, ticks: tuple[int, ...], members: int = 1
-    ) -> list[np.ndarray]:
-        """For each video uint8 [B, K, P, rows, columns, 3] at horizon ticks `ticks` (0 is the first ahead).
+    def frames(self, context: Context, actions: np.ndarray, ticks: np.ndarray, members: int = 1) -> list[np.ndarray]:
+        """For each video uint8 [B, K, P, rows, columns, 3] at horizon ticks [B, P] (0 is the first ahead).
 
         Members are those of `readings` for the same seed and number of members.
         """
 
         def run(c, a, key):
-            return self._frames(self.model, c, (a, key), members, ticks)
+            return self._frames(self.model, c, (*a, key), members)
 
-        return self._in_batches(run, context, actions)
+        return self._in_batches(run, context, (actions, ticks))
 
-    def _in_batches(self, function, context: Context, actions: np.ndarray) -> list[np.ndarray]:
+    def _in_batches(self, function, context: Context, inputs) -> list[np.ndarray]:
         """Calls `function` on batches of one size, the last one padded, so that it is compiled once; joins results."""
-        count = len(actions)
+        count = len(jax.tree.leaves(inputs)[0])
         size = min(_BATCH, count)
         parts = []
         for start in range(0, count, size):
             rows = np.minimum(np.arange(start, start + size), count - 1)
-            chosen = jax.tree.map(lambda x, rows=rows: x[rows], context)
+            chosen, given = jax.tree.map(lambda x, rows=rows: x[rows], (context, inputs))
             key = jax.random.fold_in(jax.random.key(self.seed), start)
-            parts.append(jax.device_get(function(chosen, actions[rows], key)))
+            parts.append(jax.device_get(function(chosen, given, key)))
         return [np.concatenate(part)[:count] for part in zip(*parts, strict=True)]
 
 
 def _readings(model: WorldModel, context: Context, inputs, members: int) -> Imagined:
     actions, key = inputs
-    latents = model.imagine(model.observe(context), actions, members, key)
-    read = model.calibrate(model.read(latents, jax.random.fold_in(key, 1)))
-    return Imagined(model.denormalise(model.decode(latents)), model.denormalise(read))
-
-
-def _frames(model: WorldModel, context: Context, inputs, members: int, ticks: tuple[int, ...]) -> list[jax.Array]:
-    actions, key = inputs
     belief = model.observe(context)
-    latents = model.imagine(belief, actions, members, key)[:, :, jnp.asarray(ticks)]
+    latents = model.imagine(belief, actions, members, key)
+    read = model.calibrate(model.read(latents, jax.random.fold_in(key, 1)))
+    return Imagined(model.denormalise(model.decode(latents), belief.angle), model.denormalise(read, belief.angle))
+
+
+def _frames(model: WorldModel, context: Context, inputs, members: int) -> list[jax.Array]:
+    actions, ticks, key = inputs
+    belief = model.observe(context)
+    latents = model.imagine(belief, actions, members, key)
+    latents = jnp.take_along_axis(latents, ticks[:, None, :, None], 2)
     batch, count, asked, size = latents.shape
     repeated = jax.tree.map(lambda x: jnp.repeat(x, count * asked, 0), belief)
     videos = []

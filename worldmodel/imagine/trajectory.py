@@ -77,8 +77,8 @@ def imagine(
         time = when[:, None] + dt * (np.arange(layout.slots(spec)) + 1 - layout.slots(spec)) / layout.slots(spec)
         imagined[spec.name] = Samples(time.ravel(), data.reshape(members, len(time.ravel()), -1).swapaxes(0, 1))
     for spec, asked in zip(layout.videos, _frame_ticks(layout, horizon), strict=True):
-        frames = imaginer.frames(context, future[None], asked, members)[layout.videos.index(spec)][0]
-        imagined[spec.name] = Samples(when[list(asked)], frames.swapaxes(0, 1))
+        frames = imaginer.frames(context, future[None], asked[None], members)[layout.videos.index(spec)][0]
+        imagined[spec.name] = Samples(when[asked], frames.swapaxes(0, 1))
     position = 0
     for spec in layout.of_kind("action"):
         part = future[:, position : position + len(spec.columns)]
@@ -164,10 +164,10 @@ def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Sample
     return {s.name: Samples(table["time"], np.stack([table[c] for c in s.columns], -1)) for s in specs}
 
 
-def _frame_ticks(layout: TickLayout, horizon: int) -> list[tuple[int, ...]]:
+def _frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
     """Horizon ticks at which each video would have a frame, at its nominal rate."""
     spans = [max(round(1 / (spec.rate_hz * layout.dt)), 1) for spec in layout.videos]
-    return [tuple(range(span - 1, horizon, span)) or (horizon - 1,) for span in spans]
+    return [np.arange(min(span, horizon) - 1, horizon, span) for span in spans]
 
 
 def _recorded_units(layout: TickLayout, spec: StreamSpec, features: np.ndarray, fix: np.ndarray, origin) -> np.ndarray:

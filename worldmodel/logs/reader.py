@@ -220,7 +220,7 @@ class _LogFile:
                 f"{self.path} lacks the dataset /{name}.",
                 expected="the groups and datasets of datasets/README.md",
                 found=", ".join(self.file) or "an empty file",
-                remedy="write logs with worldmodel.LogWriter, or ingest the recording again",
+                remedy="write logs with worldmodel.logs.LogWriter, or ingest the recording again",
             )
         return self.file[name]
 
@@ -251,7 +251,7 @@ class _LogFile:
                 f"{self.path}: the root attribute `about` cannot be read.",
                 expected="a JSON object",
                 found=repr(text),
-                remedy="write logs with worldmodel.LogWriter, or ingest the recording again",
+                remedy="write logs with worldmodel.logs.LogWriter, or ingest the recording again",
             ) from error
 
     def _check_stream(self, section: str, name: str) -> None:

@@ -13,6 +13,7 @@ from worldmodel.models.decoders import SlotDecoder, VideoDecoder
 from worldmodel.models.dynamics import ResidualDynamics
 from worldmodel.models.encoders import RECENT, VideoEncoder, WindowEncoder, differences, fuse
 from worldmodel.models.objective import fair_crps, masked_mean
+from worldmodel.models.track import track_angle, turn
 from worldmodel.types import Array, StreamSpec
 
 
@@ -20,12 +21,14 @@ class Belief(NamedTuple):
     """What a context says, before any member is drawn.
 
     Attributes:
+        angle: float32 [B] from east to the track; GPS within the model is turned by minus that.
         newest: float32 [B, Y] reading of each column at the end of the context, filtered, normalised.
         features: float32 [B, E] fused votes of all streams.
         tokens: one [B, rows / 8, columns / 8, W] per video.
         frames: one float32 [B, rows, columns, 3] per video, the last seen frame in 0..1.
     """
 
+    angle: jax.Array
     newest: jax.Array
     features: jax.Array
     tokens: tuple[jax.Array, ...]
@@ -90,11 +93,13 @@ class WorldModel(nnx.Module):
             [VideoDecoder(s.sample_shape[:2], latent, config.video_width, **kwargs) for s in layout.videos]
         )
 
-    def normalise(self, values: Array) -> jax.Array:
-        return (values - self.scaling.mean[...]) / self.scaling.std[...]
+    def normalise(self, values: Array, angle: jax.Array) -> jax.Array:
+        """Features [B, ..., D] in physical units to the model's: scaled, GPS in the frame of the track."""
+        return turn((values - self.scaling.mean[...]) / self.scaling.std[...], -angle, self.layout.gps_columns.values())
 
-    def denormalise(self, values: Array) -> jax.Array:
-        return values * self.scaling.std[...] + self.scaling.mean[...]
+    def denormalise(self, values: Array, angle: jax.Array) -> jax.Array:
+        """Back to physical units, GPS to east and north."""
+        return turn(values, angle, self.layout.gps_columns.values()) * self.scaling.std[...] + self.scaling.mean[...]
 
     def observe(self, context: Context, hidden: jax.Array | None = None) -> Belief:
         """The belief that a context gives.
@@ -107,7 +112,8 @@ class WorldModel(nnx.Module):
         streams = self.layout.readings
         shown = jnp.ones((batch, len(streams) + len(self.layout.videos)), bool) if hidden is None else ~hidden
         votes, present, newest, recent = [], [], [], []
-        values = jnp.where(context.mask, self.normalise(context.values), 0)
+        angle = track_angle(context.values, context.mask, self.layout.gps_columns.values())
+        values = jnp.where(context.mask, self.normalise(context.values, angle), 0)
         for i, spec in enumerate(streams):
             columns = self.layout.columns[spec.name]
             mask = context.mask[..., columns] & shown[:, i, None, None]
@@ -135,7 +141,7 @@ class WorldModel(nnx.Module):
         if newest:  # a filter: the last reading, less what recent changes say is its noise
             correction = self.correct(jnp.concatenate(recent, -1)) * self.scaling.bend[...]
             readings = jnp.concatenate(newest, -1) + correction
-        return Belief(readings, fuse(votes, present), tuple(tokens), tuple(frames))
+        return Belief(angle, readings, fuse(votes, present), tuple(tokens), tuple(frames))
 
     def _changes(self, spec: StreamSpec, value: jax.Array, mask: Array) -> jax.Array:
         """A stream's recent first and second differences [B, 2 * RECENT * F], each at its own scale."""
@@ -208,7 +214,7 @@ class WorldModel(nnx.Module):
         hidden = jax.random.bernoulli(drop, dropout, shape) if dropout else None
         belief = self.observe(context, hidden)
         latents = self.imagine(belief, future.actions, members, draw)
-        truth = self.normalise(future.values)
+        truth = self.normalise(future.values, belief.angle)
         score = fair_crps(self.read(latents, sense), truth)
         score *= weights[:, None]
         columns = self.layout.columns

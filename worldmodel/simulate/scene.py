@@ -175,6 +175,8 @@ def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream
     if not rate > 0:
         raise table.error("rate_hz", "samples a second, above 0", rate)
     noise = np.array(table.per_column("noise_std", _NUMBER, "a standard deviation", count, 0.0), float)
+    if not (np.isfinite(noise) & (noise >= 0)).all():
+        raise table.error("noise_std", "standard deviations, 0 or more", noise.tolist())
     circular = table.per_column("circular", bool, "true or false", count, False)
     frame = table.take("frame", str, "the frame of the values", "wgs84" if kind == "gps" else "")
     description = table.take("description", str, "a line of text", "")
@@ -224,6 +226,8 @@ def _read_outages(table: TomlTable) -> Outages | None:
         outages.number("every_s", "seconds, at least 0.1", least=0.1),
         outages.pair("seconds", "two numbers [low, high]"),
     )
+    if read.seconds[0] < 0:
+        raise outages.error("seconds", "seconds, 0 or more", list(read.seconds))
     outages.finish()
     return read
 
@@ -232,8 +236,8 @@ def _read_excitation(table: TomlTable, count: int) -> Excitation:
     low, high = (
         np.array(table.per_column(key, _NUMBER, "a number", count, REQUIRED), float) for key in ("low", "high")
     )
-    if not (low <= high).all():
-        raise table.error("low", "at most `high`", low.tolist())
+    if not ((low <= high) & np.isfinite(low) & np.isfinite(high)).all():
+        raise table.error("low", "a finite number, at most `high`", low.tolist())
     hold = table.pair("hold_s", "two numbers [low, high] of seconds")
     if not hold[0] > 0:
         raise table.error("hold_s", "seconds above 0", list(hold))

@@ -55,11 +55,13 @@ def simulate(
         WorldModelError: if `out` exists or cannot be written.
     """
     scene = scene if isinstance(scene, Scene) else load_scene(scene)
-    for name, value in (("episodes", episodes), ("seconds", seconds)):
-        if not value > 0:
-            raise SceneError(f"{name} must be positive.", found=str(value))
     check_output(Path(out), force)
     world = World(scene)
+    for name, value, least in (("episodes", episodes, 1), ("seconds", seconds, world.step_s)):
+        if not least <= value < float("inf"):
+            raise SceneError(
+                f"There is no simulating {value:g} {name}.", expected=f"{least:g} or more", found=str(value)
+            )
     recorder = _Recorder(scene, world, seconds, seed, branch)
     takes = [(w, b) for w in range(episodes) for b in range(branch.count if branch else 1)]
     about = {"scene": scene.name, "description": scene.description, "seed": seed, "simulator": "MuJoCo"}

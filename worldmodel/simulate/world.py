@@ -1,14 +1,16 @@
 """A compiled MuJoCo model: rolled out on all cores, sensed, and rendered. The only module that imports MuJoCo."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from worldmodel.errors import SceneError, WorldModelError
+from worldmodel.simulate.fit import check_fits
 from worldmodel.simulate.scene import JointReset, Scene
 
 
@@ -47,6 +49,8 @@ class World:
     """The compiled model of a scene.
 
     Attributes:
+        mj: the module `mujoco`.
+        model: what it compiled.
         step_s: the physics step in seconds.
         state_names: a name for each of the Q coordinates of a state: positions, velocities, actuator activations.
 
@@ -55,18 +59,23 @@ class World:
     """
 
     def __init__(self, scene: Scene) -> None:
-        self._mj = mj = _mujoco()
+        self.mj = mj = _mujoco()
         self.scene = scene
         try:
             self.model = mj.MjModel.from_xml_path(str(scene.model))
         except ValueError as error:
+            found = " ".join(str(error).split())  # the line number comes last
             raise SceneError(
-                f"{scene.model} is not a valid MJCF model.", found=str(error).splitlines()[0], remedy="mend the model"
+                f"{scene.model} is not a valid MJCF model.", found=found, remedy="mend the model"
             ) from error
         self.model.vis.quality.offsamples = 0
+        for stream in scene.streams:
+            rows, columns = stream.spec.size or (0, 0)
+            buffer = self.model.vis.global_
+            buffer.offheight, buffer.offwidth = max(buffer.offheight, rows), max(buffer.offwidth, columns)
         self.step_s = float(self.model.opt.timestep)
         self.state_names = self._state_names()
-        self._check()
+        check_fits(self)
 
     def sensor_columns(self, sensors: Sequence[str]) -> np.ndarray:
         """int [S] where the values of the named sensors are among all sensor values."""
@@ -79,7 +88,7 @@ class World:
 
     def start(self, rng: np.random.Generator) -> np.ndarray:
         """A state [Q] to start from, as the scene's reset draws it."""
-        data = self._mj.MjData(self.model)
+        data = self.mj.MjData(self.model)
         for name, reset in self.scene.reset.items():
             self._reset_joint(data, name, reset, rng)
         return self.state_of(data)
@@ -89,7 +98,7 @@ class World:
 
     def default_state(self) -> np.ndarray:
         """The model's own start [Q]."""
-        return self.state_of(self._mj.MjData(self.model))
+        return self.state_of(self.mj.MjData(self.model))
 
     def rollout(self, states: np.ndarray, controls: np.ndarray) -> Rolled:
         """Simulates W worlds on all cores; the result does not depend on their number.
@@ -105,17 +114,29 @@ class World:
         # One step more than asked for: MuJoCo evaluates the sensors of a state in the step that leaves it.
         padded = np.concatenate([controls, controls[:, -1:]], 1)
         first = np.concatenate([np.zeros((worlds, 1)), states], 1)
-        datas = [self._mj.MjData(self.model) for _ in range(min(_free_cores(), worlds))]
-        after, sensors = self._mj.rollout.rollout(self.model, datas, first, padded)
+        datas = [self.mj.MjData(self.model) for _ in range(min(_free_cores(), worlds))]
+        with self._warnings() as warnings:
+            after, sensors = self.mj.rollout.rollout(self.model, datas, first, padded)
         lasted = after[:, -1, 0] / self.step_s
         if not np.isfinite(after).all() or (lasted < steps + 0.5).any():
             raise SceneError(
                 f"The simulation of {self.scene.name} became unstable.",
                 expected="finite states throughout",
-                found=f"a warning of MuJoCo after {lasted.min() * self.step_s:.3f} s",
+                found=warnings[0] if warnings else f"the end of a world after {lasted.min() * self.step_s:.3f} s",
                 remedy="use a smaller timestep in the MJCF model, or weaker actions",
             )
         return Rolled(np.concatenate([states[:, None], after[:, :-1, 1:]], 1), sensors)
+
+    @contextlib.contextmanager
+    def _warnings(self) -> Iterator[list[str]]:
+        """Collects MuJoCo's warnings, which it would write to a file where the program runs."""
+        warnings: list[str] = []
+        before = self.mj.get_mju_user_warning()
+        self.mj.set_mju_user_warning(warnings.append)
+        try:
+            yield warnings
+        finally:
+            self.mj.set_mju_user_warning(before)
 
     def render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
         """Frames uint8 [W, N, rows, columns, 3] RGB of a camera at states [W, N, Q], worlds spread over threads."""
@@ -123,7 +144,7 @@ class World:
             return np.stack(list(pool.map(lambda world: self._render(camera, size, world), states)))
 
     def _render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
-        mj, data = self._mj, self._mj.MjData(self.model)
+        mj, data = self.mj, self.mj.MjData(self.model)
         frames = np.empty((len(states), *size, 3), np.uint8)
         try:
             renderer = mj.Renderer(self.model, *size)
@@ -150,7 +171,7 @@ class World:
 
     def set_reading(self, state: np.ndarray, sensor: str, values: np.ndarray) -> None:
         """Makes a state [Q] agree with a sensor that reads a coordinate of it: of a joint, or a free body's gyro."""
-        sensors = self._mj.mjtSensor
+        sensors = self.mj.mjtSensor
         found = self.model.sensor(sensor)
         kind = sensors(int(found.type[0]))
         if kind in (sensors.mjSENS_JOINTPOS, sensors.mjSENS_JOINTVEL):
@@ -162,7 +183,7 @@ class World:
             joint = self.model.joint(body.jntadr[0]) if body.jntnum[0] else None
             if joint is not None and self._is_free(joint):
                 turned = np.zeros(3)
-                self._mj.mju_rotVecQuat(turned, np.asarray(values, np.float64), site.quat)
+                self.mj.mju_rotVecQuat(turned, np.asarray(values, np.float64), site.quat)
                 at = self.model.nq + joint.dofadr[0] + 3
                 state[at : at + 3] = turned
 
@@ -182,7 +203,7 @@ class World:
             data.qpos[at + 2] = self._ground(data, joint) + reset.above_ground
 
     def _is_free(self, joint: Any) -> bool:
-        return int(joint.type[0]) == int(self._mj.mjtJoint.mjJNT_FREE)
+        return int(joint.type[0]) == int(self.mj.mjtJoint.mjJNT_FREE)
 
     def _ground(self, data: Any, joint: Any) -> float:
         """Height of what lies below a free body, seen from far above; the body itself is not in the way."""
@@ -190,8 +211,8 @@ class World:
         above = data.qpos[at : at + 3] + np.array([0, 0, 1000.0])
         root = self.model.body(joint.bodyid[0]).id
         data.qpos[at + 2] += 2000.0  # its limbs are its own bodies: move them all away
-        self._mj.mj_forward(self.model, data)
-        distance = self._mj.mj_ray(
+        self.mj.mj_forward(self.model, data)
+        distance = self.mj.mj_ray(
             self.model, data, above, np.array([0, 0, -1.0]), None, 1, root, np.zeros(1, np.int32), None
         )
         return float(above[2] - distance) if distance >= 0 else 0.0
@@ -201,7 +222,7 @@ class World:
         for i in range(self.model.njnt):
             joint = self.model.joint(i)
             name = joint.name or f"joint{i}"
-            kind = self._mj.mjtJoint
+            kind = self.mj.mjtJoint
             axes = {
                 int(kind.mjJNT_FREE): ("x y z qw qx qy qz", "vx vy vz wx wy wz"),
                 int(kind.mjJNT_BALL): ("qw qx qy qz", "wx wy wz"),
@@ -209,44 +230,3 @@ class World:
             positions += [f"{name}.{a}" for a in axes[0].split()] if axes else [f"{name}.position"]
             velocities += [f"{name}.{a}" for a in axes[1].split()] if axes else [f"{name}.velocity"]
         return (*positions, *velocities, *(f"activation{i}" for i in range(self.model.na)))
-
-    def _check(self) -> None:
-        """Refuses a scene that names what the model lacks, or rates that the physics step does not divide."""
-        for joint in self.scene.reset:
-            self._need("joint", joint, "reset")
-        for stream in self.scene.streams:
-            where = f"streams.{stream.spec.name}"
-            kind = {"video": "camera", "action": "actuator"}.get(stream.spec.kind, "sensor")
-            for source in stream.sources:
-                self._need(kind, source, where)
-            if stream.spec.kind != "video":
-                columns = self.actuator_columns if kind == "actuator" else self.sensor_columns
-                found = len(columns(stream.sources))
-                if found != len(stream.spec.columns):
-                    raise SceneError(
-                        f"{self.scene.name}: {where} names another number of columns than its {kind}s have.",
-                        expected=f"{len(stream.spec.columns)} ({', '.join(stream.spec.columns)})",
-                        found=f"{found} from {', '.join(stream.sources)}",
-                    )
-            steps = 1 / (stream.spec.rate_hz * self.step_s)
-            if abs(steps - round(steps)) > 1e-6 or round(steps) < 1:
-                raise SceneError(
-                    f"{self.scene.name}: {where} has a rate that physics steps of {self.step_s:g} s do not meet.",
-                    expected=f"{1 / self.step_s:g} Hz divided by a whole number",
-                    found=f"{stream.spec.rate_hz:g} Hz",
-                    remedy="change rate_hz, or the timestep of the MJCF model",
-                )
-
-    def _need(self, kind: str, name: str, where: str) -> None:
-        try:
-            getattr(self.model, kind)(name)
-        except KeyError as error:
-            count = getattr(
-                self.model, {"camera": "ncam", "actuator": "nu", "sensor": "nsensor", "joint": "njnt"}[kind]
-            )
-            names = [getattr(self.model, kind)(i).name for i in range(count)]
-            raise SceneError(
-                f"{self.scene.name}: {where} names a {kind} that {self.scene.model.name} lacks.",
-                expected=", ".join(names) or f"a model with a {kind}",
-                found=repr(name),
-            ) from error

@@ -43,8 +43,9 @@ def scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def _members(model: WorldModel, context: Context, future: Future, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     draw, sense = jax.random.split(key)
-    latents = model.imagine(model.observe(context), future.actions, _MEMBERS, draw)
-    return model.read(latents, sense), model.normalise(future.values)
+    belief = model.observe(context)
+    latents = model.imagine(belief, future.actions, _MEMBERS, draw)
+    return model.read(latents, sense), model.normalise(future.values, belief.angle)
 
 
 def _by_horizon(needed: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -27,10 +27,7 @@ class Batches:
         starts = self._starts[horizon]
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = starts[rng.integers(len(starts), size=self.batch)]
-        context, future = self.windows.cut(chosen, horizon, self._frame_ticks(rng, chosen, horizon))
-        for columns in self.windows.layout.gps_columns.values():
-            _turn(rng, columns, context.values, future.values)
-        return context, future
+        return self.windows.cut(chosen, horizon, self._frame_ticks(rng, chosen, horizon))
 
     def _frame_ticks(self, rng: np.random.Generator, chosen: np.ndarray, horizon: int) -> np.ndarray:
         """Random horizon ticks [B, frames], moved on to one that has a frame where one follows."""
@@ -58,18 +55,6 @@ class Batches:
                 yield horizon, batch.result()
 
 
-def _turn(rng: np.random.Generator, columns: np.ndarray, *parts: np.ndarray) -> None:
-    """Turns each window's GPS about the vertical by an angle of its own, in place: which way is north is no physics.
-
-    A few drives hold few headings; without this, the model learns those by heart.
-    """
-    angle = rng.uniform(-np.pi, np.pi, size=(len(parts[0]), 1, 1)).astype(np.float32)
-    for values in parts:
-        east, north = values[..., columns[:, 0]], values[..., columns[:, 1]]
-        values[..., columns[:, 0]] = np.cos(angle) * east - np.sin(angle) * north
-        values[..., columns[:, 1]] = np.sin(angle) * east + np.cos(angle) * north
-
-
 def measure_scaling(windows: Windows, seed: int) -> Scaling:
     """Means and standard deviations of readings and actions over random windows, GPS relative as the model sees it."""
     starts = windows.starts()
@@ -80,6 +65,7 @@ def measure_scaling(windows: Windows, seed: int) -> Scaling:
     for columns in windows.layout.gps_columns.values():
         mean[columns] = 0
         std[columns] = np.sqrt((std[columns] ** 2).mean(0))
+        std[columns[:, :2]] = np.sqrt((std[columns[:, :2]] ** 2).mean())  # one scale for all directions
     actions = np.concatenate([ticks.actions for ticks in windows.ticks])
     action_mean, action_std = _moments(actions, np.ones(actions.shape, bool))
     step, bend = _changes(windows.layout, (context.values - mean) / std, context.mask)

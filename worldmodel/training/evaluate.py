@@ -9,7 +9,7 @@ from flax import nnx
 from worldmodel.logs.windows import Windows
 from worldmodel.models.world_model import WorldModel
 
-_WINDOWS, _MEMBERS = 192, 8
+_WINDOWS, _MEMBERS = 128, 8
 _LEAST = 1e-3  # of the standard deviation: no horizon counts more than this allows
 
 
@@ -68,7 +68,7 @@ def _predict(model: WorldModel, window, members: int, key: jax.Array):
     context, future = window
     belief = model.observe(context)
     latents = model.imagine(belief, future.actions, members, key)
-    mean = model.denormalise(model.decode(latents).mean(1))
+    mean = model.denormalise(model.decode(latents).mean(1), belief.angle)
     errors = []
     for i in range(len(model.layout.videos)):
         latent = jax.numpy.take_along_axis(latents[:, 0], future.frame_ticks[:, :, None], 1)[:, 0]

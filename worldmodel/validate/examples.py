@@ -1,11 +1,11 @@
 """A few starts with everything that a picture of them needs."""
 
+import jax
 import numpy as np
 
 from worldmodel.imagine.engine import Imaginer
 from worldmodel.validate.problem import Problem, at_tick
 from worldmodel.validate.result import Example
-from worldmodel.validate.video import _rows
 
 _COUNT, _DRAWN = 3, 12
 
@@ -23,7 +23,7 @@ def _example(imaginer: Imaginer, problem: Problem, members, predictions, row: in
     shift = {s.name: fix if s.kind == "gps" else 0.0 for s in problem.readings}
     seen = at_tick(windows, problem.context.values[row])
     seen_mask = at_tick(windows, problem.context.mask[row], is_mask=True)
-    one = type(problem.context)(*(_rows(part, np.array([row])) for part in problem.context))
+    one = jax.tree.map(lambda x: x[row : row + 1], problem.context)
     layout = windows.layout
     spans = [max(round(1 / (s.rate_hz * dt)), 1) for s in layout.videos]
     span = spans[0] if spans else 1
@@ -34,7 +34,7 @@ def _example(imaginer: Imaginer, problem: Problem, members, predictions, row: in
     asked = tuple(there[max(round(0.25 / dt / span), 1) - 1 :: max(round(0.25 / dt / span), 1)][:12])
     imagined, real = [], []
     if asked:
-        imagined = imaginer.frames(one, problem.future.actions[row : row + 1], asked, 1)
+        imagined = imaginer.frames(one, problem.future.actions[row : row + 1], np.asarray(asked)[None])
         _, future = windows.cut(problem.starts[row : row + 1], problem.horizon, np.asarray(asked)[None])
         real = list(future.frames)
     names = [s.name for s in layout.videos] if asked else []

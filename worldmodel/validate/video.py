@@ -27,11 +27,13 @@ def score_video(imaginer: Imaginer, problem: Problem, horizons: dict[float, int]
         interval = max(round(1 / (spec.rate_hz * windows.layout.dt)), 1)
         table: dict[str, dict[str, list]] = {name: {key: [] for key in _KEYS} for name in ("model", "hold")}
         wanted = np.stack([_frame_tick(problem, i, tick, interval) for tick in horizons.values()], 1)
-        _, future = windows.cut(problem.starts, problem.horizon, np.maximum(wanted, 0))
+        asked = np.maximum(wanted, 0)
+        _, future = windows.cut(problem.starts, problem.horizon, asked)
+        members = imaginer.frames(problem.context, problem.future.actions, asked, _MEMBERS)[i]
+        mean = members.astype(np.float32).mean(1)
         for column in range(wanted.shape[1]):
             known = (wanted[:, column] >= 0) & problem.context.frames_mask[i][:, -1]
-            real = future.frames[i][:, column]
-            imagined = _imagine(imaginer, problem, wanted[:, column], i)
+            real, imagined = future.frames[i][:, column], mean[:, column]
             deviation = real[known].std() / 255 if known.any() else np.nan
             for name, frames in (("model", imagined), ("hold", problem.context.frames[i][:, -1])):
                 _append(table[name], frames[known], real[known], deviation)
@@ -47,23 +49,6 @@ def _frame_tick(problem: Problem, video: int, tick: int, interval: int) -> np.nd
         frames = problem.windows.ticks[episode].frames
         ticks.append(next((t for t in span if frames[start + 1 + t, video] >= 0), -1))
     return np.asarray(ticks)
-
-
-def _imagine(imaginer: Imaginer, problem: Problem, ticks: np.ndarray, video: int) -> np.ndarray:
-    """The members' mean frame of each window at its own tick: [W, rows, columns, 3] in 0..255."""
-    size = problem.windows.layout.videos[video].sample_shape
-    out = np.zeros((len(ticks), *size), np.float32)
-    for tick in np.unique(ticks[ticks >= 0]):
-        rows = np.flatnonzero(ticks == tick)
-        context = type(problem.context)(*(_rows(part, rows) for part in problem.context))
-        actions = problem.future.actions[rows, : tick + 1]
-        frames = imaginer.frames(context, actions, (int(tick),), _MEMBERS)[video]
-        out[rows] = frames[:, :, 0].astype(np.float32).mean(1)
-    return out
-
-
-def _rows(part, rows: np.ndarray):
-    return tuple(p[rows] for p in part) if isinstance(part, tuple) else part[rows]
 
 
 def _append(table: dict[str, list], frames: np.ndarray, real: np.ndarray, deviation: float) -> None:

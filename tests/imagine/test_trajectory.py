@@ -1,0 +1,266 @@
+"""What `imagine` returns: its clock, its units, its actions, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from tests.oscillator import SPECS, episode
+from tests.untrained import untrained_run
+from worldmodel.errors import WorldModelError
+from worldmodel.geo import enu_to_geodetic, geodetic_to_enu
+from worldmodel.imagine import Imaginer, imagine
+from worldmodel.imagine.engine import Imagined
+from worldmodel.imagine.trajectory import _read_actions
+from worldmodel.logs.reader import Log
+from worldmodel.logs.writer import LogWriter
+from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
+
+DT, CONTEXT, HORIZON, AT = 0.05, 20, 12, 2.0
+END = AT + HORIZON * DT
+
+
+def write(path, streams, specs=SPECS):
+    with LogWriter(path, specs) as writer:
+        writer.append(streams, origin_utc=1_700_000_000.0)
+    return Log(path)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("log") / "a.h5", episode(3))
+
+
+@pytest.fixture(scope="module")
+def run(log):
+    return untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
+
+
+@pytest.fixture(scope="module")
+def compiled(run):
+    return Imaginer(run.model)
+
+
+@pytest.fixture
+def dream(run, log, compiled, monkeypatch):
+    """`imagine` at `AT` with options, every Imaginer sharing what was compiled once."""
+
+    def imaginer(model, seed):
+        made = Imaginer(model, seed)
+        made._readings, made._frames = compiled._readings, compiled._frames
+        return made
+
+    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", imaginer)
+
+    def call(log=log, **options):
+        return imagine(run, log, **{"episode": 0, "at_s": AT, "members": 3, **options})
+
+    return call
+
+
+def all_equal(one, two):
+    return all((one.imagined[n].data == two.imagined[n].data).all() for n in one.imagined)
+
+
+def test_each_stream_has_its_own_times_after_the_start(dream):
+    trajectory = dream()
+    expected = {"position": 0.05 / 2, "velocity": 0.01, "phase": DT, "gps": DT, "camera": 0.1, "force": DT}
+    assert trajectory.start_s == pytest.approx(AT)
+    assert trajectory.origin_utc == 1_700_000_000.0
+    assert trajectory.imagined.keys() == expected.keys()
+    for name, interval in expected.items():
+        time, data = trajectory.imagined[name]
+        assert data.shape[:2] == (len(time), 3)
+        assert data.shape[2:] == trajectory.streams[name].sample_shape
+        np.testing.assert_allclose(np.diff(time), interval, atol=1e-9)
+        last = END - DT if name == "force" else END  # the last action holds until the end
+        first = AT if name == "force" else AT + interval
+        np.testing.assert_allclose([time[0], time[-1]], [first, last], atol=1e-9)
+
+
+def test_readings_are_in_the_units_of_the_log(dream, log):
+    imagined = dream().imagined
+    assert np.abs(imagined["phase"].data).max() <= np.pi
+    assert np.ptp(imagined["phase"].data) > 0
+    recorded = log.episodes[0].streams["gps"]
+    fix = recorded.data[recorded.time <= AT][-1]
+    away = geodetic_to_enu(imagined["gps"].data.reshape(-1, 3), fix)
+    assert 0 < np.abs(away).max() < 200
+    assert imagined["camera"].data.dtype == np.uint8
+
+
+def test_what_is_logged_covers_the_context_and_the_horizon(dream, log):
+    logged = dream().logged
+    for name, stream in log.episodes[0].streams.items():
+        there = (stream.time >= AT - (CONTEXT - 1) * DT - 1e-6) & (stream.time <= END + 1e-6)
+        np.testing.assert_array_equal(logged[name].time, stream.time[there])
+        np.testing.assert_array_equal(logged[name].data, stream.data[there])
+
+
+def test_a_seed_repeats_its_futures_and_another_gives_others(dream):
+    one, again, other = dream(seed=4), dream(seed=4), dream(seed=5)
+    assert all_equal(one, again)
+    for name in ("position", "velocity", "phase", "gps"):
+        assert (one.imagined[name].data != other.imagined[name].data).any()
+        assert (one.imagined[name].data[:, 0] != one.imagined[name].data[:, 1]).any()
+
+
+def test_by_default_the_logged_actions_are_taken(dream, log):
+    force = log.episodes[0].streams["force"]
+    plain = dream()
+    fine = plain.imagined["force"].time[:, None] + (np.arange(5000) + 0.5) / 5000 * DT
+    in_force = force.data[np.searchsorted(force.time, fine, side="right") - 1, 0].mean(1)
+    assert np.ptp(in_force) > 0.5
+    for member in range(3):
+        np.testing.assert_allclose(plain.imagined["force"].data[:, member, 0], in_force, atol=2e-3)
+    late = force.time >= AT - 0.02
+    same = dream(actions={"force": Samples(force.time[late] - AT, force.data[late])})
+    for name in ("position", "velocity", "phase", "gps"):
+        np.testing.assert_allclose(same.imagined[name].data, plain.imagined[name].data, rtol=1e-5, atol=1e-5)
+
+
+def test_given_actions_change_only_what_comes_after_them(dream):
+    time = np.arange(HORIZON) * DT
+    plain = np.zeros((HORIZON, 1))
+    changed = np.where(time[:, None] >= 0.3 - 1e-9, 2.0, plain)
+    one, two = (dream(actions={"force": Samples(time, u)}) for u in (plain, changed))
+    for name in ("position", "velocity", "phase", "gps", "camera"):
+        before = one.imagined[name].time <= AT + 0.3 + 1e-9
+        a, b = one.imagined[name].data, two.imagined[name].data
+        assert 0 < before.sum() < len(before)
+        np.testing.assert_array_equal(a[before], b[before])
+        assert (a[~before] != b[~before]).any()
+    np.testing.assert_allclose(two.imagined["force"].data[:, 0], changed, atol=1e-6)
+
+
+def test_a_file_of_actions_equals_its_samples(dream, tmp_path):
+    time, force = np.array([0.0, 0.13, 0.4]), np.array([[1.0], [-2.5], [0.1]])
+    rows = "\n".join(f"{u[0]!r},{t!r}" for t, u in zip(time.tolist(), force.tolist(), strict=True))
+    (tmp_path / "actions.csv").write_text(f"f,time\n{rows}\n")
+    from_file = dream(actions=tmp_path / "actions.csv")
+    assert all_equal(from_file, dream(actions={"force": Samples(time, force)}))
+    assert not all_equal(from_file, dream())
+    (tmp_path / "one.csv").write_text("time,f\n0,1\n")
+    assert all_equal(dream(actions=str(tmp_path / "one.csv")), dream(actions={"force": Samples(time[:1], force[:1])}))
+
+
+def test_columns_of_a_file_may_have_the_names_that_recipes_allow(tmp_path):
+    specs = (
+        StreamSpec("drive", "action", ("front-left", "rear left"), ("V", "V"), 10.0),
+        StreamSpec("arm", "action", ("joint[0].torque",), ("N*m",), 10.0),
+    )
+    (tmp_path / "a.csv").write_text("time,rear left,joint[0].torque,front-left\n0,1,2,3\n0.5,4,5,6\n")
+    read = _read_actions(tmp_path / "a.csv", specs)
+    np.testing.assert_array_equal(read["drive"].data, [[3, 1], [6, 4]])
+    np.testing.assert_array_equal(read["arm"].data, [[2], [5]])
+    np.testing.assert_array_equal(read["arm"].time, [0, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("time,f,g\n0,1,2\n", r"wrong width[\s\S]*time[\s\S]*f[\s\S]*time, f, g"),
+        ("f\n1\n", "wrong width"),
+        ("0,1\n1,2\n", "wrong width"),
+        ("", "wrong width|cannot be read"),
+        ("time,f\n", "no rows"),
+        ("time,f\n0,1\n0,2\n", "do not increase"),
+        ("time,f\n0,nan\n", "not numbers"),
+        ("time,f\n0,fast\n", "not numbers|cannot be read"),
+        ("time,f\n0,1\n1\n", "cannot be read"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_of_actions_that_does_not_fit_is_refused(dream, tmp_path, text, problem):
+    (tmp_path / "actions.csv").write_text(text)
+    with pytest.raises(WorldModelError, match=problem):
+        dream(actions=tmp_path / "actions.csv")
+
+
+def test_actions_that_do_not_fit_are_refused(dream, tmp_path):
+    with pytest.raises(WorldModelError, match="cannot be read"):
+        dream(actions=tmp_path / "nowhere.csv")
+    with pytest.raises(WorldModelError, match=r"wrong width[\s\S]*\[M, 1\]: f[\s\S]*\(2, 2\)"):
+        dream(actions={"force": Samples(np.arange(2.0), np.zeros((2, 2)))})
+    with pytest.raises(WorldModelError, match=r"wrong width[\s\S]*push"):
+        dream(actions={"push": Samples(np.arange(2.0), np.zeros((2, 1)))})
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"at_s": 0.9}, r"no moment[\s\S]*0.95 s \(the run's context\)"),
+        ({"at_s": 4.2}, "no moment"),
+        ({"at_s": -1.0}, "no moment"),
+        ({"at_s": float("nan")}, "no moment"),
+        ({"episode": 1}, "no episode 1"),
+        ({"episode": -1}, "no episode -1"),
+        ({"members": 0}, "must be positive"),
+        ({"horizon_s": -0.5}, "must be positive"),
+        ({"at_s": 3.9}, r"ends before the horizon[\s\S]*earlier moment"),
+    ],
+)
+def test_what_cannot_be_imagined_is_refused(dream, options, problem):
+    with pytest.raises(WorldModelError, match=problem):
+        dream(**options)
+
+
+def test_the_first_and_the_last_moment_and_a_horizon_beyond_the_recording(dream, log):
+    assert dream(at_s=(CONTEXT - 1) * DT).start_s == pytest.approx(0.95)
+    end = np.floor(log.episodes[0].duration_s / DT) * DT
+    last = dream(at_s=end, actions={"force": Samples(np.zeros(1), np.ones((1, 1)))})
+    assert last.imagined["position"].time[0] > end
+    assert (last.logged["position"].time <= end + 0.05).all()
+
+
+def still(model, seed):
+    """An Imaginer that imagines no change: every GPS position stays at the fix that it is relative to."""
+
+    class Still:
+        def readings(self, context, actions, members):
+            shape = (len(actions), members, actions.shape[1], context.values.shape[-1])
+            return Imagined(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+
+        def frames(self, context, actions, ticks, members):
+            shapes = [(len(ticks), members, ticks.shape[1], *frames.shape[2:]) for frames in context.frames]
+            return [np.zeros(shape, np.uint8) for shape in shapes]
+
+    return Still()
+
+
+def test_the_horizon_is_the_one_asked_for(run, log, monkeypatch):
+    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", still)
+    imagined = imagine(run, log, episode=0, at_s=AT, horizon_s=0.3, members=2).imagined
+    assert imagined["phase"].time[-1] == pytest.approx(AT + 0.3)
+    np.testing.assert_allclose(imagined["camera"].time, AT + np.array([0.1, 0.2, 0.3]))
+    assert imagined["camera"].data.shape == (3, 2, 16, 16, 3)
+
+
+NO_VIDEO = tuple(s for s in SPECS if s.kind != "video")
+
+
+def test_without_a_fix_in_the_context_the_last_known_one_or_none_is_shown(run, tmp_path, monkeypatch):
+    """The episode's first fix, 11 km away, is not where the machine is after an outage."""
+    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", still)
+    streams = {s.name: episode(3)[s.name] for s in NO_VIDEO}
+    time, fixes = streams["gps"]
+    fixes = fixes + np.where(time > 0.3, 0.1, 0)[:, None] * (1, 0, 0)
+    there = (time < 0.9) | (time > 2.5)
+    log = write(tmp_path / "a.h5", {**streams, "gps": Samples(time[there], fixes[there])}, NO_VIDEO)
+    outage = untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
+    shown = imagine(outage, log, episode=0, at_s=AT, members=1).imagined["gps"].data.reshape(-1, 3)
+    known = shown[np.isfinite(shown).all(1)]
+    assert np.abs(geodetic_to_enu(known, fixes[time < 0.9][-1])).max(initial=0) < 1
+
+
+def test_each_receiver_is_relative_to_a_fix_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", still)
+    rear = StreamSpec("rear", "gps", GPS_COLUMNS, GPS_UNITS, 5.0)
+    streams = {s.name: episode(3)[s.name] for s in NO_VIDEO}
+    time, fixes = streams["gps"]
+    behind = enu_to_geodetic(geodetic_to_enu(fixes, fixes[0]) + np.array([0, -10, 2]), fixes[0])
+    log = write(tmp_path / "a.h5", {**streams, "rear": Samples(time, behind)}, (*NO_VIDEO, rear))
+    run = untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
+    imagined = imagine(run, log, episode=0, at_s=AT, members=1).imagined
+    now = time <= AT
+    for name, recorded in (("gps", fixes), ("rear", behind)):
+        away = geodetic_to_enu(imagined[name].data.reshape(-1, 3), recorded[now][-1])
+        np.testing.assert_allclose(away, 0, atol=0.01, err_msg=name)

@@ -1,0 +1,135 @@
+"""Metrics against plain loops and closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from worldmodel.validate.metrics import Bootstrap, covered, crps, psnr, residual, rms
+
+W, H, S = 7, 4, 3
+
+
+@given(st.floats(-50, 50), st.floats(-50, 50))
+def test_a_residual_that_wraps_is_the_short_way_round(prediction, truth):
+    both = residual(np.array([prediction, prediction]), np.array([truth, truth]), (True, False))
+    assert both[1] == prediction - truth
+    assert -np.pi <= both[0] <= np.pi
+    assert np.exp(1j * both[0]) == pytest.approx(np.exp(1j * (prediction - truth)), abs=1e-9)
+
+
+def test_residual_of_angles_either_side_of_the_seam():
+    wrapped = residual(np.array([3.1, -3.1]), np.array([-3.1, 3.1]), (True, True))
+    np.testing.assert_allclose(wrapped, [6.2 - 2 * np.pi, 2 * np.pi - 6.2])
+
+
+def test_rms_counts_what_the_mask_shows():
+    rng = np.random.default_rng(0)
+    errors, mask = rng.normal(size=(W, H, S)), rng.uniform(size=(W, H, S)) < 0.5
+    errors[~mask] = np.nan
+    mask[:, 1, 2] = False
+    for axis in (0, (0, 1)):
+        result = rms(errors, mask, axis)
+        for place in np.ndindex(result.shape):
+            pick = (slice(None), *place) if axis == 0 else (slice(None), slice(None), *place)
+            there = [e for e, m in zip(errors[pick].ravel(), mask[pick].ravel(), strict=True) if m]
+            expected = np.sqrt(sum(e * e for e in there) / len(there)) if there else np.nan
+            assert result[place] == pytest.approx(expected, nan_ok=True)
+    assert np.isnan(rms(errors, mask, 0)[1, 2])
+
+
+@pytest.mark.parametrize("distance", [0.0, 0.7, -2.0])
+@pytest.mark.parametrize("members", [2, 32])
+def test_crps_expects_the_closed_form_of_a_gaussian(distance, members):
+    """Gneiting & Raftery 2007, whatever the number of members, in the readings' unit (here a deviation of 3)."""
+    rng = np.random.default_rng(members)
+    errors = 3 * (rng.normal(size=(20_000, members, 1, 1)) - distance)
+    closed = 3 * (distance * (2 * norm.cdf(distance) - 1) + 2 * norm.pdf(distance) - 1 / np.sqrt(np.pi))
+    assert crps(errors).mean() == pytest.approx(closed, abs=0.05)
+
+
+def test_crps_of_one_member_is_its_distance():
+    errors = np.random.default_rng(0).normal(size=(W, 1, H, S))
+    np.testing.assert_allclose(crps(errors), np.abs(errors[:, 0]))
+
+
+@pytest.mark.parametrize(("level", "low", "high"), [(0.9, 5, 95), (0.5, 25, 75)])
+def test_the_interval_lies_between_known_quantiles(level, low, high):
+    members = np.linspace(0, 100, 10_001)
+    truth = np.array([low - 0.1, low + 0.1, 50, high - 0.1, high + 0.1])
+    inside = covered((members[:, None] - truth)[None, :, None], level)[0, 0]
+    assert inside.tolist() == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize("members", [32, 400])
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_calibrated_members_cover_the_nominal_share(members, level):
+    """Truth and members are drawn alike, so the interval must hold the truth as often as it says."""
+    drawn = np.random.default_rng(0).normal(size=(20_000, members + 1, 1, 1))
+    assert covered(drawn[:, 1:] - drawn[:, :1], level).mean() == pytest.approx(level, abs=0.012)
+
+
+def test_psnr_of_known_errors():
+    real = np.full((2, 8, 8, 3), 100, np.uint8)
+    np.testing.assert_allclose(psnr(real + 25.5, real), 20, atol=1e-4)  # a tenth of the range
+    np.testing.assert_allclose(psnr(real, real), 60)  # the bound
+    half = real.astype(float)
+    half[0, :4] += 25.5
+    np.testing.assert_allclose(psnr(half, real), [20 + 10 * np.log10(2), 60], atol=1e-4)
+    dark = np.zeros_like(real)
+    np.testing.assert_allclose(psnr(dark, np.full_like(dark, 255)), 0, atol=1e-6)  # uint8 does not wrap
+
+
+def test_the_interval_equals_a_plain_resampling_loop():
+    rng = np.random.default_rng(0)
+    episodes = np.repeat([4, 7, 9, 2, 5], [3, 1, 8, 2, 4])
+    squares, mask = rng.exponential(size=(len(episodes), H)), rng.uniform(size=(len(episodes), H)) < 0.7
+    mask[episodes == 7, 1] = False
+    bootstrap = Bootstrap.of(episodes, seed=3)
+    names, roots = np.unique(episodes), []
+    assert (bootstrap.counts.sum(1) == len(names)).all()
+    for counts in bootstrap.counts:
+        drawn = [
+            w for name, n in zip(names, counts, strict=True) for w in np.flatnonzero(episodes == name).tolist() * n
+        ]
+        there = [[squares[w, h] for w in drawn if mask[w, h]] for h in range(H)]
+        roots.append([np.sqrt(np.mean(seen)) if seen else np.nan for seen in there])
+    expected = np.nanquantile(roots, [0.025, 0.975], axis=0)
+    np.testing.assert_allclose(bootstrap.interval(squares, mask), expected)
+
+
+def test_windows_of_an_episode_move_together():
+    """However many windows two episodes give, they are two: either, or both, is all that a resample can hold."""
+    for windows in (1, 50):
+        episodes = np.repeat([0, 1], windows)
+        interval = Bootstrap.of(episodes, 0).interval(episodes[:, None].astype(float), np.ones((2 * windows, 1), bool))
+        np.testing.assert_allclose(interval[:, 0], [0, 1])
+
+
+def test_the_interval_covers_the_true_error_about_as_often_as_it_says():
+    """30 episodes whose windows share most of their error; resampling windows would cover it half as often."""
+    rng, trials, covers = np.random.default_rng(0), 300, 0
+    episodes = np.repeat(np.arange(30), 10)
+    true = np.sqrt(1 + 0.1)
+    for trial in range(trials):
+        errors = rng.normal(size=30)[episodes] + np.sqrt(0.1) * rng.normal(size=300)
+        low, high = Bootstrap.of(episodes, trial).interval(errors[:, None] ** 2, np.ones((300, 1), bool))[:, 0]
+        covers += low <= true <= high
+    assert 0.87 <= covers / trials <= 0.98
+
+
+def test_a_horizon_where_nothing_came_has_no_interval():
+    bootstrap = Bootstrap.of(np.array([0, 0, 1]), 0)
+    mask = np.ones((3, 2), bool)
+    mask[:, 1] = False
+    interval = bootstrap.interval(np.ones((3, 2)), mask)
+    np.testing.assert_array_equal(interval, [[1, np.nan], [1, np.nan]])
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 99), st.integers(1, 9))
+def test_resamples_are_repeatable_and_as_large_as_the_sample(seed, count):
+    one, two = (Bootstrap.of(np.arange(count), seed) for _ in range(2))
+    np.testing.assert_array_equal(one.counts, two.counts)
+    assert (one.counts.sum(1) == count).all()
