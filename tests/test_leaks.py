@@ -217,7 +217,9 @@ def test_a_position_that_is_unknown_at_t_is_not_told_by_later_fixes(tmp_path, mo
         if run is None:
             run = untrained_run(log, dt=0.1, context=10, horizon=5)
             imaginer = Imaginer(run.model, 0)
-            monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", lambda model, seed: imaginer)
+            monkeypatch.setattr(
+                "worldmodel.imagine.trajectory.Imaginer", lambda model, seed, imaginer=imaginer: imaginer
+            )
         seen.append(imagine(run, log, episode=0, at_s=at_s, members=2).imagined["gps"].data)
     np.testing.assert_array_equal(*seen)
 

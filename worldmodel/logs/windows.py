@@ -141,11 +141,15 @@ class Windows:
         )
 
     def last_fix(self, episode: int, tick: int) -> np.ndarray:
-        """float64 [3] east, north, up of the fix that a window's GPS is relative to, from the episode's origin."""
+        """float64 [3] east, north, up of the fix that a window's GPS is relative to, from the episode's origin.
+
+        NaN where the context holds no fix: the origin, which may be a later one, must then say nothing.
+        """
         for columns in self.layout.gps_columns.values():
             span = slice(tick - self.context + 1, tick + 1)
             ticks = self.ticks[episode]
-            return _last_valid(ticks.values[None, span][..., columns], ticks.mask[None, span][..., columns])[0][0]
+            fix, known = _last_valid(ticks.values[None, span][..., columns], ticks.mask[None, span][..., columns])
+            return np.where(known, fix[0].astype(np.float64), np.nan)
         return np.zeros(3)
 
     def _seen_frames(self, video: int, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -125,5 +125,6 @@ def _truth(windows: Windows, log: Log, starts: np.ndarray, horizon: int):
     mask = np.stack([aligned[e].mask[t + ahead] for e, t in starts])
     fixes = np.stack([windows.last_fix(e, t) for e, t in starts])[:, None, None]
     for columns in layout.gps_columns.values():
-        values[..., columns] -= fixes
+        mask[..., columns] &= np.isfinite(fixes)
+        values[..., columns] = np.where(mask[..., columns], values[..., columns] - fixes, 0)
     return at_tick(windows, values), at_tick(windows, mask, is_mask=True)
