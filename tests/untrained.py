@@ -30,6 +30,7 @@ def untrained_run(log: Log, *, dt: float, context: int, horizon: int, seed: int 
         minutes=None,
         holdout=(),
         data_sha256="",
+        file_sha256=(),
         logs=(),
         about=log.about,
         code_version="",

@@ -8,6 +8,7 @@ import sys
 import textwrap
 
 import h5py
+import hdf5plugin
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
@@ -337,6 +338,18 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
 def test_this_process_may_write_files():
     """The limit above was set in a process of its own."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_reads_what_others_compressed(tmp_path):
+    path = write(tmp_path / "a.h5")
+    expected = Log(path).episodes[1].streams["imu"].data
+
+    def compress(file):
+        data = file["streams/imu/data"][:]
+        del file["streams/imu/data"]
+        file.create_dataset("streams/imu/data", data=data, **hdf5plugin.Bitshuffle())
+
+    np.testing.assert_array_equal(Log(edit(path, compress)).episodes[1].streams["imu"].data, expected)
 
 
 def test_about_is_json_for_other_readers(tmp_path):

@@ -12,7 +12,7 @@ from worldmodel.logs.align import TickLayout, geodetic, mean_action
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.training.run import Run, load_run
-from worldmodel.types import Array, Samples, StreamSpec
+from worldmodel.types import Samples, StreamSpec
 
 
 class Trajectory(NamedTuple):
@@ -73,7 +73,8 @@ def imagine(
     imagined = {}
     for spec in layout.readings:
         features = readings[..., layout.columns[spec.name]].reshape(members, horizon, layout.slots(spec), -1)
-        data = _recorded_units(layout, spec, features, windows.last_fix(0, row), ticks.origin)
+        fix = windows.last_fix(0, row, spec.name) if spec.kind == "gps" else np.zeros(0)
+        data = _recorded_units(layout, spec, features, fix, ticks.origin)
         time = when[:, None] + dt * (np.arange(layout.slots(spec)) + 1 - layout.slots(spec)) / layout.slots(spec)
         imagined[spec.name] = Samples(time.ravel(), data.reshape(members, len(time.ravel()), -1).swapaxes(0, 1))
     for spec, asked in zip(layout.videos, _frame_ticks(layout, horizon), strict=True):
@@ -148,8 +149,10 @@ def _actions(ticks, layout: TickLayout, row: int, horizon: int, given, episode: 
 def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples]:
     columns = [column for spec in specs for column in spec.columns]
     try:
-        table: Array = np.genfromtxt(path, delimiter=",", names=True, dtype=np.float64)
-        names = table.dtype.names or ()
+        with open(path, encoding="utf-8-sig") as file:
+            names = [name.strip() for name in file.readline().split(",")]
+            rows = [[float(value) for value in line.split(",")] for line in file if line.strip()]
+        table = np.array(rows).reshape(len(rows), len(names))
     except (OSError, ValueError) as error:
         raise WorldModelError(f"{path} cannot be read as CSV.", found=str(error).splitlines()[0]) from error
     if sorted(names) != sorted(["time", *columns]):
@@ -158,10 +161,10 @@ def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Sample
             expected=f"a header with time (seconds from the start) and {', '.join(columns)}",
             found=", ".join(names),
         )
-    table = np.atleast_1d(table)
-    if not all(np.isfinite(table[name]).all() for name in names) or (np.diff(table["time"]) <= 0).any():
-        raise WorldModelError(f"{path} has times that do not increase, or values that are not numbers.")
-    return {s.name: Samples(table["time"], np.stack([table[c] for c in s.columns], -1)) for s in specs}
+    time = table[:, names.index("time")]
+    if not len(table) or not np.isfinite(table).all() or (np.diff(time) <= 0).any():
+        raise WorldModelError(f"{path} has no rows, times that do not increase, or values that are not numbers.")
+    return {s.name: Samples(time, table[:, [names.index(c) for c in s.columns]]) for s in specs}
 
 
 def _frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
@@ -171,7 +174,10 @@ def _frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
 
 
 def _recorded_units(layout: TickLayout, spec: StreamSpec, features: np.ndarray, fix: np.ndarray, origin) -> np.ndarray:
-    """Features [..., F] to the log's own columns [..., S]; accuracies of GPS, which are not imagined, are NaN."""
+    """Features [..., F] to the log's own columns [..., S].
+
+    Accuracies of GPS, which are not imagined, are NaN, and so are positions where the context shows no fix.
+    """
     if spec.kind != "gps":
         return layout.to_physical(spec, features)
     fixes = geodetic(features.astype(np.float64) + fix, origin)

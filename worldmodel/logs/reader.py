@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import h5py
+import hdf5plugin  # noqa: F401 (registers the filters of logs that others compressed)
 import numpy as np
 
 from worldmodel.errors import LogFormatError, WorldModelError
@@ -139,14 +140,15 @@ class Log:
             part.file.close()
 
     @cached_property
+    def file_sha256(self) -> tuple[str, ...]:
+        """A hash of each file's bytes."""
+        return tuple(_sha256(path) for path in self.files)
+
+    @cached_property
     def sha256(self) -> str:
-        """A hash of the files' bytes."""
-        digest = hashlib.sha256()
-        for path in self.files:
-            with open(path, "rb") as file:
-                while block := file.read(1 << 22):
-                    digest.update(block)
-        return digest.hexdigest()
+        """A hash of the log: of its file, or of the files' hashes where there are several."""
+        one, *more = self.file_sha256
+        return hashlib.sha256("".join(self.file_sha256).encode()).hexdigest() if more else one
 
     @property
     def has_truth(self) -> bool:
@@ -160,6 +162,11 @@ class Log:
             shape = "x".join(map(str, s.sample_shape))
             lines.append(f"{s.name}: {s.kind} [{shape}] {', '.join(dict.fromkeys(s.units))} at {s.rate_hz:g} Hz")
         return "\n  ".join(lines) + ">"
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Episodes(Sequence[Episode]):

@@ -140,17 +140,15 @@ class Windows:
             Future(rows("actions", future - 1), next_, next_mask, frame_ticks.astype(np.int32), *_pair(asked)),
         )
 
-    def last_fix(self, episode: int, tick: int) -> np.ndarray:
-        """float64 [3] east, north, up of the fix that a window's GPS is relative to, from the episode's origin.
+    def last_fix(self, episode: int, tick: int, name: str) -> np.ndarray:
+        """float64 [3] east, north, up, from the episode's origin, of the fix that a window's GPS stream is relative to.
 
-        NaN where the context holds no fix: the origin, which may be a later one, must then say nothing.
+        NaN where the context shows none: then the stream is masked, and where the machine is cannot be said.
         """
-        for columns in self.layout.gps_columns.values():
-            span = slice(tick - self.context + 1, tick + 1)
-            ticks = self.ticks[episode]
-            fix, known = _last_valid(ticks.values[None, span][..., columns], ticks.mask[None, span][..., columns])
-            return np.where(known, fix[0].astype(np.float64), np.nan)
-        return np.zeros(3)
+        columns, span = self.layout.gps_columns[name], slice(tick - self.context + 1, tick + 1)
+        ticks = self.ticks[episode]
+        fix, known = _last_valid(ticks.values[None, span][..., columns], ticks.mask[None, span][..., columns])
+        return np.where(known[0], fix[0].astype(np.float64), np.nan)
 
     def _seen_frames(self, video: int, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = np.full((len(starts), CONTEXT_FRAMES), -1)

@@ -35,7 +35,7 @@ def measure_spread(model: WorldModel, context: Context, future: Future, key: jax
 def scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The least factor on the members' [B, K, ...] distances from their mean with which their interval holds truth."""
     mean = members.mean(1)
-    low, high = np.quantile(members, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    low, high = np.quantile(members, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1, method="weibull")  # as `covered` does
     error = truth - mean
     reach = np.where(error > 0, high - mean, mean - low)
     return np.abs(error) / np.maximum(reach, 1e-9)

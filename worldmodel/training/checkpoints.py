@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from worldmodel.files import disk_errors
@@ -25,7 +26,7 @@ class Checkpoints:
 
     def save(self, step: int, tree: Any) -> None:
         with disk_errors(self.folder):
-            self._manager.save(step, args=ocp.args.StandardSave(tree))
+            self._manager.save(step, args=ocp.args.StandardSave(jax.tree.map(_array, tree)))
             self._manager.wait_until_finished()
 
     def restore(self, like: Any) -> Any | None:
@@ -33,9 +34,14 @@ class Checkpoints:
         step = self._manager.latest_step()
         if step is None:
             return None
-        shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        shapes = jax.tree.map(lambda x: ocp.utils.to_shape_dtype_struct(_array(x)), like)
         return self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
 
     @property
     def latest(self) -> int | None:
         return self._manager.latest_step()
+
+
+def _array(x: Any) -> Any:
+    """NumPy's scalars as arrays without axes, which Orbax keeps."""
+    return np.asarray(x) if isinstance(x, np.generic) else x

@@ -262,7 +262,7 @@ def _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, hor
     longest = max(episode.duration_s for episode in log.episodes) if len(log.episodes) else 0.0
     ticks = max(min(DEFAULT_TICKS, int(longest / dt / 3)), 1)
     episodes = len(log.episodes)
-    held = 0 if episodes < 2 or holdout == 0 else max(1, round(holdout * episodes))
+    held = 0 if episodes < 2 or holdout == 0 else min(max(1, round(holdout * episodes)), episodes - 1)
     chosen = np.random.default_rng([seed, 0x0E1D]).permutation(episodes)[:held]
     layout = TickLayout(dt, streams)
     if not layout.readings and not layout.videos:
@@ -286,6 +286,7 @@ def _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, hor
         minutes=minutes,
         holdout=tuple(sorted(int(i) for i in chosen)),
         data_sha256=log.sha256,
+        file_sha256=log.file_sha256,
         logs=tuple(str(file) for file in log.files),
         about=log.about,
         code_version=__version__,

@@ -35,7 +35,7 @@ class RunSettings:
         dt: the tick in seconds.
         context, horizon: in ticks.
         holdout: episodes of the training log that only measure.
-        data_sha256: hash of the training log.
+        data_sha256: hash of the training log. file_sha256: of each of its files.
         about: what the training log says of itself; `scene` names its simulated twin.
     """
 
@@ -49,6 +49,7 @@ class RunSettings:
     minutes: float | None
     holdout: tuple[int, ...]
     data_sha256: str
+    file_sha256: tuple[str, ...]
     logs: tuple[str, ...]
     about: dict[str, Any]
     code_version: str

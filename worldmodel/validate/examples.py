@@ -19,8 +19,10 @@ def draw_examples(imaginer: Imaginer, problem: Problem, members, predictions) ->
 def _example(imaginer: Imaginer, problem: Problem, members, predictions, row: int) -> Example:
     windows, dt = problem.windows, problem.windows.layout.dt
     episode, tick = (int(x) for x in problem.starts[row])
-    fix = np.nan_to_num(windows.last_fix(episode, tick))  # without a fix, there is no track to draw
-    shift = {s.name: fix if s.kind == "gps" else 0.0 for s in problem.readings}
+    shift = {
+        s.name: np.nan_to_num(windows.last_fix(episode, tick, s.name)) if s.kind == "gps" else 0.0
+        for s in problem.readings
+    }
     seen = at_tick(windows, problem.context.values[row])
     seen_mask = at_tick(windows, problem.context.mask[row], is_mask=True)
     one = jax.tree.map(lambda x: x[row : row + 1], problem.context)

@@ -33,9 +33,11 @@ def floor_predictions(problem: Problem) -> tuple[dict[str, np.ndarray] | None, s
     out = {}
     for spec in problem.readings:
         values = np.asarray(rolled[spec.name], np.float64)
-        if spec.kind == "gps":  # the reading, moved by the simulated displacement
+        if spec.kind == "gps":  # the reading, moved by the displacement since it was taken
             moved = geodetic_to_enu(values[..., :3].reshape(-1, 3), twin.scene.origin).reshape(*values.shape[:2], 3)
-            values = moved - moved[:, :1]
+            since = [_where_fixed(e, spec.name, s.time_s) for e, s in zip(episodes, starts, strict=True)]
+            known = [geodetic_to_enu(x[None, :3], twin.scene.origin) if x is not None else None for x in since]
+            values = moved - np.stack([m[:1] if x is None else x for m, x in zip(moved, known, strict=True)])
         out[spec.name] = values[:, 1:]
     return out, _HOW
 
@@ -54,6 +56,15 @@ def _last_reading(stream: Stream, now: float) -> np.ndarray | None:
     data = stream.rows(max(row - 16, 0), row)
     valid = data[np.isfinite(data).all(1)]
     return valid[-1] if len(valid) else None
+
+
+def _where_fixed(episode: Episode, name: str, now: float) -> np.ndarray | None:
+    """Where the receiver truly was when it took its last valid fix up to `now`; None where that is not known."""
+    taken, true = episode.streams[name], episode.truth.get(name)
+    valid = np.flatnonzero(np.isfinite(taken.data[:, :3]).all(1) & (taken.time <= now + 1e-7))
+    if true is None or not len(true) or not len(valid):
+        return None
+    return true.data[np.argmin(np.abs(true.time - taken.time[valid[-1]]))]
 
 
 def _state(episode: Episode, now: float) -> np.ndarray | None:

@@ -123,8 +123,8 @@ def _truth(windows: Windows, log: Log, starts: np.ndarray, horizon: int):
     ahead = np.arange(1, horizon + 1)
     values = np.stack([aligned[e].values[t + ahead] for e, t in starts]).astype(np.float32)
     mask = np.stack([aligned[e].mask[t + ahead] for e, t in starts])
-    fixes = np.stack([windows.last_fix(e, t) for e, t in starts])[:, None, None]
-    for columns in layout.gps_columns.values():
+    for name, columns in layout.gps_columns.items():
+        fixes = np.stack([windows.last_fix(e, t, name) for e, t in starts])[:, None, None]
         mask[..., columns] &= np.isfinite(fixes)
         values[..., columns] = np.where(mask[..., columns], values[..., columns] - fixes, 0)
     return at_tick(windows, values), at_tick(windows, mask, is_mask=True)

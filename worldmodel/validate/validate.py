@@ -68,6 +68,7 @@ def _held_out(run: Run, log: Log) -> tuple[int, ...] | None:
     """Of the log that the run was trained on, the episodes that it did not train on; None for all of another log."""
     settings = run.settings
     if log.sha256 != settings.data_sha256:
+        _refuse_part(run, log)
         return None
     if not settings.holdout:
         raise WorldModelError(
@@ -76,6 +77,18 @@ def _held_out(run: Run, log: Log) -> tuple[int, ...] | None:
             remedy="validate on another log, or train with --holdout above 0",
         )
     return settings.holdout
+
+
+def _refuse_part(run: Run, log: Log) -> None:
+    """Refuses a log that holds some of the files that the run was trained on beside others, or not all of them."""
+    seen = run.settings.file_sha256
+    known = [str(path) for path, found in zip(log.files, log.file_sha256, strict=True) if found in seen]
+    if known:
+        raise WorldModelError(
+            f"The run was trained on {', '.join(known)}.",
+            expected="logs that the run has not seen, or all of its training logs",
+            remedy=f"validate on another log, or on {', '.join(run.settings.logs)} together",
+        )
 
 
 @contextmanager
@@ -147,9 +160,9 @@ def _deviation(problem: Problem, spec: StreamSpec) -> np.ndarray:
     truth, mask = problem.truth[spec.name], problem.truth_mask[spec.name]
     count = np.maximum(mask.sum((0, 1)), 1)
     wraps = np.asarray(spec.circular[: truth.shape[-1]], bool) if spec.kind != "gps" else np.zeros(3, bool)
-    mean = np.where(wraps, 0, np.where(mask, truth, 0).sum((0, 1)) / count)
+    mean = np.where(wraps, 0, np.where(mask, truth, 0).sum((0, 1), dtype=np.float64) / count)
     std = score.rms(truth - mean, mask, (0, 1))
-    return np.where(std > 1e-9, std, np.nan)
+    return np.where(std > np.maximum(1e-9, 1e-6 * np.abs(mean)), std, np.nan)  # float32 rounds what never moves
 
 
 def _circular(spec: StreamSpec) -> tuple[bool, ...]:
@@ -195,7 +208,8 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
             overall[name].append(relative**2)
             joined = _join(rmse, spec)
             share = np.nansum(total[..., used] / np.square(deviation), -1)
-            bands[spec.name][name] = score.Bootstrap.interval(bootstrap, share, count[..., used].sum(-1))
+            counted = np.where(np.isfinite(deviation), count[..., used], 0).sum(-1)
+            bands[spec.name][name] = score.Bootstrap.interval(bootstrap, share, counted)
             recorded = score.residual(ahead[spec.name], problem.recorded[spec.name], circular)
             noisy, seen = _pooled(recorded**2, problem.mask[spec.name], spec, dt)
             errors = recorded[:, None]
