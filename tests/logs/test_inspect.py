@@ -35,7 +35,7 @@ FIRST = {  # one gap, from 0.3 to 1.0; 0.2 s between samples is no gap
     "camera": Samples(np.array([0.0, 0.5]), FRAMES),
     "drive": Samples(np.array([0.0, 0.5]), np.array([[-2.0], [2.0]])),
 }
-SECOND = {"imu": Samples(np.array([0, 0.1, 0.2, 0.3, 2.3]), np.array([[0, 0], [1, 1], [2, 2], [3, 3], [4, 9]]))}
+SECOND = {"imu": Samples(3 + np.array([0, 0.1, 0.2, 0.3, 2.3]), np.array([[0, 0], [1, 1], [2, 2], [3, 3], [4, 9]]))}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def log(tmp_path_factory):
     path = tmp_path_factory.mktemp("log") / "made.h5"
     with LogWriter(path, SPECS, about={"source": "by hand"}) as writer:
         writer.append(FIRST, name="first", origin_utc=1_700_000_000.0)
-        writer.append(SECOND, name="second", duration_s=2.5)
+        writer.append(SECOND, name="second", duration_s=5.5)
     return Log(path)
 
 
@@ -87,10 +87,10 @@ def test_episodes_have_their_length_origin_and_samples(log):
     summary = summarise(log)
     first, second = summary.episodes
     assert (first.name, first.duration_s, first.origin_utc) == ("first", 1.2, 1_700_000_000.0)
-    assert (second.name, second.duration_s) == ("second", 2.5)
+    assert (second.name, second.duration_s) == ("second", 5.5)
     assert math.isnan(second.origin_utc)
     assert second.samples == {"imu": 5, "once": 0, "never": 0, "gps": 0, "camera": 0, "drive": 0}
-    assert summary.duration_s == pytest.approx(3.7)
+    assert summary.duration_s == pytest.approx(6.7)
     assert summary.about == {"source": "by hand"}
 
 
@@ -104,9 +104,9 @@ def test_the_tables_say_the_same(log):
     assert ["b", "rad/s", "-1", "9", "2"] in lines
     assert ["gps", "latitude", "deg", "48.1", "48.1001", "0"] in lines
     assert ["0", "first", "1.20", "2023-11-14", "22:13:20", "never"] in lines
-    (second,) = [line for line in lines if line[:4] == ["1", "second", "2.50", "unknown"]]
+    (second,) = [line for line in lines if line[:4] == ["1", "second", "5.50", "unknown"]]
     assert {name.rstrip(",") for name in second[4:]} == {"once", "never", "gps", "camera", "drive"}
-    assert ["2", "episodes,", "3.7", "s", "in", "all"] in lines
+    assert ["2", "episodes,", "6.7", "s", "in", "all"] in lines
 
 
 def test_the_picture_shades_the_gaps_and_joins_no_line_over_them(log, tmp_path, monkeypatch):
