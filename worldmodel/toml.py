@@ -1,6 +1,7 @@
 """TOML files that people write, read key by key so that each mistake is named."""
 
 import difflib
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class TomlTable:
         """The value of a key, which must be of a kind."""
         self._known.append(key)
         value = self._left.pop(key, default)
-        right = isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
+        right = isinstance(value, kind) and not (isinstance(value, bool) and kind not in (bool, object))
         if value is REQUIRED or (value is not default and not right):
             raise self.error(key, expected, value)
         return value
@@ -62,7 +63,7 @@ class TomlTable:
         value = self.take(key, list, expected, default)
         if value is default:
             return value
-        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in value)
+        numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in value)
         if len(value) != 2 or not numbers or not value[0] <= value[1]:
             raise self.error(key, expected, value)
         return float(value[0]), float(value[1])

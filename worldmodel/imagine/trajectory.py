@@ -97,8 +97,10 @@ def _window(run: Run, log: Log, episode: int, at_s: float, horizon_s: float | No
     """The aligned episode, the tick of `at_s` and the horizon in ticks."""
     from worldmodel.training.run import check_streams
 
-    if members < 1 or (horizon_s is not None and not horizon_s > 0):
-        raise WorldModelError("members and horizon must be positive.", found=f"{members} members, {horizon_s} s")
+    if members < 1 or (horizon_s is not None and not 0 < horizon_s < np.inf):
+        raise WorldModelError(
+            "members and horizon must be positive and finite.", found=f"{members} members, {horizon_s} s"
+        )
     if not 0 <= episode < len(log.episodes):
         raise WorldModelError(
             f"There is no episode {episode}.", expected=f"0 to {len(log.episodes) - 1}", found=str(episode)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worldmodel.files import whole_file
+from worldmodel.errors import WorldModelError
+from worldmodel.files import check_output, whole_file
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Episode, Log, Stream
 from worldmodel.types import StreamSpec
@@ -187,9 +188,19 @@ def plot_log(log: Log, out_png: Path | str, episode: int = 0, *, force: bool = F
 
     Returns:
         The picture's path.
+
+    Raises:
+        WorldModelError: if there is no such episode, or the picture exists or cannot be written.
     """
     import matplotlib.pyplot as plt
 
+    check_output(Path(out_png), force)
+    if Path(out_png).suffix.lower() != ".png":
+        raise WorldModelError(f"{out_png} is no name for the picture.", expected="a path that ends in .png")
+    if not 0 <= episode < len(log.episodes):
+        raise WorldModelError(
+            f"There is no episode {episode}.", expected=f"0 to {len(log.episodes) - 1}", found=str(episode)
+        )
     shown = log.episodes[episode]
     streams = [stream for stream in shown.streams.values() if len(stream)]
     streams.sort(key=lambda s: ("video", "gps", "sensor", "action").index(s.spec.kind))

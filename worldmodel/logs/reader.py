@@ -127,6 +127,9 @@ class Log:
         for part in self._parts[1:]:
             _check_same_streams(first, part)
         self.episodes = _Episodes(self._parts)
+        if not len(self.episodes):
+            names = ", ".join(str(path) for path in self.files)
+            raise LogFormatError(f"There is no episode in {names}.", remedy="record or ingest at least one")
 
     def __enter__(self) -> "Log":
         return self

@@ -1,5 +1,10 @@
 """Checkpoints: whole or not there, so that a killed run resumes from the last one."""
 
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +30,7 @@ class Checkpoints:
         self._manager.close()
 
     def save(self, step: int, tree: Any) -> None:
-        with disk_errors(self.folder):
+        with disk_errors(self.folder), _plain_errors():
             self._manager.save(step, args=ocp.args.StandardSave(jax.tree.map(_array, tree)))
             self._manager.wait_until_finished()
 
@@ -40,6 +45,28 @@ class Checkpoints:
     @property
     def latest(self) -> int | None:
         return self._manager.latest_step()
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turns Orbax's report of a write that failed into the system's, without what it would print of it."""
+    level = logging.getLogger("absl").level
+    logging.getLogger("absl").setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    except Exception as error:  # TensorStore has types of its own
+        if (failed := _system_error(str(error))) is None:
+            raise
+        raise failed from error
+    finally:
+        logging.getLogger("absl").setLevel(level)
+
+
+def _system_error(text: str) -> OSError | None:
+    for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        if os.strerror(number) in text:
+            return OSError(number, os.strerror(number))
+    return None
 
 
 def _array(x: Any) -> Any:

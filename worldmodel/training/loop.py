@@ -39,6 +39,7 @@ from worldmodel.training.run import (
     RunSettings,
     build_model,
     check_streams,
+    has_checkpoint,
     load_run,
     load_scaling,
     save_scaling,
@@ -96,17 +97,27 @@ def train(
     training = [i for i in range(len(log.episodes)) if i not in settings.holdout]
     windows = Windows.of(log, settings.layout, settings.context, settings.horizon, training)
     windows.starts()  # refuses episodes that are too short before anything is written
-    if not resume:
-        shutil.rmtree(folder, ignore_errors=True)
-        scaling = measure_scaling(windows, settings.seed)
-        save_scaling(folder, scaling)
-        Baselines.fit(windows, scaling, settings.seed).save(folder / BASELINES)
-        settings.save(folder)
     measured = settings.holdout or training[-1:]
     held = HeldOut(Windows.of(log, settings.layout, settings.context, settings.horizon, measured), settings.seed)
-    if not (folder / FINISHED).exists():
-        _Trainer(folder, settings, windows, held).run(progress)
+    try:
+        if not resume:
+            _begin(folder, settings, windows)
+        if not (folder / FINISHED).exists():
+            _Trainer(folder, settings, windows, held).run(progress)
+    except WorldModelError:
+        if not has_checkpoint(folder):  # nothing to go on from
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     return load_run(folder)
+
+
+def _begin(folder: Path, settings: RunSettings, windows: Windows) -> None:
+    """Writes what a run needs before its first update."""
+    shutil.rmtree(folder, ignore_errors=True)
+    scaling = measure_scaling(windows, settings.seed)
+    save_scaling(folder, scaling)
+    Baselines.fit(windows, scaling, settings.seed).save(folder / BASELINES)
+    settings.save(folder)
 
 
 class _Trainer:
@@ -253,8 +264,8 @@ def _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, hor
         raise WorldModelError("Both steps and minutes are given.", expected="one of them, or neither")
     positive = {"steps": steps, "minutes": minutes, "dt": dt, "context": context_s, "horizon": horizon_s}
     for name, value in positive.items():
-        if value is not None and not value > 0:
-            raise WorldModelError(f"{name} must be positive.", found=str(value))
+        if value is not None and not 0 < value < float("inf"):
+            raise WorldModelError(f"{name} must be positive and finite.", found=str(value))
     if not 0 <= holdout < 1:
         raise WorldModelError("holdout is a share of the episodes.", expected="0 <= holdout < 1", found=str(holdout))
     streams = tuple(log.streams.values())

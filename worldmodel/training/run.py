@@ -130,6 +130,12 @@ def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
     return WorldModel(settings.layout, settings.context, scaling, settings.model, rngs=rngs)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run has parameters to imagine with; Orbax names a whole checkpoint by its step."""
+    best = folder / BEST
+    return best.is_dir() and any(path.name.isdigit() for path in best.iterdir())
+
+
 def split_parameters(model: WorldModel) -> tuple[Any, Any, Any]:
     """A model's structure, what training changes, and what it does not; `nnx.merge` puts them together."""
     graph, params, rest = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
@@ -148,8 +154,10 @@ def load_run(folder: Path | str) -> Run:
     settings = RunSettings.load(folder)
     model = build_model(settings, load_scaling(folder))
     graph, params, rest = split_parameters(model)
-    with Checkpoints(folder / BEST, keep=1) as best:
-        state = best.restore({"params": params})
+    state = None
+    if has_checkpoint(folder):
+        with Checkpoints(folder / BEST, keep=1) as best:
+            state = best.restore({"params": params})
     if state is None:
         remedy = f"train it: `worldmodel train ... --out {folder} --resume`"
         raise WorldModelError(f"The run {folder} has no checkpoint yet.", remedy=remedy)

@@ -79,8 +79,8 @@ def make_problem(
         WorldModelError: if the log's streams are not the run's, or its episodes are too short.
     """
     dt = run.settings.dt
-    if horizon_s is not None and not horizon_s > 0:
-        raise WorldModelError("The horizon must be positive.", found=f"{horizon_s} s")
+    if horizon_s is not None and not 0 < horizon_s < np.inf:
+        raise WorldModelError("The horizon must be positive and finite.", found=f"{horizon_s} s")
     horizon = run.settings.horizon if horizon_s is None else max(round(horizon_s / dt), 1)
     windows = run.windows(log, horizon, episodes)
     starts = windows.starts()

@@ -1,0 +1,40 @@
+"""The whole road on a real drone's recording: 12 s of video, IMU, GPS and commands. It proves that it runs, no more."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from worldmodel.imagine import imagine_to
+from worldmodel.logs.ingest import ingest
+from worldmodel.logs.reader import Log
+from worldmodel.report import write_report
+from worldmodel.training import train
+from worldmodel.validate import validate
+
+KARMA = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[2] / "shared" / "data")) / "gopro/karma.mp4"
+
+
+@pytest.mark.skipif(not KARMA.is_file(), reason=f"the real recording is not at {KARMA}")
+def test_a_drone_is_ingested_learned_imagined_and_scored(tmp_path):
+    ingest(KARMA, tmp_path / "drone.h5", progress=False)
+    shutil.copy(KARMA, tmp_path / "again.mp4")  # there is no second flight: under another name, it stands in for one
+    ingest(tmp_path / "again.mp4", tmp_path / "again.h5", progress=False)
+    span = {"dt": 0.25, "context_s": 2.0, "horizon_s": 2.0}
+    run = train([tmp_path / "drone.h5"], tmp_path / "run", preset="debug", steps=8, progress=False, **span)
+    start = {"episode": 0, "at_s": 5.0, "members": 2}
+    files = imagine_to(run.folder, tmp_path / "drone.h5", tmp_path / "dream", **start)
+    assert {file.name for file in files} == {"trajectory.h5", "trajectory.png", "camera.webm"}
+    dream = Log(tmp_path / "dream" / "trajectory.h5").episodes[0]
+    logged = Log(tmp_path / "drone.h5").episodes[0].streams["gps"].data
+    assert np.abs(dream.streams["gps"].data[..., :2] - logged[0, :2]).max() < 0.01  # degrees: the same valley
+    result = validate(run.folder, log=tmp_path / "again.h5", progress=False)
+    write_report(result, tmp_path / "report")
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert set(metrics["streams"]) >= {"camera", "gps", "accelerometer", "gyro", "attitude"}
+    assert metrics["streams"]["gps"]["unit"] == "m"
+    assert metrics["streams"]["camera"]["model"]["psnr"][-1] > 5
+    assert "floor_reading" not in metrics["overall"]
