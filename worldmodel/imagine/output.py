@@ -69,14 +69,12 @@ def film(trajectory: Trajectory, name: str) -> np.ndarray:
 
 def plot_trajectory(trajectory: Trajectory, path: Path) -> None:
     """A row a column of every low-dimensional stream: the log, each member, and their mean."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # not pyplot, which would change a notebook's back end
 
     specs = [spec for spec in trajectory.streams.values() if spec.kind != "video"]
     rows = [(spec, column) for spec in specs for column in range(3 if spec.kind == "gps" else len(spec.columns))]
-    figure, axes = plt.subplots(len(rows), figsize=(9, 1.5 * len(rows) + 0.6), sharex=True, squeeze=False)
+    figure = Figure(figsize=(9, 1.5 * len(rows) + 0.6))
+    axes = figure.subplots(len(rows), sharex=True, squeeze=False)
     for axis, (spec, column) in zip(axes[:, 0], rows, strict=True):
         logged, imagined = (_metres(trajectory, spec, s) for s in (trajectory.logged, trajectory.imagined))
         axis.plot(logged.time, logged.data[:, column], color="black", lw=1, label="logged")
@@ -94,7 +92,6 @@ def plot_trajectory(trajectory: Trajectory, path: Path) -> None:
     axes[-1, 0].set_xlabel("seconds in the episode")
     figure.tight_layout()
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def _metres(trajectory: Trajectory, spec, source: dict[str, Samples]) -> Samples:

@@ -192,7 +192,8 @@ def plot_log(log: Log, out_png: Path | str, episode: int = 0, *, force: bool = F
     Raises:
         WorldModelError: if there is no such episode, or the picture exists or cannot be written.
     """
-    import matplotlib.pyplot as plt
+    import matplotlib
+    from matplotlib.figure import Figure  # not pyplot, which would change a notebook's back end
 
     check_output(Path(out_png), force)
     if Path(out_png).suffix.lower() != ".png":
@@ -206,8 +207,8 @@ def plot_log(log: Log, out_png: Path | str, episode: int = 0, *, force: bool = F
     streams.sort(key=lambda s: ("video", "gps", "sensor", "action").index(s.spec.kind))
     tall = {"video": 1.75, "gps": 3.2}
     heights = [0.4, *(tall.get(stream.spec.kind, 1.9) for stream in streams)]
-    with plt.rc_context(_LOOK):
-        figure = plt.figure(figsize=(11, sum(heights)))
+    with matplotlib.rc_context(_LOOK):
+        figure = Figure(figsize=(11, sum(heights)))
         rows = figure.subfigures(len(streams) + 1, 1, height_ratios=[0.4, *heights[1:]], squeeze=False)[:, 0]
         begins = f", {_utc(shown.origin_utc)} UTC" if math.isfinite(shown.origin_utc) else ""
         rows[0].text(_LEFT, 0.4, shown.name or f"episode {episode}", fontsize=13, fontweight="bold")
@@ -217,13 +218,11 @@ def plot_log(log: Log, out_png: Path | str, episode: int = 0, *, force: bool = F
             draw(stream, row, {"left": _LEFT, "right": _RIGHT, "bottom": 0.4 / height, "top": 1 - 0.3 / height}, shown)
         with whole_file(out_png, force) as path:
             figure.savefig(path, dpi=110)
-        plt.close(figure)
     return Path(out_png)
 
 
 _LEFT, _RIGHT = 0.07, 0.88  # margins; legends stand to the right
 _LOOK: dict[Any, Any] = {
-    "backend": "agg",
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
