@@ -1,6 +1,8 @@
-"""Every notebook runs from top to bottom, and shows what it promises."""
+"""Every notebook runs from top to bottom, shows what it promises, and imports the method without defining it."""
 
+import ast
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,24 +11,100 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LONGEST = 12  # lines of a function
+BYTES = 1_500_000
+NOT_FINITE = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
+HERE = re.compile(r"(?<![\w.:/])/(tmp|root|home|work|Users|var|private)/")  # the places that a run leaves traces of
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(notebook) -> list:
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+def texts(notebook) -> list[str]:
+    """Whatever an output says in words."""
+    said = [output.text for output in outputs(notebook) if output.output_type == "stream"]
+    return said + [output.data["text/plain"] for output in outputs(notebook) if "text/plain" in output.get("data", {})]
+
+
+def check_shown(notebook) -> None:
+    """Pictures, a video that needs no file beside the notebook, and figures that are numbers."""
+    shown = [output.data for output in outputs(notebook) if "data" in output]
+    assert sum("image/png" in data for data in shown) >= 5
+    assert any("data:video/" in data.get("text/html", "") for data in shown)
+    assert not [text for text in texts(notebook) if NOT_FINITE.search(text)]
+    assert not [output for output in outputs(notebook) if output.output_type == "error"]
+
+
+def breaches(source: str) -> list[str]:
+    """What a code cell does that belongs into the library."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ClassDef):
+            found.append(f"defines the class {node.name}")
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno - node.lineno >= LONGEST:
+            found.append(f"defines the long function {node.name}")
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+        base = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+        for name in (f"{base}{name}" for name in names):
+            if name.startswith("worldmodel") and any(part.startswith("_") for part in name.split(".")):
+                found.append(f"imports {name}, which is private")
+    return found
+
+
+def test_there_is_a_notebook():
+    assert "01_quickstart" in [path.stem for path in NOTEBOOKS]
+
+
+@each_notebook
 def test_it_runs_and_shows_pictures_and_a_video(path, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     notebook = nbformat.read(path, as_version=4)
+    for cell in code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
     NotebookClient(notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    shown = [output.data for output in outputs if "data" in output]
-    assert sum("image/png" in data for data in shown) >= 4
-    assert any("<video" in data.get("text/html", "") for data in shown)
-    said = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
-    assert "rad/s" in said
-    assert "nan" not in said.lower()
-    assert any("wheels" in data.get("text/plain", "") for data in shown)
+    check_shown(notebook)
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@each_notebook
+def test_what_is_kept_of_a_run_is_whole_small_and_tells_nothing_of_the_machine(path):
+    notebook = nbformat.read(path, as_version=4)
+    assert [cell.execution_count for cell in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
+    check_shown(notebook)
+    assert not [output for output in outputs(notebook) if output.get("name") == "stderr"]
+    assert not [text for text in texts(notebook) if HERE.search(text)]
+    assert path.stat().st_size < BYTES
+
+
+@each_notebook
 def test_it_imports_the_method_and_defines_none(path):
-    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    assert not any(line.lstrip().startswith(("def ", "class ")) for cell in code for line in cell.splitlines())
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert not [breach for cell in code_cells(notebook) for breach in breaches(cell.source)]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class Model:\n    pass",
+        "def train():\n" + "    x = 1\n" * LONGEST,
+        "from worldmodel.models import _private",
+        "from worldmodel._content import sim",
+        "import worldmodel.logs._reader",
+        "if True:\n    from worldmodel.logs.reader import _LogFile",
+    ],
+)
+def test_a_breach_is_seen(source):
+    assert len(breaches(source)) == 1
+
+
+@pytest.mark.parametrize("source", ["from worldmodel.logs import Log", "def f():\n" + "    x = 1\n" * (LONGEST - 1)])
+def test_what_is_allowed_passes(source):
+    assert breaches(source) == []
