@@ -1,7 +1,6 @@
 """The main job in one call: simulate the rover, train, imagine, validate, report."""
 
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -39,8 +38,7 @@ def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int = STEPS) ->
             simulate(SCENE, out / f"{name}.h5", episodes=episodes, seconds=SECONDS, seed=world_seed)
     run, held_out = out / "run", out / "held_out.h5"
     resume = (run / SETTINGS).exists()
-    options: dict[str, Any] = {} if resume else {"steps": steps, "dt": TICK_S, "context_s": SPAN_S, "horizon_s": SPAN_S}
-    train([out / "train.h5"], run, seed=seed, resume=resume, **options)
+    train([out / "train.h5"], run, steps=steps, seed=seed, resume=resume, dt=TICK_S, context_s=SPAN_S, horizon_s=SPAN_S)
     imagined = imagine_to(run, held_out, out / "imagined", episode=0, at_s=6.0, force=True)
     result = validate(run, log=held_out)
     report = write_report(result, out / "report", force=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worldmodel.errors import WorldModelError
 
-_DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 def check_output(path: Path, force: bool = False) -> None:
@@ -28,7 +28,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         # HDF5 reports a failed write with the system's errno in the text only.
-        full = error.errno in _DISK_FULL or any(f"errno = {number}" in str(error) for number in _DISK_FULL)
+        full = error.errno in DISK_FULL or any(f"errno = {number}" in str(error) for number in DISK_FULL)
         free = shutil.disk_usage(next(p for p in (path, *path.absolute().parents) if p.exists())).free
         raise WorldModelError(
             f"{path} cannot be written{': the disk is full' if full else ''}.",

@@ -68,6 +68,13 @@ class TomlTable:
             raise self.error(key, expected, value)
         return float(value[0]), float(value[1])
 
+    def check_format(self, name: str, version: int) -> None:
+        """Refuses a file of another format or version."""
+        self.choose("format", (name,))
+        found = self.take("version", int, str(version))
+        if found != version:
+            raise self.error("version", str(version), found)
+
     def choose(self, key: str, choices: tuple[str, ...], default: Any = REQUIRED) -> str:
         """One of several words."""
         value = self.take(key, str, " or ".join(choices), default)

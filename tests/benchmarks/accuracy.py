@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from worldmodel.demo import demo
+from worldmodel.demo import HELD_OUT_SEED, demo
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest import ingest
 from worldmodel.report import write_report
@@ -29,7 +29,6 @@ from worldmodel.training.run import SETTINGS
 from worldmodel.validate import validate
 
 HELD_OUT_RUNS = ("144115", "154220", "154548")
-HELD_OUT_SEED = 10_000
 
 
 def rover(folder: Path, seed: int, _: Path | None) -> list[str]:
@@ -72,7 +71,7 @@ PROBLEMS: dict[str, Callable[[Path, int, Path | None], list[str]]] = {
 
 def _train(folder: Path, seed: int, **options: Any) -> None:
     resume = (folder / "run" / SETTINGS).exists()
-    train([folder / "train.h5"], folder / "run", seed=seed, resume=resume, **({} if resume else options))
+    train([folder / "train.h5"], folder / "run", seed=seed, resume=resume, **options)
 
 
 def _validate(folder: Path, name: str, **problem: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.engine import Imaginer
 from worldmodel.logs.align import TickLayout, geodetic, mean_action
-from worldmodel.logs.reader import Log
+from worldmodel.logs.reader import Log, check_episode
 from worldmodel.logs.windows import Windows
 from worldmodel.training.run import Run, load_run
 from worldmodel.types import Samples, StreamSpec
@@ -101,10 +101,7 @@ def _window(run: Run, log: Log, episode: int, at_s: float, horizon_s: float | No
         raise WorldModelError(
             "members and horizon must be positive and finite.", found=f"{members} members, {horizon_s} s"
         )
-    if not 0 <= episode < len(log.episodes):
-        raise WorldModelError(
-            f"There is no episode {episode}.", expected=f"0 to {len(log.episodes) - 1}", found=str(episode)
-        )
+    check_episode(log, episode)
     settings = run.settings
     horizon = settings.horizon if horizon_s is None else max(round(horizon_s / settings.dt), 1)
     check_streams(settings.streams, log)

@@ -12,7 +12,7 @@ import numpy as np
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, whole_file
 from worldmodel.geo import geodetic_to_enu
-from worldmodel.logs.reader import Episode, Log, Stream
+from worldmodel.logs.reader import Episode, Log, Stream, check_episode
 from worldmodel.types import StreamSpec
 
 if TYPE_CHECKING:
@@ -198,10 +198,7 @@ def plot_log(log: Log, out_png: Path | str, episode: int = 0, *, force: bool = F
     check_output(Path(out_png), force)
     if Path(out_png).suffix.lower() != ".png":
         raise WorldModelError(f"{out_png} is no name for the picture.", expected="a path that ends in .png")
-    if not 0 <= episode < len(log.episodes):
-        raise WorldModelError(
-            f"There is no episode {episode}.", expected=f"0 to {len(log.episodes) - 1}", found=str(episode)
-        )
+    check_episode(log, episode)
     shown = log.episodes[episode]
     streams = [stream for stream in shown.streams.values() if len(stream)]
     streams.sort(key=lambda s: ("video", "gps", "sensor", "action").index(s.spec.kind))

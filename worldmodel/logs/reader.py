@@ -167,6 +167,14 @@ class Log:
         return "\n  ".join(lines) + ">"
 
 
+def check_episode(log: Log, index: int) -> None:
+    """Refuses a number that is not of an episode; a person's -1 is a mistake, not the last one."""
+    if not 0 <= index < len(log.episodes):
+        raise WorldModelError(
+            f"There is no episode {index}.", expected=f"0 to {len(log.episodes) - 1}", found=str(index)
+        )
+
+
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -72,11 +72,12 @@ def _errors(result: Result) -> str:
 
 
 def _error(result: Result, stream: Scores) -> str:
-    legend = f'<p class="legend">{"".join(f"<span>{swatch(p)}</span>" for p in stream.predictors)}</p>'
     count = len(result.columns.get(stream.name, []))
     cut = f"<p>The first {COLUMNS} of {count} columns.</p>" if count > COLUMNS else ""
     picture = _picture(error_plot(result, stream), f"Error of {stream.name} against the horizon, for each predictor")
-    return f'<article class="card"><h3>{escape(stream.name)}</h3>{legend}{picture}{cut}</article>'
+    return (
+        f'<article class="card"><h3>{escape(stream.name)}</h3>{_legend({}, stream.predictors)}{picture}{cut}</article>'
+    )
 
 
 def _picture(address: str, words: str) -> str:

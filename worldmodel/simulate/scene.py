@@ -129,10 +129,7 @@ def load_scene(scene: str | Path) -> Scene:
             remedy="sim/README.md says how to write one",
         )
     table = TomlTable.read(folder / SCENE_FILE, SceneError)
-    table.choose("format", (FORMAT,))
-    version = table.take("version", int, str(VERSION))
-    if version != VERSION:
-        raise table.error("version", str(VERSION), version)
+    table.check_format(FORMAT, VERSION)
     model = folder / table.take("model", str, "the name of an MJCF file in the scene's folder")
     if not model.is_file():
         raise table.error("model", "a file in the scene's folder", model.name)

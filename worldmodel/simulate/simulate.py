@@ -118,14 +118,14 @@ class _Recorder:
 
     def _rows(self, rate_hz: float) -> np.ndarray:
         """Physics steps at which a stream of a rate is sampled."""
-        return np.arange(0, self.steps + 1, round(1 / (rate_hz * self.world.step_s)))
+        return np.arange(0, self.steps + 1, self.world.steps_between(rate_hz))
 
     def _actions(self, world: int, branch: int) -> dict[str, Samples]:
         """Commands by stream, from the moment that settling begins."""
         actions = {}
         for stream in self.scene.actions:
             assert stream.excitation is not None
-            interval = round(1 / (stream.spec.rate_hz * self.world.step_s))
+            interval = self.world.steps_between(stream.spec.rate_hz)
             times = (np.arange(0, self.settle + self.steps + 1, interval) - self.settle) * self.world.step_s
             values = random_actions(stream.excitation, times, self._rng(stream.spec.name, world))
             if self.branch is not None:

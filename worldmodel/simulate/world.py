@@ -77,6 +77,10 @@ class World:
         self.state_names = self._state_names()
         check_fits(self)
 
+    def steps_between(self, rate_hz: float) -> int:
+        """Physics steps from one sample of a stream to the next; `check_fits` made sure that they are whole."""
+        return round(1 / (rate_hz * self.step_s))
+
     def sensor_columns(self, sensors: Sequence[str]) -> np.ndarray:
         """int [S] where the values of the named sensors are among all sensor values."""
         parts = [self.model.sensor(name) for name in sensors]

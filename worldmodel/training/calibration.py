@@ -32,10 +32,19 @@ def measure_spread(model: WorldModel, context: Context, future: Future, key: jax
     return np.clip(factors, *_LIMITS)
 
 
+def central_interval(members: np.ndarray, level: float) -> np.ndarray:
+    """The ends [2, B, ...] of the central interval of members [B, K, ...].
+
+    Weibull's quantiles: members drawn as the truth is hold it as often as `level` says, whatever their number. NumPy's
+    usual ones would hold 85 % of it at 90 % with 32 members.
+    """
+    return np.quantile(members, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
+
+
 def scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The least factor on the members' [B, K, ...] distances from their mean with which their interval holds truth."""
     mean = members.mean(1)
-    low, high = np.quantile(members, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1, method="weibull")  # as `covered` does
+    low, high = central_interval(members, LEVEL)
     error = truth - mean
     reach = np.where(error > 0, high - mean, mean - low)
     return np.abs(error) / np.maximum(reach, 1e-9)

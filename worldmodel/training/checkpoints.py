@@ -1,7 +1,6 @@
 """Checkpoints: whole or not there, so that a killed run resumes from the last one."""
 
 import contextlib
-import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from worldmodel.files import disk_errors
+from worldmodel.files import DISK_FULL, disk_errors
 
 
 class Checkpoints:
@@ -63,7 +62,7 @@ def _plain_errors() -> Iterator[None]:
 
 
 def _system_error(text: str) -> OSError | None:
-    for number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+    for number in DISK_FULL:
         if os.strerror(number) in text:
             return OSError(number, os.strerror(number))
     return None

@@ -153,15 +153,18 @@ class _Trainer:
             task = bar.add_task("training", total=1.0, text="compiling")
             bar.update(task, completed=self.progress())
             self._loop(last, best, history, lambda text: bar.update(task, completed=self.progress(), text=text))
-        self._calibrate()
+            self._calibrate(best)
         with whole_file(self.folder / FINISHED, force=True) as path:
             done = {"steps": int(self.state["step"]), "seconds": float(self.state["seconds"])}
             path.write_text(json.dumps({**done, "best_nrmse": float(self.state["best"])}))
 
-    def _calibrate(self) -> None:
+    def _calibrate(self, best: Checkpoints) -> None:
         """Measures the spread of the best parameters' members, on episodes that no update has seen."""
         held, key = self.held, jax.random.fold_in(self.held.key, 1)
-        spread = measure_spread(load_run(self.folder).model, held.context, held.future, key)
+        kept = best.restore({"params": self.state["params"]})
+        assert kept is not None  # the loop ends with an evaluation
+        model = nnx.merge(self.graph, kept["params"], self.rest)
+        spread = measure_spread(model, held.context, held.future, key)
         with whole_file(self.folder / SPREAD, force=True) as path:
             np.save(path, spread)
 
@@ -270,7 +273,7 @@ def _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, hor
         raise WorldModelError("holdout is a share of the episodes.", expected="0 <= holdout < 1", found=str(holdout))
     streams = tuple(log.streams.values())
     dt = default_dt(streams) if dt is None else dt
-    longest = max(episode.duration_s for episode in log.episodes) if len(log.episodes) else 0.0
+    longest = max(episode.duration_s for episode in log.episodes)
     ticks = max(min(DEFAULT_TICKS, int(longest / dt / 3)), 1)
     episodes = len(log.episodes)
     held = 0 if episodes < 2 or holdout == 0 else min(max(1, round(holdout * episodes)), episodes - 1)

@@ -152,15 +152,14 @@ def load_run(folder: Path | str) -> Run:
 
     folder = Path(folder)
     settings = RunSettings.load(folder)
-    model = build_model(settings, load_scaling(folder))
-    graph, params, rest = split_parameters(model)
-    state = None
-    if has_checkpoint(folder):
-        with Checkpoints(folder / BEST, keep=1) as best:
-            state = best.restore({"params": params})
-    if state is None:
+    if not has_checkpoint(folder):
         remedy = f"train it: `worldmodel train ... --out {folder} --resume`"
         raise WorldModelError(f"The run {folder} has no checkpoint yet.", remedy=remedy)
+    model = build_model(settings, load_scaling(folder))
+    graph, params, rest = split_parameters(model)
+    with Checkpoints(folder / BEST, keep=1) as best:
+        state = best.restore({"params": params})
+    assert state is not None
     model = nnx.merge(graph, state["params"], rest)
     if (folder / SPREAD).exists():
         model.spread = nnx.Variable(jnp.asarray(np.load(folder / SPREAD)))

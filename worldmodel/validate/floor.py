@@ -1,5 +1,7 @@
 """The physical floor: the error of MuJoCo itself, started from the readings that the model was allowed to see."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from worldmodel.geo import geodetic_to_enu
@@ -26,28 +28,33 @@ def floor_predictions(problem: Problem) -> tuple[dict[str, np.ndarray] | None, s
     if not scene:
         return None, _NO_TWIN
     twin = Twin(load_scene(str(scene)))
-    episodes = [problem.log.episodes[problem.windows.episodes[int(e)]] for e, _ in problem.starts]
+    used = {int(e): problem.log.episodes[problem.windows.episodes[int(e)]] for e in np.unique(problem.starts[:, 0])}
+    commanded = {e: _actions(problem, episode) for e, episode in used.items()}
     dt = problem.windows.layout.dt
-    starts = [_start(problem, episode, int(t) * dt) for episode, (_, t) in zip(episodes, problem.starts, strict=True)]
+    starts = [_start(problem, used[int(e)], commanded[int(e)], int(t) * dt) for e, t in problem.starts]
     rolled = twin.rollout(starts, np.arange(problem.horizon + 1) * dt)
     out = {}
     for spec in problem.readings:
         values = np.asarray(rolled[spec.name], np.float64)
         if spec.kind == "gps":  # the reading, moved by the displacement since it was taken
             moved = geodetic_to_enu(values[..., :3].reshape(-1, 3), twin.scene.origin).reshape(*values.shape[:2], 3)
-            since = [_where_fixed(e, spec.name, s.time_s) for e, s in zip(episodes, starts, strict=True)]
+            fixes = {e: _Fixes.of(episode, spec.name) for e, episode in used.items()}
+            since = [fixes[int(e)].true_at(s.time_s) for (e, _), s in zip(problem.starts, starts, strict=True)]
             known = [geodetic_to_enu(x[None, :3], twin.scene.origin) if x is not None else None for x in since]
             values = moved - np.stack([m[:1] if x is None else x for m, x in zip(moved, known, strict=True)])
         out[spec.name] = values[:, 1:]
     return out, _HOW
 
 
-def _start(problem: Problem, episode: Episode, now: float) -> Start:
+def _actions(problem: Problem, episode: Episode) -> dict[str, Samples]:
+    streams = {s.name: episode.streams[s.name] for s in problem.windows.layout.of_kind("action")}
+    return {name: Samples(stream.time, stream.data) for name, stream in streams.items()}
+
+
+def _start(problem: Problem, episode: Episode, actions: dict[str, Samples], now: float) -> Start:
     last = {s.name: _last_reading(episode.streams[s.name], now) for s in problem.readings if s.kind == "sensor"}
     readings = {name: reading for name, reading in last.items() if reading is not None}
-    actions = {name: episode.streams[name] for name in (s.name for s in problem.windows.layout.of_kind("action"))}
-    samples = {name: Samples(stream.time, stream.data) for name, stream in actions.items()}
-    return Start(now, readings, _state(episode, now), samples)
+    return Start(now, readings, _state(episode, now), actions)
 
 
 def _last_reading(stream: Stream, now: float) -> np.ndarray | None:
@@ -58,13 +65,25 @@ def _last_reading(stream: Stream, now: float) -> np.ndarray | None:
     return valid[-1] if len(valid) else None
 
 
-def _where_fixed(episode: Episode, name: str, now: float) -> np.ndarray | None:
-    """Where the receiver truly was when it took its last valid fix up to `now`; None where that is not known."""
-    taken, true = episode.streams[name], episode.truth.get(name)
-    valid = np.flatnonzero(np.isfinite(taken.data[:, :3]).all(1) & (taken.time <= now + 1e-7))
-    if true is None or not len(true) or not len(valid):
-        return None
-    return true.data[np.argmin(np.abs(true.time - taken.time[valid[-1]]))]
+class _Fixes(NamedTuple):
+    """When a receiver took its valid fixes [N], and where it truly was: times [M] and positions [M, 3]."""
+
+    taken: np.ndarray
+    time: np.ndarray
+    true: np.ndarray
+
+    @classmethod
+    def of(cls, episode: Episode, name: str) -> "_Fixes":
+        taken, true = episode.streams[name], episode.truth.get(name)
+        valid = taken.time[np.isfinite(taken.data[:, :3]).all(1)]
+        return cls(valid, *((true.time, true.data) if true is not None else (np.zeros(0), np.zeros((0, 3)))))
+
+    def true_at(self, now: float) -> np.ndarray | None:
+        """Where the receiver truly was when it took its last fix up to `now`; None where that is not known."""
+        before = self.taken[self.taken <= now + 1e-7]
+        if not len(before) or not len(self.time):
+            return None
+        return self.true[np.argmin(np.abs(self.time - before[-1]))]
 
 
 def _state(episode: Episode, now: float) -> np.ndarray | None:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.training.calibration import central_interval
+
 _RESAMPLES = 300
 
 
@@ -35,12 +37,8 @@ def crps(errors: np.ndarray) -> np.ndarray:
 
 
 def covered(errors: np.ndarray, level: float) -> np.ndarray:
-    """bool [W, H, S]: whether the truth lies in the central interval of the members, from their errors [W, K, H, S].
-
-    Weibull's quantiles: members drawn as the truth is hold it as often as `level` says, whatever their number. NumPy's
-    usual ones would hold 85 % of it at 90 % with 32 members.
-    """
-    low, high = np.quantile(errors, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
+    """bool [W, H, S]: whether the truth lies in the central interval of the members, from their errors [W, K, H, S]."""
+    low, high = central_interval(errors, level)
     return (low <= 0) & (high >= 0)
 
 

@@ -98,10 +98,7 @@ def load_recipe(recipe: str | Path) -> Recipe:
 
 
 def _read_recipe(table: TomlTable) -> Recipe:
-    table.choose("format", (FORMAT,))
-    version = table.take("version", int, str(VERSION))
-    if version != VERSION:
-        raise table.error("version", str(VERSION), version)
+    table.check_format(FORMAT, VERSION)
     description = table.take("description", str, "a line of text", "")
     delimiter = table.take("delimiter", str, "one character", ",")
     if len(delimiter) != 1:
