@@ -1,8 +1,10 @@
 """A compiled MuJoCo model: rolled out on all cores, sensed, and rendered. The only module that imports MuJoCo."""
 
 import contextlib
+import itertools
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -12,6 +14,8 @@ import numpy as np
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.simulate.fit import check_fits
 from worldmodel.simulate.scene import JointReset, Scene
+
+_CONTEXTS = threading.Lock()
 
 
 def _mujoco() -> Any:
@@ -144,29 +148,41 @@ class World:
 
     def render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
         """Frames uint8 [W, N, rows, columns, 3] RGB of a camera at states [W, N, Q], worlds spread over threads."""
-        with ThreadPoolExecutor(_free_cores()) as pool:
-            return np.stack(list(pool.map(lambda world: self._render(camera, size, world), states)))
+        frames = np.empty((*states.shape[:2], *size, 3), np.uint8)
+        shares = np.array_split(np.arange(len(states)), min(_free_cores(), len(states)))
+        with ThreadPoolExecutor(len(shares)) as pool:
+            list(pool.map(lambda share: self._render(camera, states, frames, share), shares))
+        return frames
 
-    def _render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
+    def _render(self, camera: str, states: np.ndarray, frames: np.ndarray, worlds: np.ndarray) -> None:
+        """Draws some of the worlds into `frames`, all with one OpenGL context, which belongs to one thread."""
         mj, data = self.mj, self.mj.MjData(self.model)
-        frames = np.empty((len(states), *size, 3), np.uint8)
+        with self._renderer(*frames.shape[2:4]) as renderer:
+            for world, step in itertools.product(worlds, range(states.shape[1])):
+                self.load(data, states[world, step])
+                mj.mj_forward(self.model, data)
+                renderer.update_scene(data, camera)
+                for flag in (mj.mjtRndFlag.mjRND_SHADOW, mj.mjtRndFlag.mjRND_REFLECTION):
+                    renderer.scene.flags[flag] = 0  # tens of times slower without a GPU
+                renderer.render(out=frames[world, step])
+
+    @contextlib.contextmanager
+    def _renderer(self, rows: int, columns: int) -> Iterator[Any]:
+        """An OpenGL context of its own. One is made or closed at a time: Mesa's drivers have crashed on two at once."""
         try:
-            renderer = mj.Renderer(self.model, *size)
+            with _CONTEXTS:
+                renderer = self.mj.Renderer(self.model, rows, columns)
         except Exception as error:  # MuJoCo's GL back ends raise types of their own
             raise WorldModelError(
                 "Off-screen rendering does not work here.",
                 found=str(error).splitlines()[0] if str(error) else type(error).__name__,
                 remedy="apt-get install -y libegl1 libgl1 libgl1-mesa-dri (as root), or set MUJOCO_GL=osmesa",
             ) from error
-        with renderer:
-            for i, state in enumerate(states):
-                self.load(data, state)
-                mj.mj_forward(self.model, data)
-                renderer.update_scene(data, camera)
-                for flag in (mj.mjtRndFlag.mjRND_SHADOW, mj.mjtRndFlag.mjRND_REFLECTION):
-                    renderer.scene.flags[flag] = 0  # tens of times slower without a GPU
-                renderer.render(out=frames[i])
-        return frames
+        try:
+            yield renderer
+        finally:
+            with _CONTEXTS:
+                renderer.close()
 
     def load(self, data: Any, state: np.ndarray) -> None:
         """Puts a state [Q] into MuJoCo's data."""
