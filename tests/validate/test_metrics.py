@@ -1,12 +1,14 @@
 """Metrics against plain loops and closed forms."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from worldmodel.validate.metrics import Bootstrap, covered, crps, psnr, residual, rms
+from worldmodel.validate.metrics import Bootstrap, covered, crps, distance_travelled, psnr, residual, rms, ssim
 
 W, H, S = 7, 4, 3
 
@@ -133,3 +135,33 @@ def test_resamples_are_repeatable_and_as_large_as_the_sample(seed, count):
     one, two = (Bootstrap.of(np.arange(count), seed) for _ in range(2))
     np.testing.assert_array_equal(one.counts, two.counts)
     assert (one.counts.sum(1) == count).all()
+
+
+def test_ssim_is_that_of_the_formula():
+    """Wang et al. 2004, by a plain loop over windows, on one channel of small frames and on equal ones."""
+    rng = np.random.default_rng(0)
+    real = rng.integers(0, 255, (1, 13, 12, 3))
+    seen = np.clip(real + rng.normal(0, 30, real.shape), 0, 255)
+    weights = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    weights = np.outer(weights, weights) / weights.sum() ** 2
+    scores = []
+    for row, column, channel in itertools.product(range(3), range(2), range(3)):
+        x, y = (f[0, row : row + 11, column : column + 11, channel] / 255 for f in (seen, real))
+        mx, my = (weights * x).sum(), (weights * y).sum()
+        vx, vy, vxy = (
+            (weights * a * b).sum() - p * q for a, b, p, q in ((x, x, mx, mx), (y, y, my, my), (x, y, mx, my))
+        )
+        scores.append((2 * mx * my + 1e-4) * (2 * vxy + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4)))
+    np.testing.assert_allclose(ssim(seen, real), np.mean(scores), rtol=1e-4)
+    np.testing.assert_allclose(ssim(real[:, :8, :8], real[:, :8, :8]), 1, rtol=1e-5)
+
+
+def test_distance_is_the_length_of_the_path_at_its_mean_speed():
+    """Around a corner at 2 m/s, one tick of half a second a step; positions are known now and then."""
+    path = np.array([[[1, 0], [2, 0], [2, 1], [2, 2], [2, 3.0]]])
+    mask = np.array([[True, True, True, True, True]])
+    np.testing.assert_allclose(distance_travelled(path, mask, 0.5), [[np.nan, 2, 3, 4, 5]])
+    mask[0, [0, 3]] = False
+    path[0, [0, 3]] = np.nan  # what is masked says nothing
+    np.testing.assert_allclose(distance_travelled(path, mask, 0.5), [[np.nan, np.nan, 3, 4, 5]])
+    assert np.isnan(distance_travelled(path, np.zeros_like(mask), 0.5)).all()

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -215,6 +216,22 @@ def test_calibrated_members_have_the_scores_of_a_gaussian(folder, predict):
         np.testing.assert_allclose(result.calibration[name], result.levels, atol=0.1)
 
 
+def test_position_error_is_given_in_percent_of_the_distance(result):
+    """Two machines at 1 and 7 m/s: their distances' root mean square is that of a machine at 5 m/s."""
+    gps = next(s for s in SEEN if s.kind == "gps")
+    east = np.outer([1.0, 7.0], np.arange(1, 5) * DT)
+    truth = np.stack([east, 0 * east, 0 * east], -1)
+    problem = SimpleNamespace(
+        truth={"gps": truth},
+        truth_mask={"gps": np.ones(truth.shape, bool)},
+        windows=SimpleNamespace(layout=SimpleNamespace(dt=DT)),
+    )
+    found = module._percent(np.full(4, 0.1), problem, gps, [0, 1, 3])["percent_of_distance"]
+    assert found == [None, pytest.approx(100 * 0.1 / (5 * 2 * DT)), pytest.approx(100 * 0.1 / (5 * 4 * DT))]
+    for predictor in PREDICTORS:  # one fix within the horizon says nothing of a distance
+        assert result.metrics["streams"]["gps"][predictor]["percent_of_distance"] == [None, None]
+
+
 @pytest.fixture
 def seen(tmp_path, predict, monkeypatch):
     """The scores of a camera's frames by a perfect predictor, and the recorded frames of each episode."""
@@ -236,6 +253,8 @@ def test_video_has_psnr_beside_the_copied_last_frame(seen):
         assert camera[predictor]["crps"] == camera[predictor]["coverage90"] == [None, None]
     assert camera["model"]["psnr"] == pytest.approx([60, 60])
     assert camera["model"]["rmse"] == [0, 0]
+    assert camera["model"]["ssim"] == pytest.approx([1, 1])
+    assert all(x < 0.999 for x in camera["hold"]["ssim"])
     for i, h in enumerate((1, 2)):
         newest = [(e, t // 2, (t + h) // 2) for e, t in starts if (t + h) // 2 > t // 2]
         mse = np.mean([(frames[e][held] - frames[e][came]) ** 2 for e, held, came in newest])

@@ -16,6 +16,7 @@ _DEFINITIONS = {
         "over columns. At 1 a prediction is no better than the average."
     ),
     "Position error": "Root mean square of the horizontal distance in metres; altitude does not count in it.",
+    "Percent of the distance": "Position error over the root mean square of the distance travelled since the start.",
     "CRPS": (
         "Continuous ranked probability score of the sampled futures against the readings, in the stream's "
         "unit, in its fair form that does not favour many members. Of a single prediction it is the absolute "
@@ -24,6 +25,7 @@ _DEFINITIONS = {
     "Coverage": "The share of readings, sensor noise included, inside the central interval of the sampled futures.",
     "Spread over skill": "Standard deviation of the members over the RMSE of their mean: 1 if they are the same.",
     "PSNR": "Peak signal-to-noise ratio of the members' mean frame in dB, of the mean squared error over all frames.",
+    "SSIM": "Structural similarity of the members' mean frame (Wang et al. 2004), averaged over frames: 1 if equal.",
     "Intervals": (
         "95 % bootstrap intervals over whole episodes. The summary says 'clearly' where the two intervals do "
         "not overlap and 'within the noise' where they do, which is stricter than a paired test. Figures "

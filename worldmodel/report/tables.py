@@ -19,7 +19,9 @@ _DETAILS = {
     "coverage50": "50 % interval covers",
     "coverage90": "90 % interval covers",
     "spread_skill": "spread / skill",
+    "percent_of_distance": "Position error in % of the distance travelled",
     "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
 }
 _WORDS = {2: "clearly better", 1: "better", 0: "within the noise", -1: "worse", -2: "clearly worse"}
 _CLASSES = {2: "v2", 1: "v1", 0: "v0", -1: "w1", -2: "w2"}

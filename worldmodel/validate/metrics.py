@@ -1,12 +1,17 @@
 """Errors of predictions [W, H, S] (W windows, H ticks ahead, S columns) and of sampled futures, in physical units."""
 
+import functools
 from typing import NamedTuple
 
+import dm_pix
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from worldmodel.training.calibration import central_interval
 
 _RESAMPLES = 300
+_SSIM_WINDOW = 11
 
 
 def residual(prediction: np.ndarray, truth: np.ndarray, circular: tuple[bool, ...]) -> np.ndarray:
@@ -46,6 +51,46 @@ def psnr(imagined: np.ndarray, real: np.ndarray) -> np.ndarray:
     """Peak signal-to-noise ratio in dB of uint8 or 0..255 frames [..., rows, columns, 3]: [...]; at most 60."""
     mse = np.square(imagined.astype(np.float32) - real).mean((-3, -2, -1)) / 255**2
     return -10 * np.log10(np.maximum(mse, 1e-6))
+
+
+def ssim(imagined: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Structural similarity of 0..255 frames [W, rows, columns, 3]: [W], 1 for equal ones (Wang et al. 2004,
+    doi 10.1109/TIP.2003.819861), in Gaussian windows of 11 pixels, or of the frame where that is smaller.
+    """
+    rows, columns = real.shape[1:3]
+    down, right = _gaussian_windows(rows), _gaussian_windows(columns)
+
+    def blur(frames: jax.Array) -> jax.Array:  # far cheaper than the library's own convolution on a CPU
+        return jnp.einsum("ir,wrcx,jc->wijx", down, frames, right)
+
+    score = jax.jit(functools.partial(dm_pix.ssim, filter_fn=blur))
+    return np.asarray(score(*(jnp.asarray(x, jnp.float32) / 255 for x in (imagined, real))))
+
+
+def _gaussian_windows(size: int) -> jax.Array:
+    """Weights [N, size] of every window of 11 pixels along one side, standard deviation 1.5."""
+    width = min(_SSIM_WINDOW, size)
+    weights = np.exp(-0.5 * ((np.arange(width) - (width - 1) / 2) / 1.5) ** 2)
+    windows = np.zeros((size - width + 1, size))
+    for i, row in enumerate(windows):
+        row[i : i + width] = weights / weights.sum()
+    return jnp.asarray(windows, jnp.float32)
+
+
+def distance_travelled(positions: np.ndarray, mask: np.ndarray, dt: float) -> np.ndarray:
+    """Metres [W, H] travelled since the start, from positions [W, H, 2] in metres where `mask` [W, H], a tick apart.
+
+    The mean speed along the path between the first and the newest known position, times the time since the start; NaN
+    until there are two.
+    """
+    tick = np.arange(mask.shape[1])
+    newest = np.maximum.accumulate(np.where(mask, tick, -1), 1)
+    first = np.argmax(mask, 1)[:, None]
+    held = np.take_along_axis(positions, np.maximum(newest, first)[..., None], 1)
+    steps = np.linalg.norm(np.diff(held, axis=1, prepend=held[:, :1]), axis=-1)
+    spanned = (newest - first) * dt
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(spanned > 0, np.cumsum(steps, 1) / spanned * (tick + 1) * dt, np.nan)
 
 
 class Bootstrap(NamedTuple):

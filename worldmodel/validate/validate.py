@@ -223,6 +223,7 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
                 "crps": _at(_mean_where(score.crps(errors), problem.mask[spec.name], spec, dt, used), ticks),
                 "rmse_reading": _at(_join(np.sqrt(_divide(noisy.sum(0), seen.sum(0)))[:, used], spec), ticks),
                 **_coverage(name, errors, problem, spec, dt, used, ticks),
+                **(_percent(joined, problem, spec, ticks) if spec.kind == "gps" else {}),
                 **({"columns": {c: _at(column_rmse[:, i], ticks) for i, c in enumerate(names)}}),
             }
         errors = score.residual(members[spec.name], problem.recorded[spec.name][:, None], circular)
@@ -265,6 +266,14 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
         examples=[],
         baseline_note=note,
     )
+
+
+def _percent(joined: np.ndarray, problem: Problem, spec: StreamSpec, ticks: list[int]) -> dict[str, list]:
+    """Position error [H] in percent of the distance that the machine travelled, both as root mean squares."""
+    positions, mask = problem.truth[spec.name][..., :2], np.all(problem.truth_mask[spec.name][..., :2], -1)
+    travelled = score.distance_travelled(positions, mask, problem.windows.layout.dt)
+    moved = score.rms(travelled, np.isfinite(travelled), 0)
+    return {"percent_of_distance": _at(100 * _divide(joined, moved), ticks)}
 
 
 def _coverage(name, errors, problem, spec, dt, used, ticks) -> dict[str, list]:

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 
 from worldmodel.imagine.engine import Imaginer
-from worldmodel.validate.metrics import psnr
+from worldmodel.validate.metrics import psnr, ssim
 from worldmodel.validate.problem import Problem
 
 _MEMBERS = 4
-_KEYS = ("rmse", "nrmse", "crps", "coverage90", "psnr", "psnr_frames")
+_KEYS = ("rmse", "nrmse", "crps", "coverage90", "psnr", "psnr_frames", "ssim")
 
 
 def score_video(imaginer: Imaginer, problem: Problem, horizons: dict[float, int]) -> dict[str, Any]:
-    """PSNR and RMSE (pixels in 0..1) of the members' mean frame and of the last seen frame, by video stream.
+    """PSNR, SSIM and RMSE (pixels in 0..1) of the members' mean frame and of the last seen frame, by video stream.
 
     PSNR is of the mean squared error over all frames: a mean of each frame's own would be ruled by the moments when
     nothing moves, whose PSNR has no bound. `psnr_frames` is that mean, with each frame's capped at 60 dB.
@@ -55,7 +55,7 @@ def _append(table: dict[str, list], frames: np.ndarray, real: np.ndarray, deviat
     table["crps"].append(None)
     table["coverage90"].append(None)
     if not len(real):
-        for key in ("rmse", "nrmse", "psnr", "psnr_frames"):
+        for key in ("rmse", "nrmse", "psnr", "psnr_frames", "ssim"):
             table[key].append(None)
         return
     rmse = float(np.sqrt(np.square(frames.astype(np.float32) - real).mean()) / 255)
@@ -63,3 +63,4 @@ def _append(table: dict[str, list], frames: np.ndarray, real: np.ndarray, deviat
     table["nrmse"].append(rmse / float(deviation) if deviation > 0 else None)
     table["psnr"].append(float(-20 * np.log10(max(rmse, 1e-3))))
     table["psnr_frames"].append(float(psnr(frames, real).mean()))
+    table["ssim"].append(float(ssim(frames, real).mean()))
