@@ -92,6 +92,7 @@ def train(
     logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of logs, of one machine.")],
     out: Out,
     preset: Annotated[str, typer.Option(help="debug, small (for a CPU) or base (for a GPU).")] = "small",
+    dynamics: Annotated[str, typer.Option(help="residual, or rssm to compare with.")] = "residual",
     steps: Annotated[int | None, typer.Option(min=1, help="How many updates.")] = None,
     minutes: Annotated[float | None, typer.Option(help="How long, instead of steps.")] = None,
     seed: Seed = 0,
@@ -106,8 +107,8 @@ def train(
     from worldmodel.training import train as run
 
     trained = run(
-        logs, out, preset=preset, steps=steps, minutes=minutes, seed=seed, resume=resume, holdout=holdout, dt=dt,
-        context_s=context, horizon_s=horizon, force=force,
+        logs, out, preset=preset, dynamics=dynamics, steps=steps, minutes=minutes, seed=seed, resume=resume,
+        holdout=holdout, dt=dt, context_s=context, horizon_s=horizon, force=force,
     )  # fmt: skip
     _wrote(trained.folder)
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from worldmodel.models.objective import fair_crps, horizon_weights
+from worldmodel.models.dynamics import Gaussian
+from worldmodel.models.objective import fair_crps, gaussian_kl, gaussian_score, horizon_weights
 from worldmodel.validate.metrics import crps
 
 
@@ -30,3 +31,13 @@ def test_a_horizon_weighs_the_inverse_of_its_error():
     weights = horizon_weights(errors)
     assert float(weights.mean()) == pytest.approx(1, rel=1e-5)
     np.testing.assert_allclose(weights * errors, weights[0] * errors[0], rtol=1e-5)
+
+
+def test_divergence_is_the_expected_difference_of_scores():
+    of = Gaussian(jnp.array([0.3, -1.0]), jnp.array([0.5, 2.0]))
+    to = Gaussian(jnp.array([0.0, 0.5]), jnp.array([1.0, 1.5]))
+    drawn = of.sample(jax.random.normal(jax.random.key(0), (200_000, 2)))
+    estimate = (gaussian_score(*to, drawn) - gaussian_score(*of, drawn)).sum(-1).mean()
+    assert float(gaussian_kl(of, to)) == pytest.approx(float(estimate), rel=0.01)
+    assert float(gaussian_kl(of, of)) == pytest.approx(0, abs=1e-6)
+    np.testing.assert_allclose(gaussian_score(*of, drawn), -norm.logpdf(drawn, *of), rtol=1e-4, atol=1e-5)

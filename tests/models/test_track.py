@@ -10,8 +10,9 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.config import ModelConfig
+from worldmodel.models.residual import ResidualModel
 from worldmodel.models.track import track_angle, turn
-from worldmodel.models.world_model import Scaling, WorldModel
+from worldmodel.models.world_model import Scaling
 
 COLUMNS = [np.array([[1, 2, 3], [4, 5, 6]])]  # two slots among seven features
 LAYOUT = TickLayout(0.02, SPECS)
@@ -44,7 +45,7 @@ def test_a_turned_world_is_imagined_turned(tmp_path):
     size, readings = LAYOUT.size, len(LAYOUT.newest)
     scaling = Scaling(np.zeros(size), np.full(size, 2.0), np.zeros(1), np.ones(1), np.ones(readings), np.ones(readings))
     config = ModelConfig(width=16, hidden=8, noise=4, video_width=8)
-    imaginer = Imaginer(WorldModel(LAYOUT, 40, scaling, config, rngs=nnx.Rngs(0)))
+    imaginer = Imaginer(ResidualModel(LAYOUT, 40, scaling, config, rngs=nnx.Rngs(0)))
     gps = LAYOUT.gps_columns.values()
     angle = jnp.full(2, 1.2)
     turned = np.asarray(turn(jnp.asarray(context.values), angle, gps))

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from scipy.stats import norm
 
 from tests.oscillator import SPECS, write_log
 from worldmodel.logs.align import TickLayout
@@ -10,8 +11,11 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.config import ModelConfig
 from worldmodel.models.decoders import warp
+from worldmodel.models.dynamics import Gaussian, RecurrentDynamics, RecurrentState, ResidualDynamics
 from worldmodel.models.encoders import fuse, patches, unpatch
-from worldmodel.models.world_model import Scaling, WorldModel
+from worldmodel.models.residual import ResidualModel
+from worldmodel.models.rssm import RSSM
+from worldmodel.models.world_model import Scaling
 
 LAYOUT = TickLayout(0.02, SPECS)
 
@@ -21,13 +25,17 @@ def windows(tmp_path_factory):
     return Windows.of(Log(write_log(tmp_path_factory.mktemp("log") / "a.h5", 2)), LAYOUT, 20, 12)
 
 
-@pytest.fixture(scope="module")
-def model():
+def build(kind):
     size = LAYOUT.size
     readings = len(LAYOUT.newest)
     scaling = Scaling(np.zeros(size), np.ones(size), np.zeros(1), np.ones(1), np.ones(readings), np.ones(readings))
     config = ModelConfig(width=16, hidden=8, noise=4, video_width=8)
-    return WorldModel(LAYOUT, 20, scaling, config, rngs=nnx.Rngs(0))
+    return kind(LAYOUT, 20, scaling, config, rngs=nnx.Rngs(0))
+
+
+@pytest.fixture(scope="module", params=[ResidualModel, RSSM])
+def model(request):
+    return build(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +43,36 @@ def window(windows):
     return windows.cut(windows.starts()[[3, 90]], 12, np.array([[2], [7]]))
 
 
-def test_rollout_equals_a_loop_of_steps(model):
+def test_rollout_equals_a_loop_of_steps():
     rng = np.random.default_rng(0)
-    latent = jnp.asarray(rng.normal(size=(3, model.dynamics.change.out_features)), jnp.float32)
+    dynamics = ResidualDynamics(6, 1, 4, 16, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    latent = jnp.asarray(rng.normal(size=(3, 6)), jnp.float32)
     inputs = jnp.asarray(rng.normal(size=(3, 5, 1 + 4)), jnp.float32)
     states, z = [], latent
     for t in range(5):
-        z = model.dynamics.step(z, model.dynamics.project(inputs[:, t]))
+        z = dynamics.step(z, dynamics.project(inputs[:, t]))
         states.append(z)
-    np.testing.assert_allclose(model.dynamics.rollout(latent, inputs), jnp.stack(states, 1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(dynamics.rollout(latent, inputs), jnp.stack(states, 1), rtol=1e-5, atol=1e-6)
+
+
+def test_recurrent_rollout_and_filter_equal_loops_of_steps():
+    dynamics = RecurrentDynamics(3, 1, 5, 8, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    rng = np.random.default_rng(0)
+    actions, seen, noise = (jnp.asarray(rng.normal(size=(2, 4, n)), jnp.float32) for n in (1, 5, 3))
+    for see in (False, True):
+        state, expected = dynamics.start(2), []
+        for t in range(4):
+            h = dynamics.step(state, actions[:, t])
+            of = dynamics.posterior(h, seen[:, t]) if see else dynamics.prior(h)
+            state = RecurrentState(h, of.mean + of.std * noise[:, t])
+            expected.append(state)
+        rolled = (
+            dynamics.filter(dynamics.start(2), actions, seen, noise)[0]
+            if see
+            else dynamics.rollout(dynamics.start(2), actions, noise)
+        )
+        for part, found in enumerate(rolled):
+            np.testing.assert_allclose(found, jnp.stack([s[part] for s in expected], 1), rtol=1e-5, atol=1e-6)
 
 
 def test_actions_move_only_what_comes_after_them(model, window):
@@ -89,8 +118,39 @@ def test_a_masked_stream_changes_nothing_whatever_it_holds(model, window):
 def test_loss_terms_are_one_a_stream_and_finite(model, window):
     context, future = window
     loss, terms = model.loss(context, future, members=2, weights=jnp.ones(12), dropout=0.1, key=jax.random.key(0))
-    assert set(terms) == {s.name for s in SPECS if s.kind != "action"}
-    assert float(loss) == pytest.approx(np.mean([float(t) for t in terms.values()]), rel=1e-5)
+    streams = {s.name for s in SPECS if s.kind != "action"}
+    if isinstance(model, ResidualModel):
+        assert set(terms) == streams
+        assert float(loss) == pytest.approx(np.mean([float(t) for t in terms.values()]), rel=1e-5)
+    else:
+        assert set(terms) == {*streams, "divergence"}
+        assert float(loss) == pytest.approx(np.sum([float(t) for t in terms.values()]), rel=1e-5)
+
+
+def test_the_evidence_bound_is_that_of_a_plain_loop(window):
+    model = build(RSSM)
+    context, future = jax.tree.map(lambda x: x[:1], window)
+    key = jax.random.key(3)
+    _, terms = model.loss(context, future, members=1, weights=jnp.ones(12), dropout=0.0, key=key)
+    noise = jax.random.normal(jax.random.split(key)[1], (1, 32, 8))
+    angle = model.observe(context).angle
+    values = np.concatenate([model.normalise(w.values, angle) for w in (context, future)], 1)
+    mask = np.concatenate([context.mask, future.mask], 1)
+    actions = np.concatenate([np.zeros((1, 1, 1)), context.actions, future.actions], 1)
+    _, _, seen = model._seen(context, np.where(mask, values, 0), mask, jnp.ones((1, 5), bool))
+    state, divergence, nll = model.dynamics.start(1), [], []
+    std = np.log1p(np.exp(np.asarray(model.reading_noise[...])))
+    for t in range(32):
+        h = model.dynamics.step(state, actions[:, t])
+        posterior, prior = model.dynamics.posterior(h, seen[:, t]), model.dynamics.prior(h)
+        state = RecurrentState(h, posterior.sample(noise[:, t]))
+        mean = np.asarray(model.decode(model._latent(state)))[0]
+        nll.append(np.where(mask[0, t], -norm.logpdf(values[0, t], mean, std), 0))
+        p, q = (Gaussian(*(np.asarray(x[0]) for x in g)) for g in (posterior, prior))
+        divergence.append(np.sum(np.log(q.std / p.std) + (p.std**2 + (p.mean - q.mean) ** 2) / (2 * q.std**2) - 0.5))
+    assert float(terms["divergence"]) == pytest.approx(np.mean(divergence), rel=1e-4)
+    for name, columns in LAYOUT.columns.items():
+        assert float(terms[name]) == pytest.approx(np.mean(np.sum(np.stack(nll)[:, columns], 1)), rel=1e-4)
 
 
 def test_patches_round_trip():

@@ -33,6 +33,12 @@ def straight(log, tmp_path_factory):
     return train([log], tmp_path_factory.mktemp("run") / "straight", preset="debug", steps=60, progress=False)
 
 
+@pytest.fixture(scope="module")
+def recurrent(log, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "recurrent"
+    return train([log], out, preset="debug", dynamics="rssm", steps=60, progress=False)
+
+
 def parameters(run):
     return jax.tree.leaves(nnx.state(run.model, nnx.Param))
 
@@ -64,18 +70,20 @@ def test_metrics_have_no_row_twice_and_held_out_error_in_units(straight):
     assert any("heldout/rmse/position/0" in row for row in rows)
 
 
-def test_training_learns_what_only_actions_and_time_explain(straight, log):
+@pytest.mark.parametrize(("trained", "share"), [("straight", 0.8), ("recurrent", 0.95)])
+def test_training_learns_what_only_actions_and_time_explain(trained, share, log, request):
     """The parameters that are kept are better than those that it began with, on windows that it never saw."""
     from worldmodel.logs.reader import Log
     from worldmodel.logs.windows import Windows
     from worldmodel.training.evaluate import HeldOut
     from worldmodel.training.run import build_model, load_scaling
 
-    settings = straight.settings
+    run = request.getfixturevalue(trained)
+    settings = run.settings
     windows = Windows.of(Log(log), settings.layout, settings.context, settings.horizon, settings.holdout)
-    before = build_model(settings, load_scaling(straight.folder))
-    first, last = (HeldOut(windows, 0).measure(model) for model in (before, straight.model))
-    assert last.score < 0.8 * first.score
+    before = build_model(settings, load_scaling(run.folder))
+    first, last = (HeldOut(windows, 0).measure(model) for model in (before, run.model))
+    assert last.score < share * first.score
 
 
 def test_a_loss_that_becomes_nan_has_a_name_and_keeps_the_last_checkpoint(log, tmp_path, monkeypatch):
@@ -95,6 +103,8 @@ def test_refusals(log, straight, tmp_path):
         train([log], tmp_path / "x", steps=1, minutes=1)
     with pytest.raises(WorldModelError, match="no preset"):
         train([log], tmp_path / "x", preset="huge")
+    with pytest.raises(WorldModelError, match="no dynamics 'lstm'"):
+        train([log], tmp_path / "x", dynamics="lstm")
     with pytest.raises(WorldModelError, match="as long as the context"):
         train([log], tmp_path / "x", context_s=30)
     with pytest.raises(WorldModelError, match="other data"):

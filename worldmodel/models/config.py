@@ -10,13 +10,15 @@ class ModelConfig:
     """What the networks are built from.
 
     Attributes:
+        dynamics: `residual`, or `rssm`, the recurrent state-space model to compare with.
         width: units of every hidden layer.
-        hidden: size of the latent beside the predicted readings.
+        hidden: size of the latent beside the predicted readings; of an RSSM, of its stochastic part.
         noise: size of the noise that makes members differ, in the belief and at every step.
         video_width: channels of the image networks.
         dtype: type of matrix products; `bfloat16` is meant for accelerators.
     """
 
+    dynamics: str = "residual"
     width: int = 128
     hidden: int = 48
     noise: int = 8

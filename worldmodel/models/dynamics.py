@@ -1,4 +1,7 @@
-"""The latent transition."""
+"""Latent transitions: the residual step, and the recurrent state-space model's."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -42,5 +45,97 @@ class ResidualDynamics(nnx.Module):
             carry = self.step(carry, projected)
             return carry, carry
 
-        _, latents = jax.lax.scan(body, latent, self.project(inputs.swapaxes(0, 1)))
-        return latents.swapaxes(0, 1)
+        return _over_ticks(body, latent, self.project(inputs))
+
+
+class Gaussian(NamedTuple):
+    """Independent normal distributions with mean and std [..., S]."""
+
+    mean: jax.Array
+    std: jax.Array
+
+    def sample(self, noise: jax.Array) -> jax.Array:
+        """The value [..., S] that standard normal `noise` [..., S] stands for."""
+        return self.mean + self.std * noise
+
+
+class RecurrentState(NamedTuple):
+    """What a recurrent state-space model remembers: h [..., H] of its GRU, and the stochastic s [..., S]."""
+
+    deterministic: jax.Array
+    stochastic: jax.Array
+
+
+class RecurrentDynamics(nnx.Module):
+    """`h <- GRU(h, s, a)`; s is drawn from a prior that sees h, or from a posterior that also sees the tick's readings.
+
+    Recurrent state-space model (Hafner et al. 2019, arXiv 1811.04551). Action a is [..., A], what is seen [..., E],
+    standard normal noise [..., S].
+    """
+
+    def __init__(self, stochastic: int, actions: int, seen: int, width: int, *, dtype, rngs: nnx.Rngs) -> None:
+        kwargs = {"dtype": dtype, "rngs": rngs}
+        self.deterministic, self.stochastic = 2 * width, stochastic
+        self.inputs = nnx.Linear(stochastic + actions, width, **kwargs)
+        self.cell = nnx.GRUCell(width, self.deterministic, **kwargs)
+        self.of_prior = nnx.Linear(self.deterministic, width, **kwargs)
+        self.prior_out = nnx.Linear(width, 2 * stochastic, **kwargs)
+        self.of_posterior = nnx.Linear(self.deterministic + seen, width, **kwargs)
+        self.posterior_out = nnx.Linear(width, 2 * stochastic, **kwargs)
+
+    def start(self, count: int) -> RecurrentState:
+        """States before anything was seen: zeros."""
+        return RecurrentState(jnp.zeros((count, self.deterministic)), jnp.zeros((count, self.stochastic)))
+
+    def prior(self, deterministic: jax.Array) -> Gaussian:
+        """What s may be, from h [..., H] alone."""
+        return _gaussian(self.prior_out(nnx.silu(self.of_prior(deterministic))))
+
+    def posterior(self, deterministic: jax.Array, seen: jax.Array) -> Gaussian:
+        """What s may be, from h [..., H] and what is seen [..., E]."""
+        joined = jnp.concatenate([deterministic, seen], -1)
+        return _gaussian(self.posterior_out(nnx.silu(self.of_posterior(joined))))
+
+    def step(self, state: RecurrentState, action: jax.Array) -> jax.Array:
+        """h [M, H] one tick on, under action [M, A]."""
+        x = nnx.silu(self.inputs(jnp.concatenate([state.stochastic, action], -1)))
+        return self.cell(state.deterministic, x)[0].astype(jnp.float32)
+
+    def filter(
+        self, state: RecurrentState, actions: jax.Array, seen: jax.Array, noise: jax.Array
+    ) -> tuple[RecurrentState, Gaussian]:
+        """States [M, T, ...] and posteriors of ticks at which [M, T, E] is seen, each reached by its action."""
+
+        def body(carry: RecurrentState, inputs):
+            action, seen, noise = inputs
+            deterministic = self.step(carry, action)
+            posterior = self.posterior(deterministic, seen)
+            carry = RecurrentState(deterministic, posterior.sample(noise))
+            return carry, (carry, posterior)
+
+        return _over_ticks(body, state, (actions, seen, noise))
+
+    def rollout(self, state: RecurrentState, actions: jax.Array, noise: jax.Array) -> RecurrentState:
+        """States [M, T, ...] after each of the actions, with s from the prior: nothing is seen."""
+
+        def body(carry: RecurrentState, inputs):
+            action, noise = inputs
+            deterministic = self.step(carry, action)
+            carry = RecurrentState(deterministic, self.prior(deterministic).sample(noise))
+            return carry, carry
+
+        return _over_ticks(body, state, (actions, noise))
+
+
+_LEAST_STD = 0.1
+
+
+def _gaussian(raw: jax.Array) -> Gaussian:
+    mean, std = jnp.split(raw.astype(jnp.float32), 2, -1)
+    return Gaussian(mean, nnx.softplus(std) + _LEAST_STD)
+
+
+def _over_ticks(body: Callable, carry: Any, inputs: Any) -> Any:
+    """What `body` puts out at each tick of inputs [M, T, ...], as [M, T, ...]."""
+    _, out = jax.lax.scan(body, carry, jax.tree.map(lambda x: x.swapaxes(0, 1), inputs))
+    return jax.tree.map(lambda x: x.swapaxes(0, 1), out)

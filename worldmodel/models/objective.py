@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from worldmodel.models.dynamics import Gaussian
+
 
 def fair_crps(members: jax.Array, truth: jax.Array) -> jax.Array:
     """Continuous ranked probability score of members [B, K, ...] against truth [B, ...], elementwise: [B, ...].
@@ -26,6 +28,17 @@ def horizon_weights(errors: jax.Array) -> jax.Array:
     """
     weights = 1 / errors
     return weights / weights.mean()
+
+
+def gaussian_kl(of: Gaussian, to: Gaussian) -> jax.Array:
+    """Kullback-Leibler divergence [...] of independent Gaussians [..., S], in nats, summed over S."""
+    ratio = (of.std / to.std) ** 2
+    return 0.5 * (ratio + ((of.mean - to.mean) / to.std) ** 2 - 1 - jnp.log(ratio)).sum(-1)
+
+
+def gaussian_score(mean: jax.Array, std: jax.Array, truth: jax.Array) -> jax.Array:
+    """Negative logarithm of a Gaussian's density at `truth`, elementwise."""
+    return 0.5 * (((truth - mean) / std) ** 2 + jnp.log(2 * jnp.pi)) + jnp.log(std)
 
 
 def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:

@@ -1,5 +1,6 @@
 """Trains a world model on logs: `train(["drive.h5"], "runs/rover")`."""
 
+import dataclasses
 import json
 import shutil
 import time
@@ -33,6 +34,7 @@ from worldmodel.training.run import (
     BEST,
     CHECKPOINTS,
     FINISHED,
+    MODELS,
     SETTINGS,
     SPREAD,
     Run,
@@ -56,6 +58,7 @@ def train(
     run: Path | str,
     *,
     preset: str = "small",
+    dynamics: str = "residual",
     steps: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
@@ -73,6 +76,7 @@ def train(
         logs: files or folders of one recipe or scene.
         run: the folder to write.
         preset: `debug`, `small` or `base`.
+        dynamics: `residual`, or `rssm`, the recurrent state-space model to compare with.
         steps: how many updates; by default the preset's.
         minutes: how long, instead of steps.
         seed: decides initial parameters, data order and noise.
@@ -93,7 +97,7 @@ def train(
         settings = _settings_to_resume(folder, log)
     else:
         check_output(folder, force)
-        settings = _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, horizon_s)
+        settings = _new_settings(log, preset, dynamics, steps, minutes, seed, holdout, dt, context_s, horizon_s)
     training = [i for i in range(len(log.episodes)) if i not in settings.holdout]
     windows = Windows.of(log, settings.layout, settings.context, settings.horizon, training)
     windows.starts()  # refuses episodes that are too short before anything is written
@@ -261,8 +265,10 @@ def _settings_to_resume(folder: Path, log: Log) -> RunSettings:
     return settings
 
 
-def _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, horizon_s) -> RunSettings:
+def _new_settings(log, preset, dynamics, steps, minutes, seed, holdout, dt, context_s, horizon_s) -> RunSettings:
     model, config = presets(preset)
+    if dynamics not in MODELS:
+        raise WorldModelError(f"There are no dynamics {dynamics!r}.", expected=", ".join(MODELS))
     if steps is not None and minutes is not None:
         raise WorldModelError("Both steps and minutes are given.", expected="one of them, or neither")
     positive = {"steps": steps, "minutes": minutes, "dt": dt, "context": context_s, "horizon": horizon_s}
@@ -304,7 +310,7 @@ def _new_settings(log, preset, steps, minutes, seed, holdout, dt, context_s, hor
         logs=tuple(str(file) for file in log.files),
         about=log.about,
         code_version=__version__,
-        model=model,
+        model=dataclasses.replace(model, dynamics=dynamics),
         train=config,
     )
 

@@ -18,12 +18,15 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.config import ModelConfig, TrainConfig
+from worldmodel.models.residual import ResidualModel
+from worldmodel.models.rssm import RSSM
 from worldmodel.models.world_model import Scaling, WorldModel
 from worldmodel.types import StreamSpec
 
 SETTINGS, STATISTICS, BASELINES, FINISHED = "run.json", "statistics.npz", "baselines.npz", "finished.json"
 SPREAD = "spread.npy"
 CHECKPOINTS, BEST = "checkpoints", "best"
+MODELS: dict[str, type[WorldModel]] = {"residual": ResidualModel, "rssm": RSSM}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +130,7 @@ def check_streams(expected: tuple[StreamSpec, ...], log: Log) -> None:
 def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
     """The model with its initial parameters, which the settings' seed decides."""
     rngs = nnx.Rngs(params=jax.random.key(settings.seed))
-    return WorldModel(settings.layout, settings.context, scaling, settings.model, rngs=rngs)
+    return MODELS[settings.model.dynamics](settings.layout, settings.context, scaling, settings.model, rngs=rngs)
 
 
 def has_checkpoint(folder: Path) -> bool:
