@@ -1,8 +1,10 @@
 """Validation end to end: on a tiny trained run, and with predictors whose scores are known."""
 
 import json
+import re
 import shutil
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -124,6 +126,20 @@ def test_metrics_have_the_documented_keys(result, folder, starts):
     assert times == pytest.approx([DT, CONTEXT * DT, HORIZON * DT])
     assert metrics["data_sha256"] == Log(folder / "fresh.h5").sha256
     assert metrics["action_sensitivity"] > 0
+
+
+def documented(section):
+    """The keys that a table of `docs/metrics.md` describes."""
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    (table,) = re.findall(rf"^#+ {re.escape(section)}\n.*?\n(\|.*?)\n\n", text + "\n", re.DOTALL | re.MULTILINE)
+    return {key for row in table.splitlines()[2:] for key in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
+def test_the_written_standard_names_every_key(result, seen):
+    assert documented("metrics.json, version 1") == result.metrics.keys()
+    gps = result.metrics["streams"]["gps"]["model"]
+    assert documented("Sensors and GPS") == gps.keys()
+    assert documented("Video") == seen[0].metrics["streams"]["camera"]["model"].keys()
 
 
 def test_every_stream_has_every_predictor_with_lists_aligned_with_the_horizons(result):

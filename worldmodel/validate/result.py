@@ -40,7 +40,7 @@ class Result:
     """A validated problem.
 
     Attributes:
-        metrics: the content of `metrics.json`, as `datasets/README.md` beside this project's report describes it.
+        metrics: the content of `metrics.json`, as `docs/metrics.md` describes it.
         columns: by low-dimensional stream, names and units of its columns.
         curve_s: [H] horizons of the curves, seconds.
         curves: by stream and predictor, RMSE [H, S] per column in physical units.
