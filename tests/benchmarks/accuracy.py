@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.accuracy cartpole --seeds 3
     python -m tests.benchmarks.accuracy rover --seeds 3
+    python -m tests.benchmarks.accuracy reference --seeds 3
     python -m tests.benchmarks.accuracy double_pendulum --logs ../shared/data/double_pendulum/design_C.1
 
 Each seed has worlds, parameters and noise of its own, except that the real double pendulum has only its recordings.
@@ -25,7 +26,7 @@ from worldmodel.logs.ingest import ingest
 from worldmodel.report import write_report
 from worldmodel.simulate import simulate
 from worldmodel.training import train
-from worldmodel.training.run import SETTINGS
+from worldmodel.training.run import MODELS, SETTINGS
 from worldmodel.validate import validate
 
 HELD_OUT_RUNS = ("144115", "154220", "154548")
@@ -39,13 +40,20 @@ def rover(folder: Path, seed: int, _: Path | None) -> list[str]:
 
 def cartpole(folder: Path, seed: int, _: Path | None) -> list[str]:
     """6,000 updates (two to three minutes on 2 free cores) on 100 episodes of 20 s."""
-    for name, episodes, world_seed in (("train", 100, seed), ("held_out", 20, HELD_OUT_SEED + seed)):
-        if not (folder / f"{name}.h5").exists():
-            simulate("cartpole", folder / f"{name}.h5", episodes=episodes, seed=world_seed)
+    _simulate_cartpole(folder, seed)
     _train(folder, seed, steps=6000)
     _validate(folder, "report", log=folder / "held_out.h5")
     _validate(folder, "counterfactual", scene="cartpole")
     return ["report", "counterfactual"]
+
+
+def reference(folder: Path, seed: int, _: Path | None) -> list[str]:
+    """The residual model and the recurrent state-space model on the cart-pole's log, two minutes of training each."""
+    _simulate_cartpole(folder, seed)
+    for dynamics in MODELS:
+        _train(folder, seed, run=dynamics, dynamics=dynamics, minutes=2)
+        _validate(folder, f"{dynamics}_report", run=dynamics, log=folder / "held_out.h5")
+    return [f"{dynamics}_report" for dynamics in MODELS]
 
 
 def double_pendulum(folder: Path, seed: int, logs: Path | None) -> list[str]:
@@ -65,18 +73,25 @@ def double_pendulum(folder: Path, seed: int, logs: Path | None) -> list[str]:
 PROBLEMS: dict[str, Callable[[Path, int, Path | None], list[str]]] = {
     "rover": rover,
     "cartpole": cartpole,
+    "reference": reference,
     "double_pendulum": double_pendulum,
 }
 
 
-def _train(folder: Path, seed: int, **options: Any) -> None:
-    resume = (folder / "run" / SETTINGS).exists()
-    train([folder / "train.h5"], folder / "run", seed=seed, resume=resume, **options)
+def _simulate_cartpole(folder: Path, seed: int) -> None:
+    for name, episodes, world_seed in (("train", 100, seed), ("held_out", 20, HELD_OUT_SEED + seed)):
+        if not (folder / f"{name}.h5").exists():
+            simulate("cartpole", folder / f"{name}.h5", episodes=episodes, seed=world_seed)
 
 
-def _validate(folder: Path, name: str, **problem: Any) -> None:
+def _train(folder: Path, seed: int, run: str = "run", **options: Any) -> None:
+    resume = (folder / run / SETTINGS).exists()
+    train([folder / "train.h5"], folder / run, seed=seed, resume=resume, **options)
+
+
+def _validate(folder: Path, name: str, run: str = "run", **problem: Any) -> None:
     if not (folder / name).exists():
-        write_report(validate(folder / "run", **problem), folder / name)
+        write_report(validate(folder / run, **problem), folder / name)
 
 
 def main() -> None:
