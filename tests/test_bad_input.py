@@ -131,12 +131,7 @@ main()
 """
 
 
-LOUD = pytest.mark.xfail(reason="a thread of Orbax prints its own traceback after the error is told")
-
-
-@pytest.mark.parametrize(
-    "command", [pytest.param(c, marks=LOUD) if c == "train at a checkpoint" else c for c in ON_A_FULL_DISK]
-)
+@pytest.mark.parametrize("command", ON_A_FULL_DISK)
 def test_a_full_disk_is_named_and_nothing_is_left(command, places, compiled_once, imagined, validated, tmp_path):
     """What the commands compile is there already, from when they ended well."""
     limit, words = ON_A_FULL_DISK[command]
