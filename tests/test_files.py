@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from worldmodel.errors import WorldModelError
-from worldmodel.files import whole_file, whole_folder
+from worldmodel.files import check_output, whole_file, whole_folder
 
 
 class Stopped(BaseException):
@@ -101,7 +101,7 @@ def test_a_failure_leaves_no_folder(tmp_path, error):
 
 @pytest.mark.parametrize("error", [ValueError, Stopped])
 def test_a_failure_keeps_the_old_folder(old_folder, error):
-    with pytest.raises(error), whole_folder(old_folder, force=True) as partial:
+    with pytest.raises(error), whole_folder(old_folder, force=True, replaces=("old.*",)) as partial:
         (partial / "a").write_text("a")
         raise error
     assert names(old_folder.parent) == ["out"]
@@ -111,10 +111,30 @@ def test_a_failure_keeps_the_old_folder(old_folder, error):
 def test_an_existing_folder_is_refused_without_force_and_replaced_with_it(old_folder):
     with pytest.raises(WorldModelError, match="exists already"), whole_folder(old_folder):
         pytest.fail("the block must not run")
-    with whole_folder(old_folder, force=True) as partial:
+    with whole_folder(old_folder, force=True, replaces=("old.*",)) as partial:
         (partial / "new.txt").write_text("new")
     assert names(old_folder) == ["new.txt"]
     assert names(old_folder.parent) == ["out"]
+
+
+def test_a_folder_with_more_than_an_earlier_output_is_not_replaced(old_folder):
+    (old_folder / "drive.h5").write_text("precious")
+    with pytest.raises(WorldModelError, match=r"more than an earlier output[\s\S]*drive.h5"):
+        check_output(old_folder, force=True, replaces=("old.*",))
+    with (
+        pytest.raises(WorldModelError, match=r"drive.h5"),
+        whole_folder(old_folder, force=True, replaces=("old.*",)),
+    ):
+        pytest.fail("the block must not run")
+    assert names(old_folder) == ["drive.h5", "old.txt"]
+
+
+def test_an_input_is_not_replaced(old_file):
+    (old_file.parent / "link").symlink_to(old_file)
+    for out in (old_file, old_file.parent / "link"):
+        with pytest.raises(WorldModelError, match="both input and output"):
+            check_output(out, force=True, inputs=[old_file.parent / "gone", old_file])
+    check_output(old_file, force=True, inputs=[])
 
 
 @pytest.mark.parametrize("whole", [whole_file, whole_folder])

@@ -20,6 +20,7 @@ LAYERS = (
     ("report",),
     ("demo",),
     ("cli",),
+    ("__main__",),
 )
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 HOMES = {"mujoco": "worldmodel/simulate/", "cv2": "worldmodel/logs/video.py", "h5py": "worldmodel/logs/"}

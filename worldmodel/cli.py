@@ -152,10 +152,10 @@ def validate(
     from rich.console import Console
 
     from worldmodel.files import check_output
-    from worldmodel.report import summary_table, write_report
+    from worldmodel.report import REPORT_FILES, summary_table, write_report
     from worldmodel.validate import validate as score
 
-    check_output(out, force)
+    check_output(out, force, replaces=REPORT_FILES)
     result = score(run, log=log, scene=scene, horizon_s=horizon, seed=seed)
     files = write_report(result, out, force=force)
     Console().print(summary_table(result))

@@ -2,9 +2,10 @@
 
 import contextlib
 import errno
+import fnmatch
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from worldmodel.errors import WorldModelError
@@ -12,12 +13,34 @@ from worldmodel.errors import WorldModelError
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
-def check_output(path: Path, force: bool = False) -> None:
-    """Refuses an output that exists, unless `force`."""
+def check_output(
+    path: Path, force: bool = False, *, inputs: Iterable[Path] = (), replaces: Sequence[str] | None = None
+) -> None:
+    """Refuses an output that exists, unless `force` and nothing but an earlier output would be lost.
+
+    Args:
+        path: the file or folder to write.
+        force: replace it.
+        inputs: what the command reads, which is never replaced.
+        replaces: of a folder, patterns of the names that the command itself writes there.
+    """
     if path.exists() and not force:
         raise WorldModelError(
             f"{path} exists already.",
             remedy="choose another path, or pass --force (force=True) to replace it",
+        )
+    remedy = "choose another path"
+    if path.exists() and any(path.samefile(source) for source in inputs if source.exists()):
+        raise WorldModelError(f"{path} is both input and output, so it is not replaced.", remedy=remedy)
+    if replaces is None or not path.is_dir():
+        return
+    others = sorted(p.name for p in path.iterdir() if not any(fnmatch.fnmatch(p.name, own) for own in replaces))
+    if others:
+        raise WorldModelError(
+            f"{path} holds more than an earlier output, so it is not replaced.",
+            expected=f"nothing but {', '.join(replaces)}",
+            found=", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else ""),
+            remedy=remedy,
         )
 
 
@@ -59,10 +82,13 @@ def whole_file(path: Path | str, force: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(path: Path | str, force: bool = False) -> Iterator[Path]:
-    """As `whole_file`, for a folder that a command fills: all of it appears, or none."""
+def whole_folder(path: Path | str, force: bool = False, *, replaces: Sequence[str] = ()) -> Iterator[Path]:
+    """As `whole_file`, for a folder that a command fills: all of it appears, or none.
+
+    With `force` it takes the place of a folder that holds nothing but what `replaces` names (see `check_output`).
+    """
     path = Path(path)
-    check_output(path, force)
+    check_output(path, force, replaces=replaces)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with disk_errors(path):

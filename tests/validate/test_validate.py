@@ -14,6 +14,7 @@ from tests.oscillator import SPECS, episode
 from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.engine import Imagined
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import simulate
@@ -384,7 +385,7 @@ def test_slow_streams_pool_the_ticks_of_one_interval(rate_hz, width):
     values, mask = rng.normal(size=(3, 12, 2)), rng.uniform(size=(3, 12, 2)) < 0.4
     values[~mask] = np.nan
     spec = StreamSpec("x", "sensor", ("a", "b"), ("", ""), rate_hz)
-    total, count = _pooled(values, mask, spec, 0.1)
+    total, count = _pooled(values, mask, TickLayout(0.1, (spec,)).interval(spec))
     for w, h, c in np.ndindex(3, 12, 2):
         there = [values[w, k, c] for k in range(max(h - width + 1, 0), h + 1) if mask[w, k, c]]
         assert count[w, h, c] == pytest.approx(len(there))

@@ -28,7 +28,7 @@ def imagine_to(
     force: bool = False,
 ) -> list[Path]:
     """Imagines (see `imagine`) and writes the folder `out`; returns the files that it holds."""
-    with whole_folder(out, force) as folder:
+    with whole_folder(out, force, replaces=("trajectory.h5", "trajectory.png", "*.webm")) as folder:
         trajectory = imagine(
             run, log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions
         )

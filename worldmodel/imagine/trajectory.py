@@ -97,13 +97,11 @@ def _window(run: Run, log: Log, episode: int, at_s: float, horizon_s: float | No
     """The aligned episode, the tick of `at_s` and the horizon in ticks."""
     from worldmodel.training.run import check_streams
 
-    if members < 1 or (horizon_s is not None and not 0 < horizon_s < np.inf):
-        raise WorldModelError(
-            "members and horizon must be positive and finite.", found=f"{members} members, {horizon_s} s"
-        )
+    if members < 1:
+        raise WorldModelError("There must be at least one member.", found=f"{members} members")
     check_episode(log, episode)
     settings = run.settings
-    horizon = settings.horizon if horizon_s is None else max(round(horizon_s / settings.dt), 1)
+    horizon = run.horizon_ticks(horizon_s)
     check_streams(settings.streams, log)
     windows = Windows.of(log, run.layout, settings.context, horizon, [episode])
     row = round(at_s / settings.dt) if np.isfinite(at_s) else -1
@@ -168,7 +166,7 @@ def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Sample
 
 def _frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
     """Horizon ticks at which each video would have a frame, at its nominal rate."""
-    spans = [max(round(1 / (spec.rate_hz * layout.dt)), 1) for spec in layout.videos]
+    spans = [layout.interval(spec) for spec in layout.videos]
     return [np.arange(min(span, horizon) - 1, horizon, span) for span in spans]
 
 

@@ -68,6 +68,10 @@ class TickLayout:
         """Slots a tick: the stream's rate times dt, between 1 and `MAX_PER_TICK`."""
         return int(np.clip(round(spec.rate_hz * self.dt), 1, MAX_PER_TICK))
 
+    def interval(self, spec: StreamSpec) -> int:
+        """Ticks from one sample of a stream to the next at its nominal rate, at least 1."""
+        return max(round(1 / (spec.rate_hz * self.dt)), 1)
+
     def features(self, spec: StreamSpec) -> int:
         return 3 if spec.kind == "gps" else len(spec.columns) + sum(spec.circular)
 

@@ -195,7 +195,7 @@ def plot_log(log: Log, out_png: Path | str, episode: int = 0, *, force: bool = F
     import matplotlib
     from matplotlib.figure import Figure  # not pyplot, which would change a notebook's back end
 
-    check_output(Path(out_png), force)
+    check_output(Path(out_png), force, inputs=log.files)
     if Path(out_png).suffix.lower() != ".png":
         raise WorldModelError(f"{out_png} is no name for the picture.", expected="a path that ends in .png")
     check_episode(log, episode)

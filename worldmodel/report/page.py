@@ -15,6 +15,7 @@ from worldmodel.report.opening import header, in_words
 from worldmodel.report.tables import details, key_figures, swatch
 from worldmodel.validate.result import Example, Result
 
+REPORT_FILES = ("report.html", "metrics.json")
 _STYLE = Path(__file__).parent / "style.css"
 _DRAWN = {"truth": INK, "what was seen before": MUTED}
 
@@ -28,7 +29,7 @@ def write_report(result: Result, out: Path | str, *, force: bool = False) -> lis
     Raises:
         WorldModelError: if `out` exists and not `force`, or cannot be written. Nothing is left behind then.
     """
-    with whole_folder(out, force) as folder:
+    with whole_folder(out, force, replaces=REPORT_FILES) as folder:
         (folder / "report.html").write_text(page(result), encoding="utf-8")
         (folder / "metrics.json").write_text(json.dumps(result.metrics, indent=1, allow_nan=False), encoding="utf-8")
     return [Path(out) / "report.html", Path(out) / "metrics.json"]

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from worldmodel.files import disk_errors, whole_file
 
-METRICS = "metrics.jsonl"
+METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 
 
 class History:
@@ -16,7 +16,7 @@ class History:
         from tensorboardX import SummaryWriter
 
         self.path = folder / METRICS
-        self._events = SummaryWriter(str(folder / "tensorboard"))
+        self._events = SummaryWriter(str(folder / TENSORBOARD))
 
     def __enter__(self) -> Self:
         return self

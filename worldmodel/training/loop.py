@@ -35,6 +35,7 @@ from worldmodel.training.run import (
     CHECKPOINTS,
     FINISHED,
     MODELS,
+    RUN_FILES,
     SETTINGS,
     SPREAD,
     Run,
@@ -96,7 +97,7 @@ def train(
     if resume:
         settings = _settings_to_resume(folder, log)
     else:
-        check_output(folder, force)
+        check_output(folder, force, replaces=RUN_FILES)
         settings = _new_settings(log, preset, dynamics, steps, minutes, seed, holdout, dt, context_s, horizon_s)
     training = [i for i in range(len(log.episodes)) if i not in settings.holdout]
     windows = Windows.of(log, settings.layout, settings.context, settings.horizon, training)

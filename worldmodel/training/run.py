@@ -21,11 +21,13 @@ from worldmodel.models.config import ModelConfig, TrainConfig
 from worldmodel.models.residual import ResidualModel
 from worldmodel.models.rssm import RSSM
 from worldmodel.models.world_model import Scaling, WorldModel
+from worldmodel.training.history import METRICS, TENSORBOARD
 from worldmodel.types import StreamSpec
 
 SETTINGS, STATISTICS, BASELINES, FINISHED = "run.json", "statistics.npz", "baselines.npz", "finished.json"
 SPREAD = "spread.npy"
 CHECKPOINTS, BEST = "checkpoints", "best"
+RUN_FILES = (SETTINGS, STATISTICS, BASELINES, FINISHED, SPREAD, CHECKPOINTS, BEST, METRICS, TENSORBOARD)
 MODELS: dict[str, type[WorldModel]] = {"residual": ResidualModel, "rssm": RSSM}
 
 
@@ -102,6 +104,18 @@ class Run:
     @property
     def layout(self) -> TickLayout:
         return self.settings.layout
+
+    def horizon_ticks(self, horizon_s: float | None) -> int:
+        """A horizon in ticks; by default the run's own.
+
+        Raises:
+            WorldModelError: unless it is positive and finite.
+        """
+        if horizon_s is None:
+            return self.settings.horizon
+        if not 0 < horizon_s < float("inf"):
+            raise WorldModelError("The horizon must be positive and finite.", found=f"{horizon_s} s")
+        return max(round(horizon_s / self.settings.dt), 1)
 
     def windows(self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None) -> Windows:
         """The log's episodes (by default all) aligned as this run's model wants them.

@@ -27,8 +27,7 @@ def _example(imaginer: Imaginer, problem: Problem, members, predictions, row: in
     seen_mask = at_tick(windows, problem.context.mask[row], is_mask=True)
     one = jax.tree.map(lambda x: x[row : row + 1], problem.context)
     layout = windows.layout
-    spans = [max(round(1 / (s.rate_hz * dt)), 1) for s in layout.videos]
-    span = spans[0] if spans else 1
+    span = layout.interval(layout.videos[0]) if layout.videos else 1
     there = [
         t for t in range(problem.horizon)
         if layout.videos and windows.ticks[episode].frames[tick + 1 + t, 0] >= 0

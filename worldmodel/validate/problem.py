@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import align
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Future, Windows
@@ -79,9 +78,7 @@ def make_problem(
         WorldModelError: if the log's streams are not the run's, or its episodes are too short.
     """
     dt = run.settings.dt
-    if horizon_s is not None and not 0 < horizon_s < np.inf:
-        raise WorldModelError("The horizon must be positive and finite.", found=f"{horizon_s} s")
-    horizon = run.settings.horizon if horizon_s is None else max(round(horizon_s / dt), 1)
+    horizon = run.horizon_ticks(horizon_s)
     windows = run.windows(log, horizon, episodes)
     starts = windows.starts()
     if at_s is not None:

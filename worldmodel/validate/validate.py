@@ -169,9 +169,8 @@ def _circular(spec: StreamSpec) -> tuple[bool, ...]:
     return (False,) * 3 if spec.kind == "gps" else spec.circular
 
 
-def _pooled(values: np.ndarray, mask: np.ndarray, spec: StreamSpec, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Sums over the ticks of one sample interval up to each tick: a slow stream has a reading in one of them."""
-    width = max(round(1 / (spec.rate_hz * dt)), 1)
+def _pooled(values: np.ndarray, mask: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over the `width` ticks up to each tick: of a sample interval, in which a slow stream has one reading."""
     total, count = np.where(mask, values, 0), mask.astype(float)
 
     def window(x: np.ndarray) -> np.ndarray:
@@ -191,7 +190,7 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
     calibration, columns = {}, {}
     overall: dict[str, list] = {name: [] for name in predictions}
     for spec in problem.readings:
-        circular, used = _circular(spec), _used(spec)
+        circular, used, width = _circular(spec), _used(spec), problem.windows.layout.interval(spec)
         deviation = _deviation(problem, spec)[used]
         names = ("east", "north", "up") if spec.kind == "gps" else spec.columns
         units = ("m",) * 3 if spec.kind == "gps" else spec.units
@@ -200,7 +199,7 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
         curves[spec.name], bands[spec.name] = {}, {}
         for name, ahead in predictions.items():
             error = score.residual(ahead[spec.name], problem.truth[spec.name], circular)
-            total, count = _pooled(error**2, problem.truth_mask[spec.name], spec, dt)
+            total, count = _pooled(error**2, problem.truth_mask[spec.name], width)
             column_rmse = np.sqrt(_divide(total.sum(0), count.sum(0)))
             curves[spec.name][name] = column_rmse
             rmse = column_rmse[:, used]
@@ -211,7 +210,7 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
             counted = np.where(np.isfinite(deviation), count[..., used], 0).sum(-1)
             bands[spec.name][name] = score.Bootstrap.interval(bootstrap, share, counted)
             recorded = score.residual(ahead[spec.name], problem.recorded[spec.name], circular)
-            noisy, seen = _pooled(recorded**2, problem.mask[spec.name], spec, dt)
+            noisy, seen = _pooled(recorded**2, problem.mask[spec.name], width)
             errors = recorded[:, None]
             if name == "model":
                 errors = score.residual(members[spec.name], problem.recorded[spec.name][:, None], circular)
@@ -220,9 +219,9 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
                 "nrmse": _at(np.sqrt(_nanmean(relative**2)), ticks),
                 "nrmse_low": _at(bands[spec.name][name][0], ticks),
                 "nrmse_high": _at(bands[spec.name][name][1], ticks),
-                "crps": _at(_mean_where(score.crps(errors), problem.mask[spec.name], spec, dt, used), ticks),
+                "crps": _at(_mean_where(score.crps(errors), problem.mask[spec.name], width, used), ticks),
                 "rmse_reading": _at(_join(np.sqrt(_divide(noisy.sum(0), seen.sum(0)))[:, used], spec), ticks),
-                **_coverage(name, errors, problem, spec, dt, used, ticks),
+                **_coverage(name, errors, problem, spec, used, ticks),
                 **(_percent(joined, problem, spec, ticks) if spec.kind == "gps" else {}),
                 **({"columns": {c: _at(column_rmse[:, i], ticks) for i, c in enumerate(names)}}),
             }
@@ -276,18 +275,18 @@ def _percent(joined: np.ndarray, problem: Problem, spec: StreamSpec, ticks: list
     return {"percent_of_distance": _at(100 * _divide(joined, moved), ticks)}
 
 
-def _coverage(name, errors, problem, spec, dt, used, ticks) -> dict[str, list]:
+def _coverage(name, errors, problem, spec, used, ticks) -> dict[str, list]:
     """Coverage of the readings by the model's central intervals; other predictors give none."""
     if name != "model":
         return {"coverage50": [None] * len(ticks), "coverage90": [None] * len(ticks)}
-    mask = problem.mask[spec.name]
+    mask, width = problem.mask[spec.name], problem.windows.layout.interval(spec)
     out = {}
     for level in (0.5, 0.9):
         inside = score.covered(errors, level).astype(float)
-        out[f"coverage{level * 100:.0f}"] = _at(_mean_where(inside, mask, spec, dt, used), ticks)
+        out[f"coverage{level * 100:.0f}"] = _at(_mean_where(inside, mask, width, used), ticks)
     spread = errors.var(1, ddof=1)
     skill = errors.mean(1) ** 2
-    ratio = _divide(_mean_where(spread, mask, spec, dt, used), _mean_where(skill, mask, spec, dt, used))
+    ratio = _divide(_mean_where(spread, mask, width, used), _mean_where(skill, mask, width, used))
     return out | {"spread_skill": _at(np.sqrt(ratio), ticks)}
 
 
@@ -307,8 +306,8 @@ def _action_sensitivity(imaginer: Imaginer, problem: Problem, model, seed: int) 
     return ratio if np.isfinite(ratio) else None
 
 
-def _mean_where(values, mask, spec, dt, used) -> np.ndarray:
-    total, count = _pooled(values, mask, spec, dt)
+def _mean_where(values, mask, width, used) -> np.ndarray:
+    total, count = _pooled(values, mask, width)
     return _divide(total[..., used].sum((0, 2)), count[..., used].sum((0, 2)))
 
 

@@ -24,7 +24,7 @@ def score_video(imaginer: Imaginer, problem: Problem, horizons: dict[float, int]
     if not windows.layout.videos:
         return {}
     for i, spec in enumerate(windows.layout.videos):
-        interval = max(round(1 / (spec.rate_hz * windows.layout.dt)), 1)
+        interval = windows.layout.interval(spec)
         table: dict[str, dict[str, list]] = {name: {key: [] for key in _KEYS} for name in ("model", "hold")}
         wanted = np.stack([_frame_tick(problem, i, tick, interval) for tick in horizons.values()], 1)
         asked = np.maximum(wanted, 0)
