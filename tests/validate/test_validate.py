@@ -187,6 +187,16 @@ def test_a_column_that_never_moves_does_not_rule_the_normalised_error(result):
     assert all(value < 10 for value in result.metrics["overall"]["model"]["nrmse"])
 
 
+def test_an_angle_deviates_from_its_circular_mean():
+    """About pi, where it wraps, it deviates as it would about zero."""
+    small = 0.1 * np.random.default_rng(0).normal(size=(50, 4, 1))
+    spec = next(s for s in SEEN if s.name == "phase")
+    for centre in (0.0, np.pi, -2.0):
+        truth = (small + centre + np.pi) % (2 * np.pi) - np.pi
+        problem = SimpleNamespace(truth={"phase": truth}, truth_mask={"phase": np.ones(truth.shape, bool)})
+        assert module._deviation(problem, spec) == pytest.approx(small.std(), rel=1e-3)
+
+
 @pytest.mark.parametrize("name", READINGS)
 def test_the_interval_holds_the_figure(result, name):
     for predictor in PREDICTORS:

@@ -156,12 +156,17 @@ def _used(spec: StreamSpec) -> slice:
 
 
 def _deviation(problem: Problem, spec: StreamSpec) -> np.ndarray:
-    """Standard deviation [S] of what came, over all windows and ticks; what NRMSE is relative to."""
-    truth, mask = problem.truth[spec.name], problem.truth_mask[spec.name]
-    count = np.maximum(mask.sum((0, 1)), 1)
-    wraps = np.asarray(spec.circular[: truth.shape[-1]], bool) if spec.kind != "gps" else np.zeros(3, bool)
-    mean = np.where(wraps, 0, np.where(mask, truth, 0).sum((0, 1), dtype=np.float64) / count)
-    std = score.rms(truth - mean, mask, (0, 1))
+    """Standard deviation [S] of what came, over all windows and ticks; what NRMSE is relative to.
+
+    Angles that wrap deviate from their circular mean.
+    """
+    truth, mask, circular = problem.truth[spec.name], problem.truth_mask[spec.name], _circular(spec)
+
+    def mean_of(values: np.ndarray) -> np.ndarray:
+        return np.where(mask, values, 0).sum((0, 1), dtype=np.float64) / np.maximum(mask.sum((0, 1)), 1)
+
+    mean = np.where(circular, np.arctan2(mean_of(np.sin(truth)), mean_of(np.cos(truth))), mean_of(truth))
+    std = score.rms(score.residual(truth, mean, circular), mask, (0, 1))
     return np.where(std > np.maximum(1e-9, 1e-6 * np.abs(mean)), std, np.nan)  # float32 rounds what never moves
 
 
