@@ -138,6 +138,16 @@ def test_an_input_is_not_replaced(old_file):
 
 
 @pytest.mark.parametrize("whole", [whole_file, whole_folder])
+def test_a_failure_takes_away_the_folders_that_were_made_for_it_and_no_others(tmp_path, whole):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(Stopped), whole(tmp_path / "there" / "new" / "er" / "out"):
+        assert (tmp_path / "there" / "new" / "er").is_dir()
+        raise Stopped
+    assert names(tmp_path) == ["there"]
+    assert names(tmp_path / "there") == []
+
+
+@pytest.mark.parametrize("whole", [whole_file, whole_folder])
 def test_a_full_disk_is_an_error_that_says_so(tmp_path, whole):
     with pytest.raises(WorldModelError, match=r"disk is full[\s\S]*free some space"), whole(tmp_path / "out"):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -61,6 +61,20 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _folders_above(path: Path) -> Iterator[None]:
+    """Makes the folders above `path`, and takes those that it made away again if the block fails."""
+    missing = [folder for folder in path.absolute().parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def whole_file(path: Path | str, force: bool = False) -> Iterator[Path]:
     """Yields a path beside `path` to write to; it takes its name if the block ends well and vanishes if not.
 
@@ -70,15 +84,14 @@ def whole_file(path: Path | str, force: bool = False) -> Iterator[Path]:
     path = Path(path)
     check_output(path, force)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(path), _folders_above(path):
+        try:
             partial.unlink(missing_ok=True)
             yield partial
             os.replace(partial, path)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -90,15 +103,15 @@ def whole_folder(path: Path | str, force: bool = False, *, replaces: Sequence[st
     path = Path(path)
     check_output(path, force, replaces=replaces)
     partial = path.with_name(f".{path.name}.partial")
-    try:
-        with disk_errors(path):
+    with disk_errors(path), _folders_above(path):
+        try:
             shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
+            partial.mkdir()
             yield partial
             if path.is_dir():
                 shutil.rmtree(path)
             elif path.exists():
                 path.unlink()
             os.replace(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
