@@ -132,9 +132,22 @@ def test_a_folder_with_more_than_an_earlier_output_is_not_replaced(old_folder):
 def test_an_input_is_not_replaced(old_file):
     (old_file.parent / "link").symlink_to(old_file)
     for out in (old_file, old_file.parent / "link"):
-        with pytest.raises(WorldModelError, match="both input and output"):
+        with pytest.raises(WorldModelError, match="is or holds an input"):
             check_output(out, force=True, inputs=[old_file.parent / "gone", old_file])
+    with pytest.raises(WorldModelError, match="is or holds an input"):
+        check_output(old_file.parent, force=True, inputs=[old_file], replaces=("*",))
     check_output(old_file, force=True, inputs=[])
+
+
+def test_a_file_is_not_replaced_by_a_folder(old_file):
+    with pytest.raises(WorldModelError, match="no folder"), whole_folder(old_file, force=True, replaces=("*",)):
+        pytest.fail("the block must not run")
+    assert old_file.read_text() == "old"
+
+
+def test_what_a_killed_command_left_is_in_nobodys_way(old_folder):
+    (old_folder / ".metrics.partial.jsonl").write_text("half")
+    check_output(old_folder, force=True, replaces=("old.*",))
 
 
 @pytest.mark.parametrize("whole", [whole_file, whole_folder])

@@ -155,7 +155,7 @@ def validate(
     from worldmodel.report import REPORT_FILES, summary_table, write_report
     from worldmodel.validate import validate as score
 
-    check_output(out, force, replaces=REPORT_FILES)
+    check_output(out, force, inputs=[run, *([log] if log else [])], replaces=REPORT_FILES)
     result = score(run, log=log, scene=scene, horizon_s=horizon, seed=seed)
     files = write_report(result, out, force=force)
     Console().print(summary_table(result))

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from worldmodel.errors import WorldModelError
 from worldmodel.imagine import imagine_to
+from worldmodel.logs.reader import Log
 from worldmodel.report import summary_table, write_report
 from worldmodel.simulate import simulate
 from worldmodel.training import train
-from worldmodel.training.run import SETTINGS
+from worldmodel.training.run import SETTINGS, RunSettings
 from worldmodel.validate import validate
 
 SCENE = "rover"
@@ -29,18 +31,34 @@ def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int = STEPS) ->
         What `imagined/` and `report/` hold.
 
     Raises:
-        WorldModelError: if `out` cannot be written, or holds a run on other data.
+        WorldModelError: if `out` cannot be written, or holds another demo, such as one of another seed.
     """
     out, console = Path(out), Console()
     logs = {"train": (EPISODES, seed), "held_out": (HELD_OUT, HELD_OUT_SEED + seed)}
+    run, held_out = out / "run", out / "held_out.h5"
     for name, (episodes, world_seed) in logs.items():
         if not (out / f"{name}.h5").exists():
             simulate(SCENE, out / f"{name}.h5", episodes=episodes, seconds=SECONDS, seed=world_seed)
-    run, held_out = out / "run", out / "held_out.h5"
+        with Log(out / f"{name}.h5") as log:
+            _check(log.files[0], {"episodes": episodes, "seed": world_seed}, len(log.episodes), log.about.get("seed"))
     resume = (run / SETTINGS).exists()
+    if resume:
+        settings = RunSettings.load(run)
+        _check(run, {"steps": steps, "seed": seed}, settings.steps, settings.seed)
     train([out / "train.h5"], run, steps=steps, seed=seed, resume=resume, dt=TICK_S, context_s=SPAN_S, horizon_s=SPAN_S)
     imagined = imagine_to(run, held_out, out / "imagined", episode=0, at_s=6.0, force=True)
     result = validate(run, log=held_out)
     report = write_report(result, out / "report", force=True)
     console.print(summary_table(result))
     return [*imagined, *report]
+
+
+def _check(path: Path, expected: dict[str, int], *found: object) -> None:
+    """Refuses to go on from what an earlier call left, if it was asked for something else."""
+    if tuple(expected.values()) != found:
+        raise WorldModelError(
+            f"{path} is of another demo.",
+            expected=", ".join(f"{name} {value}" for name, value in expected.items()),
+            found=", ".join(f"{name} {value}" for name, value in zip(expected, found, strict=True)),
+            remedy="remove that folder, or give another with --out",
+        )

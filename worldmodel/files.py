@@ -10,6 +10,7 @@ from pathlib import Path
 
 from worldmodel.errors import WorldModelError
 
+_PARTIAL = ".*.partial*"  # what a killed command leaves
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
@@ -29,12 +30,17 @@ def check_output(
             f"{path} exists already.",
             remedy="choose another path, or pass --force (force=True) to replace it",
         )
-    remedy = "choose another path"
-    if path.exists() and any(path.samefile(source) for source in inputs if source.exists()):
-        raise WorldModelError(f"{path} is both input and output, so it is not replaced.", remedy=remedy)
-    if replaces is None or not path.is_dir():
+    remedy, place = "choose another path", path.resolve()
+    for source in map(Path.resolve, inputs):
+        if place == source or place in source.parents:
+            problem = f"{path} is or holds an input, so it is not replaced."
+            raise WorldModelError(problem, found=str(source), remedy=remedy)
+    if replaces is None or not path.exists():
         return
-    others = sorted(p.name for p in path.iterdir() if not any(fnmatch.fnmatch(p.name, own) for own in replaces))
+    if not path.is_dir():
+        raise WorldModelError(f"{path} is no folder, so it is not replaced by one.", remedy=remedy)
+    own = (*replaces, _PARTIAL)
+    others = sorted(p.name for p in path.iterdir() if not any(fnmatch.fnmatch(p.name, name) for name in own))
     if others:
         raise WorldModelError(
             f"{path} holds more than an earlier output, so it is not replaced.",
@@ -45,8 +51,8 @@ def check_output(
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turns the system's errors while writing `path` into one that says what to do."""
+def disk_errors(path: Path, left: str = "nothing was left behind under that name") -> Iterator[None]:
+    """Turns the system's errors while writing `path` into one that says what to do, and what is `left` there."""
     try:
         yield
     except OSError as error:
@@ -56,7 +62,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise WorldModelError(
             f"{path} cannot be written{': the disk is full' if full else ''}.",
             found=f"{error.strerror or str(error).splitlines()[0]}; {free / 2**20:.0f} MiB are free there",
-            remedy="free some space or choose another place; nothing was left behind under that name",
+            remedy=f"free some space or choose another place; {left}",
         ) from error
 
 
@@ -110,8 +116,6 @@ def whole_folder(path: Path | str, force: bool = False, *, replaces: Sequence[st
             yield partial
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.exists():
-                path.unlink()
             os.replace(partial, path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -42,7 +42,7 @@ class StreamSpec:
         kind: `video`, `sensor`, `gps` or `action`.
         columns: a name for each column; for video `("red", "green", "blue")`.
         units: a unit for each column, such as `m/s^2`, `rad`, `deg`; empty strings where it has none.
-        rate_hz: nominal rate in samples a second.
+        rate_hz: nominal rate in samples a second, above 0.
         frame: the frame that the values are expressed in, such as `body`, `world`, `wgs84`; may be empty.
         noise_std: standard deviation of each column's noise in its unit; NaN where unknown.
         circular: whether a column is an angle in radians that wraps at 2 pi.
@@ -76,6 +76,10 @@ class StreamSpec:
                     expected=f"{columns} for columns {', '.join(self.columns)}",
                     found=f"{len(getattr(self, label))}",
                 )
+        if not 0 < self.rate_hz < float("inf"):
+            raise LogFormatError(
+                f"Stream {self.name!r} has no rate.", expected="rate_hz above 0 and finite", found=str(self.rate_hz)
+            )
         if (self.kind == "video") != (self.size is not None):
             raise LogFormatError(f"Stream {self.name!r}: video has a size (rows, columns), other kinds have none.")
         if self.kind == "gps" and self.columns[:3] != GPS_COLUMNS:

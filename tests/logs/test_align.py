@@ -88,6 +88,12 @@ def test_mean_action_is_the_integral_of_what_was_in_force(gaps, dt, seed):
     np.testing.assert_allclose(mean_action(Samples(time, data), ticks, dt), expected, atol=5e-3)
 
 
+def test_an_action_that_is_no_number_does_not_end_the_one_before():
+    data = np.array([[np.nan, 1.0], [2.0, np.inf], [np.nan, -np.inf], [4.0, 3.0]])
+    found = mean_action(Samples(np.arange(4.0), data), np.arange(4.0), 1.0)
+    np.testing.assert_allclose(found, [[0, 1], [2, 1], [2, 1], [4, 3]])
+
+
 def test_gps_is_relative_to_the_last_valid_fix(tmp_path):
     log = Log(write_log(tmp_path / "a.h5", 1))
     windows = Windows.of(log, LAYOUT, 40, 20)

@@ -3,6 +3,8 @@
 import math
 import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -186,7 +188,25 @@ def test_video_keeps_its_colours(tmp_path):
     video.write_video(tmp_path / "red.webm", red, 10)
     _, frame = next(video.read_frames(tmp_path / "red.webm", (8, 8)))
     assert frame[..., 0].mean() > 180 > 60 > frame[..., 1:].mean()
-    assert video.encode_png(frame).startswith(b"\x89PNG")
+
+
+def test_a_video_that_the_disk_cannot_hold_is_an_error(tmp_path):
+    """OpenCV itself says nothing."""
+    script = """
+import resource, signal, sys
+import numpy as np
+from worldmodel.logs.video import write_video
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+frames = np.random.default_rng(0).integers(0, 255, (40, 64, 64, 3), np.uint8)
+try:
+    write_video(sys.argv[1], frames, 10)
+except OSError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "noise.webm")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "of 40 frames could be written" in said
 
 
 def test_a_file_that_holds_no_video_is_refused(tmp_path):

@@ -48,9 +48,10 @@ def by_hand(streams: dict[str, Any], horizons: list[float], **changes: Any) -> R
     metrics = {
         "format": "worldmodel-metrics", "version": 1, "problem": problem, "horizons_s": horizons, "streams": streams,
         "overall": {}, "action_sensitivity": None, "data_sha256": "0" * 64, "code_version": "0.1.0", "seed": 0,
+        "validation_seed": 0,
     }  # fmt: skip
     metrics |= changes
-    return Result(metrics, {}, np.array(horizons), {}, {}, {}, np.linspace(0.1, 0.9, 9), [], "")
+    return Result(metrics, {}, np.array(horizons), {}, {}, np.linspace(0.1, 0.9, 9), [], "")
 
 
 def plausible(seed: int = 0, *, video: bool = True, streams: tuple[str, ...] = tuple(COLUMNS)) -> Result:
@@ -80,16 +81,15 @@ def _score(result: Result, name: str, rng: np.random.Generator) -> None:
     deviation = rng.uniform(0.5, 5, len(columns)) if name != "gps" else np.array([6.0, 6.0, 0.4])
     ticks = [round(h / DT) - 1 for h in HORIZONS]
     entry: dict[str, Any] = {"unit": ", ".join(dict.fromkeys(unit for _, unit in columns))}
-    curves, bands = {}, {}
+    curves = {}
     for predictor, (start, end, power) in SHAPES.items():
         scale = rng.uniform(0.8, 1.2)
         relative = scale * (start + (end - start) * (time / time[-1]) ** power)
         curves[predictor] = relative[:, None] * deviation * rng.uniform(0.9, 1.1, len(columns))
-        bands[predictor] = np.stack([relative * 0.85, relative * 1.15])
         joined = np.hypot(*curves[predictor][:, :2].T) if name == "gps" else np.sqrt((curves[predictor] ** 2).mean(1))
         entry[predictor] = {
             "rmse": joined[ticks].tolist(), "nrmse": relative[ticks].tolist(), "crps": (0.6 * joined)[ticks].tolist(),
-            "nrmse_low": bands[predictor][0][ticks].tolist(), "nrmse_high": bands[predictor][1][ticks].tolist(),
+            "nrmse_low": (0.85 * relative)[ticks].tolist(), "nrmse_high": (1.15 * relative)[ticks].tolist(),
             "coverage50": [0.5] * 9 if predictor == "model" else [None] * 9,
             "coverage90": [0.88] * 9 if predictor == "model" else [None] * 9,
         }  # fmt: skip
@@ -97,7 +97,7 @@ def _score(result: Result, name: str, rng: np.random.Generator) -> None:
         for values in entry.values():
             for row in values.values() if isinstance(values, dict) else ():
                 row[0] = None
-    result.metrics["streams"][name], result.curves[name], result.bands[name] = entry, curves, bands
+    result.metrics["streams"][name], result.curves[name] = entry, curves
     result.calibration[name] = np.clip(result.levels + rng.uniform(-0.18, 0.06) * np.sin(np.pi * result.levels), 0, 1)
 
 

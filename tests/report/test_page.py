@@ -134,7 +134,7 @@ def test_a_start_with_nothing_known_does_not_stop_the_page():
 def test_names_cannot_write_html():
     bad = "<b onload='x'>&\"$"
     result = plausible(streams=("gyro",), video=False)
-    for part in (result.metrics["streams"], result.columns, result.curves, result.bands, result.calibration):
+    for part in (result.metrics["streams"], result.columns, result.curves, result.calibration):
         part[bad] = part.pop("gyro")
     for example in result.examples:
         example.episode = bad
@@ -188,10 +188,10 @@ def test_metrics_come_back_as_they_were(tmp_path):
 def test_an_existing_report_is_kept_unless_forced(tmp_path):
     result = by_hand({}, [1.0])
     (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "mine.txt").write_text("mine")
+    (tmp_path / "report" / "report.html").write_text("mine")
     with pytest.raises(WorldModelError, match="exists already"):
         write_report(result, tmp_path / "report")
-    assert [p.name for p in (tmp_path / "report").iterdir()] == ["mine.txt"]
+    assert [p.name for p in (tmp_path / "report").iterdir()] == ["report.html"]
     write_report(result, tmp_path / "report", force=True)
     assert {p.name for p in (tmp_path / "report").iterdir()} == {"report.html", "metrics.json"}
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from worldmodel.errors import TrainingDivergedError, WorldModelError
 from worldmodel.logs.writer import LogWriter
 from worldmodel.training import load_run, train
 from worldmodel.training.checkpoints import Checkpoints
+from worldmodel.training.run import has_checkpoint
 
 SCRIPT = """
 import sys
@@ -39,6 +41,10 @@ def recurrent(log, tmp_path_factory):
     return train([log], out, preset="debug", dynamics="rssm", steps=60, progress=False)
 
 
+def rows_of(folder):
+    return [json.loads(row) for row in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
 def parameters(run):
     return jax.tree.leaves(nnx.state(run.model, nnx.Param))
 
@@ -48,13 +54,19 @@ def test_killed_and_resumed_equals_straight_bit_for_bit(log, straight, tmp_path)
     command = [sys.executable, "-c", SCRIPT, str(log), str(folder)]
     process = subprocess.Popen([*command, "new"])
     deadline = time.monotonic() + 240
-    while not list(folder.glob("checkpoints/[0-9]*")) and time.monotonic() < deadline:
+    while not has_checkpoint(folder, "checkpoints") and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert list(folder.glob("checkpoints/[0-9]*"))
+    assert has_checkpoint(folder, "checkpoints")
     assert not (folder / "finished.json").exists()
+    (first,) = (row for row in rows_of(folder) if row["step"] == 1)
     subprocess.run([*command, "resume"], check=True)
+    after = rows_of(folder)
+    assert first in after  # its steps a second are wall clock: a training anew would have others
+    steps = [row["step"] for row in after if "loss" in row]
+    assert steps == sorted(set(steps))
+    assert [row["step"] for row in after if "heldout/nrmse" in row] == [15, 30, 45, 60]
     with Checkpoints(folder / "checkpoints", 2) as one, Checkpoints(straight.folder / "checkpoints", 2) as two:
         assert one.latest == two.latest == 60
     resumed = load_run(folder)
@@ -63,7 +75,7 @@ def test_killed_and_resumed_equals_straight_bit_for_bit(log, straight, tmp_path)
 
 
 def test_metrics_have_no_row_twice_and_held_out_error_in_units(straight):
-    rows = [json.loads(row) for row in (straight.folder / "metrics.jsonl").read_text().splitlines()]
+    rows = rows_of(straight.folder)
     held = [row["step"] for row in rows if "heldout/nrmse" in row]
     assert held == [15, 30, 45, 60]
     assert all(np.isfinite(row.get("loss", 0)) for row in rows)
@@ -84,6 +96,35 @@ def test_training_learns_what_only_actions_and_time_explain(trained, share, log,
     before = build_model(settings, load_scaling(run.folder))
     first, last = (HeldOut(windows, 0).measure(model) for model in (before, run.model))
     assert last.score < share * first.score
+
+
+def test_the_horizon_grows_as_the_curriculum_says_and_ends_at_the_runs_own(straight):
+    from worldmodel.training.loop import _Trainer
+
+    trainer = object.__new__(_Trainer)
+    stages = ((0.0, 8), (0.25, 20), (0.75, 1000))
+    settings = straight.settings
+    train_config = dataclasses.replace(settings.train, curriculum=stages)
+    trainer.settings = dataclasses.replace(settings, train=train_config, horizon=50, steps=100)
+    assert [trainer._horizon(step) for step in (0, 24, 25, 74, 75, 99)] == [8, 8, 20, 20, 50, 50]
+
+
+def test_the_best_parameters_are_kept_and_not_the_last(log, tmp_path, monkeypatch):
+    from worldmodel.training.evaluate import Evaluation, HeldOut
+
+    seen = []
+
+    def measure(self, model):
+        self.score = [3.0, 1.0, 2.0, 4.0][len(seen)]
+        seen.append([np.asarray(p) for p in jax.tree.leaves(nnx.state(model, nnx.Param))])
+        return Evaluation(self.score, np.ones(self.future.values.shape[1]), {"heldout/nrmse": self.score})
+
+    monkeypatch.setattr(HeldOut, "measure", measure)
+    run = train([log], tmp_path / "run", preset="debug", steps=8, progress=False)
+    assert len(seen) == 4
+    for kept, best, last in zip(parameters(run), seen[1], seen[3], strict=True):
+        np.testing.assert_array_equal(kept, best)
+        assert best.size < 50 or (best != last).any()
 
 
 def test_a_loss_that_becomes_nan_has_a_name_and_keeps_the_last_checkpoint(log, tmp_path, monkeypatch):

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from worldmodel.files import whole_folder
+from worldmodel.files import check_output, whole_folder
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.imagine.trajectory import Trajectory, imagine
 from worldmodel.logs.video import write_video
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples
 
+TRAJECTORY_FILES = ("trajectory.h5", "trajectory.png", "*.webm")
 _ENLARGE = 4
 
 
@@ -28,7 +29,9 @@ def imagine_to(
     force: bool = False,
 ) -> list[Path]:
     """Imagines (see `imagine`) and writes the folder `out`; returns the files that it holds."""
-    with whole_folder(out, force, replaces=("trajectory.h5", "trajectory.png", "*.webm")) as folder:
+    read = [Path(log), *([Path(actions)] if actions is not None else [])]
+    check_output(Path(out), force, inputs=read, replaces=TRAJECTORY_FILES)
+    with whole_folder(out, force, replaces=TRAJECTORY_FILES) as folder:
         trajectory = imagine(
             run, log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions
         )

@@ -162,13 +162,19 @@ def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.
         values[:, layout.columns[spec.name]], mask[:, layout.columns[spec.name]] = value, valid
     parts = [mean_action(Samples(s.time, s.data), ticks, layout.dt) for s in _actions(episode, layout)]
     actions = np.concatenate(parts, 1) if parts else np.zeros((len(ticks), 0), np.float32)
-    frames = [_newest(episode.streams[s.name].time, ticks, max(layout.dt, 0)) for s in layout.videos]
+    frames = [_newest(episode.streams[s.name].time, ticks, layout.dt) for s in layout.videos]
     return Ticks(values, mask, ages, actions, np.stack(frames, 1) if frames else np.zeros((len(ticks), 0), int), origin)
 
 
 def mean_action(samples: Samples, ticks: np.ndarray, dt: float) -> np.ndarray:
-    """Mean over [t, t + dt) of actions [M, A] that hold until the next one; 0 before the first: float32 [T, A]."""
-    data = np.nan_to_num(np.asarray(samples.data, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    """Mean over [t, t + dt) of actions [M, A] that hold until the next one; 0 before the first: float32 [T, A].
+
+    An action that is no finite number does not end the one before it.
+    """
+    data = np.asarray(samples.data, np.float64)
+    valid = np.isfinite(data)
+    last = np.maximum.accumulate(np.where(valid, np.arange(len(data))[:, None], 0), 0)
+    data = np.take_along_axis(np.where(valid, data, 0.0), last, 0)
     if not len(data):
         return np.zeros((len(ticks), data.shape[1]), np.float32)
     steps = np.diff(samples.time)[:, None] * data[:-1]

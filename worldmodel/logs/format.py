@@ -64,6 +64,12 @@ def read_spec(group: h5py.Group) -> StreamSpec:
         raise LogFormatError(
             f"{group.file.filename}: stream {group.name} lacks an attribute.", expected=str(error.args[0])
         ) from error
+    except (TypeError, ValueError) as error:
+        raise LogFormatError(
+            f"{group.file.filename}: stream {group.name} has an attribute of the wrong type.",
+            expected="the types of datasets/README.md",
+            found=str(error),
+        ) from error
 
 
 def write_attrs(file: h5py.File, attrs: dict[str, object]) -> None:

@@ -225,6 +225,13 @@ class _LogFile:
         self.durations = table["duration"][:]
         self.origins = self._need(f"{fmt.EPISODES}/origin_utc")[: self.count]
         self.names = self._need(f"{fmt.EPISODES}/name")
+        if min(len(self.origins), len(self.names)) < self.count:
+            raise LogFormatError(
+                f"{self.path}: the table of episodes is not whole.",
+                expected=f"{self.count} rows in each of duration, origin_utc and name",
+                found=f"{self.count}, {len(self.origins)} and {len(self.names)}",
+                remedy="write logs with worldmodel.logs.LogWriter, or ingest the recording again",
+            )
         self.truth = truth
         self.specs: dict[str, dict[str, StreamSpec]] = {fmt.STREAMS: {}, fmt.TRUTH: {}}
         self._offsets: dict[str, np.ndarray] = {}

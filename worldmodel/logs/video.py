@@ -1,7 +1,9 @@
 """Reads and writes video and images. The only module that imports OpenCV, and only when a function needs it."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +73,8 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
         fps: frames a second.
 
     Raises:
-        WorldModelError: if it cannot be written.
+        WorldModelError: if it cannot be opened.
+        OSError: if not all of it could be written.
     """
     cv2 = _cv2()
     frames = np.asarray(frames)
@@ -88,15 +91,17 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float) -> None:
     for frame in frames:
         writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
     writer.release()
+    if (whole := _count(cv2, path)) < len(frames):  # OpenCV says nothing of a disk that is full
+        raise OSError(errno.EIO, f"{whole} of {len(frames)} frames could be written")
 
 
-def encode_png(image: np.ndarray) -> bytes:
-    """The bytes of a PNG file of an image [rows, columns, 3] RGB or [rows, columns] grey, uint8."""
-    image = np.asarray(image, np.uint8)
-    done, content = _cv2().imencode(".png", image[:, :, ::-1] if image.ndim == 3 else image)
-    if not done:
-        raise ValueError(f"an image of shape {list(image.shape)} cannot be encoded")
-    return content.tobytes()
+def _count(cv2: Any, path: Path | str) -> int:
+    """How many frames a video really has, whatever its header says."""
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.grab():
+        count += 1
+    capture.release()
+    return count
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -120,6 +120,19 @@ class Windows:
             )
         return starts
 
+    def frame_ticks(self, starts: np.ndarray, ticks: np.ndarray, horizon: int) -> np.ndarray:
+        """Horizon ticks [B, P], each moved on to the next that has a frame of the first video, from the front at last.
+
+        They stay where no tick of the horizon has one, or where there is no video.
+        """
+        moved = ticks.copy()
+        if self.layout.videos:
+            for row, (episode, tick) in enumerate(starts):
+                there = np.flatnonzero(self.ticks[episode].frames[tick + 1 : tick + 1 + horizon, 0] >= 0)
+                if len(there):
+                    moved[row] = there[np.searchsorted(there, ticks[row]) % len(there)]
+        return moved
+
     def cut(self, starts: np.ndarray, horizon: int, frame_ticks: np.ndarray) -> tuple[Context, Future]:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
         context = np.arange(1 - self.context, 1)

@@ -96,7 +96,7 @@ class RSSM(WorldModel):
         one = jnp.ones((*values.shape[:2], 1))  # instead of a bias, so that a log of nothing but video has an input too
         embedded = self.embed(jnp.concatenate([one, values * columns, mask & columns], -1))
         for (vote, precision), there in zip(votes, present, strict=True):
-            embedded = embedded.at[:, self.context - 1].add(vote * precision * there[:, None])
+            embedded = embedded.at[:, self.context - 1].add((vote * precision * there[:, None]).astype(embedded.dtype))
         return tokens, frames, nnx.silu(embedded)
 
     def _arriving(self, context: Context) -> jax.Array:

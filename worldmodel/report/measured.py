@@ -37,8 +37,8 @@ _DEFINITIONS = {
     ),
 }
 _BASELINES = (
-    "Hold last repeats the newest reading; constant velocity goes on at the newest rate of change; the "
-    "linear model is a ridge regression on the same context and actions, fitted to the same training "
+    "Hold last repeats the newest reading; constant velocity goes on along a line fitted to the newest readings; the "
+    "linear model is a ridge ARX on up to 16 past ticks of readings and actions, fitted to the same training "
     "data. For video, hold last is the last frame seen."
 )
 
@@ -80,7 +80,8 @@ def _again(result: Result) -> str:
     metrics, problem = result.metrics, result.metrics["problem"]
     name = str(problem["name"])
     source = f"--scene {name}" if problem["kind"] == "counterfactual" else f"--log {name}.h5"
-    command = f"worldmodel validate RUN {source} --horizon {problem['horizon_s']:.6g} --out REPORT"
+    options = f"--horizon {problem['horizon_s']:.6g} --seed {metrics['validation_seed']}"
+    command = f"worldmodel validate RUN {source} {options} --out REPORT"
     return (
         f"<pre>{escape(command)}</pre><p>RUN is the folder of the training run (seed {escape(str(metrics['seed']))}, "
         f"worldmodel {escape(str(metrics['code_version']))}). The data's SHA-256 is "

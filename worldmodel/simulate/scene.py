@@ -119,9 +119,11 @@ def load_scene(scene: str | Path) -> Scene:
     Raises:
         SceneError: if it cannot be found or read, naming the key, what was expected and what was found.
     """
-    folder = Path(scene)
-    if str(scene) in shipped_scenes():
-        folder = content_dir("sim") / str(scene)
+    name, folder = str(scene), Path(scene)
+    if name in shipped_scenes():
+        folder = content_dir("sim") / name
+    else:
+        name = str(folder.resolve())  # a log that names it finds it from any other folder
     if not (folder / SCENE_FILE).is_file():
         raise SceneError(
             f"There is no scene {str(scene)!r}.",
@@ -143,7 +145,7 @@ def load_scene(scene: str | Path) -> Scene:
         raise table.error("streams", "at least one table [streams.NAME]", {})
     streams = tuple(_read_stream(section.table(name), name, origin) for name in section.names)
     table.finish()
-    return Scene(str(scene), description, model, settle_s, origin, reset, streams)
+    return Scene(name, description, model, settle_s, origin, reset, streams)
 
 
 def _read_origin(table: TomlTable) -> np.ndarray:

@@ -12,11 +12,11 @@ from worldmodel.files import check_output
 from worldmodel.geo import enu_to_geodetic
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate.excitation import random_actions
-from worldmodel.simulate.scene import Outages, Scene, SceneStream, load_scene
-from worldmodel.simulate.world import Rolled, World
+from worldmodel.simulate.scene import SCENE_FILE, Outages, Scene, SceneStream, load_scene
+from worldmodel.simulate.world import Rolled, World, free_cores
 from worldmodel.types import Samples, StreamSpec
 
-_AT_ONCE = 8  # worlds in memory
+_AT_ONCE = 8  # worlds in memory, or one for each core
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ def simulate(
         WorldModelError: if `out` exists or cannot be written.
     """
     scene = scene if isinstance(scene, Scene) else load_scene(scene)
-    check_output(Path(out), force)
+    check_output(Path(out), force, inputs=[scene.model, scene.model.parent / SCENE_FILE])
     world = World(scene)
     for name, value, least in (("episodes", episodes, 1), ("seconds", seconds, world.step_s)):
         if not least <= value < float("inf"):
@@ -71,8 +71,9 @@ def simulate(
         Progress(disable=not progress) as bar,
     ):
         task = bar.add_task(f"simulating {scene.name}", total=len(takes))
-        for first in range(0, len(takes), _AT_ONCE):
-            for episode in recorder.record(takes[first : first + _AT_ONCE]):
+        at_once = max(_AT_ONCE, free_cores())
+        for first in range(0, len(takes), at_once):
+            for episode in recorder.record(takes[first : first + at_once]):
                 writer.append(episode.streams, truth=episode.truth, name=episode.name, duration_s=seconds)
                 bar.advance(task)
     return Path(out)

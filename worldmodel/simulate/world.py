@@ -21,6 +21,7 @@ _CONTEXTS = threading.Lock()
 def _mujoco() -> Any:
     if sys.platform.startswith("linux"):
         os.environ.setdefault("MUJOCO_GL", "egl")  # off-screen, with or without a GPU
+        os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa draws in our thread: each core has a world of its own
     try:
         import mujoco
         import mujoco.rollout
@@ -33,7 +34,8 @@ def _mujoco() -> Any:
     return mujoco
 
 
-def _free_cores() -> int:
+def free_cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -122,7 +124,7 @@ class World:
         # One step more than asked for: MuJoCo evaluates the sensors of a state in the step that leaves it.
         padded = np.concatenate([controls, controls[:, -1:]], 1)
         first = np.concatenate([np.zeros((worlds, 1)), states], 1)
-        datas = [self.mj.MjData(self.model) for _ in range(min(_free_cores(), worlds))]
+        datas = [self.mj.MjData(self.model) for _ in range(min(free_cores(), worlds))]
         with self._warnings() as warnings:
             after, sensors = self.mj.rollout.rollout(self.model, datas, first, padded)
         lasted = after[:, -1, 0] / self.step_s
@@ -149,7 +151,7 @@ class World:
     def render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
         """Frames uint8 [W, N, rows, columns, 3] RGB of a camera at states [W, N, Q], worlds spread over threads."""
         frames = np.empty((*states.shape[:2], *size, 3), np.uint8)
-        shares = np.array_split(np.arange(len(states)), min(_free_cores(), len(states)))
+        shares = np.array_split(np.arange(len(states)), min(free_cores(), len(states)))
         with ThreadPoolExecutor(len(shares)) as pool:
             list(pool.map(lambda share: self._render(camera, states, frames, share), shares))
         return frames

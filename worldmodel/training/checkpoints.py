@@ -32,7 +32,7 @@ class Checkpoints:
         self._manager.close()
 
     def save(self, step: int, tree: Any) -> None:
-        with disk_errors(self.folder), _Silence() as silence:
+        with disk_errors(self.folder, "checkpoints that were whole before are kept"), _Silence() as silence:
             if (failed := self._save(step, tree)) is not None:
                 silence.wait()
                 raise failed

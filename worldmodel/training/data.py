@@ -27,17 +27,8 @@ class Batches:
         starts = self._starts[horizon]
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
         chosen = starts[rng.integers(len(starts), size=self.batch)]
-        return self.windows.cut(chosen, horizon, self._frame_ticks(rng, chosen, horizon))
-
-    def _frame_ticks(self, rng: np.random.Generator, chosen: np.ndarray, horizon: int) -> np.ndarray:
-        """Random horizon ticks [B, frames], moved on to one that has a frame where one follows."""
         ticks = rng.integers(horizon, size=(self.batch, self.frames))
-        if self.windows.layout.videos:
-            for row, (episode, tick) in enumerate(chosen):
-                there = np.flatnonzero(self.windows.ticks[episode].frames[tick + 1 : tick + 1 + horizon, 0] >= 0)
-                if len(there):
-                    ticks[row] = there[np.searchsorted(there, ticks[row]) % len(there)]
-        return ticks
+        return self.windows.cut(chosen, horizon, self.windows.frame_ticks(chosen, ticks, horizon))
 
     def stream(self, step: int, horizon_at: Callable[[int], int]) -> Iterator[tuple[int, tuple[Context, Future]]]:
         """Batches with their horizons from `step` on; `horizon_at` says the horizon of a step."""

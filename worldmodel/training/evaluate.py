@@ -10,7 +10,7 @@ from worldmodel.logs.windows import Windows
 from worldmodel.models.world_model import WorldModel
 
 _WINDOWS, _MEMBERS = 128, 8
-_LEAST = 1e-3  # of the standard deviation: no horizon counts more than this allows
+_LEAST, _MOST = 1e-3, 1e3  # of the standard deviation: no horizon counts more than the least allows
 
 
 class Evaluation(NamedTuple):
@@ -27,11 +27,8 @@ class HeldOut:
     def __init__(self, windows: Windows, seed: int) -> None:
         starts = windows.starts()
         chosen = starts[np.unique(np.linspace(0, len(starts) - 1, _WINDOWS).astype(int))]
-        middle = np.full((len(chosen), 1), windows.horizon // 2)
-        frames = np.stack([windows.ticks[e].frames[t + 1 + windows.horizon // 2] for e, t in chosen])
-        if windows.layout.videos:  # score a frame near the middle of the horizon
-            middle += np.where(frames[:, :1] < 0, 1, 0) * (windows.horizon > windows.horizon // 2 + 1)
-        self.layout, self.dt = windows.layout, windows.layout.dt
+        middle = windows.frame_ticks(chosen, np.full((len(chosen), 1), windows.horizon // 2), windows.horizon)
+        self.layout = windows.layout
         self.context, self.future = windows.cut(chosen, windows.horizon, middle)
         self.key = jax.random.key(seed)
         self.score: float | None = None
@@ -44,6 +41,7 @@ class HeldOut:
         error = np.where(mask, mean - self.future.values, 0)
         count = np.maximum(mask.sum(0), 1)
         rmse = np.sqrt((error**2).sum(0) / count)
+        rmse = np.where(np.isfinite(rmse), rmse, np.inf)  # from here on, NaN is what nothing is known of
         std = np.asarray(model.scaling.std[...])
         named: dict[str, float] = {}
         curves = []
@@ -56,12 +54,17 @@ class HeldOut:
             last = columns.stop - self.layout.features(spec)
             for column in range(last, columns.stop):
                 named[f"heldout/rmse/{spec.name}/{column - last}"] = float(np.sqrt((rmse[:, column] ** 2).mean()))
-        for spec, errors in zip(self.layout.videos, frame_errors, strict=True):
-            named[f"heldout/psnr_db/{spec.name}"] = float(-10 * np.log10(errors.mean()))
-            curves.append(np.full(mask.shape[1], np.sqrt(errors.mean()) / 0.2))
-        curve = np.nan_to_num(_nanmean(np.stack(curves), 0))
+        for spec, errors, there in zip(self.layout.videos, frame_errors, self.future.frames_mask, strict=True):
+            if not there.any():
+                continue
+            mse = float(errors[there[:, 0]].mean())
+            mse = mse if np.isfinite(mse) else np.inf
+            named[f"heldout/psnr_db/{spec.name}"] = float(-10 * np.log10(mse))
+            curves.append(np.full(mask.shape[1], np.sqrt(mse) / 0.2))
+        curve = _nanmean(np.stack(curves), 0)
+        curve = np.where(np.isnan(curve), 0, curve)
         self.score = float(curve.mean())
-        return Evaluation(self.score, np.maximum(curve, _LEAST), {"heldout/nrmse": self.score, **named})
+        return Evaluation(self.score, np.clip(curve, _LEAST, _MOST), {"heldout/nrmse": self.score, **named})
 
 
 def _predict(model: WorldModel, window, members: int, key: jax.Array):
@@ -78,5 +81,5 @@ def _predict(model: WorldModel, window, members: int, key: jax.Array):
 
 
 def _nanmean(x: np.ndarray, axis: int) -> np.ndarray:
-    count = np.isfinite(x).sum(axis)
+    count = (~np.isnan(x)).sum(axis)
     return np.where(count, np.nansum(x, axis) / np.maximum(count, 1), np.nan)

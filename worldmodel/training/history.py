@@ -10,13 +10,17 @@ METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 
 
 class History:
-    """Appends to `metrics.jsonl` and to TensorBoard's event files in the run's folder."""
+    """Appends to `metrics.jsonl` and to TensorBoard's event files in the run's folder.
 
-    def __init__(self, folder: Path) -> None:
+    What a killed run wrote after its last checkpoint, at update `step`, is forgotten.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
         from tensorboardX import SummaryWriter
 
         self.path = folder / METRICS
-        self._events = SummaryWriter(str(folder / TENSORBOARD))
+        self._forget_after(step)
+        self._events = SummaryWriter(str(folder / TENSORBOARD), purge_step=step + 1 if step else None)
 
     def __enter__(self) -> Self:
         return self
@@ -24,20 +28,19 @@ class History:
     def __exit__(self, *_: object) -> None:
         self._events.close()
 
-    def rewind(self, step: int) -> None:
-        """Forgets what a killed run wrote after its last checkpoint, at `step`."""
+    def add(self, step: int, **values: Any) -> None:
+        """Writes one row of named numbers, after `step` updates."""
+        numbers = {name: float(value) for name, value in values.items()}
+        with disk_errors(self.path, "the run's checkpoints are kept"), open(self.path, "a") as file:
+            file.write(json.dumps({"step": step, **numbers}) + "\n")
+        for name, value in numbers.items():
+            self._events.add_scalar(name, value, step)
+
+    def _forget_after(self, step: int) -> None:
         if self.path.exists():
             rows = [row for row in self.path.read_text().splitlines() if _step(row) <= step]
             with whole_file(self.path, force=True) as path:
                 path.write_text("".join(f"{row}\n" for row in rows))
-
-    def add(self, step: int, **values: Any) -> None:
-        """Writes one row of named numbers."""
-        numbers = {name: float(value) for name, value in values.items()}
-        with disk_errors(self.path), open(self.path, "a") as file:
-            file.write(json.dumps({"step": step, **numbers}) + "\n")
-        for name, value in numbers.items():
-            self._events.add_scalar(name, value, step)
 
 
 def _step(row: str) -> float:

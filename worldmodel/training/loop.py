@@ -16,7 +16,7 @@ from flax import nnx
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from worldmodel.errors import TrainingDivergedError, WorldModelError
-from worldmodel.files import check_output, whole_file
+from worldmodel.files import check_output, whole_file, whole_folder
 from worldmodel.logs.align import TickLayout, default_dt
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -36,7 +36,6 @@ from worldmodel.training.run import (
     FINISHED,
     MODELS,
     RUN_FILES,
-    SETTINGS,
     SPREAD,
     Run,
     RunSettings,
@@ -97,12 +96,14 @@ def train(
     if resume:
         settings = _settings_to_resume(folder, log)
     else:
-        check_output(folder, force, replaces=RUN_FILES)
+        check_output(folder, force, inputs=log.files, replaces=RUN_FILES)
         settings = _new_settings(log, preset, dynamics, steps, minutes, seed, holdout, dt, context_s, horizon_s)
     training = [i for i in range(len(log.episodes)) if i not in settings.holdout]
     windows = Windows.of(log, settings.layout, settings.context, settings.horizon, training)
     windows.starts()  # refuses episodes that are too short before anything is written
     measured = settings.holdout or training[-1:]
+    if progress and not settings.holdout:
+        print("note: no episode is held out, so the held-out error is of one that is learned from")
     held = HeldOut(Windows.of(log, settings.layout, settings.context, settings.horizon, measured), settings.seed)
     try:
         if not resume:
@@ -117,12 +118,12 @@ def train(
 
 
 def _begin(folder: Path, settings: RunSettings, windows: Windows) -> None:
-    """Writes what a run needs before its first update."""
-    shutil.rmtree(folder, ignore_errors=True)
-    scaling = measure_scaling(windows, settings.seed)
-    save_scaling(folder, scaling)
-    Baselines.fit(windows, scaling, settings.seed).save(folder / BASELINES)
-    settings.save(folder)
+    """Writes what a run needs before its first update: all of it, or nothing."""
+    with whole_folder(folder, force=True, replaces=RUN_FILES) as start:
+        scaling = measure_scaling(windows, settings.seed)
+        save_scaling(start, scaling)
+        Baselines.fit(windows, scaling, settings.seed).save(start / BASELINES)
+        settings.save(start)
 
 
 class _Trainer:
@@ -150,14 +151,14 @@ class _Trainer:
         with (
             Checkpoints(self.folder / CHECKPOINTS, keep=2) as last,
             Checkpoints(self.folder / BEST, keep=1) as best,
-            History(self.folder) as history,
             _bar(show) as bar,
         ):
             self.state = last.restore(self.state) or self.state
-            history.rewind(int(self.state["step"]))
             task = bar.add_task("training", total=1.0, text="compiling")
             bar.update(task, completed=self.progress())
-            self._loop(last, best, history, lambda text: bar.update(task, completed=self.progress(), text=text))
+            with History(self.folder, int(self.state["step"])) as history:
+                if self.progress() < 1:  # else it was killed after its last update
+                    self._loop(last, best, history, lambda text: bar.update(task, completed=self.progress(), text=text))
             self._calibrate(best)
         with whole_file(self.folder / FINISHED, force=True) as path:
             done = {"steps": int(self.state["step"]), "seconds": float(self.state["seconds"])}
@@ -194,11 +195,12 @@ class _Trainer:
                 self.state["params"], self.state["optimizer"], context, future,
                 horizon_weights(jnp.asarray(self.state["errors"][:horizon], jnp.float32)), jnp.float32(rate), step,
             )  # fmt: skip
-            self.state["step"] = np.int64(step + 1)
-            if step % _CHECK_EVERY == 0 or self.progress() >= 1:
+            done = step + 1
+            self.state["step"] = np.int64(done)
+            if done in (1, first + 1) or done % _CHECK_EVERY == 0 or self.progress() >= 1:
                 self._check(float(loss), step)
-                per_s = (step + 1 - first) / (time.monotonic() - began)
-                history.add(step, loss=loss, horizon=horizon, learning_rate=rate, steps_per_s=per_s, **terms)
+                per_s = (done - first) / (time.monotonic() - began)
+                history.add(done, loss=loss, horizon=horizon, learning_rate=rate, steps_per_s=per_s, **terms)
                 score = f", held-out NRMSE {self.held.score:.3f}" if self.held.score is not None else ""
                 report(f"loss {float(loss):.4f}{score}, {per_s:.1f} steps/s, horizon {horizon} ticks")
             self.state["seconds"] = np.float64(before + time.monotonic() - began)
@@ -230,8 +232,8 @@ class _Trainer:
             raise TrainingDivergedError(
                 f"The loss became {loss} at step {step}.",
                 expected="a finite number",
-                remedy=f"the last good checkpoint is kept in {self.folder}; look for outliers with "
-                "`worldmodel inspect`, or train with another --seed",
+                remedy=(f"the last good checkpoint is kept in {self.folder}; " if has_checkpoint(self.folder) else "")
+                + "look for outliers with `worldmodel inspect`, or train with another --seed",
             )
 
     def _learning_rate(self, step: int) -> float:
@@ -319,6 +321,3 @@ def _new_settings(log, preset, dynamics, steps, minutes, seed, holdout, dt, cont
 def _bar(show: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.percentage:.0f} %"))
     return Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[text]}"), disable=not show)
-
-
-__all__ = ["SETTINGS", "train"]

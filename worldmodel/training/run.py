@@ -147,10 +147,9 @@ def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
     return MODELS[settings.model.dynamics](settings.layout, settings.context, scaling, settings.model, rngs=rngs)
 
 
-def has_checkpoint(folder: Path) -> bool:
+def has_checkpoint(folder: Path, kind: str = BEST) -> bool:
     """Whether a run has parameters to imagine with; Orbax names a whole checkpoint by its step."""
-    best = folder / BEST
-    return best.is_dir() and any(path.name.isdigit() for path in best.iterdir())
+    return (folder / kind).is_dir() and any(path.name.isdigit() for path in (folder / kind).iterdir())
 
 
 def split_parameters(model: WorldModel) -> tuple[Any, Any, Any]:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.errors import SceneError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Episode, Stream
 from worldmodel.simulate import Start, Twin, load_scene
@@ -27,7 +28,22 @@ def floor_predictions(problem: Problem) -> tuple[dict[str, np.ndarray] | None, s
     scene = problem.log.about.get("scene")
     if not scene:
         return None, _NO_TWIN
-    twin = Twin(load_scene(str(scene)))
+    try:
+        return _roll_out(problem, Twin(load_scene(str(scene)))), _HOW
+    except SceneError as error:
+        return None, f"There is no physical floor, for MuJoCo cannot follow this log: {error.problem}"
+
+
+def _roll_out(problem: Problem, twin: Twin) -> dict[str, np.ndarray]:
+    """The twin's readings by stream [W, H, S], from the last noisy readings of each context.
+
+    Raises:
+        SceneError: if the twin lacks a stream of the log, or becomes unstable.
+    """
+    has = {stream.spec.name: stream.spec.columns for stream in twin.scene.streams}
+    for spec in (*problem.readings, *problem.windows.layout.of_kind("action")):
+        if has.get(spec.name) != spec.columns:
+            raise SceneError(f"The scene {twin.scene.name!r} has no stream {spec.name!r} of {', '.join(spec.columns)}.")
     used = {int(e): problem.log.episodes[problem.windows.episodes[int(e)]] for e in np.unique(problem.starts[:, 0])}
     commanded = {e: _actions(problem, episode) for e, episode in used.items()}
     dt = problem.windows.layout.dt
@@ -43,7 +59,7 @@ def floor_predictions(problem: Problem) -> tuple[dict[str, np.ndarray] | None, s
             known = [geodetic_to_enu(x[None, :3], twin.scene.origin) if x is not None else None for x in since]
             values = moved - np.stack([m[:1] if x is None else x for m, x in zip(moved, known, strict=True)])
         out[spec.name] = values[:, 1:]
-    return out, _HOW
+    return out
 
 
 def _actions(problem: Problem, episode: Episode) -> dict[str, Samples]:

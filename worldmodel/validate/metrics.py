@@ -1,6 +1,7 @@
 """Errors of predictions [W, H, S] (W windows, H ticks ahead, S columns) and of sampled futures, in physical units."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import dm_pix
@@ -57,24 +58,30 @@ def ssim(imagined: np.ndarray, real: np.ndarray) -> np.ndarray:
     """Structural similarity of 0..255 frames [W, rows, columns, 3]: [W], 1 for equal ones (Wang et al. 2004,
     doi 10.1109/TIP.2003.819861), in Gaussian windows of 11 pixels, or of the frame where that is smaller.
     """
-    rows, columns = real.shape[1:3]
+    score = _ssim_of(*real.shape[1:3])
+    pairs = zip(imagined, real, strict=True)
+    return np.array([score(*(np.asarray(x, np.float32) / 255 for x in pair)) for pair in pairs])
+
+
+@functools.cache
+def _ssim_of(rows: int, columns: int) -> Callable[[np.ndarray, np.ndarray], jax.Array]:
+    """SSIM of two frames [rows, columns, 3] in 0..1, compiled once for a size."""
     down, right = _gaussian_windows(rows), _gaussian_windows(columns)
 
-    def blur(frames: jax.Array) -> jax.Array:  # far cheaper than the library's own convolution on a CPU
-        return jnp.einsum("ir,wrcx,jc->wijx", down, frames, right)
+    def blur(frame: jax.Array) -> jax.Array:  # far cheaper than the library's own convolution on a CPU
+        return jnp.einsum("ir,rcx,jc->ijx", down, frame, right)
 
-    score = jax.jit(functools.partial(dm_pix.ssim, filter_fn=blur))
-    return np.asarray(score(*(jnp.asarray(x, jnp.float32) / 255 for x in (imagined, real))))
+    return jax.jit(functools.partial(dm_pix.ssim, filter_fn=blur))
 
 
-def _gaussian_windows(size: int) -> jax.Array:
+def _gaussian_windows(size: int) -> np.ndarray:
     """Weights [N, size] of every window of 11 pixels along one side, standard deviation 1.5."""
     width = min(_SSIM_WINDOW, size)
     weights = np.exp(-0.5 * ((np.arange(width) - (width - 1) / 2) / 1.5) ** 2)
     windows = np.zeros((size - width + 1, size))
     for i, row in enumerate(windows):
         row[i : i + width] = weights / weights.sum()
-    return jnp.asarray(windows, jnp.float32)
+    return windows.astype(np.float32)
 
 
 def distance_travelled(positions: np.ndarray, mask: np.ndarray, dt: float) -> np.ndarray:

@@ -44,7 +44,6 @@ class Result:
         columns: by low-dimensional stream, names and units of its columns.
         curve_s: [H] horizons of the curves, seconds.
         curves: by stream and predictor, RMSE [H, S] per column in physical units.
-        bands: by stream and predictor, 95 % bootstrap interval over episodes of the stream's NRMSE [2, H].
         calibration: by stream, observed coverage at `levels` [L], over all horizons.
         levels: [L] nominal coverage.
         examples: a few starts to draw.
@@ -55,7 +54,6 @@ class Result:
     columns: dict[str, list[tuple[str, str]]]
     curve_s: np.ndarray
     curves: dict[str, dict[str, np.ndarray]]
-    bands: dict[str, dict[str, np.ndarray]]
     calibration: dict[str, np.ndarray]
     levels: np.ndarray
     examples: list[Example]

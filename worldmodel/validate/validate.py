@@ -191,7 +191,6 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
     bootstrap = score.Bootstrap.of(problem.episodes, seed)
     streams: dict[str, dict[str, Any]] = {}
     curves: dict[str, dict[str, np.ndarray]] = {}
-    bands: dict[str, dict[str, np.ndarray]] = {}
     calibration, columns = {}, {}
     overall: dict[str, list] = {name: [] for name in predictions}
     for spec in problem.readings:
@@ -201,7 +200,7 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
         units = ("m",) * 3 if spec.kind == "gps" else spec.units
         columns[spec.name] = list(zip(names, units, strict=True))
         streams[spec.name] = {"unit": ", ".join(dict.fromkeys(units[used]))}
-        curves[spec.name], bands[spec.name] = {}, {}
+        curves[spec.name] = {}
         for name, ahead in predictions.items():
             error = score.residual(ahead[spec.name], problem.truth[spec.name], circular)
             total, count = _pooled(error**2, problem.truth_mask[spec.name], width)
@@ -213,7 +212,7 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
             joined = _join(rmse, spec)
             share = np.nansum(total[..., used] / np.square(deviation), -1)
             counted = np.where(np.isfinite(deviation), count[..., used], 0).sum(-1)
-            bands[spec.name][name] = score.Bootstrap.interval(bootstrap, share, counted)
+            low, high = bootstrap.interval(share, counted)
             recorded = score.residual(ahead[spec.name], problem.recorded[spec.name], circular)
             noisy, seen = _pooled(recorded**2, problem.mask[spec.name], width)
             errors = recorded[:, None]
@@ -222,8 +221,8 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
             streams[spec.name][name] = {
                 "rmse": _at(joined, ticks),
                 "nrmse": _at(np.sqrt(_nanmean(relative**2)), ticks),
-                "nrmse_low": _at(bands[spec.name][name][0], ticks),
-                "nrmse_high": _at(bands[spec.name][name][1], ticks),
+                "nrmse_low": _at(low, ticks),
+                "nrmse_high": _at(high, ticks),
                 "crps": _at(_mean_where(score.crps(errors), problem.mask[spec.name], width, used), ticks),
                 "rmse_reading": _at(_join(np.sqrt(_divide(noisy.sum(0), seen.sum(0)))[:, used], spec), ticks),
                 **_coverage(name, errors, problem, spec, used, ticks),
@@ -264,7 +263,6 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
         columns=columns,
         curve_s=(np.arange(problem.horizon) + 1) * dt,
         curves=curves,
-        bands=bands,
         calibration=calibration,
         levels=LEVELS,
         examples=[],
@@ -298,7 +296,7 @@ def _coverage(name, errors, problem, spec, used, ticks) -> dict[str, list]:
 def _action_sensitivity(imaginer: Imaginer, problem: Problem, model, seed: int) -> float | None:
     """Overall error with the windows' actions shuffled over error with their own."""
     order = np.random.default_rng([seed, 0x5AFE]).permutation(len(problem.starts))
-    shuffled = _mean(imaginer.readings(problem.context, problem.future.actions[order], 8), problem)
+    shuffled = _mean(imaginer.readings(problem.context, problem.future.actions[order], MEMBERS), problem)
 
     def overall(prediction) -> float:
         parts = []

@@ -68,7 +68,7 @@ def ingest(
     check_output(out, force)
     loaded = load_recipe(recipe) if recipe is not None else None
     files = find_sources(sources, TABLES if loaded else _VIDEOS)
-    check_output(out, force, inputs=files)
+    check_output(out, force, inputs=[*files, *([Path(recipe)] if recipe is not None else [])])
     _check_kinds(files, loaded)
     recordings = _read_all(files, loaded, size or DEFAULT_SIZE, progress)
     first = next(recordings)

@@ -52,7 +52,7 @@ def increasing(time: np.ndarray) -> np.ndarray:
 
 
 def nominal_rate(time: np.ndarray) -> float:
-    """A rate in Hz to four figures from the mean interval of [M] times; 0 for fewer than two samples."""
-    if len(time) < 2:
-        return 0.0
+    """A rate in Hz to four figures from the mean interval of [M] times; 1 where fewer than two samples tell none."""
+    if len(time) < 2 or not time[-1] > time[0]:
+        return 1.0
     return float(f"{(len(time) - 1) / (time[-1] - time[0]):.4g}")

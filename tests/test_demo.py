@@ -1,0 +1,67 @@
+"""The main job in small, and the README's lines of Python, as they stand."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import run
+from worldmodel import demo as module
+from worldmodel.demo import demo
+from worldmodel.errors import WorldModelError
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"EPISODES": 4, "HELD_OUT": 2, "SECONDS": 10.0}.items():
+            patch.setattr(module, name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def done(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "here"
+    return folder, demo(folder, steps=4)
+
+
+def stamps(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_all_of_the_road_is_walked(done):
+    folder, files = done
+    wanted = {"report/report.html", "report/metrics.json", "imagined/trajectory.h5", "imagined/camera.webm"}
+    assert wanted <= {str(path.relative_to(folder)) for path in files}
+    assert all(path.stat().st_size > 0 for path in files)
+
+
+def test_a_second_call_simulates_and_trains_nothing_again(done):
+    folder, files = done
+    kept = stamps(folder / "run")
+    logs = [folder / "train.h5", folder / "held_out.h5"]
+    before = [log.stat().st_mtime_ns for log in logs]
+    assert demo(folder, steps=4) == files
+    assert stamps(folder / "run") == kept
+    assert [log.stat().st_mtime_ns for log in logs] == before
+
+
+def test_another_demo_does_not_pass_off_this_ones_results_as_its_own(done, small):
+    folder, _ = done
+    for options in ({"seed": 1, "steps": 4}, {"steps": 5}):
+        with pytest.raises(WorldModelError, match="of another demo"):
+            demo(folder, **options)
+    ran = run("demo", "--out", str(folder), "--seed", "1")
+    assert ran.code == 2
+    assert "of another demo" in ran.err
+
+
+def test_the_readmes_lines_of_python_run(tmp_path, monkeypatch):
+    (code,) = re.findall(r"^## Ten lines\n\n```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    quick = code.replace("minutes=2", 'preset="debug", steps=20').replace("episodes=40", "episodes=5")
+    assert quick != code
+    monkeypatch.chdir(tmp_path)
+    exec(quick, {})
+    assert (tmp_path / "runs" / "cartpole_report" / "report.html").stat().st_size > 0
