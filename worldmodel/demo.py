@@ -14,7 +14,7 @@ from worldmodel.training.run import SETTINGS, RunSettings
 from worldmodel.validate import validate
 
 SCENE = "rover"
-EPISODES, HELD_OUT, SECONDS, STEPS = 450, 48, 12.0, 4000
+EPISODES, HELD_OUT, SECONDS, STEPS = 600, 200, 12.0, 5000
 TICK_S, SPAN_S = 0.1, 3.2  # the camera's interval; context and horizon
 HELD_OUT_SEED = 10_000  # far from any training seed: no world is in both logs
 

@@ -4,8 +4,6 @@
 class WorldModelError(Exception):
     """A mistake that the user can mend. The command line prints it without a traceback and exits with 2.
 
-    Attributes:
-        problem: what is wrong, alone.
 
     Args:
         problem: what is wrong, naming the file, dataset or option.
@@ -15,7 +13,7 @@ class WorldModelError(Exception):
     """
 
     def __init__(self, problem: str, *, expected: str = "", found: str = "", remedy: str = "") -> None:
-        self.problem = problem
+        self.problem, self.expected, self.found = problem, expected, found
         details = {"expected": expected, "found": found, "do": remedy}
         lines = [problem, *(f"  {label + ':':<10}{text}" for label, text in details.items() if text)]
         super().__init__("\n".join(lines))

@@ -193,7 +193,7 @@ def test_actions_that_do_not_fit_are_refused(dream, tmp_path):
         ({"at_s": float("nan")}, "no moment"),
         ({"episode": 1}, "no episode 1"),
         ({"episode": -1}, "no episode -1"),
-        ({"members": 0}, "must be positive"),
+        ({"members": 0}, "at least one member"),
         ({"horizon_s": -0.5}, "must be positive"),
         ({"at_s": 3.9}, r"ends before the horizon[\s\S]*earlier moment"),
     ],

@@ -39,7 +39,7 @@ def log(scene, tmp_path_factory):
 
 def test_the_same_seed_gives_the_same_bytes_on_any_number_of_cores(tmp_path, monkeypatch):
     scene = puck(tmp_path / "puck", camera=True)
-    monkeypatch.setattr(world, "_free_cores", lambda: 3)
+    monkeypatch.setattr(world, "free_cores", lambda: 3)
     three = record(scene, tmp_path / "three.h5", episodes=5, seconds=1.0, seed=3)
     monkeypatch.undo()
     command = [sys.executable, "-c", FEW_CORES, scene.name, str(tmp_path / "one.h5")]

@@ -124,7 +124,7 @@ def test_frames_do_not_depend_on_the_number_of_threads(rover, monkeypatch):
     states = np.stack([episode.truth["state"].data[:3].astype(float) for episode in rover.episodes])
     frames = []
     for threads in (1, 3):
-        monkeypatch.setattr(world, "_free_cores", lambda threads=threads: threads)
+        monkeypatch.setattr(world, "free_cores", lambda threads=threads: threads)
         frames.append(compiled.render("front", (64, 64), states))
     np.testing.assert_array_equal(*frames)
 

@@ -303,7 +303,7 @@ def test_action_sensitivity_is_one_for_a_model_that_ignores_actions(folder, pred
     rng = np.random.default_rng(0)
     predict(lambda came, moved: (came + 0.02 + spread * rng.normal(size=came.shape), came))
     sensitivity = validate(folder / "run", log=folder / "fresh.h5", **QUIET).metrics["action_sensitivity"]
-    assert sensitivity == pytest.approx(1, abs=0.01)
+    assert sensitivity == pytest.approx(1, abs=0.05)
 
 
 def test_on_the_training_log_only_held_out_episodes_count(folder, predict, problems):

@@ -64,11 +64,17 @@ def read_spec(group: h5py.Group) -> StreamSpec:
         raise LogFormatError(
             f"{group.file.filename}: stream {group.name} lacks an attribute.", expected=str(error.args[0])
         ) from error
+    except LogFormatError as error:
+        raise LogFormatError(
+            f"{group.file.filename}: {error.problem}", expected=error.expected, found=error.found,
+            remedy="mend what wrote it, or ingest the recording again",
+        ) from error  # fmt: skip
     except (TypeError, ValueError) as error:
         raise LogFormatError(
             f"{group.file.filename}: stream {group.name} has an attribute of the wrong type.",
             expected="the types of datasets/README.md",
             found=str(error),
+            remedy="mend what wrote it, or ingest the recording again",
         ) from error
 
 
