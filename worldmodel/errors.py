@@ -4,7 +4,6 @@
 class WorldModelError(Exception):
     """A mistake that the user can mend. The command line prints it without a traceback and exits with 2.
 
-
     Args:
         problem: what is wrong, naming the file, dataset or option.
         expected: what would have been right.

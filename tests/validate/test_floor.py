@@ -5,6 +5,7 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from tests.oscillator import write_log
 from tests.untrained import untrained_run
@@ -72,3 +73,14 @@ def test_a_log_without_a_twin_has_no_floor(tmp_path):
     predicted, note = floor_predictions(SimpleNamespace(log=Log(write_log(tmp_path / "a.h5", 1))))
     assert predicted is None
     assert "no physical floor" in note
+
+
+@pytest.mark.parametrize(("scene", "why"), [("nowhere", "no scene"), ("cartpole", "no stream 'gps'")])
+def test_a_twin_that_does_not_fit_is_named_and_stops_nothing(tmp_path, scene, why):
+    log = Log(write_log(tmp_path / "a.h5", 2))
+    problem = make_problem(untrained_run(log, dt=0.02, context=10, horizon=10), log, name="", horizon_s=0.2)
+    log.about["scene"] = scene
+    predicted, note = floor_predictions(problem)
+    assert predicted is None
+    assert "no physical floor" in note
+    assert why in note

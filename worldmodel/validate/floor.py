@@ -23,7 +23,7 @@ def floor_predictions(problem: Problem) -> tuple[dict[str, np.ndarray] | None, s
 
     Returns:
         By stream [W, H, S] readings at the tick in physical units, GPS in metres relative to the context's last fix;
-        None where the log names no twin. And how it was obtained, in words.
+        None where the log names no twin, or one that cannot follow it. And how it was obtained, in words.
     """
     scene = problem.log.about.get("scene")
     if not scene:
