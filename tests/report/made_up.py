@@ -30,13 +30,17 @@ def figures(model: list, others: dict[str, list], *, width: float = 0.1, key: st
     """One stream's metrics from figures by horizon, with intervals of `width` to both sides."""
 
     def entry(values: list) -> dict[str, list]:
-        edges = {
-            f"nrmse_{side}": [None if v is None else v * (1 + sign * width) for v in values]
-            for side, sign in (("low", -1), ("high", 1))
-        }
-        return {"rmse": values, key: values, **(edges if key == "nrmse" else {})}
+        sides = (("low", -1), ("high", 1))
+        edges = {f"nrmse_{side}": [None if v is None else v * (1 + s * width) for v in values] for side, s in sides}
+        gaps = {f"gap_{side}": [_gap(v, m, s * width) for v, m in zip(values, model, strict=True)] for side, s in sides}
+        return {"rmse": values, key: values, **(edges | gaps if key == "nrmse" else {})}
 
     return {"unit": "m", "model": entry(model), **{name: entry(values) for name, values in others.items()}}
+
+
+def _gap(value: float | None, model: float | None, width: float) -> float | None:
+    """An end of the interval of `value - model`, whose own intervals reach `width` of them to both sides."""
+    return None if value is None or model is None else value - model + width * (value + model)
 
 
 def by_hand(streams: dict[str, Any], horizons: list[float], **changes: Any) -> Result:
@@ -81,15 +85,18 @@ def _score(result: Result, name: str, rng: np.random.Generator) -> None:
     deviation = rng.uniform(0.5, 5, len(columns)) if name != "gps" else np.array([6.0, 6.0, 0.4])
     ticks = [round(h / DT) - 1 for h in HORIZONS]
     entry: dict[str, Any] = {"unit": ", ".join(dict.fromkeys(unit for _, unit in columns))}
-    curves = {}
+    curves, own = {}, time
     for predictor, (start, end, power) in SHAPES.items():
         scale = rng.uniform(0.8, 1.2)
         relative = scale * (start + (end - start) * (time / time[-1]) ** power)
         curves[predictor] = relative[:, None] * deviation * rng.uniform(0.9, 1.1, len(columns))
         joined = np.hypot(*curves[predictor][:, :2].T) if name == "gps" else np.sqrt((curves[predictor] ** 2).mean(1))
+        own = relative if predictor == "model" else own
+        gaps = {f"gap_{side}": (relative - own + s * (relative + own)) for side, s in (("low", -0.15), ("high", 0.15))}
         entry[predictor] = {
             "rmse": joined[ticks].tolist(), "nrmse": relative[ticks].tolist(), "crps": (0.6 * joined)[ticks].tolist(),
             "nrmse_low": (0.85 * relative)[ticks].tolist(), "nrmse_high": (1.15 * relative)[ticks].tolist(),
+            **{side: gap[ticks].tolist() for side, gap in gaps.items()},
             "coverage50": [0.5] * 9 if predictor == "model" else [None] * 9,
             "coverage90": [0.88] * 9 if predictor == "model" else [None] * 9,
         }  # fmt: skip

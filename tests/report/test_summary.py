@@ -68,7 +68,7 @@ def test_nothing_defined_is_said_so():
 def test_without_intervals_nothing_is_clear():
     stream = figures([0.1] * 4, {"hold": [0.4] * 4})
     for predictor in ("model", "hold"):
-        stream[predictor] |= {"nrmse_low": [None] * 4, "nrmse_high": [None] * 4}
+        stream[predictor] |= {"gap_low": [None] * 4, "gap_high": [None] * 4}
     text = describe(scores(by_hand({"imu": stream}, HORIZONS))[0])
     assert text.startswith("Beats hold-last at every horizon.")
 

@@ -101,6 +101,23 @@ def test_the_interval_equals_a_plain_resampling_loop():
     np.testing.assert_allclose(bootstrap.interval(squares, mask), expected)
 
 
+def test_what_is_hard_for_both_does_not_blur_their_difference():
+    """Two predictors whose errors differ by a tenth, on episodes whose difficulty differs a hundredfold."""
+    rng = np.random.default_rng(0)
+    episodes = np.repeat(np.arange(30), 5)
+    ours = (10.0 ** rng.uniform(-1, 1, 30))[episodes][:, None] * np.abs(rng.normal(size=(150, 1)))
+    theirs, mask = 1.21 * ours, np.ones((150, 1), bool)
+    bootstrap = Bootstrap.of(episodes, 0)
+    low, high = bootstrap.interval_of_gap(theirs, ours, mask)[:, 0]
+    root = np.sqrt(ours.mean())
+    assert 0 < low < 0.1 * root < high < 0.2 * root
+    assert bootstrap.interval(theirs, mask)[0, 0] < bootstrap.interval(ours, mask)[1, 0]  # each alone says nothing
+    np.testing.assert_allclose(
+        bootstrap.interval_of_gap(ours, theirs, mask)[:, 0], [-high, -low], rtol=1e-9
+    )  # the same seen from the other side
+    np.testing.assert_allclose(bootstrap.interval_of_gap(ours, ours, mask)[:, 0], 0)
+
+
 def test_windows_of_an_episode_move_together():
     """However many windows two episodes give, they are two: either, or both, is all that a resample can hold."""
     for windows in (1, 50):

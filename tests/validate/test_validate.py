@@ -203,6 +203,10 @@ def test_the_interval_holds_the_figure(result, name):
         found = result.metrics["streams"][name][predictor]
         for low, value, high in zip(found["nrmse_low"], found["nrmse"], found["nrmse_high"], strict=True):
             assert low * 0.9999 <= value <= high * 1.0001
+        ours = result.metrics["streams"][name]["model"]["nrmse"]
+        gaps = np.array(found["nrmse"]) - ours
+        assert (np.array(found["gap_low"]) - 1e-6 <= gaps).all()
+        assert (gaps <= np.array(found["gap_high"]) + 1e-6).all()
 
 
 def test_curves_and_examples_are_there_to_draw(result):

@@ -27,9 +27,9 @@ _DEFINITIONS = {
     "PSNR": "Peak signal-to-noise ratio of the members' mean frame in dB, of the mean squared error over all frames.",
     "SSIM": "Structural similarity of the members' mean frame (Wang et al. 2004), averaged over frames: 1 if equal.",
     "Intervals": (
-        "95 % bootstrap intervals over whole episodes. The summary says 'clearly' where the two intervals do "
-        "not overlap and 'within the noise' where they do, which is stricter than a paired test. Figures "
-        "without an interval, such as PSNR, are only called better or worse."
+        "95 % bootstrap intervals over whole episodes. The summary says 'clearly' where the interval of the "
+        "difference of two NRMSEs over the same resampled episodes excludes 0, and 'within the noise' where it "
+        "does not. Figures without an interval, such as PSNR, are only called better or worse."
     ),
     "Action sensitivity": (
         "The model's error with each start given another start's actions, over its error with its own. Near "

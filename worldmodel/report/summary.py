@@ -12,7 +12,7 @@ from worldmodel.validate.result import Result
 
 
 class Verdict(enum.IntEnum):
-    """How the model fares beside another predictor. Clearly: their 95 % intervals do not overlap."""
+    """How the model fares beside another predictor. Clearly: the 95 % interval of their difference excludes 0."""
 
     CLEARLY_BETTER = 2
     BETTER = 1
@@ -70,13 +70,12 @@ def _verdict(stream: Scores, other: str, index: int) -> Verdict | None:
     ours, theirs = stream.get("model", key, index), stream.get(other, key, index)
     if ours is None or theirs is None:
         return None
-    low, high = stream.get("model", "nrmse_low", index), stream.get("model", "nrmse_high", index)
-    other_low, other_high = stream.get(other, "nrmse_low", index), stream.get(other, "nrmse_high", index)
-    if not stream.intervals or low is None or high is None or other_low is None or other_high is None:
+    low, high = stream.get(other, "gap_low", index), stream.get(other, "gap_high", index)
+    if not stream.intervals or low is None or high is None:
         return Verdict(int(np.sign(sign * (ours - theirs))))
-    if high < other_low:
+    if low > 0:
         return Verdict.CLEARLY_BETTER
-    return Verdict.CLEARLY_WORSE if low > other_high else Verdict.LEVEL
+    return Verdict.CLEARLY_WORSE if high < 0 else Verdict.LEVEL
 
 
 def describe(stream: Scores) -> str:

@@ -115,13 +115,28 @@ class Bootstrap(NamedTuple):
 
     def interval(self, squares: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """95 % interval [2, H] of the root mean of `squares` [W, H] where `mask`, over episodes."""
+        return _interval(self._roots(squares, mask))
+
+    def interval_of_gap(self, theirs: np.ndarray, ours: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """95 % interval [2, H] of how much higher one root mean is than another over the same resampled episodes.
+
+        Paired: what makes an episode hard for both does not blur their difference.
+        """
+        return _interval(self._roots(theirs, mask) - self._roots(ours, mask))
+
+    def _roots(self, squares: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The root mean [R, H] in each resample; NaN where nothing is."""
         episodes = self.counts.shape[1]
         total, count = np.zeros((episodes, squares.shape[1])), np.zeros((episodes, squares.shape[1]))
         np.add.at(total, self.episodes, np.where(mask, squares, 0))
         np.add.at(count, self.episodes, mask)
         resampled, weight = self.counts @ total, self.counts @ count
-        roots = np.sqrt(np.where(weight > 0, resampled / np.maximum(weight, 1), np.nan))
-        known = np.isfinite(roots).any(0)
-        out = np.full((2, squares.shape[1]), np.nan)
-        out[:, known] = np.nanquantile(roots[:, known], [0.025, 0.975], axis=0)
-        return out
+        return np.sqrt(np.where(weight > 0, resampled / np.maximum(weight, 1), np.nan))
+
+
+def _interval(resampled: np.ndarray) -> np.ndarray:
+    """The central 95 % [2, H] of figures [R, H]; NaN where none is known."""
+    known = np.isfinite(resampled).any(0)
+    out = np.full((2, resampled.shape[1]), np.nan)
+    out[:, known] = np.nanquantile(resampled[:, known], [0.025, 0.975], axis=0)
+    return out

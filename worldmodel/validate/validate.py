@@ -200,8 +200,8 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
         units = ("m",) * 3 if spec.kind == "gps" else spec.units
         columns[spec.name] = list(zip(names, units, strict=True))
         streams[spec.name] = {"unit": ", ".join(dict.fromkeys(units[used]))}
-        curves[spec.name] = {}
-        for name, ahead in predictions.items():
+        curves[spec.name], own = {}, np.zeros(0)
+        for name, ahead in predictions.items():  # the model first
             error = score.residual(ahead[spec.name], problem.truth[spec.name], circular)
             total, count = _pooled(error**2, problem.truth_mask[spec.name], width)
             column_rmse = np.sqrt(_divide(total.sum(0), count.sum(0)))
@@ -213,6 +213,8 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
             share = np.nansum(total[..., used] / np.square(deviation), -1)
             counted = np.where(np.isfinite(deviation), count[..., used], 0).sum(-1)
             low, high = bootstrap.interval(share, counted)
+            own = share if name == "model" else own
+            gap_low, gap_high = bootstrap.interval_of_gap(share, own, counted)
             recorded = score.residual(ahead[spec.name], problem.recorded[spec.name], circular)
             noisy, seen = _pooled(recorded**2, problem.mask[spec.name], width)
             errors = recorded[:, None]
@@ -223,6 +225,8 @@ def _result(run, problem, predictions, members, video, sensitivity, seed, note) 
                 "nrmse": _at(np.sqrt(_nanmean(relative**2)), ticks),
                 "nrmse_low": _at(low, ticks),
                 "nrmse_high": _at(high, ticks),
+                "gap_low": _at(gap_low, ticks),
+                "gap_high": _at(gap_high, ticks),
                 "crps": _at(_mean_where(score.crps(errors), problem.mask[spec.name], width, used), ticks),
                 "rmse_reading": _at(_join(np.sqrt(_divide(noisy.sum(0), seen.sum(0)))[:, used], spec), ticks),
                 **_coverage(name, errors, problem, spec, used, ticks),
