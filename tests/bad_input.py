@@ -96,6 +96,21 @@ def shorten(file: h5py.File) -> None:
     file["episodes/duration"][:] = 0.5
 
 
+def scribble(path: Path) -> None:
+    """Writes over the first group's names, a kilobyte into the file."""
+    with open(path, "r+b") as file:
+        content = file.read()
+        at = content.index(b"streams")
+        file.seek(max(at - 64, 0))
+        file.write(b"\xff" * 160)
+
+
+def make_words(file: h5py.File) -> None:
+    shape = file["streams/cart/data"].shape
+    del file["streams/cart/data"]
+    file["streams/cart/data"] = np.full(shape, b"word", "S4")
+
+
 BROKEN_LOGS = {  # how a good log is broken, and what the message says
     "text": (lambda path: path.write_text("not a log"), ["not an HDF5 file", "worldmodel ingest"]),
     "nothing": (lambda path: path.write_bytes(b""), ["not an HDF5 file", "do:"]),
@@ -108,6 +123,10 @@ BROKEN_LOGS = {  # how a good log is broken, and what the message says
     "few_names": (edited(lambda file: file["episodes/name"].resize((1,))), ["not whole", "and 1", "do:"]),
     "kind_of_type": (edited(lambda file: file["streams/cart"].attrs.__setitem__("rate_hz", "fast")), ["wrong type"]),
     "no_rate": (edited(lambda file: file["streams/cart"].attrs.__setitem__("rate_hz", 0.0)), ["'cart' has no rate"]),
+    "damaged": (scribble, ["is damaged", "do:"]),
+    "words": (edited(make_words), ["/streams/cart has data or times of the wrong type", "|S4"]),
+    "versions": (edited(lambda file: file.attrs.__setitem__("version", [1, 1])), ["damaged, or built otherwise"]),
+    "no_length": (edited(lambda file: file["episodes/duration"].__setitem__(0, np.nan)), ["no length", "nan"]),
     "wide": (edited(widen), ["/streams/push/data", "wrong shape", "[1]", "[2]"]),
     "missing": (Path.unlink, ["does not exist"]),
     "no_episode": (edited(keep_no_episode), ["no episode"]),

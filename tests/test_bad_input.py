@@ -121,6 +121,36 @@ def test_a_run_without_a_checkpoint_says_how_to_go_on(trained, places, tmp_path,
     refuse(words, ["no checkpoint yet", "--resume"], places, tmp_path, monkeypatch, HALF=tmp_path / "half")
 
 
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGE = {
+    "run.json": (("run.json", lambda path: path.write_text("null")), "run.json cannot be read"),
+    "context": (
+        ("run.json", lambda path: path.write_text(path.read_text().replace('"context": ', '"context": -'))),
+        "context has no sense",
+    ),
+    "statistics": (("statistics.npz", cut_short), "statistics.npz cannot be read"),
+    "baselines": (("baselines.npz", lambda path: path.write_text("junk")), "baselines.npz cannot be read"),
+    "no baselines": (("baselines.npz", Path.unlink), "baselines.npz cannot be read"),
+    "spread": (("spread.npy", cut_short), "spread.npy cannot be read"),
+    "checkpoint": (
+        ("best", lambda path: [cut_short(file) for file in path.rglob("*") if file.is_file()]),
+        "cannot be read",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", DAMAGE)
+def test_a_damaged_run_is_named(fault, trained, places, tmp_path, monkeypatch):
+    (name, damage), says = DAMAGE[fault]
+    shutil.copytree(trained.run, tmp_path / "damaged")
+    damage(tmp_path / "damaged" / name)
+    words = ("imagine", "DAMAGED", "GOOD", *NOW, "--out", "OUT/x")
+    refuse(words, [says, "do:"], places, tmp_path, monkeypatch, DAMAGED=tmp_path / "damaged")
+
+
 FULL = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # or the process ends where a real full disk is an error

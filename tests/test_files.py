@@ -1,6 +1,7 @@
 """Output appears whole or not at all, and what was there before stays until then."""
 
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -101,7 +102,7 @@ def test_a_failure_leaves_no_folder(tmp_path, error):
 
 @pytest.mark.parametrize("error", [ValueError, Stopped])
 def test_a_failure_keeps_the_old_folder(old_folder, error):
-    with pytest.raises(error), whole_folder(old_folder, force=True, replaces=("old.*",)) as partial:
+    with pytest.raises(error), whole_folder(old_folder, force=True, replaces=("old.txt",)) as partial:
         (partial / "a").write_text("a")
         raise error
     assert names(old_folder.parent) == ["out"]
@@ -111,7 +112,7 @@ def test_a_failure_keeps_the_old_folder(old_folder, error):
 def test_an_existing_folder_is_refused_without_force_and_replaced_with_it(old_folder):
     with pytest.raises(WorldModelError, match="exists already"), whole_folder(old_folder):
         pytest.fail("the block must not run")
-    with whole_folder(old_folder, force=True, replaces=("old.*",)) as partial:
+    with whole_folder(old_folder, force=True, replaces=("old.txt",)) as partial:
         (partial / "new.txt").write_text("new")
     assert names(old_folder) == ["new.txt"]
     assert names(old_folder.parent) == ["out"]
@@ -120,13 +121,29 @@ def test_an_existing_folder_is_refused_without_force_and_replaced_with_it(old_fo
 def test_a_folder_with_more_than_an_earlier_output_is_not_replaced(old_folder):
     (old_folder / "drive.h5").write_text("precious")
     with pytest.raises(WorldModelError, match=r"more than an earlier output[\s\S]*drive.h5"):
-        check_output(old_folder, force=True, replaces=("old.*",))
+        check_output(old_folder, force=True, replaces=("old.txt",))
     with (
         pytest.raises(WorldModelError, match=r"drive.h5"),
-        whole_folder(old_folder, force=True, replaces=("old.*",)),
+        whole_folder(old_folder, force=True, replaces=("old.txt",)),
     ):
         pytest.fail("the block must not run")
     assert names(old_folder) == ["drive.h5", "old.txt"]
+
+
+def test_a_folder_that_only_looks_like_an_earlier_output_is_not_replaced(tmp_path):
+    """A command always writes the first of its files, so that a folder without it is not the command's."""
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(WorldModelError, match="others' files"):
+        check_output(tmp_path, force=True, replaces=("run.json", "checkpoints"))
+    (tmp_path / "run.json").touch()
+    check_output(tmp_path, force=True, replaces=("run.json", "checkpoints"))
+
+
+@pytest.mark.parametrize("name", [".", ""])
+def test_what_is_no_name_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WorldModelError, match="no name"):
+        check_output(Path(name), force=True)
 
 
 def test_an_input_is_not_replaced(old_file):
@@ -147,7 +164,7 @@ def test_a_file_is_not_replaced_by_a_folder(old_file):
 
 def test_what_a_killed_command_left_is_in_nobodys_way(old_folder):
     (old_folder / ".metrics.partial.jsonl").write_text("half")
-    check_output(old_folder, force=True, replaces=("old.*",))
+    check_output(old_folder, force=True, replaces=("old.txt",))
 
 
 @pytest.mark.parametrize("whole", [whole_file, whole_folder])

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from worldmodel.errors import WorldModelError
+from worldmodel.version import __version__
 
 app = typer.Typer(
     name="worldmodel",
@@ -18,8 +19,23 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"worldmodel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which it is.")
+    ] = False,
+) -> None: ...
+
+
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Decides everything random.")]
 Out = Annotated[Path, typer.Option("--out", help="What to write.")]
 
 
@@ -29,6 +45,12 @@ def main() -> None:
         app()
     except (WorldModelError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (MemoryError, OverflowError) as error:
+        print(
+            f"error: That is more than this machine can hold.\n  found:    {error}\n  do:       ask for less",
+            file=sys.stderr,
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -94,13 +116,15 @@ def train(
     preset: Annotated[str, typer.Option(help="debug, small (for a CPU) or base (for a GPU).")] = "small",
     dynamics: Annotated[str, typer.Option(help="residual, or rssm to compare with.")] = "residual",
     steps: Annotated[int | None, typer.Option(min=1, help="How many updates.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="How long, instead of steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="How long, instead of steps; compiling does not count.")] = None,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     holdout: Annotated[float, typer.Option(help="Share of the episodes that only measure.")] = 0.1,
     dt: Annotated[float | None, typer.Option(help="Seconds a tick; by default the fastest action's interval.")] = None,
-    context: Annotated[float | None, typer.Option(help="Seconds that the model sees.")] = None,
-    horizon: Annotated[float | None, typer.Option(help="Seconds that it learns to imagine.")] = None,
+    context: Annotated[float | None, typer.Option(help="Seconds that the model sees; by default 64 ticks.")] = None,
+    horizon: Annotated[
+        float | None, typer.Option(help="Seconds that it learns to imagine; by default 64 ticks.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Train a model on logs and keep it, with all that imagining needs, as a run."""

@@ -5,6 +5,7 @@ import errno
 import fnmatch
 import os
 import shutil
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def check_output(
         path: the file or folder to write.
         force: replace it.
         inputs: what the command reads, which is never replaced.
-        replaces: of a folder, patterns of the names that the command itself writes there.
+        replaces: of a folder, patterns of the names that the command itself writes there; it always writes the first.
     """
     if path.exists() and not force:
         raise WorldModelError(
@@ -31,6 +32,8 @@ def check_output(
             remedy="choose another path, or pass --force (force=True) to replace it",
         )
     remedy, place = "choose another path", path.resolve()
+    if not path.name:
+        raise WorldModelError(f"{str(path)!r} is no name for an output.", remedy="name a file or folder to make")
     for source in map(Path.resolve, inputs):
         if place == source or place in source.parents:
             problem = f"{path} is or holds an input, so it is not replaced."
@@ -41,6 +44,8 @@ def check_output(
         raise WorldModelError(f"{path} is no folder, so it is not replaced by one.", remedy=remedy)
     own = (*replaces, _PARTIAL)
     others = sorted(p.name for p in path.iterdir() if not any(fnmatch.fnmatch(p.name, name) for name in own))
+    if not others and any(path.iterdir()) and not (path / replaces[0]).exists():
+        others = ["others' files of such names"]
     if others:
         raise WorldModelError(
             f"{path} holds more than an earlier output, so it is not replaced.",
@@ -61,9 +66,20 @@ def disk_errors(path: Path, left: str = "nothing was left behind under that name
         free = shutil.disk_usage(next(p for p in (path, *path.absolute().parents) if p.exists())).free
         raise WorldModelError(
             f"{path} cannot be written{': the disk is full' if full else ''}.",
-            found=f"{error.strerror or str(error).splitlines()[0]}; {free / 2**20:.0f} MiB are free there",
-            remedy=f"free some space or choose another place; {left}",
+            found=(error.strerror or str(error).splitlines()[0])
+            + (f"; {free / 2**20:.0f} MiB are free there" if full else ""),
+            remedy=f"{'free some space or ' if full else ''}choose another place; {left}",
         ) from error
+
+
+@contextlib.contextmanager
+def readable(path: Path, remedy: str) -> Iterator[None]:
+    """Turns what reading a damaged file of ours raises into an error that names it and says what to do."""
+    try:
+        yield
+    except (LookupError, ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        found = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WorldModelError(f"{path} cannot be read.", found=found, remedy=remedy) from error
 
 
 @contextlib.contextmanager

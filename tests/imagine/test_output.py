@@ -159,19 +159,19 @@ def test_a_failure_leaves_nothing_half_written(path, tmp_path, monkeypatch, stag
     monkeypatch.setattr(module, stage, fail)
     if existing:
         (tmp_path / "out").mkdir()
-        (tmp_path / "out" / "trajectory.png").write_text("mine")
+        (tmp_path / "out" / "trajectory.h5").write_text("mine")
     with pytest.raises(RuntimeError, match="in the middle"):
         imagine_to("runs/here", path, tmp_path / "out", force=existing, **OPTIONS)
     assert names(tmp_path) == (["out"] if existing else [])
-    assert not existing or names(tmp_path / "out") == ["trajectory.png"]
+    assert not existing or names(tmp_path / "out") == ["trajectory.h5"]
 
 
 def test_an_output_that_exists_is_refused_without_force(path, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "imagine", lambda *a, **k: made_up())
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "trajectory.png").write_text("mine")
+    (tmp_path / "out" / "trajectory.h5").write_text("mine")
     with pytest.raises(WorldModelError, match="exists already"):
         imagine_to("runs/here", path, tmp_path / "out", **OPTIONS)
-    assert names(tmp_path / "out") == ["trajectory.png"]
+    assert names(tmp_path / "out") == ["trajectory.h5"]
     imagine_to("runs/here", path, tmp_path / "out", force=True, **OPTIONS)
     assert names(tmp_path / "out") == ["camera.webm", "trajectory.h5", "trajectory.png"]

@@ -163,7 +163,7 @@ def test_columns_of_a_file_may_have_the_names_that_recipes_allow(tmp_path):
         ("", "wrong width|cannot be read"),
         ("time,f\n", "no rows"),
         ("time,f\n0,1\n0,2\n", "do not increase"),
-        ("time,f\n0,nan\n", "not numbers"),
+        ("time,f\n0,nan\n", "no number"),
         ("time,f\n0,fast\n", "not numbers|cannot be read"),
         ("time,f\n0,1\n1\n", "cannot be read"),
     ],

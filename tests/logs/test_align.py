@@ -8,7 +8,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, align, mean_action
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
-from worldmodel.types import Samples
+from worldmodel.types import Samples, StreamSpec
 
 LAYOUT = TickLayout(0.02, SPECS)
 
@@ -74,6 +74,25 @@ def test_gap_is_a_mask_with_an_age_and_nan_is_masked(tmp_path):
     assert (ticks.values[55:95, column] == 0).all()
     assert np.isfinite(ticks.values).all()
     assert ticks.age_s[75, 0] == pytest.approx(1.5 - 0.98, abs=1e-5)
+
+
+def test_a_row_that_says_nothing_of_a_stream_hides_none_of_its_samples(tmp_path):
+    """A wide table: the slow sensor's cells are filled in every fifth row only, and never on the tick."""
+
+    def edit(streams):
+        time, data = streams["velocity"]
+        sparse = np.where((np.arange(len(time)) % 5 == 2)[:, None], data, np.nan)
+        return {**streams, "velocity": Samples(time, sparse)}
+
+    spec = StreamSpec("velocity", "sensor", ("v",), ("m/s",), 20.0)
+    episode = Log(write_log(tmp_path / "a.h5", 1, edit=edit)).episodes[0]
+    ticks = align(episode, TickLayout(0.1, (spec,)))
+    assert ticks.mask[1:].all()
+    time, data = episode.streams["velocity"].time, episode.streams["velocity"].data
+    for tick in range(1, 20):
+        known = np.flatnonzero(np.isfinite(data[:, 0]) & (time <= 0.1 * tick + 1e-9))[-1]
+        assert ticks.values[tick, -1] == data[known, 0]
+        assert ticks.age_s[tick, 0] == pytest.approx(0.1 * tick - time[known], abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,42 @@ def test_a_loss_that_becomes_nan_has_a_name_and_keeps_the_last_checkpoint(log, t
     with pytest.raises(TrainingDivergedError, match="step"):
         train([log], tmp_path / "run", preset="debug", steps=60, progress=False)
     assert all(np.isfinite(p).all() for p in parameters(load_run(tmp_path / "run")))
+
+
+@pytest.fixture
+def diverging(monkeypatch):
+    from worldmodel.training.loop import _Trainer
+
+    monkeypatch.setattr(_Trainer, "_learning_rate", lambda self, step: np.nan)
+
+
+def test_a_run_that_fails_before_its_first_checkpoint_leaves_the_one_that_it_was_to_replace(
+    log, straight, tmp_path, diverging
+):
+    shutil.copytree(straight.folder, tmp_path / "run")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    with pytest.raises(TrainingDivergedError):
+        train([log], tmp_path / "run", preset="debug", steps=60, force=True, progress=False)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_that_replaces_another_leaves_nothing_of_it(log, straight, tmp_path):
+    shutil.copytree(straight.folder, tmp_path / "run")
+    train([log], tmp_path / "run", preset="debug", steps=4, force=True, progress=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["run"]
+    assert json.loads((tmp_path / "run" / "finished.json").read_text())["steps"] == 4
+
+
+def test_going_on_takes_nothing_away_when_it_fails(log, straight, tmp_path, diverging):
+    shutil.copytree(straight.folder, tmp_path / "run")
+    for name in ("checkpoints", "best"):
+        shutil.rmtree(tmp_path / "run" / name)
+    (tmp_path / "run" / "finished.json").unlink()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    with pytest.raises(TrainingDivergedError):
+        train([log], tmp_path / "run", resume=True, progress=False)
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "run" / "run.json").exists()
 
 
 def test_refusals(log, straight, tmp_path):

@@ -1,6 +1,7 @@
 """Writes a trajectory for people and programs: `trajectory.h5`, a plot, and a video where the log has one."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,7 +10,10 @@ from worldmodel.geo import geodetic_to_enu
 from worldmodel.imagine.trajectory import Trajectory, imagine
 from worldmodel.logs.video import write_video
 from worldmodel.logs.writer import LogWriter
-from worldmodel.types import Samples
+from worldmodel.types import Samples, StreamSpec
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 TRAJECTORY_FILES = ("trajectory.h5", "trajectory.png", "*.webm")
 _ENLARGE = 4
@@ -71,33 +75,53 @@ def film(trajectory: Trajectory, name: str) -> np.ndarray:
 
 
 def plot_trajectory(trajectory: Trajectory, path: Path) -> None:
-    """A row a column of every low-dimensional stream: the log, each member, and their mean."""
+    """A row for each column but video's: the log, each member, and their mean; of actions what is commanded."""
+    import matplotlib
     from matplotlib.figure import Figure  # not pyplot, which would change a notebook's back end
 
     specs = [spec for spec in trajectory.streams.values() if spec.kind != "video"]
     rows = [(spec, column) for spec in specs for column in range(3 if spec.kind == "gps" else len(spec.columns))]
-    figure = Figure(figsize=(9, 1.5 * len(rows) + 0.6))
-    axes = figure.subplots(len(rows), sharex=True, squeeze=False)
-    for axis, (spec, column) in zip(axes[:, 0], rows, strict=True):
-        logged, imagined = (_metres(trajectory, spec, s) for s in (trajectory.logged, trajectory.imagined))
-        axis.plot(logged.time, logged.data[:, column], color="black", lw=1, label="logged")
-        if spec.kind != "action":
-            axis.plot(imagined.time, imagined.data[:, :, column], color="tab:orange", lw=0.5, alpha=0.5)
-            axis.plot(
-                imagined.time, imagined.data[:, :, column].mean(1), color="tab:red", lw=1.2, label="imagined mean"
-            )
-        axis.axvline(trajectory.start_s, color="grey", lw=0.8, ls=":")
-        label = ("east", "north", "up")[column] if spec.kind == "gps" else spec.columns[column]
-        unit = "m" if spec.kind == "gps" else spec.units[column]
-        axis.set_ylabel(f"{spec.name}\n{label} [{unit}]" if unit else f"{spec.name}\n{label}", fontsize=7)
-        axis.tick_params(labelsize=7)
-    axes[0, 0].legend(loc="upper left", fontsize=7, ncols=2)
-    axes[-1, 0].set_xlabel("seconds in the episode")
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    with matplotlib.rc_context({"text.parse_math": False}):  # a dollar in a unit is a dollar
+        figure = Figure(figsize=(9, 1.5 * len(rows) + 0.6))
+        axes = figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0]
+        for axis, (spec, column) in zip(axes, rows, strict=True):
+            _plot_column(axis, trajectory, spec, column)
+        named = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+        figure.legend(list(named.values()), list(named), loc="upper right", fontsize=8, ncols=len(named))
+        axes[-1].set_xlabel("seconds in the episode")
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / figure.get_figheight()))
+        figure.savefig(path, dpi=110)
 
 
-def _metres(trajectory: Trajectory, spec, source: dict[str, Samples]) -> Samples:
+def _plot_column(axis: "Axes", trajectory: Trajectory, spec: StreamSpec, column: int) -> None:
+    logged, imagined = (_metres(trajectory, spec, s) for s in (trajectory.logged, trajectory.imagined))
+    seen, futures = logged.data[:, column], imagined.data[:, :, column]
+    if spec.kind == "action":  # in force until the next
+        there = np.isfinite(seen)
+        axis.step(logged.time[there], seen[there], where="post", color="black", lw=1, label="logged")
+        axis.step(imagined.time, futures[:, 0], where="post", color="tab:blue", lw=1.2, label="commanded")
+    else:
+        wraps = spec.kind == "sensor" and spec.circular[column]
+        mean = np.arctan2(np.sin(futures).mean(1), np.cos(futures).mean(1)) if wraps else futures.mean(1)
+        seen, futures, mean = (_broken(x) if wraps else x for x in (seen, futures, mean))
+        axis.plot(imagined.time, futures, color="tab:orange", lw=0.5, alpha=0.5)
+        axis.plot([], [], color="tab:orange", lw=0.5, label="imagined")
+        axis.plot(logged.time, seen, color="black", lw=1, label="logged")
+        axis.plot(imagined.time, mean, color="tab:red", lw=1.2, label="their mean")
+    axis.axvline(trajectory.start_s, color="grey", lw=0.8, ls=":")
+    label = ("east", "north", "up")[column] if spec.kind == "gps" else spec.columns[column]
+    unit = "m" if spec.kind == "gps" else spec.units[column]
+    axis.set_ylabel(f"{spec.name}\n{label} [{unit}]" if unit else f"{spec.name}\n{label}", fontsize=7)
+    axis.tick_params(labelsize=7)
+
+
+def _broken(angles: np.ndarray) -> np.ndarray:
+    """Angles [M, ...] without the strokes across the picture where they wrap."""
+    jumps = np.abs(np.diff(angles, axis=0, prepend=angles[:1])) > np.pi
+    return np.where(jumps, np.nan, angles)
+
+
+def _metres(trajectory: Trajectory, spec: StreamSpec, source: dict[str, Samples]) -> Samples:
     time, data = source[spec.name]
     if spec.kind != "gps":
         return Samples(time, data)

@@ -14,6 +14,8 @@ from worldmodel.logs.windows import Windows
 from worldmodel.training.run import Run, load_run
 from worldmodel.types import Samples, StreamSpec
 
+_MOST_MEMBERS = 10_000
+
 
 class Trajectory(NamedTuple):
     """K imagined futures.
@@ -97,8 +99,10 @@ def _window(run: Run, log: Log, episode: int, at_s: float, horizon_s: float | No
     """The aligned episode, the tick of `at_s` and the horizon in ticks."""
     from worldmodel.training.run import check_streams
 
-    if members < 1:
-        raise WorldModelError("There must be at least one member.", found=f"{members} members")
+    if not 1 <= members <= _MOST_MEMBERS:
+        raise WorldModelError(
+            "There must be at least one member, and not too many.", expected=f"1 to {_MOST_MEMBERS}", found=f"{members}"
+        )
     check_episode(log, episode)
     settings = run.settings
     horizon = run.horizon_ticks(horizon_s)
@@ -159,8 +163,14 @@ def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Sample
             found=", ".join(names),
         )
     time = table[:, names.index("time")]
-    if not len(table) or not np.isfinite(table).all() or (np.diff(time) <= 0).any():
-        raise WorldModelError(f"{path} has no rows, times that do not increase, or values that are not numbers.")
+    wrong = {
+        "no rows": not len(table),
+        "a value that is no number, or beyond float32": not (np.abs(table) < np.finfo(np.float32).max).all(),
+        "times that do not increase": (np.diff(time) <= 0).any(),
+    }
+    if any(wrong.values()):
+        found = next(what for what, there in wrong.items() if there)
+        raise WorldModelError(f"The actions in {path} cannot be used.", found=found, remedy="mend the file")
     return {s.name: Samples(time, table[:, [names.index(c) for c in s.columns]]) for s in specs}
 
 

@@ -158,7 +158,8 @@ def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.
             continue
         stream = source[spec.name]
         features = layout.to_features(spec, np.asarray(stream.data, np.float64), origin)
-        value, valid, ages[:, i] = _slots(stream.time, features, ticks, layout.dt, layout.slots(spec))
+        known = np.isfinite(features).any(1)  # a row of a table that says nothing of this stream is no sample of it
+        value, valid, ages[:, i] = _slots(stream.time[known], features[known], ticks, layout.dt, layout.slots(spec))
         values[:, layout.columns[spec.name]], mask[:, layout.columns[spec.name]] = value, valid
     parts = [mean_action(Samples(s.time, s.data), ticks, layout.dt) for s in _actions(episode, layout)]
     actions = np.concatenate(parts, 1) if parts else np.zeros((len(ticks), 0), np.float32)
@@ -225,9 +226,9 @@ def _slots(time, features, ticks, dt, count):
     """Values and mask [T, N * F] of the newest samples at each slot's time, and the newest sample's age [T]."""
     slots = (ticks[:, None] + dt * (np.arange(count) + 1 - count) / count).ravel()
     row = _newest(time, slots, dt)
-    value = features[np.maximum(row, 0)]
+    value = features[np.maximum(row, 0)] if len(time) else np.zeros((len(slots), features.shape[1]))
     valid = (row >= 0)[:, None] & np.isfinite(value)
     value = np.where(valid, value, 0).astype(np.float32).reshape(len(ticks), -1)
     last = np.searchsorted(time, ticks + _ROUNDING_S, side="right") - 1
-    age = np.where(last >= 0, ticks - time[np.maximum(last, 0)], np.inf)
+    age = np.where(last >= 0, ticks - time[np.maximum(last, 0)], np.inf) if len(time) else np.full(len(ticks), np.inf)
     return value, valid.reshape(len(ticks), -1), np.maximum(age, 0).astype(np.float32)

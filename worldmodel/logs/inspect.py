@@ -1,5 +1,6 @@
 """What is in a log: a summary as data, as tables, and as a picture."""
 
+import contextlib
 import dataclasses
 import datetime
 import math
@@ -122,10 +123,11 @@ def _blocks(stream: Stream) -> Iterable[np.ndarray]:
 def print_summary(log: Log, console: "Console | None" = None) -> LogSummary:
     """Prints the summary of a log as tables, and returns it."""
     from rich.console import Console
+    from rich.markup import escape as markup
 
     console = console or Console()
     summary = summarise(log)
-    console.print(f"[bold]{', '.join(str(path) for path in summary.files)}[/bold]")
+    console.print(f"[bold]{markup(', '.join(str(path) for path in summary.files))}[/bold]")
     for key, value in summary.about.items():
         console.print(f"  {key}: {value}", soft_wrap=True, highlight=False, markup=False)
     streams = _table("stream", "kind", "shape", "samples", "Hz", "measured", "gaps", "up to (s)")
@@ -135,13 +137,15 @@ def print_summary(log: Log, console: "Console | None" = None) -> LogSummary:
         shape = "x".join(map(str, spec.sample_shape))
         rates = (f"{spec.rate_hz:.4g}", f"{stream.measured_rate_hz:.4g}")
         gaps = (str(stream.gaps), f"{stream.longest_gap_s:.3f}" if stream.gaps else "")
-        streams.add_row(spec.name, spec.kind, shape, str(stream.samples), *rates, *gaps)
+        streams.add_row(markup(spec.name), spec.kind, shape, str(stream.samples), *rates, *gaps)
         for index, row in enumerate(_column_rows(stream)):
-            columns.add_row("" if index else spec.name, *row)
+            columns.add_row("" if index else markup(spec.name), *map(markup, row))
     episodes = _table("episode", "name", "seconds", "begins (UTC)", "without")
     for index, episode in enumerate(summary.episodes[:_LISTED]):
         empty = ", ".join(name for name, count in episode.samples.items() if not count)
-        episodes.add_row(str(index), episode.name, f"{episode.duration_s:.2f}", _utc(episode.origin_utc), empty)
+        episodes.add_row(
+            str(index), markup(episode.name), f"{episode.duration_s:.2f}", _utc(episode.origin_utc), markup(empty)
+        )
     console.print(streams, columns)
     console.print(f"{len(summary.episodes)} episodes, {summary.duration_s:.1f} s in all")
     console.print(episodes)
@@ -174,7 +178,9 @@ def _column_rows(stream: StreamSummary) -> list[tuple[str, ...]]:
 def _utc(origin: float) -> str:
     if not math.isfinite(origin):
         return "unknown"
-    return datetime.datetime.fromtimestamp(origin, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        return datetime.datetime.fromtimestamp(origin, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return "beyond the calendar"
 
 
 def plot_log(log: Log, out_png: Path | str, episode: int = 0, *, force: bool = False) -> Path:
@@ -220,6 +226,7 @@ def plot_log(log: Log, out_png: Path | str, episode: int = 0, *, force: bool = F
 
 _LEFT, _RIGHT = 0.07, 0.88  # margins; legends stand to the right
 _LOOK: dict[Any, Any] = {
+    "text.parse_math": False,  # a dollar in a unit is a dollar
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -1,5 +1,6 @@
 """Reads logs: `Log("drive.h5").episodes[3].streams["imu"].data`."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from worldmodel.errors import LogFormatError, WorldModelError
 from worldmodel.logs import format as fmt
 from worldmodel.logs.writer import check_increasing
 from worldmodel.types import Samples, StreamSpec
+
+_LONGEST_S = 365 * 86400.0
 
 
 class Stream:
@@ -33,7 +36,8 @@ class Stream:
 
     @cached_property
     def time(self) -> np.ndarray:
-        time = self._group["time"][self._rows]
+        with _damage(self._where):
+            time = np.asarray(self._group["time"][self._rows], np.float64)
         check_increasing(time, self._where)
         return time
 
@@ -47,7 +51,8 @@ class Stream:
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """The data of samples `start` to `stop`, counted within the episode."""
-        return self._group["data"][self._rows.start + start : self._rows.start + stop]
+        with _damage(self._where):
+            return self._group["data"][self._rows.start + start : self._rows.start + stop]
 
     def __getitem__(self, seconds: slice) -> Samples:
         if not isinstance(seconds, slice) or seconds.step is not None:
@@ -217,12 +222,22 @@ class _LogFile:
                 found=str(error).splitlines()[0],
                 remedy="copy or record it again" if whole else "turn recordings into a log with `worldmodel ingest`",
             ) from error
+        with _damage(path):
+            self._read_structure(truth)
+
+    def _read_structure(self, truth: bool) -> None:
         self._check_header()
         self.members = int(self.file.attrs[fmt.MEMBERS]) if fmt.MEMBERS in self.file.attrs else None
         self.about = self._read_about()
         table = self._need(fmt.EPISODES)
         self.count = len(self._need(f"{fmt.EPISODES}/duration"))
-        self.durations = table["duration"][:]
+        self.durations = np.asarray(table["duration"][:], np.float64)
+        if not ((self.durations >= 0) & (self.durations < _LONGEST_S)).all():
+            raise LogFormatError(
+                f"{self.path}: /{fmt.EPISODES}/duration holds what is no length of a recording.",
+                expected="seconds, 0 or more, and less than a year",
+                found=str(self.durations[~((self.durations >= 0) & (self.durations < _LONGEST_S))][0]),
+            )
         self.origins = self._need(f"{fmt.EPISODES}/origin_utc")[: self.count]
         self.names = self._need(f"{fmt.EPISODES}/name")
         if min(len(self.origins), len(self.names)) < self.count:
@@ -283,6 +298,12 @@ class _LogFile:
         where = f"{section}/{name}"
         self.specs[section][name] = spec = fmt.read_spec(self.file[where])
         data, time = self._need(f"{where}/data"), self._need(f"{where}/time")
+        if data.dtype.kind not in "fiu" or time.dtype.kind not in "fiu" or time.ndim != 1:
+            raise LogFormatError(
+                f"{self.path}: /{where} has data or times of the wrong type.",
+                expected="numbers, and times in one dimension",
+                found=f"data {data.dtype} {list(data.shape)}, time {time.dtype} {list(time.shape)}",
+            )
         offsets = self._need(f"{where}/offsets")[: self.count + 1]
         rows = f"{self.path}: /{where}"
         if data.shape[1:] != fmt.sample_shape(spec, self.members):
@@ -291,6 +312,7 @@ class _LogFile:
                 f"{list(data.shape[1:])}",
             )
             raise LogFormatError(f"{rows}/data has the wrong shape.", expected=expected, found=found)
+        offsets = np.asarray(offsets, np.int64)
         if len(offsets) != self.count + 1 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
             raise LogFormatError(
                 f"{rows}/offsets is broken.",
@@ -306,7 +328,8 @@ class _LogFile:
         self._offsets[where] = offsets
 
     def episode(self, index: int) -> Episode:
-        name = self.names.asstr()[index]
+        with _damage(self.path):
+            name = str(self.names.asstr()[index])
         truth = self._streams(fmt.TRUTH, index, name) if self.truth else None
         streams = self._streams(fmt.STREAMS, index, name)
         return Episode(name, float(self.origins[index]), float(self.durations[index]), streams, truth)
@@ -318,6 +341,19 @@ class _LogFile:
             where = f"{self.path}: stream {name!r} of episode {index} ({episode})"
             streams[name] = Stream(self.file[section][name], spec, slice(start, stop), where)
         return streams
+
+
+@contextlib.contextmanager
+def _damage(where: Path | str) -> Iterator[None]:
+    """Turns what h5py raises of a damaged file, or of one that is built otherwise, into an error that says so."""
+    try:
+        yield
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise LogFormatError(
+            f"{where} is damaged, or built otherwise than datasets/README.md says.",
+            found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+            remedy="copy or record it again",
+        ) from error
 
 
 def _log_files(path: Path) -> list[Path]:

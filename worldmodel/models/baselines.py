@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worldmodel.files import whole_file
+from worldmodel.files import readable, whole_file
 from worldmodel.logs.windows import Context, Windows
 
 _WINDOWS = 1500
@@ -77,7 +77,7 @@ class Baselines:
 
     @classmethod
     def load(cls, path: Path) -> "Baselines":
-        with np.load(path) as file:
+        with readable(path, "copy the run again, or train it again"), np.load(path) as file:
             return cls(**{**{k: file[k] for k in file.files}, "lags": int(file["lags"])})
 
     def _scaled(self, actions: np.ndarray) -> np.ndarray:

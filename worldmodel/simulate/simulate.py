@@ -12,7 +12,7 @@ from worldmodel.files import check_output
 from worldmodel.geo import enu_to_geodetic
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate.excitation import random_actions
-from worldmodel.simulate.scene import SCENE_FILE, Outages, Scene, SceneStream, load_scene
+from worldmodel.simulate.scene import Outages, Scene, SceneStream, load_scene
 from worldmodel.simulate.world import Rolled, World, free_cores
 from worldmodel.types import Samples, StreamSpec
 
@@ -55,7 +55,7 @@ def simulate(
         WorldModelError: if `out` exists or cannot be written.
     """
     scene = scene if isinstance(scene, Scene) else load_scene(scene)
-    check_output(Path(out), force, inputs=[scene.model, scene.model.parent / SCENE_FILE])
+    check_output(Path(out), force, inputs=scene.model.parent.rglob("*"))
     world = World(scene)
     for name, value, least in (("episodes", episodes, 1), ("seconds", seconds, world.step_s)):
         if not least <= value < float("inf"):
@@ -166,7 +166,7 @@ class _Recorder:
             streams[spec.name] = Samples(time[there], noisy[there])
         rows = self._rows(self.scene.tick_hz)
         truth["state"] = Samples(rows * self.world.step_s, states[rows])
-        name = f"{self.scene.name} {world}" + (f" branch {branch}" if self.branch else "")
+        name = f"{Path(self.scene.name).name} {world}" + (f" branch {branch}" if self.branch else "")
         return _Episode(name, streams, truth)
 
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from worldmodel.errors import WorldModelError
 from worldmodel.files import DISK_FULL, disk_errors
 
 _QUIET_S, _PATIENCE_S = 0.5, 10.0
@@ -54,7 +55,14 @@ class Checkpoints:
         if step is None:
             return None
         shapes = jax.tree.map(lambda x: ocp.utils.to_shape_dtype_struct(_array(x)), like)
-        return self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
+        try:
+            return self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
+        except Exception as error:  # Orbax and TensorStore have types of their own
+            raise WorldModelError(
+                f"The checkpoint {self.folder / str(step)} cannot be read.",
+                found=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
+                remedy="remove its folder to go on from the one before it, or train the run again",
+            ) from error
 
     @property
     def latest(self) -> int | None:

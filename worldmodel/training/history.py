@@ -38,13 +38,13 @@ class History:
 
     def _forget_after(self, step: int) -> None:
         if self.path.exists():
-            rows = [row for row in self.path.read_text().splitlines() if _step(row) <= step]
+            rows = [row for row in self.path.read_text(errors="replace").splitlines() if _step(row) <= step]
             with whole_file(self.path, force=True) as path:
                 path.write_text("".join(f"{row}\n" for row in rows))
 
 
 def _step(row: str) -> float:
     try:
-        return json.loads(row)["step"]
-    except (ValueError, KeyError):  # the line that was being written when the run was killed
+        return float(json.loads(row)["step"])
+    except (ValueError, KeyError, TypeError):  # the line that was being written when the run was killed
         return float("inf")

@@ -1,10 +1,12 @@
 """Trains a world model on logs: `train(["drive.h5"], "runs/rover")`."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,7 @@ def train(
         preset: `debug`, `small` or `base`.
         dynamics: `residual`, or `rssm`, the recurrent state-space model to compare with.
         steps: how many updates; by default the preset's.
-        minutes: how long, instead of steps.
+        minutes: how long, instead of steps; compiling does not count.
         seed: decides initial parameters, data order and noise.
         resume: go on from the last checkpoint of `run` (other arguments but `logs` are the run's own).
         holdout: share of the episodes that only measure; whole episodes, at least one where there are two.
@@ -105,21 +107,43 @@ def train(
     if progress and not settings.holdout:
         print("note: no episode is held out, so the held-out error is of one that is learned from")
     held = HeldOut(Windows.of(log, settings.layout, settings.context, settings.horizon, measured), settings.seed)
-    try:
-        if not resume:
+    if resume:
+        _go_on(folder, settings, windows, held, progress)
+    else:
+        with _instead_of(folder):
             _begin(folder, settings, windows)
-        if not (folder / FINISHED).exists():
-            _Trainer(folder, settings, windows, held).run(progress)
-    except WorldModelError:
+            _go_on(folder, settings, windows, held, progress)
+    return load_run(folder)
+
+
+def _go_on(folder: Path, settings: RunSettings, windows: Windows, held: HeldOut, progress: bool) -> None:
+    if not ((folder / FINISHED).exists() and has_checkpoint(folder)):
+        _Trainer(folder, settings, windows, held).run(progress)
+
+
+@contextlib.contextmanager
+def _instead_of(folder: Path) -> Iterator[None]:
+    """Keeps an earlier run beside a new one of its name, and puts it back if that fails before its first checkpoint."""
+    earlier = folder.with_name(f".{folder.name}.replaced")
+    if folder.exists():
+        shutil.rmtree(earlier, ignore_errors=True)
+        os.replace(folder, earlier)
+    try:
+        yield
+    except BaseException:
         if not has_checkpoint(folder):  # nothing to go on from
             shutil.rmtree(folder, ignore_errors=True)
+            if earlier.exists():
+                os.replace(earlier, folder)
         raise
-    return load_run(folder)
+    finally:
+        if folder.exists():
+            shutil.rmtree(earlier, ignore_errors=True)
 
 
 def _begin(folder: Path, settings: RunSettings, windows: Windows) -> None:
     """Writes what a run needs before its first update: all of it, or nothing."""
-    with whole_folder(folder, force=True, replaces=RUN_FILES) as start:
+    with whole_folder(folder) as start:
         scaling = measure_scaling(windows, settings.seed)
         save_scaling(start, scaling)
         Baselines.fit(windows, scaling, settings.seed).save(start / BASELINES)
@@ -168,7 +192,10 @@ class _Trainer:
         """Measures the spread of the best parameters' members, on episodes that no update has seen."""
         held, key = self.held, jax.random.fold_in(self.held.key, 1)
         kept = best.restore({"params": self.state["params"]})
-        assert kept is not None  # the loop ends with an evaluation
+        if kept is None:  # the loop ends with an evaluation, so someone has removed it
+            raise WorldModelError(
+                f"The best checkpoint of {self.folder} is gone.", remedy="copy the run again, or train it again"
+            )
         model = nnx.merge(self.graph, kept["params"], self.rest)
         spread = measure_spread(model, held.context, held.future, key)
         with whole_file(self.folder / SPREAD, force=True) as path:
@@ -200,6 +227,8 @@ class _Trainer:
             if done in (1, first + 1) or done % _CHECK_EVERY == 0 or self.progress() >= 1:
                 self._check(float(loss), step)
                 per_s = (done - first) / (time.monotonic() - began)
+                if done == first + 1:
+                    began = time.monotonic()  # compiling does not count
                 history.add(done, loss=loss, horizon=horizon, learning_rate=rate, steps_per_s=per_s, **terms)
                 score = f", held-out NRMSE {self.held.score:.3f}" if self.held.score is not None else ""
                 report(f"loss {float(loss):.4f}{score}, {per_s:.1f} steps/s, horizon {horizon} ticks")

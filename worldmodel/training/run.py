@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from worldmodel.errors import WorldModelError
-from worldmodel.files import whole_file
+from worldmodel.files import readable, whole_file
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -28,6 +28,7 @@ SETTINGS, STATISTICS, BASELINES, FINISHED = "run.json", "statistics.npz", "basel
 SPREAD = "spread.npy"
 CHECKPOINTS, BEST = "checkpoints", "best"
 RUN_FILES = (SETTINGS, STATISTICS, BASELINES, FINISHED, SPREAD, CHECKPOINTS, BEST, METRICS, TENSORBOARD)
+_AGAIN = "copy the run again, or train it again"
 MODELS: dict[str, type[WorldModel]] = {"residual": ResidualModel, "rssm": RSSM}
 
 
@@ -80,16 +81,25 @@ class RunSettings:
         if not file.is_file():
             remedy = "train one with `worldmodel train LOG --out RUN`"
             raise WorldModelError(f"{folder} holds no run.", expected=f"a file {SETTINGS}", remedy=remedy)
-        try:
+        with readable(file, _AGAIN):
             raw = json.loads(file.read_text())
             streams = tuple(StreamSpec(**{k: _tuple(v) for k, v in s.items()}) for s in raw.pop("streams"))
             train = raw.pop("train")
             stages = tuple((float(share), int(ticks)) for share, ticks in train.pop("curriculum"))
             model = ModelConfig(**raw.pop("model"))
             raw = {k: _tuple(v) for k, v in raw.items()}
-            return cls(streams=streams, model=model, train=TrainConfig(curriculum=stages, **train), **raw)
-        except (KeyError, TypeError, ValueError) as error:
-            raise WorldModelError(f"{file} cannot be read.", found=str(error), remedy="train the run again") from error
+            settings = cls(streams=streams, model=model, train=TrainConfig(curriculum=stages, **train), **raw)
+            sane = {
+                "dt": 0 < settings.dt < float("inf"),
+                "context": settings.context >= 2,
+                "horizon": settings.horizon >= 1,
+                "seed": isinstance(settings.seed, int) and settings.seed >= 0,
+                "streams": len(streams) > 0,
+                "dynamics": model.dynamics in MODELS,
+            }
+            if not all(sane.values()):
+                raise ValueError(f"{next(name for name, fits in sane.items() if not fits)} has no sense")
+            return settings
 
 
 @dataclasses.dataclass
@@ -178,7 +188,8 @@ def load_run(folder: Path | str) -> Run:
     assert state is not None
     model = nnx.merge(graph, state["params"], rest)
     if (folder / SPREAD).exists():
-        model.spread = nnx.Variable(jnp.asarray(np.load(folder / SPREAD)))
+        with readable(folder / SPREAD, _AGAIN):
+            model.spread = nnx.Variable(jnp.asarray(np.load(folder / SPREAD)))
     return Run(folder, settings, model, Baselines.load(folder / BASELINES))
 
 
@@ -190,7 +201,7 @@ def save_scaling(folder: Path, scaling: Scaling) -> None:
 
 def load_scaling(folder: Path) -> Scaling:
     """Reads them back."""
-    with np.load(folder / STATISTICS) as file:
+    with readable(folder / STATISTICS, _AGAIN), np.load(folder / STATISTICS) as file:
         return Scaling(*(jnp.asarray(file[name]) for name in Scaling._fields))
 
 

@@ -99,8 +99,15 @@ def _nanoseconds(path: Path, table: "pa.Table", clock: Clock) -> tuple[np.ndarra
     else:
         unit = UNIT_NS[clock.unit]
     if pa.types.is_integer(column.type):
-        valid = ~np.asarray(column.is_null())
-        return np.asarray(column.fill_null(0)).astype(np.int64) * unit, valid
+        stamps, most = np.asarray(column.fill_null(0)), (2**63 - 1) // unit
+        if ((stamps > most) | (stamps < -most)).any():
+            raise RecipeError(
+                f"{path}: the clock {clock.column!r} cannot be in {clock.unit}.",
+                expected=f"stamps up to {most}, which is the year 2262",
+                found=str(stamps[(stamps > most) | (stamps < -most)][0]),
+                remedy="give the unit that the stamps are in",
+            )
+        return stamps.astype(np.int64) * unit, ~np.asarray(column.is_null())
     seconds = _floats(path, table, clock.column)
     valid = np.isfinite(seconds) & (np.abs(seconds) * unit < 2**63)
     return np.rint(np.where(valid, seconds, 0) * unit).astype(np.int64), valid
