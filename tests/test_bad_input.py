@@ -47,6 +47,7 @@ def places(trained, tmp_path_factory):
     write_scene(inputs / "scene_misspelt", PUCK_TOML.replace("smooth_s", "smoth_s"))
     write_scene(inputs / "scene_mjcf", xml=PUCK_XML.replace("</mujoco>", ""))
     write_scene(inputs / "scene_unstable", xml=PUCK_XML.replace('gainprm="1"', 'gainprm="1e14"'))
+    write_scene(inputs / "scene_step", xml=PUCK_XML.replace('timestep="0.005"', 'timestep="0"'))
     (write_scene(inputs / "scene_without") / "model.xml").unlink()
     different = write_log(tmp_path_factory.mktemp("different") / "a.h5", episodes=2, seconds=2.0)
     return Places(

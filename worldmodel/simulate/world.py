@@ -74,6 +74,12 @@ class World:
             raise SceneError(
                 f"{scene.model} is not a valid MJCF model.", found=found, remedy="mend the model"
             ) from error
+        if not 0 < self.model.opt.timestep < float("inf"):
+            raise SceneError(
+                f"{scene.model} has no physics step.",
+                expected="a timestep in seconds",
+                found=str(self.model.opt.timestep),
+            )
         self.model.vis.quality.offsamples = 0
         for stream in scene.streams:
             rows, columns = stream.spec.size or (0, 0)

@@ -72,6 +72,14 @@ def _check_columns(path: Path, table: "pa.Table", recipe: Recipe) -> None:
             found=", ".join(table.column_names),
             remedy="mend the names in the recipe, or choose the recipe that fits this source",
         )
+    twice = sorted(name for name in needed if table.column_names.count(name) > 1)
+    if twice:
+        raise RecipeError(
+            f"{path} has more than one column of a name that the recipe {recipe.path.name} names.",
+            expected="one of each",
+            found=", ".join(twice),
+            remedy="give the columns names of their own",
+        )
 
 
 def _select(path: Path, table: "pa.Table", stream: TableStream) -> "pa.Table":
