@@ -25,11 +25,11 @@ def windows(tmp_path_factory):
     return Windows.of(Log(write_log(tmp_path_factory.mktemp("log") / "a.h5", 2)), LAYOUT, 20, 12)
 
 
-def build(kind):
+def build(kind, dtype="float32"):
     size = LAYOUT.size
     readings = len(LAYOUT.newest)
     scaling = Scaling(np.zeros(size), np.ones(size), np.zeros(1), np.ones(1), np.ones(readings), np.ones(readings))
-    config = ModelConfig(width=16, hidden=8, noise=4, video_width=8)
+    config = ModelConfig(width=16, hidden=8, noise=4, video_width=8, dtype=dtype)
     return kind(LAYOUT, 20, scaling, config, rngs=nnx.Rngs(0))
 
 
@@ -151,6 +151,26 @@ def test_the_evidence_bound_is_that_of_a_plain_loop(window):
     assert float(terms["divergence"]) == pytest.approx(np.mean(divergence), rel=1e-4)
     for name, columns in LAYOUT.columns.items():
         assert float(terms[name]) == pytest.approx(np.mean(np.sum(np.stack(nll)[:, columns], 1)), rel=1e-4)
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+@pytest.mark.parametrize("kind", [ResidualModel, RSSM])
+def test_bfloat16_changes_how_products_are_rounded_and_nothing_else(kind, window):
+    """Parameters, latents and the loss stay float32, and the loss is the same to bfloat16's two to three digits."""
+    context, future = window
+    options = {"members": 2, "weights": jnp.ones(12), "dropout": 0.0, "key": jax.random.key(0)}
+
+    def value_and_gradient(model):
+        graph, params, rest = nnx.split(model, nnx.Param, ...)
+        return jax.value_and_grad(lambda p: nnx.merge(graph, p, rest).loss(context, future, **options)[0])(params)
+
+    exact, _ = value_and_gradient(build(kind))
+    rounded, gradient = value_and_gradient(build(kind, "bfloat16"))
+    assert rounded != exact
+    assert float(rounded) == pytest.approx(float(exact), rel=0.05)
+    assert all(g.dtype == jnp.float32 and bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient))
+    belief = build(kind, "bfloat16").observe(context)
+    assert build(kind, "bfloat16").imagine(belief, future.actions, 2, jax.random.key(0)).dtype == jnp.float32
 
 
 def test_patches_round_trip():
