@@ -12,6 +12,7 @@ from pathlib import Path
 from worldmodel.errors import WorldModelError
 
 _PARTIAL = ".*.partial*"  # what a killed command leaves
+RUN_AGAIN = "copy the run again, or train it again"
 DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
@@ -73,13 +74,13 @@ def disk_errors(path: Path, left: str = "nothing was left behind under that name
 
 
 @contextlib.contextmanager
-def readable(path: Path, remedy: str) -> Iterator[None]:
-    """Turns what reading a damaged file of ours raises into an error that names it and says what to do."""
+def readable(path: Path) -> Iterator[None]:
+    """Turns what reading a damaged file of a run raises into an error that names it and says what to do."""
     try:
         yield
     except (LookupError, ValueError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as error:
         found = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WorldModelError(f"{path} cannot be read.", found=found, remedy=remedy) from error
+        raise WorldModelError(f"{path} cannot be read.", found=found, remedy=RUN_AGAIN) from error
 
 
 @contextlib.contextmanager
@@ -117,13 +118,15 @@ def whole_file(path: Path | str, force: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(path: Path | str, force: bool = False, *, replaces: Sequence[str] = ()) -> Iterator[Path]:
+def whole_folder(
+    path: Path | str, force: bool = False, *, inputs: Iterable[Path] = (), replaces: Sequence[str] = ()
+) -> Iterator[Path]:
     """As `whole_file`, for a folder that a command fills: all of it appears, or none.
 
     With `force` it takes the place of a folder that holds nothing but what `replaces` names (see `check_output`).
     """
     path = Path(path)
-    check_output(path, force, replaces=replaces)
+    check_output(path, force, inputs=inputs, replaces=replaces)
     partial = path.with_name(f".{path.name}.partial")
     with disk_errors(path), _folders_above(path):
         try:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worldmodel.files import check_output, whole_folder
+from worldmodel.files import whole_folder
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.imagine.trajectory import Trajectory, imagine
 from worldmodel.logs.video import write_video
@@ -34,8 +34,7 @@ def imagine_to(
 ) -> list[Path]:
     """Imagines (see `imagine`) and writes the folder `out`; returns the files that it holds."""
     read = [Path(log), *([Path(actions)] if actions is not None else [])]
-    check_output(Path(out), force, inputs=read, replaces=TRAJECTORY_FILES)
-    with whole_folder(out, force, replaces=TRAJECTORY_FILES) as folder:
+    with whole_folder(out, force, inputs=read, replaces=TRAJECTORY_FILES) as folder:
         trajectory = imagine(
             run, log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions
         )

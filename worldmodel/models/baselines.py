@@ -77,7 +77,7 @@ class Baselines:
 
     @classmethod
     def load(cls, path: Path) -> "Baselines":
-        with readable(path, "copy the run again, or train it again"), np.load(path) as file:
+        with readable(path), np.load(path) as file:
             return cls(**{**{k: file[k] for k in file.files}, "lags": int(file["lags"])})
 
     def _scaled(self, actions: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from flax import nnx
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from worldmodel.errors import TrainingDivergedError, WorldModelError
-from worldmodel.files import check_output, whole_file, whole_folder
+from worldmodel.files import RUN_AGAIN, check_output, whole_file, whole_folder
 from worldmodel.logs.align import TickLayout, default_dt
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -193,9 +193,7 @@ class _Trainer:
         held, key = self.held, jax.random.fold_in(self.held.key, 1)
         kept = best.restore({"params": self.state["params"]})
         if kept is None:  # the loop ends with an evaluation, so someone has removed it
-            raise WorldModelError(
-                f"The best checkpoint of {self.folder} is gone.", remedy="copy the run again, or train it again"
-            )
+            raise WorldModelError(f"The best checkpoint of {self.folder} is gone.", remedy=RUN_AGAIN)
         model = nnx.merge(self.graph, kept["params"], self.rest)
         spread = measure_spread(model, held.context, held.future, key)
         with whole_file(self.folder / SPREAD, force=True) as path:
@@ -224,7 +222,7 @@ class _Trainer:
             )  # fmt: skip
             done = step + 1
             self.state["step"] = np.int64(done)
-            if done in (1, first + 1) or done % _CHECK_EVERY == 0 or self.progress() >= 1:
+            if done == first + 1 or done % _CHECK_EVERY == 0 or self.progress() >= 1:
                 self._check(float(loss), step)
                 per_s = (done - first) / (time.monotonic() - began)
                 if done == first + 1:

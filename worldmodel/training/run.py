@@ -28,7 +28,6 @@ SETTINGS, STATISTICS, BASELINES, FINISHED = "run.json", "statistics.npz", "basel
 SPREAD = "spread.npy"
 CHECKPOINTS, BEST = "checkpoints", "best"
 RUN_FILES = (SETTINGS, STATISTICS, BASELINES, FINISHED, SPREAD, CHECKPOINTS, BEST, METRICS, TENSORBOARD)
-_AGAIN = "copy the run again, or train it again"
 MODELS: dict[str, type[WorldModel]] = {"residual": ResidualModel, "rssm": RSSM}
 
 
@@ -81,7 +80,7 @@ class RunSettings:
         if not file.is_file():
             remedy = "train one with `worldmodel train LOG --out RUN`"
             raise WorldModelError(f"{folder} holds no run.", expected=f"a file {SETTINGS}", remedy=remedy)
-        with readable(file, _AGAIN):
+        with readable(file):
             raw = json.loads(file.read_text())
             streams = tuple(StreamSpec(**{k: _tuple(v) for k, v in s.items()}) for s in raw.pop("streams"))
             train = raw.pop("train")
@@ -188,7 +187,7 @@ def load_run(folder: Path | str) -> Run:
     assert state is not None
     model = nnx.merge(graph, state["params"], rest)
     if (folder / SPREAD).exists():
-        with readable(folder / SPREAD, _AGAIN):
+        with readable(folder / SPREAD):
             model.spread = nnx.Variable(jnp.asarray(np.load(folder / SPREAD)))
     return Run(folder, settings, model, Baselines.load(folder / BASELINES))
 
@@ -201,7 +200,7 @@ def save_scaling(folder: Path, scaling: Scaling) -> None:
 
 def load_scaling(folder: Path) -> Scaling:
     """Reads them back."""
-    with readable(folder / STATISTICS, _AGAIN), np.load(folder / STATISTICS) as file:
+    with readable(folder / STATISTICS), np.load(folder / STATISTICS) as file:
         return Scaling(*(jnp.asarray(file[name]) for name in Scaling._fields))
 
 
