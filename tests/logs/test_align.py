@@ -1,3 +1,6 @@
+from typing import NamedTuple
+
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.oscillator import SPECS, episode, write_log
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.align import TickLayout, align, mean_action
+from worldmodel.logs.align import MAX_PER_TICK, TickLayout, align, commands, default_dt
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.types import Samples, StreamSpec
@@ -35,7 +38,8 @@ def test_nothing_at_or_before_t_sees_anything_after_t(tmp_path):
     tick = round(at / LAYOUT.dt)
     for name in ("values", "mask", "age_s", "frames"):
         np.testing.assert_array_equal(getattr(plain, name)[: tick + 1], getattr(other, name)[: tick + 1])
-    np.testing.assert_array_equal(plain.actions[:tick], other.actions[:tick])
+    for one, two in zip(plain.actions, other.actions, strict=True):
+        np.testing.assert_array_equal(one[:tick], two[:tick])
     assert (plain.values[tick + 1 :] != other.values[tick + 1 :]).any()
 
 
@@ -44,11 +48,9 @@ def test_context_holds_nothing_of_the_future(tmp_path):
     for name, edit in (("a", None), ("b", after(at))):
         log = Log(write_log(tmp_path / f"{name}.h5", 1, edit=edit))
         windows = Windows.of(log, LAYOUT, 40, 10)
-        contexts.append(windows.cut(np.array([[0, round(at / LAYOUT.dt)]]), 10, np.zeros((1, 1), int))[0])
-    for field in contexts[0]._fields:
-        one, two = (getattr(c, field) for c in contexts)
-        for a, b in zip(one, two, strict=True):
-            np.testing.assert_array_equal(a, b)
+        contexts.append(windows.cut(np.array([[0, round(at / LAYOUT.dt)]]), 10)[0])
+    for one, two in zip(*map(jax.tree.leaves, contexts), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_slots_hold_the_newest_sample_up_to_their_time(tmp_path):
@@ -95,28 +97,162 @@ def test_a_row_that_says_nothing_of_a_stream_hides_none_of_its_samples(tmp_path)
         assert ticks.age_s[tick, 0] == pytest.approx(0.1 * tick - time[known], abs=1e-6)
 
 
+class Recorded(NamedTuple):
+    """As much of an episode as aligning needs."""
+
+    duration_s: float
+    streams: dict
+
+
+class Stream(NamedTuple):
+    time: np.ndarray
+    data: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+def aligned(spec, time, data, dt, duration_s=None):
+    return align(
+        Recorded(time[-1] if duration_s is None else duration_s, {spec.name: Stream(time, data)}),
+        TickLayout(dt, (spec,)),
+    )
+
+
+def test_a_slot_holds_nothing_of_an_earlier_share():
+    """In a gap after t, a slot of t + dt that reached back a whole tick would hold what the context already showed."""
+    spec = StreamSpec("imu", "sensor", ("x",), ("m/s^2",), 80.0)
+    time = np.arange(0, 1.0, 1 / 80)
+    time = time[(time <= 0.5) | (time > 0.575)]
+    ticks = aligned(spec, time, time[:, None], 0.1)
+    assert ticks.mask.shape[1] == 8
+    assert ticks.mask[5].all()
+    for slot in range(8):
+        end = 0.5 + 0.1 * (slot + 1) / 8
+        there = time[(time > end - 0.0125 + 1e-9) & (time <= end + 1e-9)]
+        assert ticks.mask[6, slot] == bool(len(there))
+        if len(there):
+            assert ticks.values[6, slot] == pytest.approx(there[-1])
+    assert not ticks.mask[6, :5].any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0.001, 0.05), min_size=20, max_size=80), st.integers(1, 40))
+def test_slots_are_shares_of_the_tick(gaps, rate):
+    time = np.cumsum(gaps)
+    spec = StreamSpec("imu", "sensor", ("x",), ("",), rate * 10.0)
+    layout = TickLayout(0.1, (spec,))
+    ticks = aligned(spec, time, time[:, None], 0.1, float(time[-1]))
+    count, several = layout.slots(spec), layout.averaged(spec)
+    assert count <= MAX_PER_TICK
+    assert count * several >= rate
+    for tick in range(len(ticks.values)):
+        for slot in range(count):
+            end = 0.1 * tick + 0.1 * (slot + 1 - count) / count
+            share = time[(time > end - 0.1 / count + 1e-7) & (time <= end + 1e-7)]
+            assert ticks.mask[tick, slot] == bool(len(share))
+            if len(share):
+                expected = share.mean() if several > 1 else share[-1]
+                assert ticks.values[tick, slot] == pytest.approx(expected, abs=1e-6)
+
+
+def test_vibration_above_the_slots_does_not_fold_into_slow_motion():
+    spec = StreamSpec("imu", "sensor", ("x",), ("m/s^2",), 400.0)
+    time = np.arange(0, 4, 1 / 400)
+    vibration = np.sin(2 * np.pi * 81.0 * time)[:, None]  # sampled at 80 Hz it looks like 1 Hz, as strong as it is
+    assert TickLayout(0.1, (spec,)).slots(spec) == 8
+    ticks = aligned(spec, time, vibration, 0.1)
+    assert np.abs(ticks.values[1:]).max() < 0.1
+
+
+def test_an_angle_that_shares_a_slot_is_averaged_as_one():
+    spec = StreamSpec("yaw", "sensor", ("yaw",), ("rad",), 200.0, circular=(True,))
+    time = np.arange(0, 1, 1 / 200)
+    ticks = aligned(spec, time, np.where(np.arange(200) % 2, 3.1, -3.1)[:, None], 0.1)
+    length = np.hypot(ticks.values[2, 0], ticks.values[2, 1])
+    assert length == pytest.approx(1)
+    assert ticks.values[2, 1] < -0.99  # not the cosine of 0
+
+
+def in_force(time, data, ticks, dt, **spec):
+    data = np.asarray(data, float)
+    names = tuple(f"a{i}" for i in range(data.shape[1]))
+    spec = StreamSpec("act", "action", names, (spec.pop("unit", ""),) * len(names), 10.0, **spec)
+    return commands({"act": Samples(np.asarray(time, float), data)}, TickLayout(dt, (spec,)), ticks)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.floats(0.001, 0.3), min_size=1, max_size=20), st.floats(0.01, 0.2), st.integers(0, 9))
-def test_mean_action_is_the_integral_of_what_was_in_force(gaps, dt, seed):
+def test_an_action_is_the_mean_of_what_was_in_force(gaps, dt, seed):
     time = np.cumsum(gaps)
     data = np.random.default_rng(seed).normal(size=(len(time), 2))
     ticks = np.arange(5) * dt
     fine = ticks[:, None] + (np.arange(4000) + 0.5) / 4000 * dt
     row = np.searchsorted(time, fine, side="right") - 1
-    expected = np.where(row[..., None] < 0, 0, data[np.maximum(row, 0)]).mean(1)
-    np.testing.assert_allclose(mean_action(Samples(time, data), ticks, dt), expected, atol=5e-3)
+    there = (row >= 0).sum(1)
+    expected = np.where(row[..., None] < 0, 0, data[np.maximum(row, 0)]).sum(1) / np.maximum(there, 1)[:, None]
+    found = in_force(time, data, ticks, dt)
+    clear = (there == 0) | (there > 50)  # a command at the very end of a tick is hard to see in steps
+    np.testing.assert_allclose(found.values[clear], expected[clear], atol=0.1)
+    np.testing.assert_array_equal(found.mask[clear], np.repeat(there[clear, None] > 0, 2, 1))
+    newest = [time[time < t + dt - 1e-7] for t in ticks]
+    ages = [max(t - n[-1], 0) if len(n) else np.inf for t, n in zip(ticks, newest, strict=True)]
+    np.testing.assert_allclose(found.age_s[:, 0], ages, atol=1e-5)
+
+
+def test_before_the_first_command_nothing_is_known():
+    found = in_force([2.0], [[1500.0]], np.arange(4.0), 1.0)
+    np.testing.assert_array_equal(found.mask[:, 0], [False, False, True, True])
+    np.testing.assert_array_equal(found.values[:, 0], [0, 0, 1500, 1500])
+    np.testing.assert_array_equal(found.age_s[:, 0], [np.inf, np.inf, 0, 1])
+    nothing = in_force(np.zeros(0), np.zeros((0, 2)), np.arange(3.0), 1.0)
+    assert not nothing.mask.any()
 
 
 def test_an_action_that_is_no_number_does_not_end_the_one_before():
     data = np.array([[np.nan, 1.0], [2.0, np.inf], [np.nan, -np.inf], [4.0, 3.0]])
-    found = mean_action(Samples(np.arange(4.0), data), np.arange(4.0), 1.0)
-    np.testing.assert_allclose(found, [[0, 1], [2, 1], [2, 1], [4, 3]])
+    found = in_force(np.arange(4.0), data, np.arange(4.0), 1.0)
+    np.testing.assert_allclose(found.values, [[0, 1], [2, 1], [2, 1], [4, 3]])
+    np.testing.assert_array_equal(found.mask[:, 0], [False, True, True, True])
+
+
+def test_a_commanded_angle_averages_across_pi():
+    found = in_force([0.0, 0.5], [[3.1], [-3.1]], np.zeros(1), 1.0, unit="rad", circular=(True,))
+    np.testing.assert_allclose(found.values, [[0, -1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rates", "dt"),
+    [
+        ({"sensor": 0.25, "action": 0.25}, 4.0),
+        ({"sensor": 1000.0, "action": 1000.0}, 0.008),
+        ({"sensor": 500.0, "action": 500.0}, 0.01),
+        ({"sensor": 100.0, "action": 20.0}, 0.05),
+        ({"sensor": 400.0, "action": 4.0}, 0.1),
+        ({"sensor": 1.0}, 1.0),
+    ],
+)
+def test_the_default_tick_follows_the_rates_at_both_ends(rates, dt):
+    specs = [StreamSpec(kind, kind, ("x",), ("",), rate) for kind, rate in rates.items()]
+    assert default_dt(specs) == pytest.approx(dt)
+
+
+def test_a_target_knows_how_old_it_is(tmp_path):
+    log = Log(
+        write_log(tmp_path / "a.h5", 1, edit=lambda s: {**s, "gps": Samples(s["gps"].time + 0.013, s["gps"].data)})
+    )
+    windows = Windows.of(log, LAYOUT, 40, 20)
+    _, future = windows.cut(np.array([[0, 100]]), 20)
+    column, stream = LAYOUT.columns["gps"].start, [s.name for s in LAYOUT.readings].index("gps")
+    came = np.flatnonzero(future.mask[0, :, column])
+    assert len(came) == 2
+    np.testing.assert_allclose(future.age_s[0, came, stream], 0.007, atol=1e-6)
 
 
 def test_gps_is_relative_to_the_last_valid_fix(tmp_path):
     log = Log(write_log(tmp_path / "a.h5", 1))
     windows = Windows.of(log, LAYOUT, 40, 20)
-    context, _ = windows.cut(np.array([[0, 100]]), 20, np.zeros((1, 1), int))
+    context, _ = windows.cut(np.array([[0, 100]]), 20)
     columns = LAYOUT.columns["gps"]
     valid = context.mask[0, :, columns.start]
     np.testing.assert_array_equal(context.values[0, valid, columns][-1], 0)

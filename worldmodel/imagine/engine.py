@@ -9,7 +9,7 @@ from flax import nnx
 
 from worldmodel.logs.windows import Context
 from worldmodel.models.world_model import WorldModel
-from worldmodel.types import Array
+from worldmodel.types import Array, Commands
 
 _BATCH = 32
 
@@ -34,19 +34,20 @@ class Imaginer:
         self._readings = nnx.jit(_readings, static_argnums=3)
         self._frames = nnx.jit(_frames, static_argnums=3)
 
-    def readings(self, context: Context, actions: np.ndarray, members: int) -> Imagined:
+    def readings(self, context: Context, actions: Commands, members: int) -> Imagined:
         """K futures of every sensor under actions [B, H, A]."""
         run = self._readings
         return Imagined(*self._in_batches(lambda c, a, key: run(self.model, c, (a, key), members), context, actions))
 
-    def frames(self, context: Context, actions: np.ndarray, ticks: np.ndarray, members: int = 1) -> list[np.ndarray]:
+    def frames(self, context: Context, actions: Commands, ticks: np.ndarray, members: int = 1) -> list[np.ndarray]:
         """For each video uint8 [B, K, P, rows, columns, 3] at horizon ticks [B, P] (0 is the first ahead).
 
         Members are those of `readings` for the same seed and number of members.
         """
 
         def run(c, a, key):
-            return self._frames(self.model, c, (*a, key), members)
+            given, ticks = a
+            return self._frames(self.model, c, (given, ticks, key), members)
 
         return self._in_batches(run, context, (actions, ticks))
 

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.engine import Imaginer
-from worldmodel.logs.align import TickLayout, geodetic, mean_action
+from worldmodel.logs.align import TickLayout, commands
 from worldmodel.logs.reader import Log, check_episode
 from worldmodel.logs.windows import Windows
 from worldmodel.training.run import Run, load_run
-from worldmodel.types import Samples, StreamSpec
+from worldmodel.types import Commands, Samples, StreamSpec
 
 _MOST_MEMBERS = 10_000
 
@@ -67,26 +68,25 @@ def imagine(
     windows, row, horizon = _window(run, log, episode, at_s, horizon_s, members)
     layout, dt = run.layout, run.layout.dt
     ticks = windows.ticks[0]
-    context, _ = windows.cut(np.array([[0, row]]), 0, np.zeros((1, 0), int))
+    context, _ = windows.cut(np.array([[0, row]]), 0)
     future = _actions(ticks, layout, row, horizon, actions, episode)
+    given = Commands(*(x[None] for x in future))
     imaginer = Imaginer(run.model, seed)
-    readings = imaginer.readings(context, future[None], members).read[0]
+    readings = imaginer.readings(context, given, members).read[0]
     when = (row + 1 + np.arange(horizon)) * dt
     imagined = {}
     for spec in layout.readings:
         features = readings[..., layout.columns[spec.name]].reshape(members, horizon, layout.slots(spec), -1)
-        fix = windows.last_fix(0, row, spec.name) if spec.kind == "gps" else np.zeros(0)
-        data = _recorded_units(layout, spec, features, fix, ticks.origin)
+        fix = windows.last_fix(0, row, spec.name)
+        data = codec(spec).recorded(features, fix, ticks.origin)
         time = when[:, None] + dt * (np.arange(layout.slots(spec)) + 1 - layout.slots(spec)) / layout.slots(spec)
         imagined[spec.name] = Samples(time.ravel(), data.reshape(members, len(time.ravel()), -1).swapaxes(0, 1))
     for spec, asked in zip(layout.videos, _frame_ticks(layout, horizon), strict=True):
-        frames = imaginer.frames(context, future[None], asked[None], members)[layout.videos.index(spec)][0]
+        frames = imaginer.frames(context, given, asked[None], members)[layout.videos.index(spec)][0]
         imagined[spec.name] = Samples(when[asked], frames.swapaxes(0, 1))
-    position = 0
-    for spec in layout.of_kind("action"):
-        part = future[:, position : position + len(spec.columns)]
+    for spec in layout.actions:
+        part = codec(spec).physical(future.values[:, layout.action_columns[spec.name]])
         imagined[spec.name] = Samples(when - dt, np.repeat(part[:, None], members, 1))
-        position += len(spec.columns)
     start = row * dt
     recorded = log.episodes[episode].streams
     span = slice(start - (run.settings.context - 1) * dt, start + horizon * dt + 1e-6)
@@ -120,21 +120,20 @@ def _window(run: Run, log: Log, episode: int, at_s: float, horizon_s: float | No
     return windows, row, horizon
 
 
-def _actions(ticks, layout: TickLayout, row: int, horizon: int, given, episode: int) -> np.ndarray:
+def _actions(ticks, layout: TickLayout, row: int, horizon: int, given, episode: int) -> Commands:
     """Actions [H, A] that leave ticks `row` ... `row + horizon - 1`."""
     if given is None:
-        logged = ticks.actions[row : row + horizon]
-        if len(logged) < horizon:
+        logged = Commands(*(x[row : row + horizon] for x in ticks.actions))
+        if len(logged.values) < horizon:
             raise WorldModelError(
                 f"Episode {episode} ends before the horizon, so its actions do not reach that far.",
                 expected=f"{horizon * layout.dt:.2f} s after {row * layout.dt:.2f} s",
-                found=f"{len(logged) * layout.dt:.2f} s",
+                found=f"{len(logged.values) * layout.dt:.2f} s",
                 remedy="choose an earlier moment, a shorter horizon, or give --actions",
             )
         return logged
-    specs = layout.of_kind("action")
+    specs = layout.actions
     given = _read_actions(Path(given), specs) if isinstance(given, str | Path) else given
-    parts = []
     for spec in specs:
         if spec.name not in given or np.shape(given[spec.name].data)[1:] != spec.sample_shape:
             found = np.shape(given[spec.name].data) if spec.name in given else ", ".join(given)
@@ -143,8 +142,7 @@ def _actions(ticks, layout: TickLayout, row: int, horizon: int, given, episode: 
                 expected=f"[M, {len(spec.columns)}]: {', '.join(spec.columns)}",
                 found=str(found),
             )
-        parts.append(mean_action(given[spec.name], np.arange(horizon) * layout.dt, layout.dt))
-    return np.concatenate(parts, 1) if parts else np.zeros((horizon, 0), np.float32)
+    return commands(given, layout, np.arange(horizon) * layout.dt)
 
 
 def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples]:
@@ -178,15 +176,3 @@ def _frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
     """Horizon ticks at which each video would have a frame, at its nominal rate."""
     spans = [layout.interval(spec) for spec in layout.videos]
     return [np.arange(min(span, horizon) - 1, horizon, span) for span in spans]
-
-
-def _recorded_units(layout: TickLayout, spec: StreamSpec, features: np.ndarray, fix: np.ndarray, origin) -> np.ndarray:
-    """Features [..., F] to the log's own columns [..., S].
-
-    Accuracies of GPS, which are not imagined, are NaN, and so are positions where the context shows no fix.
-    """
-    if spec.kind != "gps":
-        return layout.to_physical(spec, features)
-    fixes = geodetic(features.astype(np.float64) + fix, origin)
-    extra = np.full((*fixes.shape[:-1], len(spec.columns) - 3), np.nan)
-    return np.concatenate([fixes, extra], -1)

@@ -1,18 +1,21 @@
 """From streams on their own clocks to ticks on one, causally: tick k holds what was stamped in (t_k - dt, t_k]."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.errors import WorldModelError
-from worldmodel.geo import enu_to_geodetic, geodetic_to_enu
-from worldmodel.logs.reader import Episode
-from worldmodel.types import Samples, StreamSpec
+from worldmodel.arrays import hold
+from worldmodel.codecs import READINGS, codec
+from worldmodel.logs.frame import WorldFrames
+from worldmodel.logs.reader import Episode, Stream
+from worldmodel.types import Commands, Samples, StreamSpec
 
 MAX_PER_TICK = 8
+USUAL_DT_S = (0.01, 0.1)  # the ticks that most machines' control runs at
 _ROUNDING_S = 1e-7  # 0.15 s and 3 ticks of 0.05 s are the same moment
 
 
@@ -20,18 +23,18 @@ class Ticks(NamedTuple):
     """One episode on the model's clock; tick k is at k * dt seconds.
 
     Attributes:
-        values: float32 [T, D] features of all sensor and GPS streams; 0 where the mask is False.
+        values: float32 [T, D] features of all streams that are read; 0 where the mask is False.
         mask: bool [T, D].
-        age_s: float32 [T, streams] seconds since each low-dimensional stream's newest sample.
-        actions: float32 [T, A], the mean of what was in force over [t, t + dt): the action that leaves tick k.
+        age_s: float32 [T, streams] seconds since each stream's newest sample; infinite before the first.
+        actions: what leaves each tick, [T, A].
         frames: int64 [T, videos] index of the newest frame of the tick within the episode, -1 where none.
-        origin: float64 [3] latitude, longitude (deg), altitude (m) that GPS features are east-north-up metres from.
+        origin: float64 [3] latitude, longitude (deg), altitude (m) that fixes are east-north-up metres from.
     """
 
     values: np.ndarray
     mask: np.ndarray
     age_s: np.ndarray
-    actions: np.ndarray
+    actions: Commands
     frames: np.ndarray
     origin: np.ndarray
 
@@ -40,9 +43,8 @@ class Ticks(NamedTuple):
 class TickLayout:
     """How the streams of a log become columns of `Ticks`.
 
-    Features of a stream are its columns, an angle that wraps as sine and cosine, GPS as east, north, up in metres.
-    A stream faster than the tick has several slots a tick, each the newest sample at its time; slots are in time
-    order, so a stream's last slot is its reading at the tick.
+    Features of a stream are its codec's. A stream faster than the tick has several slots a tick, each for an equal
+    share of it, in time order, so that a stream's last slot is its reading at the tick.
     """
 
     dt: float
@@ -51,29 +53,46 @@ class TickLayout:
     def of_kind(self, *kinds: str) -> tuple[StreamSpec, ...]:
         return tuple(s for s in self.streams if s.kind in kinds)
 
+    def spec(self, name: str) -> StreamSpec:
+        """The stream of a name."""
+        return next(s for s in self.streams if s.name == name)
+
     @cached_property
     def readings(self) -> tuple[StreamSpec, ...]:
-        """The low-dimensional streams that are predicted: sensors and GPS."""
-        return self.of_kind("sensor", "gps")
+        """The low-dimensional streams that are predicted."""
+        return self.of_kind(*READINGS)
 
     @cached_property
     def videos(self) -> tuple[StreamSpec, ...]:
         return self.of_kind("video")
 
+    @cached_property
+    def actions(self) -> tuple[StreamSpec, ...]:
+        return self.of_kind("action")
+
+    @cached_property
+    def action_columns(self) -> dict[str, slice]:
+        """Where each action stream's features are among the A columns."""
+        return _spans(self.actions, [self.features(s) for s in self.actions])
+
     @property
     def action_count(self) -> int:
-        return sum(len(s.columns) for s in self.of_kind("action"))
+        return sum(self.features(s) for s in self.actions)
+
+    def averaged(self, spec: StreamSpec) -> int:
+        """Samples that share a slot, and are averaged there: more than one where a tick holds over `MAX_PER_TICK`."""
+        return max(math.ceil(round(spec.rate_hz * self.dt) / MAX_PER_TICK), 1)
 
     def slots(self, spec: StreamSpec) -> int:
-        """Slots a tick: the stream's rate times dt, between 1 and `MAX_PER_TICK`."""
-        return int(np.clip(round(spec.rate_hz * self.dt), 1, MAX_PER_TICK))
+        """Slots a tick, between 1 and `MAX_PER_TICK`."""
+        return max(math.ceil(round(spec.rate_hz * self.dt) / self.averaged(spec)), 1)
 
     def interval(self, spec: StreamSpec) -> int:
         """Ticks from one sample of a stream to the next at its nominal rate, at least 1."""
         return max(round(1 / (spec.rate_hz * self.dt)), 1)
 
     def features(self, spec: StreamSpec) -> int:
-        return 3 if spec.kind == "gps" else len(spec.columns) + sum(spec.circular)
+        return codec(spec).features
 
     def width(self, spec: StreamSpec) -> int:
         return self.slots(spec) * self.features(spec)
@@ -81,58 +100,63 @@ class TickLayout:
     @cached_property
     def columns(self) -> dict[str, slice]:
         """Where each reading stream's slots x features are among the D columns."""
-        ends = np.cumsum([0, *(self.width(s) for s in self.readings)])
-        return {s.name: slice(int(a), int(b)) for s, a, b in zip(self.readings, ends[:-1], ends[1:], strict=True)}
+        return _spans(self.readings, [self.width(s) for s in self.readings])
 
     @cached_property
     def newest(self) -> np.ndarray:
         """int [Y] which of the D columns are a stream's last slot: the readings at the tick."""
-        parts = [np.arange(c.stop - self.features(s), c.stop) for s, c in self._pairs()]
-        return np.concatenate(parts) if parts else np.zeros(0, int)
+        return np.concatenate([np.zeros(0, int), *(self.slot_columns(s)[-1] for s in self.readings)])
 
-    def reading_columns(self, spec: StreamSpec) -> slice:
-        """Where a stream's features are among the Y readings at the tick."""
-        before = self.readings[: self.readings.index(spec)]
-        start = sum(self.features(s) for s in before)
-        return slice(start, start + self.features(spec))
+    def slot_columns(self, spec: StreamSpec) -> np.ndarray:
+        """int [N, F] which of the D columns hold each slot of a stream."""
+        columns = self.columns[spec.name]
+        return np.arange(columns.start, columns.stop).reshape(self.slots(spec), -1)
 
     @cached_property
-    def gps_columns(self) -> dict[str, np.ndarray]:
-        """int [N, 3] columns of each GPS stream's slots."""
-        return {s.name: np.arange(c.start, c.stop).reshape(-1, 3) for s, c in self._pairs() if s.kind == "gps"}
+    def reading_columns(self) -> dict[str, slice]:
+        """Where each stream's features are among the Y readings at the tick."""
+        return _spans(self.readings, [self.features(s) for s in self.readings])
+
+    @cached_property
+    def stream_of(self) -> np.ndarray:
+        """int [D] which of `readings` each column is of."""
+        return np.repeat(np.arange(len(self.readings)), [self.width(s) for s in self.readings]).astype(int)
+
+    @cached_property
+    def relative(self) -> np.ndarray:
+        """bool [D] which columns a window sees relative to the last one of its context."""
+        parts = [np.tile(codec(s).relative, self.slots(s)) for s in self.readings]
+        return np.concatenate([np.zeros(0, bool), *parts]).astype(bool)
+
+    @cached_property
+    def frames(self) -> WorldFrames:
+        """What turns with the machine's heading."""
+        ranges = [np.arange(c.start, c.stop)[None] for c in self.action_columns.values()]
+        return WorldFrames(
+            [(s, self.slot_columns(s)) for s in self.readings], list(zip(self.actions, ranges, strict=True))
+        )
 
     @property
     def size(self) -> int:
         return sum(self.width(s) for s in self.readings)
 
-    def _pairs(self):
-        return [(s, self.columns[s.name]) for s in self.readings]
 
-    def to_physical(self, spec: StreamSpec, features: np.ndarray) -> np.ndarray:
-        """Features [..., F] to the stream's columns [..., S] (GPS: east, north, up in metres)."""
-        if spec.kind == "gps" or not any(spec.circular):
-            return features
-        out, position = [], 0
-        for wraps in spec.circular:
-            part = features[..., position : position + 1 + wraps]
-            out.append(np.arctan2(part[..., 0], part[..., 1]) if wraps else part[..., 0])
-            position += 1 + wraps
-        return np.stack(out, -1)
-
-    def to_features(self, spec: StreamSpec, data: np.ndarray, origin: np.ndarray) -> np.ndarray:
-        """Recorded samples [M, S] to features [M, F]; NaN stays NaN."""
-        if spec.kind == "gps":
-            return geodetic_to_enu(data[:, :3], origin)
-        parts = []
-        for column, wraps in zip(data.T, spec.circular, strict=True):
-            parts += [np.sin(column), np.cos(column)] if wraps else [column]
-        return np.stack(parts, -1)
+def _spans(streams: Sequence[StreamSpec], widths: Sequence[int]) -> dict[str, slice]:
+    ends = np.cumsum([0, *widths])
+    return {s.name: slice(int(a), int(b)) for s, a, b in zip(streams, ends[:-1], ends[1:], strict=True)}
 
 
 def default_dt(streams: Sequence[StreamSpec]) -> float:
-    """The tick that suits a log: its fastest action's interval, within 0.01 to 0.1 s."""
+    """The tick that suits a log: the interval of its fastest action, within 0.01 to 0.1 s.
+
+    Unless the log itself is slower or faster: where no stream has a sample in 0.1 s, a tick may be as long as the
+    fastest's interval; where 0.01 s hold more samples than there are slots, it is shorter. A log without actions
+    follows the median of its rates.
+    """
     rates = [s.rate_hz for s in streams if s.kind == "action"] or [float(np.median([s.rate_hz for s in streams]))]
-    return float(np.clip(1 / max(rates), 0.01, 0.1))
+    fastest = max((s.rate_hz for s in streams if s.kind != "video"), default=rates[0])
+    shortest, longest = min(USUAL_DT_S[0], MAX_PER_TICK / fastest), max(USUAL_DT_S[1], 1 / fastest)
+    return float(np.clip(1 / max(rates), shortest, longest))
 
 
 def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.ndarray | None = None) -> Ticks:
@@ -142,7 +166,7 @@ def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.
         episode: the recording.
         layout: the streams wanted and the tick.
         truth: read the noise-free counterparts of the readings (the log must be open with its truth).
-        origin: what GPS is measured from; by default the episode's first valid fix.
+        origin: what fixes are measured from; by default the episode's first.
 
     Raises:
         WorldModelError: if the episode's times do not increase.
@@ -154,64 +178,65 @@ def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.
     mask = np.zeros(values.shape, bool)
     ages = np.full((len(ticks), len(layout.readings)), np.inf, np.float32)
     for i, spec in enumerate(layout.readings):
-        if spec.name not in source or not len(source[spec.name]):
-            continue
-        stream = source[spec.name]
-        features = layout.to_features(spec, np.asarray(stream.data, np.float64), origin)
-        known = np.isfinite(features).any(1)  # a row of a table that says nothing of this stream is no sample of it
-        value, valid, ages[:, i] = _slots(stream.time[known], features[known], ticks, layout.dt, layout.slots(spec))
-        values[:, layout.columns[spec.name]], mask[:, layout.columns[spec.name]] = value, valid
-    parts = [mean_action(Samples(s.time, s.data), ticks, layout.dt) for s in _actions(episode, layout)]
-    actions = np.concatenate(parts, 1) if parts else np.zeros((len(ticks), 0), np.float32)
+        if spec.name in source and len(source[spec.name]):
+            columns = layout.columns[spec.name]
+            values[:, columns], mask[:, columns], ages[:, i] = _slots(source[spec.name], layout, spec, ticks, origin)
     frames = [_newest(episode.streams[s.name].time, ticks, layout.dt) for s in layout.videos]
-    return Ticks(values, mask, ages, actions, np.stack(frames, 1) if frames else np.zeros((len(ticks), 0), int), origin)
+    given = {s.name: Samples(episode.streams[s.name].time, episode.streams[s.name].data) for s in layout.actions}
+    shown = np.stack(frames, 1) if frames else np.zeros((len(ticks), 0), int)
+    return Ticks(values, mask, ages, commands(given, layout, ticks), shown, origin)
 
 
-def mean_action(samples: Samples, ticks: np.ndarray, dt: float) -> np.ndarray:
-    """Mean over [t, t + dt) of actions [M, A] that hold until the next one; 0 before the first: float32 [T, A].
+def commands(given: Mapping[str, Samples], layout: TickLayout, ticks: np.ndarray) -> Commands:
+    """The actions [T, A] that leave `ticks` [T], from what was commanded, by stream, at times on the same clock."""
+    parts = [_in_force(given[s.name], s, ticks, layout.dt) for s in layout.actions]
+    if not parts:
+        return Commands(*(np.zeros((len(ticks), 0), kind) for kind in (np.float32, bool, np.float32)))
+    return Commands(*(np.concatenate(part, 1) for part in zip(*parts, strict=True)))
 
-    An action that is no finite number does not end the one before it.
+
+def _in_force(samples: Samples, spec: StreamSpec, ticks: np.ndarray, dt: float) -> tuple[np.ndarray, ...]:
+    """Mean over [t, t + dt) of a stream's features [T, F], which are known, and the newest command's age [T, 1].
+
+    A command holds until the next; one that is no finite number does not end the one before it.
     """
-    data = np.asarray(samples.data, np.float64)
-    valid = np.isfinite(data)
-    last = np.maximum.accumulate(np.where(valid, np.arange(len(data))[:, None], 0), 0)
-    data = np.take_along_axis(np.where(valid, data, 0.0), last, 0)
-    if not len(data):
-        return np.zeros((len(ticks), data.shape[1]), np.float32)
-    steps = np.diff(samples.time)[:, None] * data[:-1]
-    integral = np.concatenate([np.zeros((1, data.shape[1])), np.cumsum(steps, 0)])
+    features = codec(spec).encode(np.asarray(samples.data, np.float64), np.zeros(3))
+    time, known = np.asarray(samples.time, np.float64), np.isfinite(features)
+    time, features, known = (x[known.any(1)] for x in (time, features, known))
+    if not len(time):
+        shape = (len(ticks), features.shape[1])
+        return np.zeros(shape, np.float32), np.zeros(shape, bool), np.full((len(ticks), 1), np.inf, np.float32)
+    held, begun = hold(np.where(known, features, 0.0), known, axis=0)
+    total = _integral(time, np.where(begun, held, 0.0), ticks, dt)
+    span = _integral(time, begun.astype(float), ticks, dt)
+    mask = span > 1e-6 * dt
+    mean = codec(spec).normalised(np.where(mask, total / np.maximum(span, 1e-9 * dt), 0.0))
+    row = np.searchsorted(time, ticks + dt - _ROUNDING_S) - 1
+    age = np.where(row >= 0, np.maximum(ticks - time[np.maximum(row, 0)], 0), np.inf)
+    return np.where(mask, mean, 0).astype(np.float32), mask, age[:, None].astype(np.float32)
+
+
+def _integral(time: np.ndarray, values: np.ndarray, ticks: np.ndarray, dt: float) -> np.ndarray:
+    """Integral over [t, t + dt) of values [M, F] that hold until the next one, 0 before the first: [T, F]."""
+    steps = np.diff(time)[:, None] * values[:-1]
+    until_row = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(steps, 0)])
 
     def until(t: np.ndarray) -> np.ndarray:
-        row = np.searchsorted(samples.time, t, side="right") - 1
-        held = (t - samples.time[np.maximum(row, 0)])[:, None] * data[np.maximum(row, 0)]
-        return np.where(row[:, None] < 0, 0.0, integral[np.maximum(row, 0)] + held)
+        row = np.searchsorted(time, t, side="right") - 1
+        held = (t - time[np.maximum(row, 0)])[:, None] * values[np.maximum(row, 0)]
+        return np.where(row[:, None] < 0, 0.0, until_row[np.maximum(row, 0)] + held)
 
-    return ((until(ticks + dt) - until(ticks)) / dt).astype(np.float32)
-
-
-def geodetic(enu: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """East-north-up metres [..., 3] back to latitude, longitude (deg) and altitude (m)."""
-    return enu_to_geodetic(enu.reshape(-1, 3), origin).reshape(enu.shape)
-
-
-def _actions(episode: Episode, layout: TickLayout):
-    streams = [episode.streams[s.name] for s in layout.of_kind("action")]
-    for stream, spec in zip(streams, layout.of_kind("action"), strict=True):
-        if stream.spec.sample_shape != spec.sample_shape:
-            raise WorldModelError(
-                f"Action stream {spec.name!r} has the wrong width.",
-                expected=f"{len(spec.columns)} columns ({', '.join(spec.columns)})",
-                found=f"{len(stream.spec.columns)}",
-            )
-    return streams
+    return until(ticks + dt) - until(ticks)
 
 
 def _origin(episode: Episode, layout: TickLayout) -> np.ndarray:
+    """The first fix of an episode; the height of the first that has one."""
     for spec in layout.of_kind("gps"):
         fixes = np.asarray(episode.streams[spec.name].data[:, :3], np.float64)
-        valid = fixes[np.isfinite(fixes).all(1)]
-        if len(valid):
-            return valid[0]
+        fixes = fixes[np.isfinite(fixes[:, :2]).all(1)]
+        if len(fixes):
+            heights = fixes[np.isfinite(fixes[:, 2]), 2]
+            return np.array([*fixes[0, :2], heights[0] if len(heights) else 0.0])
     return np.zeros(3)
 
 
@@ -222,13 +247,41 @@ def _newest(time: np.ndarray, ticks: np.ndarray, dt: float) -> np.ndarray:
     return np.where(fresh, row, -1)
 
 
-def _slots(time, features, ticks, dt, count):
-    """Values and mask [T, N * F] of the newest samples at each slot's time, and the newest sample's age [T]."""
-    slots = (ticks[:, None] + dt * (np.arange(count) + 1 - count) / count).ravel()
-    row = _newest(time, slots, dt)
-    value = features[np.maximum(row, 0)] if len(time) else np.zeros((len(slots), features.shape[1]))
-    valid = (row >= 0)[:, None] & np.isfinite(value)
-    value = np.where(valid, value, 0).astype(np.float32).reshape(len(ticks), -1)
+def _slots(
+    stream: Stream, layout: TickLayout, spec: StreamSpec, ticks: np.ndarray, origin: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Values and mask [T, N * F] of each slot's share of the tick, and the newest sample's age [T].
+
+    A slot holds the newest sample of its share, or the mean of those that share it: a low-pass filter that looks back
+    only, without which a fast stream's noise and vibration would fold into slow motion.
+    """
+    features = codec(spec).encode(np.asarray(stream.data, np.float64), origin)
+    known = np.isfinite(features)
+    some = known.any(1)  # a row of a table that says nothing of this stream is no sample of it
+    time, features, known = stream.time[some], features[some], known[some]
+    count, shape = layout.slots(spec), (len(ticks), -1)
+    slots = (ticks[:, None] + layout.dt * (np.arange(count) + 1 - count) / count).ravel()
+    pick = _mean_of if layout.averaged(spec) > 1 else _newest_of
+    value, valid = pick(time, np.where(known, features, 0.0), known, slots, layout.dt / count)
+    value = np.where(valid, codec(spec).normalised(value), 0).astype(np.float32)
     last = np.searchsorted(time, ticks + _ROUNDING_S, side="right") - 1
     age = np.where(last >= 0, ticks - time[np.maximum(last, 0)], np.inf) if len(time) else np.full(len(ticks), np.inf)
-    return value, valid.reshape(len(ticks), -1), np.maximum(age, 0).astype(np.float32)
+    return value.reshape(shape), valid.reshape(shape), np.maximum(age, 0).astype(np.float32)
+
+
+def _newest_of(time, features, known, slots, share):
+    """Of each slot the newest sample in (t - share, t]: values and mask [slots, F]."""
+    row = _newest(time, slots, share)
+    if not len(time):
+        return np.zeros((len(slots), features.shape[1])), np.zeros((len(slots), features.shape[1]), bool)
+    return features[np.maximum(row, 0)], (row >= 0)[:, None] & known[np.maximum(row, 0)]
+
+
+def _mean_of(time, features, known, slots, share):
+    """Of each slot the mean of the samples in (t - share, t]: values and mask [slots, F]."""
+    ends = [np.searchsorted(time, t + _ROUNDING_S, side="right") for t in (slots - share, slots)]
+    total, count = (
+        np.concatenate([np.zeros((1, features.shape[1])), np.cumsum(x, 0)])[ends] for x in (features, known)
+    )
+    total, count = total[1] - total[0], count[1] - count[0]
+    return total / np.maximum(count, 1), count > 0

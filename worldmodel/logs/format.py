@@ -1,15 +1,17 @@
-"""The HDF5 log format, version 1: its names and its attributes. `datasets/README.md` is the written standard."""
+"""The HDF5 log format, version 2: its names and its attributes. `datasets/README.md` is the written standard."""
 
 import json
 
 import h5py
 import numpy as np
 
+from worldmodel.codecs import codec
 from worldmodel.errors import LogFormatError
 from worldmodel.types import StreamSpec
 
 FORMAT = "worldmodel-log"
-VERSION = 1
+VERSION = 2  # 1 had no position, orientation and pose
+READABLE = (1, 2)
 MEMBERS = "members"  # root attribute of imagined trajectories
 STREAMS, TRUTH, EPISODES = "streams", "truth", "episodes"
 FRAMES_PER_CHUNK = 16  # consecutive frames: a window reads whole chunks, not one chunk a frame
@@ -18,7 +20,7 @@ ROWS_PER_CHUNK = 4096
 
 def data_type(spec: StreamSpec) -> np.dtype:
     """Type on disk: uint8 pixels, float64 where a float32 would lose centimetres (GPS), else float32."""
-    return np.dtype({"video": np.uint8, "gps": np.float64}.get(spec.kind, np.float32))
+    return np.dtype(codec(spec).dtype)
 
 
 def sample_shape(spec: StreamSpec, members: int | None) -> tuple[int, ...]:

@@ -274,10 +274,10 @@ class _LogFile:
                 remedy="turn recordings into a log with `worldmodel ingest`",
             )
         version = self.file.attrs.get("version")
-        if version != fmt.VERSION:
+        if version not in fmt.READABLE:
             raise LogFormatError(
                 f"{self.path} is a log of another version.",
-                expected=f"version {fmt.VERSION}",
+                expected=f"version {' or '.join(map(str, fmt.READABLE))}",
                 found=f"version {version}",
                 remedy="ingest or simulate it again with this release, or read it with the release that wrote it",
             )

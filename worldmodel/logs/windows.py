@@ -3,14 +3,16 @@
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.arrays import last_valid
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, Ticks, align
 from worldmodel.logs.reader import Log
-from worldmodel.types import Array
+from worldmodel.types import Array, Commands
 
 VIDEO_BUDGET_BYTES = 2 << 30  # up to here frames are held in memory, beyond it they are read by index
 CONTEXT_FRAMES = 2
@@ -20,10 +22,10 @@ class Context(NamedTuple):
     """What the model is allowed to see, up to and including tick t.
 
     Attributes:
-        values: float32 [B, C, D] features, GPS relative to the context's last valid fix; 0 where masked.
+        values: float32 [B, C, D] features, positions relative to the context's last ones; 0 where masked.
         mask: bool [B, C, D].
         age_s: float32 [B, C, streams].
-        actions: float32 [B, C - 1, A], those that led from each context tick to the next.
+        actions: [B, C - 1, A], those that led from each context tick to the next.
         frames: one uint8 [B, 2, rows, columns, 3] per video: the newest two frames, oldest first.
         frames_mask: one bool [B, 2] per video.
     """
@@ -31,7 +33,7 @@ class Context(NamedTuple):
     values: Array
     mask: Array
     age_s: Array
-    actions: Array
+    actions: Commands
     frames: tuple[Array, ...]
     frames_mask: tuple[Array, ...]
 
@@ -40,17 +42,19 @@ class Future(NamedTuple):
     """What came after tick t.
 
     Attributes:
-        actions: float32 [B, H, A]; the first one leaves tick t.
-        values: float32 [B, H, D] features of ticks t + 1 ... t + H, GPS relative as in the context.
+        actions: [B, H, A]; the first one leaves tick t.
+        values: float32 [B, H, D] features of ticks t + 1 ... t + H, positions relative as in the context.
         mask: bool [B, H, D].
+        age_s: float32 [B, H, streams] how long before each tick its sample was taken.
         frame_ticks: int32 [B, P], which horizon ticks (0 is t + 1) `frames` belong to.
         frames: one uint8 [B, P, rows, columns, 3] per video.
         frames_mask: one bool [B, P] per video.
     """
 
-    actions: Array
+    actions: Commands
     values: Array
     mask: Array
+    age_s: Array
     frame_ticks: Array
     frames: tuple[Array, ...]
     frames_mask: tuple[Array, ...]
@@ -84,12 +88,13 @@ class Windows:
 
     def _join(self) -> None:
         """Lays the episodes end to end, so that a batch is one look-up; `ticks` become views."""
-        names = ("values", "mask", "age_s", "actions")
-        self._joined = {name: np.concatenate([getattr(t, name) for t in self.ticks]) for name in names}
+        names = ("values", "mask", "age_s")
+        joined = {name: np.concatenate([getattr(t, name) for t in self.ticks]) for name in names}
+        actions = Commands(*(np.concatenate(part) for part in zip(*(t.actions for t in self.ticks), strict=True)))
         ends = np.cumsum([0, *(len(t.values) for t in self.ticks)])
-        self._first = ends[:-1]
+        self._joined, self._actions, self._first = joined, actions, ends[:-1]
         self.ticks = [
-            t._replace(**{name: self._joined[name][a:b] for name in names})
+            t._replace(**{name: joined[name][a:b] for name in names}, actions=Commands(*(x[a:b] for x in actions)))
             for t, (a, b) in zip(self.ticks, itertools.pairwise(ends), strict=True)
         ]
 
@@ -133,35 +138,65 @@ class Windows:
                     moved[row] = there[np.searchsorted(there, ticks[row]) % len(there)]
         return moved
 
-    def cut(self, starts: np.ndarray, horizon: int, frame_ticks: np.ndarray) -> tuple[Context, Future]:
+    def cut(self, starts: np.ndarray, horizon: int, frame_ticks: np.ndarray | None = None) -> tuple[Context, Future]:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
         context = np.arange(1 - self.context, 1)
         future = np.arange(1, horizon + 1)
         now = self._first[starts[:, 0]] + starts[:, 1]
+        asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
 
         def rows(name: str, offsets: np.ndarray) -> np.ndarray:
             return self._joined[name][now[:, None] + offsets]
 
+        def commanded(offsets: np.ndarray) -> Commands:
+            return Commands(*(x[now[:, None] + offsets] for x in self._actions))
+
         past, past_mask = rows("values", context), rows("mask", context)
         next_, next_mask = rows("values", future), rows("mask", future)
-        for columns in self.layout.gps_columns.values():
-            _make_relative(columns, past, past_mask, next_, next_mask)
+        self._make_relative(past, past_mask, next_, next_mask)
         seen = [self._seen_frames(v, starts) for v in range(len(self._frames))]
-        asked = [self._asked_frames(v, starts, frame_ticks) for v in range(len(self._frames))]
+        came = [self._asked_frames(v, starts, asked) for v in range(len(self._frames))]
         return (
-            Context(past, past_mask, rows("age_s", context), rows("actions", context[:-1]), *_pair(seen)),
-            Future(rows("actions", future - 1), next_, next_mask, frame_ticks.astype(np.int32), *_pair(asked)),
+            Context(past, past_mask, rows("age_s", context), commanded(context[:-1]), *_pair(seen)),
+            Future(commanded(future - 1), next_, next_mask, rows("age_s", future), asked, *_pair(came)),
         )
 
-    def last_fix(self, episode: int, tick: int, name: str) -> np.ndarray:
-        """float64 [3] east, north, up, from the episode's origin, of the fix that a window's GPS stream is relative to.
+    def _make_relative(self, past, past_mask, next_, next_mask) -> None:
+        """Subtracts the context's last positions from both parts, in place; without one, they are masked."""
+        columns = np.flatnonzero(self.layout.relative)
+        fix, known = self._last_positions(past[..., columns], past_mask[..., columns])
+        for values, mask in ((past, past_mask), (next_, next_mask)):
+            valid = mask[..., columns] & known[:, None]
+            values[..., columns] = np.where(valid, values[..., columns] - fix[:, None], 0)
+            mask[..., columns] = valid
 
-        NaN where the context shows none: then the stream is masked, and where the machine is cannot be said.
+    def _last_positions(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The newest value of each relative feature in contexts [B, C, R], whichever slot it is in: [B, R] each."""
+        fix, known = np.zeros(values.shape[::2], values.dtype), np.zeros(values.shape[::2], bool)
+        for group in self._relative_groups:
+            series, there = (x[..., group].reshape(len(x), -1) for x in (values, mask))
+            newest, any_ = last_valid(series, there)
+            fix[:, group], known[:, group] = newest[:, None], any_[:, None]
+        return fix, known
+
+    @cached_property
+    def _relative_groups(self) -> list[np.ndarray]:
+        """Of each relative feature, where its slots are among the relative columns."""
+        place = np.cumsum(self.layout.relative) - 1
+        columns = [self.layout.slot_columns(s).T for s in self.layout.readings]
+        return [place[slots] for feature in columns for slots in feature if self.layout.relative[slots[0]]]
+
+    def last_fix(self, episode: int, tick: int, name: str) -> np.ndarray:
+        """float64 [F] of a stream's features, of the relative ones what a window's are relative to, else 0.
+
+        NaN where the context shows none: then the feature is masked, and where the machine is cannot be said.
         """
-        columns, span = self.layout.gps_columns[name], slice(tick - self.context + 1, tick + 1)
+        span, columns = slice(tick - self.context + 1, tick + 1), np.flatnonzero(self.layout.relative)
         ticks = self.ticks[episode]
-        fix, known = _last_valid(ticks.values[None, span][..., columns], ticks.mask[None, span][..., columns])
-        return np.where(known[0], fix[0].astype(np.float64), np.nan)
+        fix, known = self._last_positions(ticks.values[None, span][..., columns], ticks.mask[None, span][..., columns])
+        out = np.zeros(self.layout.size)
+        out[columns] = np.where(known[0], fix[0].astype(np.float64), np.nan)
+        return out[self.layout.columns[name]][-self.layout.features(self.layout.spec(name)) :]
 
     def _seen_frames(self, video: int, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = np.full((len(starts), CONTEXT_FRAMES), -1)
@@ -186,20 +221,3 @@ class Windows:
 
 def _pair(frames):
     return tuple(f for f, _ in frames), tuple(m for _, m in frames)
-
-
-def _last_valid(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The last valid fix [B, 3] in [B, C, N, 3] and whether there is one [B]."""
-    flat = values.reshape(len(values), -1, 3)
-    valid = np.asarray(mask.reshape(len(values), -1, 3).all(-1))
-    last = valid.shape[1] - 1 - np.argmax(valid[:, ::-1], 1)
-    return flat[np.arange(len(flat)), last], np.asarray(valid.any(1))
-
-
-def _make_relative(columns, past, past_mask, next_, next_mask) -> None:
-    """Subtracts the context's last valid fix from both parts, in place; without one, GPS is masked."""
-    fix, known = _last_valid(past[..., columns], past_mask[..., columns])
-    for values, mask in ((past, past_mask), (next_, next_mask)):
-        valid = mask[..., columns] & known[:, None, None, None]
-        values[..., columns] = np.where(valid, values[..., columns] - fix[:, None, None], 0)
-        mask[..., columns] = valid

@@ -10,6 +10,7 @@ import numpy as np
 
 from worldmodel.files import readable, whole_file
 from worldmodel.logs.windows import Context, Windows
+from worldmodel.types import Commands
 
 _WINDOWS = 1500
 _RIDGES = (1e-3, 1e-1, 10.0, 1000.0)
@@ -44,7 +45,7 @@ class Baselines:
         starts = windows.starts()
         rng = np.random.default_rng([seed, 0xBA5E])
         chosen = starts[rng.integers(len(starts), size=min(_WINDOWS, len(starts)))]
-        context, future = windows.cut(chosen, windows.horizon, np.zeros((len(chosen), 0), int))
+        context, future = windows.cut(chosen, windows.horizon)
         newest = windows.layout.newest
         moments = [np.asarray(x) for x in scaling]
         fitted = cls(
@@ -57,9 +58,9 @@ class Baselines:
         fitted._fit_arx(context, future.actions, truth, mask)
         return fitted
 
-    def predict(self, name: str, context: Context, actions: np.ndarray) -> np.ndarray:
+    def predict(self, name: str, context: Context, actions: Commands) -> np.ndarray:
         """Readings at the tick [B, H, Y] in their units, by `hold`, `velocity` or `linear`, under actions [B, H, A]."""
-        horizon = actions.shape[1]
+        horizon = actions.values.shape[1]
         past, _ = self._held(context)
         if name == "hold":
             ahead = np.repeat(past[:, -1:], horizon, 1)
@@ -80,8 +81,8 @@ class Baselines:
         with readable(path), np.load(path) as file:
             return cls(**{**{k: file[k] for k in file.files}, "lags": int(file["lags"])})
 
-    def _scaled(self, actions: np.ndarray) -> np.ndarray:
-        return (actions - self.action_mean) / self.action_std
+    def _scaled(self, actions: Commands) -> np.ndarray:
+        return actions.mask * (actions.values - self.action_mean) / self.action_std
 
     def _held(self, context: Context) -> tuple[np.ndarray, np.ndarray]:
         """Past readings [B, C, Y], each held until the next (0, the mean, before the first), and their mask."""
@@ -118,7 +119,7 @@ class Baselines:
             errors.append(np.where(slopes | (span == ticks), (np.abs(ahead - truth) * mask).sum((0, 1)), np.inf))
         return np.asarray(spans)[np.argmin(errors, 0)]
 
-    def _fit_arx(self, context: Context, future_actions: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> None:
+    def _fit_arx(self, context: Context, future_actions: Commands, truth: np.ndarray, mask: np.ndarray) -> None:
         """One-step ridge regression on the contexts; lags and ridge by the error of the whole rollout on a third."""
         held, seen = self._held(context)
         actions = self._scaled(context.actions)
@@ -130,7 +131,7 @@ class Baselines:
             gram, moment = inputs.T @ inputs, inputs.T @ target
             for ridge in _RIDGES:
                 weights = np.linalg.solve(gram + ridge * np.eye(len(gram)), moment)
-                future = self._scaled(future_actions[test])
+                future = self._scaled(Commands(*(x[test] for x in future_actions)))
                 with np.errstate(all="ignore"):
                     ahead = self._roll_arx(held[test], actions[test], future, weights, lags)
                     error = float((np.abs(ahead - truth[test]) * mask[test]).sum())

@@ -1,9 +1,12 @@
 """Context encoders: one a stream, parallel in time, each with how sure it is of each feature."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from worldmodel.arrays import hold
 from worldmodel.types import Array
 
 PATCH = 8
@@ -22,19 +25,28 @@ class WindowEncoder(nnx.Module):
         return self.vote(nnx.silu(self.second(nnx.silu(self.first(window)))))
 
 
-def differences(values: Array, mask: Array, features: int) -> tuple[jax.Array, jax.Array]:
-    """First and second differences [B, RECENT, F] of a stream's newest samples in values [B, C, N * F].
+class Differences(NamedTuple):
+    """First and second differences [B, RECENT, F] of a stream's newest samples, and which are of samples that came."""
 
-    A missing sample repeats the one before it. Of a smooth signal, second differences are mostly noise: at their own
-    scale, they show how the newest reading is off, which in the readings themselves is lost among the signal.
+    first: jax.Array
+    second: jax.Array
+    known: jax.Array
+
+
+def differences(values: Array, mask: Array, features: int) -> Differences:
+    """The differences of a stream's newest samples in values [B, C, N * F].
+
+    A missing sample repeats the one before it, or the first that comes. Of a smooth signal, second differences are
+    mostly noise: at their own scale, they show how the newest reading is off, which in the readings themselves is lost
+    among the signal.
     """
-    series, there = (x.reshape(len(x), -1, features) for x in (values, mask))
-    when = jnp.arange(series.shape[1])[None, :, None]
-    last = jax.lax.cummax(jnp.where(there, when, 0), axis=1)
-    held = jnp.take_along_axis(series, last, 1)
-    held = jnp.concatenate([jnp.repeat(held[:, :1], max(RECENT + 2 - held.shape[1], 0), 1), held], 1)[:, -RECENT - 2 :]
+    series, there = (jnp.asarray(x).reshape(len(x), -1, features) for x in (values, mask))
+    held, begun = hold(series, there)
+    short = max(RECENT + 2 - held.shape[1], 0)
+    held = jnp.concatenate([jnp.repeat(held[:, :1], short, 1), held], 1)[:, -RECENT - 2 :]
+    begun = jnp.pad(begun, ((0, 0), (short, 0), (0, 0)))[:, -RECENT - 2 :]
     first = jnp.diff(held, axis=1)
-    return first[:, 1:], jnp.diff(first, axis=1)
+    return Differences(first[:, 1:], jnp.diff(first, axis=1), begun[:, :-2])
 
 
 class Vote(nnx.Module):

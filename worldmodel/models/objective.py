@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from worldmodel.arrays import namespace
 from worldmodel.models.dynamics import Gaussian
+from worldmodel.types import Array
 
 
 def fair_crps(members: jax.Array, truth: jax.Array) -> jax.Array:
@@ -39,6 +41,19 @@ def gaussian_kl(of: Gaussian, to: Gaussian) -> jax.Array:
 def gaussian_score(mean: jax.Array, std: jax.Array, truth: jax.Array) -> jax.Array:
     """Negative logarithm of a Gaussian's density at `truth`, elementwise."""
     return 0.5 * (((truth - mean) / std) ** 2 + jnp.log(2 * jnp.pi)) + jnp.log(std)
+
+
+def at_sample_times(readings: Array, age_ticks: Array) -> Array:
+    """Readings predicted at ticks [..., H, D] at the times of samples that are `age_ticks` [..., H, D] older.
+
+    Between ticks they lie on a line, before the first on the line through the first two. A slow or unsynchronised
+    sensor is then asked for what was there when it looked, not for what it could not yet see.
+    """
+    xp = namespace(readings)
+    if readings.shape[-2] < 2:
+        return readings
+    before = xp.concat([2 * readings[..., :1, :] - readings[..., 1:2, :], readings[..., :-1, :]], axis=-2)
+    return readings + xp.clip(age_ticks, 0, 1) * (before - readings)
 
 
 def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:

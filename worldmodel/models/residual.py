@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from worldmodel.arrays import last_valid
 from worldmodel.logs.windows import Context, Future
 from worldmodel.models.dynamics import ResidualDynamics
 from worldmodel.models.encoders import RECENT, WindowEncoder, differences, fuse
-from worldmodel.models.objective import fair_crps, masked_mean
+from worldmodel.models.objective import at_sample_times, fair_crps, masked_mean
 from worldmodel.models.world_model import Belief, WorldModel, named
-from worldmodel.types import Array, StreamSpec
+from worldmodel.types import Array, Commands, StreamSpec
 
 
 class ResidualModel(WorldModel):
@@ -19,7 +20,7 @@ class ResidualModel(WorldModel):
 
     def _build(self, **kwargs: Any) -> None:
         layout, config, context = self.layout, self.config, self.context
-        width, actions = config.width, layout.action_count
+        width, actions = config.width, self._action_inputs
         readings = len(layout.newest)
         latent = readings + config.hidden
         recent = {s.name: 2 * RECENT * layout.features(s) for s in layout.readings}
@@ -41,21 +42,22 @@ class ResidualModel(WorldModel):
     def observe(self, context: Context, hidden: jax.Array | None = None) -> Belief:
         batch = len(context.values)
         streams = self.layout.readings
-        shown, angle = self._shown(context, hidden), self._angle(context)
+        shown = self._shown(context, hidden)
+        angle = self._angle(context, shown)
         votes, present, newest, recent = [], [], [], []
         values = jnp.where(context.mask, self.normalise(context.values, angle), 0)
         for i, spec in enumerate(streams):
             columns = self.layout.columns[spec.name]
             mask = context.mask[..., columns] & shown[:, i, None, None]
             value = values[..., columns] * mask
-            age = jnp.minimum(context.age_s[..., i : i + 1] / self.layout.dt, 10.0) * 0.1
+            age = self._age(context.age_s[..., i : i + 1])
             changes = self._changes(spec, value, mask)
             window = jnp.concatenate([value, mask, age], -1).reshape(batch, -1)
             votes.append(self.encoders[spec.name](jnp.concatenate([window, changes], -1)))
             present.append(mask.any((1, 2)))
             recent.append(changes)
-            newest.append(_last_valid(value, mask, self.layout.features(spec)))
-        actions = self._actions(context.actions).reshape(batch, -1)
+            newest.append(_newest(value, mask, self.layout.features(spec)))
+        actions = self._actions(context.actions, angle).reshape(batch, -1)
         votes.append(self.action_encoder(actions if actions.shape[1] else jnp.zeros((batch, 1))))
         present.append(jnp.ones(batch, bool))
         tokens, frames, seen, there = self._look(context, shown)
@@ -68,8 +70,8 @@ class ResidualModel(WorldModel):
     def _changes(self, spec: StreamSpec, value: jax.Array, mask: Array) -> jax.Array:
         """A stream's recent first and second differences [B, 2 * RECENT * F], each at its own scale."""
         features = self.layout.features(spec)
-        at = self.layout.reading_columns(spec)
-        first, second = differences(value, mask, features)
+        at = self.layout.reading_columns[spec.name]
+        first, second, _ = differences(value, mask, features)
         scaled = jnp.stack([first / self.scaling.step[...][at], second / self.scaling.bend[...][at]], -1)
         return scaled.reshape(len(value), -1)
 
@@ -82,12 +84,13 @@ class ResidualModel(WorldModel):
         start = jnp.pad(belief.newest, ((0, 0), (0, change.shape[-1] - belief.newest.shape[-1])))
         return start[:, None] + change
 
-    def imagine(self, belief: Belief, actions: Array, members: int, key: jax.Array) -> jax.Array:
+    def imagine(self, belief: Belief, actions: Commands, members: int, key: jax.Array) -> jax.Array:
         first, later = jax.random.split(key)
         latent = self.initial(belief, members, first)
-        batch, horizon, _ = actions.shape
+        given = self._actions(actions, belief.angle)
+        batch, horizon, _ = given.shape
         noise = jax.random.normal(later, (batch, members, horizon, self.config.noise))
-        chosen = jnp.broadcast_to(self._actions(actions)[:, None], (*noise.shape[:3], actions.shape[-1]))
+        chosen = jnp.broadcast_to(given[:, None], (*noise.shape[:3], given.shape[-1]))
         inputs = jnp.concatenate([chosen, noise], -1).reshape(batch * members, horizon, -1)
         latents = self.dynamics.rollout(latent.reshape(batch * members, -1), inputs)
         return latents.reshape(batch, members, horizon, -1)
@@ -100,7 +103,8 @@ class ResidualModel(WorldModel):
         belief = self.observe(context, self._hide(context, dropout, drop))
         latents = self.imagine(belief, future.actions, members, draw)
         truth = self.normalise(future.values, belief.angle)
-        score = fair_crps(self.read(latents, sense), truth)
+        age_ticks = (future.age_s / self.layout.dt)[..., self.layout.stream_of]
+        score = fair_crps(at_sample_times(self.read(latents, sense), age_ticks[:, None]), truth)
         score *= weights[:, None]
         columns = self.layout.columns
         terms = {n: masked_mean(score[..., c], future.mask[..., c]) for n, c in columns.items()}
@@ -110,9 +114,8 @@ class ResidualModel(WorldModel):
         return jnp.stack(list(terms.values())).mean(), terms
 
 
-def _last_valid(values: jax.Array, mask: Array, features: int) -> jax.Array:
+def _newest(values: jax.Array, mask: Array, features: int) -> jax.Array:
     """Each feature's last valid value [B, F] in slots over ticks [B, C, N * F]; 0 where there is none."""
-    values = values.reshape(len(values), -1, features)
-    mask = mask.reshape(values.shape)
-    last = mask.shape[1] - 1 - jnp.argmax(mask[:, ::-1], 1)
-    return jnp.take_along_axis(values, last[:, None], 1)[:, 0]
+    values, mask = (x.reshape(len(x), -1, features) for x in (values, mask))
+    value, known = last_valid(values, mask)
+    return jnp.where(known, value, 0)

@@ -10,7 +10,7 @@ from worldmodel.logs.windows import Context, Future
 from worldmodel.models.dynamics import Gaussian, RecurrentDynamics, RecurrentState
 from worldmodel.models.objective import gaussian_kl, gaussian_score
 from worldmodel.models.world_model import Belief, WorldModel
-from worldmodel.types import Array
+from worldmodel.types import Array, Commands
 
 _BALANCE = 0.8  # of the divergence trains the prior, the rest the posterior
 
@@ -25,7 +25,7 @@ class RSSM(WorldModel):
 
     def _build(self, **kwargs: Any) -> None:
         layout, width = self.layout, self.config.width
-        self.dynamics = RecurrentDynamics(self.config.hidden, layout.action_count, width, width, **kwargs)
+        self.dynamics = RecurrentDynamics(self.config.hidden, self._action_inputs, width, width, **kwargs)
         state = self.dynamics.deterministic + self.dynamics.stochastic
         self.embed = nnx.Linear(1 + 2 * layout.size, width, use_bias=False, **kwargs)
         self._build_video_encoders(width, **kwargs)
@@ -34,10 +34,11 @@ class RSSM(WorldModel):
         self._build_decoders(len(layout.newest) + state, **kwargs)
 
     def observe(self, context: Context, hidden: jax.Array | None = None) -> Belief:
-        angle = self._angle(context)
-        tokens, frames, seen = self._seen(context, *self._readings(context, angle), self._shown(context, hidden))
+        shown = self._shown(context, hidden)
+        angle = self._angle(context, shown)
+        tokens, frames, seen = self._seen(context, *self._readings(context, angle), shown)
         mode = jnp.zeros((*seen.shape[:2], self.dynamics.stochastic))
-        states, posteriors = self.dynamics.filter(self._start(context), self._arriving(context), seen, mode)
+        states, posteriors = self.dynamics.filter(self._start(context), self._arriving(context, angle), seen, mode)
         state, posterior = jax.tree.map(lambda x: x[:, -1], (states, posteriors))
         return Belief(angle, self._read_out(state), jnp.concatenate([*state, posterior.std], -1), tokens, frames)
 
@@ -49,13 +50,14 @@ class RSSM(WorldModel):
         deterministic = jnp.broadcast_to(deterministic[:, None], (*noise.shape[:2], deterministic.shape[-1]))
         return self._latent(RecurrentState(deterministic, stochastic))
 
-    def imagine(self, belief: Belief, actions: Array, members: int, key: jax.Array) -> jax.Array:
+    def imagine(self, belief: Belief, actions: Commands, members: int, key: jax.Array) -> jax.Array:
         first, later = jax.random.split(key)
-        batch, horizon, _ = actions.shape
+        given = self._actions(actions, belief.angle)
+        batch, horizon, _ = given.shape
         latent = self.initial(belief, members, first).reshape(batch * members, -1)
         state = RecurrentState(*jnp.split(latent[:, len(self.layout.newest) :], [self.dynamics.deterministic], -1))
         noise = jax.random.normal(later, (batch * members, horizon, self.dynamics.stochastic))
-        states = self.dynamics.rollout(state, jnp.repeat(self._actions(actions), members, 0), noise)
+        states = self.dynamics.rollout(state, jnp.repeat(given, members, 0), noise)
         return self._latent(states).reshape(batch, members, horizon, -1)
 
     def loss(
@@ -63,11 +65,12 @@ class RSSM(WorldModel):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The negative evidence bound of context and future, a tick; it compares no members and weighs no horizon."""
         drop, draw = jax.random.split(key)
-        shown, angle = self._shown(context, self._hide(context, dropout, drop)), self._angle(context)
+        shown = self._shown(context, self._hide(context, dropout, drop))
+        angle = self._angle(context, shown)
         parts = self._readings(context, angle), self._readings(future, angle)
         truth, there = (jnp.concatenate(both, 1) for both in zip(*parts, strict=True))
         tokens, frames, seen = self._seen(context, truth, there, shown)
-        actions = jnp.concatenate([self._arriving(context), self._actions(future.actions)], 1)
+        actions = jnp.concatenate([self._arriving(context, angle), self._actions(future.actions, angle)], 1)
         noise = jax.random.normal(draw, (*seen.shape[:2], self.dynamics.stochastic))
         states, posterior = self.dynamics.filter(self._start(context), actions, seen, noise)
         latents = self._latent(states)
@@ -99,9 +102,9 @@ class RSSM(WorldModel):
             embedded = embedded.at[:, self.context - 1].add((vote * precision * there[:, None]).astype(embedded.dtype))
         return tokens, frames, nnx.silu(embedded)
 
-    def _arriving(self, context: Context) -> jax.Array:
-        """The normalised action [B, C, A] that led to each tick of the context; none is known of the first's."""
-        return jnp.pad(self._actions(context.actions), ((0, 0), (1, 0), (0, 0)))
+    def _arriving(self, context: Context, angle: jax.Array) -> jax.Array:
+        """The action [B, C, A] that led to each tick of the context; none is known of the first's."""
+        return jnp.pad(self._actions(context.actions, angle), ((0, 0), (1, 0), (0, 0)))
 
     def _read_out(self, state: RecurrentState) -> jax.Array:
         return self.head_out(nnx.silu(self.head(jnp.concatenate(state, -1)))).astype(jnp.float32)

@@ -13,9 +13,9 @@ from worldmodel.models.config import ModelConfig
 from worldmodel.models.decoders import SlotDecoder, VideoDecoder
 from worldmodel.models.encoders import VideoEncoder
 from worldmodel.models.objective import masked_mean
-from worldmodel.models.track import track_angle, turn
-from worldmodel.types import Array
+from worldmodel.types import Array, Commands
 
+_OLDEST_TICKS = 10.0  # older samples are all alike
 _FRAME_SCALE = 0.06  # of squared errors of pixels: frames then weigh about as much as a sensor
 
 
@@ -23,7 +23,8 @@ class Belief(NamedTuple):
     """What a context says, before any member is drawn.
 
     Attributes:
-        angle: float32 [B] from east to the track; GPS within the model is turned by minus that.
+        angle: float32 [B, G] from the east of each world frame to the machine's heading; what is given in that frame is
+            turned by minus that within the model.
         newest: float32 [B, Y] reading of each column at the end of the context, filtered, normalised.
         features: float32 [B, E] fused votes of all streams.
         tokens: one [B, rows / 8, columns / 8, W] per video.
@@ -38,7 +39,8 @@ class Belief(NamedTuple):
 
 
 class Scaling(NamedTuple):
-    """Statistics of the training data: readings [D], actions [A], and differences of normalised readings [Y].
+    """Statistics of the training data: readings [D] and actions [A], turned to the heading as the model sees them, and
+    differences of normalised readings [Y].
 
     Attributes:
         mean: of readings. std: their standard deviation.
@@ -92,7 +94,7 @@ class WorldModel(nnx.Module, abc.ABC):
         """Draws each member's latent from the belief: [B, K, Z]."""
 
     @abc.abstractmethod
-    def imagine(self, belief: Belief, actions: Array, members: int, key: jax.Array) -> jax.Array:
+    def imagine(self, belief: Belief, actions: Commands, members: int, key: jax.Array) -> jax.Array:
         """Latents [B, K, H, Z] of ticks t + 1 ... t + H under actions [B, H, A], the first of which leaves tick t."""
 
     @abc.abstractmethod
@@ -111,12 +113,13 @@ class WorldModel(nnx.Module, abc.ABC):
         """
 
     def normalise(self, values: Array, angle: jax.Array) -> jax.Array:
-        """Features [B, ..., D] in physical units to the model's: scaled, GPS in the frame of the track."""
-        return turn((values - self.scaling.mean[...]) / self.scaling.std[...], -angle, self.layout.gps_columns.values())
+        """Features [B, ..., D] in physical units to the model's: turned to the heading, and scaled."""
+        turned = self.layout.frames.readings.turn(jnp.asarray(values), -angle)
+        return (turned - self.scaling.mean[...]) / self.scaling.std[...]
 
     def denormalise(self, values: Array, angle: jax.Array) -> jax.Array:
-        """Back to physical units, GPS to east and north."""
-        return turn(values, angle, self.layout.gps_columns.values()) * self.scaling.std[...] + self.scaling.mean[...]
+        """Back to physical units and the log's own frames."""
+        return self.layout.frames.readings.turn(values * self.scaling.std[...] + self.scaling.mean[...], angle)
 
     def decode(self, latents: jax.Array) -> jax.Array:
         """Readings [..., D] free of sensor noise, in normalised units."""
@@ -167,8 +170,10 @@ class WorldModel(nnx.Module, abc.ABC):
         shape = self._shown(context, None).shape
         return jax.random.bernoulli(key, dropout, shape) if dropout else None
 
-    def _angle(self, context: Context) -> jax.Array:
-        return track_angle(context.values, context.mask, self.layout.gps_columns.values())
+    def _angle(self, context: Context, shown: jax.Array) -> jax.Array:
+        """The heading [B, G], which a stream that is hidden does not tell."""
+        mask = jnp.asarray(context.mask) & shown[:, self.layout.stream_of][:, None]
+        return self.layout.frames.angle(jnp.asarray(context.values), mask)
 
     def _look(self, context: Context, shown: jax.Array):
         """Each video's tokens, last frame, vote, and whether it is there [B], as `Belief` and `fuse` want them."""
@@ -195,8 +200,20 @@ class WorldModel(nnx.Module, abc.ABC):
             total += masked_mean(error, future.frames_mask[video][:, p])
         return total / future.frame_ticks.shape[1]
 
-    def _actions(self, actions: Array) -> jax.Array:
-        return (actions - self.scaling.action_mean[...]) / self.scaling.action_std[...]
+    @property
+    def _action_inputs(self) -> int:
+        """Columns that `_actions` makes."""
+        return 2 * self.layout.action_count + len(self.layout.actions)
+
+    def _actions(self, actions: Commands, angle: jax.Array) -> jax.Array:
+        """Actions [B, T, A] as networks see them: normalised values, 0 where unknown, masks, ages."""
+        turned = self.layout.frames.actions.turn(jnp.asarray(actions.values), -angle)
+        values = (turned - self.scaling.action_mean[...]) / self.scaling.action_std[...]
+        return jnp.concatenate([values * actions.mask, actions.mask, self._age(actions.age_s)], -1)
+
+    def _age(self, age_s: Array) -> jax.Array:
+        """Ages in ticks, on a scale that ends at 1."""
+        return jnp.minimum(age_s / self.layout.dt, _OLDEST_TICKS) / _OLDEST_TICKS
 
 
 def named(modules: dict[str, Any]) -> Any:

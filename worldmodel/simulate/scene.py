@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from worldmodel.content import content_dir
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.geo import enu_to_geodetic
 from worldmodel.toml import REQUIRED, TomlTable
-from worldmodel.types import GPS_COLUMNS, GPS_UNITS, KINDS, Kind, StreamSpec
+from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
 FORMAT, VERSION = "worldmodel-scene", 1
 SCENE_FILE = "scene.toml"
@@ -167,7 +167,7 @@ def _read_reset(table: TomlTable) -> JointReset:
 def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream:
     if "/" in name:
         raise table.error("", "a name without slashes", name)
-    kind = cast(Kind, table.choose("kind", KINDS))
+    kind = table.choose("kind", ("video", "sensor", "gps", "action"))
     sources, columns, units, size = _read_content(table, kind)
     count = len(columns)
     rate = table.number("rate_hz", "samples a second, above 0")
@@ -194,7 +194,7 @@ def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream
     return SceneStream(spec, sources, noise, outages, excitation)
 
 
-def _read_content(table: TomlTable, kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], Any]:
+def _read_content(table: TomlTable, kind: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], Any]:
     """Sources, columns, units, and the size of video."""
     if kind == "video":
         size = table.take("size", list, "[rows, columns]")

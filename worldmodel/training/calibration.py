@@ -7,6 +7,7 @@ import numpy as np
 from flax import nnx
 
 from worldmodel.logs.windows import Context, Future
+from worldmodel.models.objective import at_sample_times
 from worldmodel.models.world_model import WorldModel
 
 LEVEL = 0.9
@@ -54,7 +55,9 @@ def _members(model: WorldModel, context: Context, future: Future, key: jax.Array
     draw, sense = jax.random.split(key)
     belief = model.observe(context)
     latents = model.imagine(belief, future.actions, _MEMBERS, draw)
-    return model.read(latents, sense), model.normalise(future.values, belief.angle)
+    age_ticks = (future.age_s / model.layout.dt)[..., model.layout.stream_of]
+    read = at_sample_times(model.read(latents, sense), age_ticks[:, None])
+    return read, model.normalise(future.values, belief.angle)
 
 
 def _by_horizon(needed: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

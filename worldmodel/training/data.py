@@ -5,10 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.encoders import differences
 from worldmodel.models.world_model import Scaling
+from worldmodel.types import StreamSpec
 
 _STATISTICS_WINDOWS = 2048
 
@@ -47,32 +49,46 @@ class Batches:
 
 
 def measure_scaling(windows: Windows, seed: int) -> Scaling:
-    """Means and standard deviations of readings and actions over random windows, GPS relative as the model sees it."""
+    """Means and standard deviations of readings and actions over random windows, relative and turned as the model sees
+    them.
+    """
     starts = windows.starts()
     rng = np.random.default_rng([seed, 0x5CA1E])
     chosen = starts[rng.integers(len(starts), size=min(_STATISTICS_WINDOWS, len(starts)))]
-    context, future = windows.cut(chosen, windows.horizon, np.zeros((len(chosen), 0), int))
-    mean, std = _moments(future.values.reshape(-1, windows.layout.size), future.mask.reshape(-1, windows.layout.size))
-    for columns in windows.layout.gps_columns.values():
-        mean[columns] = 0
-        std[columns] = np.sqrt((std[columns] ** 2).mean(0))
-        std[columns[:, :2]] = np.sqrt((std[columns[:, :2]] ** 2).mean())  # one scale for all directions
-    actions = np.concatenate([ticks.actions for ticks in windows.ticks])
-    action_mean, action_std = _moments(actions, np.ones(actions.shape, bool))
-    step, bend = _changes(windows.layout, (context.values - mean) / std, context.mask)
+    layout = windows.layout
+    context, future = windows.cut(chosen, windows.horizon)
+    angle = layout.frames.angle(context.values, context.mask)
+    past, ahead = (layout.frames.readings.turn(x, -angle) for x in (context.values, future.values))
+    mean, std = _moments(ahead.reshape(-1, layout.size), future.mask.reshape(-1, layout.size))
+    for spec in layout.readings:
+        _share_scale(layout, spec, mean, std)
+    commanded = layout.frames.actions.turn(future.actions.values, -angle)
+    action_mean, action_std = _moments(*(x.reshape(-1, layout.action_count) for x in (commanded, future.actions.mask)))
+    step, bend = _changes(layout, np.where(context.mask, (past - mean) / std, 0), context.mask)
     return Scaling(mean, std, action_mean, action_std, step, bend)
 
 
+def _share_scale(layout: TickLayout, spec: StreamSpec, mean: np.ndarray, std: np.ndarray) -> None:
+    """Positions deviate from the last one, at one scale in all horizontal directions and in all slots; in place."""
+    columns, stream = layout.slot_columns(spec), codec(spec)
+    relative = columns[:, np.asarray(stream.relative)]
+    mean[relative] = 0
+    std[relative] = np.sqrt((std[relative] ** 2).mean(0))
+    if stream.turning.place is not None:
+        plane = columns[:, list(stream.turning.place)]
+        std[plane] = np.sqrt((std[plane] ** 2).mean())
+
+
 def _changes(layout: TickLayout, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Root mean squares [Y] of the first and second differences of each feature's samples."""
-    sizes: list[list[np.ndarray]] = [[], []]
+    """Root mean squares [Y] of the first and second differences of each feature's samples, from its first one on."""
+    steps, bends = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
     for spec in layout.readings:
         columns = layout.columns[spec.name]
-        for size, change in zip(
-            sizes, differences(values[..., columns], mask[..., columns], layout.features(spec)), strict=True
-        ):
-            size.append(np.sqrt(np.square(np.asarray(change)).mean((0, 1))))
-    step, bend = (np.concatenate([np.zeros(0, np.float32), *size]) for size in sizes)
+        first, second, known = differences(values[..., columns], mask[..., columns], layout.features(spec))
+        count = np.maximum(known.sum((0, 1)), 1)
+        for sizes, change in ((steps, first), (bends, second)):
+            sizes.append(np.sqrt((np.square(change) * known).sum((0, 1)) / count))
+    step, bend = np.concatenate(steps), np.concatenate(bends)
     return np.where(step > 1e-6, step, 1), np.where(bend > 1e-6, bend, 1)
 
 

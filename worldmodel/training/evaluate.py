@@ -7,6 +7,7 @@ import numpy as np
 from flax import nnx
 
 from worldmodel.logs.windows import Windows
+from worldmodel.models.objective import at_sample_times
 from worldmodel.models.world_model import WorldModel
 
 _WINDOWS, _MEMBERS = 128, 8
@@ -37,8 +38,8 @@ class HeldOut:
     def measure(self, model: WorldModel) -> Evaluation:
         """RMSE of the members' mean, by stream and horizon."""
         mean, frame_errors = jax.device_get(self._predict(model, (self.context, self.future), _MEMBERS, self.key))
-        mask = self.future.mask
-        error = np.where(mask, mean - self.future.values, 0)
+        mask, age_ticks = self.future.mask, (self.future.age_s / self.layout.dt)[..., self.layout.stream_of]
+        error = np.where(mask, at_sample_times(mean, age_ticks) - self.future.values, 0)
         count = np.maximum(mask.sum(0), 1)
         rmse = np.sqrt((error**2).sum(0) / count)
         rmse = np.where(np.isfinite(rmse), rmse, np.inf)  # from here on, NaN is what nothing is known of

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from worldmodel.imagine.engine import Imaginer
+from worldmodel.types import Commands
 from worldmodel.validate.problem import Problem, at_tick
 from worldmodel.validate.result import Example
 
@@ -35,7 +36,9 @@ def _example(imaginer: Imaginer, problem: Problem, members, predictions, row: in
     asked = tuple(there[max(round(0.25 / dt / span), 1) - 1 :: max(round(0.25 / dt / span), 1)][:12])
     imagined, real = [], []
     if asked:
-        imagined = imaginer.frames(one, problem.future.actions[row : row + 1], np.asarray(asked)[None])
+        imagined = imaginer.frames(
+            one, Commands(*(x[row : row + 1] for x in problem.future.actions)), np.asarray(asked)[None]
+        )
         _, future = windows.cut(problem.starts[row : row + 1], problem.horizon, np.asarray(asked)[None])
         real = list(future.frames)
     names = [s.name for s in layout.videos] if asked else []

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from worldmodel.codecs import codec
 from worldmodel.logs.align import align
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Future, Windows
@@ -84,7 +85,7 @@ def make_problem(
     if at_s is not None:
         starts = starts[starts[:, 1] == round(at_s / dt)]
     starts = starts[np.unique(np.linspace(0, len(starts) - 1, min(MAX_STARTS, len(starts))).astype(int))]
-    context, future = windows.cut(starts, horizon, np.zeros((len(starts), 0), int))
+    context, future = windows.cut(starts, horizon)
     recorded, mask = at_tick(windows, future.values), at_tick(windows, future.mask, is_mask=True)
     if not log.has_truth:
         truth, truth_mask = recorded, mask
@@ -103,12 +104,9 @@ def at_tick(windows: Windows, features: np.ndarray, is_mask: bool = False) -> di
         columns = layout.columns[spec.name]
         part = features[..., columns.stop - layout.features(spec) : columns.stop]
         if not is_mask:
-            out[spec.name] = layout.to_physical(spec, part)
-        elif spec.kind == "gps":
-            out[spec.name] = part
+            out[spec.name] = codec(spec).physical(part)
         else:
-            first = np.cumsum([0, *(1 + wraps for wraps in spec.circular)])[:-1]
-            out[spec.name] = part[..., first]
+            out[spec.name] = codec(spec).physical_mask(part)
     return out
 
 
@@ -120,8 +118,9 @@ def _truth(windows: Windows, log: Log, starts: np.ndarray, horizon: int):
     ahead = np.arange(1, horizon + 1)
     values = np.stack([aligned[e].values[t + ahead] for e, t in starts]).astype(np.float32)
     mask = np.stack([aligned[e].mask[t + ahead] for e, t in starts])
-    for name, columns in layout.gps_columns.items():
-        fixes = np.stack([windows.last_fix(e, t, name) for e, t in starts])[:, None, None]
+    for spec in layout.readings:
+        columns = layout.slot_columns(spec)
+        fixes = np.stack([windows.last_fix(e, t, spec.name) for e, t in starts])[:, None, None]
         mask[..., columns] &= np.isfinite(fixes)
         values[..., columns] = np.where(mask[..., columns], values[..., columns] - fixes, 0)
     return at_tick(windows, values), at_tick(windows, mask, is_mask=True)

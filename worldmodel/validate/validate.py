@@ -14,7 +14,7 @@ from worldmodel.imagine.engine import Imagined, Imaginer
 from worldmodel.logs.reader import Log
 from worldmodel.simulate import Branch, load_scene, simulate
 from worldmodel.training.run import Run, load_run
-from worldmodel.types import StreamSpec
+from worldmodel.types import Commands, StreamSpec
 from worldmodel.validate import metrics as score
 from worldmodel.validate.examples import draw_examples
 from worldmodel.validate.floor import floor_predictions
@@ -300,7 +300,9 @@ def _coverage(name, errors, problem, spec, used, ticks) -> dict[str, list]:
 def _action_sensitivity(imaginer: Imaginer, problem: Problem, model, seed: int) -> float | None:
     """Overall error with the windows' actions shuffled over error with their own."""
     order = np.random.default_rng([seed, 0x5AFE]).permutation(len(problem.starts))
-    shuffled = _mean(imaginer.readings(problem.context, problem.future.actions[order], MEMBERS), problem)
+    shuffled = _mean(
+        imaginer.readings(problem.context, Commands(*(x[order] for x in problem.future.actions)), MEMBERS), problem
+    )
 
     def overall(prediction) -> float:
         parts = []

@@ -21,7 +21,7 @@ from worldmodel.logs.ingest import gpmf
 from worldmodel.logs.ingest.gopro_clock import Pieces, camera_offset, drone_offset, sample_times
 from worldmodel.logs.ingest.mp4 import Payload, read_payloads
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
-from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Kind, StreamSpec
+from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
 DEFAULT_SIZE = (64, 64)
 XYZ = ("x", "y", "z")
@@ -41,7 +41,7 @@ class _DroneStream:
     """A stream whose first column is the drone's time."""
 
     name: str
-    kind: Kind
+    kind: str
     columns: tuple[str, ...]
     units: tuple[str, ...]
     take: tuple[int, ...]
@@ -61,7 +61,8 @@ _DRONE = {
     ),
     "ATTD": _DroneStream(
         "attitude", "sensor", (*_EULER, "roll_rate", "pitch_rate", "yaw_rate"), ("rad",) * 3 + ("rad/s",) * 3,
-        (1, 2, 3, 4, 5, 6), 1.0, circular=(True,) * 3 + (False,) * 3, description="the drone's own estimate",
+        (1, 2, 3, 4, 5, 6), 1.0, circular=(True,) * 3 + (False,) * 3, frame="ned",
+        description="the drone's own estimate",
     ),
     "ESCS": _DroneStream(
         "motors", "sensor", ("motor1", "motor2", "motor3", "motor4"), ("rad/s",) * 4, (1, 2, 3, 4), 1e-6,
@@ -69,7 +70,7 @@ _DRONE = {
     ),
     "ATTR": _DroneStream(
         "command", "action", (*_EULER, "thrust"), ("rad", "rad", "rad", ""), (1, 2, 3, 4), 1e-3,
-        circular=(True, True, True, False), description="commanded attitude, and thrust as a fraction",
+        circular=(True, True, True, False), frame="ned", description="commanded attitude, and thrust as a fraction",
     ),
 }  # fmt: skip
 

@@ -3,14 +3,15 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from worldmodel.codecs import KINDS
 from worldmodel.content import content_dir
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.toml import REQUIRED, TomlTable
-from worldmodel.types import KINDS, Kind, StreamSpec
+from worldmodel.types import StreamSpec
 
 FORMAT, VERSION = "worldmodel-recipe", 1
 UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -127,7 +128,7 @@ def _read_clock(table: TomlTable, base: Clock | None) -> Clock:
 def _read_stream(table: TomlTable, name: str, clock: Clock) -> TableStream:
     if "/" in name or not name:
         raise table.error("", "a name without slashes", name)
-    kind = cast(Kind, table.choose("kind", tuple(k for k in KINDS if k != "video")))
+    kind = table.choose("kind", tuple(k for k in KINDS if k != "video"))
     columns = table.take("columns", dict, "a table { COLUMN = 'column of the source', ... }")
     if not columns or not all(isinstance(source, str) for source in columns.values()):
         raise table.error("columns", "a table { COLUMN = 'column of the source', ... }", columns)

@@ -1,0 +1,44 @@
+"""Small array operations that numpy arrays and JAX arrays share, so that data, baselines and model use the same."""
+
+from types import ModuleType
+
+import numpy as np
+
+from worldmodel.types import Array
+
+
+def namespace(x: Array) -> ModuleType:
+    """numpy or jax.numpy, whichever made `x` (https://data-apis.org/array-api)."""
+    return x.__array_namespace__()
+
+
+def newest(mask: Array, axis: int = 1) -> Array:
+    """For each place along `axis` the index of the newest True up to it; -1 before the first: int, like `mask`."""
+    xp = namespace(mask)
+    axis %= mask.ndim
+    index = xp.arange(mask.shape[axis]).reshape((-1,) + (1,) * (mask.ndim - 1 - axis))
+    seen = xp.where(mask, index, -1)
+    if xp is np:
+        return np.maximum.accumulate(seen, axis)
+    from jax import lax  # the array is JAX's, so it is loaded already
+
+    return lax.cummax(seen, axis)
+
+
+def hold(values: Array, mask: Array, axis: int = 1) -> tuple[Array, Array]:
+    """Values held until the next that is valid, and whether there was one yet, both shaped like `values`.
+
+    Before the first valid value stands that one, not a zero, so that nothing seems to jump when it comes.
+    """
+    xp = namespace(mask)
+    last = newest(mask, axis)
+    first = xp.argmax(mask, axis=axis, keepdims=True)
+    return xp.take_along_axis(values, xp.where(last >= 0, last, first), axis=axis), last >= 0
+
+
+def last_valid(values: Array, mask: Array, axis: int = 1) -> tuple[Array, Array]:
+    """The newest valid value along `axis`, which is dropped, and whether there is one; where not, any value."""
+    xp = namespace(mask)
+    index = xp.take(newest(mask, axis), xp.asarray([-1]), axis=axis)
+    value = xp.take_along_axis(values, xp.maximum(index, 0), axis=axis)
+    return xp.squeeze(value, axis=axis), xp.squeeze(index >= 0, axis=axis)
