@@ -20,7 +20,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
-IMU = StreamSpec("imu", "sensor", ("x", "y"), ("m/s^2", "m/s^2"), 100.0, "body", (0.1, math.nan), (False, True))
+IMU = StreamSpec("imu", "sensor", ("x", "y"), ("m/s^2", "rad"), 100.0, "body", (0.1, math.nan), (False, True))
 GPS = StreamSpec("gps", "gps", ("latitude", "longitude", "altitude"), ("deg", "deg", "m"), 5.0, "wgs84")
 DRIVE = StreamSpec("drive", "action", ("steering",), ("rad",), 20.0, description="what the driver asked for")
 CAMERA = StreamSpec("camera", "video", ("red", "green", "blue"), ("", "", ""), 10.0, size=(4, 6))
