@@ -138,7 +138,7 @@ def test_the_evidence_bound_is_that_of_a_plain_loop(window):
     values = np.concatenate([model.normalise(w.values, angle) for w in (context, future)], 1)
     mask = np.concatenate([context.mask, future.mask], 1)
     given = [model._actions(w.actions, angle) for w in (context, future)]
-    actions = np.concatenate([np.zeros_like(given[0][:, :1]), *given], 1)
+    actions = jnp.concatenate([jnp.zeros_like(given[0][:, :1]), *given], 1)
     _, _, seen = model._seen(context, np.where(mask, values, 0), mask, jnp.ones((1, 5), bool))
     state, divergence, nll = model.dynamics.start(1), [], []
     std = np.log1p(np.exp(np.asarray(model.reading_noise[...])))
