@@ -1,6 +1,7 @@
 """A linear model for each tick ahead, straight from what was seen and what is commanded until then."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,7 +82,7 @@ def _spans(ticks: int) -> list[tuple[int, int]]:
     ends = [0, 1, 2, 3]
     while ends[-1] < ticks:
         ends.append(ends[-1] + 2 ** max((len(ends) - 3) // 2, 0))
-    return [(max(ticks - b, 0), ticks - a) for a, b in zip(ends, ends[1:], strict=False) if a < ticks]
+    return [(max(ticks - b, 0), ticks - a) for a, b in itertools.pairwise(ends) if a < ticks]
 
 
 def _seen(view: View, layout: TickLayout) -> Float[np.ndarray, "B F"]:
@@ -105,7 +106,7 @@ def _acted(view: View, tick: int) -> Float[np.ndarray, "B S"]:
     """Means of the actions over equal shares of the time until a tick, and columns that say which are known."""
     until = np.minimum(np.arange(tick), view.horizon - 1)
     ends = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
-    shares = [until[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    shares = [until[a:b] for a, b in itertools.pairwise(ends)]
     means = [np.concatenate(_mean(view.ahead[:, s], view.ahead_mask[:, s], (1,)), 1) for s in shares]
     return np.concatenate([*means, *[np.zeros_like(means[0])] * (_SHARES - len(means))], 1)
 

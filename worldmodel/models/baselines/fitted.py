@@ -70,10 +70,10 @@ class Baselines:
         linear = Linear.fit(learn, chosen, lens.layout)
         ahead = linear.predict(chosen.view, lens.layout)
         reckoners = [r.choose(chosen, ahead, lens) for r in find_reckoners(learn, lens, motion)]
-        return cls(
-            lens, Climate.fit(whole, lens), Velocity.fit(whole, lens.layout),
-            linear if whole is learn else linear.refit(whole, lens.layout), tuple(reckoners), _mean_frames(windows, rng),
-        )  # fmt: skip
+        if whole is not learn:
+            linear = linear.refit(whole, lens.layout)
+        climate, velocity = Climate.fit(whole, lens), Velocity.fit(whole, lens.layout)
+        return cls(lens, climate, velocity, linear, tuple(reckoners), _mean_frames(windows, rng))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class Linear:
         steps, directs = OneStep.candidates(learn), Direct.candidates(learn, layout)
         with np.errstate(all="ignore"):  # a rollout may diverge, and is then not chosen
             by_step = np.stack([squared_errors(s.predict(select.view), select, layout) for s in steps])
-        best = int(np.argmin(excess(by_step).mean(1)))
+        best = int(np.argmin(excess(by_step).sum(1)))
         by_penalty = np.stack([squared_errors(d.predict(select.view, layout), select, layout) for d in directs])
         choice = np.argmin(by_penalty[:, directs[0].ticks - 1], 0)
         direct = Direct.blend(directs, choice)

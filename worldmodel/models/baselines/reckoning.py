@@ -169,7 +169,7 @@ class _Fixes(NamedTuple):
     @classmethod
     def of(cls, readings: np.ndarray, mask: np.ndarray, age: np.ndarray, columns: np.ndarray) -> "_Fixes":
         east, north = columns
-        return cls(readings[..., east] + 1j * readings[..., north], mask[..., columns].all(-1), age[..., east])
+        return cls(readings[..., east] + 1j * readings[..., north], mask[..., east] & mask[..., north], age[..., east])
 
     def squared_error(self, place: np.ndarray) -> np.ndarray:
         """Mean squared distance [T] of predicted places from the fixes."""

@@ -25,7 +25,7 @@ def ridge(
         rows = mask[:, columns[0]]
         if not rows.any():
             continue
-        x, y = (inputs, targets[:, columns]) if rows.all() else (inputs[rows], targets[np.ix_(rows, columns)])
+        x, y = (inputs, targets[:, columns]) if rows.all() else (inputs[rows], targets[rows][:, columns])
         x_mean, y_mean = x.mean(0), y.mean(0)
         gram = x.T @ x - len(x) * np.outer(x_mean, x_mean)
         moment = x.T @ (y - y_mean)

@@ -175,7 +175,7 @@ def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout
     return out
 
 
-def excess(errors: Float[np.ndarray, "R H *c"]) -> Float[np.ndarray, "R *c"]:
+def excess(errors: Float[np.ndarray, "R H *c"]) -> Float[np.ndarray, "R ..."]:
     """How many times the least error of all R candidates each has, on average over ticks ahead.
 
     So near ticks count as much as far ones, where all errors are larger.
