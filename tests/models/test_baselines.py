@@ -305,7 +305,9 @@ def test_spans_suit_the_data(tmp_path):
 
 
 PLACE = StreamSpec("place", "position", ("x", "y", "z"), ("m",) * 3, 1 / DT, "map")
-WIND = StreamSpec("wind", "sensor", ("east", "north", "angle"), ("m/s", "m/s", "rad"), 1 / DT, "enu", circular=(0, 0, 1))
+WIND = StreamSpec(
+    "wind", "sensor", ("east", "north", "angle"), ("m/s", "m/s", "rad"), 1 / DT, "enu", circular=(0, 0, 1)
+)
 
 
 def straight_drives(path, turned=0.0, episodes=5):

@@ -20,6 +20,7 @@ from worldmodel.types import StreamSpec
 _EXPLAINS = 0.5  # of the variance of fixes about their mean; below it, what was taken for speed and yaw rate is not
 _FIND = 1000  # windows that sensors are found on, at least where there are so many
 _SPANS = (8, 16, 32)
+_TURN_TICKS = 4  # that a heading's rate is taken over
 
 
 class Manner(NamedTuple):
@@ -91,7 +92,8 @@ class Reckoner:
         """Places ahead [B, H], complex metres in the frame of the view, and the nose's turn until then (rad)."""
         manner, context = Manner(*self.manner), view.held.shape[1]
         ahead = linear if manner.by_linear else np.repeat(view.held[:, -1:], view.horizon, 1)
-        path = self._drive(lens.units(np.concatenate([view.held, ahead], 1)), lens.layout.dt, context - 1)
+        readings = lens.units(np.concatenate([view.held, ahead], 1))
+        path = self._drive(readings, lens.layout.dt, context - 1, held=not manner.by_linear)
         fixes = _Fixes.of(lens.units(view.readings), view.mask, view.age, self.place)
         seen, heading, start = path.place[:, :context], np.zeros(len(view.held)), np.zeros(len(view.held))
         if manner.span:
@@ -128,12 +130,16 @@ class Reckoner:
             f"{turning}, {'as the linear model predicts them' if manner.by_linear else 'held'}; heading from {heading}"
         )
 
-    def _drive(self, readings: Float[np.ndarray, "B T Y"], dt: float, now: int) -> Path:
+    def _drive(self, readings: Float[np.ndarray, "B T Y"], dt: float, now: int, held: bool = False) -> Path:
+        """The path that readings tell, from where it is `now`; `held` after it, a heading goes on as it turned."""
         speed, turning = readings[..., self.speed].mean(-1) * self.speed_scale, readings[..., self.turning]
         if len(self.turning) == 1:
-            nose = turned(turning[..., 0] * self.rate_scale, dt)
-        else:
-            nose = np.unwrap(np.arctan2(turning[..., 1], turning[..., 0]), axis=1)
+            return drive(speed, turned(turning[..., 0] * self.rate_scale, dt), dt, now)
+        nose = np.unwrap(np.arctan2(turning[..., 1], turning[..., 0]), axis=1)
+        if held:
+            before = max(now - _TURN_TICKS, 0)
+            rate = (nose[:, now] - nose[:, before]) / max(now - before, 1)
+            nose[:, now:] = nose[:, now, None] + rate[:, None] * np.arange(nose.shape[1] - now)
         return drive(speed, nose, dt, now)
 
     def _spoken_for(self, layout: TickLayout) -> list[StreamSpec]:
