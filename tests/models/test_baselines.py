@@ -97,6 +97,15 @@ def test_velocity_is_exact_on_straight_lines_and_through_masks(masked):
     np.testing.assert_allclose((ahead - level - slope * np.arange(1, H + 1)[:, None]) / STD, 0, atol=2e-5)
 
 
+def test_velocity_goes_by_the_times_of_samples_not_of_ticks():
+    rng = np.random.default_rng(0)
+    view, age = view_of(noise(), gappy()), rng.uniform(size=(B, C, Y))
+    slope = rng.normal(size=(B, 1, Y))
+    line = slope * (np.arange(1 - C, 1)[:, None] - age)
+    ahead = Velocity(np.full(Y, C)).predict(view._replace(readings=np.where(view.mask, line, 0), age=age))
+    np.testing.assert_allclose(ahead, slope * np.arange(1, H + 1)[:, None], atol=1e-9)
+
+
 def test_velocity_is_the_least_squares_line_over_its_span():
     readings, mask, spans = noise(), gappy(), np.array([4, 8, 20])
     ahead = LENS.units(Velocity(spans).predict(view_of(readings, mask)))
@@ -400,6 +409,15 @@ def test_an_unknown_command_has_no_value():
     np.testing.assert_array_equal(one, two)
     np.testing.assert_array_equal(one[~mask], 0)
     assert view.horizon == H
+
+
+def test_windows_without_video_are_the_same_but_for_their_frames(oscillator):
+    starts = oscillator.starts()[::9]
+    for whole, plain in zip(oscillator.cut(starts, 8), oscillator.without_video().cut(starts, 8), strict=True):
+        assert whole.frames
+        assert not plain.frames
+        np.testing.assert_array_equal(plain.values, whole.values)
+        np.testing.assert_array_equal(plain.actions.values, whole.actions.values)
 
 
 @pytest.fixture

@@ -71,10 +71,11 @@ class Velocity:
         """Normalised; what was read only once is held."""
         ticks = np.arange(1 - view.held.shape[1], 1)[None, :, None]
         weight = view.mask & (ticks > -self.spans)
+        time = ticks - np.where(view.mask, view.age, 0)  # when each was sampled
         count = np.maximum(weight.sum(1), 1)
-        middle = (weight * ticks).sum(1) / count
+        middle = (weight * time).sum(1) / count
         level = (weight * view.readings).sum(1) / count
-        offset = ticks - middle[:, None]
+        offset = time - middle[:, None]
         variance = (weight * offset**2).sum(1)
         slope = (weight * offset * (view.readings - level[:, None])).sum(1) / np.maximum(variance, 1e-9)
         ahead = np.arange(1, view.horizon + 1)[None, :, None] - middle[:, None]
