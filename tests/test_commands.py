@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.command_line import done, run
-from worldmodel.imagine import load_run
 from worldmodel.logs.reader import Log
+from worldmodel.training import load_run
 
 COMMANDS = ("simulate", "ingest", "inspect", "train", "imagine", "validate", "demo")
 HEAVY = {"jax", "flax", "mujoco", "cv2", "matplotlib", "h5py", "numpy", "pyarrow", "orbax"}

@@ -37,6 +37,9 @@ def _options(
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Decides everything random.")]
 Out = Annotated[Path, typer.Option("--out", help="What to write.")]
+BeyondTrained = Annotated[
+    bool, typer.Option("--beyond-trained", help="Allow a --horizon of more than twice what was trained.")
+]
 
 
 def main() -> None:
@@ -100,8 +103,7 @@ def inspect(
     force: Force = False,
 ) -> None:
     """Say what a log holds: episodes, streams, measured rates, gaps, ranges, units."""
-    from worldmodel.logs.inspect import plot_log, print_summary
-    from worldmodel.logs.reader import Log
+    from worldmodel.logs import Log, plot_log, print_summary
 
     opened = Log(log)
     print_summary(opened)
@@ -145,20 +147,30 @@ def imagine(
     episode: Annotated[int, typer.Option(help="Which episode of the log.")],
     at: Annotated[float, typer.Option(help="The moment, in seconds of the episode.")],
     horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    beyond_trained: BeyondTrained = False,
     members: Annotated[int, typer.Option(help="How many futures.")] = 16,
     seed: Seed = 0,
     actions: Annotated[
-        Path | None, typer.Option(help="CSV of actions to imagine under (time in seconds from --at); else the log's.")
+        Path | None,
+        typer.Option(
+            help="CSV of actions to imagine under (time in seconds from --at), after what is in force; else the log's."
+        ),
     ] = None,
     force: Force = False,
 ) -> None:
     """Roll out imagined futures from a moment of a log: trajectory.h5, a plot, and a video where there is one."""
-    from worldmodel.imagine import imagine_to
+    from worldmodel.progress import doing
 
-    files = imagine_to(
-        run, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
-        force=force,
-    )  # fmt: skip
+    with doing(f"opening the run {run}"):
+        from worldmodel.imagine import imagine_to
+        from worldmodel.training import load_run
+
+        opened = load_run(run)
+    with doing(f"imagining {members} futures (the first time, it is compiled)"):
+        files = imagine_to(
+            opened, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
+            beyond_trained=beyond_trained, force=force,
+        )  # fmt: skip
     _wrote(*files)
 
 
@@ -192,8 +204,10 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """The whole road on the rover scene: simulate, train, imagine, validate, report. Goes on where it was stopped."""
-    from worldmodel.demo import demo as run
+    from worldmodel.progress import doing
 
+    with doing("loading"):
+        from worldmodel.demo import demo as run
     _wrote(*run(out, seed=seed))
 
 
