@@ -6,7 +6,7 @@
     log = wm.Log("train.h5")
     run = wm.train(["train.h5"], "runs/cartpole", minutes=2)     # later: wm.load("runs/cartpole")
     future = run.imagine(log, episode=0, at_s=5.0)
-    result = wm.validate(run, log="held_out.h5")
+    result = wm.validate("runs/cartpole", log="held_out.h5")
 
 Each name is imported when it is first used, so that `import worldmodel` alone takes no time. `wm.simulate` and
 `wm.validate` are functions, though sub-packages have these names too: what else is in those is imported from them, as

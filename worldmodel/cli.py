@@ -159,12 +159,15 @@ def imagine(
     force: Force = False,
 ) -> None:
     """Roll out imagined futures from a moment of a log: trajectory.h5, a plot, and a video where there is one."""
+    from worldmodel.files import check_output
     from worldmodel.progress import doing
 
     with doing(f"opening the run {run}"):
         from worldmodel.imagine import imagine_to
+        from worldmodel.imagine.output import TRAJECTORY_FILES
         from worldmodel.training import load_run
 
+        check_output(out, force, inputs=[log], replaces=TRAJECTORY_FILES)
         opened = load_run(run)
     with doing(f"imagining {members} futures (the first time, it is compiled)"):
         files = imagine_to(
@@ -181,6 +184,7 @@ def validate(
     log: Annotated[Path | None, typer.Option(help="Replay: a log that the run was not trained on.")] = None,
     scene: Annotated[str | None, typer.Option(help="Counterfactual: a scene, under actions never logged.")] = None,
     horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    beyond_trained: BeyondTrained = False,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -188,11 +192,14 @@ def validate(
     from rich.console import Console
 
     from worldmodel.files import check_output
-    from worldmodel.report import REPORT_FILES, summary_table, write_report
-    from worldmodel.validate import validate as score
+    from worldmodel.progress import doing
+
+    with doing("loading"):
+        from worldmodel.report import REPORT_FILES, summary_table, write_report
+        from worldmodel.validate import validate as score
 
     check_output(out, force, inputs=[run, *([log] if log else [])], replaces=REPORT_FILES)
-    result = score(run, log=log, scene=scene, horizon_s=horizon, seed=seed)
+    result = score(run, log=log, scene=scene, horizon_s=horizon, seed=seed, beyond_trained=beyond_trained)
     files = write_report(result, out, force=force)
     Console().print(summary_table(result))
     _wrote(*files)
