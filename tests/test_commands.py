@@ -1,5 +1,6 @@
 """The command line from end to end: each command on what the one before it wrote (tests/command_line.py)."""
 
+import itertools
 import json
 import math
 import subprocess
@@ -150,7 +151,7 @@ def test_the_first_words_come_before_the_heavy_libraries(trained, tmp_path):
     ran = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-c", code, *map(str, words)], stderr=subprocess.PIPE, text=True
     )
-    before = [line for line in iter(ran.stderr.readline, "opening the run %s ...\n" % trained.run)]
+    before = list(itertools.takewhile(lambda line: not line.startswith("opening the run"), ran.stderr))
     ran.kill()
     ran.communicate()
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in before}

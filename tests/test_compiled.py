@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 PROGRAM = """
 import jax
 from worldmodel.compiled import keep_compiled
@@ -45,7 +43,6 @@ def test_a_folder_that_jax_was_given_is_left_alone(tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_home_that_cannot_be_written_is_no_error(tmp_path):
-    (tmp_path / "cache").mkdir(mode=0o500)
+    (tmp_path / "cache").write_text("a file, where there should be a folder")
     assert said(tmp_path)[0] == "None"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from worldmodel.imagine import Trajectory
     from worldmodel.logs import Log, LogWriter
     from worldmodel.logs.ingest import ingest
-    from worldmodel.report import write_report
+    from worldmodel.report import summary_table, write_report
     from worldmodel.simulate import simulate
     from worldmodel.training import Run, train
     from worldmodel.training import load_run as load
@@ -44,6 +44,7 @@ _HOMES = {
     "ingest": "worldmodel.logs.ingest",
     "load": "worldmodel.training",
     "simulate": "worldmodel.simulate",
+    "summary_table": "worldmodel.report",
     "train": "worldmodel.training",
     "validate": "worldmodel.validate",
     "write_report": "worldmodel.report",
@@ -52,7 +53,7 @@ _OTHERWISE = {"load": "load_run"}  # what a name is called at home
 
 __all__ = [
     "Log", "LogWriter", "Result", "Run", "Samples", "StreamSpec", "Trajectory", "WorldModelError", "__version__",
-    "ingest", "load", "simulate", "train", "validate", "write_report",
+    "ingest", "load", "simulate", "summary_table", "train", "validate", "write_report",
 ]  # fmt: skip
 
 

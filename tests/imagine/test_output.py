@@ -216,3 +216,13 @@ def test_a_trajectory_shows_itself_and_becomes_a_frame():
     data = trajectory["gps"].data
     np.testing.assert_array_equal(wide["altitude"].to_numpy(), data[:, :, 2])
     np.testing.assert_array_equal(wide.index, trajectory["gps"].time)
+
+
+def test_a_trajectory_is_saved_as_the_command_saves_it(run, path, tmp_path):
+    trajectory = run.imagine(path, **OPTIONS)
+    files = trajectory.save(tmp_path / "kept")
+    assert [file.name for file in files] == ["camera.webm", "trajectory.h5", "trajectory.png"]
+    written = Log(tmp_path / "kept" / "trajectory.h5").episodes[0].streams["gps"]
+    np.testing.assert_array_equal(written.data, trajectory["gps"].data)
+    with pytest.raises(WorldModelError, match="exists already"):
+        trajectory.save(tmp_path / "kept")

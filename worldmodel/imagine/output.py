@@ -46,12 +46,17 @@ def imagine_to(
             log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions,
             beyond_trained=beyond_trained,
         )  # fmt: skip
-        write_trajectory(trajectory, folder / "trajectory.h5", name=f"{log} episode {episode}")
-        trajectory.plot().save(folder / "trajectory.png")
-        for name, spec in trajectory.streams.items():
-            if spec.kind == "video":
-                write_video(folder / f"{name}.webm", enlarged(trajectory_film(trajectory, name)), spec.rate_hz)
+        write_files(trajectory, folder, name=f"{log} episode {episode}")
     return sorted(Path(out).iterdir())
+
+
+def write_files(trajectory: Trajectory, folder: Path, name: str = "") -> None:
+    """Writes `TRAJECTORY_FILES`: the trajectory as a log, a plot, and a film of each video."""
+    write_trajectory(trajectory, folder / "trajectory.h5", name)
+    trajectory.plot().save(folder / "trajectory.png")
+    for stream, spec in trajectory.streams.items():
+        if spec.kind == "video":
+            write_video(folder / f"{stream}.webm", enlarged(trajectory_film(trajectory, stream)), spec.rate_hz)
 
 
 def write_trajectory(trajectory: Trajectory, path: Path, name: str = "") -> None:

@@ -1,6 +1,7 @@
 """Imagined trajectories: K sampled futures of every stream, from one moment of a log."""
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from worldmodel.codecs import codec
 from worldmodel.draw import Picture
 from worldmodel.draw.style import beside_text
+from worldmodel.files import whole_folder
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.tidy import tidy
 from worldmodel.logs.windows import Windows
@@ -51,6 +53,21 @@ class Trajectory:
         from worldmodel.imagine.output import draw_trajectory
 
         return draw_trajectory(self)
+
+    def save(self, folder: Path | str, *, force: bool = False) -> list[Path]:
+        """Writes a folder with the trajectory as a log (`trajectory.h5`), the plot, and a film of each video.
+
+        Returns:
+            The files.
+
+        Raises:
+            WorldModelError: if the folder exists and not `force`, or cannot be written.
+        """
+        from worldmodel.imagine.output import TRAJECTORY_FILES, write_files
+
+        with whole_folder(folder, force, replaces=TRAJECTORY_FILES) as place:
+            write_files(self, place)
+        return sorted(Path(folder).iterdir())
 
     def to_frame(self) -> "pd.DataFrame":
         """The imagined readings, one row each: stream, column, unit, time_s, member, value in the log's units.
