@@ -21,7 +21,7 @@ def keep_compiled() -> Path | None:
     """
     import jax
 
-    if os.environ.get(SWITCH, "").lower() == "off" or jax.config.values["jax_compilation_cache_dir"]:
+    if os.environ.get(SWITCH, "").lower() == "off" or jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         return None
     folder = cache_folder()
     try:

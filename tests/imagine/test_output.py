@@ -108,14 +108,14 @@ def test_the_film_of_a_log_without_frames_shows_the_dream_alone():
 def test_small_frames_are_enlarged_to_be_watched_and_large_ones_are_not():
     frames = np.arange(2 * 16 * 16 * 3, dtype=np.uint8).reshape(2, 16, 16, 3)
     large = enlarged(frames)
-    assert large.shape == (2, 192, 192, 3)
-    np.testing.assert_array_equal(large.reshape(2, 16, 12, 16, 12, 3)[:, :, 7, :, 3], frames)
+    assert large.shape == (2, 128, 128, 3)
+    np.testing.assert_array_equal(large.reshape(2, 16, 8, 16, 8, 3)[:, :, 7, :, 3], frames)
     assert enlarged(np.zeros((1, 240, 320, 3), np.uint8)).shape == (1, 240, 320, 3)
 
 
 def test_the_video_file_holds_the_film(run, path, tmp_path):
     imagine_to(run, path, tmp_path / "out", **OPTIONS)
-    expected = enlarged(trajectory_film(run.imagine(path, **OPTIONS), "camera"))[:, ::3, ::3].astype(float)
+    expected = enlarged(trajectory_film(run.imagine(path, **OPTIONS), "camera"))[:, ::2, ::2].astype(float)
     read = list(read_frames(tmp_path / "out" / "camera.webm", (64, 192)))
     assert len(read) == len(expected) > 10
     np.testing.assert_allclose([t for t, _ in read], np.arange(len(read)) / 10, atol=0.02)

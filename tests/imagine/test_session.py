@@ -22,6 +22,13 @@ def run(path):
     return untrained_run(Log(path), dt=0.05, context=20, horizon=12)
 
 
+@pytest.fixture(autouse=True)
+def compiled_once(run, request, monkeypatch):
+    """Every session has the run's compiled functions, unless the test counts how often there is compiling."""
+    if "counted" not in request.fixturenames:
+        monkeypatch.setattr("worldmodel.imagine.session.Imaginer", lambda model, shared=run.session._imaginer: shared)
+
+
 @pytest.fixture
 def counted(monkeypatch):
     """How often the model was traced, an episode aligned, and how many frames were read."""
@@ -45,22 +52,19 @@ def counted(monkeypatch):
     return counts
 
 
-def test_the_second_future_traces_and_aligns_nothing(run, path, counted):
+def test_the_second_future_traces_and_aligns_nothing_and_only_the_frames_needed_are_read(run, path, counted):
     with Session(run) as session:
-        futures = [session.imagine(path, **OPTIONS, seed=seed) for seed in (0, 1, 0)]
-        futures.append(session.imagine(path, **{**OPTIONS, "at_s": 1.5}))
+        futures = [session.imagine(path, **OPTIONS)]
+        read = counted["frames"]
+        futures += [session.imagine(path, **OPTIONS, seed=seed) for seed in (1, 0)]
+        session.imagine(path, **{**OPTIONS, "at_s": 1.5})
     assert counted["traced"] == 1
     assert counted["aligned"] == 1
+    logged = len(futures[0].logged["camera"].time)
+    assert read == 2 + logged == 2 + 16  # those that the model sees, and those that are shown; the episode has 40
     for name in futures[0].imagined:
         np.testing.assert_array_equal(futures[0][name].data, futures[2][name].data)
     assert (futures[0]["position"].data != futures[1]["position"].data).any()
-
-
-def test_only_the_frames_of_the_context_and_the_horizon_are_read(run, path, counted):
-    """Two for the model, and the 15 that the trajectory shows of what was logged; the episode has 40."""
-    with Session(run) as session:
-        future = session.imagine(path, **OPTIONS)
-    assert counted["frames"] == 2 + len(future.logged["camera"].time) == 2 + 16
 
 
 def test_a_run_keeps_its_session(run, path):

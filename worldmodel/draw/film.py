@@ -8,7 +8,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_WATCHED = 192  # pixels high, or a little less
+_WATCHED = 128  # pixels high, or a little less
 _GAP = 3  # pixels between the frames of a strip
 _UNKNOWN = 40  # the grey of a frame that was never recorded
 CONTRAST = 2  # differences are shown this many times as strong

@@ -45,7 +45,7 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # the page's fonts, and text that can be read by machines
     "svg.hashsalt": "worldmodel",
 }
-_SMALL_DPI = 55  # a picture beside a few lines of text
+_SMALL_DPI = 45  # a picture beside a few lines of text
 
 
 @contextlib.contextmanager
@@ -79,7 +79,7 @@ class Picture:
         self.figure.savefig(path, dpi=dpi)
         return Path(path)
 
-    def png(self, dpi: int = 80) -> bytes:
+    def png(self, dpi: int = 65) -> bytes:
         buffer = io.BytesIO()
         self.figure.savefig(buffer, format="png", dpi=dpi)
         return buffer.getvalue()
