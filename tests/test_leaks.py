@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.oscillator import SPECS, episode
 from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
-from worldmodel.imagine import Imaginer, imagine
+from worldmodel.imagine import Imaginer
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import Episode, Log
 from worldmodel.logs.windows import Windows
@@ -182,9 +182,8 @@ def test_what_baselines_predict_at_t(case, at_s, other, name):
     assert (predicted(case.log, tick + 4) != predicted(other, tick + 4)).any()
 
 
-def test_what_is_imagined_at_t_under_given_actions(case, at_s, other, monkeypatch):
+def test_what_is_imagined_at_t_under_given_actions(case, at_s, other):
     """The whole of `imagine`, to the log's own units: sensors, latitudes and longitudes, and frames."""
-    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", lambda model, seed: case.imaginer)
     tick = round(case.source.at_s / case.source.dt)
     time = np.arange(case.source.horizon) * case.source.dt
     rng = np.random.default_rng(0)
@@ -193,7 +192,7 @@ def test_what_is_imagined_at_t_under_given_actions(case, at_s, other, monkeypatc
     }
 
     def imagined(log, k):
-        return imagine(case.run, log, episode=0, at_s=k * case.source.dt, members=2, actions=actions).imagined
+        return case.run.imagine(log, episode=0, at_s=k * case.source.dt, members=2, actions=actions).imagined
 
     plain, changed = imagined(case.log, tick), imagined(other, tick)
     assert plain.keys() == changed.keys() == case.log.streams.keys()
@@ -205,7 +204,7 @@ def test_what_is_imagined_at_t_under_given_actions(case, at_s, other, monkeypatc
     )
 
 
-def test_a_position_that_is_unknown_at_t_is_not_told_by_later_fixes(tmp_path, monkeypatch):
+def test_a_position_that_is_unknown_at_t_is_not_told_by_later_fixes(tmp_path):
     """No fix has come by t: what is imagined of GPS must not depend on where the first one will be."""
     at_s, seen, run = 2.0, [], None
     specs = [s for s in SPECS if s.kind != "video"]
@@ -218,11 +217,7 @@ def test_a_position_that_is_unknown_at_t_is_not_told_by_later_fixes(tmp_path, mo
         log = Log(tmp_path / f"{shift}.h5")
         if run is None:
             run = untrained_run(log, dt=0.1, context=10, horizon=5)
-            imaginer = Imaginer(run.model, 0)
-            monkeypatch.setattr(
-                "worldmodel.imagine.trajectory.Imaginer", lambda model, seed, imaginer=imaginer: imaginer
-            )
-        seen.append(imagine(run, log, episode=0, at_s=at_s, members=2).imagined["gps"].data)
+        seen.append(run.imagine(log, episode=0, at_s=at_s, members=2).imagined["gps"].data)
     np.testing.assert_array_equal(*seen)
 
 
@@ -341,7 +336,7 @@ def reaches_truth(source):
     return found
 
 
-@pytest.mark.parametrize("part", ["models", "training", "imagine", "logs/windows.py"])
+@pytest.mark.parametrize("part", ["models", "training", "imagine", "logs/windows.py", "logs/dataset.py"])
 def test_nothing_that_trains_or_imagines_asks_for_truth(part):
     files = sorted((LIBRARY / part).rglob("*.py")) if (LIBRARY / part).is_dir() else [LIBRARY / part]
     assert files
@@ -368,4 +363,4 @@ def test_asking_for_truth_is_seen(source):
 def test_the_only_way_to_truth_is_the_one_that_is_searched_for():
     """`Episode` shows truth under one name; another would slip through the search."""
     shown = {name for name in dir(Episode) if not name.startswith("__")}
-    assert shown == {"truth"}
+    assert shown - {"plot", "to_frame", "_repr_html_"} == {"truth"}

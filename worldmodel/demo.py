@@ -7,6 +7,7 @@ from rich.console import Console
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine import imagine_to
 from worldmodel.logs.reader import Log
+from worldmodel.progress import doing
 from worldmodel.report import summary_table, write_report
 from worldmodel.simulate import simulate
 from worldmodel.training import train
@@ -45,10 +46,14 @@ def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int = STEPS) ->
     if resume:
         settings = RunSettings.load(run)
         _check(run, {"steps": steps, "seed": seed}, settings.steps, settings.seed)
-    train([out / "train.h5"], run, steps=steps, seed=seed, resume=resume, dt=TICK_S, context_s=SPAN_S, horizon_s=SPAN_S)
-    imagined = imagine_to(run, held_out, out / "imagined", episode=0, at_s=6.0, force=True)
+    trained = train(
+        [out / "train.h5"], run, steps=steps, seed=seed, resume=resume, dt=TICK_S, context_s=SPAN_S, horizon_s=SPAN_S
+    )
+    with doing("imagining a held-out drive"):
+        imagined = imagine_to(trained, held_out, out / "imagined", episode=0, at_s=6.0, force=True)
     result = validate(run, log=held_out)
-    report = write_report(result, out / "report", force=True)
+    with doing("writing the report"):
+        report = write_report(result, out / "report", force=True)
     console.print(summary_table(result))
     return [*imagined, *report]
 

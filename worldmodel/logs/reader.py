@@ -6,15 +6,24 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import hdf5plugin  # noqa: F401 (registers the filters of logs that others compressed)
 import numpy as np
 
+from worldmodel.draw.style import beside_text
 from worldmodel.errors import LogFormatError, WorldModelError
 from worldmodel.logs import format as fmt
+from worldmodel.logs.tidy import joined, tidy
 from worldmodel.logs.writer import check_increasing
 from worldmodel.types import Samples, StreamSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from worldmodel.draw import Picture
+    from worldmodel.logs.dataset import WindowDataset
 
 _LONGEST_S = 365 * 86400.0
 
@@ -61,6 +70,10 @@ class Stream:
         start, stop = np.searchsorted(self.time, [low, np.inf if high is None else high])
         return Samples(self.time[start:stop], self.rows(int(start), int(stop)))
 
+    def to_frame(self) -> "pd.DataFrame":
+        """The readings, one row each: stream, column, unit, time_s, value as recorded."""
+        return tidy([(self.spec, Samples(self.time, self.data))])
+
     @property
     def measured_rate_hz(self) -> float:
         """Samples a second from the median interval; NaN for fewer than two samples."""
@@ -101,6 +114,19 @@ class Episode:
         if self._truth is None:
             raise WorldModelError("This log was opened without its truth.", remedy="open it as Log(path, truth=True)")
         return self._truth
+
+    def plot(self) -> "Picture":
+        """A film strip of each video, a row for each other stream with its gaps shaded, GPS as a track."""
+        from worldmodel.logs.plot import draw_episode
+
+        return draw_episode(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The readings of all streams but video, one row each: stream, column, unit, time_s, value as recorded."""
+        return tidy((s.spec, Samples(s.time, s.data)) for s in self.streams.values() if s.spec.kind != "video")
+
+    def _repr_html_(self) -> str:
+        return beside_text(repr(self), self.plot())
 
     def __repr__(self) -> str:
         lines = [f"<Episode {self.name!r}: {self.duration_s:.2f} s"]
@@ -147,6 +173,33 @@ class Log:
         for part in self._parts:
             part.file.close()
 
+    def windows(
+        self, *, context_s: float, horizon_s: float, dt: float | None = None, episodes: Sequence[int] | None = None
+    ) -> "WindowDataset":
+        """Every window of the log as a dataset for a model of your own; see `worldmodel.logs.dataset`.
+
+        Args:
+            context_s: what is seen, up to the window's moment.
+            horizon_s: what comes after it.
+            dt: seconds a tick; by default the one that suits the log.
+            episodes: which; by default all.
+        """
+        from worldmodel.logs.dataset import WindowDataset
+
+        return WindowDataset.of(self, context_s=context_s, horizon_s=horizon_s, dt=dt, episodes=episodes)
+
+    def to_frame(self, episodes: Sequence[int] | None = None) -> "pd.DataFrame":
+        """The readings of all streams but video, one row each: episode, stream, column, unit, time_s, value.
+
+        Values are as recorded. A gyro as a table: `frame[frame.stream == "gyro"].pivot(index=["episode", "time_s"],
+        columns="column", values="value")`.
+        """
+        frames = []
+        for index in range(len(self.episodes)) if episodes is None else episodes:
+            frames.append(self.episodes[index].to_frame())
+            frames[-1].insert(0, "episode", index)
+        return joined(frames)
+
     @cached_property
     def file_sha256(self) -> tuple[str, ...]:
         """A hash of each file's bytes."""
@@ -162,6 +215,9 @@ class Log:
     def has_truth(self) -> bool:
         """Whether the log was opened with its truth and holds some."""
         return bool(self._parts[0].specs[fmt.TRUTH])
+
+    def _repr_html_(self) -> str:
+        return beside_text(repr(self), self.episodes[0].plot())
 
     def __repr__(self) -> str:
         names = ", ".join(str(path) for path in self.files[:3]) + (" ..." if len(self.files) > 3 else "")

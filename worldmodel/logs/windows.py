@@ -79,12 +79,15 @@ class Windows:
     episodes: list[int]
 
     @classmethod
-    def of(cls, log: Log, layout: TickLayout, context: int, horizon: int, episodes: Sequence[int] | None = None):
-        """Aligns the chosen episodes (default all)."""
+    def of(
+        cls, log: Log, layout: TickLayout, context: int, horizon: int, episodes: Sequence[int] | None = None,
+        hold_video: bool = True,
+    ):  # fmt: skip
+        """Aligns the chosen episodes (default all); with `hold_video` up to a budget of frames is held in memory."""
         chosen = list(range(len(log.episodes)) if episodes is None else episodes)
         windows = cls(log, layout, context, horizon, [align(log.episodes[i], layout) for i in chosen], chosen)
         windows._join()
-        windows._load_video()
+        windows._load_video(hold_video)
         return windows
 
     def _join(self) -> None:
@@ -99,11 +102,11 @@ class Windows:
             for t, (a, b) in zip(self.ticks, itertools.pairwise(ends), strict=True)
         ]
 
-    def _load_video(self) -> None:
+    def _load_video(self, hold: bool) -> None:
         specs = self.layout.videos
         frames = [[self.log.episodes[i].streams[s.name] for i in self.episodes] for s in specs]
         size = sum(len(stream) * int(np.prod(stream.spec.sample_shape)) for per in frames for stream in per)
-        hold = size <= VIDEO_BUDGET_BYTES
+        hold = hold and size <= VIDEO_BUDGET_BYTES
         self._frames = [[stream.data if hold else stream for stream in per] for per in frames]
 
     def without_video(self) -> "Windows":

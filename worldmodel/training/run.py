@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from flax import nnx
 
 from worldmodel.errors import WorldModelError
 from worldmodel.files import readable, whole_file
+from worldmodel.imagine.actions import Given
+from worldmodel.imagine.session import Session
+from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -114,7 +118,30 @@ class Run:
     def layout(self) -> TickLayout:
         return self.settings.layout
 
-    def horizon_ticks(self, horizon_s: float | None) -> int:
+    @cached_property
+    def session(self) -> Session:
+        """What `imagine` works in: compiled functions, and the episode at hand."""
+        return Session(self)
+
+    def imagine(
+        self,
+        log: Log | Path | str,
+        *,
+        episode: int,
+        at_s: float,
+        horizon_s: float | None = None,
+        members: int = 16,
+        seed: int = 0,
+        actions: Given | None = None,
+        beyond_trained: bool = False,
+    ) -> Trajectory:
+        """Imagines what every stream reads after `at_s` seconds of an episode; see `Session.imagine`."""
+        return self.session.imagine(
+            log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions,
+            beyond_trained=beyond_trained,
+        )  # fmt: skip
+
+    def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the run's own.
 
         Raises:
@@ -126,14 +153,17 @@ class Run:
             raise WorldModelError("The horizon must be positive and finite.", found=f"{horizon_s} s")
         return max(round(horizon_s / self.settings.dt), 1)
 
-    def windows(self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None) -> Windows:
+    def windows(
+        self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None, hold_video: bool = True
+    ) -> Windows:
         """The log's episodes (by default all) aligned as this run's model wants them.
 
         Raises:
             WorldModelError: if the log lacks a stream of the run, or has it in another shape.
         """
         check_streams(self.settings.streams, log)
-        return Windows.of(log, self.layout, self.settings.context, horizon or self.settings.horizon, episodes)
+        horizon = horizon or self.settings.horizon
+        return Windows.of(log, self.layout, self.settings.context, horizon, episodes, hold_video)
 
 
 def check_streams(expected: tuple[StreamSpec, ...], log: Log) -> None:

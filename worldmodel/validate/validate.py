@@ -36,6 +36,7 @@ def validate(
     scene: Path | str | None = None,
     horizon_s: float | None = None,
     seed: int = 0,
+    beyond_trained: bool = False,
     progress: bool = True,
 ) -> Result:
     """Validates a run on a log that it did not train on, or on a scene under actions that were never logged.
@@ -46,6 +47,7 @@ def validate(
         scene: counterfactual: from common contexts in the simulated world, several futures under different actions.
         horizon_s: how far ahead; by default as far as the run was trained.
         seed: of the members' noise, the scene and the bootstrap.
+        beyond_trained: allow a horizon of more than twice what was trained.
         progress: show a bar.
 
     Raises:
@@ -54,6 +56,7 @@ def validate(
     if (log is None) == (scene is None):
         raise WorldModelError("Give one of a log and a scene to validate on.")
     loaded = load_run(run)
+    loaded.horizon_ticks(horizon_s, beyond_trained)  # refuses one that is too far
     if log is not None:
         with Log(log, truth=True) as opened:
             episodes = _held_out(loaded, opened)
