@@ -97,3 +97,8 @@ def test_a_batch_depends_on_seed_and_step_alone(windows, weights):
     one.at(0, 4)
     assert all(map(np.array_equal, jax.tree.leaves(one.at(5, 4)), jax.tree.leaves(two.at(5, 4))))
     assert not np.array_equal(one.at(5, 4)[0].values, one.at(6, 4)[0].values)
+    streamed = two.stream(4, lambda _: 4)
+    next(streamed)
+    horizon, second = next(streamed)
+    assert horizon == 4
+    np.testing.assert_array_equal(second[0].values, one.at(5, 4)[0].values)

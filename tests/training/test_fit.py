@@ -41,7 +41,8 @@ class Targets:
             horizon = horizon_at(at)
             values = np.broadcast_to(target(at).astype(np.float32), (1, horizon, 3))
             context = Context(values, values, values, values, (), ())
-            yield horizon, (context, Future(values, values, values, np.zeros((1, 0), np.int32), (), ()))
+            ticks = np.zeros((1, 0), np.int32)
+            yield horizon, (context, Future(values, values, values, values, ticks, (), ()))
 
 
 class Scores:
