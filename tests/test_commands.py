@@ -91,7 +91,8 @@ def test_train_keeps_a_run_that_opens(trained):
     settings = load_run(trained.run).settings
     assert (settings.preset, settings.steps, settings.dt) == ("debug", 40, 0.02)
     assert (settings.context, settings.horizon) == (20, 20)
-    assert len(settings.holdout) == 1
+    assert (len(settings.select), len(settings.measure), len(settings.learn)) == (1, 1, 5)
+    assert 6 in settings.learn  # the empty one, which is of no use to the others
     finished = json.loads((trained.run / "finished.json").read_text())
     assert finished["steps"] == 40
     assert math.isfinite(finished["best_nrmse"])

@@ -22,7 +22,8 @@ from worldmodel.logs.reader import Episode, Log
 from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import simulate
-from worldmodel.training import loop, train
+from worldmodel.training import train, trainer
+from worldmodel.training.folder import RunFolder
 from worldmodel.training.run import Run
 from worldmodel.types import Samples, StreamSpec
 
@@ -222,10 +223,10 @@ def test_a_position_that_is_unknown_at_t_is_not_told_by_later_fixes(tmp_path):
 
 
 class Split(NamedTuple):
-    """What a training run was given: arrays of the episodes that train and of those that measure."""
+    """What a training run was given: arrays of the episodes that learn and of those that select."""
 
-    train: list[int]
-    held: list[int]
+    learn: list[int]
+    select: list[int]
     arrays: list[np.ndarray]
 
 
@@ -236,18 +237,14 @@ def split(monkeypatch):
 
     class Held:
         def __init__(self, windows, *_):
-            given["held"] = windows
+            given["select"] = windows
 
-    class Trainer:
-        def __init__(self, folder, settings, windows, *_):
-            given["train"] = windows
+    def go_on(folder, settings, source, show):
+        given["learn"] = source.batches.windows
 
-        def run(self, *_):
-            pass
-
-    monkeypatch.setattr(loop, "HeldOut", Held)
-    monkeypatch.setattr(loop, "_Trainer", Trainer)
-    monkeypatch.setattr(loop, "load_run", lambda folder: None)
+    monkeypatch.setattr(trainer, "Selection", Held)
+    monkeypatch.setattr(trainer, "go_on", go_on)
+    monkeypatch.setattr(trainer, "load_run", lambda folder: None)
 
     def prepare(log, folder, **options):
         train([log], folder, preset="debug", progress=False, force=True, **options)
@@ -255,7 +252,7 @@ def split(monkeypatch):
         for name in ("statistics.npz", "baselines.npz"):
             with np.load(folder / name) as file:
                 arrays += [file[key] for key in file.files]
-        return Split(given["train"].episodes, given["held"].episodes, arrays)
+        return Split(given["learn"].episodes, given["select"].episodes, arrays)
 
     return prepare
 
@@ -273,21 +270,24 @@ def counters(path, episodes):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.integers(0, 2**31), st.integers(2, 12), st.floats(0.01, 0.95))
+@given(st.integers(0, 2**31), st.integers(2, 12), st.floats(0.01, 0.49))
 def test_no_episode_is_on_both_sides_of_a_split(split, tmp_path_factory, seed, episodes, holdout):
     folder = tmp_path_factory.mktemp("split")
     log = counters(folder / "log.h5", episodes)
     found = split(log, folder / "run", seed=seed, holdout=holdout, context_s=0.3, horizon_s=0.2)
-    assert set(found.train) & set(found.held) == set()
-    assert set(found.train) | set(found.held) == set(range(episodes))
-    assert found.train
-    assert found.held
+    assert set(found.learn) & set(found.select) == set()
+    assert found.learn
+    assert found.select
+    kept = RunFolder(folder / "run").read_settings()
+    assert (kept.learn, kept.select) == (found.learn, found.select)
+    touched = set(found.learn) | set(found.select)
+    assert set(kept.measure) == (set(range(episodes)) - touched if episodes > 2 else set(found.select))
 
 
 def test_which_episodes_are_held_out_depends_on_the_seed(split, tmp_path):
     log = counters(tmp_path / "log.h5", 12)
     options = {"holdout": 0.3, "context_s": 0.3, "horizon_s": 0.2}
-    chosen = [tuple(split(log, tmp_path / "run", seed=seed, **options).held) for seed in (0, 1, 2, 0)]
+    chosen = [tuple(split(log, tmp_path / "run", seed=seed, **options).select) for seed in (0, 1, 2, 0)]
     assert len(set(chosen[:3])) > 1
     assert chosen[0] == chosen[3]
     assert all(len(held) == 4 for held in chosen)

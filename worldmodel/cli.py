@@ -115,13 +115,24 @@ def inspect(
 def train(
     logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of logs, of one machine.")],
     out: Out,
-    preset: Annotated[str, typer.Option(help="debug, small (for a CPU) or base (for a GPU).")] = "small",
-    dynamics: Annotated[str, typer.Option(help="residual, or rssm to compare with.")] = "residual",
-    steps: Annotated[int | None, typer.Option(min=1, help="How many updates.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="How long, instead of steps; compiling does not count.")] = None,
-    seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
-    holdout: Annotated[float, typer.Option(help="Share of the episodes that only measure.")] = 0.1,
+    preset: Annotated[
+        str | None, typer.Option(help="debug, small (for a CPU; the default) or base (for a GPU).")
+    ] = None,
+    dynamics: Annotated[str | None, typer.Option(help="residual (the default), or rssm to compare with.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How many updates in all.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="How long in all, with all compiling, instead of steps.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Decides everything random; by default 0.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's last checkpoint, with --steps or --minutes to those.")
+    ] = False,
+    holdout: Annotated[
+        float | None,
+        typer.Option(help="Share of the episodes that select, and of those that measure; by default 0.1."),
+    ] = None,
     dt: Annotated[float | None, typer.Option(help="Seconds a tick; by default the fastest action's interval.")] = None,
     context: Annotated[float | None, typer.Option(help="Seconds that the model sees; by default 64 ticks.")] = None,
     horizon: Annotated[
@@ -130,6 +141,7 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a model on logs and keep it, with all that imagining needs, as a run."""
+    print("loading libraries", flush=True)  # before the imports, which take their time
     from worldmodel.training import train as run
 
     trained = run(

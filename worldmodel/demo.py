@@ -11,7 +11,7 @@ from worldmodel.progress import doing
 from worldmodel.report import summary_table, write_report
 from worldmodel.simulate import simulate
 from worldmodel.training import train
-from worldmodel.training.run import SETTINGS, RunSettings
+from worldmodel.training.folder import RunFolder
 from worldmodel.validate import validate
 
 SCENE = "rover"
@@ -42,9 +42,9 @@ def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int = STEPS) ->
             simulate(SCENE, out / f"{name}.h5", episodes=episodes, seconds=SECONDS, seed=world_seed)
         with Log(out / f"{name}.h5") as log:
             _check(log.files[0], {"episodes": episodes, "seed": world_seed}, len(log.episodes), log.about.get("seed"))
-    resume = (run / SETTINGS).exists()
+    resume = RunFolder(run).has_run
     if resume:
-        settings = RunSettings.load(run)
+        settings = RunFolder(run).read_settings()
         _check(run, {"steps": steps, "seed": seed}, settings.steps, settings.seed)
     trained = train(
         [out / "train.h5"], run, steps=steps, seed=seed, resume=resume, dt=TICK_S, context_s=SPAN_S, horizon_s=SPAN_S

@@ -23,10 +23,11 @@ import numpy as np
 from worldmodel.demo import HELD_OUT_SEED, demo
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest import ingest
+from worldmodel.models.config import FAMILIES
 from worldmodel.report import write_report
 from worldmodel.simulate import simulate
 from worldmodel.training import train
-from worldmodel.training.run import MODELS, SETTINGS
+from worldmodel.training.folder import RunFolder
 from worldmodel.validate import validate
 
 HELD_OUT_RUNS = ("144115", "154220", "154548")
@@ -50,10 +51,10 @@ def cartpole(folder: Path, seed: int, _: Path | None) -> list[str]:
 def reference(folder: Path, seed: int, _: Path | None) -> list[str]:
     """The residual model and the recurrent state-space model on the cart-pole's log, two minutes of training each."""
     _simulate_cartpole(folder, seed)
-    for dynamics in MODELS:
+    for dynamics in FAMILIES:
         _train(folder, seed, run=dynamics, dynamics=dynamics, minutes=2)
         _validate(folder, f"{dynamics}_report", run=dynamics, log=folder / "held_out.h5")
-    return [f"{dynamics}_report" for dynamics in MODELS]
+    return [f"{dynamics}_report" for dynamics in FAMILIES]
 
 
 def double_pendulum(folder: Path, seed: int, logs: Path | None) -> list[str]:
@@ -85,7 +86,7 @@ def _simulate_cartpole(folder: Path, seed: int) -> None:
 
 
 def _train(folder: Path, seed: int, run: str = "run", **options: Any) -> None:
-    resume = (folder / run / SETTINGS).exists()
+    resume = RunFolder(folder / run).has_run
     train([folder / "train.h5"], folder / run, seed=seed, resume=resume, **options)
 
 

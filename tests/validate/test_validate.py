@@ -312,7 +312,7 @@ def test_action_sensitivity_is_one_for_a_model_that_ignores_actions(folder, pred
 
 def test_on_the_training_log_only_held_out_episodes_count(folder, predict, problems):
     predict(perfect)
-    held = load_run(folder / "run").settings.holdout
+    held = load_run(folder / "run").settings.measure
     metrics = validate(folder / "run", log=folder / "train", **QUIET).metrics
     assert len(held) == 2
     assert problems[-1].windows.episodes == list(held)
@@ -324,7 +324,7 @@ def test_a_file_of_the_training_logs_is_no_new_log(folder, predict, problems, na
     """It holds episodes that trained the run, so those may not be scored; to refuse the file is right too."""
     predict(perfect)
     first, count = {"a.h5": (0, 3), "b.h5": (3, 2)}[name]
-    unseen = {i - first for i in load_run(folder / "run").settings.holdout if first <= i < first + count}
+    unseen = {i - first for i in load_run(folder / "run").settings.measure if first <= i < first + count}
     try:
         validate(folder / "run", log=folder / "train" / name, **QUIET)
     except WorldModelError:
@@ -335,8 +335,9 @@ def test_a_file_of_the_training_logs_is_no_new_log(folder, predict, problems, na
 def test_a_training_log_without_held_out_episodes_is_refused(folder, tmp_path):
     shutil.copytree(folder / "run", tmp_path / "run")
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
-    (tmp_path / "run" / "run.json").write_text(json.dumps({**settings, "holdout": []}))
-    with pytest.raises(WorldModelError, match=r"trained on every episode[\s\S]*another log"):
+    learned = [{**episode, "roles": ["learn"]} for episode in settings["episodes"]]
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**settings, "episodes": learned}))
+    with pytest.raises(WorldModelError, match=r"has seen every episode[\s\S]*another log"):
         validate(tmp_path / "run", log=folder / "train", **QUIET)
 
 

@@ -128,6 +128,15 @@ class Episode:
     def _repr_html_(self) -> str:
         return beside_text(repr(self), self.plot())
 
+    @cached_property
+    def sha256(self) -> str:
+        """A hash of the content: of every stream's name, times and data."""
+        digest = hashlib.sha256()
+        for name, stream in sorted(self.streams.items()):
+            for part in (name.encode(), stream.time.tobytes(), np.ascontiguousarray(stream.data).tobytes()):
+                digest.update(part)
+        return digest.hexdigest()
+
     def __repr__(self) -> str:
         lines = [f"<Episode {self.name!r}: {self.duration_s:.2f} s"]
         return "\n  ".join([*lines, *(repr(stream) for stream in self.streams.values())]) + ">"
@@ -210,6 +219,13 @@ class Log:
         """A hash of the log: of its file, or of the files' hashes where there are several."""
         one, *more = self.file_sha256
         return hashlib.sha256("".join(self.file_sha256).encode()).hexdigest() if more else one
+
+    def copies(self) -> list[tuple[int, ...]]:
+        """Groups of episodes with the same content."""
+        groups: dict[str, list[int]] = {}
+        for i, episode in enumerate(self.episodes):
+            groups.setdefault(episode.sha256, []).append(i)
+        return [tuple(group) for group in groups.values() if len(group) > 1]
 
     @property
     def has_truth(self) -> bool:
