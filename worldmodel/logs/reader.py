@@ -1,9 +1,11 @@
 """Reads logs: `Log("drive.h5").episodes[3].streams["imu"].data`."""
 
 import contextlib
+import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ import numpy as np
 from worldmodel.draw.style import beside_text
 from worldmodel.errors import LogFormatError, WorldModelError
 from worldmodel.logs import format as fmt
+from worldmodel.logs.identity import episode_sha256
 from worldmodel.logs.tidy import joined, tidy
 from worldmodel.logs.writer import check_increasing
 from worldmodel.types import Samples, StreamSpec
@@ -60,6 +63,10 @@ class Stream:
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """The data of samples `start` to `stop`, counted within the episode."""
+        return self.stored(start, stop)
+
+    def stored(self, start: int, stop: int) -> np.ndarray:
+        """As `rows`, in the units of the file."""
         with _damage(self._where):
             return self._group["data"][self._rows.start + start : self._rows.start + stop]
 
@@ -100,9 +107,15 @@ class Episode:
         duration_s: float,
         streams: dict[str, Stream],
         truth: dict[str, Stream] | None,
+        sha256: Callable[[], str],
     ) -> None:
         self.name, self.origin_utc, self.duration_s, self.streams = name, origin_utc, duration_s, streams
-        self._truth = truth
+        self._truth, self._sha256 = truth, sha256
+
+    @property
+    def sha256(self) -> str:
+        """A hash of what was recorded: the same of every copy, whatever its name, its origin and its log."""
+        return self._sha256()
 
     @property
     def truth(self) -> dict[str, Stream]:
@@ -127,15 +140,6 @@ class Episode:
 
     def _repr_html_(self) -> str:
         return beside_text(repr(self), self.plot())
-
-    @cached_property
-    def sha256(self) -> str:
-        """A hash of the content: of every stream's name, times and data."""
-        digest = hashlib.sha256()
-        for name, stream in sorted(self.streams.items()):
-            for part in (name.encode(), stream.time.tobytes(), np.ascontiguousarray(stream.data).tobytes()):
-                digest.update(part)
-        return digest.hexdigest()
 
     def __repr__(self) -> str:
         lines = [f"<Episode {self.name!r}: {self.duration_s:.2f} s"]
@@ -210,6 +214,11 @@ class Log:
         return joined(frames)
 
     @cached_property
+    def episode_sha256(self) -> tuple[str, ...]:
+        """The hash of each episode's content: `Episode.sha256`, without opening the episodes."""
+        return tuple(part.sha256(index) for part in self._parts for index in range(part.count))
+
+    @cached_property
     def file_sha256(self) -> tuple[str, ...]:
         """A hash of each file's bytes."""
         return tuple(_sha256(path) for path in self.files)
@@ -221,10 +230,10 @@ class Log:
         return hashlib.sha256("".join(self.file_sha256).encode()).hexdigest() if more else one
 
     def copies(self) -> list[tuple[int, ...]]:
-        """Groups of episodes with the same content."""
-        groups: dict[str, list[int]] = {}
-        for i, episode in enumerate(self.episodes):
-            groups.setdefault(episode.sha256, []).append(i)
+        """Which episodes are the same recording: groups of two or more, in order."""
+        groups = defaultdict(list)
+        for index, known in enumerate(self.episode_sha256):
+            groups[known].append(index)
         return [tuple(group) for group in groups.values() if len(group) > 1]
 
     @property
@@ -400,14 +409,32 @@ class _LogFile:
         self._offsets[where] = offsets
 
     def episode(self, index: int) -> Episode:
-        with _damage(self.path):
-            name = str(self.names.asstr()[index])
-        truth = self._streams(fmt.TRUTH, index, name) if self.truth else None
-        streams = self._streams(fmt.STREAMS, index, name)
-        return Episode(name, float(self.origins[index]), float(self.durations[index]), streams, truth)
+        truth = self._streams(fmt.TRUTH, index) if self.truth else None
+        streams = self._streams(fmt.STREAMS, index)
+        hashed = functools.partial(self.sha256, index)
+        return Episode(
+            self._name(index), float(self.origins[index]), float(self.durations[index]), streams, truth, hashed
+        )
 
-    def _streams(self, section: str, index: int, episode: str) -> dict[str, Stream]:
-        streams = {}
+    def _name(self, index: int) -> str:
+        with _damage(self.path):
+            return str(self.names.asstr()[index])
+
+    def sha256(self, index: int) -> str:
+        """The hash of an episode's content: from the table or, where it has none, computed once."""
+        if not self._hashes[index]:
+            self._hashes[index] = episode_sha256(self._streams(fmt.STREAMS, index).values())
+        return self._hashes[index]
+
+    @cached_property
+    def _hashes(self) -> list[str]:
+        with _damage(self.path):
+            table = self.file[fmt.EPISODES]
+            known = table["sha256"].asstr()[: self.count].tolist() if "sha256" in table else []
+        return known + [""] * (self.count - len(known))
+
+    def _streams(self, section: str, index: int) -> dict[str, Stream]:
+        streams, episode = {}, self._name(index)
         for name, spec in self.specs[section].items():
             start, stop = (int(row) for row in self._offsets[f"{section}/{name}"][index : index + 2])
             where = f"{self.path}: stream {name!r} of episode {index} ({episode})"

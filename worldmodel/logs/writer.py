@@ -12,6 +12,7 @@ import numpy as np
 from worldmodel.errors import LogFormatError
 from worldmodel.files import whole_file
 from worldmodel.logs import format as fmt
+from worldmodel.logs.identity import Held, episode_sha256
 from worldmodel.types import Samples, StreamSpec
 
 
@@ -122,6 +123,7 @@ class LogWriter:
             table = self._file.create_group(fmt.EPISODES)
             table.create_dataset("name", (0,), h5py.string_dtype(), maxshape=(None,))
             table.create_dataset("origin_utc", (0,), np.float64, maxshape=(None,))
+            table.create_dataset("sha256", (0,), h5py.string_dtype("ascii", 64), maxshape=(None,))
             table.create_dataset("duration", (0,), np.float64, maxshape=(None,))
         except BaseException as error:
             if not self.__exit__(type(error), error, error.__traceback__):
@@ -169,7 +171,9 @@ class LogWriter:
             for spec in specs.values():
                 _append_rows(self._file[section][spec.name], checked[section].get(spec.name))
         table = self._file[fmt.EPISODES]
-        values = {"name": name, "origin_utc": origin_utc, "duration": duration_s or max(ends)}
+        held = [Held(self._specs[fmt.STREAMS][n], *samples) for n, samples in checked[fmt.STREAMS].items()]
+        values = {"name": name, "origin_utc": origin_utc, "sha256": episode_sha256(held)}
+        values["duration"] = duration_s or max(ends)
         for key, value in values.items():  # `duration` last: it is what readers count
             dataset = table[key]
             dataset.resize(len(dataset) + 1, axis=0)
