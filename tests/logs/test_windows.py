@@ -52,21 +52,23 @@ def test_starts_are_all_whose_context_and_horizon_lie_in_one_episode(log, window
 def test_windows_are_slices_of_the_aligned_episode(log, windows):
     starts = windows.starts()[::7]
     context, future = windows.cut(starts, HORIZON, np.zeros((len(starts), 0), int))
-    rest = np.setdiff1d(np.arange(LAYOUT.size), LAYOUT.gps_columns["gps"])
+    rest = np.setdiff1d(np.arange(LAYOUT.size), np.arange(LAYOUT.size)[LAYOUT.columns["gps"]])
     for row, (e, t) in enumerate(starts):
         ticks = align(log.episodes[e], LAYOUT)
         past, ahead = slice(t - CONTEXT + 1, t + 1), slice(t + 1, t + 1 + HORIZON)
         np.testing.assert_array_equal(context.values[row][:, rest], ticks.values[past][:, rest])
         np.testing.assert_array_equal(context.mask[row][:, rest], ticks.mask[past][:, rest])
         np.testing.assert_array_equal(context.age_s[row], ticks.age_s[past])
-        np.testing.assert_array_equal(context.actions[row], ticks.actions[t - CONTEXT + 1 : t])
+        for cut, whole in zip(context.actions, ticks.actions, strict=True):
+            np.testing.assert_array_equal(cut[row], whole[t - CONTEXT + 1 : t])
         np.testing.assert_array_equal(future.values[row][:, rest], ticks.values[ahead][:, rest])
         np.testing.assert_array_equal(future.mask[row][:, rest], ticks.mask[ahead][:, rest])
-        np.testing.assert_array_equal(future.actions[row], ticks.actions[t : t + HORIZON])
+        for cut, whole in zip(future.actions, ticks.actions, strict=True):
+            np.testing.assert_array_equal(cut[row], whole[t : t + HORIZON])
 
 
 def test_gps_is_relative_to_the_last_valid_fix_of_the_context(log, windows):
-    columns = LAYOUT.gps_columns["gps"].ravel()
+    columns = np.arange(LAYOUT.size)[LAYOUT.columns["gps"]]
     starts = windows.starts()
     context, future = windows.cut(starts, HORIZON, np.zeros((len(starts), 0), int))
     relative = 0
@@ -89,7 +91,7 @@ def test_gps_is_relative_to_the_last_valid_fix_of_the_context(log, windows):
 
 
 def test_without_a_fix_in_the_context_gps_is_masked_before_and_after(windows):
-    columns = LAYOUT.gps_columns["gps"].ravel()
+    columns = np.arange(LAYOUT.size)[LAYOUT.columns["gps"]]
     start = np.array([[3, 44]])  # 1.65 to 2.2 s: silent since 0.6 s, and the fixes come back at 2.4 s
     context, future = windows.cut(start, HORIZON, NO_TICKS)
     assert windows.ticks[3].mask[45:53, columns].any()
