@@ -53,7 +53,7 @@ class Session:
         self.run = run
         self._imaginer = Imaginer(run.model)
         self._opened: _Opened | None = None
-        self._windows: Windows | None = None
+        self._aligned: tuple[Log, Windows] | None = None  # of which log, and an episode of it as the run reads it
 
     def __enter__(self) -> "Session":
         return self
@@ -65,7 +65,7 @@ class Session:
         """Closes the log that was opened here; the session can still be used."""
         if self._opened is not None:
             self._opened.log.close()
-        self._opened = self._windows = None
+        self._opened = self._aligned = None
 
     def imagine(
         self,
@@ -121,12 +121,10 @@ class Session:
         return self._opened.log
 
     def _episode(self, log: Log, episode: int) -> Windows:
-        known = self._windows
-        if known is None or known.log is not log or known.episodes != [episode]:
+        if self._aligned is None or self._aligned[0] is not log or self._aligned[1].episodes != [episode]:
             check_episode(log, episode)
-            self._windows = self.run.windows(log, episodes=[episode], hold_video=False)
-        assert self._windows is not None
-        return self._windows
+            self._aligned = log, self.run.windows(log, episodes=[episode], hold_video=False)
+        return self._aligned[1]
 
 
 def _stamp(path: Path, log: Log) -> tuple:
