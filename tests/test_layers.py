@@ -10,7 +10,20 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "worldmodel"
 # Each imports only those of its own line or of the lines before it.
 LAYERS = (
-    ("types", "arrays", "codecs", "geo", "errors", "files", "content", "version", "toml", "compiled", "progress"),
+    (
+        "types",
+        "arrays",
+        "codecs",
+        "geo",
+        "units",
+        "errors",
+        "files",
+        "content",
+        "version",
+        "toml",
+        "compiled",
+        "progress",
+    ),
     ("draw",),
     ("logs",),
     ("simulate",),

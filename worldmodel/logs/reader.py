@@ -1,11 +1,12 @@
 """Reads logs: `Log("drive.h5").episodes[3].streams["imu"].data`."""
 
 import contextlib
+import copy
 import functools
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from worldmodel.draw.style import beside_text
 from worldmodel.errors import LogFormatError, WorldModelError
 from worldmodel.logs import format as fmt
 from worldmodel.logs.identity import episode_sha256
+from worldmodel.logs.same import Conformed, conform_all
 from worldmodel.logs.tidy import joined, tidy
 from worldmodel.logs.writer import check_increasing
 from worldmodel.types import Samples, StreamSpec
@@ -35,13 +37,13 @@ class Stream:
     """One stream of one episode. Samples are read from the file when they are asked for.
 
     stream.time        float64 [M], seconds from the episode's origin
-    stream.data        [M, S], or [M, rows, columns, 3] for video, as recorded
+    stream.data        [M, S], or [M, rows, columns, 3] for video, as recorded, in the units of `stream.spec`
     stream.mask        bool [M, S] (video: [M]): False where a reading is NaN or infinite
     stream[2.0:5.0]    the Samples stamped in [2 s, 5 s)
     """
 
-    def __init__(self, group: h5py.Group, spec: StreamSpec, rows: slice, where: str) -> None:
-        self.spec, self._group, self._rows, self._where = spec, group, rows, where
+    def __init__(self, group: h5py.Group, read: Conformed, rows: slice, where: str) -> None:
+        self.spec, self._read, self._group, self._rows, self._where = read.spec, read, group, rows, where
 
     def __len__(self) -> int:
         return self._rows.stop - self._rows.start
@@ -63,7 +65,7 @@ class Stream:
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """The data of samples `start` to `stop`, counted within the episode."""
-        return self.stored(start, stop)
+        return self._read(self.stored(start, stop))
 
     def stored(self, start: int, stop: int) -> np.ndarray:
         """As `rows`, in the units of the file."""
@@ -154,22 +156,21 @@ class Log:
         truth: whether episodes show the truth. Nothing that trains asks for it.
 
     Attributes:
-        streams: the specification of every stream by name.
-        episodes: a sequence of `Episode`.
+        streams: the specification of every stream by name, as the first file has it.
+        episodes: a sequence of `Episode`. Those of later files read in the units of the first.
 
     Raises:
-        LogFormatError: for a file that is no log, is of another version, is damaged, or differs in its streams.
+        LogFormatError: for a file that is no log, is of another version, is damaged, or has other streams than the
+            first (`worldmodel.logs.same`).
     """
 
     def __init__(self, paths: Path | str | Sequence[Path | str], *, truth: bool = False) -> None:
         given = [paths] if isinstance(paths, str | Path) else list(paths)
         self.files = [file for path in given for file in _log_files(Path(path))]
-        self._parts = [_LogFile(file, truth) for file in self.files]
-        first = self._parts[0]
-        self.streams: dict[str, StreamSpec] = first.specs[fmt.STREAMS]
+        first, *more = [_LogFile(file, truth) for file in self.files]
+        self._parts = [first, *(_joined(first, part) for part in more)]
+        self.streams: dict[str, StreamSpec] = first.specs(fmt.STREAMS)
         self.about: dict[str, object] = first.about
-        for part in self._parts[1:]:
-            _check_same_streams(first, part)
         self.episodes = _Episodes(self._parts)
         if not len(self.episodes):
             names = ", ".join(str(path) for path in self.files)
@@ -185,6 +186,30 @@ class Log:
         """Closes the files; streams can no longer be read."""
         for part in self._parts:
             part.file.close()
+
+    def conform(self, specs: Iterable[StreamSpec], whose: str = "The run") -> "Log":
+        """This log with streams that read in other units: those of `specs`, such as a run's.
+
+        Streams that `specs` does not name stay as they are. Both logs share their files: to close one closes both.
+
+        Args:
+            specs: the streams that somebody expects.
+            whose: who does, as the error names it.
+
+        Raises:
+            LogFormatError: if the log lacks one of them, or has another in its place (`worldmodel.logs.same`).
+        """
+        wanted = self.streams | {spec.name: spec for spec in specs}
+        remedy = "ingest the log with the recipe and size that the training log was made with"
+        log = copy.copy(self)
+        log._parts = [
+            part.conform(
+                wanted.values(), wanted.values(), f"{whose} expects other streams than {part.path} has", remedy
+            )
+            for part in self._parts
+        ]
+        log.streams, log.episodes = log._parts[0].specs(fmt.STREAMS), _Episodes(log._parts)
+        return log
 
     def windows(
         self, *, context_s: float, horizon_s: float, dt: float | None = None, episodes: Sequence[int] | None = None
@@ -239,7 +264,7 @@ class Log:
     @property
     def has_truth(self) -> bool:
         """Whether the log was opened with its truth and holds some."""
-        return bool(self._parts[0].specs[fmt.TRUTH])
+        return bool(self._parts[0].specs(fmt.TRUTH))
 
     def _repr_html_(self) -> str:
         return beside_text(repr(self), self.episodes[0].plot())
@@ -329,11 +354,28 @@ class _LogFile:
                 remedy="write logs with worldmodel.logs.LogWriter, or ingest the recording again",
             )
         self.truth = truth
-        self.specs: dict[str, dict[str, StreamSpec]] = {fmt.STREAMS: {}, fmt.TRUTH: {}}
+        self._stored: dict[str, dict[str, StreamSpec]] = {fmt.STREAMS: {}, fmt.TRUTH: {}}
         self._offsets: dict[str, np.ndarray] = {}
         for section in (fmt.STREAMS, *((fmt.TRUTH,) if truth and fmt.TRUTH in self.file else ())):
             for name in self._need(section):
                 self._check_stream(section, name)
+        self._read = {section: conform_all((), specs, "") for section, specs in self._stored.items()}
+
+    def specs(self, section: str) -> dict[str, StreamSpec]:
+        """What the streams of a section are, by name."""
+        return {name: read.spec for name, read in self._read[section].items()}
+
+    def conform(
+        self, streams: Iterable[StreamSpec], truth: Iterable[StreamSpec], problem: str, remedy: str
+    ) -> "_LogFile":
+        """The same file, whose streams and what there is of their truth read as others' do; see `conform_all`."""
+        there = self._stored[fmt.TRUTH]
+        other = copy.copy(self)
+        other._read = {
+            fmt.STREAMS: conform_all(streams, self._stored[fmt.STREAMS], problem, remedy),
+            fmt.TRUTH: conform_all([spec for spec in truth if spec.name in there], there, problem, remedy),
+        }
+        return other
 
     def _need(self, name: str):
         if name not in self.file:
@@ -377,7 +419,7 @@ class _LogFile:
 
     def _check_stream(self, section: str, name: str) -> None:
         where = f"{section}/{name}"
-        self.specs[section][name] = spec = fmt.read_spec(self.file[where])
+        self._stored[section][name] = spec = fmt.read_spec(self.file[where])
         data, time = self._need(f"{where}/data"), self._need(f"{where}/time")
         if data.dtype.kind not in "fiu" or time.dtype.kind not in "fiu" or time.ndim != 1:
             raise LogFormatError(
@@ -435,10 +477,10 @@ class _LogFile:
 
     def _streams(self, section: str, index: int) -> dict[str, Stream]:
         streams, episode = {}, self._name(index)
-        for name, spec in self.specs[section].items():
+        for name, read in self._read[section].items():
             start, stop = (int(row) for row in self._offsets[f"{section}/{name}"][index : index + 2])
             where = f"{self.path}: stream {name!r} of episode {index} ({episode})"
-            streams[name] = Stream(self.file[section][name], spec, slice(start, stop), where)
+            streams[name] = Stream(self.file[section][name], read, slice(start, stop), where)
         return streams
 
 
@@ -464,14 +506,11 @@ def _log_files(path: Path) -> list[Path]:
     return files
 
 
-def _check_same_streams(first: _LogFile, other: _LogFile) -> None:
-    def shape(part: _LogFile) -> Mapping[str, tuple]:
-        return {n: (s.kind, s.columns, s.units, s.size) for n, s in part.specs[fmt.STREAMS].items()}
-
-    if shape(first) != shape(other):
-        raise LogFormatError(
-            f"{other.path} has other streams than {first.path}.",
-            expected=", ".join(first.specs[fmt.STREAMS]),
-            found=", ".join(other.specs[fmt.STREAMS]),
-            remedy="use logs of one recipe or scene together",
-        )
+def _joined(first: _LogFile, other: _LogFile) -> _LogFile:
+    """Another file of a log, that reads as the first does."""
+    problem, remedy = f"{other.path} has other streams than {first.path}", "use logs of one recipe or scene together"
+    streams, found = first.specs(fmt.STREAMS), other.specs(fmt.STREAMS)
+    if streams.keys() != found.keys():
+        names = {"expected": ", ".join(streams), "found": ", ".join(found)}
+        raise LogFormatError(f"{problem}.", **names, remedy=remedy)
+    return other.conform(streams.values(), first.specs(fmt.TRUTH).values(), problem, remedy)
