@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from worldmodel.draw import Picture
     from worldmodel.logs.dataset import WindowDataset
 
-_LONGEST_S = 365 * 86400.0
-
 
 class Stream:
     """One stream of one episode. Samples are read from the file when they are asked for.
@@ -338,11 +336,11 @@ class _LogFile:
         table = self._need(fmt.EPISODES)
         self.count = len(self._need(f"{fmt.EPISODES}/duration"))
         self.durations = np.asarray(table["duration"][:], np.float64)
-        if not ((self.durations >= 0) & (self.durations < _LONGEST_S)).all():
+        if not ((self.durations >= 0) & (self.durations < fmt.LONGEST_S)).all():
             raise LogFormatError(
                 f"{self.path}: /{fmt.EPISODES}/duration holds what is no length of a recording.",
                 expected="seconds, 0 or more, and less than a year",
-                found=str(self.durations[~((self.durations >= 0) & (self.durations < _LONGEST_S))][0]),
+                found=str(self.durations[~((self.durations >= 0) & (self.durations < fmt.LONGEST_S))][0]),
             )
         self.origins = self._need(f"{fmt.EPISODES}/origin_utc")[: self.count]
         self.names = self._need(f"{fmt.EPISODES}/name")
