@@ -363,4 +363,4 @@ def test_asking_for_truth_is_seen(source):
 def test_the_only_way_to_truth_is_the_one_that_is_searched_for():
     """`Episode` shows truth under one name; another would slip through the search."""
     shown = {name for name in dir(Episode) if not name.startswith("__")}
-    assert shown - {"plot", "to_frame", "_repr_html_"} == {"truth"}
+    assert shown - {"plot", "to_frame", "_repr_html_"} == {"truth", "sha256"}  # and the hash leaves truth out

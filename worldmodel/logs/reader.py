@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from worldmodel.draw import Picture
     from worldmodel.logs.dataset import WindowDataset
 
-_LONGEST_S = 365 * 86400.0
-
 
 class Stream:
     """One stream of one episode. Samples are read from the file when they are asked for.
@@ -187,6 +185,30 @@ class Log:
         for part in self._parts:
             part.file.close()
 
+    def conform(self, specs: Iterable[StreamSpec], whose: str = "The run") -> "Log":
+        """This log with streams that read in other units: those of `specs`, such as a run's.
+
+        Streams that `specs` does not name stay as they are. Both logs share their files: to close one closes both.
+
+        Args:
+            specs: the streams that somebody expects.
+            whose: who does, as the error names it.
+
+        Raises:
+            LogFormatError: if the log lacks one of them, or has another in its place (`worldmodel.logs.same`).
+        """
+        wanted = self.streams | {spec.name: spec for spec in specs}
+        remedy = "ingest the log with the recipe and size that the training log was made with"
+        log = copy.copy(self)
+        log._parts = [
+            part.conform(
+                wanted.values(), wanted.values(), f"{whose} expects other streams than {part.path} has", remedy
+            )
+            for part in self._parts
+        ]
+        log.streams, log.episodes = log._parts[0].specs(fmt.STREAMS), _Episodes(log._parts)
+        return log
+
     def windows(
         self, *, context_s: float, horizon_s: float, dt: float | None = None, episodes: Sequence[int] | None = None
     ) -> "WindowDataset":
@@ -338,11 +360,11 @@ class _LogFile:
         table = self._need(fmt.EPISODES)
         self.count = len(self._need(f"{fmt.EPISODES}/duration"))
         self.durations = np.asarray(table["duration"][:], np.float64)
-        if not ((self.durations >= 0) & (self.durations < _LONGEST_S)).all():
+        if not ((self.durations >= 0) & (self.durations < fmt.LONGEST_S)).all():
             raise LogFormatError(
                 f"{self.path}: /{fmt.EPISODES}/duration holds what is no length of a recording.",
                 expected="seconds, 0 or more, and less than a year",
-                found=str(self.durations[~((self.durations >= 0) & (self.durations < _LONGEST_S))][0]),
+                found=str(self.durations[~((self.durations >= 0) & (self.durations < fmt.LONGEST_S))][0]),
             )
         self.origins = self._need(f"{fmt.EPISODES}/origin_utc")[: self.count]
         self.names = self._need(f"{fmt.EPISODES}/name")
