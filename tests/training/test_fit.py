@@ -37,7 +37,7 @@ class Targets:
     """Batches that hold a target for each step, small ones and large ones, so that clipping matters."""
 
     def stream(self, step, horizon_at):
-        for at in itertools.count(step):
+        for at in range(step, step + 500):  # an end, so that a loop that never ends fails
             horizon = horizon_at(at)
             values = np.broadcast_to(target(at).astype(np.float32), (1, horizon, 3))
             context = Context(values, values, values, values, (), ())
@@ -90,6 +90,18 @@ def test_it_goes_on_from_a_state_as_if_it_had_not_stopped():
     after = run(state=half)
     np.testing.assert_array_equal(numbers(after[-1].state), numbers(straight[-1].state))
     assert [e.state.step for e in after if isinstance(e, Evaluated)] == [12, 18, 24]
+
+
+def test_time_adds_up_over_stops(monkeypatch):
+    """And the longest rollouts stay the longest, whatever comes after them."""
+    now = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now.__setitem__(0, now[0] + 1) or now[0])
+    start = Learner(Bowl(), CONFIG, 0).start(HORIZON)._replace(seconds=np.float64(1e4), compile_seconds=np.float64(1e3))
+    start = start._replace(horizon=np.int64(HORIZON + 5))
+    last = run(state=start)[-1].state
+    assert 1e4 < last.seconds <= 1e4 + now[0]
+    assert 1e3 < last.compile_seconds < 1e3 + now[0]
+    assert last.horizon == HORIZON + 5
 
 
 def test_nothing_happens_when_the_budget_is_spent():
