@@ -46,6 +46,11 @@ class Stream:
         return self.rows(0, len(self))
 
     @property
+    def dataset(self) -> h5py.Dataset:
+        """Where the data lie in the file, among those of other episodes."""
+        return self._group["data"]
+
+    @property
     def mask(self) -> np.ndarray:
         return np.ones(len(self), bool) if self.spec.kind == "video" else np.isfinite(self.data)
 
@@ -157,6 +162,20 @@ class Log:
         """A hash of the log: of its file, or of the files' hashes where there are several."""
         one, *more = self.file_sha256
         return hashlib.sha256("".join(self.file_sha256).encode()).hexdigest() if more else one
+
+    @property
+    def durations_s(self) -> np.ndarray:
+        """float64 [episodes]."""
+        return np.concatenate([part.durations for part in self._parts])
+
+    def by_file(self, name: str) -> tuple[list[Stream], np.ndarray]:
+        """A stream of each file over all of the file's episodes, and int [episodes, 2]: the file and the first row."""
+        streams, places = [], []
+        for i, part in enumerate(self._parts):
+            streams.append(part.whole_stream(name))
+            first = part.first_rows(name)
+            places.append(np.stack([np.full(len(first), i), first], 1))
+        return streams, np.concatenate(places)
 
     @property
     def has_truth(self) -> bool:
@@ -333,6 +352,16 @@ class _LogFile:
         truth = self._streams(fmt.TRUTH, index, name) if self.truth else None
         streams = self._streams(fmt.STREAMS, index, name)
         return Episode(name, float(self.origins[index]), float(self.durations[index]), streams, truth)
+
+    def whole_stream(self, name: str) -> Stream:
+        """A stream over all episodes."""
+        section, last = self.file[fmt.STREAMS], int(self._offsets[f"{fmt.STREAMS}/{name}"][-1])
+        where = f"{self.path}: stream {name!r}"
+        return Stream(section[name], self.specs[fmt.STREAMS][name], slice(0, last), where)
+
+    def first_rows(self, name: str) -> np.ndarray:
+        """int [episodes] the row where each begins."""
+        return self._offsets[f"{fmt.STREAMS}/{name}"][:-1]
 
     def _streams(self, section: str, index: int, episode: str) -> dict[str, Stream]:
         streams = {}

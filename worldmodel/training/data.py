@@ -7,7 +7,7 @@ import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
-from worldmodel.logs.windows import Context, Future, Windows
+from worldmodel.logs.windows import Context, Future, Starts, Windows
 from worldmodel.models.encoders import differences
 from worldmodel.models.world_model import Scaling
 from worldmodel.types import StreamSpec
@@ -20,7 +20,7 @@ class Batches:
 
     def __init__(self, windows: Windows, batch: int, frames: int, seed: int) -> None:
         self.windows, self.batch, self.frames, self.seed = windows, batch, frames, seed
-        self._starts: dict[int, np.ndarray] = {}
+        self._starts: dict[int, Starts] = {}
 
     def at(self, step: int, horizon: int) -> tuple[Context, Future]:
         """The batch of a step with a horizon in ticks."""
