@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.oscillator import SPECS, episode
-from worldmodel.logs import windows as module
+from worldmodel.logs import aligned
 from worldmodel.logs.align import TickLayout, align
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -14,7 +14,6 @@ from worldmodel.types import Samples
 LAYOUT = TickLayout(0.05, SPECS)
 CONTEXT, HORIZON = 12, 8
 SECONDS = (2.0, 0.7, 1.5)  # the second is too short for a context and a horizon
-NO_TICKS = np.zeros((1, 0), int)
 
 
 def without(streams, name, low, high):
@@ -34,9 +33,12 @@ def log(tmp_path_factory):
     return Log(path)
 
 
-@pytest.fixture(scope="module")
-def windows(log):
-    return Windows.of(log, LAYOUT, CONTEXT, HORIZON)
+@pytest.fixture(scope="module", params=["in memory", "in a file"])
+def windows(log, request):
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "in a file":
+            patch.setattr(aligned, "MEMORY_BUDGET_BYTES", 0)
+        return Windows.of(log, LAYOUT, CONTEXT, HORIZON)
 
 
 def test_starts_are_all_whose_context_and_horizon_lie_in_one_episode(log, windows):
@@ -51,26 +53,26 @@ def test_starts_are_all_whose_context_and_horizon_lie_in_one_episode(log, window
 
 def test_windows_are_slices_of_the_aligned_episode(log, windows):
     starts = windows.starts()[::7]
-    context, future = windows.cut(starts, HORIZON, np.zeros((len(starts), 0), int))
-    rest = np.setdiff1d(np.arange(LAYOUT.size), np.arange(LAYOUT.size)[LAYOUT.columns["gps"]])
+    context, future = windows.cut(starts, HORIZON)
+    rest = np.flatnonzero(~LAYOUT.relative)
     for row, (e, t) in enumerate(starts):
         ticks = align(log.episodes[e], LAYOUT)
         past, ahead = slice(t - CONTEXT + 1, t + 1), slice(t + 1, t + 1 + HORIZON)
         np.testing.assert_array_equal(context.values[row][:, rest], ticks.values[past][:, rest])
         np.testing.assert_array_equal(context.mask[row][:, rest], ticks.mask[past][:, rest])
         np.testing.assert_array_equal(context.age_s[row], ticks.age_s[past])
-        for cut, whole in zip(context.actions, ticks.actions, strict=True):
-            np.testing.assert_array_equal(cut[row], whole[t - CONTEXT + 1 : t])
         np.testing.assert_array_equal(future.values[row][:, rest], ticks.values[ahead][:, rest])
         np.testing.assert_array_equal(future.mask[row][:, rest], ticks.mask[ahead][:, rest])
-        for cut, whole in zip(future.actions, ticks.actions, strict=True):
-            np.testing.assert_array_equal(cut[row], whole[t : t + HORIZON])
+        np.testing.assert_array_equal(future.age_s[row], ticks.age_s[ahead])
+        for part, led, leaves in zip(ticks.actions, context.actions, future.actions, strict=True):
+            np.testing.assert_array_equal(led[row], part[t - CONTEXT + 1 : t])
+            np.testing.assert_array_equal(leaves[row], part[t : t + HORIZON])
 
 
 def test_gps_is_relative_to_the_last_valid_fix_of_the_context(log, windows):
-    columns = np.arange(LAYOUT.size)[LAYOUT.columns["gps"]]
+    columns = np.flatnonzero(LAYOUT.relative)
     starts = windows.starts()
-    context, future = windows.cut(starts, HORIZON, np.zeros((len(starts), 0), int))
+    context, future = windows.cut(starts, HORIZON)
     relative = 0
     for row, (e, t) in enumerate(starts):
         ticks = align(log.episodes[e], LAYOUT)
@@ -91,9 +93,9 @@ def test_gps_is_relative_to_the_last_valid_fix_of_the_context(log, windows):
 
 
 def test_without_a_fix_in_the_context_gps_is_masked_before_and_after(windows):
-    columns = np.arange(LAYOUT.size)[LAYOUT.columns["gps"]]
+    columns = np.flatnonzero(LAYOUT.relative)
     start = np.array([[3, 44]])  # 1.65 to 2.2 s: silent since 0.6 s, and the fixes come back at 2.4 s
-    context, future = windows.cut(start, HORIZON, NO_TICKS)
+    context, future = windows.cut(start, HORIZON)
     assert windows.ticks[3].mask[45:53, columns].any()
     for part in (context, future):
         assert not part.mask[0][:, columns].any()
@@ -106,10 +108,7 @@ def newest_frame(recorded, tick):
     return recorded.data[stamped[-1]] if stamped else None
 
 
-@pytest.mark.parametrize("budget", [module.VIDEO_BUDGET_BYTES, 0])
-def test_frames_are_the_newest_two_seen_and_those_asked_for(log, monkeypatch, budget):
-    monkeypatch.setattr(module, "VIDEO_BUDGET_BYTES", budget)  # from memory, or by index from the file
-    windows = Windows.of(log, LAYOUT, CONTEXT, HORIZON)
+def test_frames_are_the_newest_two_seen_and_those_asked_for(log, windows):
     starts = windows.starts()
     asked = np.tile([0, 3, 6, 7], (len(starts), 1))
     context, future = windows.cut(starts, HORIZON, asked)
@@ -129,10 +128,56 @@ def test_frames_are_the_newest_two_seen_and_those_asked_for(log, monkeypatch, bu
     np.testing.assert_array_equal(future.frame_ticks, asked)
 
 
+def test_frame_ticks_move_on_to_the_next_frame_and_begin_anew_at_the_end(windows):
+    starts = np.asarray(windows.starts())
+    wanted = np.random.default_rng(0).integers(HORIZON, size=(len(starts), 3))
+    moved = windows.frame_ticks(starts, wanted, HORIZON)
+    none = 0
+    for row, (e, t) in enumerate(starts):
+        there = [h for h in range(HORIZON) if windows.ticks[e].frames[t + 1 + h, 0] >= 0]
+        none += not there
+        for place, tick in enumerate(wanted[row]):
+            expected = next((h for h in there if h >= tick), there[0]) if there else tick
+            assert moved[row, place] == expected
+    assert none > 0
+
+
+def test_without_video_everything_else_stays(windows):
+    starts = windows.starts()[::9]
+    (context, future), (plain, ahead) = windows.cut(starts, HORIZON), windows.without_video().cut(starts, HORIZON)
+    assert plain.frames == ahead.frames == ()
+    for one, other in zip((*context[:3], *future[1:4]), (*plain[:3], *ahead[1:4]), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_starts_are_picked_like_rows_of_an_array(windows):
+    starts, rows = windows.starts(), np.asarray(windows.starts())
+    rng = np.random.default_rng(0)
+    for key in (0, -1, slice(None, None, 5), slice(7, 3, -1), rng.integers(-9, len(rows), 30), rows[:, 0] == 2, [3, 1]):
+        np.testing.assert_array_equal(starts[key], rows[key])
+    np.testing.assert_array_equal(starts[:, 1], rows[:, 1])
+    np.testing.assert_array_equal(list(starts), rows)
+    for wrong in (len(rows), -len(rows) - 1, [0, len(rows)]):
+        with pytest.raises(IndexError):
+            starts[wrong]
+
+
 def test_chosen_episodes_only(log, windows):
     chosen = Windows.of(log, LAYOUT, CONTEXT, HORIZON, [3, 0])
     assert chosen.episodes == [3, 0]
-    one, _ = chosen.cut(np.array([[0, 20], [1, 20]]), HORIZON, np.zeros((2, 0), int))
-    other, _ = windows.cut(np.array([[3, 20], [0, 20]]), HORIZON, np.zeros((2, 0), int))
+    one, _ = chosen.cut(np.array([[0, 20], [1, 20]]), HORIZON)
+    other, _ = windows.cut(np.array([[3, 20], [0, 20]]), HORIZON)
     np.testing.assert_array_equal(one.values, other.values)
     np.testing.assert_array_equal(one.frames[0], other.frames[0])
+
+
+def test_the_last_fix_is_what_positions_of_a_window_are_relative_to(windows):
+    columns, last = np.flatnonzero(LAYOUT.relative), LAYOUT.slot_columns(LAYOUT.spec("gps"))[-1]
+    for e, t in np.concatenate([windows.starts()[::6], [[3, 44]]]):
+        context, _ = windows.cut(np.array([[e, t]]), HORIZON)
+        fix, ticks = windows.last_fix(e, t, "gps"), windows.ticks[e]
+        for row in np.flatnonzero(context.mask[0][:, last].all(1)):
+            at = t - CONTEXT + 1 + row
+            np.testing.assert_allclose(context.values[0, row, last] + fix, ticks.values[at, last], rtol=1e-6)
+        assert np.isnan(fix).all() == (not ticks.mask[t - CONTEXT + 1 : t + 1, columns].any())
+    np.testing.assert_array_equal(windows.last_fix(0, 20, "velocity"), [0])

@@ -26,9 +26,7 @@ class Trained(Protocol):
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int: ...
 
-    def windows(
-        self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None, hold_video: bool = True
-    ) -> Windows: ...
+    def windows(self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None) -> Windows: ...
 
 
 class _Opened(NamedTuple):
@@ -123,7 +121,7 @@ class Session:
     def _episode(self, log: Log, episode: int) -> Windows:
         if self._aligned is None or self._aligned[0] is not log or self._aligned[1].episodes != [episode]:
             check_episode(log, episode)
-            self._aligned = log, self.run.windows(log, episodes=[episode], hold_video=False)
+            self._aligned = log, self.run.windows(log, episodes=[episode])
         return self._aligned[1]
 
 

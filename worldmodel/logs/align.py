@@ -14,7 +14,7 @@ from worldmodel.codecs import READINGS, codec
 from worldmodel.logs.frame import WorldFrames
 from worldmodel.logs.physical import first_fix
 from worldmodel.logs.reader import Episode, Stream
-from worldmodel.types import Commands, Samples, StreamSpec
+from worldmodel.types import Array, Commands, Samples, StreamSpec
 
 MAX_PER_TICK = 8
 USUAL_DT_S = (0.01, 0.1)  # the ticks that most machines' control runs at
@@ -161,6 +161,11 @@ def default_dt(streams: Sequence[StreamSpec]) -> float:
     return float(np.clip(1 / max(rates), shortest, longest))
 
 
+def tick_count(duration_s: Array, dt: float) -> Array:
+    """How many ticks episodes of these durations have; the first is at 0 s."""
+    return np.floor(np.asarray(duration_s) / dt + 1e-6).astype(int) + 1
+
+
 def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.ndarray | None = None) -> Ticks:
     """Puts an episode on the model's clock.
 
@@ -173,7 +178,7 @@ def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.
     Raises:
         WorldModelError: if the episode's times do not increase.
     """
-    ticks = np.arange(int(np.floor(episode.duration_s / layout.dt + 1e-6)) + 1) * layout.dt
+    ticks = np.arange(tick_count(episode.duration_s, layout.dt)) * layout.dt
     source = episode.truth if truth else episode.streams
     origin = _origin(episode, layout) if origin is None else origin
     values = np.zeros((len(ticks), layout.size), np.float32)

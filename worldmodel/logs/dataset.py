@@ -90,10 +90,10 @@ class WindowDataset:
             if not 0 < value < float("inf"):
                 raise WorldModelError(f"{name} must be positive and finite.", found=f"{value} s")
         context, horizon = max(round(context_s / dt), 1), max(round(horizon_s / dt), 1)
-        windows = Windows.of(log, TickLayout(dt, streams), context, horizon, episodes, hold_video=False)
+        windows = Windows.of(log, TickLayout(dt, streams), context, horizon, episodes)
         columns = {spec.name: physical_columns(spec) for spec in windows.layout.readings}
         actions = tuple(f"{spec.name}.{column}" for spec in windows.layout.actions for column in spec.columns)
-        return cls(windows, windows.starts(), columns, actions)
+        return cls(windows, np.asarray(windows.starts()), columns, actions)
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -58,6 +58,11 @@ class Stream:
         return self.rows(0, len(self))
 
     @property
+    def dataset(self) -> h5py.Dataset:
+        """Where the data lie in the file, among those of other episodes."""
+        return self._group["data"]
+
+    @property
     def mask(self) -> np.ndarray:
         return np.ones(len(self), bool) if self.spec.kind == "video" else np.isfinite(self.data)
 
@@ -236,30 +241,6 @@ class Log:
             frames[-1].insert(0, "episode", index)
         return joined(frames)
 
-    def conform(self, specs: Iterable[StreamSpec], whose: str = "The run") -> "Log":
-        """This log with streams that read in other units: those of `specs`, such as a run's.
-
-        Streams that `specs` does not name stay as they are. Both logs share their files: to close one closes both.
-
-        Args:
-            specs: the streams that somebody expects.
-            whose: who does, as the error names it.
-
-        Raises:
-            LogFormatError: if the log lacks one of them, or has another in its place (`worldmodel.logs.same`).
-        """
-        wanted = self.streams | {spec.name: spec for spec in specs}
-        remedy = "ingest the log with the recipe and size that the training log was made with"
-        log = copy.copy(self)
-        log._parts = [
-            part.conform(
-                wanted.values(), wanted.values(), f"{whose} expects other streams than {part.path} has", remedy
-            )
-            for part in self._parts
-        ]
-        log.streams, log.episodes = log._parts[0].specs(fmt.STREAMS), _Episodes(log._parts)
-        return log
-
     @cached_property
     def episode_sha256(self) -> tuple[str, ...]:
         """The hash of each episode's content: `Episode.sha256`, without opening the episodes."""
@@ -282,6 +263,20 @@ class Log:
         for index, known in enumerate(self.episode_sha256):
             groups[known].append(index)
         return [tuple(group) for group in groups.values() if len(group) > 1]
+
+    @property
+    def durations_s(self) -> np.ndarray:
+        """float64 [episodes]."""
+        return np.concatenate([part.durations for part in self._parts])
+
+    def by_file(self, name: str) -> tuple[list[Stream], np.ndarray]:
+        """A stream of each file over all of the file's episodes, and int [episodes, 2]: the file and the first row."""
+        streams, places = [], []
+        for i, part in enumerate(self._parts):
+            streams.append(part.whole_stream(name))
+            first = part.first_rows(name)
+            places.append(np.stack([np.full(len(first), i), first], 1))
+        return streams, np.concatenate(places)
 
     @property
     def has_truth(self) -> bool:
@@ -496,6 +491,16 @@ class _LogFile:
             table = self.file[fmt.EPISODES]
             known = table["sha256"].asstr()[: self.count].tolist() if "sha256" in table else []
         return known + [""] * (self.count - len(known))
+
+    def whole_stream(self, name: str) -> Stream:
+        """A stream over all episodes."""
+        section, last = self.file[fmt.STREAMS], int(self._offsets[f"{fmt.STREAMS}/{name}"][-1])
+        where = f"{self.path}: stream {name!r}"
+        return Stream(section[name], self._read[fmt.STREAMS][name], slice(0, last), where)
+
+    def first_rows(self, name: str) -> np.ndarray:
+        """int [episodes] the row where each begins."""
+        return self._offsets[f"{fmt.STREAMS}/{name}"][:-1]
 
     def _streams(self, section: str, index: int) -> dict[str, Stream]:
         streams, episode = {}, self._name(index)

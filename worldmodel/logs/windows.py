@@ -1,21 +1,20 @@
 """Windows of aligned episodes: what the model sees, what it is asked, and what really came."""
 
-import copy
 import dataclasses
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.arrays import last_valid
+from worldmodel.arrays import last_valid, newest
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.align import TickLayout, Ticks, align
+from worldmodel.logs.align import TickLayout, Ticks
+from worldmodel.logs.aligned import AlignedLog
+from worldmodel.logs.frame_store import FrameStore
 from worldmodel.logs.reader import Log
 from worldmodel.types import Array, Commands
 
-VIDEO_BUDGET_BYTES = 2 << 30  # up to here frames are held in memory, beyond it they are read by index
 CONTEXT_FRAMES = 2
 
 
@@ -61,77 +60,88 @@ class Future(NamedTuple):
     frames_mask: tuple[Array, ...]
 
 
-@dataclasses.dataclass
+class Starts(Sequence):
+    """Every (episode, tick t) whose context and horizon lie within the recording, like an array int [M, 2].
+
+    Only what is asked for is made, so that a long log needs no table of its moments.
+    """
+
+    def __init__(self, counts: np.ndarray, first: int) -> None:
+        self._ends, self._first = np.cumsum([0, *counts]), first
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple):  # as in starts[:, 0]
+            return self[key[0]][..., *key[1:]]
+        index = np.asarray(range(len(self))[key] if isinstance(key, slice) else key)
+        index = np.flatnonzero(index) if index.dtype == bool else index
+        index = np.where(index < 0, index + len(self), index)
+        if ((index < 0) | (index >= len(self))).any():
+            raise IndexError(f"start {key} of {len(self)}")
+        episode = np.searchsorted(self._ends, index, side="right") - 1
+        return np.stack([episode, self._first + index - self._ends[episode]], -1)
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return self[:].astype(dtype or int, copy=False)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return iter(self[:])
+
+
+@dataclasses.dataclass(frozen=True)
 class Windows:
-    """All episodes of a log on the model's clock, from which windows are cut.
+    """Cuts windows out of aligned episodes.
 
     Attributes:
-        layout: columns of the aligned arrays.
+        log: where the episodes are from.
+        ticks: the episodes; `ticks[i]` are those of episode `episodes[i]` of the log.
         context, horizon: ticks.
-        ticks: one `Ticks` an episode.
+        layout: columns of what is cut.
     """
 
     log: Log
-    layout: TickLayout
+    ticks: AlignedLog
     context: int
     horizon: int
-    ticks: list[Ticks]
-    episodes: list[int]
+    layout: TickLayout
 
     @classmethod
     def of(
-        cls, log: Log, layout: TickLayout, context: int, horizon: int, episodes: Sequence[int] | None = None,
-        hold_video: bool = True,
-    ):  # fmt: skip
-        """Aligns the chosen episodes (default all); with `hold_video` up to a budget of frames is held in memory."""
-        chosen = list(range(len(log.episodes)) if episodes is None else episodes)
-        windows = cls(log, layout, context, horizon, [align(log.episodes[i], layout) for i in chosen], chosen)
-        windows._join()
-        windows._load_video(hold_video)
-        return windows
+        cls, log: Log, layout: TickLayout, context: int, horizon: int, episodes: Sequence[int] | None = None
+    ) -> "Windows":
+        """Aligns the chosen episodes (default all)."""
+        return cls(log, AlignedLog(log, layout, episodes), context, horizon, layout)
 
-    def _join(self) -> None:
-        """Lays the episodes end to end, so that a batch is one look-up; `ticks` become views."""
-        names = ("values", "mask", "age_s")
-        joined = {name: np.concatenate([getattr(t, name) for t in self.ticks]) for name in names}
-        actions = Commands(*(np.concatenate(part) for part in zip(*(t.actions for t in self.ticks), strict=True)))
-        ends = np.cumsum([0, *(len(t.values) for t in self.ticks)])
-        self._joined, self._actions, self._first = joined, actions, ends[:-1]
-        self.ticks = [
-            t._replace(**{name: joined[name][a:b] for name in names}, actions=Commands(*(x[a:b] for x in actions)))
-            for t, (a, b) in zip(self.ticks, itertools.pairwise(ends), strict=True)
-        ]
+    @property
+    def episodes(self) -> list[int]:
+        """Which of the log's."""
+        return self.ticks.episodes
 
-    def _load_video(self, hold: bool) -> None:
-        specs = self.layout.videos
-        frames = [[self.log.episodes[i].streams[s.name] for i in self.episodes] for s in specs]
-        size = sum(len(stream) * int(np.prod(stream.spec.sample_shape)) for per in frames for stream in per)
-        hold = hold and size <= VIDEO_BUDGET_BYTES
-        self._frames = [[stream.data if hold else stream for stream in per] for per in frames]
+    @cached_property
+    def _stores(self) -> list[FrameStore]:
+        return [FrameStore(self.log, video.name, self.episodes) for video in self.layout.videos]
 
     def without_video(self) -> "Windows":
         """The same windows without frames, which cost far more to cut than all else."""
-        plain = copy.copy(self)
         streams = tuple(s for s in self.layout.streams if s.kind != "video")
-        plain.layout, plain._frames = dataclasses.replace(self.layout, streams=streams), []
-        return plain
+        return dataclasses.replace(self, layout=dataclasses.replace(self.layout, streams=streams))
 
-    def starts(self, horizon: int | None = None) -> np.ndarray:
-        """int [M, 2] every (episode, tick t) whose context and horizon lie within the recording.
+    def starts(self, horizon: int | None = None) -> Starts:
+        """Every (episode, tick t) whose context and horizon lie within the recording.
 
         Raises:
             WorldModelError: if no episode is long enough.
         """
         horizon = self.horizon if horizon is None else horizon
-        spans = [np.arange(self.context - 1, len(t.values) - horizon) for t in self.ticks]
-        starts = np.concatenate([np.stack([np.full(len(s), i), s], 1) for i, s in enumerate(spans)])
+        starts = Starts(np.maximum(self.ticks.lengths - horizon - self.context + 1, 0), self.context - 1)
         if not len(starts):
             dt = self.layout.dt
-            longest = max((len(t.values) - 1) * dt for t in self.ticks)
             raise WorldModelError(
                 "No episode is as long as the context plus the horizon.",
                 expected=f"at least {self.context * dt:.2f} s of context and {horizon * dt:.2f} s of horizon",
-                found=f"the longest of {len(self.ticks)} episodes lasts {longest:.2f} s",
+                found=f"the longest of {len(self.ticks)} episodes lasts {(max(self.ticks.lengths) - 1) * dt:.2f} s",
                 remedy="record longer episodes, or ask for a shorter context or horizon",
             )
         return starts
@@ -141,53 +151,56 @@ class Windows:
 
         They stay where no tick of the horizon has one, or where there is no video.
         """
-        moved = ticks.copy()
-        if self.layout.videos:
-            for row, (episode, tick) in enumerate(starts):
-                there = np.flatnonzero(self.ticks[episode].frames[tick + 1 : tick + 1 + horizon, 0] >= 0)
-                if len(there):
-                    moved[row] = there[np.searchsorted(there, ticks[row]) % len(there)]
-        return moved
+        if not self.layout.videos:
+            return ticks.copy()
+        there = self.ticks.spans(starts, 1, horizon).frames[..., 0] >= 0
+        following = horizon - 1 - newest(there[:, ::-1])[:, ::-1]  # the next tick with a frame; `horizon` if none
+        moved = np.take_along_axis(following, ticks, 1)
+        moved = np.where(moved < horizon, moved, following[:, :1])
+        return np.where(moved < horizon, moved, ticks)
 
     def cut(self, starts: np.ndarray, horizon: int, frame_ticks: np.ndarray | None = None) -> tuple[Context, Future]:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
-        context = np.arange(1 - self.context, 1)
-        future = np.arange(1, horizon + 1)
-        now = self._first[starts[:, 0]] + starts[:, 1]
         asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
-
-        def rows(name: str, offsets: np.ndarray) -> np.ndarray:
-            return self._joined[name][now[:, None] + offsets]
-
-        def commanded(offsets: np.ndarray) -> Commands:
-            return Commands(*(x[now[:, None] + offsets] for x in self._actions))
-
-        past, past_mask = rows("values", context), rows("mask", context)
-        next_, next_mask = rows("values", future), rows("mask", future)
-        self._make_relative(past, past_mask, next_, next_mask)
-        seen = [self._seen_frames(v, starts) for v in range(len(self._frames))]
-        came = [self._asked_frames(v, starts, asked) for v in range(len(self._frames))]
+        span = self.ticks.spans(starts, 1 - self.context, self.context + horizon)
+        self._make_relative(span.values, span.mask)
+        now = self.context - 1
+        past, ahead = slice(now + 1), slice(now + 1, None)
+        shown = [span.frames[..., video] for video in range(len(self.layout.videos))]
+        seen = [self.frames(i, starts, _newest_frames(index[:, past])) for i, index in enumerate(shown)]
+        came = [self.frames(i, starts, np.take_along_axis(x[:, ahead], asked, 1)) for i, x in enumerate(shown)]
         return (
-            Context(past, past_mask, rows("age_s", context), commanded(context[:-1]), *_pair(seen)),
-            Future(commanded(future - 1), next_, next_mask, rows("age_s", future), asked, *_pair(came)),
+            Context(*_readings(span, past), _commands(span, slice(now)), *_unzip(seen)),
+            Future(_commands(span, slice(now, now + horizon)), *_readings(span, ahead), asked, *_unzip(came)),
         )
 
-    def _make_relative(self, past, past_mask, next_, next_mask) -> None:
-        """Subtracts the context's last positions from both parts, in place; without one, they are masked."""
+    def frames(self, video: int, starts: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames `index` [B, P] (as in `Ticks.frames`) of a video, of the episodes that the starts [B, 2] are in.
+
+        Returns:
+            uint8 [B, P, rows, columns, 3], black where the index is -1, and bool [B, P], whether there is one.
+
+        Raises:
+            LogFormatError: if the file is damaged there.
+        """
+        return self._stores[video].gather(starts[:, :1], index), index >= 0
+
+    def _make_relative(self, values: np.ndarray, mask: np.ndarray) -> None:
+        """Subtracts the context's last positions from windows [B, C + H, D], in place; without one, they are masked."""
         columns = np.flatnonzero(self.layout.relative)
-        fix, known = self._last_positions(past[..., columns], past_mask[..., columns])
-        for values, mask in ((past, past_mask), (next_, next_mask)):
-            valid = mask[..., columns] & known[:, None]
-            values[..., columns] = np.where(valid, values[..., columns] - fix[:, None], 0)
-            mask[..., columns] = valid
+        part, there = values[..., columns], mask[..., columns]
+        fix, known = self._last_positions(part[:, : self.context], there[:, : self.context])
+        there &= known[:, None]
+        values[..., columns] = np.where(there, part - fix[:, None], 0)
+        mask[..., columns] = there
 
     def _last_positions(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The newest value of each relative feature in contexts [B, C, R], whichever slot it is in: [B, R] each."""
         fix, known = np.zeros(values.shape[::2], values.dtype), np.zeros(values.shape[::2], bool)
         for group in self._relative_groups:
             series, there = (x[..., group].reshape(len(x), -1) for x in (values, mask))
-            newest, any_ = last_valid(series, there)
-            fix[:, group], known[:, group] = newest[:, None], any_[:, None]
+            last, any_ = last_valid(series, there)
+            fix[:, group], known[:, group] = last[:, None], any_[:, None]
         return fix, known
 
     @cached_property
@@ -202,33 +215,30 @@ class Windows:
 
         NaN where the context shows none: then the feature is masked, and where the machine is cannot be said.
         """
-        span, columns = slice(tick - self.context + 1, tick + 1), np.flatnonzero(self.layout.relative)
-        ticks = self.ticks[episode]
-        fix, known = self._last_positions(ticks.values[None, span][..., columns], ticks.mask[None, span][..., columns])
+        seen, columns = self.ticks[episode], np.flatnonzero(self.layout.relative)
+        context = slice(tick - self.context + 1, tick + 1)
+        fix, known = self._last_positions(*(x[None, context][..., columns] for x in (seen.values, seen.mask)))
         out = np.zeros(self.layout.size)
         out[columns] = np.where(known[0], fix[0].astype(np.float64), np.nan)
         return out[self.layout.columns[name]][-self.layout.features(self.layout.spec(name)) :]
 
-    def _seen_frames(self, video: int, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        index = np.full((len(starts), CONTEXT_FRAMES), -1)
-        for row, (episode, tick) in enumerate(starts):
-            seen = self.ticks[episode].frames[max(tick - self.context + 1, 0) : tick + 1, video]
-            seen = seen[seen >= 0][-CONTEXT_FRAMES:]
-            index[row, CONTEXT_FRAMES - len(seen) :] = seen
-        return self._read(video, starts[:, 0], index)
 
-    def _asked_frames(self, video: int, starts: np.ndarray, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pairs = zip(starts, ticks, strict=True)
-        index = np.stack([self.ticks[e].frames[t + 1 + wanted, video] for (e, t), wanted in pairs])
-        return self._read(video, starts[:, 0], index)
-
-    def _read(self, video: int, episodes: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        out = np.zeros((*index.shape, *self.layout.videos[video].sample_shape), np.uint8)
-        for where in np.argwhere(index >= 0):
-            source, i = self._frames[video][episodes[where[0]]], int(index[tuple(where)])
-            out[tuple(where)] = source[i] if isinstance(source, np.ndarray) else source.rows(i, i + 1)[0]
-        return out, index >= 0
+def _newest_frames(index: np.ndarray) -> np.ndarray:
+    """The newest `CONTEXT_FRAMES` of indices [B, C] that are not -1, oldest first; in front -1 where there are few."""
+    index = np.pad(index, ((0, 0), (CONTEXT_FRAMES, 0)), constant_values=-1)
+    return np.take_along_axis(index, np.argsort(index >= 0, axis=1, kind="stable")[:, -CONTEXT_FRAMES:], 1)
 
 
-def _pair(frames):
+def _readings(span: Ticks, ticks: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, mask and ages of some of a span's ticks, each in one piece of memory."""
+    values, mask, age_s = (np.ascontiguousarray(x[:, ticks]) for x in (span.values, span.mask, span.age_s))
+    return values, mask, age_s
+
+
+def _commands(span: Ticks, ticks: slice) -> Commands:
+    return Commands(*(np.ascontiguousarray(x[:, ticks]) for x in span.actions))
+
+
+def _unzip(frames):
+    """Frames and masks, one each a video."""
     return tuple(f for f, _ in frames), tuple(m for _, m in frames)

@@ -7,7 +7,7 @@ import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
-from worldmodel.logs.windows import Context, Future, Windows
+from worldmodel.logs.windows import Context, Future, Starts, Windows
 from worldmodel.models.encoders import differences
 from worldmodel.models.world_model import Scaling
 from worldmodel.types import StreamSpec
@@ -37,7 +37,7 @@ class Batches:
     ) -> None:
         self.windows, self.batch, self.frames, self.seed = windows, batch, frames, seed
         self._sources, self._weights = np.asarray(sources, int), weights
-        self._starts: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}
+        self._starts: dict[int, tuple[Starts, np.ndarray | None]] = {}
 
     def at(self, step: int, horizon: int) -> tuple[Context, Future]:
         """The batch of a step with a horizon in ticks."""
@@ -53,7 +53,7 @@ class Batches:
         ticks = rng.integers(horizon, size=(self.batch, self.frames))
         return self.windows.cut(chosen, horizon, self.windows.frame_ticks(chosen, ticks, horizon))
 
-    def _until(self, starts: np.ndarray) -> np.ndarray | None:
+    def _until(self, starts: Starts) -> np.ndarray | None:
         """Cumulated probabilities [M] of starts: of a log its weight, of the starts within it the same."""
         if self._weights is None:
             return None

@@ -85,9 +85,7 @@ class Run:
             )
         return ticks
 
-    def windows(
-        self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None, hold_video: bool = True
-    ) -> Windows:
+    def windows(self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None) -> Windows:
         """The log's episodes (by default all) aligned as this run's model wants them.
 
         Raises:
@@ -95,7 +93,7 @@ class Run:
                 run's exactly are turned into them.
         """
         horizon, log = horizon or self.settings.horizon, log.conform(self.settings.streams)
-        return Windows.of(log, self.layout, self.settings.context, horizon, episodes, hold_video)
+        return Windows.of(log, self.layout, self.settings.context, horizon, episodes)
 
     def unseen(self, log: Log) -> list[int]:
         """Episodes of a log that may be measured: those whose content no update and no choice of the training saw.

@@ -60,10 +60,10 @@ class Baselines:
         """
         rng = np.random.default_rng([seed, 0xBA5E])
         lens = Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
-        starts = windows.starts()
+        starts = np.asarray(windows.starts())
         whole = learn = _examples(lens, windows, starts, _LEARN, rng)
         if select is not None:
-            chosen = _examples(lens, select, select.starts(), _SELECT, rng)
+            chosen = _examples(lens, select, np.asarray(select.starts()), _SELECT, rng)
         else:
             early, late = _split(starts, windows.context + windows.horizon, rng)
             learn, chosen = (_examples(lens, windows, *part, rng) for part in ((early, _LEARN), (late, _SELECT)))
