@@ -163,6 +163,11 @@ class Codec:
         ]
         return xp.stack(columns, axis=-1)
 
+    def features_of(self, physical: np.ndarray) -> np.ndarray:
+        """Physical values [..., P] back to features [..., F], in which they may be averaged and interpolated."""
+        flat = physical.reshape(-1, physical.shape[-1])
+        return self.encode(flat, np.zeros(3)).reshape(*physical.shape[:-1], self.features)
+
     def physical_mask(self, mask: Array) -> Array:
         """Which physical values [..., P] are there, from which features [..., F] are."""
         return mask[..., np.asarray(self._first, int)]
@@ -281,6 +286,9 @@ class Gps(Position):
         enu = geodetic_to_enu(np.where(flat[:, None] & [False, False, True], origin[2], data[:, :3]), origin)
         enu[flat, 2] = np.nan
         return enu
+
+    def features_of(self, physical: np.ndarray) -> np.ndarray:
+        return physical
 
     def recorded(self, features: np.ndarray, fix: np.ndarray, origin: np.ndarray) -> np.ndarray:
         """Accuracies, which are not imagined, are NaN; so is an altitude of which nothing is known."""

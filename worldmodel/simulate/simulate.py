@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from worldmodel.arrays import hold
 from worldmodel.errors import SceneError
 from worldmodel.files import check_output
 from worldmodel.geo import enu_to_geodetic
@@ -179,12 +180,20 @@ def sense(scene: Scene, stream: SceneStream, values: np.ndarray) -> np.ndarray:
 
 
 def controls_at(world: World, scene: Scene, actions: dict[str, Samples], times: np.ndarray) -> np.ndarray:
-    """Controls [N, actuators] at times [N]: each action holds until the next, the first also before it."""
+    """Controls [N, actuators] at times [N]: each command holds until the next that is a number.
+
+    Before the first, or where there is none, stands MuJoCo's own control, which is 0.
+    """
     controls = np.zeros((len(times), world.model.nu))
     for stream in scene.actions:
-        given = actions[stream.spec.name]
+        given = actions.get(stream.spec.name)
+        if given is None or not len(given.time):
+            continue
+        data = np.asarray(given.data, np.float64)
+        held, begun = hold(np.nan_to_num(data), np.isfinite(data), axis=0)
         row = np.searchsorted(given.time, times + 1e-7, side="right") - 1
-        controls[:, world.actuator_columns(stream.sources)] = np.asarray(given.data, np.float64)[np.maximum(row, 0)]
+        known = begun[np.maximum(row, 0)] & (row >= 0)[:, None]
+        controls[:, world.actuator_columns(stream.sources)] = np.where(known, held[np.maximum(row, 0)], 0.0)
     return controls
 
 
