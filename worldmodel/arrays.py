@@ -3,6 +3,7 @@
 from types import ModuleType
 
 import numpy as np
+from jaxtyping import Bool, Int, Shaped
 
 from worldmodel.types import Array
 
@@ -12,7 +13,7 @@ def namespace(x: Array) -> ModuleType:
     return x.__array_namespace__()
 
 
-def newest(mask: Array, axis: int = 1) -> Array:
+def newest(mask: Bool[Array, "*shape"], axis: int = 1) -> Int[Array, "*shape"]:
     """For each place along `axis` the index of the newest True up to it; -1 before the first: int, like `mask`."""
     xp = namespace(mask)
     axis %= mask.ndim
@@ -25,7 +26,9 @@ def newest(mask: Array, axis: int = 1) -> Array:
     return lax.cummax(seen, axis)
 
 
-def hold(values: Array, mask: Array, axis: int = 1) -> tuple[Array, Array]:
+def hold(
+    values: Shaped[Array, "*shape"], mask: Bool[Array, "*shape"], axis: int = 1
+) -> tuple[Shaped[Array, "*shape"], Bool[Array, "*shape"]]:
     """Values held until the next that is valid, and whether there was one yet, both shaped like `values`.
 
     Before the first valid value stands that one, not a zero, so that nothing seems to jump when it comes.
@@ -36,7 +39,9 @@ def hold(values: Array, mask: Array, axis: int = 1) -> tuple[Array, Array]:
     return xp.take_along_axis(values, xp.where(last >= 0, last, first), axis=axis), last >= 0
 
 
-def last_valid(values: Array, mask: Array, axis: int = 1) -> tuple[Array, Array]:
+def last_valid(
+    values: Shaped[Array, "*shape"], mask: Bool[Array, "*shape"], axis: int = 1
+) -> tuple[Shaped[Array, "*rest"], Bool[Array, "*rest"]]:
     """The newest valid value along `axis`, which is dropped, and whether there is one; where not, any value."""
     xp = namespace(mask)
     index = xp.take(newest(mask, axis), xp.asarray([-1]), axis=axis)

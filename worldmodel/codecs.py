@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from worldmodel.arrays import namespace
 from worldmodel.errors import LogFormatError
@@ -140,7 +141,7 @@ class Codec:
         """The first feature of each column."""
         return tuple(int(i) for i in np.cumsum([0, *(1 + wraps for wraps in self.spec.circular)])[:-1])
 
-    def encode(self, data: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def encode(self, data: Float[np.ndarray, "M S"], origin: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "M F"]:
         """Recorded samples [M, S] to features [M, F]; NaN where one is missing.
 
         Args:
@@ -152,7 +153,7 @@ class Codec:
             parts += [np.sin(column), np.cos(column)] if wraps else [column]
         return np.stack(parts, -1)
 
-    def physical(self, features: Array) -> Array:
+    def physical(self, features: Float[Array, "*b F"]) -> Float[Array, "*b P"]:
         """Features [..., F] to physical values [..., P]."""
         if not any(self.spec.circular):
             return features
@@ -163,20 +164,22 @@ class Codec:
         ]
         return xp.stack(columns, axis=-1)
 
-    def features_of(self, physical: np.ndarray) -> np.ndarray:
+    def features_of(self, physical: Float[np.ndarray, "*b P"]) -> Float[np.ndarray, "*b F"]:
         """Physical values [..., P] back to features [..., F], in which they may be averaged and interpolated."""
         flat = physical.reshape(-1, physical.shape[-1])
         return self.encode(flat, np.zeros(3)).reshape(*physical.shape[:-1], self.features)
 
-    def physical_mask(self, mask: Array) -> Array:
+    def physical_mask(self, mask: Bool[Array, "*b F"]) -> Bool[Array, "*b P"]:
         """Which physical values [..., P] are there, from which features [..., F] are."""
         return mask[..., np.asarray(self._first, int)]
 
-    def recorded(self, features: np.ndarray, fix: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def recorded(
+        self, features: Float[np.ndarray, "*b F"], fix: Float[np.ndarray, " F"], origin: Float[np.ndarray, " 3"]
+    ) -> Float[np.ndarray, "*b S"]:
         """Features [..., F], the relative ones less `fix` [F], to the log's own columns [..., S]; NaN where unknown."""
         return self.physical(features)
 
-    def normalised(self, features: Array) -> Array:
+    def normalised(self, features: Float[Array, "*b F"]) -> Float[Array, "*b F"]:
         """Features [..., F] that averaging has shrunk, such as sine and cosine, back at their length."""
         if not any(self.spec.circular):
             return features
@@ -186,18 +189,18 @@ class Codec:
             parts.append(part / _length(part) if wraps else part)
         return xp.concat(parts, axis=-1)
 
-    def residual(self, prediction: Array, truth: Array) -> Array:
+    def residual(self, prediction: Float[Array, "*#b P"], truth: Float[Array, "*#b P"]) -> Float[Array, "*_ E"]:
         """Error [..., E] of physical values [..., P]; of angles the short way round, in radians."""
         xp = namespace(prediction)
         difference = prediction - truth
         wraps = xp.asarray(np.asarray(self.spec.circular, bool))
         return xp.where(wraps, (difference + math.pi) % (2 * math.pi) - math.pi, difference)
 
-    def error_mask(self, mask: Array) -> Array:
+    def error_mask(self, mask: Bool[Array, "*b P"]) -> Bool[Array, "*b E"]:
         """Which components of an error [..., E] are known, from which physical values [..., P] are."""
         return mask
 
-    def mean(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def mean(self, values: Float[np.ndarray, "M P"], mask: Bool[np.ndarray, "M P"]) -> Float[np.ndarray, " P"]:
         """Mean [P] of physical values [M, P] where `mask`, of angles the circular one; NaN where there is none."""
         circular = np.asarray(self.spec.circular, bool)
         angle = np.arctan2(_mean(np.sin(values), mask), _mean(np.cos(values), mask))
@@ -236,22 +239,24 @@ class Position(Codec):
     def _first(self) -> tuple[int, ...]:
         return (0, 1, 2)
 
-    def encode(self, data: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def encode(self, data: Float[np.ndarray, "M S"], origin: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "M F"]:
         return _together(np.asarray(data[:, :3], np.float64), [0, 1])
 
-    def physical(self, features: Array) -> Array:
+    def physical(self, features: Float[Array, "*b F"]) -> Float[Array, "*b P"]:
         return features
 
-    def normalised(self, features: Array) -> Array:
+    def normalised(self, features: Float[Array, "*b F"]) -> Float[Array, "*b F"]:
         return features
 
-    def recorded(self, features: np.ndarray, fix: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def recorded(
+        self, features: Float[np.ndarray, "*b F"], fix: Float[np.ndarray, " F"], origin: Float[np.ndarray, " 3"]
+    ) -> Float[np.ndarray, "*b S"]:
         return features.astype(np.float64) + fix
 
-    def residual(self, prediction: Array, truth: Array) -> Array:
+    def residual(self, prediction: Float[Array, "*#b P"], truth: Float[Array, "*#b P"]) -> Float[Array, "*_ E"]:
         return prediction - truth
 
-    def mean(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def mean(self, values: Float[np.ndarray, "M P"], mask: Bool[np.ndarray, "M P"]) -> Float[np.ndarray, " P"]:
         return _mean(values, mask)
 
 
@@ -281,16 +286,18 @@ class Gps(Position):
     def units(self) -> tuple[str, ...]:
         return ("m",) * 3
 
-    def encode(self, data: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def encode(self, data: Float[np.ndarray, "M S"], origin: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "M F"]:
         flat = np.isnan(data[:, 2])
         enu = geodetic_to_enu(np.where(flat[:, None] & [False, False, True], origin[2], data[:, :3]), origin)
         enu[flat, 2] = np.nan
         return enu
 
-    def features_of(self, physical: np.ndarray) -> np.ndarray:
+    def features_of(self, physical: Float[np.ndarray, "*b P"]) -> Float[np.ndarray, "*b F"]:
         return physical
 
-    def recorded(self, features: np.ndarray, fix: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def recorded(
+        self, features: Float[np.ndarray, "*b F"], fix: Float[np.ndarray, " F"], origin: Float[np.ndarray, " 3"]
+    ) -> Float[np.ndarray, "*b S"]:
         """Accuracies, which are not imagined, are NaN; so is an altitude of which nothing is known."""
         enu = (features.astype(np.float64) + fix).reshape(-1, 3)
         fixes = enu_to_geodetic(np.where(np.isnan(enu) & [False, False, True], 0.0, enu), origin)
@@ -335,7 +342,7 @@ class Orientation(Codec):
     def _first(self) -> tuple[int, ...]:
         return (0,) * 4
 
-    def encode(self, data: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def encode(self, data: Float[np.ndarray, "M S"], origin: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "M F"]:
         q = np.asarray(data, np.float64)
         length = np.linalg.norm(q, axis=-1, keepdims=True)
         w, x, y, z = np.moveaxis(np.divide(q, length, out=np.full_like(q, np.nan), where=length > 0), -1, 0)
@@ -343,22 +350,22 @@ class Orientation(Codec):
         second = (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
         return np.stack([*first, *second], -1)
 
-    def physical(self, features: Array) -> Array:
+    def physical(self, features: Float[Array, "*b F"]) -> Float[Array, "*b P"]:
         return _quaternion(self.normalised(features))
 
-    def normalised(self, features: Array) -> Array:
+    def normalised(self, features: Float[Array, "*b F"]) -> Float[Array, "*b F"]:
         xp = namespace(features)
         first = features[..., :3] / _length(features[..., :3])
         second = features[..., 3:] - first * (first * features[..., 3:]).sum(-1, keepdims=True)
         return xp.concat([first, second / _length(second)], axis=-1)
 
-    def residual(self, prediction: Array, truth: Array) -> Array:
+    def residual(self, prediction: Float[Array, "*#b P"], truth: Float[Array, "*#b P"]) -> Float[Array, "*_ E"]:
         return _rotation_vector(truth, prediction)
 
-    def error_mask(self, mask: Array) -> Array:
+    def error_mask(self, mask: Bool[Array, "*b P"]) -> Bool[Array, "*b E"]:
         return mask[..., :3]
 
-    def mean(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def mean(self, values: Float[np.ndarray, "M P"], mask: Bool[np.ndarray, "M P"]) -> Float[np.ndarray, " P"]:
         """The rotation nearest to all: the first eigenvector of their outer products (Markley et al. 2007,
         doi 10.2514/1.28949).
         """
@@ -422,31 +429,33 @@ class Pose(Codec):
     def _first(self) -> tuple[int, ...]:
         return (0, 1, 2, 3, 3, 3, 3)
 
-    def encode(self, data: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def encode(self, data: Float[np.ndarray, "M S"], origin: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "M F"]:
         place, turned = self._parts
         return np.concatenate([place.encode(data[:, :3], origin), turned.encode(data[:, 3:], origin)], -1)
 
-    def physical(self, features: Array) -> Array:
+    def physical(self, features: Float[Array, "*b F"]) -> Float[Array, "*b P"]:
         turned = self._parts[1].physical(features[..., 3:])
         return namespace(features).concat([features[..., :3], turned], axis=-1)
 
-    def normalised(self, features: Array) -> Array:
+    def normalised(self, features: Float[Array, "*b F"]) -> Float[Array, "*b F"]:
         turned = self._parts[1].normalised(features[..., 3:])
         return namespace(features).concat([features[..., :3], turned], axis=-1)
 
-    def recorded(self, features: np.ndarray, fix: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    def recorded(
+        self, features: Float[np.ndarray, "*b F"], fix: Float[np.ndarray, " F"], origin: Float[np.ndarray, " 3"]
+    ) -> Float[np.ndarray, "*b S"]:
         physical = self.physical(features).astype(np.float64)
         physical[..., :3] += fix[:3]
         return physical
 
-    def residual(self, prediction: Array, truth: Array) -> Array:
+    def residual(self, prediction: Float[Array, "*#b P"], truth: Float[Array, "*#b P"]) -> Float[Array, "*_ E"]:
         turned = _rotation_vector(truth[..., 3:], prediction[..., 3:])
         return namespace(prediction).concat([prediction[..., :3] - truth[..., :3], turned], axis=-1)
 
-    def error_mask(self, mask: Array) -> Array:
+    def error_mask(self, mask: Bool[Array, "*b P"]) -> Bool[Array, "*b E"]:
         return mask[..., :6]
 
-    def mean(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def mean(self, values: Float[np.ndarray, "M P"], mask: Bool[np.ndarray, "M P"]) -> Float[np.ndarray, " P"]:
         place, turned = self._parts
         return np.concatenate([place.mean(values[:, :3], mask[:, :3]), turned.mean(values[:, 3:], mask[:, 3:])])
 
@@ -530,13 +539,13 @@ def _mean(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _length(vectors: Array) -> Array:
+def _length(vectors: Float[Array, "*b n"]) -> Float[Array, "*b 1"]:
     """Lengths [..., 1] that can be divided by."""
     xp = namespace(vectors)
     return xp.sqrt(xp.maximum((vectors**2).sum(-1, keepdims=True), 1e-12))
 
 
-def _quaternion(columns: Array) -> Array:
+def _quaternion(columns: Float[Array, "*b 6"]) -> Float[Array, "*b 4"]:
     """Unit quaternion [..., 4] with w >= 0 from the first two columns [..., 6] of a rotation matrix.
 
     Each row of four times its outer product with itself is read off the matrix; the row of its largest element is the
@@ -559,7 +568,7 @@ def _quaternion(columns: Array) -> Array:
     return xp.where(q[..., :1] < 0, -q, q)
 
 
-def _rotation_vector(start: Array, end: Array) -> Array:
+def _rotation_vector(start: Float[Array, "*#b 4"], end: Float[Array, "*#b 4"]) -> Float[Array, "*_ 3"]:
     """Rotation vector [..., 3] (rad), in the axes of `start`, that turns one quaternion [..., 4] into the other."""
     xp = namespace(end)
     w0, v0, w1, v1 = start[..., :1], start[..., 1:], end[..., :1], end[..., 1:]

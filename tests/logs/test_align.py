@@ -1,4 +1,4 @@
-from typing import NamedTuple
+import tempfile
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import MAX_PER_TICK, TickLayout, align, commands, default_dt
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
+from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
 LAYOUT = TickLayout(0.02, SPECS)
@@ -97,26 +98,11 @@ def test_a_row_that_says_nothing_of_a_stream_hides_none_of_its_samples(tmp_path)
         assert ticks.age_s[tick, 0] == pytest.approx(0.1 * tick - time[known], abs=1e-6)
 
 
-class Recorded(NamedTuple):
-    """As much of an episode as aligning needs."""
-
-    duration_s: float
-    streams: dict
-
-
-class Stream(NamedTuple):
-    time: np.ndarray
-    data: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-
-def aligned(spec, time, data, dt, duration_s=None):
-    return align(
-        Recorded(time[-1] if duration_s is None else duration_s, {spec.name: Stream(time, data)}),
-        TickLayout(dt, (spec,)),
-    )
+def aligned(spec, time, data, dt):
+    with tempfile.TemporaryDirectory() as folder:
+        with LogWriter(f"{folder}/a.h5", [spec]) as writer:
+            writer.append({spec.name: Samples(time, data)})
+        return align(Log(f"{folder}/a.h5").episodes[0], TickLayout(dt, (spec,)))
 
 
 def test_a_slot_holds_nothing_of_an_earlier_share():
@@ -142,7 +128,7 @@ def test_slots_are_shares_of_the_tick(gaps, rate):
     time = np.cumsum(gaps)
     spec = StreamSpec("imu", "sensor", ("x",), ("",), rate * 10.0)
     layout = TickLayout(0.1, (spec,))
-    ticks = aligned(spec, time, time[:, None], 0.1, float(time[-1]))
+    ticks = aligned(spec, time, time[:, None], 0.1)
     count, several = layout.slots(spec), layout.averaged(spec)
     assert count <= MAX_PER_TICK
     assert count * several >= rate

@@ -214,8 +214,13 @@ def test_refuses_hdf5_that_is_no_log(tmp_path):
 
 
 def test_refuses_another_version(tmp_path):
-    path = edit(write(tmp_path / "a.h5"), lambda file: file.attrs.__setitem__("version", 2))
-    refused(path, "another version", "version 1", "version 2")
+    path = edit(write(tmp_path / "a.h5"), lambda file: file.attrs.__setitem__("version", 3))
+    refused(path, "another version", "version 1 or 2", "version 3")
+
+
+def test_a_log_of_the_first_version_is_read(tmp_path):
+    path = edit(write(tmp_path / "a.h5"), lambda file: file.attrs.__setitem__("version", 1))
+    assert len(Log(path).episodes)
 
 
 @pytest.mark.parametrize("name", ["streams/imu/time", "streams/gps/data", "episodes/name", "episodes", "streams"])

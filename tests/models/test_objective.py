@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from worldmodel.models.dynamics import Gaussian
-from worldmodel.models.objective import fair_crps, gaussian_kl, gaussian_score, horizon_weights
+from worldmodel.models.objective import at_sample_times, fair_crps, gaussian_kl, gaussian_score, horizon_weights
 from worldmodel.validate.metrics import crps
 
 
@@ -41,3 +41,15 @@ def test_divergence_is_the_expected_difference_of_scores():
     assert float(gaussian_kl(of, to)) == pytest.approx(float(estimate), rel=0.01)
     assert float(gaussian_kl(of, of)) == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(gaussian_score(*of, drawn), -norm.logpdf(drawn, *of), rtol=1e-4, atol=1e-5)
+
+
+def test_a_prediction_is_asked_for_when_its_sample_was_taken():
+    """A straight line, read at ticks, is read rightly between them too; the first tick has only what follows it."""
+    ticks = np.arange(1.0, 9.0)
+    line = np.stack([2 * ticks, -ticks], -1)[None]
+    age = np.random.default_rng(0).uniform(0, 0.9, size=(1, 8, 2))
+    expected = line - age * [2, -1]
+    np.testing.assert_allclose(at_sample_times(line, age), expected)
+    np.testing.assert_allclose(at_sample_times(jnp.asarray(line), jnp.asarray(age)), expected, rtol=1e-5)
+    np.testing.assert_array_equal(at_sample_times(line, np.zeros_like(age)), line)
+    np.testing.assert_array_equal(at_sample_times(line[:, :1], age[:, :1]), line[:, :1])

@@ -79,11 +79,12 @@ def test_actions_move_only_what_comes_after_them(model, window):
     context, future = window
     belief, key = model.observe(context), jax.random.key(0)
     plain = model.imagine(belief, future.actions, 3, key)
-    changed = future.actions.copy()
-    changed[:, 5] += 1
-    other = model.imagine(belief, changed, 3, key)
-    np.testing.assert_array_equal(plain[:, :, :5], other[:, :, :5])
-    assert (plain[:, :, 5:] != other[:, :, 5:]).any()
+    for change in future.actions._fields:
+        changed = np.array(getattr(future.actions, change))
+        changed[:, 5] = ~changed[:, 5] if changed.dtype == bool else changed[:, 5] + 0.1
+        other = model.imagine(belief, future.actions._replace(**{change: changed}), 3, key)
+        np.testing.assert_array_equal(plain[:, :, :5], other[:, :, :5])
+        assert (plain[:, :, 5:] != other[:, :, 5:]).any(), change
 
 
 def test_members_differ_and_a_seed_repeats_them(model, window):
@@ -136,7 +137,8 @@ def test_the_evidence_bound_is_that_of_a_plain_loop(window):
     angle = model.observe(context).angle
     values = np.concatenate([model.normalise(w.values, angle) for w in (context, future)], 1)
     mask = np.concatenate([context.mask, future.mask], 1)
-    actions = np.concatenate([np.zeros((1, 1, 1)), context.actions, future.actions], 1)
+    given = [model._actions(w.actions, angle) for w in (context, future)]
+    actions = jnp.concatenate([jnp.zeros_like(given[0][:, :1]), *given], 1)
     _, _, seen = model._seen(context, np.where(mask, values, 0), mask, jnp.ones((1, 5), bool))
     state, divergence, nll = model.dynamics.start(1), [], []
     std = np.log1p(np.exp(np.asarray(model.reading_noise[...])))
@@ -171,6 +173,39 @@ def test_bfloat16_changes_how_products_are_rounded_and_nothing_else(kind, window
     assert all(g.dtype == jnp.float32 and bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradient))
     belief = build(kind, "bfloat16").observe(context)
     assert build(kind, "bfloat16").imagine(belief, future.actions, 2, jax.random.key(0)).dtype == jnp.float32
+
+
+def test_an_unknown_action_is_not_the_action_zero(model, window):
+    """A servo that rests at 1500 is tens of deviations from 0: what is not known must not look like any command."""
+    context, future = window
+    belief, key = model.observe(context), jax.random.key(0)
+    unknown = future.actions._replace(mask=np.zeros_like(future.actions.mask))
+    plain = model.imagine(belief, unknown, 2, key)
+    other = model.imagine(belief, unknown._replace(values=unknown.values + 50.0), 2, key)
+    np.testing.assert_array_equal(plain, other)
+
+
+def test_a_hidden_position_does_not_tell_the_angle(model, window):
+    context, _ = window
+    hidden = np.zeros((2, 5), bool)
+    hidden[:, [s.name for s in LAYOUT.readings].index("gps")] = True
+    assert (np.asarray(model.observe(context).angle) != 0).all()
+    np.testing.assert_array_equal(model.observe(context, hidden).angle, 0)
+
+
+def test_a_turned_world_is_imagined_turned(windows):
+    model, key = build(ResidualModel), jax.random.key(0)
+    context, future = windows.cut(windows.starts()[[30, 90]], 12)
+    angle = np.full((2, 1), 1.2)
+    turned = LAYOUT.frames.readings.turn(context.values, angle).astype(np.float32)
+
+    def imagined(values):
+        belief = model.observe(context._replace(values=values))
+        return model.denormalise(model.decode(model.imagine(belief, future.actions, 3, key)), belief.angle)
+
+    plain, other = imagined(context.values), imagined(turned)
+    np.testing.assert_allclose(LAYOUT.frames.readings.turn(plain, angle), other, atol=1e-3)
+    assert np.abs(plain[..., LAYOUT.columns["gps"]]).max() > 1e-2
 
 
 def test_patches_round_trip():

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import hold
 from worldmodel.codecs import READINGS, codec
@@ -187,7 +188,7 @@ def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.
     return Ticks(values, mask, ages, commands(given, layout, ticks), shown, origin)
 
 
-def commands(given: Mapping[str, Samples], layout: TickLayout, ticks: np.ndarray) -> Commands:
+def commands(given: Mapping[str, Samples], layout: TickLayout, ticks: Float[np.ndarray, " T"]) -> Commands:
     """The actions [T, A] that leave `ticks` [T], from what was commanded, by stream, at times on the same clock."""
     parts = [_in_force(given[s.name], s, ticks, layout.dt) for s in layout.actions]
     if not parts:
@@ -195,7 +196,9 @@ def commands(given: Mapping[str, Samples], layout: TickLayout, ticks: np.ndarray
     return Commands(*(np.concatenate(part, 1) for part in zip(*parts, strict=True)))
 
 
-def _in_force(samples: Samples, spec: StreamSpec, ticks: np.ndarray, dt: float) -> tuple[np.ndarray, ...]:
+def _in_force(
+    samples: Samples, spec: StreamSpec, ticks: Float[np.ndarray, " T"], dt: float
+) -> tuple[Float[np.ndarray, "T F"], Bool[np.ndarray, "T F"], Float[np.ndarray, "T 1"]]:
     """Mean over [t, t + dt) of a stream's features [T, F], which are known, and the newest command's age [T, 1].
 
     A command holds until the next; one that is no finite number does not end the one before it.
@@ -216,7 +219,9 @@ def _in_force(samples: Samples, spec: StreamSpec, ticks: np.ndarray, dt: float) 
     return np.where(mask, mean, 0).astype(np.float32), mask, age[:, None].astype(np.float32)
 
 
-def _integral(time: np.ndarray, values: np.ndarray, ticks: np.ndarray, dt: float) -> np.ndarray:
+def _integral(
+    time: Float[np.ndarray, " M"], values: Float[np.ndarray, "M F"], ticks: Float[np.ndarray, " T"], dt: float
+) -> Float[np.ndarray, "T F"]:
     """Integral over [t, t + dt) of values [M, F] that hold until the next one, 0 before the first: [T, F]."""
     steps = np.diff(time)[:, None] * values[:-1]
     until_row = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(steps, 0)])
@@ -240,7 +245,7 @@ def _origin(episode: Episode, layout: TickLayout) -> np.ndarray:
     return np.zeros(3)
 
 
-def _newest(time: np.ndarray, ticks: np.ndarray, dt: float) -> np.ndarray:
+def _newest(time: Float[np.ndarray, " M"], ticks: Float[np.ndarray, " T"], dt: float) -> Int[np.ndarray, " T"]:
     """int [T] index of the newest sample in (t - dt, t], -1 where there is none."""
     row = np.searchsorted(time, ticks + _ROUNDING_S, side="right") - 1
     fresh = (row >= 0) & (time[np.maximum(row, 0)] > ticks - dt + _ROUNDING_S) if len(time) else row >= 0

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Shaped
 
 from worldmodel.arrays import last_valid, namespace
 from worldmodel.codecs import Turning, codec, world_frame
@@ -30,7 +31,7 @@ class Turns(NamedTuple):
     sign: np.ndarray
     frame: np.ndarray
 
-    def turn(self, values: Array, angle: Array) -> Array:
+    def turn(self, values: Float[Array, "B *t D"], angle: Float[Array, "B G"]) -> Float[Array, "B *t D"]:
         """Values [B, ..., D] turned counter-clockwise by `angle` [B, G]."""
         if not self.sign.any():
             return values
@@ -81,7 +82,7 @@ class WorldFrames:
                 turns.frame[columns[:, [east, north]]] = self.names.index(name)
         return turns
 
-    def angle(self, values: Array, mask: Array) -> Array:
+    def angle(self, values: Float[Array, "B C D"], mask: Bool[Array, "B C D"]) -> Float[Array, "B G"]:
         """Angles [B, G] from each frame's east to the machine's heading, counter-clockwise, at the end of a context.
 
         The newest heading, where a stream tells one; else the direction of the track, where it is told from the
@@ -108,7 +109,9 @@ class WorldFrames:
         return angle
 
 
-def track_velocity(fixes: Array, there: Array) -> tuple[Array, Array]:
+def track_velocity(
+    fixes: Float[Array, "B M 2"], there: Bool[Array, "B M"]
+) -> tuple[Float[Array, "B 2"], Bool[Array, " B"]]:
     """Least-squares velocity [B, 2] of fixes [B, M, 2] where `there` [B, M], a slot, and whether it is told from noise.
 
     The noise is measured on the fixes themselves: by how far each lies off the line between its neighbours. With fewer
@@ -127,7 +130,9 @@ def track_velocity(fixes: Array, there: Array) -> tuple[Array, Array]:
     return velocity, (squared > 0) & (squared * spread[:, 0] > _CLEAR * variance)
 
 
-def _noise(fixes: Array, time: Array, there: Array) -> Array:
+def _noise(
+    fixes: Float[Array, "B M 2"], time: Shaped[Array, "B M 1"], there: Bool[Array, "B M 1"]
+) -> Float[Array, " B"]:
     """Variance [B] of the noise of each coordinate of fixes [B, M, 2], the newest last, `there` [B, M, 1]."""
     xp = namespace(fixes)
     if fixes.shape[1] < 3:
@@ -139,7 +144,9 @@ def _noise(fixes: Array, time: Array, there: Array) -> Array:
     return scaled.sum((1, 2)) / xp.maximum(2 * known.sum((1, 2)), 1)
 
 
-def _series(values: Array, mask: Array, columns: np.ndarray) -> tuple[Array, Array]:
+def _series(
+    values: Float[Array, "B C D"], mask: Bool[Array, "B C D"], columns: np.ndarray
+) -> tuple[Float[Array, "B M 2"], Bool[Array, "B M"]]:
     """A pair's samples in time order [B, C * N, 2] from slots `columns` [N, 2], and where both are there."""
     series, there = (x[..., columns].reshape(len(x), -1, 2) for x in (values, mask))
     return series, there.all(-1)

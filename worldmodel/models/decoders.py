@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Float
 
 from worldmodel.models.encoders import PATCH, unpatch
 
@@ -16,7 +17,7 @@ class SlotDecoder(nnx.Module):
             zeros = nnx.initializers.zeros_init()
             self.earlier = nnx.Linear(latent, (slots - 1) * features, kernel_init=zeros, dtype=dtype, rngs=rngs)
 
-    def __call__(self, latent: jax.Array, newest: jax.Array) -> jax.Array:
+    def __call__(self, latent: Float[jax.Array, "*b Z"], newest: Float[jax.Array, "*b F"]) -> Float[jax.Array, "*b W"]:
         """Latent [..., Z] and reading at the tick [..., F] to slots [..., N * F], in time order."""
         if self.slots == 1:
             return newest
@@ -59,7 +60,7 @@ class VideoDecoder(nnx.Module):
         return jax.image.resize(fine, (batch, shape[1], shape[2], 2), "linear")
 
 
-def warp(frame: jax.Array, flow: jax.Array) -> jax.Array:
+def warp(frame: Float[jax.Array, "B r c 3"], flow: Float[jax.Array, "B r c 2"]) -> Float[jax.Array, "B r c 3"]:
     """Samples frame [B, rows, columns, 3] at each pixel plus flow [B, rows, columns, 2] (rows, columns), bilinearly."""
     _, rows, columns, _ = frame.shape
     where = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), -1) + flow

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Float
 
 
 class ResidualDynamics(nnx.Module):
@@ -38,7 +39,7 @@ class ResidualDynamics(nnx.Module):
         change = self.change(nnx.silu(self.second(x))) + self.linear(latent) + driven
         return latent + change.astype(jnp.float32)
 
-    def rollout(self, latent: jax.Array, inputs: jax.Array) -> jax.Array:
+    def rollout(self, latent: Float[jax.Array, "M Z"], inputs: Float[jax.Array, "M H I"]) -> Float[jax.Array, "M H Z"]:
         """Latents [M, H, Z] after each of the inputs [M, H, A + noise], starting at `latent` [M, Z]."""
 
         def body(carry: jax.Array, projected: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Bool, Float, Shaped
 
 from worldmodel.arrays import hold
 from worldmodel.types import Array
@@ -21,7 +22,7 @@ class WindowEncoder(nnx.Module):
         self.second = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
         self.vote = Vote(width, features, dtype=dtype, rngs=rngs)
 
-    def __call__(self, window: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, window: Float[Array, "B I"]) -> tuple[Float[Array, "B E"], Float[Array, "B E"]]:
         return self.vote(nnx.silu(self.second(nnx.silu(self.first(window)))))
 
 
@@ -33,7 +34,7 @@ class Differences(NamedTuple):
     known: jax.Array
 
 
-def differences(values: Array, mask: Array, features: int) -> Differences:
+def differences(values: Float[Array, "B C W"], mask: Bool[Array, "B C W"], features: int) -> Differences:
     """The differences of a stream's newest samples in values [B, C, N * F].
 
     A missing sample repeats the one before it, or the first that comes. Of a smooth signal, second differences are
@@ -56,7 +57,7 @@ class Vote(nnx.Module):
         self.mean = nnx.Linear(inputs, features, dtype=dtype, rngs=rngs)
         self.precision = nnx.Linear(inputs, features, dtype=dtype, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, x: Float[Array, "B I"]) -> tuple[Float[Array, "B E"], Float[Array, "B E"]]:
         return self.mean(x).astype(jnp.float32), nnx.softplus(self.precision(x).astype(jnp.float32) + 0.5)
 
 
@@ -71,14 +72,14 @@ def fuse(votes: list[tuple[jax.Array, jax.Array]], present: list[Array]) -> jax.
     return jnp.stack(weighted).sum(0) / total
 
 
-def patches(frames: jax.Array) -> jax.Array:
+def patches(frames: Shaped[Array, "B rows columns c"]) -> Shaped[Array, "B grid_rows grid_columns patch"]:
     """[B, rows, columns, c] to [B, rows / 8, columns / 8, 64 c]."""
     batch, rows, columns, channels = frames.shape
     grid = frames.reshape(batch, rows // PATCH, PATCH, columns // PATCH, PATCH, channels)
     return grid.transpose(0, 1, 3, 2, 4, 5).reshape(batch, rows // PATCH, columns // PATCH, -1)
 
 
-def unpatch(grid: jax.Array, channels: int) -> jax.Array:
+def unpatch(grid: Shaped[Array, "B grid_rows grid_columns patch"], channels: int) -> Shaped[Array, "B rows columns c"]:
     """The inverse of `patches`."""
     batch, rows, columns, _ = grid.shape
     blocks = grid.reshape(batch, rows, columns, PATCH, PATCH, channels).transpose(0, 1, 3, 2, 4, 5)

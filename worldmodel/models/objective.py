@@ -2,13 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float, Shaped
 
 from worldmodel.arrays import namespace
 from worldmodel.models.dynamics import Gaussian
 from worldmodel.types import Array
 
 
-def fair_crps(members: jax.Array, truth: jax.Array) -> jax.Array:
+def fair_crps(members: Float[Array, "B K ..."], truth: Float[Array, "B ..."]) -> Float[Array, "B ..."]:
     """Continuous ranked probability score of members [B, K, ...] against truth [B, ...], elementwise: [B, ...].
 
     Its expectation over members does not depend on K >= 2 (Ferro 2014, doi 10.1002/qj.2270); one member gives
@@ -22,7 +23,7 @@ def fair_crps(members: jax.Array, truth: jax.Array) -> jax.Array:
     return skill - spread / (count * (count - 1))
 
 
-def horizon_weights(errors: jax.Array) -> jax.Array:
+def horizon_weights(errors: Float[Array, " H"]) -> Float[Array, " H"]:
     """Weights [H] with mean 1, inverse to the error measured at each horizon [H].
 
     So a tenth less error counts the same at every horizon: near ones are not drowned by far ones, nor do those that
@@ -38,12 +39,14 @@ def gaussian_kl(of: Gaussian, to: Gaussian) -> jax.Array:
     return 0.5 * (ratio + ((of.mean - to.mean) / to.std) ** 2 - 1 - jnp.log(ratio)).sum(-1)
 
 
-def gaussian_score(mean: jax.Array, std: jax.Array, truth: jax.Array) -> jax.Array:
+def gaussian_score(
+    mean: Float[Array, "*#b"], std: Float[Array, "*#b"], truth: Float[Array, "*#b"]
+) -> Float[Array, "..."]:
     """Negative logarithm of a Gaussian's density at `truth`, elementwise."""
     return 0.5 * (((truth - mean) / std) ** 2 + jnp.log(2 * jnp.pi)) + jnp.log(std)
 
 
-def at_sample_times(readings: Array, age_ticks: Array) -> Array:
+def at_sample_times(readings: Float[Array, "*b H D"], age_ticks: Float[Array, "*#b H D"]) -> Float[Array, "*b H D"]:
     """Readings predicted at ticks [..., H, D] at the times of samples that are `age_ticks` [..., H, D] older.
 
     Between ticks they lie on a line, before the first on the line through the first two. A slow or unsynchronised
@@ -56,6 +59,6 @@ def at_sample_times(readings: Array, age_ticks: Array) -> Array:
     return readings + xp.clip(age_ticks, 0, 1) * (before - readings)
 
 
-def masked_mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+def masked_mean(values: Float[Array, "*b"], mask: Shaped[Array, "*b"]) -> Float[Array, ""]:
     """Mean of `values` where `mask`; 0 where nothing is."""
     return (values * mask).sum() / jnp.maximum(mask.sum(), 1)

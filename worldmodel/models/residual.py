@@ -39,7 +39,7 @@ class ResidualModel(WorldModel):
         self.dynamics = ResidualDynamics(latent, actions, config.noise, width, **kwargs)
         self._build_decoders(latent, **kwargs)
 
-    def observe(self, context: Context, hidden: jax.Array | None = None) -> Belief:
+    def observe(self, context: Context, hidden: Array | None = None) -> Belief:
         batch = len(context.values)
         streams = self.layout.readings
         shown = self._shown(context, hidden)

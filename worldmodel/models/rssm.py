@@ -33,7 +33,7 @@ class RSSM(WorldModel):
         self.head_out = nnx.Linear(width, len(layout.newest), **kwargs)
         self._build_decoders(len(layout.newest) + state, **kwargs)
 
-    def observe(self, context: Context, hidden: jax.Array | None = None) -> Belief:
+    def observe(self, context: Context, hidden: Array | None = None) -> Belief:
         shown = self._shown(context, hidden)
         angle = self._angle(context, shown)
         tokens, frames, seen = self._seen(context, *self._readings(context, angle), shown)
@@ -91,7 +91,7 @@ class RSSM(WorldModel):
         """Normalised features [B, T, D], 0 where there are none, and where there are."""
         return jnp.where(window.mask, self.normalise(window.values, angle), 0), window.mask
 
-    def _seen(self, context: Context, values: jax.Array, mask: Array, shown: jax.Array):
+    def _seen(self, context: Context, values: Array, mask: Array, shown: Array):
         """Tokens and frames of videos, and what each tick shows [B, T, E]; frames are seen at the context's end."""
         tokens, frames, votes, present = self._look(context, shown)
         widths = jnp.array([self.layout.width(spec) for spec in self.layout.readings], int)

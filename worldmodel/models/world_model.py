@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Bool, Float
 
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future
@@ -81,7 +82,7 @@ class WorldModel(nnx.Module, abc.ABC):
         """Makes the model's modules; `kwargs` are what each of them is made with."""
 
     @abc.abstractmethod
-    def observe(self, context: Context, hidden: jax.Array | None = None) -> Belief:
+    def observe(self, context: Context, hidden: Array | None = None) -> Belief:
         """The belief that a context gives.
 
         Args:
@@ -112,16 +113,16 @@ class WorldModel(nnx.Module, abc.ABC):
             key: of the noise.
         """
 
-    def normalise(self, values: Array, angle: jax.Array) -> jax.Array:
+    def normalise(self, values: Float[Array, "B *t D"], angle: Float[Array, "B G"]) -> Float[jax.Array, "B *t D"]:
         """Features [B, ..., D] in physical units to the model's: turned to the heading, and scaled."""
         turned = self.layout.frames.readings.turn(jnp.asarray(values), -angle)
         return (turned - self.scaling.mean[...]) / self.scaling.std[...]
 
-    def denormalise(self, values: Array, angle: jax.Array) -> jax.Array:
+    def denormalise(self, values: Float[Array, "B *t D"], angle: Float[Array, "B G"]) -> Float[jax.Array, "B *t D"]:
         """Back to physical units and the log's own frames."""
         return self.layout.frames.readings.turn(values * self.scaling.std[...] + self.scaling.mean[...], angle)
 
-    def decode(self, latents: jax.Array) -> jax.Array:
+    def decode(self, latents: Float[jax.Array, "*b Z"]) -> Float[jax.Array, "*b D"]:
         """Readings [..., D] free of sensor noise, in normalised units."""
         parts, position = [], 0
         for spec in self.layout.readings:
@@ -130,12 +131,12 @@ class WorldModel(nnx.Module, abc.ABC):
             position += features
         return jnp.concatenate(parts, -1) if parts else jnp.zeros((*latents.shape[:-1], 0))
 
-    def read(self, latents: jax.Array, key: jax.Array) -> jax.Array:
+    def read(self, latents: Float[jax.Array, "*b Z"], key: jax.Array) -> Float[jax.Array, "*b D"]:
         """Readings [..., D] as sensors would give them: `decode` with each column's own noise."""
         clean = self.decode(latents)
         return clean + nnx.softplus(self.reading_noise[...]) * jax.random.normal(key, clean.shape)
 
-    def calibrate(self, members: jax.Array) -> jax.Array:
+    def calibrate(self, members: Float[jax.Array, "B K H D"]) -> Float[jax.Array, "B K H D"]:
         """Members [B, K, H, D] of readings, spread about their mean as held-out episodes say they must be."""
         tick = jnp.minimum(jnp.arange(members.shape[2]), len(self.spread[...]) - 1)
         mean = members.mean(1, keepdims=True)
@@ -160,7 +161,7 @@ class WorldModel(nnx.Module, abc.ABC):
             [VideoDecoder(s.sample_shape[:2], latent, self.config.video_width, **kwargs) for s in layout.videos]
         )
 
-    def _shown(self, context: Context, hidden: jax.Array | None) -> jax.Array:
+    def _shown(self, context: Context, hidden: Bool[Array, "B streams"] | None) -> Bool[Array, "B streams"]:
         """bool [B, streams + videos], which streams may be looked at."""
         shape = (len(context.values), len(self.layout.readings) + len(self.layout.videos))
         return jnp.ones(shape, bool) if hidden is None else ~hidden

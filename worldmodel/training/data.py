@@ -59,13 +59,14 @@ def measure_scaling(windows: Windows, seed: int) -> Scaling:
     context, future = windows.cut(chosen, windows.horizon)
     angle = layout.frames.angle(context.values, context.mask)
     past, ahead = (layout.frames.readings.turn(x, -angle) for x in (context.values, future.values))
-    mean, std = _moments(ahead.reshape(-1, layout.size), future.mask.reshape(-1, layout.size))
+    mean, std = _moments(ahead, future.mask)
     for spec in layout.readings:
         _share_scale(layout, spec, mean, std)
     commanded = layout.frames.actions.turn(future.actions.values, -angle)
-    action_mean, action_std = _moments(*(x.reshape(-1, layout.action_count) for x in (commanded, future.actions.mask)))
+    std = _moving(std)
+    action_mean, action_std = _moments(commanded, future.actions.mask)
     step, bend = _changes(layout, np.where(context.mask, (past - mean) / std, 0), context.mask)
-    return Scaling(mean, std, action_mean, action_std, step, bend)
+    return Scaling(mean, std, action_mean, _moving(action_std), step, bend)
 
 
 def _share_scale(layout: TickLayout, spec: StreamSpec, mean: np.ndarray, std: np.ndarray) -> None:
@@ -88,13 +89,18 @@ def _changes(layout: TickLayout, values: np.ndarray, mask: np.ndarray) -> tuple[
         count = np.maximum(known.sum((0, 1)), 1)
         for sizes, change in ((steps, first), (bends, second)):
             sizes.append(np.sqrt((np.square(change) * known).sum((0, 1)) / count))
-    step, bend = np.concatenate(steps), np.concatenate(bends)
-    return np.where(step > 1e-6, step, 1), np.where(bend > 1e-6, bend, 1)
+    return _moving(np.concatenate(steps)), _moving(np.concatenate(bends))
+
+
+def _moving(deviation: np.ndarray) -> np.ndarray:
+    """Deviations to divide by: of a column that never moves 1."""
+    return np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
 
 
 def _moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column [D]; a column that never moves gets a deviation of 1."""
-    count = np.maximum(mask.sum(0), 1)
-    mean = np.where(mask, values, 0).sum(0, dtype=np.float64) / count
-    std = np.sqrt((np.where(mask, values - mean, 0) ** 2).sum(0, dtype=np.float64) / count)
-    return mean.astype(np.float32), np.where(std > 1e-6, std, 1).astype(np.float32)
+    """Mean and standard deviation [D] of each column of [..., D] where `mask`."""
+    axes = tuple(range(values.ndim - 1))
+    count = np.maximum(mask.sum(axes), 1)
+    mean = np.where(mask, values, 0).sum(axes, dtype=np.float64) / count
+    std = np.sqrt((np.where(mask, values - mean, 0) ** 2).sum(axes, dtype=np.float64) / count)
+    return mean.astype(np.float32), std.astype(np.float32)

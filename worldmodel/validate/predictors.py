@@ -1,22 +1,16 @@
 """The predictors that come with the toolkit: a trained run, and the baselines that it has to beat."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
-from worldmodel.files import readable
 from worldmodel.imagine.engine import Imaginer
-from worldmodel.models.world_model import WorldModel
+from worldmodel.models.baselines import Baselines
 from worldmodel.training.run import Run
 from worldmodel.validate.forecast import Forecast, Predictor
 from worldmodel.validate.problem import Problem, by_stream
 
 MEMBERS, FILM_MEMBERS = 32, 4
-MEAN_FRAMES = "mean_frames.npz"  # in a run's folder: by video, the mean of its training frames [rows, columns, 3]
 
 
 class Model:
@@ -57,14 +51,14 @@ class Model:
 
 
 class Baseline:
-    """One of the baselines that are kept with a run. What it cannot predict it leaves out."""
+    """One of the baselines that are kept with a run. What it says nothing of it leaves out."""
 
-    def __init__(self, baselines: Any, name: str) -> None:
+    def __init__(self, baselines: Baselines, name: str) -> None:
         self.name, self._baselines = name, baselines
 
     def predict(self, problem: Problem) -> Forecast:
-        with np.errstate(all="ignore"):  # a linear model may diverge, which is said below
-            ahead = self._baselines.predict(self.name, problem.context, problem.commands)
+        """Its prediction; its note says where it diverges, as a linear model may."""
+        ahead = self._baselines.predict(self.name, problem.context, problem.commands)
         mean, diverged = {}, []
         for spec in problem.readings:
             features = ahead[..., problem.layout.reading_columns[spec.name]]
@@ -72,63 +66,21 @@ class Baseline:
                 mean[spec.name] = codec(spec).physical(features)
             elif np.isfinite(features).any():
                 diverged.append(spec.name)
-        note = f"{self.name} diverges on {', '.join(diverged)} and is not scored there." if diverged else ""
-        return Forecast(mean, frames=_last_frames(problem) if self.name == "hold" else {}, note=note)
+        notes = [f"{self.name} diverges on {', '.join(diverged)} and is not scored there."] if diverged else []
+        if self.name == "dead_reckoning":
+            notes.append(f"Dead reckoning: {self._baselines.describe()}.")
+        return Forecast(mean, frames=self._frames(problem), note=" ".join(notes))
 
-
-class Mean:
-    """The average of the training data, whatever was seen: of angles the circular one, of positions the last fix.
-
-    What is given in a world frame is averaged in the frame of the machine, as the model sees it.
-    """
-
-    name = "mean"
-
-    def __init__(self, model: WorldModel, frames: Mapping[str, np.ndarray]) -> None:
-        self._model, self._frames = model, frames
-
-    @classmethod
-    def of_run(cls, run: Run) -> "Mean":
-        """With the mean frames that are kept with a run, if they are."""
-        file = Path(run.folder) / MEAN_FRAMES
-        if not file.is_file():
-            return cls(run.model, {})
-        with readable(file), np.load(file) as kept:
-            return cls(run.model, {name: kept[name] for name in kept.files})
-
-    def predict(self, problem: Problem) -> Forecast:
-        angle = problem.layout.frames.angle(problem.context.values, problem.context.mask)
-        normal = np.zeros((len(problem.starts), 1, problem.layout.size), np.float32)
-        flat = by_stream(problem.layout, self._model.denormalise(normal, angle)) if problem.readings else {}
-        mean = {name: np.repeat(values, problem.horizon, 1) for name, values in flat.items()}
-        frames, noted = {}, []
-        for name, ticks in problem.frame_ticks.items():
-            frame = self._frames.get(name)
-            if frame is None:
-                frame, _ = _mean_seen(problem, name), noted.append(name)
-            shown = np.rint(frame).astype(np.uint8)
-            frames[name] = np.broadcast_to(shown, (len(ticks), 1, ticks.shape[1], *shown.shape))
-        note = f"The mean frame of {', '.join(noted)} is that of all contexts here, which favours it." if noted else ""
-        return Forecast(mean, frames=frames, note=note)
+    def _frames(self, problem: Problem) -> dict[str, np.ndarray]:
+        """The mean frame of the training data, or the last that was seen, at every tick asked for."""
+        out = {}
+        for spec, seen in zip(problem.layout.videos, problem.context.frames, strict=True):
+            one = {"mean": self._baselines.mean_frames.get(spec.name), "hold": seen[:, -1:, None]}.get(self.name)
+            if one is not None and (ticks := problem.frame_ticks.get(spec.name)) is not None:
+                out[spec.name] = np.broadcast_to(one, (len(ticks), 1, ticks.shape[1], *spec.sample_shape))
+        return out
 
 
 def rivals(run: Run) -> list[Predictor]:
     """The baselines that are kept with a run."""
-    names = getattr(run.baselines, "names", ("hold", "velocity", "linear"))
-    return [Mean.of_run(run), *(Baseline(run.baselines, name) for name in names if name != "mean")]
-
-
-def _last_frames(problem: Problem) -> dict[str, np.ndarray]:
-    """The last frame seen, at every tick asked for."""
-    out = {}
-    for spec, seen in zip(problem.layout.videos, problem.context.frames, strict=True):
-        if (ticks := problem.frame_ticks.get(spec.name)) is not None:
-            out[spec.name] = np.broadcast_to(seen[:, -1:, None], (len(seen), 1, ticks.shape[1], *seen.shape[2:]))
-    return out
-
-
-def _mean_seen(problem: Problem, name: str) -> np.ndarray:
-    """The mean [rows, columns, 3] of the last frames that the starts show."""
-    video = [spec.name for spec in problem.layout.videos].index(name)
-    seen = problem.context.frames[video][:, -1][problem.context.frames_mask[video][:, -1]]
-    return seen.mean(0, dtype=np.float64) if len(seen) else np.full(problem.streams[name].sample_shape, 127.5)
+    return [Baseline(run.baselines, name) for name in run.baselines.names]
