@@ -1,5 +1,6 @@
 """Windows of aligned episodes: what the model sees, what it is asked, and what really came."""
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Sequence
@@ -104,6 +105,13 @@ class Windows:
         size = sum(len(stream) * int(np.prod(stream.spec.sample_shape)) for per in frames for stream in per)
         hold = size <= VIDEO_BUDGET_BYTES
         self._frames = [[stream.data if hold else stream for stream in per] for per in frames]
+
+    def without_video(self) -> "Windows":
+        """The same windows without frames, which cost far more to cut than all else."""
+        plain = copy.copy(self)
+        streams = tuple(s for s in self.layout.streams if s.kind != "video")
+        plain.layout, plain._frames = dataclasses.replace(self.layout, streams=streams), []
+        return plain
 
     def starts(self, horizon: int | None = None) -> np.ndarray:
         """int [M, 2] every (episode, tick t) whose context and horizon lie within the recording.

@@ -189,7 +189,7 @@ def load_run(folder: Path | str) -> Run:
     if (folder / SPREAD).exists():
         with readable(folder / SPREAD):
             model.spread = nnx.Variable(jnp.asarray(np.load(folder / SPREAD)))
-    return Run(folder, settings, model, Baselines.load(folder / BASELINES))
+    return Run(folder, settings, model, Baselines.load(folder / BASELINES, settings.layout))
 
 
 def save_scaling(folder: Path, scaling: Scaling) -> None:
