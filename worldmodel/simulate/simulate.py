@@ -12,7 +12,7 @@ from worldmodel.errors import SceneError
 from worldmodel.files import check_output
 from worldmodel.geo import enu_to_geodetic
 from worldmodel.logs.writer import LogWriter
-from worldmodel.simulate.excitation import random_actions
+from worldmodel.simulate.excitation import BEHAVIOURS, random_actions
 from worldmodel.simulate.scene import Outages, Scene, SceneStream, load_scene
 from worldmodel.simulate.world import Rolled, World, free_cores
 from worldmodel.types import Samples, StreamSpec
@@ -22,10 +22,15 @@ _AT_ONCE = 8  # worlds in memory, or one for each core
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """Futures that part: each world is recorded `count` times, alike up to `at_s`, then under actions of its own."""
+    """Futures that part: each world is recorded `count` times, alike up to `at_s`, then under actions of its own.
+
+    Attributes:
+        behaviours: what the branches do then, in turn: names of `BEHAVIOURS`; by default all go on as before.
+    """
 
     at_s: float
     count: int
+    behaviours: tuple[str, ...] = ("as in training",)
 
 
 def simulate(
@@ -131,7 +136,8 @@ class _Recorder:
             times = (np.arange(0, self.settle + self.steps + 1, interval) - self.settle) * self.world.step_s
             values = random_actions(stream.excitation, times, self._rng(stream.spec.name, world))
             if self.branch is not None:
-                other = random_actions(stream.excitation, times, self._rng(stream.spec.name, world, 1 + branch))
+                behave = BEHAVIOURS[self.branch.behaviours[branch % len(self.branch.behaviours)]]
+                other = behave(stream.excitation, times, self._rng(stream.spec.name, world, 1 + branch))
                 values = np.where((times >= self.branch.at_s - 1e-9)[:, None], other, values)
             actions[stream.spec.name] = Samples(times, values.astype(np.float32))
         return actions

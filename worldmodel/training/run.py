@@ -114,7 +114,7 @@ class Run:
     def layout(self) -> TickLayout:
         return self.settings.layout
 
-    def horizon_ticks(self, horizon_s: float | None) -> int:
+    def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the run's own.
 
         Raises:

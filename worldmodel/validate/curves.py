@@ -7,7 +7,7 @@ import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.validate.drawing import WIDTH, plain, style
-from worldmodel.validate.labels import MUTED, Scores, coverage90, look, number, scores
+from worldmodel.validate.labels import MUTED, Scores, coverage90, look, number, predictors, scores
 from worldmodel.validate.result import Result
 
 if TYPE_CHECKING:
@@ -66,15 +66,15 @@ def overview(result: Result) -> "Figure":
             plain(axes, panel.x, few=True)
             if i >= len(streams) - columns:
                 axes.set_xlabel("seconds ahead")
-        _legend(figure, result.predictors)
+        _legend(figure, predictors(result))
         return figure
 
 
-def _legend(figure: "Figure", predictors: Sequence[str]) -> None:
+def _legend(figure: "Figure", names: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
-    looks = [look(predictor) for predictor in predictors]
-    lines = [Line2D([], [], color=shown.colour, linestyle=shown.dashes, label=shown.label) for shown in looks]
+    looks = [look(name) for name in names]
+    lines = [Line2D([], [], color=shown.colour, ls=shown.dashes, label=shown.label) for shown in looks]
     figure.legend(handles=lines, loc="outside upper left", ncols=len(lines), frameon=False)
 
 
@@ -84,8 +84,8 @@ def _main_panel(stream: Scores) -> _Panel:
     if stream.is_video:
         lines = _tabulated(stream, "psnr")
         return _Panel("PSNR (dB), more is better", horizons, lines, stream.subject, dots=True, more_is_better=True)
-    ends = [_tabulated(stream, key).get(stream.subject) for key in ("nrmse_low", "nrmse_high")]
-    band = None if ends[0] is None else np.stack(ends)
+    ends = [_tabulated(stream, key) for key in ("nrmse_low", "nrmse_high")]
+    band = np.stack([end[stream.subject] for end in ends]) if stream.subject in stream.entry else None
     title = "NRMSE (1 = no better than the average)"
     return _Panel(title, horizons, _tabulated(stream, "nrmse"), stream.subject, band, True)
 
@@ -96,7 +96,10 @@ def _column_panels(result: Result, stream: Scores) -> list[_Panel]:
         title = "RMSE of pixels (0 to 1)"
         return [_Panel(title, np.asarray(stream.horizons), _tabulated(stream, "rmse"), stream.subject, dots=True)]
     what, table = codec(stream.spec), result.scores[stream.name]
-    names = [f"{label}, RMSE{f' ({unit})' if unit else ''}" for label, unit in zip(what.error_labels, what.error_units, strict=True)]
+    names = [
+        f"{label}, RMSE{f' ({unit})' if unit else ''}"
+        for label, unit in zip(what.error_labels, what.error_units, strict=True)
+    ]
     curves = [(name, {p: score.column_rmse[:, i] for p, score in table.items()}) for i, name in enumerate(names)]
     if what.distance:
         together = {p: score.rmse for p, score in table.items()}
@@ -161,7 +164,9 @@ def calibration_figure(result: Result) -> "Figure":
             axes.fill_between(
                 100 * result.levels, 100 * result.levels, 100 * seen, color=look(result.subject).colour, alpha=0.14
             )
-            axes.plot(100 * result.levels, 100 * seen, "-o", color=look(result.subject).colour, markersize=4, linewidth=2.2)
+            axes.plot(
+                100 * result.levels, 100 * seen, "-o", color=look(result.subject).colour, markersize=4, linewidth=2.2
+            )
             axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal", xticks=[0, 50, 100], yticks=[0, 50, 100])
             axes.set_title(name)
             if name in covered:

@@ -43,7 +43,7 @@ def _example(problem: Problem, forecasts: dict[str, Forecast], row: int, films: 
 
 
 def _shift(problem: Problem, spec: StreamSpec, row: int) -> np.ndarray:
-    """[P] what a window's positions are relative to, in metres from the episode's origin; 0 for what is not relative."""
+    """[P] what a window's positions are relative to, in metres from the episode's origin; 0 for other columns."""
     episode, tick = (int(x) for x in problem.starts[row])
     shift = np.zeros(len(codec(spec).labels))
     relative = np.flatnonzero(codec(spec).relative)  # the first features of a stream, and its first physical columns

@@ -27,8 +27,8 @@ def to_json(result: Result) -> dict[str, Any]:
         units = dict.fromkeys(codec(spec).error_units[codec(spec).figure])
         entries = {predictor: _stream_json(score, spec, ticks) for predictor, score in table.items()}
         streams[name] = {"unit": ", ".join(units), **entries}
-    for name, table in result.video.items():
-        streams[name] = {"unit": "", **{predictor: _video_json(score) for predictor, score in table.items()}}
+    for name, films in result.video.items():
+        streams[name] = {"unit": "", **{predictor: _video_json(score) for predictor, score in films.items()}}
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -66,8 +66,8 @@ def _curves(result: Result) -> Iterator[tuple[str, str, np.ndarray, str, np.ndar
             for i, label in enumerate(labels):
                 yield stream, predictor, result.times, f"rmse {label}", score.column_rmse[:, i]
                 yield stream, predictor, result.times, f"crps {label}", score.column_crps[:, i]
-    for stream, table in result.video.items():
-        for predictor, seen in table.items():
+    for stream, films in result.video.items():
+        for predictor, seen in films.items():
             for figure in VideoScore._fields:
                 yield stream, predictor, np.array(list(result.horizons)), figure, getattr(seen, figure)
 

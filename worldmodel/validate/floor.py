@@ -15,9 +15,9 @@ from worldmodel.validate.problem import Answers, Problem
 _OLDEST_INTERVALS = 10  # a coordinate has moved on since: then the simulator's own state is nearer
 _NO_TWIN = "The log names no simulated twin, so there is no physical floor."
 _HOW = (
-    "The floor is MuJoCo started from the last reading of each sensor at the end of the context, under the same actions "
-    "that the others get, means over each time step. Coordinates that no sensor reads, or none of the last ten samples, "
-    "are taken from the simulator's own state where it is known, which only helps it."
+    "The floor is MuJoCo started from the last reading of each sensor at the end of the context, under the same "
+    "actions that the others get, means over each time step. Coordinates that no sensor reads, or has not read for ten "
+    "of its intervals, are taken from the simulator's own state where it is known, which only helps it."
 )
 _BEFORE = " Where no command was given yet, the scene's own control holds."
 
@@ -43,7 +43,9 @@ class Floor:
             mean = self._roll_out(problem, Twin(load_scene(str(scene))))
         except SceneError as error:
             found = f" ({error.found})" if error.found else ""
-            return Forecast(note=f"There is no physical floor, for MuJoCo cannot follow this log: {error.problem}{found}")
+            return Forecast(
+                note=f"There is no physical floor, for MuJoCo cannot follow this log: {error.problem}{found}"
+            )
         unknown = not all(mask.all() for mask in problem.actions_mask.values())
         return Forecast(mean, note=_HOW + _BEFORE * unknown)
 
@@ -84,7 +86,8 @@ def actions_ahead(problem: Problem) -> list[dict[str, Samples]]:
     """Of each start, by stream, what is commanded at each tick ahead, times from the start; NaN where unknown."""
     first = len(problem.past_times) - 1
     given = {
-        name: np.where(problem.actions_mask[name], values, np.nan)[:, first:] for name, values in problem.actions.items()
+        name: np.where(problem.actions_mask[name], values, np.nan)[:, first:]
+        for name, values in problem.actions.items()
     }
     return [
         {name: Samples(problem.times - problem.dt, values[row]) for name, values in given.items()}

@@ -70,7 +70,9 @@ def load_predictor(given: Any) -> Predictor:
 def _imported(path: str) -> Any:
     module, _, name = path.partition(":")
     if not module or not name:
-        raise WorldModelError("A predictor is named by its module and class.", expected="package.module:Class", found=path)
+        raise WorldModelError(
+            "A predictor is named by its module and class.", expected="package.module:Class", found=path
+        )
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:

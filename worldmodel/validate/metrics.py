@@ -110,7 +110,8 @@ class Bootstrap(NamedTuple):
         """95 % interval [2, H] over episodes of the root mean over columns of each one's `total` over its `count`.
 
         Args:
-            total: [W, H, E] sums of squares. count: [W, H, E] of how many.
+            total: [W, H, E] sums of squares.
+            count: [W, H, E] of how many.
         """
         return _interval(self._roots(total, count))
 

@@ -14,7 +14,7 @@ MEMBERS, FILM_MEMBERS = 32, 4
 
 
 class Model:
-    """A trained run: the mean of its members' readings free of noise, members as sensors would read them, and frames."""
+    """A trained run: members as sensors would read them, their mean free of noise, and frames."""
 
     name = "model"
 

@@ -160,9 +160,7 @@ class Problem:
     @cached_property
     def actions_mask(self) -> dict[str, np.ndarray]:
         """By action stream, bool [W, C - 1 + H, S]: before the first command, what is in force is unknown."""
-        return {
-            name: codec(self.streams[name]).physical_mask(part) for name, part in self._commanded("mask").items()
-        }
+        return {name: codec(self.streams[name]).physical_mask(part) for name, part in self._commanded("mask").items()}
 
     def _commanded(self, what: str) -> dict[str, np.ndarray]:
         both = np.concatenate([getattr(x, what) for x in (self.context.actions, self.commands)], 1)
@@ -202,7 +200,8 @@ def make_problem(
     Args:
         log: opened with its truth, if it has one, else readings stand for it.
         dt: the tick in seconds; by default what suits the log's rates.
-        context_s: seconds seen before each start; by default 64 ticks. horizon_s: seconds ahead; by default as many.
+        context_s: seconds seen before each start; by default 64 ticks.
+        horizon_s: seconds ahead; by default 64 ticks.
         episodes: which of the log's; by default all.
         name: for people; by default the log's file.
 
@@ -221,7 +220,7 @@ def make_problem(
 
 
 def problem_of(
-    windows: Windows, *, name: str, at_s: Sequence[float] | None = None, branches: int = 1, acted: str = ""
+    windows: Windows, *, name: str, at_s: Sequence[float] | np.ndarray | None = None, branches: int = 1, acted: str = ""
 ) -> Problem:
     """A problem from aligned episodes, with starts evenly over each, or at one moment of each.
 
@@ -255,7 +254,9 @@ def problem_of(
     return dataclasses.replace(problem, frame_ticks=asked)
 
 
-def by_stream(layout: TickLayout, features: Array, mask: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+def by_stream(
+    layout: TickLayout, features: Array, mask: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
     """Each stream's reading at the tick [..., P] in physical units from features [..., D]; 0 where masked."""
     out = {}
     for spec in layout.readings:

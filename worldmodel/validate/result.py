@@ -166,11 +166,6 @@ class Result:
         return float(values[index])
 
     @property
-    def predictors(self) -> list[str]:
-        """All that are scored anywhere, the subject first."""
-        return list(dict.fromkeys(p for table in (*self.scores.values(), *self.video.values()) for p in table))
-
-    @property
     def metrics(self) -> dict[str, Any]:
         """The content of `metrics.json` (docs/metrics.md)."""
         from worldmodel.validate.export import to_json
@@ -191,9 +186,9 @@ class Result:
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         """Head and rows: each stream's figure about a second ahead, by predictor."""
-        from worldmodel.validate.labels import nearest, number, scores, seconds
+        from worldmodel.validate.labels import nearest, number, predictors, scores, seconds
 
-        rows, names = [], self.predictors
+        rows, names = [], predictors(self)
         for stream in scores(self):
             index = nearest(stream.horizons, 1.0)
             measure = " ".join(filter(None, (stream.measure.title, stream.measure.unit)))
@@ -209,16 +204,18 @@ class Result:
     def __repr__(self) -> str:
         head, rows = self._table()
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+        ]
         return "\n  ".join([f"<{self._title()}", *lines]) + ">"
 
     def _repr_html_(self) -> str:
         head, rows = self._table()
-        cells = "".join(
-            f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-        )
+        cells = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         heads = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        return f"<p>{html.escape(self._title())}</p><table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
+        return (
+            f"<p>{html.escape(self._title())}</p><table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
+        )
 
 
 def _found(what: str, name: str, there: dict[str, Any]) -> Any:

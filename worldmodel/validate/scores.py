@@ -16,7 +16,7 @@ LEVELS = np.linspace(0.1, 0.9, 9)
 
 
 class Score(NamedTuple):
-    """One predictor's figures on one stream at every tick ahead: [H], NaN where undefined. docs/metrics.md defines them.
+    """One predictor's figures on one stream at every tick ahead: [H], NaN where undefined (docs/metrics.md).
 
     Attributes:
         rmse, rmse_reading, crps: in the stream's unit; NaN where its columns have several.
@@ -109,7 +109,7 @@ class Yardstick:
         return nanmean(columns[:, self.counted])
 
     def joined(self, squares: np.ndarray) -> np.ndarray:
-        """One root mean square [H] in the stream's unit, of a distance the root of the sum, from mean squares [H, E]."""
+        """One root mean square [H] in the stream's unit, of a distance the root of the sum; of mean squares [H, E]."""
         if not self.one_unit:
             return np.full(len(squares), np.nan)
         times = len(self.counted) if self.codec.distance else 1
@@ -204,7 +204,7 @@ def _percent(rmse: np.ndarray, problem: Problem, what: Codec) -> np.ndarray:
     if what.track is None:
         return np.full(len(rmse), np.nan)
     true, plane = problem.truth.truth[what.spec.name], list(what.track)
-    travelled = distance_travelled(true.values[..., plane], true.mask[..., plane].all(-1), problem.dt)
+    travelled = distance_travelled(true.values[..., plane], np.all(true.mask[..., plane], -1), problem.dt)
     return 100 * divide(rmse, rms(travelled, np.isfinite(travelled), 0))
 
 

@@ -40,7 +40,7 @@ def score(problem: Problem, predictors: Sequence[Any], *, seed: int = 0, progres
     subject = next(iter(asked))
     with Progress(disable=not progress) as bar:
         task = bar.add_task("validating", total=len(asked) + 2)
-        forecasts = {}
+        forecasts: dict[str, Forecast] = {}
         for name, predictor in asked.items():
             forecasts[name] = ask(predictor, problem)
             bar.advance(task)
@@ -66,7 +66,7 @@ def _named(predictors: Sequence[Any], seed: int) -> dict[str, Predictor]:
     return dict(zip(names, made, strict=True))
 
 
-def _result(problem: Problem, forecasts: Mapping[str, Forecast], seed: int) -> Result:
+def _result(problem: Problem, forecasts: dict[str, Forecast], seed: int) -> Result:
     """All figures, without examples."""
     subject, bootstrap = next(iter(forecasts)), Bootstrap.of(problem.groups, seed)
     scores, calibration = {}, {}
