@@ -195,6 +195,9 @@ def validate(
     out: Out,
     log: Annotated[Path | None, typer.Option(help="Replay: a log that the run was not trained on.")] = None,
     scene: Annotated[str | None, typer.Option(help="Counterfactual: a scene, under actions never logged.")] = None,
+    predictor: Annotated[
+        list[str] | None, typer.Option(help="Also score one of yours: package.module:Class. May be repeated.")
+    ] = None,
     horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
     beyond_trained: BeyondTrained = False,
     seed: Seed = 0,
@@ -207,13 +210,17 @@ def validate(
     from worldmodel.progress import doing
 
     with doing("loading"):
-        from worldmodel.report import REPORT_FILES, summary_table, write_report
+        from worldmodel.report import REPORT_FILES, summarise, summary_table, write_report
         from worldmodel.validate import validate as score
 
     check_output(out, force, inputs=[run, *([log] if log else [])], replaces=REPORT_FILES)
-    result = score(run, log=log, scene=scene, horizon_s=horizon, seed=seed, beyond_trained=beyond_trained)
+    result = score(
+        run, log=log, scene=scene, predictors=predictor or (), horizon_s=horizon, beyond_trained=beyond_trained,
+        seed=seed,
+    )  # fmt: skip
     files = write_report(result, out, force=force)
     Console().print(summary_table(result))
+    print("\n".join(summarise(result).headline))
     _wrote(*files)
 
 
