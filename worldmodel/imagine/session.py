@@ -54,6 +54,7 @@ class Session:
         self._imaginer = Imaginer(run.model)
         self._opened: _Opened | None = None
         self._windows: Windows | None = None
+        self._of: Log | None = None  # the log of the windows, as it was given: they may be in other units
 
     def __enter__(self) -> "Session":
         return self
@@ -65,7 +66,7 @@ class Session:
         """Closes the log that was opened here; the session can still be used."""
         if self._opened is not None:
             self._opened.log.close()
-        self._opened = self._windows = None
+        self._opened = self._windows = self._of = None
 
     def imagine(
         self,
@@ -122,9 +123,10 @@ class Session:
 
     def _episode(self, log: Log, episode: int) -> Windows:
         known = self._windows
-        if known is None or known.log is not log or known.episodes != [episode]:
+        if known is None or self._of is not log or known.episodes != [episode]:
             check_episode(log, episode)
             self._windows = self.run.windows(log, episodes=[episode], hold_video=False)
+            self._of = log
         assert self._windows is not None
         return self._windows
 

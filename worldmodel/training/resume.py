@@ -7,7 +7,6 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.plan import Options, check_numbers, ticks_of
-from worldmodel.training.run import check_streams
 from worldmodel.training.settings import RunSettings
 
 
@@ -18,7 +17,7 @@ def settings_to_resume(folder: RunFolder, log: Log, asked: Options) -> RunSettin
         WorldModelError: for another log, or an option that the run was not started with.
     """
     settings = folder.read_settings()
-    check_streams(settings.streams, log)
+    log.conform(settings.streams)
     if [e.sha256 for e in settings.episodes] != [e.sha256 for e in log.episodes]:
         raise WorldModelError(
             f"{folder.path} was trained on other data.",

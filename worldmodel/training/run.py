@@ -23,7 +23,6 @@ from worldmodel.training.folder import RunFolder
 from worldmodel.training.roles import LEARN, SELECT
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import split_parameters
-from worldmodel.types import StreamSpec
 
 _FARTHEST = 2  # times the trained horizon, unless asked for by name
 
@@ -89,13 +88,13 @@ class Run:
     def windows(
         self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None, hold_video: bool = True
     ) -> Windows:
-        """The log's episodes (by default all) aligned as this run's model wants them.
+        """The log's episodes (by default all) aligned as this run's model wants them, in the run's units.
 
         Raises:
-            WorldModelError: if the log lacks a stream of the run, or has it in another shape.
+            LogFormatError: if the log lacks a stream of the run, or has another in its place.
         """
-        check_streams(self.settings.streams, log)
         horizon = horizon or self.settings.horizon
+        log = log.conform(self.settings.streams)
         return Windows.of(log, self.layout, self.settings.context, horizon, episodes, hold_video)
 
     def unseen(self, log: Log) -> list[int]:
@@ -129,20 +128,6 @@ class Run:
         if {e.sha256 for e in self.settings.episodes if SELECT in e.roles} & set(unseen):
             notes.append(self.settings.shared_roles)
         return " ".join(notes)
-
-
-def check_streams(expected: tuple[StreamSpec, ...], log: Log) -> None:
-    """Refuses a log whose streams are not those that the run was trained on."""
-    for spec in expected:
-        found = log.streams.get(spec.name)
-        if found is None or (found.kind, found.columns, found.size) != (spec.kind, spec.columns, spec.size):
-            shape = f"{spec.kind} with columns {', '.join(spec.columns)}" + (f" of {spec.size}" if spec.size else "")
-            raise WorldModelError(
-                f"The run expects other streams than {log.files[0]} has: {spec.name!r} does not fit.",
-                expected=shape,
-                found=f"{found.kind} with columns {', '.join(found.columns)}" if found else ", ".join(log.streams),
-                remedy="ingest the log with the recipe and size that the training log was made with",
-            )
 
 
 def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:

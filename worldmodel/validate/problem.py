@@ -81,6 +81,7 @@ def make_problem(
     dt = run.settings.dt
     horizon = run.horizon_ticks(horizon_s)
     windows = run.windows(log, horizon, episodes)
+    log = windows.log  # in the units of the run
     starts = windows.starts()
     if at_s is not None:
         starts = starts[starts[:, 1] == round(at_s / dt)]
