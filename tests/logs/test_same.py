@@ -119,6 +119,13 @@ def test_the_log_that_was_opened_stays_as_it_was(logs):
     np.testing.assert_array_equal(log.episodes[0].streams["gyro"].data, drive(1)["gyro"].data)
 
 
+def test_a_log_that_reads_so_already_is_itself(logs):
+    log = Log([logs / "a.h5", logs / "expected.h5"])
+    assert log.conform(HERE) is log
+    assert log.conform([dataclasses.replace(SPEED, rate_hz=1.0, description="")]) is log
+    assert log.conform([dataclasses.replace(SPEED, units=("km/h", "K"))]) is not log
+
+
 def test_units_do_not_enter_the_hash(logs):
     assert Log(logs / "b.h5").conform(HERE).episode_sha256 == Log(logs / "b.h5").episode_sha256
 

@@ -193,7 +193,8 @@ class Log:
     def conform(self, specs: Iterable[StreamSpec], whose: str = "The run") -> "Log":
         """This log with streams that read in other units: those of `specs`, such as a run's.
 
-        Streams that `specs` does not name stay as they are. Both logs share their files: to close one closes both.
+        It is this very log where nothing differs. Streams that `specs` does not name stay as they are. Both logs share
+        their files: to close one closes both.
 
         Args:
             specs: the streams that somebody expects.
@@ -204,13 +205,16 @@ class Log:
         """
         wanted = self.streams | {spec.name: spec for spec in specs}
         remedy = "ingest the log with the recipe and size that the training log was made with"
-        log = copy.copy(self)
-        log._parts = [
+        parts = [
             part.conform(
                 wanted.values(), wanted.values(), f"{whose} expects other streams than {part.path} has", remedy
             )
             for part in self._parts
         ]
+        if all(new.reads_as(old) for new, old in zip(parts, self._parts, strict=True)):
+            return self
+        log = copy.copy(self)
+        log._parts = parts
         log.streams, log.episodes = log._parts[0].specs(fmt.STREAMS), _Episodes(log._parts)
         return log
 
@@ -466,6 +470,9 @@ class _LogFile:
                 found=f"{len(data)} samples and {len(time)} times",
             )
         self._offsets[where] = offsets
+
+    def reads_as(self, other: "_LogFile") -> bool:
+        return self._read == other._read
 
     def episode(self, index: int) -> Episode:
         truth = self._streams(fmt.TRUTH, index) if self.truth else None

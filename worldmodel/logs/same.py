@@ -78,6 +78,8 @@ def conform(expected: StreamSpec, found: StreamSpec, problem: str, remedy: str =
         if wraps != wrapped and (wrapped or old == "rad"):
             raise refuse(f"{column} circular =", str(wraps).lower(), str(wrapped).lower())
         columns.append(change)
+    if (expected.units, expected.circular) == (found.units, found.circular):
+        return Conformed.unchanged(found)
     noise = tuple(abs(change.scale) * std for change, std in zip(columns, found.noise_std, strict=True))
     spec = dataclasses.replace(found, units=expected.units, circular=expected.circular, noise_std=noise)
     return Conformed(spec, tuple(columns))

@@ -106,7 +106,7 @@ def _source(log: Log, settings: RunSettings) -> Source:
     Raises:
         WorldModelError: if no episode is long enough for one.
     """
-    cut = log, settings.layout, settings.context, settings.horizon
+    cut = log.conform(settings.streams), settings.layout, settings.context, settings.horizon
     learn = Windows.of(*cut, settings.learn)
     learn.starts()
     sources = [settings.episodes[i].log for i in settings.learn]
