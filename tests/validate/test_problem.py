@@ -60,12 +60,10 @@ def test_truth_is_free_of_noise_and_readings_are_as_recorded(problem, log):
                 (problem.truth.truth, log.episodes[e].truth),
                 (problem.truth.recorded, log.episodes[e].streams),
             ):
-                np.testing.assert_allclose(
-                    found["position"].values[5 * w, h], sample_at(source["position"], at), rtol=1e-6
-                )
-    assert (problem.truth.truth["position"].values - problem.truth.recorded["position"].values).std() == pytest.approx(
-        0.3, rel=0.3
-    )
+                came = found["position"].values[5 * w, h]
+                np.testing.assert_allclose(came, sample_at(source["position"], at), rtol=1e-6)
+    true, noisy = (came["position"].values for came in (problem.truth.truth, problem.truth.recorded))
+    assert (true - noisy).std() == pytest.approx(0.3, rel=0.3)
 
 
 def last_fix(log, e, t):
@@ -179,13 +177,13 @@ def everything(value, seen=None):
         for part in value:
             yield from everything(part, seen)
     elif isinstance(value, Problem):
-        for name in dir(type(value)):
+        for name in sorted({*vars(value), *dir(type(value))}):
             if not name.startswith("__") and name not in ("truth", "asked") and not callable(getattr(value, name)):
                 yield from everything(getattr(value, name), seen)
 
 
 def test_a_predictor_cannot_see_what_came(tmp_path):
-    """Two recordings alike up to a moment, commands included, and different after: what a predictor gets is equal."""
+    """Two recordings are alike up to a moment, and in their commands; then what a predictor gets is equal."""
     now = 2.0
 
     def apart(streams, sign):
