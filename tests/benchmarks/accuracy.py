@@ -135,7 +135,7 @@ def _tables(metrics: list[dict]) -> str:
             key = "psnr" if "psnr" in table[predictor] else "rmse"
             unit = "PSNR (dB)" if key == "psnr" else f"RMSE ({table['unit']})"
             lines.append(_line(stream, unit, predictor, [m["streams"][stream][predictor][key] for m in metrics]))
-        if any(value is not None for value in table["model"]["coverage90"]):
+        if any(value is not None for value in table["model"].get("coverage90", [])):
             rows = [m["streams"][stream]["model"]["coverage90"] for m in metrics]
             lines.append(_line(stream, "coverage of 90 %", "model", rows))
     sensitivity = [m["action_sensitivity"] for m in metrics]
@@ -144,11 +144,14 @@ def _tables(metrics: list[dict]) -> str:
 
 def _line(stream: str, figure: str, predictor: str, rows: list[list[float | None]]) -> str:
     values = np.array([[np.nan if value is None else value for value in row] for row in rows])
-    cells = [
-        "-" if np.isnan(column).any() else f"{column.mean():.3g} ({column.min():.3g} to {column.max():.3g})"
-        for column in values.T
-    ]
-    return f"| {stream} | {figure} | {predictor} | {' | '.join(cells)} |"
+    return f"| {stream} | {figure} | {predictor} | {' | '.join(map(_cell, values.T))} |"
+
+
+def _cell(seeds: np.ndarray) -> str:
+    if np.isnan(seeds).any():
+        return "-"
+    span = f" ({seeds.min():.3g} to {seeds.max():.3g})" if len(seeds) > 1 else ""
+    return f"{seeds.mean():.3g}{span}"
 
 
 if __name__ == "__main__":
