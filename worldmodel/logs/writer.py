@@ -1,6 +1,5 @@
 """Writes logs: episode by episode, each visible only when all of it is there, the file only when it is whole."""
 
-import io
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,63 +13,8 @@ from worldmodel.files import whole_file
 from worldmodel.logs import format as fmt
 from worldmodel.logs.clock import time_zero
 from worldmodel.logs.identity import Held, episode_sha256
+from worldmodel.patient import PatientFile
 from worldmodel.types import Samples, StreamSpec
-
-
-class _PatientFile(io.FileIO):
-    """A file that keeps the first error of a write for later.
-
-    HDF5 cannot close a file after a write of it has failed: it leaks the rest and may crash the process. So it never
-    hears of a failure: what could not be written stays in memory, from where it is read back, until the writer asks
-    for the error after the episode and throws the file away.
-    """
-
-    error: OSError | None = None
-
-    def __init__(self, path: Path, mode: str) -> None:
-        super().__init__(path, mode)
-        self._unwritten: list[tuple[int, bytes]] = []
-
-    def write(self, data) -> int:
-        left = memoryview(data).cast("B")
-        while len(left) and self.error is None:
-            try:
-                left = left[super().write(left) :]
-            except OSError as error:
-                self.error = error
-        if len(left):
-            self._unwritten.append((self.tell(), bytes(left)))
-            super().seek(len(left), io.SEEK_CUR)
-        return len(data)
-
-    def readinto(self, buffer) -> int:
-        if self.error is None:
-            return super().readinto(buffer)
-        view, start = memoryview(buffer).cast("B"), self.tell()
-        view[:] = bytes(len(view))
-        super().readinto(view)
-        for at, lost in self._unwritten:  # later writes last
-            first, last = max(at, start), min(at + len(lost), start + len(view))
-            if first < last:
-                view[first - start : last - start] = lost[first - at : last - at]
-        return super().seek(start + len(view)) - start
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        end = super().seek(offset, whence)
-        if whence == io.SEEK_END and self._unwritten:
-            end = super().seek(max(end, *(at + len(lost) + offset for at, lost in self._unwritten)))
-        return end
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = self.error or error
-            return size or 0
-
-    def check(self) -> None:
-        if self.error is not None:
-            raise self.error
 
 
 class LogWriter:
@@ -108,13 +52,13 @@ class LogWriter:
         self._specs = {fmt.STREAMS: _by_name(streams), fmt.TRUTH: _by_name(truth)}
         self._about = dict(about or {})
         self._output = whole_file(self.path, force)
-        self._raw: _PatientFile | None = None
+        self._raw: PatientFile | None = None
         self._file: h5py.File | None = None
 
     def __enter__(self) -> Self:
         partial = self._output.__enter__()
         try:
-            self._raw = _PatientFile(partial, "w+b")
+            self._raw = PatientFile(partial, "w+b")
             self._file = h5py.File(self._raw, "w", libver="latest")
             fmt.write_attrs(self._file, self._about)
             if self.members is not None:
