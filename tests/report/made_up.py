@@ -72,7 +72,7 @@ def _gap(value: float | None, model: float | None, width: float) -> float | None
 
 
 def by_hand(tables: dict[str, Any], horizons: list[float], /, **changes: Any) -> Result:
-    """A result that holds figures only: no curves, no examples. A stream is a sensor, unless its scores are a video's."""
+    """A result that holds figures only, without examples. A stream is a sensor, unless its scores are a video's."""
     video = {n for n, table in tables.items() if any(isinstance(s, VideoScore) for s in table.values())}
     specs = {n: SPECS.get(n) or _sensor(n, "x", "m") for n in tables if n not in video}
     specs |= {name: CAMERA for name in video}

@@ -96,9 +96,7 @@ def test_the_headline_begins_with_what_is_worse_than_the_average():
     }
     overall = {"model": np.full(4, 0.8), "hold": np.full(4, 2.0)}
     first, *_ = summarise(by_hand(streams, HORIZONS, overall=overall)).headline
-    assert first == (
-        "Worse than naming the average: imu at 2 s; gyro at every horizon; camera from 1 s to 2 s."
-    )
+    assert first == ("Worse than naming the average: imu at 2 s; gyro at every horizon; camera from 1 s to 2 s.")
 
 
 def test_video_counts_more_decibels_as_better_and_names_the_copied_frame():

@@ -302,7 +302,9 @@ class Reacts:
         came = {n: c.values + 0.1 + moved for n, c in self.problem.truth.truth.items()}
         if not self.members:
             return Forecast(mean=came)
-        return Forecast(members={n: v[:, None] + 0.2 * self.rng.normal(size=(len(v), 32, *v.shape[1:])) for n, v in came.items()})
+        return Forecast(
+            members={n: v[:, None] + 0.2 * self.rng.normal(size=(len(v), 32, *v.shape[1:])) for n, v in came.items()}
+        )
 
 
 def test_action_sensitivity_is_above_one_where_actions_matter(fresh):
