@@ -1,21 +1,40 @@
 """Results that no model made: plausible ones to draw, and figures by hand to describe."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from worldmodel.validate.result import Example, Result
+from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
+from worldmodel.validate.result import Example, Film, Provenance, Result, Setting
+from worldmodel.validate.scores import Score
+from worldmodel.validate.video import VideoScore
 
 HORIZONS = [0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0]
 DT, TICKS, CONTEXT = 0.01, 300, 50
-PREDICTORS = ("model", "hold", "velocity", "linear", "floor_reading")
+PREDICTORS = ("model", "mean", "hold", "velocity", "linear", "dead_reckoning", "floor_reading")
 # error(h) = start + (end - start) * (h / 3)^power, relative to the standard deviation
 SHAPES = {
     "model": (0.05, 0.75, 0.8),
+    "mean": (1.0, 1.0, 1.0),
     "hold": (0.03, 1.4, 0.5),
     "velocity": (0.02, 6.0, 1.3),
     "linear": (0.04, 1.1, 0.6),
     "floor_reading": (0.02, 0.85, 0.9),
+}
+
+
+def _sensor(name: str, columns: str, unit: str, wraps: bool = False) -> StreamSpec:
+    names = tuple(columns.split())
+    return StreamSpec(name, "sensor", names, (unit,) * len(names), 100.0, circular=(wraps,) * len(names))
+
+
+SPECS = {
+    "accelerometer": _sensor("accelerometer", "x y z", "m/s²"),
+    "gyro": _sensor("gyro", "x y z", "rad/s"),
+    "wheel speed": _sensor("wheel speed", "left right", "rad/s"),
+    "heading": _sensor("heading", "angle", "rad", wraps=True),
+    "gps": StreamSpec("gps", "gps", GPS_COLUMNS, GPS_UNITS, 5.0),
 }
 COLUMNS = {
     "accelerometer": [("x", "m/s²"), ("y", "m/s²"), ("z", "m/s²")],
@@ -24,18 +43,27 @@ COLUMNS = {
     "heading": [("angle", "rad")],
     "gps": [("east", "m"), ("north", "m"), ("up", "m")],
 }
+CAMERA = StreamSpec("camera", "video", ("red", "green", "blue"), ("", "", ""), 10.0, size=(64, 64))
+
+
+def score(count: int, columns: int = 1, **figures: Sequence[float | None] | np.ndarray) -> Score:
+    """A score of so many ticks; what is not given is undefined."""
+    nothing = {f: np.full((count, columns) if f.startswith("column_") else count, np.nan) for f in Score._fields}
+    return Score(**(nothing | {name: np.array(values, float) for name, values in figures.items()}))
 
 
 def figures(model: list, others: dict[str, list], *, width: float = 0.1, key: str = "nrmse") -> dict[str, Any]:
-    """One stream's metrics from figures by horizon, with intervals of `width` to both sides."""
+    """One stream's scores from figures by horizon, with intervals of `width` to both sides."""
 
-    def entry(values: list) -> dict[str, list]:
+    def entry(values: list) -> Score | VideoScore:
+        if key == "psnr":
+            return VideoScore(*(np.array(values, float) for _ in VideoScore._fields))
         sides = (("low", -1), ("high", 1))
         edges = {f"nrmse_{side}": [None if v is None else v * (1 + s * width) for v in values] for side, s in sides}
         gaps = {f"gap_{side}": [_gap(v, m, s * width) for v, m in zip(values, model, strict=True)] for side, s in sides}
-        return {"rmse": values, key: values, **(edges | gaps if key == "nrmse" else {})}
+        return score(len(values), rmse=values, nrmse=values, **edges, **gaps)
 
-    return {"unit": "m", "model": entry(model), **{name: entry(values) for name, values in others.items()}}
+    return {"model": entry(model), **{name: entry(values) for name, values in others.items()}}
 
 
 def _gap(value: float | None, model: float | None, width: float) -> float | None:
@@ -43,81 +71,92 @@ def _gap(value: float | None, model: float | None, width: float) -> float | None
     return None if value is None or model is None else value - model + width * (value + model)
 
 
-def by_hand(streams: dict[str, Any], horizons: list[float], **changes: Any) -> Result:
-    """A result that holds figures only: no curves, no examples."""
-    problem = {
-        "name": "by hand", "kind": "replay", "dt": DT, "context_s": 0.5, "horizon_s": horizons[-1], "episodes": 12,
-        "starts": 100, "truth": "as recorded",
-    }  # fmt: skip
-    metrics = {
-        "format": "worldmodel-metrics", "version": 1, "problem": problem, "horizons_s": horizons, "streams": streams,
-        "overall": {}, "action_sensitivity": None, "data_sha256": "0" * 64, "code_version": "0.1.0", "seed": 0,
-        "validation_seed": 0,
-    }  # fmt: skip
-    metrics |= changes
-    return Result(metrics, {}, np.array(horizons), {}, {}, np.linspace(0.1, 0.9, 9), [], "")
+def by_hand(tables: dict[str, Any], horizons: list[float], /, **changes: Any) -> Result:
+    """A result that holds figures only, without examples. A stream is a sensor, unless its scores are a video's."""
+    video = {n for n, table in tables.items() if any(isinstance(s, VideoScore) for s in table.values())}
+    specs = {n: SPECS.get(n) or _sensor(n, "x", "m") for n in tables if n not in video}
+    specs |= {name: CAMERA for name in video}
+    given = {
+        "setting": Setting("by hand", "replay", DT, 0.5, horizons[-1], 12, 100, "as recorded"),
+        "subject": "model",
+        "streams": specs,
+        "times": np.array(horizons),
+        "horizons": {horizon: i for i, horizon in enumerate(horizons)},
+        "scores": {n: table for n, table in tables.items() if n not in video},
+        "video": {n: table for n, table in tables.items() if n in video},
+        "overall": {},
+        "action_sensitivity": None,
+        "calibration": {},
+        "examples": [],
+        "notes": [],
+        "provenance": Provenance("0" * 64, "0.1.0", 0, 0),
+    }
+    return Result(**(given | changes))
 
 
 def plausible(seed: int = 0, *, video: bool = True, streams: tuple[str, ...] = tuple(COLUMNS)) -> Result:
     """A result such as a validation on a rover yields, with three examples."""
     rng = np.random.default_rng(seed)
     time = (np.arange(TICKS) + 1) * DT
-    result = by_hand({}, HORIZONS, action_sensitivity=1.83, data_sha256="5e1f" * 16)
-    result.metrics["problem"] |= {"name": "rover-held-out", "truth": "noise-free", "episodes": 16, "starts": 320}
-    result.curve_s, result.columns = time, {name: COLUMNS[name] for name in streams}
-    for name in streams:
-        _score(result, name, rng)
-    if video:
-        result.metrics["streams"]["camera"] = _video()
-    result.metrics["overall"] = {p: {"nrmse": _together(result, streams, p)} for p in PREDICTORS if streams}
-    result.examples = [_example(name, streams, video, rng) for name in ("run 12", "run 14", "run 15")]
-    result.baseline_note = "The floor is MuJoCo started from the last reading of each sensor."
-    return result
+    tables = {name: _scores(name, time, rng) for name in streams}
+    nrmse = {p: [table[p].nrmse for table in tables.values() if p in table] for p in SHAPES}
+    return by_hand(
+        {},
+        HORIZONS,
+        setting=Setting("rover-held-out", "replay", DT, 0.5, HORIZONS[-1], 16, 320, "noise-free"),
+        streams={**{name: SPECS[name] for name in streams}, **({"camera": CAMERA} if video else {})},
+        times=time,
+        horizons={horizon: round(horizon / DT) - 1 for horizon in HORIZONS},
+        scores=tables,
+        video={"camera": _video()} if video else {},
+        overall={p: np.sqrt(np.mean(np.square(curves), 0)) for p, curves in nrmse.items() if curves},
+        action_sensitivity=1.83,
+        calibration={name: _calibration(rng) for name in streams},
+        examples=[_example(name, streams, video, rng) for name in ("run 12", "run 14", "run 15")],
+        notes=["The floor is MuJoCo started from the last reading of each sensor."],
+        provenance=Provenance("5e1f" * 16, "0.1.0", 0, 0),
+    )
 
 
-def _together(result: Result, streams: tuple[str, ...], predictor: str) -> list[float | None]:
-    table = np.array([result.metrics["streams"][name][predictor]["nrmse"] for name in streams], float)
-    return [float(np.nanmean(row)) if np.isfinite(row).any() else None for row in table.T]
+def _calibration(rng: np.random.Generator) -> np.ndarray:
+    levels = np.linspace(0.1, 0.9, 9)
+    return np.clip(levels + rng.uniform(-0.18, 0.06) * np.sin(np.pi * levels), 0, 1)
 
 
-def _score(result: Result, name: str, rng: np.random.Generator) -> None:
-    columns, time = COLUMNS[name], result.curve_s
+def _scores(name: str, time: np.ndarray, rng: np.random.Generator) -> dict[str, Score]:
+    columns = COLUMNS[name]
     deviation = rng.uniform(0.5, 5, len(columns)) if name != "gps" else np.array([6.0, 6.0, 0.4])
-    ticks = [round(h / DT) - 1 for h in HORIZONS]
-    entry: dict[str, Any] = {"unit": ", ".join(dict.fromkeys(unit for _, unit in columns))}
-    curves, own = {}, time
-    for predictor, (start, end, power) in SHAPES.items():
-        scale = rng.uniform(0.8, 1.2)
-        relative = scale * (start + (end - start) * (time / time[-1]) ** power)
-        curves[predictor] = relative[:, None] * deviation * rng.uniform(0.9, 1.1, len(columns))
-        joined = np.hypot(*curves[predictor][:, :2].T) if name == "gps" else np.sqrt((curves[predictor] ** 2).mean(1))
-        own = relative if predictor == "model" else own
-        gaps = {f"gap_{side}": (relative - own + s * (relative + own)) for side, s in (("low", -0.15), ("high", 0.15))}
-        entry[predictor] = {
-            "rmse": joined[ticks].tolist(), "nrmse": relative[ticks].tolist(), "crps": (0.6 * joined)[ticks].tolist(),
-            "nrmse_low": (0.85 * relative)[ticks].tolist(), "nrmse_high": (1.15 * relative)[ticks].tolist(),
-            **{side: gap[ticks].tolist() for side, gap in gaps.items()},
-            "coverage50": [0.5] * 9 if predictor == "model" else [None] * 9,
-            "coverage90": [0.88] * 9 if predictor == "model" else [None] * 9,
-        }  # fmt: skip
-    if name == "gps":  # no fix falls on the first tick
-        for values in entry.values():
-            for row in values.values() if isinstance(values, dict) else ():
-                row[0] = None
-    result.metrics["streams"][name], result.curves[name] = entry, curves
-    result.calibration[name] = np.clip(result.levels + rng.uniform(-0.18, 0.06) * np.sin(np.pi * result.levels), 0, 1)
+    shapes = SHAPES | ({"dead_reckoning": (0.04, 0.9, 0.9)} if name == "gps" else {})
+    table: dict[str, Score] = {}
+    for predictor, (start, end, power) in shapes.items():
+        relative = rng.uniform(0.8, 1.2) * (start + (end - start) * (time / time[-1]) ** power)
+        each = relative[:, None] * deviation * rng.uniform(0.9, 1.1, len(columns))
+        joined = np.hypot(*each[:, :2].T) if name == "gps" else np.sqrt((each**2).mean(1))
+        own = table["model"].nrmse if table else relative
+        gaps = {f"gap_{side}": relative - own + s * (relative + own) for side, s in (("low", -0.15), ("high", 0.15))}
+        coverage = {"coverage50": np.full(TICKS, 0.5), "coverage90": np.full(TICKS, 0.88)} if not table else {}
+        table[predictor] = score(
+            TICKS, len(columns), rmse=joined, nrmse=relative, crps=0.6 * joined, ncrps=0.6 * relative,
+            nrmse_low=0.85 * relative, nrmse_high=1.15 * relative, column_rmse=each, column_crps=0.6 * each,
+            column_nrmse=each / deviation, **gaps, **coverage,
+        )  # fmt: skip
+    if name == "gps":  # no fix falls on the first ticks
+        table = {p: Score(*(np.concatenate([part[:3] * np.nan, part[3:]]) for part in s)) for p, s in table.items()}
+    return table
 
 
-def _video() -> dict[str, Any]:
-    none: list[None] = [None] * 9
-    quality = {"model": [27 - 4 * h**0.5 for h in HORIZONS], "hold": [31 - 9 * h**0.4 for h in HORIZONS]}
-    return {"unit": ""} | {
-        name: {
-            "rmse": [10 ** (-v / 20) for v in values], "nrmse": [10 ** (-v / 20) * 4 for v in values], "crps": none,
-            "coverage90": none, "psnr": values,
-        }
-        for name, values in quality.items()
-    }  # fmt: skip
+def _video() -> dict[str, VideoScore]:
+    quality = {
+        "model": [27 - 4 * h**0.5 for h in HORIZONS],
+        "mean": [18.0] * len(HORIZONS),
+        "hold": [31 - 9 * h**0.4 for h in HORIZONS],
+    }
+    table = {}
+    for name, values in quality.items():
+        psnr = np.array(values)
+        rmse = 10 ** (-psnr / 20)
+        table[name] = VideoScore(rmse, 4 * rmse, psnr, psnr, psnr / 40)
+    return table
 
 
 def _example(episode: str, streams: tuple[str, ...], video: bool, rng: np.random.Generator) -> Example:
@@ -133,24 +172,23 @@ def _example(episode: str, streams: tuple[str, ...], video: bool, rng: np.random
         drift = rng.normal(size=(12, 1, truth[name].shape[1])) * (ahead[None, :, None] ** 1.3) * size
         members[name] = truth[name] + drift + size / 2 * np.sin(2 * ahead)[:, None]
         last, slope = context[name][-1], (way(np.zeros(1)) - way(np.array([-0.1])))[0] / 0.1
+        baselines["mean"][name] = np.repeat(last[None] if name == "gps" else 0 * last[None], TICKS, 0)
         baselines["hold"][name] = np.repeat(last[None], TICKS, 0)
         baselines["velocity"][name] = last + ahead[:, None] * slope
         baselines["linear"][name] = last + (1 - np.exp(-ahead))[:, None] * slope
         baselines["floor_reading"][name] = truth[name] + 0.2 * size * ahead[:, None]
         if name == "gps":
+            baselines["dead_reckoning"][name] = truth[name] + 0.4 * ahead[:, None] ** 1.5
             context[name][np.arange(CONTEXT) % 20 != 9] = np.nan
             truth[name][np.arange(TICKS) % 20 != 19] = np.nan
         if name == "heading":
             for part in (context, truth, members, *baselines.values()):
-                part[name] = (part[name] + np.pi) % (2 * np.pi) - np.pi
+                if name in part:
+                    part[name] = (part[name] + np.pi) % (2 * np.pi) - np.pi
     shown = np.arange(1, 13) * 0.25
-    real, dreamt = _frames(shown, 0.0, rng), _frames(shown, 0.25, rng)
-    films = {"camera"} if video else set()
-    return Example(
-        episode, 4.31, past, context, ahead, truth, members, baselines, shown if video else np.zeros(0),
-        {n: _frames(np.array([-0.1, 0.0]), 0, rng) for n in films}, dict.fromkeys(films, real),
-        dict.fromkeys(films, dreamt),
-    )  # fmt: skip
+    seen, real, dreamt = (_frames(t, blur, rng) for t, blur in ((np.array([-0.1, 0]), 0), (shown, 0), (shown, 0.25)))
+    films = {"camera": Film(shown, seen, real, dreamt)} if video else {}
+    return Example(episode, 4.31, past, context, ahead, truth, members, baselines, films)
 
 
 def _way(name: str, columns: int, rng: np.random.Generator):

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import io
 import json
 import math
@@ -13,10 +14,12 @@ from rich.console import Console
 from tests.report.made_up import COLUMNS, HORIZONS, PREDICTORS, by_hand, figures, plausible
 from worldmodel.errors import WorldModelError
 from worldmodel.report import summary_table, write_report
-from worldmodel.report.film import film
-from worldmodel.report.labels import LOOKS, number
+from worldmodel.report.film import strip
 from worldmodel.report.page import page
 from worldmodel.report.tables import key_figures
+from worldmodel.types import StreamSpec
+from worldmodel.validate.labels import LOOKS, number
+from worldmodel.validate.result import Film
 
 _VOID = {"meta", "img", "br"}
 
@@ -82,6 +85,49 @@ def test_every_column_is_drawn_with_its_unit(parsed):
     assert "seconds ahead" in drawn
 
 
+def test_the_first_page_says_which_roles_are_shared_and_what_is_commanded():
+    result = plausible(streams=("gyro",), video=False)
+    result.shared_roles = "Those that measure also chose the checkpoint."
+    result.setting = result.setting._replace(kind="counterfactual", actions="sinusoids and bang-bang")
+    text = Parsed(page(result)).text
+    first = text[: text.index("Key figures", text.index("beside"))]
+    assert "Those that measure also chose the checkpoint." in first
+    assert "sinusoids and bang-bang" in first
+
+
+def test_an_angle_is_cut_where_it_wraps_because_its_stream_says_so():
+    """And a level that jumps by as much between plus and minus 3 is not."""
+    step = np.where(np.arange(300) % 2, 3.0, -3.0)[:, None]
+    drawn = []
+    for name in ("heading", "level"):
+        result = plausible(streams=("heading",), video=False)
+        spec = StreamSpec("heading", "sensor", ("angle",), ("rad",), 100.0, circular=(name == "heading",))
+        result.streams["heading"] = spec
+        for example in result.examples:
+            example.truth["heading"] = step
+        drawn.append(page(result))
+    assert len(drawn[0]) != len(drawn[1])
+
+
+def test_another_predictor_than_a_run_can_be_the_subject():
+    result = plausible()
+    result.subject = "hold"
+    text = Parsed(page(result)).text
+    assert "hold last is clearly better" in text
+    assert "the error of hold-last" in text
+
+
+def test_a_position_in_a_local_frame_has_tracks_of_its_own_axes():
+    result = plausible(streams=("gps",), video=False)
+    result.streams["gps"] = StreamSpec("gps", "position", ("x", "y", "z"), ("m",) * 3, 5.0, frame="map")
+    seen = Parsed(page(result))
+    plots = [attrs["src"] for tag, attrs in seen.tags if tag == "img" and "plot" in attrs.get("class", "")]
+    drawn = "".join(base64.b64decode(plot.split(",")[1]).decode() for plot in plots)
+    assert "Tracks" in seen.text
+    assert "x (m)" in drawn
+    assert "first fix" not in drawn
+
+
 def test_a_second_page_of_the_same_result_is_the_same():
     one, two = (page(plausible(streams=("gyro", "gps"))) for _ in range(2))
     assert one == two
@@ -112,10 +158,13 @@ def test_any_choice_of_streams(streams, video, there, missing):
 
 def test_many_columns_are_cut_and_said_to_be():
     result = plausible(streams=("gyro",), video=False)
-    result.columns["gyro"] = [(f"c{i}", "V") for i in range(40)]
-    result.curves["gyro"] = {p: np.tile(c[:, :1], 40) for p, c in result.curves["gyro"].items()}
+    names = tuple(f"c{i}" for i in range(40))
+    result.streams["gyro"] = StreamSpec("gyro", "sensor", names, ("V",) * 40, 100.0)
+    for predictor, score in result.scores["gyro"].items():
+        wide = {f: np.tile(getattr(score, f)[:, :1], 40) for f in ("column_rmse", "column_crps", "column_nrmse")}
+        result.scores["gyro"][predictor] = score._replace(**wide)
     for example in result.examples:
-        for part in (example.context, example.truth, *example.baselines.values()):
+        for part in (example.context, example.truth, *(b for b in example.baselines.values() if b)):
             part["gyro"] = np.tile(part["gyro"][:, :1], 40)
         example.members["gyro"] = np.tile(example.members["gyro"][..., :1], 40)
     text = Parsed(page(result)).text
@@ -134,17 +183,20 @@ def test_a_start_with_nothing_known_does_not_stop_the_page():
 def test_names_cannot_write_html():
     bad = "<b onload='x'>&\"$"
     result = plausible(streams=("gyro",), video=False)
-    for part in (result.metrics["streams"], result.columns, result.curves, result.calibration):
+    result.streams[bad] = dataclasses.replace(result.streams.pop("gyro"), name=bad)
+    for part in (result.scores, result.calibration):
         part[bad] = part.pop("gyro")
+    result.scores[bad][bad] = result.scores[bad].pop("hold")
     for example in result.examples:
         example.episode = bad
-        for part in (example.context, example.truth, example.members, *example.baselines.values()):
+        for part in (example.context, example.truth, example.members, *(b for b in example.baselines.values() if b)):
             part[bad] = part.pop("gyro")
-    result.metrics["problem"]["name"] = result.baseline_note = bad
-    result.metrics["data_sha256"] = result.metrics["code_version"] = bad
+    result.setting = result.setting._replace(name=bad, actions=bad)
+    result.notes, result.shared_roles = [bad], bad
+    result.provenance = result.provenance._replace(data_sha256=bad, code_version=bad)
     seen = Parsed(page(result))
     assert not any("onload" in attrs for _, attrs in seen.tags)
-    assert seen.text.count(bad) > 5
+    assert seen.text.count(bad) > 8
 
 
 def test_the_best_of_each_column_is_highlighted():
@@ -155,25 +207,19 @@ def test_the_best_of_each_column_is_highlighted():
 
 
 def test_the_film_shows_where_truth_and_imagination_part():
-    example = plausible(streams=()).examples[0]
     truth = np.zeros((1, 8, 8, 3), np.uint8)
     truth[0, 2, 5] = 60
-    example.video_time, example.video_truth["camera"] = np.array([0.25]), truth
-    example.video_imagined["camera"] = np.zeros_like(truth)
-    strip = film(example, "camera")
-    shown = imread(io.BytesIO(base64.b64decode(strip.difference[0].split(",")[1])), format="webp")[..., 0]
-    assert np.argwhere(shown).tolist() == [[2, 5]]
-    assert shown[2, 5] == 120
-    assert strip.times == [0.25]
-    assert len(strip.seen) == 2
+    shown = strip(Film(np.array([0.25]), np.zeros((2, 8, 8, 3), np.uint8), truth, np.zeros_like(truth)))
+    difference = imread(io.BytesIO(base64.b64decode(shown.difference[0].split(",")[1])), format="webp")[..., 0]
+    assert np.argwhere(difference).tolist() == [[2, 5]]
+    assert difference[2, 5] == 120
+    assert shown.times == [0.25]
+    assert len(shown.seen) == 2
 
 
 def test_large_frames_are_shrunk():
-    example = plausible(streams=()).examples[0]
-    rng = np.random.default_rng(0)
-    example.video_truth["camera"] = rng.integers(0, 255, (1, 480, 640, 3)).astype(np.uint8)
-    example.video_imagined["camera"] = example.video_truth["camera"]
-    assert len(film(example, "camera").truth[0]) < 60_000
+    frames = np.random.default_rng(0).integers(0, 255, (1, 480, 640, 3)).astype(np.uint8)
+    assert len(strip(Film(np.array([0.25]), frames, frames, frames)).truth[0]) < 60_000
 
 
 def test_metrics_come_back_as_they_were(tmp_path):
@@ -197,7 +243,7 @@ def test_an_existing_report_is_kept_unless_forced(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    result = by_hand({}, [1.0], action_sensitivity=math.nan)
+    result = by_hand({}, [1.0], action_sensitivity=math.nan)  # which JSON cannot hold
     with pytest.raises(ValueError, match="JSON"):
         write_report(result, tmp_path / "report")
     assert list(tmp_path.iterdir()) == []
@@ -211,7 +257,7 @@ def test_the_terminal_table_shows_three_horizons_of_each_stream():
     assert [re.search(r"[\d.]+ s", line).group() for line in lines[gps : gps + 3]] == ["0.5 s", "1 s", "3 s"]
     assert all(" m " in line for line in lines[gps : gps + 3])
     camera = next(line for line in lines if line.strip().startswith("camera"))
-    assert camera.split()[-3:] == ["–"] * 3  # noqa: RUF001
+    assert camera.split()[-4:] == ["–"] * 4  # noqa: RUF001
     assert "dB" in camera
 
 

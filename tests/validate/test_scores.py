@@ -54,7 +54,7 @@ def test_no_unit_drowns_another(huge, worse):
 def test_figures_of_columns_in_several_units_are_given_by_column():
     rng = np.random.default_rng(0)
     came = rng.normal(size=(W, H, 2)) * (1.0, 1e6)
-    score, _ = scored(problem_by_hand(SENSOR, came), SENSOR, came + (0.5, 2e5))
+    score, _ = scored(problem_by_hand(SENSOR, came), SENSOR, came + np.array([0.5, 2e5]))
     assert np.isnan(score.rmse).all()
     assert np.isnan(score.crps).all()
     np.testing.assert_allclose(score.column_rmse, np.tile([0.5, 2e5], (H, 1)), rtol=1e-5)
@@ -80,7 +80,7 @@ def test_a_column_that_never_moves_counts_in_no_figure():
     rng = np.random.default_rng(0)
     spec = StreamSpec("imu", "sensor", ("level", "fixed"), ("V", "V"), 10.0)
     came = np.stack([rng.normal(size=(W, H)), np.full((W, H), 3.3)], -1)
-    score, _ = scored(problem_by_hand(spec, came), spec, came + (0.1, 50.0))
+    score, _ = scored(problem_by_hand(spec, came), spec, came + np.array([0.1, 50.0]))
     np.testing.assert_allclose(score.rmse, 0.1, rtol=1e-5)
     np.testing.assert_allclose(score.nrmse, 0.1 / came[..., 0].std(), rtol=1e-5)
     np.testing.assert_allclose(score.crps, 0.1, rtol=1e-5)
@@ -130,12 +130,12 @@ def test_between_ticks_an_angle_goes_the_short_way():
 
 def test_positions_are_distances_and_fixes_are_horizontal():
     came = np.random.default_rng(0).normal(size=(W, H, 3)) * (10, 10, 1)
-    score, _ = scored(problem_by_hand(FIX, came), FIX, came + (3.0, 4.0, 100.0))
+    score, _ = scored(problem_by_hand(FIX, came), FIX, came + np.array([3.0, 4.0, 100.0]))
     np.testing.assert_allclose(score.rmse, 5, rtol=1e-5)
     np.testing.assert_allclose(score.crps, 3.5, rtol=1e-5)
     np.testing.assert_allclose(score.column_rmse, np.tile([3, 4, 100.0], (H, 1)), rtol=1e-5)
     place = StreamSpec("place", "position", ("x", "y", "z"), ("m",) * 3, 10.0)
-    score, _ = scored(problem_by_hand(place, came), place, came + (2.0, 3.0, 6.0))
+    score, _ = scored(problem_by_hand(place, came), place, came + np.array([2.0, 3.0, 6.0]))
     np.testing.assert_allclose(score.rmse, 7, rtol=1e-5)
 
 
@@ -159,7 +159,7 @@ def test_position_error_is_given_in_percent_of_the_distance():
     """Two machines at 1 and 7 m/s: their distances' root mean square is that of a machine at 5 m/s."""
     east = np.outer([1.0, 7.0], np.arange(1, 5) * DT)
     came = np.stack([east, 0.1 * east, 0 * east], -1)
-    score, _ = scored(problem_by_hand(FIX, came), FIX, came + (0.1, 0.0, 0.0))
+    score, _ = scored(problem_by_hand(FIX, came), FIX, came + np.array([0.1, 0.0, 0.0]))
     way = np.sqrt(1.01) * 5 * DT * np.arange(1, 5)
     np.testing.assert_allclose(score.percent_of_distance[1:], 100 * 0.1 / way[1:], rtol=1e-5)
     assert np.isnan(score.percent_of_distance[0])  # one fix says nothing of a distance
