@@ -140,6 +140,7 @@ READERS = {  # each command that reads a log, which stands for LOG
 }
 IMAGINE = ("imagine", "RUN", "GOOD", "--out", "OUT/imagined")
 NOW = ("--episode", 0, "--at", 2)
+LATE = ("--episode", 0, "--at", 3.9)
 TRAIN = ("train", "GOOD", "--preset", "debug", "--out", "OUT/run")
 VALIDATE = ("validate", "RUN", "--out", "OUT/report")
 SIMULATE = ("simulate", "cartpole", "--episodes", 1, "--out", "OUT/log.h5")
@@ -218,12 +219,14 @@ CASES = {
     "no steps": Case((*TRAIN, "--steps", 0), ("--steps", "--help")),
     "negative minutes": Case((*TRAIN, "--minutes", -1), ("minutes must be positive",)),
     "minutes and steps": Case((*TRAIN, "--minutes", 1, "--steps", 1), ("steps and minutes", "one of them")),
-    "holding out all": Case((*TRAIN, "--holdout", 1), ("holdout", "< 1")),
+    "holding out all": Case((*TRAIN, "--holdout", 1), ("holdout", "< 0.5")),
     "endless context": Case((*TRAIN, "--context", "inf"), ("context",)),
     "endless tick": Case((*TRAIN, "--dt", "inf"), ("dt",)),
     "negative tick": Case((*TRAIN, "--dt", -0.1), ("dt must be positive",)),
     "context too long": Case((*TRAIN, "--context", 30), ("context plus the horizon", "30.00 s", "do:")),
     "nothing to resume": Case(("train", "GOOD", "--out", "OUT/run", "--resume"), ("holds no run", "do:")),
+    "resume with another seed": Case(("train", "GOOD", "--out", "RUN", "--resume", "--seed", 7), ("--seed", "do:")),
+    "resume to fewer steps": Case(("train", "GOOD", "--out", "RUN", "--resume", "--steps", 9), ("as long already",)),
     "resume on other data": Case(("train", "OTHER", "--out", "RUN", "--resume"), ("other data", "do:")),
     "resume on other streams": Case(("train", "DIFFERENT", "--out", "RUN", "--resume"), ("other streams", "do:")),
     "logs of two machines": Case(("train", "GOOD", "DIFFERENT", "--out", "OUT/run"), ("other streams", "do:")),
@@ -234,7 +237,8 @@ CASES = {
     "before the context": Case((*IMAGINE, "--episode", 0, "--at", 0.1), ("0.1 s is no moment", "--at")),
     "after the end": Case((*IMAGINE, "--episode", 0, "--at", 60), ("60 s is no moment", "--at")),
     "at no number": Case((*IMAGINE, "--episode", 0, "--at", "nan"), ("nan s is no moment", "--at")),
-    "no actions that far": Case((*IMAGINE, *NOW, "--horizon", 9), ("ends before the horizon", "--actions")),
+    "no actions that far": Case((*IMAGINE, *LATE, "--horizon", 0.8), ("ends before the horizon", "--actions")),
+    "far beyond the trained": Case((*IMAGINE, *NOW, "--horizon", 1), ("trained to imagine 0.4 s", "--beyond-trained")),
     "negative horizon": Case((*IMAGINE, *NOW, "--horizon", -1), ("horizon must be positive",)),
     "endless horizon": Case((*IMAGINE, *NOW, "--horizon", "inf"), ("horizon",)),
     "no members": Case((*IMAGINE, *NOW, "--members", 0), ("at least one member",)),
@@ -250,7 +254,7 @@ CASES = {
     "validated on no scene": Case((*VALIDATE, "--scene", "nowhere"), ("'nowhere'", "cartpole", "do:")),
     "validated on another scene": Case((*VALIDATE, "--scene", "double_pendulum"), ("other streams", "cart", "do:")),
     "validated on other streams": Case((*VALIDATE, "--log", "DIFFERENT"), ("other streams", "do:")),
-    "validated too far": Case((*VALIDATE, "--log", "OTHER", "--horizon", 99), ("context plus the horizon", "do:")),
+    "validated too far": Case((*VALIDATE, "--log", "OTHER", "--horizon", 99), ("trained to imagine 0.4 s", "do:")),
     "validated endlessly": Case((*VALIDATE, "--log", "OTHER", "--horizon", "inf"), ("horizon",)),
     "validated backwards": Case((*VALIDATE, "--log", "OTHER", "--horizon", -1), ("horizon must be positive",)),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """The command line from end to end: each command on what the one before it wrote (tests/command_line.py)."""
 
+import itertools
 import json
 import math
 import subprocess
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 
 from tests.command_line import done, run
-from worldmodel.imagine import load_run
+from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
+from worldmodel.training import Run, load_run
 
 COMMANDS = ("simulate", "ingest", "inspect", "train", "imagine", "validate", "demo")
 HEAVY = {"jax", "flax", "mujoco", "cv2", "matplotlib", "h5py", "numpy", "pyarrow", "orbax"}
@@ -89,7 +91,8 @@ def test_train_keeps_a_run_that_opens(trained):
     settings = load_run(trained.run).settings
     assert (settings.preset, settings.steps, settings.dt) == ("debug", 40, 0.02)
     assert (settings.context, settings.horizon) == (20, 20)
-    assert len(settings.holdout) == 1
+    assert (len(settings.select), len(settings.measure), len(settings.learn)) == (1, 1, 5)
+    assert 6 in settings.learn  # the empty one, which is of no use to the others
     finished = json.loads((trained.run / "finished.json").read_text())
     assert finished["steps"] == 40
     assert math.isfinite(finished["best_nrmse"])
@@ -129,8 +132,47 @@ def test_imagined_actions_are_those_that_were_asked_for(trained, imagined):
     given = {by: Log(folder / "trajectory.h5").episodes[0].streams for by, folder in imagined.folders.items()}
     logged = Log(trained.other).episodes[1].streams["push"]
     np.testing.assert_allclose(given["logged"]["push"].data[:, 0], logged[2.0 - 1e-6 : 2.4 - 1e-6].data, atol=1e-5)
-    np.testing.assert_allclose(given["csv"]["push"].data[:, :, 0].mean(1), [0] * 5 + [8] * 15, atol=1e-5)
+    in_force = logged.data[logged.time <= 2.0 + 1e-6][-1, 0]  # until the first command of the file, a tenth later
+    np.testing.assert_allclose(given["csv"]["push"].data[:, :, 0].mean(1), [in_force] * 5 + [8] * 15, atol=1e-5)
     assert (given["csv"]["cart"].data != given["logged"]["cart"].data).any()
+
+
+def test_a_long_command_says_what_it_is_doing(trained, imagined, validated):
+    said = imagined.said["logged"].err.splitlines()
+    assert said[:2] == [
+        f"opening the run {trained.run} ...",
+        "imagining 5 futures (the first time, it is compiled) ...",
+    ]
+    assert validated.said["log"].err.startswith("loading ...")
+
+
+def test_the_first_words_come_before_the_heavy_libraries(trained, tmp_path):
+    code = "import sys; from worldmodel.cli import main; main()"
+    words = ("imagine", trained.run, trained.other, "--episode", "0", "--at", "2", "--out", tmp_path / "x")
+    ran = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-c", code, *map(str, words)], stderr=subprocess.PIPE, text=True
+    )
+    before = list(itertools.takewhile(lambda line: not line.startswith("opening the run"), ran.stderr))
+    ran.kill()
+    ran.communicate()
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in before}
+    assert "rich" in loaded
+    assert not loaded & (HEAVY - {"numpy"})
+
+
+@pytest.mark.parametrize("flag", [(), ("--beyond-trained",)])
+def test_beyond_trained_is_passed_on(trained, tmp_path, monkeypatch, flag):
+    asked = []
+
+    def refuse(self, horizon_s, beyond_trained=False):
+        asked.append((horizon_s, beyond_trained))
+        raise WorldModelError("too far")
+
+    monkeypatch.setattr(Run, "horizon_ticks", refuse)
+    horizon = ("--horizon", 9, "--out", tmp_path / "x", *flag)
+    assert run("imagine", trained.run, trained.other, "--episode", 0, "--at", 2, *horizon).code == 2
+    assert run("validate", trained.run, "--log", trained.other, *horizon).code == 2
+    assert asked == [(9.0, bool(flag))] * 2
 
 
 @pytest.mark.parametrize("by", ["log", "scene"])

@@ -63,5 +63,9 @@ def test_the_readmes_lines_of_python_run(tmp_path, monkeypatch):
     quick = code.replace("minutes=2", 'preset="debug", steps=20').replace("episodes=40", "episodes=5")
     assert quick != code
     monkeypatch.chdir(tmp_path)
-    exec(quick, {})
+    there: dict[str, object] = {}
+    exec(quick, there)
     assert (tmp_path / "runs" / "cartpole_report" / "report.html").stat().st_size > 0
+    (own,) = re.findall(r"^### Your own predictor.*?```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    exec(own, there)
+    assert there["result"].rmse("pole", "ridge", at_s=1.0) > 0

@@ -10,12 +10,14 @@ ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "worldmodel"
 # Each imports only those of its own line or of the lines before it.
 LAYERS = (
-    ("types", "arrays", "codecs", "geo", "errors", "files", "content", "version", "toml"),
+    ("types", "arrays", "codecs", "geo", "units", "errors", "version"),
+    ("files", "patient", "content", "toml", "compiled", "progress"),
+    ("draw",),
     ("logs",),
-    ("models",),
-    ("training",),
-    ("imagine",),
     ("simulate",),
+    ("models",),
+    ("imagine",),
+    ("training",),
     ("validate",),
     ("report",),
     ("demo",),

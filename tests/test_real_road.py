@@ -26,7 +26,7 @@ def test_a_drone_is_ingested_learned_imagined_and_scored(tmp_path):
     span = {"dt": 0.25, "context_s": 2.0, "horizon_s": 2.0}
     run = train([tmp_path / "drone.h5"], tmp_path / "run", preset="debug", steps=8, progress=False, **span)
     start = {"episode": 0, "at_s": 5.0, "members": 2}
-    files = imagine_to(run.folder, tmp_path / "drone.h5", tmp_path / "dream", **start)
+    files = imagine_to(run, tmp_path / "drone.h5", tmp_path / "dream", **start)
     assert {file.name for file in files} == {"trajectory.h5", "trajectory.png", "camera.webm"}
     dream = Log(tmp_path / "dream" / "trajectory.h5").episodes[0]
     logged = Log(tmp_path / "drone.h5").episodes[0].streams["gps"].data

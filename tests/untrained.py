@@ -10,10 +10,11 @@ from flax import nnx
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
-from worldmodel.models.config import preset
 from worldmodel.models.world_model import Scaling, WorldModel
+from worldmodel.training.config import preset
 from worldmodel.training.data import measure_scaling
-from worldmodel.training.run import Run, RunSettings, build_model
+from worldmodel.training.run import Run, build_model
+from worldmodel.training.settings import RunSettings
 
 
 def untrained_run(log: Log, *, dt: float, context: int, horizon: int, seed: int = 0) -> Run:
@@ -28,10 +29,10 @@ def untrained_run(log: Log, *, dt: float, context: int, horizon: int, seed: int 
         seed=seed,
         steps=1,
         minutes=None,
-        holdout=(),
-        data_sha256="",
-        file_sha256=(),
+        holdout=0.1,
         logs=(),
+        weights=None,
+        episodes=(),
         about=log.about,
         code_version="",
         model=model,

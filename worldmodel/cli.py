@@ -37,6 +37,9 @@ def _options(
 Force = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Decides everything random.")]
 Out = Annotated[Path, typer.Option("--out", help="What to write.")]
+BeyondTrained = Annotated[
+    bool, typer.Option("--beyond-trained", help="Allow a --horizon of more than twice what was trained.")
+]
 
 
 def main() -> None:
@@ -100,8 +103,7 @@ def inspect(
     force: Force = False,
 ) -> None:
     """Say what a log holds: episodes, streams, measured rates, gaps, ranges, units."""
-    from worldmodel.logs.inspect import plot_log, print_summary
-    from worldmodel.logs.reader import Log
+    from worldmodel.logs import Log, plot_log, print_summary
 
     opened = Log(log)
     print_summary(opened)
@@ -113,13 +115,24 @@ def inspect(
 def train(
     logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of logs, of one machine.")],
     out: Out,
-    preset: Annotated[str, typer.Option(help="debug, small (for a CPU) or base (for a GPU).")] = "small",
-    dynamics: Annotated[str, typer.Option(help="residual, or rssm to compare with.")] = "residual",
-    steps: Annotated[int | None, typer.Option(min=1, help="How many updates.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="How long, instead of steps; compiling does not count.")] = None,
-    seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
-    holdout: Annotated[float, typer.Option(help="Share of the episodes that only measure.")] = 0.1,
+    preset: Annotated[
+        str | None, typer.Option(help="debug, small (for a CPU; the default) or base (for a GPU).")
+    ] = None,
+    dynamics: Annotated[str | None, typer.Option(help="residual (the default), or rssm to compare with.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How many updates in all.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="How long in all, with all compiling, instead of steps.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Decides everything random; by default 0.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's last checkpoint, with --steps or --minutes to those.")
+    ] = False,
+    holdout: Annotated[
+        float | None,
+        typer.Option(help="Share of the episodes that select, and of those that measure; by default 0.1."),
+    ] = None,
     dt: Annotated[float | None, typer.Option(help="Seconds a tick; by default the fastest action's interval.")] = None,
     context: Annotated[float | None, typer.Option(help="Seconds that the model sees; by default 64 ticks.")] = None,
     horizon: Annotated[
@@ -128,6 +141,7 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a model on logs and keep it, with all that imagining needs, as a run."""
+    print("loading libraries", flush=True)  # before the imports, which take their time
     from worldmodel.training import train as run
 
     trained = run(
@@ -145,20 +159,33 @@ def imagine(
     episode: Annotated[int, typer.Option(help="Which episode of the log.")],
     at: Annotated[float, typer.Option(help="The moment, in seconds of the episode.")],
     horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    beyond_trained: BeyondTrained = False,
     members: Annotated[int, typer.Option(help="How many futures.")] = 16,
     seed: Seed = 0,
     actions: Annotated[
-        Path | None, typer.Option(help="CSV of actions to imagine under (time in seconds from --at); else the log's.")
+        Path | None,
+        typer.Option(
+            help="CSV of actions to imagine under (time in seconds from --at), after what is in force; else the log's."
+        ),
     ] = None,
     force: Force = False,
 ) -> None:
     """Roll out imagined futures from a moment of a log: trajectory.h5, a plot, and a video where there is one."""
-    from worldmodel.imagine import imagine_to
+    from worldmodel.files import check_output
+    from worldmodel.progress import doing
 
-    files = imagine_to(
-        run, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
-        force=force,
-    )  # fmt: skip
+    with doing(f"opening the run {run}"):
+        from worldmodel.imagine import imagine_to
+        from worldmodel.imagine.output import TRAJECTORY_FILES
+        from worldmodel.training import load_run
+
+        check_output(out, force, inputs=[log], replaces=TRAJECTORY_FILES)
+        opened = load_run(run)
+    with doing(f"imagining {members} futures (the first time, it is compiled)"):
+        files = imagine_to(
+            opened, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
+            beyond_trained=beyond_trained, force=force,
+        )  # fmt: skip
     _wrote(*files)
 
 
@@ -168,7 +195,11 @@ def validate(
     out: Out,
     log: Annotated[Path | None, typer.Option(help="Replay: a log that the run was not trained on.")] = None,
     scene: Annotated[str | None, typer.Option(help="Counterfactual: a scene, under actions never logged.")] = None,
+    predictor: Annotated[
+        list[str] | None, typer.Option(help="Also score one of yours: package.module:Class. May be repeated.")
+    ] = None,
     horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    beyond_trained: BeyondTrained = False,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -176,13 +207,20 @@ def validate(
     from rich.console import Console
 
     from worldmodel.files import check_output
-    from worldmodel.report import REPORT_FILES, summary_table, write_report
-    from worldmodel.validate import validate as score
+    from worldmodel.progress import doing
+
+    with doing("loading"):
+        from worldmodel.report import REPORT_FILES, summarise, summary_table, write_report
+        from worldmodel.validate import validate as score
 
     check_output(out, force, inputs=[run, *([log] if log else [])], replaces=REPORT_FILES)
-    result = score(run, log=log, scene=scene, horizon_s=horizon, seed=seed)
+    result = score(
+        run, log=log, scene=scene, predictors=predictor or (), horizon_s=horizon, beyond_trained=beyond_trained,
+        seed=seed,
+    )  # fmt: skip
     files = write_report(result, out, force=force)
     Console().print(summary_table(result))
+    print("\n".join(summarise(result).headline))
     _wrote(*files)
 
 
@@ -192,8 +230,10 @@ def demo(
     seed: Seed = 0,
 ) -> None:
     """The whole road on the rover scene: simulate, train, imagine, validate, report. Goes on where it was stopped."""
-    from worldmodel.demo import demo as run
+    from worldmodel.progress import doing
 
+    with doing("loading"):
+        from worldmodel.demo import demo as run
     _wrote(*run(out, seed=seed))
 
 

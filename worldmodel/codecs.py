@@ -164,6 +164,11 @@ class Codec:
         ]
         return xp.stack(columns, axis=-1)
 
+    def features_of(self, physical: Float[np.ndarray, "*b P"]) -> Float[np.ndarray, "*b F"]:
+        """Physical values [..., P] back to features [..., F], in which they may be averaged and interpolated."""
+        flat = physical.reshape(-1, physical.shape[-1])
+        return self.encode(flat, np.zeros(3)).reshape(*physical.shape[:-1], self.features)
+
     def physical_mask(self, mask: Bool[Array, "*b F"]) -> Bool[Array, "*b P"]:
         """Which physical values [..., P] are there, from which features [..., F] are."""
         return mask[..., np.asarray(self._first, int)]
@@ -286,6 +291,9 @@ class Gps(Position):
         enu = geodetic_to_enu(np.where(flat[:, None] & [False, False, True], origin[2], data[:, :3]), origin)
         enu[flat, 2] = np.nan
         return enu
+
+    def features_of(self, physical: Float[np.ndarray, "*b P"]) -> Float[np.ndarray, "*b F"]:
+        return physical
 
     def recorded(
         self, features: Float[np.ndarray, "*b F"], fix: Float[np.ndarray, " F"], origin: Float[np.ndarray, " 3"]

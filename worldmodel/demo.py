@@ -7,15 +7,17 @@ from rich.console import Console
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine import imagine_to
 from worldmodel.logs.reader import Log
+from worldmodel.progress import doing
 from worldmodel.report import summary_table, write_report
 from worldmodel.simulate import simulate
 from worldmodel.training import train
-from worldmodel.training.run import SETTINGS, RunSettings
+from worldmodel.training.folder import RunFolder
 from worldmodel.validate import validate
 
 SCENE = "rover"
 EPISODES, HELD_OUT, SECONDS, STEPS = 600, 200, 12.0, 5000
 TICK_S, SPAN_S = 0.1, 3.2  # the camera's interval; context and horizon
+KEPT_BACK = 0.05  # of the drives to select on, and to measure on: those that are measured have a log of their own
 HELD_OUT_SEED = 10_000  # far from any training seed: no world is in both logs
 
 
@@ -41,14 +43,19 @@ def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int = STEPS) ->
             simulate(SCENE, out / f"{name}.h5", episodes=episodes, seconds=SECONDS, seed=world_seed)
         with Log(out / f"{name}.h5") as log:
             _check(log.files[0], {"episodes": episodes, "seed": world_seed}, len(log.episodes), log.about.get("seed"))
-    resume = (run / SETTINGS).exists()
+    resume = RunFolder(run).has_run
     if resume:
-        settings = RunSettings.load(run)
+        settings = RunFolder(run).read_settings()
         _check(run, {"steps": steps, "seed": seed}, settings.steps, settings.seed)
-    train([out / "train.h5"], run, steps=steps, seed=seed, resume=resume, dt=TICK_S, context_s=SPAN_S, horizon_s=SPAN_S)
-    imagined = imagine_to(run, held_out, out / "imagined", episode=0, at_s=6.0, force=True)
+    trained = train(
+        [out / "train.h5"], run, steps=steps, seed=seed, resume=resume, dt=TICK_S, context_s=SPAN_S, horizon_s=SPAN_S,
+        holdout=KEPT_BACK,
+    )  # fmt: skip
+    with doing("imagining a held-out drive"):
+        imagined = imagine_to(trained, held_out, out / "imagined", episode=0, at_s=6.0, force=True)
     result = validate(run, log=held_out)
-    report = write_report(result, out / "report", force=True)
+    with doing("writing the report"):
+        report = write_report(result, out / "report", force=True)
     console.print(summary_table(result))
     return [*imagined, *report]
 

@@ -23,10 +23,11 @@ import numpy as np
 from worldmodel.demo import HELD_OUT_SEED, demo
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest import ingest
+from worldmodel.models.config import FAMILIES
 from worldmodel.report import write_report
 from worldmodel.simulate import simulate
 from worldmodel.training import train
-from worldmodel.training.run import MODELS, SETTINGS
+from worldmodel.training.folder import RunFolder
 from worldmodel.validate import validate
 
 HELD_OUT_RUNS = ("144115", "154220", "154548")
@@ -50,10 +51,10 @@ def cartpole(folder: Path, seed: int, _: Path | None) -> list[str]:
 def reference(folder: Path, seed: int, _: Path | None) -> list[str]:
     """The residual model and the recurrent state-space model on the cart-pole's log, two minutes of training each."""
     _simulate_cartpole(folder, seed)
-    for dynamics in MODELS:
+    for dynamics in FAMILIES:
         _train(folder, seed, run=dynamics, dynamics=dynamics, minutes=2)
         _validate(folder, f"{dynamics}_report", run=dynamics, log=folder / "held_out.h5")
-    return [f"{dynamics}_report" for dynamics in MODELS]
+    return [f"{dynamics}_report" for dynamics in FAMILIES]
 
 
 def double_pendulum(folder: Path, seed: int, logs: Path | None) -> list[str]:
@@ -85,7 +86,7 @@ def _simulate_cartpole(folder: Path, seed: int) -> None:
 
 
 def _train(folder: Path, seed: int, run: str = "run", **options: Any) -> None:
-    resume = (folder / run / SETTINGS).exists()
+    resume = RunFolder(folder / run).has_run
     train([folder / "train.h5"], folder / run, seed=seed, resume=resume, **options)
 
 
@@ -134,7 +135,7 @@ def _tables(metrics: list[dict]) -> str:
             key = "psnr" if "psnr" in table[predictor] else "rmse"
             unit = "PSNR (dB)" if key == "psnr" else f"RMSE ({table['unit']})"
             lines.append(_line(stream, unit, predictor, [m["streams"][stream][predictor][key] for m in metrics]))
-        if any(value is not None for value in table["model"]["coverage90"]):
+        if any(value is not None for value in table["model"].get("coverage90", [])):
             rows = [m["streams"][stream]["model"]["coverage90"] for m in metrics]
             lines.append(_line(stream, "coverage of 90 %", "model", rows))
     sensitivity = [m["action_sensitivity"] for m in metrics]
@@ -143,11 +144,14 @@ def _tables(metrics: list[dict]) -> str:
 
 def _line(stream: str, figure: str, predictor: str, rows: list[list[float | None]]) -> str:
     values = np.array([[np.nan if value is None else value for value in row] for row in rows])
-    cells = [
-        "-" if np.isnan(column).any() else f"{column.mean():.3g} ({column.min():.3g} to {column.max():.3g})"
-        for column in values.T
-    ]
-    return f"| {stream} | {figure} | {predictor} | {' | '.join(cells)} |"
+    return f"| {stream} | {figure} | {predictor} | {' | '.join(map(_cell, values.T))} |"
+
+
+def _cell(seeds: np.ndarray) -> str:
+    if np.isnan(seeds).any():
+        return "-"
+    span = f" ({seeds.min():.3g} to {seeds.max():.3g})" if len(seeds) > 1 else ""
+    return f"{seeds.mean():.3g}{span}"
 
 
 if __name__ == "__main__":

@@ -5,11 +5,13 @@ import pytest
 
 from tests.oscillator import ORIGIN, SPECS, episode, write_log
 from tests.untrained import untrained_run
+from worldmodel.draw.fan import mean_of
+from worldmodel.draw.film import enlarged
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import geodetic_to_enu
-from worldmodel.imagine import Imaginer, Trajectory, imagine, imagine_to
+from worldmodel.imagine import Session, Trajectory, imagine_to
 from worldmodel.imagine import output as module
-from worldmodel.imagine.output import film, plot_trajectory, write_trajectory
+from worldmodel.imagine.output import trajectory_film, write_trajectory
 from worldmodel.logs.reader import Log
 from worldmodel.logs.video import read_frames
 from worldmodel.types import Samples
@@ -28,16 +30,10 @@ def run(path):
     return untrained_run(Log(path), dt=0.05, context=20, horizon=12)
 
 
-@pytest.fixture(scope="module")
-def imaginer(run):
-    return Imaginer(run.model, OPTIONS["seed"])
-
-
 @pytest.fixture(autouse=True)
-def ready(run, imaginer, monkeypatch):
-    """`runs/here` is a run, and compiled."""
-    monkeypatch.setattr("worldmodel.imagine.trajectory.load_run", lambda folder: {"runs/here": run}[str(folder)])
-    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", lambda model, seed: imaginer)
+def ready(run, monkeypatch):
+    """Every session is the run's own, which is compiled once."""
+    monkeypatch.setattr(module, "Session", lambda run: run.session)
 
 
 def names(folder):
@@ -59,10 +55,10 @@ def made_up(film_of=True):
     return Trajectory(1.0, streams, imagined, logged, 1_700_000_000.0)
 
 
-def test_the_trajectory_is_a_log_with_a_member_axis(path, tmp_path):
-    files = imagine_to("runs/here", path, tmp_path / "out", **OPTIONS)
+def test_the_trajectory_is_a_log_with_a_member_axis(run, path, tmp_path):
+    files = imagine_to(run, path, tmp_path / "out", **OPTIONS)
     assert [f.name for f in files] == ["camera.webm", "trajectory.h5", "trajectory.png"] == names(tmp_path / "out")
-    trajectory = imagine("runs/here", path, **OPTIONS)
+    trajectory = run.imagine(path, **OPTIONS)
     log = Log(tmp_path / "out" / "trajectory.h5")
     assert log.about == {"source": "imagined", "start_s": pytest.approx(2.0)}
     assert repr(log.streams) == repr(Log(path).streams)  # unknown noise is NaN, which equals nothing
@@ -74,8 +70,8 @@ def test_the_trajectory_is_a_log_with_a_member_axis(path, tmp_path):
         np.testing.assert_array_equal(stream.data, data.astype(stream.data.dtype))
 
 
-def test_the_written_positions_and_angles_are_those_of_the_machine(path, tmp_path):
-    write_trajectory(imagine("runs/here", path, **OPTIONS), tmp_path / "t.h5")
+def test_the_written_positions_and_angles_are_those_of_the_machine(run, path, tmp_path):
+    write_trajectory(run.imagine(path, **OPTIONS), tmp_path / "t.h5")
     streams = Log(tmp_path / "t.h5").episodes[0].streams
     recorded = Log(path).episodes[1].streams["gps"]
     away = geodetic_to_enu(streams["gps"].data.reshape(-1, 3), recorded.data[recorded.time <= 2.0][-1])
@@ -86,17 +82,17 @@ def test_the_written_positions_and_angles_are_those_of_the_machine(path, tmp_pat
 
 def test_the_film_shows_log_dream_and_difference_side_by_side():
     trajectory = made_up()
-    frames = film(trajectory, "camera")
-    assert frames.shape == (5 + 4, 16 * 4, 3 * 16 * 4, 3)
+    frames = trajectory_film(trajectory, "camera")
+    assert frames.shape == (5 + 4, 16, 3 * 16, 3)
     assert frames.dtype == np.uint8
-    np.testing.assert_array_equal(frames.reshape(9, 16, 4, 48, 4, 3)[:, :, 1, :, 2], frames[:, ::4, ::4])  # enlarged
-    left, middle, right = np.split(frames[:, ::4, ::4].astype(int), 3, axis=2)
+    left, middle, right = np.split(frames.astype(int), 3, axis=2)
     logged, dreamt = (source["camera"].data.astype(int) for source in (trajectory.logged, trajectory.imagined))
     np.testing.assert_array_equal(left[:8], logged)
     np.testing.assert_array_equal(middle[:5], logged[:5] // 2)  # the context, dimmed
     np.testing.assert_array_equal(middle[5:], dreamt[:, 0])
     assert (right[:5] == 0).all()
-    np.testing.assert_array_equal(right[5:8], np.abs(logged[5:] - dreamt[:3, 0]))
+    apart = 2 * np.abs(logged[5:] - dreamt[:3, 0]).mean(-1)  # twice as strong, in grey
+    np.testing.assert_allclose(right[5:8], np.repeat(np.minimum(apart, 255)[..., None], 3, -1), atol=1)
     assert len(np.unique(left[8])) == 1  # after the log's end there is no truth to show,
     assert (right[8] == 0).all()  # and nothing to differ from
 
@@ -104,14 +100,22 @@ def test_the_film_shows_log_dream_and_difference_side_by_side():
 def test_the_film_of_a_log_without_frames_shows_the_dream_alone():
     trajectory = made_up()
     trajectory.logged["camera"] = Samples(np.zeros(0), np.zeros((0, 16, 16, 3), np.uint8))
-    frames = film(trajectory, "camera")
+    frames = trajectory_film(trajectory, "camera")
     assert len(frames) == 4
-    np.testing.assert_array_equal(frames[:, ::4, 64:128:4], trajectory.imagined["camera"].data[:, 0])
+    np.testing.assert_array_equal(frames[:, :, 16:32], trajectory["camera"].data[:, 0])
 
 
-def test_the_video_file_holds_the_film(path, tmp_path):
-    imagine_to("runs/here", path, tmp_path / "out", **OPTIONS)
-    expected = film(imagine("runs/here", path, **OPTIONS), "camera").astype(float)
+def test_small_frames_are_enlarged_to_be_watched_and_large_ones_are_not():
+    frames = np.arange(2 * 16 * 16 * 3, dtype=np.uint8).reshape(2, 16, 16, 3)
+    large = enlarged(frames)
+    assert large.shape == (2, 128, 128, 3)
+    np.testing.assert_array_equal(large.reshape(2, 16, 8, 16, 8, 3)[:, :, 7, :, 3], frames)
+    assert enlarged(np.zeros((1, 240, 320, 3), np.uint8)).shape == (1, 240, 320, 3)
+
+
+def test_the_video_file_holds_the_film(run, path, tmp_path):
+    imagine_to(run, path, tmp_path / "out", **OPTIONS)
+    expected = enlarged(trajectory_film(run.imagine(path, **OPTIONS), "camera"))[:, ::2, ::2].astype(float)
     read = list(read_frames(tmp_path / "out" / "camera.webm", (64, 192)))
     assert len(read) == len(expected) > 10
     np.testing.assert_allclose([t for t, _ in read], np.arange(len(read)) / 10, atol=0.02)
@@ -124,54 +128,101 @@ def test_the_video_file_holds_the_film(path, tmp_path):
         assert same > 0.9
 
 
-def test_the_plot_has_a_row_a_column_and_the_start_in_each(tmp_path, monkeypatch):
-    import matplotlib.axes
-
-    rows, starts = [], []
-    label, line = matplotlib.axes.Axes.set_ylabel, matplotlib.axes.Axes.axvline
-    monkeypatch.setattr(
-        matplotlib.axes.Axes, "set_ylabel", lambda self, text, **k: (rows.append(text), label(self, text, **k))
-    )
-    monkeypatch.setattr(matplotlib.axes.Axes, "axvline", lambda self, x, **k: (starts.append(x), line(self, x, **k)))
-    plot_trajectory(made_up(), tmp_path / "plot.png")
-    units = [text.split("\n") for text in rows]
-    assert ["position", "x [m]"] in units
-    assert {"east [m]", "north [m]", "up [m]"} <= {unit for _, unit in units}
-    assert len(rows) == 7
-    assert starts == [1.0] * 7
-    assert matplotlib.image.imread(tmp_path / "plot.png").std() > 0.05
+def test_the_plot_shows_every_column_and_the_film():
+    figure = made_up().plot().figure
+    film, panels = figure.subfigs
+    titles = [axes.get_title("left") for axes in panels.axes]
+    assert titles == [
+        "gps · on the ground", "position · x (m)", "velocity · v (m/s)", "phase · angle (rad)", "gps · east (m)",
+        "gps · north (m)", "gps · up (m)", "force · f (N)",
+    ]  # fmt: skip
+    (strip,) = film.axes
+    assert [label.get_text() for label in strip.get_xticklabels()] == ["seen", "+0.1 s", "+0.2 s", "+0.3 s", "+0.4 s"]
 
 
-def test_without_video_there_is_no_film(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "imagine", lambda *a, **k: made_up(film_of=False))
-    imagine_to("runs/here", path, tmp_path / "out", **OPTIONS)
+def test_the_fan_holds_what_was_seen_what_came_and_every_future():
+    trajectory = made_up()
+    axes = trajectory.plot().figure.subfigs[1].axes[1]  # of `position`
+    lines = {tuple(np.round(line.get_ydata(), 6)) for line in axes.lines}
+    time, data = trajectory.logged["position"]
+    for values in (data[time <= 1.0, 0], data[time > 1.0, 0], *trajectory["position"].data[:, :, 0].T):
+        assert tuple(np.round(values, 6)) in lines
+    assert tuple(np.round(trajectory["position"].data[:, :, 0].mean(1), 6)) in lines
+
+
+def test_an_angle_that_wraps_is_averaged_and_drawn_the_short_way_round():
+    near = np.array([[np.pi - 0.1, np.pi - 0.1], [-np.pi + 0.1, -np.pi + 0.3]])
+    np.testing.assert_allclose(mean_of(near, wraps=True), [np.pi, -np.pi + 0.1], atol=1e-12)
+    trajectory = made_up()
+    turning = np.array([3.0, 3.1, -3.1, -3.0])[:, None, None] * np.ones((1, 2, 1))
+    trajectory.imagined["phase"] = Samples(trajectory["phase"].time, turning)
+    axes = next(a for a in trajectory.plot().figure.subfigs[1].axes if a.get_title("left").startswith("phase"))
+    drawn = [line.get_ydata() for line in axes.lines]
+    member = next(y for y in drawn if len(y) == 5)
+    np.testing.assert_array_equal(np.isnan(member), [False, False, True, False, False])
+
+
+def test_without_video_there_is_no_film(run, path, tmp_path, monkeypatch):
+    monkeypatch.setattr(Session, "imagine", lambda *a, **k: made_up(film_of=False))
+    imagine_to(run, path, tmp_path / "out", **OPTIONS)
     assert names(tmp_path / "out") == ["trajectory.h5", "trajectory.png"]
 
 
-@pytest.mark.parametrize("stage", ["imagine", "write_trajectory", "plot_trajectory", "write_video"])
+@pytest.mark.parametrize("stage", ["Session.imagine", "write_trajectory", "Trajectory.plot", "write_video"])
 @pytest.mark.parametrize("existing", [False, True])
-def test_a_failure_leaves_nothing_half_written(path, tmp_path, monkeypatch, stage, existing):
-    monkeypatch.setattr(module, "imagine", lambda *a, **k: made_up())
+def test_a_failure_leaves_nothing_half_written(run, path, tmp_path, monkeypatch, stage, existing):
+    monkeypatch.setattr(Session, "imagine", lambda *a, **k: made_up())
 
     def fail(*_, **__):
         raise RuntimeError("in the middle")
 
-    monkeypatch.setattr(module, stage, fail)
+    owner, _, name = stage.rpartition(".")
+    monkeypatch.setattr(
+        getattr(module, owner) if owner == "Trajectory" else {"Session": Session}.get(owner, module), name, fail
+    )
     if existing:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "trajectory.h5").write_text("mine")
     with pytest.raises(RuntimeError, match="in the middle"):
-        imagine_to("runs/here", path, tmp_path / "out", force=existing, **OPTIONS)
+        imagine_to(run, path, tmp_path / "out", force=existing, **OPTIONS)
     assert names(tmp_path) == (["out"] if existing else [])
     assert not existing or names(tmp_path / "out") == ["trajectory.h5"]
 
 
-def test_an_output_that_exists_is_refused_without_force(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "imagine", lambda *a, **k: made_up())
+def test_an_output_that_exists_is_refused_without_force(run, path, tmp_path, monkeypatch):
+    monkeypatch.setattr(Session, "imagine", lambda *a, **k: made_up())
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "trajectory.h5").write_text("mine")
     with pytest.raises(WorldModelError, match="exists already"):
-        imagine_to("runs/here", path, tmp_path / "out", **OPTIONS)
+        imagine_to(run, path, tmp_path / "out", **OPTIONS)
     assert names(tmp_path / "out") == ["trajectory.h5"]
-    imagine_to("runs/here", path, tmp_path / "out", force=True, **OPTIONS)
+    imagine_to(run, path, tmp_path / "out", force=True, **OPTIONS)
     assert names(tmp_path / "out") == ["camera.webm", "trajectory.h5", "trajectory.png"]
+
+
+def test_a_trajectory_shows_itself_and_becomes_a_frame():
+    trajectory = made_up()
+    assert repr(trajectory).startswith(
+        "<Trajectory of 2 futures, 0.40 s from 1.00 s\n  position sensor [4x2x1]: x, 1.10"
+    )
+    html = trajectory._repr_html_()
+    assert "camera video [4x2x16x16x3]" in html
+    assert "data:image/png;base64," in html
+    assert trajectory.plot()._repr_png_().startswith(b"\x89PNG")
+    frame = trajectory.to_frame()
+    assert list(frame.columns) == ["stream", "column", "unit", "time_s", "member", "value"]
+    assert len(frame) == 4 * 2 * (1 + 1 + 1 + 3 + 1)  # times, members, columns; no video
+    wide = frame[frame.stream == "gps"].pivot(index="time_s", columns=["column", "member"], values="value")
+    data = trajectory["gps"].data
+    np.testing.assert_array_equal(wide["altitude"].to_numpy(), data[:, :, 2])
+    np.testing.assert_array_equal(wide.index, trajectory["gps"].time)
+
+
+def test_a_trajectory_is_saved_as_the_command_saves_it(run, path, tmp_path):
+    trajectory = run.imagine(path, **OPTIONS)
+    files = trajectory.save(tmp_path / "kept")
+    assert [file.name for file in files] == ["camera.webm", "trajectory.h5", "trajectory.png"]
+    written = Log(tmp_path / "kept" / "trajectory.h5").episodes[0].streams["gps"]
+    np.testing.assert_array_equal(written.data, trajectory["gps"].data)
+    with pytest.raises(WorldModelError, match="exists already"):
+        trajectory.save(tmp_path / "kept")

@@ -7,9 +7,8 @@ from tests.oscillator import SPECS, episode
 from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import enu_to_geodetic, geodetic_to_enu
-from worldmodel.imagine import Imaginer, imagine
-from worldmodel.imagine.engine import Imagined
-from worldmodel.imagine.trajectory import _read_actions
+from worldmodel.imagine.actions import read_actions
+from worldmodel.imagine.engine import Imagined, Imaginer
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
@@ -34,24 +33,12 @@ def run(log):
     return untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
 
 
-@pytest.fixture(scope="module")
-def compiled(run):
-    return Imaginer(run.model)
-
-
 @pytest.fixture
-def dream(run, log, compiled, monkeypatch):
-    """`imagine` at `AT` with options, every Imaginer sharing what was compiled once."""
-
-    def imaginer(model, seed):
-        made = Imaginer(model, seed)
-        made._readings, made._frames = compiled._readings, compiled._frames
-        return made
-
-    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", imaginer)
+def dream(run, log):
+    """`run.imagine` at `AT` with options."""
 
     def call(log=log, **options):
-        return imagine(run, log, **{"episode": 0, "at_s": AT, "members": 3, **options})
+        return run.imagine(log, **{"episode": 0, "at_s": AT, "members": 3, **options})
 
     return call
 
@@ -148,7 +135,7 @@ def test_columns_of_a_file_may_have_the_names_that_recipes_allow(tmp_path):
         StreamSpec("arm", "action", ("joint[0].torque",), ("N*m",), 10.0),
     )
     (tmp_path / "a.csv").write_text("time,rear left,joint[0].torque,front-left\n0,1,2,3\n0.5,4,5,6\n")
-    read = _read_actions(tmp_path / "a.csv", specs)
+    read = read_actions(tmp_path / "a.csv", specs)
     np.testing.assert_array_equal(read["drive"].data, [[3, 1], [6, 4]])
     np.testing.assert_array_equal(read["arm"].data, [[2], [5]])
     np.testing.assert_array_equal(read["arm"].time, [0, 0.5])
@@ -211,24 +198,21 @@ def test_the_first_and_the_last_moment_and_a_horizon_beyond_the_recording(dream,
     assert (last.logged["position"].time <= end + 0.05).all()
 
 
-def still(model, seed):
-    """An Imaginer that imagines no change: every GPS position stays at the fix that it is relative to."""
+@pytest.fixture
+def still(monkeypatch):
+    """Nothing changes in what is imagined: every GPS position stays at the fix that it is relative to."""
 
-    class Still:
-        def readings(self, context, actions, members):
-            shape = (len(actions), members, actions.shape[1], context.values.shape[-1])
-            return Imagined(np.zeros(shape, np.float32), np.zeros(shape, np.float32))
+    def futures(self, context, actions, ticks, members):
+        shape = (len(actions.values), members, actions.values.shape[1], context.values.shape[-1])
+        shapes = [(len(t), members, t.shape[1], *f.shape[2:]) for t, f in zip(ticks, context.frames, strict=True)]
+        readings = np.zeros(shape, np.float32)
+        return Imagined(readings, readings), [np.zeros(shape, np.uint8) for shape in shapes]
 
-        def frames(self, context, actions, ticks, members):
-            shapes = [(len(ticks), members, ticks.shape[1], *frames.shape[2:]) for frames in context.frames]
-            return [np.zeros(shape, np.uint8) for shape in shapes]
-
-    return Still()
+    monkeypatch.setattr(Imaginer, "futures", futures)
 
 
-def test_the_horizon_is_the_one_asked_for(run, log, monkeypatch):
-    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", still)
-    imagined = imagine(run, log, episode=0, at_s=AT, horizon_s=0.3, members=2).imagined
+def test_the_horizon_is_the_one_asked_for(run, log, still):
+    imagined = run.imagine(log, episode=0, at_s=AT, horizon_s=0.3, members=2).imagined
     assert imagined["phase"].time[-1] == pytest.approx(AT + 0.3)
     np.testing.assert_allclose(imagined["camera"].time, AT + np.array([0.1, 0.2, 0.3]))
     assert imagined["camera"].data.shape == (3, 2, 16, 16, 3)
@@ -237,30 +221,79 @@ def test_the_horizon_is_the_one_asked_for(run, log, monkeypatch):
 NO_VIDEO = tuple(s for s in SPECS if s.kind != "video")
 
 
-def test_without_a_fix_in_the_context_the_last_known_one_or_none_is_shown(run, tmp_path, monkeypatch):
+def test_without_a_fix_in_the_context_the_last_known_one_or_none_is_shown(run, tmp_path, still):
     """The episode's first fix, 11 km away, is not where the machine is after an outage."""
-    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", still)
     streams = {s.name: episode(3)[s.name] for s in NO_VIDEO}
     time, fixes = streams["gps"]
     fixes = fixes + np.where(time > 0.3, 0.1, 0)[:, None] * (1, 0, 0)
     there = (time < 0.9) | (time > 2.5)
     log = write(tmp_path / "a.h5", {**streams, "gps": Samples(time[there], fixes[there])}, NO_VIDEO)
     outage = untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
-    shown = imagine(outage, log, episode=0, at_s=AT, members=1).imagined["gps"].data.reshape(-1, 3)
+    shown = outage.imagine(log, episode=0, at_s=AT, members=1).imagined["gps"].data.reshape(-1, 3)
     known = shown[np.isfinite(shown).all(1)]
     assert np.abs(geodetic_to_enu(known, fixes[time < 0.9][-1])).max(initial=0) < 1
 
 
-def test_each_receiver_is_relative_to_a_fix_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr("worldmodel.imagine.trajectory.Imaginer", still)
+def test_each_receiver_is_relative_to_a_fix_of_its_own(tmp_path, still):
     rear = StreamSpec("rear", "gps", GPS_COLUMNS, GPS_UNITS, 5.0)
     streams = {s.name: episode(3)[s.name] for s in NO_VIDEO}
     time, fixes = streams["gps"]
     behind = enu_to_geodetic(geodetic_to_enu(fixes, fixes[0]) + np.array([0, -10, 2]), fixes[0])
     log = write(tmp_path / "a.h5", {**streams, "rear": Samples(time, behind)}, (*NO_VIDEO, rear))
     run = untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
-    imagined = imagine(run, log, episode=0, at_s=AT, members=1).imagined
+    imagined = run.imagine(log, episode=0, at_s=AT, members=1).imagined
     now = time <= AT
     for name, recorded in (("gps", fixes), ("rear", behind)):
         away = geodetic_to_enu(imagined[name].data.reshape(-1, 3), recorded[now][-1])
         np.testing.assert_allclose(away, 0, atol=0.01, err_msg=name)
+
+
+@pytest.mark.parametrize(("at_s", "start_s"), [(2.0, 2.0), (2.049, 2.0), (2.03, 2.0), (0.95, 0.95), (2.15, 2.15)])
+def test_a_moment_between_ticks_is_rounded_down(dream, at_s, start_s):
+    """So that nothing after it is seen; 2.15 s is the 43rd tick of 0.05 s, though a little less in binary."""
+    assert dream(at_s=at_s).start_s == pytest.approx(start_s, abs=1e-12)
+
+
+def test_nothing_after_the_moment_is_seen(dream, log, tmp_path):
+    at_s = AT + 0.9 * DT
+    streams = {name: (s.time, s.data.copy()) for name, s in log.episodes[0].streams.items()}
+    for name, (time, data) in streams.items():
+        if name != "force":
+            data[time > at_s] = 255 - data[time > at_s] if name == "camera" else 0.5 * data[time > at_s]
+    other = write(tmp_path / "other.h5", {name: Samples(*s) for name, s in streams.items()})
+    assert all_equal(dream(at_s=at_s), dream(other, at_s=at_s))
+
+
+def test_before_the_first_given_action_the_one_in_force_holds(dream, log, run):
+    force = log.episodes[0].streams["force"]
+    held = float(force.data[force.time <= AT + 1e-6][-1, 0])
+    assert abs(held) > 0.1
+    given = dream(actions={"force": Samples(np.array([5 * DT]), np.array([[2.0]]))}).imagined["force"]
+    np.testing.assert_allclose(given.data[:, 0, 0], [held] * 5 + [2.0] * (HORIZON - 5), atol=1e-6)
+    explicit = {"force": Samples(np.array([0, 5 * DT]), np.array([[held], [2.0]]))}
+    np.testing.assert_allclose(dream(actions=explicit).imagined["force"].data, given.data, atol=1e-6)
+
+
+def test_given_times_count_from_the_moment_and_not_from_its_tick(dream, log):
+    """At 2.02 s the tick is 2.00 s: for 0.02 s the log's own command is in force, and then the given one."""
+    force = log.episodes[0].streams["force"]
+    logged = float(force.data[force.time <= AT + 1e-6][-1, 0])
+    given = dream(at_s=AT + 0.4 * DT, actions={"force": Samples(np.zeros(1), np.full((1, 1), 3.0))}).imagined["force"]
+    np.testing.assert_allclose(given.data[:2, 0, 0], [0.4 * logged + 0.6 * 3.0, 3.0], atol=1e-5)
+
+
+def test_before_any_command_what_is_in_force_is_unknown(run, log, tmp_path):
+    streams = {name: Samples(s.time, s.data) for name, s in log.episodes[0].streams.items()}
+    late = streams["force"].time > AT + 6 * DT
+    streams["force"] = Samples(*(x[late] for x in streams["force"]))
+    silent = write(tmp_path / "silent.h5", streams)
+    given = run.imagine(silent, episode=0, at_s=AT, actions={"force": Samples(np.array([3 * DT]), np.ones((1, 1)))})
+    assert np.isnan(given.imagined["force"].data[:3]).all()
+    np.testing.assert_allclose(given.imagined["force"].data[3:], 1)
+
+
+def test_given_times_that_do_not_increase_are_refused(dream):
+    with pytest.raises(WorldModelError, match="do not increase"):
+        dream(actions={"force": Samples(np.array([0.2, 0.1]), np.ones((2, 1)))})
+    with pytest.raises(WorldModelError, match="3 times and 2 values"):
+        dream(actions={"force": Samples(np.arange(3.0), np.ones((2, 1)))})

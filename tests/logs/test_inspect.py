@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.inspect import plot_log, print_summary, summarise
+from worldmodel.logs.inspect import print_summary, summarise
+from worldmodel.logs.plot import plot_log
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec

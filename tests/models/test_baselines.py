@@ -1,53 +1,64 @@
-"""Baselines on data whose continuation is known, and against plain loops."""
+"""Baselines on data whose continuation is known, and against plain loops and numpy's own least squares."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
+from tests.oscillator import write_log
+from tests.untrained import untrained_run
+from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.direct import Direct
+from worldmodel.models.baselines.fitted import _split
+from worldmodel.models.baselines.onestep import OneStep
+from worldmodel.models.baselines.ridge import ridge
+from worldmodel.models.baselines.simple import Velocity, hold_last
+from worldmodel.models.baselines.view import Examples, Lens, on_ticks
 from worldmodel.training.data import measure_scaling
-from worldmodel.types import Samples, StreamSpec
+from worldmodel.types import Commands, Samples, StreamSpec
 
+DT = 0.05
 B, C, H, Y, A = 6, 20, 15, 3, 2
-NEWEST = np.array([1, 2, 4])  # columns 0 and 3 are earlier slots, which baselines do not read
-MEAN, STD = np.array([5.0, -2.0, 100.0], np.float32), np.array([2.0, 0.1, 30.0], np.float32)
+MEAN, STD = np.array([5.0, -2.0, 100.0]), np.array([2.0, 0.1, 30.0])
+PUSH = StreamSpec("push", "action", ("left", "right"), ("N", "N"), 1 / DT)
+SENSOR = StreamSpec("s", "sensor", ("a", "b", "c"), ("m", "m", "m"), 1 / DT)
+LENS = Lens(TickLayout(DT, (SENSOR, PUSH)), MEAN, STD, np.array([0.3, -1.0]), np.array([2.0, 0.5]))
 
 
-def baselines(**changes):
-    parts = {
-        "newest": NEWEST,
-        "mean": MEAN,
-        "std": STD,
-        "action_mean": np.array([0.3, -1.0]),
-        "action_std": np.array([2.0, 0.5]),
-        "spans": np.full(Y, 8),
-        "weights": np.zeros((0, Y)),
-        "lags": 0,
-    }
-    return Baselines(**{**parts, **changes})
+def commands(values, mask=None):
+    mask = np.ones(values.shape, bool) if mask is None else mask
+    return Commands(values, mask, np.zeros((*values.shape[:2], 1)))
 
 
 def context_of(readings, mask, seed=0):
     """A context whose readings at the tick [B, C, Y] these are; masked ones are 0, as alignment leaves them."""
-    rng = np.random.default_rng(seed)
-    values, known = rng.normal(size=(B, C, 5)), np.ones((B, C, 5), bool)
-    values[..., NEWEST], known[..., NEWEST] = np.where(mask, readings, 0), mask
-    actions = rng.normal(size=(B, C - 1, A))
-    return Context(values.astype(np.float32), known, np.zeros((B, C, 2)), actions.astype(np.float32), (), ())
+    actions = commands(np.random.default_rng(seed).normal(size=(B, C - 1, A)))
+    return Context(np.where(mask, readings, 0), mask, np.zeros((B, C, 1)), actions, (), ())
+
+
+def view_of(readings, mask, seed=0):
+    actions = np.random.default_rng(seed + 100).normal(size=(B, H, A))
+    return LENS.look(context_of(readings, mask, seed), commands(actions))
 
 
 def gappy(seed=1):
     return np.random.default_rng(seed).uniform(size=(B, C, Y)) < 0.4
 
 
+def noise(seed=0):
+    return MEAN + STD * np.random.default_rng(seed).normal(size=(B, C, Y))
+
+
 def test_hold_is_the_last_valid_reading():
-    readings, mask = MEAN + STD * np.random.default_rng(0).normal(size=(B, C, Y)), gappy()
+    readings, mask = noise(), gappy()
     mask[0, :, 1] = False
     mask[1, 1:, 0], mask[1, 0, 0] = False, True
-    ahead = baselines().predict("hold", context_of(readings, mask), np.zeros((B, H, A)))
+    ahead = LENS.units(hold_last(view_of(readings, mask)))
     assert ahead.shape == (B, H, Y)
     for b in range(B):
         for y in range(Y):
@@ -56,22 +67,48 @@ def test_hold_is_the_last_valid_reading():
             np.testing.assert_allclose(ahead[b, :, y], expected, rtol=1e-5)
 
 
+def test_before_its_first_reading_a_column_is_held_at_the_mean_not_at_what_comes():
+    readings, mask = noise(), np.ones((B, C, Y), bool)
+    mask[:, :7] = False
+    held = view_of(readings, mask).held
+    np.testing.assert_array_equal(held[:, :7], 0)
+    np.testing.assert_allclose(LENS.units(held[:, 7:]), readings[:, 7:], rtol=1e-6)
+
+
+def test_a_sample_counts_whichever_slot_of_its_tick_it_is_in():
+    layout = TickLayout(DT, (StreamSpec("fast", "sensor", ("a",), ("m",), 3 / DT),))
+    lens = Lens(layout, np.zeros(3), np.ones(3), np.zeros(0), np.zeros(0))
+    mask = np.array([[[True, True, True], [False, True, False], [False, False, False]]])
+    values = np.where(mask, np.arange(9.0).reshape(1, 3, 3) + 1, 0)
+    none = Commands(np.zeros((1, 2, 0)), np.zeros((1, 2, 0), bool), np.zeros((1, 2, 0)))
+    view = lens.look(Context(values, mask, np.zeros((1, 3, 1)), none, (), ()), none)
+    np.testing.assert_array_equal(view.held[0, :, 0], [3, 5, 5])
+    np.testing.assert_array_equal(view.mask[0, :, 0], [True, True, False])
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_velocity_is_exact_on_straight_lines_and_through_masks(masked):
     rng = np.random.default_rng(0)
     level, slope = MEAN + STD * rng.normal(size=(B, 1, Y)), 0.1 * STD * rng.normal(size=(B, 1, Y))
     mask = gappy() if masked else np.ones((B, C, Y), bool)
     mask[:, -8], mask[:, -5], mask[:, -2:] = True, True, not masked  # two readings at least, and none at the end
-    ahead = baselines().predict(
-        "velocity", context_of(level + slope * np.arange(1 - C, 1)[:, None], mask), np.zeros((B, H, A))
-    )
+    view = view_of(level + slope * np.arange(1 - C, 1)[:, None], mask)
+    ahead = LENS.units(Velocity(np.full(Y, 8)).predict(view))
     np.testing.assert_allclose((ahead - level - slope * np.arange(1, H + 1)[:, None]) / STD, 0, atol=2e-5)
 
 
+def test_velocity_goes_by_the_times_of_samples_not_of_ticks():
+    rng = np.random.default_rng(0)
+    view, age = view_of(noise(), gappy()), rng.uniform(size=(B, C, Y))
+    slope = rng.normal(size=(B, 1, Y))
+    line = slope * (np.arange(1 - C, 1)[:, None] - age)
+    ahead = Velocity(np.full(Y, C)).predict(view._replace(readings=np.where(view.mask, line, 0), age=age))
+    np.testing.assert_allclose(ahead, slope * np.arange(1, H + 1)[:, None], atol=1e-9)
+
+
 def test_velocity_is_the_least_squares_line_over_its_span():
-    readings, mask = MEAN + STD * np.random.default_rng(0).normal(size=(B, C, Y)), gappy()
-    spans = np.array([4, 8, 20])
-    ahead = baselines(spans=spans).predict("velocity", context_of(readings, mask), np.zeros((B, H, A)))
+    readings, mask, spans = noise(), gappy(), np.array([4, 8, 20])
+    ahead = LENS.units(Velocity(spans).predict(view_of(readings, mask)))
     ticks, lines = np.arange(1 - C, 1), 0
     for b in range(B):
         for y in range(Y):
@@ -84,89 +121,342 @@ def test_velocity_is_the_least_squares_line_over_its_span():
 
 
 def test_velocity_holds_what_it_has_read_only_once():
-    readings, mask = np.tile(MEAN + STD, (B, C, 1)), np.zeros((B, C, Y), bool)
+    mask = np.zeros((B, C, Y), bool)
     mask[:, 3] = True
-    ahead = baselines().predict("velocity", context_of(readings, mask), np.zeros((B, H, A)))
+    ahead = LENS.units(Velocity(np.full(Y, 8)).predict(view_of(np.tile(MEAN + STD, (B, C, 1)), mask)))
     np.testing.assert_allclose(ahead, np.broadcast_to(MEAN + STD, ahead.shape), rtol=1e-5)
 
 
 @pytest.mark.parametrize("lags", [1, 3])
-def test_the_linear_rollout_equals_a_plain_loop(lags):
-    rng = np.random.default_rng(2)
-    readings, mask = MEAN + STD * rng.normal(size=(B, C, Y)), np.ones((B, C, Y), bool)
-    fitted = baselines(weights=0.1 * rng.normal(size=(lags * (Y + A) + 1, Y)), lags=lags)
-    context, actions = context_of(readings, mask), rng.normal(size=(B, H, A))
-    ahead = fitted.predict("linear", context, actions)
+def test_the_one_step_rollout_equals_a_plain_loop(lags):
+    weights = 0.1 * np.random.default_rng(2).normal(size=(lags * (Y + A) + 1, Y))
+    view = view_of(noise(), np.ones((B, C, Y), bool))
+    ahead = OneStep(weights, lags).predict(view)
     for b in range(B):
-        x = {t - C + 1: (context.values[b, t, NEWEST] - MEAN) / STD for t in range(C)}  # by tick, 0 is now
-        u = {t - C + 1: context.actions[b, t] for t in range(C - 1)} | {t: actions[b, t] for t in range(H)}
+        x = {t - C + 1: view.readings[b, t] for t in range(C)}  # by tick, 0 is now
+        u = {t - C + 1: view.past[b, t] for t in range(C - 1)} | {t: view.ahead[b, t] for t in range(H)}
         for t in range(H):
-            acted = [(u[k] - fitted.action_mean) / fitted.action_std for k in range(t - lags + 1, t + 1)]
-            inputs = np.concatenate([*(x[k] for k in range(t - lags + 1, t + 1)), *acted, [1.0]])
-            x[t + 1] = x[t] + inputs @ fitted.weights
-        expected = np.stack([x[t + 1] for t in range(H)])
-        np.testing.assert_allclose((ahead[b] - MEAN) / STD, expected, rtol=1e-4, atol=1e-5)
+            seen = range(t - lags + 1, t + 1)
+            x[t + 1] = x[t] + np.concatenate([*(x[k] for k in seen), *(u[k] for k in seen), [1.0]]) @ weights
+        np.testing.assert_allclose(ahead[b], np.stack([x[t + 1] for t in range(H)]), rtol=1e-6)
 
 
-DT = 0.05
-STEP, PUSH = np.array([[1.0, 0.05], [-0.2, 0.97]]), np.array([[0.0, 0.002], [0.05, 0.0]])
-ACTION = StreamSpec("push", "action", ("left", "right"), ("N", "N"), 1 / DT)
+def test_ridge_is_least_squares_with_rows_that_pull_slopes_to_zero_and_targets_that_miss():
+    rng = np.random.default_rng(0)
+    inputs, targets, mask = rng.normal(size=(50, 4)) + 3, rng.normal(size=(50, 3)) - 5, rng.uniform(size=(50, 3)) < 0.6
+    mask[:, 2] = False
+    for penalty, weights in zip((0.0, 0.7), ridge(inputs, targets, mask, (0.0, 0.7)), strict=True):
+        for column in (0, 1):
+            rows = mask[:, column]
+            pull = np.sqrt(penalty * rows.sum()) * np.eye(4, 5)
+            left = np.concatenate([np.pad(inputs[rows], ((0, 0), (0, 1)), constant_values=1), pull])
+            expected = np.linalg.lstsq(left, np.concatenate([targets[rows, column], np.zeros(4)]))[0]
+            np.testing.assert_allclose(weights[:, column], expected, rtol=1e-8)
+        np.testing.assert_array_equal(weights[:, 2], 0)
 
 
-def linear_log(path, columns, episodes=6, ticks=200, seed=0):
-    """A log of x' = STEP x + PUSH u + (0, 0.01), without noise, of which some columns are read."""
+def test_direct_is_least_squares_on_the_last_readings_and_every_action_until_then():
+    rng = np.random.default_rng(0)
+    count, context, horizon = 400, 3, 4
+    readings = MEAN + STD * rng.normal(size=(count, context, Y))
+    actions = rng.normal(size=(count, context - 1 + horizon, A))
+    ones = np.ones(readings.shape, bool)
+    past = commands(actions[:, : context - 1])
+    view = LENS.look(
+        Context(readings, ones, np.zeros((count, context, 1)), past, (), ()), commands(actions[:, context - 1 :])
+    )
+    truth = rng.normal(size=(count, horizon, Y))
+    examples = Examples(view, truth, np.ones(truth.shape, bool), np.zeros(truth.shape))
+    ahead = Direct.candidates(examples, LENS.layout)[0].predict(view, LENS.layout)
+    for tick in range(horizon):
+        inputs = [readings.reshape(count, -1), actions[:, : context + tick].reshape(count, -1), np.ones((count, 1))]
+        left = np.concatenate(inputs, 1)
+        expected = left @ np.linalg.lstsq(left, truth[:, tick])[0]
+        np.testing.assert_allclose(ahead[:, tick], expected, atol=1e-4)
+
+
+def test_targets_are_moved_from_their_samples_times_to_the_ticks():
+    rng = np.random.default_rng(0)
+    age, mask = rng.uniform(size=(B, H, Y)), rng.uniform(size=(B, H, Y)) < 0.6
+    mask[:, 1], mask[:, -1], mask[:, -4] = True, True, True
+    line = 3.0 * np.arange(H)[:, None] + 1
+    examples = Examples(None, np.where(mask, line - 3 * age, 0), mask, np.where(mask, age, 7.0))
+    np.testing.assert_allclose(np.where(mask, on_ticks(examples), line), np.broadcast_to(line, mask.shape), atol=1e-9)
+
+
+STEP, FORCE = np.array([[1.0, 0.05], [-0.2, 0.97]]), np.array([[0.0, 0.002], [0.05, 0.0]])
+
+
+def linear_log(path, columns, episodes=6, ticks=200, seed=0, horizon=16, pushed=(1, 1)):
+    """A log of x' = STEP x + FORCE u + (0, 0.01), without noise, of which some columns are read."""
     spec = StreamSpec("state", "sensor", tuple(f"x{c}" for c in columns), ("m",) * len(columns), 1 / DT)
     rng = np.random.default_rng(seed)
-    with LogWriter(path, (spec, ACTION)) as writer:
-        for _ in range(episodes):
-            u, x = rng.normal(size=(ticks, 2)), np.zeros((ticks, 2))
+    with LogWriter(path, (spec, PUSH)) as writer:
+        for episode in range(episodes):
+            u, x = rng.normal(size=(ticks, 2)) * (pushed if episode % 2 else pushed[::-1]), np.zeros((ticks, 2))
             x[0] = rng.normal(size=2)
             for k in range(ticks - 1):
-                x[k + 1] = STEP @ x[k] + PUSH @ u[k] + (0, 0.01)
+                x[k + 1] = STEP @ x[k] + FORCE @ u[k] + (0, 0.01)
             time = np.arange(ticks) * DT
             writer.append({"state": Samples(time, x[:, columns]), "push": Samples(time, u)})
+    return windows_of(path, 24, horizon)
+
+
+def windows_of(path, context, horizon, dt=DT):
     log = Log(path)
-    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), 24, 40)
+    return Windows.of(log, TickLayout(dt, tuple(log.streams.values())), context, horizon)
+
+
+def fit(windows, **options):
+    return Baselines.fit(windows, measure_scaling(windows, 0), seed=0, **options)
 
 
 @pytest.mark.parametrize("columns", [[0, 1], [0]], ids=["all of the state", "positions only"])
-def test_the_linear_model_finds_a_linear_system_with_actions(tmp_path, columns):
-    """With hidden velocities, two lags of positions and actions still say all."""
-    windows = linear_log(tmp_path / "train.h5", columns)
-    fitted = Baselines.fit(windows, measure_scaling(windows, 0), seed=0)
+@pytest.mark.parametrize("kind", ["direct", "step"])
+def test_both_linear_models_find_a_linear_system_with_actions(tmp_path, columns, kind):
+    """With hidden velocities, the last positions and actions still say all."""
+    fitted = fit(linear_log(tmp_path / "train.h5", columns))
+    fitted.linear.by_direct[:] = kind == "direct"
     fresh = linear_log(tmp_path / "fresh.h5", columns, episodes=1, seed=77)
-    starts = fresh.starts()[::9]
-    context, future = fresh.cut(starts, 40, np.zeros((len(starts), 0), int))
+    context, future = fresh.cut(fresh.starts()[::9], 16)
+    ahead, hold = (fitted.predict(name, context, future.actions) for name in ("linear", "hold"))
+    none = future.actions._replace(values=np.zeros_like(future.actions.values))
+    still = fitted.predict("linear", context, none)
+    std = fitted.lens.scale
+    assert np.abs((ahead - future.values) / std).max() < 0.01
+    assert np.abs((hold - future.values) / std).max() > 1
+    assert np.abs((still - future.values) / std).max() > 0.1
+
+
+def test_a_long_horizon_is_fitted_at_some_ticks_and_asked_at_all(tmp_path):
+    fitted = fit(linear_log(tmp_path / "train.h5", [0, 1], horizon=100))
+    assert len(fitted.linear.direct.ticks) <= 32
+    assert set(fitted.linear.direct.ticks) >= {1, 2, 3, 100}
+    fresh = linear_log(tmp_path / "fresh.h5", [0, 1], episodes=1, seed=77, horizon=100)
+    context, future = fresh.cut(fresh.starts()[::9], 100)
+    fitted.linear.by_direct[:] = True
     ahead = fitted.predict("linear", context, future.actions)
-    hold = fitted.predict("hold", context, future.actions)
-    still = fitted.predict("linear", context, np.zeros_like(future.actions))
-    assert np.abs((ahead - future.values) / fitted.std).max() < 0.01
-    assert np.abs((hold - future.values) / fitted.std).max() > 1
-    assert np.abs((still - future.values) / fitted.std).max() > 0.2
+    assert np.sqrt((((ahead - future.values) / fitted.lens.scale) ** 2).mean()) < 0.15
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_beyond_the_horizon_that_was_fitted_one_step_goes_on_from_the_last(tmp_path, kind):
+    fitted = fit(linear_log(tmp_path / "train.h5", [0, 1], horizon=8))
+    fitted.linear.by_direct[:] = kind
+    fresh = linear_log(tmp_path / "fresh.h5", [0, 1], episodes=1, seed=77, horizon=24)
+    context, future = fresh.cut(fresh.starts()[::9], 24)
+    for name in fitted.names:
+        assert fitted.predict(name, context, future.actions).shape == future.values.shape
+    ahead = fitted.predict("linear", context, future.actions)
+    assert np.abs((ahead - future.values) / fitted.lens.scale).max() < 0.02
+    fewer = future.actions._replace(values=future.actions.values[:, :5], mask=future.actions.mask[:, :5])
+    np.testing.assert_array_equal(fitted.predict("linear", context, fewer), ahead[:, :5])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_was_chosen_is_fitted_again_on_all_episodes(tmp_path, seed):
+    """Each of two episodes pushes on one side only, so that neither alone shows both."""
+    windows = linear_log(tmp_path / "train.h5", [0, 1], episodes=2, pushed=(1, 0))
+    fitted = Baselines.fit(windows, measure_scaling(windows, 0), seed)
+    fresh = linear_log(tmp_path / "fresh.h5", [0, 1], episodes=1, seed=77)
+    context, future = fresh.cut(fresh.starts()[::9], 16)
+    ahead = fitted.predict("linear", context, future.actions)
+    assert np.abs((ahead - future.values) / fitted.lens.scale).max() < 0.02
+
+
+WALKS = StreamSpec("walks", "sensor", tuple("abcdefghij"), ("m",) * 10, 1 / DT)
+
+
+def walks(path, episodes, seed):
+    """Random walks, of which nothing is predictable; windows that lie side by side share most of their futures."""
+    rng = np.random.default_rng(seed)
+    with LogWriter(path, (WALKS,)) as writer:
+        for _ in range(episodes):
+            writer.append({"walks": Samples(np.arange(60) * DT, rng.normal(size=(60, 10)).cumsum(0))})
+    return windows_of(path, 8, 16)
+
+
+def test_the_choice_is_by_episode_where_windows_of_the_same_ones_would_choose_to_overfit(tmp_path):
+    train, fresh = walks(tmp_path / "train.h5", 6, 0), walks(tmp_path / "fresh.h5", 40, 1)
+    context, future = fresh.cut(fresh.starts()[::3], 16)
+    errors = {}
+    for name, fitted in (("by episode", fit(train)), ("by window", fit(train, select=train))):
+        ahead = fitted.predict("linear", context, future.actions)
+        errors[name] = np.sqrt(((ahead - future.values) ** 2).mean())
+    hold = np.sqrt(((fitted.predict("hold", context, future.actions) - future.values) ** 2).mean())
+    assert errors["by episode"] < 1.15 * hold
+    assert errors["by window"] > 1.4 * hold
+
+
+def test_episodes_that_choose_do_not_learn():
+    starts = np.stack([np.repeat(np.arange(9), 5), np.tile(np.arange(5), 9)], 1)
+    learn, choose = _split(starts, 3, np.random.default_rng(0))
+    assert len(set(learn[:, 0])) == 7
+    assert set(learn[:, 0]) | set(choose[:, 0]) == set(range(9))
+    assert not set(learn[:, 0]) & set(choose[:, 0])
+    alone = np.stack([np.zeros(40, int), np.arange(40)], 1)
+    learn, choose = _split(alone, 3, np.random.default_rng(0))
+    assert choose[:, 1].min() - learn[:, 1].max() > 3
+    for part in _split(alone[:3], 3, np.random.default_rng(0)):
+        np.testing.assert_array_equal(part, alone[:3])
 
 
 def test_spans_suit_the_data(tmp_path):
     """A long line where noise hides the slope, a short one where the slope changes fast."""
-    spec = StreamSpec("both", "sensor", ("noisy", "turning"), ("m", "m"), 1 / DT)
+    specs = [StreamSpec(name, "sensor", ("x",), ("m",), 1 / DT) for name in ("noisy", "turning")]
     rng = np.random.default_rng(0)
-    with LogWriter(tmp_path / "a.h5", (spec,)) as writer:
+    with LogWriter(tmp_path / "a.h5", specs) as writer:
         for _ in range(4):
             time = np.arange(300) * DT
-            noisy = rng.normal() * time + rng.normal(size=300)
-            writer.append({"both": Samples(time, np.stack([noisy, np.sin(4 * time + rng.uniform(0, 6))], -1))})
-    log = Log(tmp_path / "a.h5")
-    windows = Windows.of(log, TickLayout(DT, (spec,)), 32, 4)
-    noisy, turning = Baselines.fit(windows, measure_scaling(windows, 0), seed=0).spans
-    assert (noisy, turning) == (32, 2)
+            noisy, turning = rng.normal() * time + rng.normal(size=300), np.sin(4 * time + rng.uniform(0, 6))
+            writer.append({"noisy": Samples(time, noisy[:, None]), "turning": Samples(time, turning[:, None])})
+    assert tuple(fit(windows_of(tmp_path / "a.h5", 32, 4)).velocity.spans) == (32, 2)
 
 
-def test_what_is_saved_predicts_the_same(tmp_path):
-    windows = linear_log(tmp_path / "train.h5", [0, 1], episodes=2)
-    fitted = Baselines.fit(windows, measure_scaling(windows, 0), seed=0)
-    fitted.save(tmp_path / "baselines.npz")
-    context, future = windows.cut(windows.starts()[:5], 40, np.zeros((5, 0), int))
-    for name in ("hold", "velocity", "linear"):
-        one, two = (
-            b.predict(name, context, future.actions) for b in (fitted, Baselines.load(tmp_path / "baselines.npz"))
+PLACE = StreamSpec("place", "position", ("x", "y", "z"), ("m",) * 3, 1 / DT, "map")
+WIND = StreamSpec(
+    "wind", "sensor", ("east", "north", "angle"), ("m/s", "m/s", "rad"), 1 / DT, "enu", circular=(0, 0, 1)
+)
+
+
+def straight_drives(path, turned=0.0, episodes=5):
+    """Drives at 2 m/s, each in a direction of its own, and an angle near pi."""
+    rng = np.random.default_rng(0)
+    with LogWriter(path, (PLACE, dataclasses.replace(WIND, frame=""))) as writer:
+        for _ in range(episodes):
+            time, way = np.arange(80) * DT, rng.uniform(-3, 3) + turned
+            drive = 2 * time + 0.2 * np.sin(2 * time + rng.uniform(0, 6))
+            place = np.stack([np.cos(way) * drive, np.sin(way) * drive, np.zeros(80)], 1)
+            angle = np.pi + 0.3 * rng.normal(size=80)
+            other = np.stack([7 + rng.normal(size=80), rng.normal(size=80), (angle + np.pi) % (2 * np.pi) - np.pi], 1)
+            writer.append({"place": Samples(time, place), "wind": Samples(time, other)})
+    return windows_of(path, 20, 10)
+
+
+def test_the_mean_is_where_a_machine_goes_in_the_frame_of_its_track(tmp_path):
+    windows = straight_drives(tmp_path / "a.h5")
+    fitted = fit(windows)
+    context, future = windows.cut(windows.starts()[::7], 10)
+    ahead = fitted.predict("mean", context, future.actions)
+    np.testing.assert_allclose(ahead[..., :2], future.values[..., :2], atol=0.25)  # the 0.2 m that sway
+    np.testing.assert_allclose(np.linalg.norm(ahead[..., :2], axis=-1)[0], 2 * DT * np.arange(1, 11), atol=0.03)
+    np.testing.assert_allclose(ahead[..., 3:5], np.broadcast_to((7, 0), (*ahead.shape[:2], 2)), atol=0.2)
+    sine, cosine = ahead[..., 5], ahead[..., 6]
+    np.testing.assert_allclose(np.hypot(sine, cosine), 1, atol=1e-5)  # a circular mean, at its length
+    np.testing.assert_allclose(np.abs(np.arctan2(sine, cosine)), np.pi, atol=0.1)
+    np.testing.assert_array_equal(ahead[..., 3:], np.broadcast_to(ahead[:1, :1, 3:], ahead[..., 3:].shape))
+
+
+def test_a_turned_world_gives_turned_predictions(tmp_path):
+    """Fitted on the one, asked in the other; drives go every way, so the frame of the log is not enough."""
+    plain, turned = straight_drives(tmp_path / "a.h5"), straight_drives(tmp_path / "b.h5", turned=1.2)
+    fitted, again = fit(plain), fit(turned)
+    starts = plain.starts()[::7]
+    (context, future), (other, _) = plain.cut(starts, 10), turned.cut(starts, 10)
+    way = np.array([[np.cos(1.2), np.sin(1.2)], [-np.sin(1.2), np.cos(1.2)]])
+    for name in fitted.names:
+        ahead = fitted.predict(name, context, future.actions)
+        for who in (fitted, again):
+            found = who.predict(name, other, future.actions)
+            np.testing.assert_allclose(found[..., :2], ahead[..., :2] @ way, atol=2e-3, err_msg=name)
+            np.testing.assert_allclose(found[..., 2:], ahead[..., 2:], atol=2e-3, err_msg=name)
+
+
+def test_baselines_and_model_are_given_the_very_same_numbers(tmp_path):
+    """Readings, masks and actions, turned and normalised; commands to the north and east among them."""
+    given = StreamSpec("given", "action", ("east", "north"), ("m/s", "m/s"), 1 / DT, "enu")
+    place = dataclasses.replace(PLACE, frame="enu")
+    rng = np.random.default_rng(0)
+    with LogWriter(tmp_path / "a.h5", (place, WIND, given)) as writer:
+        time = np.arange(80) * DT
+        writer.append(
+            {
+                "place": Samples(time, rng.normal(size=(80, 3)).cumsum(0)),
+                "wind": Samples(time[::2], rng.uniform(-3, 3, size=(40, 3))),
+                "given": Samples(time[30:], rng.normal(size=(50, 2))),  # unknown before
+            }
         )
+    log = Log(tmp_path / "a.h5")
+    run = untrained_run(log, dt=DT, context=20, horizon=10)
+    scaling = [np.asarray(x[...]) for x in run.model.scaling[:4]]
+    lens = Lens(run.layout, *scaling)
+    windows = Windows.of(log, run.layout, 20, 10)
+    context, future = windows.cut(windows.starts(), 10)
+    view = lens.look(context, future.actions)
+    assert np.ptp(view.angle) > 1
+    angle = run.model._angle(context, run.model._shown(context, None))
+    np.testing.assert_allclose(view.angle, angle, atol=1e-5)
+    seen = np.where(context.mask, run.model.normalise(context.values, angle), 0)
+    np.testing.assert_allclose(view.slots, seen, atol=1e-4)
+    for ours, mask, theirs in (
+        (view.past, view.past_mask, context.actions),
+        (view.ahead, view.ahead_mask, future.actions),
+    ):
+        values, known, _ = np.split(np.asarray(run.model._actions(theirs, angle)), [2, 4], -1)
+        assert not mask.all()
+        np.testing.assert_allclose(ours, values, atol=1e-4)
+        np.testing.assert_array_equal(mask, known > 0)
+
+
+def test_an_unknown_command_has_no_value():
+    view = view_of(noise(), np.ones((B, C, Y), bool))
+    mask = np.random.default_rng(0).uniform(size=(B, H, A)) < 0.5
+    values = np.random.default_rng(1).normal(size=(B, H, A))
+    one, two = (
+        LENS.look(context_of(noise(), np.ones((B, C, Y), bool)), commands(np.where(mask, values, other), mask)).ahead
+        for other in (0.0, 99.0)
+    )
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one[~mask], 0)
+    assert view.horizon == H
+
+
+def test_windows_without_video_are_the_same_but_for_their_frames(oscillator):
+    starts = oscillator.starts()[::9]
+    for whole, plain in zip(oscillator.cut(starts, 8), oscillator.without_video().cut(starts, 8), strict=True):
+        assert whole.frames
+        assert not plain.frames
+        np.testing.assert_array_equal(plain.values, whole.values)
+        np.testing.assert_array_equal(plain.actions.values, whole.actions.values)
+
+
+@pytest.fixture
+def oscillator(tmp_path):
+    return windows_of(write_log(tmp_path / "log.h5", episodes=4), 10, 8, dt=0.1)
+
+
+def test_what_is_saved_predicts_the_same(tmp_path, oscillator):
+    fitted = fit(oscillator)
+    fitted.save(tmp_path / "baselines.npz")
+    loaded = Baselines.load(tmp_path / "baselines.npz", oscillator.layout)
+    context, future = oscillator.cut(oscillator.starts()[:5], 8)
+    assert fitted.names == loaded.names
+    for name in fitted.names:
+        one, two = (b.predict(name, context, future.actions) for b in (fitted, loaded))
         np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(fitted.mean_frames["camera"], loaded.mean_frames["camera"])
+
+
+def test_baselines_of_another_release_are_refused(tmp_path, oscillator):
+    fit(oscillator).save(tmp_path / "baselines.npz")
+    with np.load(tmp_path / "baselines.npz") as file:
+        arrays = {**file, "version": 99}
+    np.savez(tmp_path / "baselines.npz", **arrays)
+    with pytest.raises(WorldModelError, match=r"another release[\s\S]*version 99"):
+        Baselines.load(tmp_path / "baselines.npz", oscillator.layout)
+
+
+def test_an_unknown_name_is_refused(oscillator):
+    context, future = oscillator.cut(oscillator.starts()[:2], 8)
+    with pytest.raises(ValueError, match=r"mean, hold, velocity, linear; not 'dead_reckoning'"):
+        fit(oscillator).predict("dead_reckoning", context, future.actions)
+
+
+def test_the_mean_frame_is_that_of_the_training_frames(oscillator):
+    frames = np.concatenate([e.streams["camera"].data for e in oscillator.log.episodes])
+    found = fit(oscillator).mean_frames["camera"]
+    assert found.dtype == np.uint8
+    assert found.shape == frames.shape[1:]
+    expected = frames.mean(0)  # a bright column of 255 moves over black: 256 draws say how often it is where
+    assert np.abs(found - expected).max() < 0.1 * 255
+    assert np.abs(found - expected).mean() < 5

@@ -33,6 +33,12 @@ def test_a_horizon_weighs_the_inverse_of_its_error():
     np.testing.assert_allclose(weights * errors, weights[0] * errors[0], rtol=1e-5)
 
 
+def test_a_horizon_whose_error_is_not_known_weighs_neither_more_nor_less():
+    weights = horizon_weights(jnp.array([0.1, jnp.nan, 0.2, jnp.nan]))
+    np.testing.assert_allclose(weights, [4 / 3, 1, 2 / 3, 1], rtol=1e-6)
+    np.testing.assert_array_equal(horizon_weights(jnp.full(3, jnp.nan)), 1)
+
+
 def test_divergence_is_the_expected_difference_of_scores():
     of = Gaussian(jnp.array([0.3, -1.0]), jnp.array([0.5, 2.0]))
     to = Gaussian(jnp.array([0.0, 0.5]), jnp.array([1.0, 1.5]))

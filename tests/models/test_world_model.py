@@ -9,7 +9,7 @@ from tests.oscillator import SPECS, write_log
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
-from worldmodel.models.config import ModelConfig
+from worldmodel.models.config import ResidualConfig, RSSMConfig
 from worldmodel.models.decoders import warp
 from worldmodel.models.dynamics import Gaussian, RecurrentDynamics, RecurrentState, ResidualDynamics
 from worldmodel.models.encoders import fuse, patches, unpatch
@@ -29,8 +29,11 @@ def build(kind, dtype="float32"):
     size = LAYOUT.size
     readings = len(LAYOUT.newest)
     scaling = Scaling(np.zeros(size), np.ones(size), np.zeros(1), np.ones(1), np.ones(readings), np.ones(readings))
-    config = ModelConfig(width=16, hidden=8, noise=4, video_width=8, dtype=dtype)
-    return kind(LAYOUT, 20, scaling, config, rngs=nnx.Rngs(0))
+    sizes = {"width": 16, "video_width": 8, "dtype": dtype}
+    config = RSSMConfig(stochastic=8, **sizes) if kind is RSSM else ResidualConfig(hidden=8, noise=4, **sizes)
+    model = config.create(LAYOUT, 20, scaling, rngs=nnx.Rngs(0))
+    assert type(model) is kind
+    return model
 
 
 @pytest.fixture(scope="module", params=[ResidualModel, RSSM])

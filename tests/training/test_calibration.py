@@ -8,7 +8,7 @@ from tests.oscillator import write_log
 from tests.untrained import untrained_run
 from worldmodel.logs.reader import Log
 from worldmodel.training import calibration
-from worldmodel.training.calibration import LEVEL, central_interval, measure_spread
+from worldmodel.training.calibration import LEVEL, central_interval, conformal_level, measure_spread
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,19 @@ def test_mean_of_members_stays(windows):
     spread = model.calibrate(members)
     np.testing.assert_allclose(spread.mean(1), members.mean(1), atol=1e-5)
     np.testing.assert_allclose(spread.std(1), 3 * members.std(1), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("count", "rank"), [(1, 1), (8, 8), (9, 9), (19, 18), (99, 90), (128, 117)])
+def test_the_quantile_of_scores_holds_the_next_one(count, rank):
+    """The smallest rank of `count` scores that one more falls under with a chance of 90 %: rank / (count + 1)."""
+    assert conformal_level(count) * count == pytest.approx(rank)
+    assert rank / (count + 1) >= LEVEL or rank == count
+    assert (rank - 1) / (count + 1) < LEVEL
+
+
+def test_few_windows_are_widened_more(windows, monkeypatch):
+    model, context, future = windows
+    members, truth = drawn(future.values.shape, 1.0, np.random.default_rng(0))
+    few = future._replace(mask=np.where(np.arange(len(truth))[:, None, None] < 5, future.mask, False))
+    monkeypatch.setattr(calibration.nnx, "jit", lambda _: lambda *_: (members, truth))
+    assert measure_spread(model, context, few, None).mean() > 1.2

@@ -16,7 +16,10 @@ from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
 
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory):
-    return Windows.of(Log(write_log(tmp_path_factory.mktemp("log") / "a.h5", 3)), TickLayout(0.02, SPECS), 20, 12)
+    """One long episode of a log, and two short ones of another; what is cut says only where it is from."""
+    folder = tmp_path_factory.mktemp("logs")
+    logs = [write_log(folder / "a.h5", 1, 4.0), write_log(folder / "b.h5", 2, 1.0)]
+    return Windows.of(Log(logs), TickLayout(0.05, SPECS), 4, 4)
 
 
 def test_a_slow_sensor_with_a_mean_changes_by_what_it_changes(tmp_path):
@@ -63,13 +66,39 @@ def test_positions_are_scaled_as_the_model_sees_them(tmp_path):
     np.testing.assert_allclose(scaling.std[:2], along / np.sqrt(2), rtol=0.02)
 
 
-def test_a_batch_depends_on_seed_and_step_alone(windows):
-    one, again = (Batches(windows, 8, 1, 3).at(step, 12) for step in (5, 5))
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(again), strict=True):
-        np.testing.assert_array_equal(a, b)
-    other = Batches(windows, 8, 1, 3).at(6, 12)
-    assert (one[0].values != other[0].values).any()
-    streamed = Batches(windows, 8, 1, 3).stream(4, lambda _: 12)
+def drawn(windows, monkeypatch, weights, batches=40):
+    """Starts [M, 2] of many batches."""
+    found = []
+    monkeypatch.setattr(windows, "cut", lambda starts, *_: found.append(starts))
+    each = Batches(windows, 64, 1, 0, sources=[0, 1, 1], weights=weights)
+    for step in range(batches):
+        each.at(step, 4)
+    return np.concatenate(found)
+
+
+def test_by_default_each_window_is_as_likely(windows, monkeypatch):
+    starts = drawn(windows, monkeypatch, None)
+    own = (windows.starts()[:, 0] == 0).mean()
+    assert (starts[:, 0] == 0).mean() == pytest.approx(own, abs=0.03)
+
+
+def test_a_log_is_drawn_from_by_its_weight_and_its_windows_alike(windows, monkeypatch):
+    starts = drawn(windows, monkeypatch, (1.0, 3.0))
+    assert (starts[:, 0] == 0).mean() == pytest.approx(0.25, abs=0.03)
+    assert (starts[:, 0] == 1).mean() == pytest.approx(0.375, abs=0.03)
+    ticks = np.unique(starts[starts[:, 0] == 2, 1], return_counts=True)
+    assert len(ticks[0]) == (windows.starts()[:, 0] == 2).sum()
+    assert ticks[1].max() < 2 * ticks[1].min()
+
+
+@pytest.mark.parametrize("weights", [None, (1.0, 3.0)])
+def test_a_batch_depends_on_seed_and_step_alone(windows, weights):
+    one, two = (Batches(windows, 8, 1, 3, sources=[0, 1, 1], weights=weights) for _ in range(2))
+    one.at(0, 4)
+    assert all(map(np.array_equal, jax.tree.leaves(one.at(5, 4)), jax.tree.leaves(two.at(5, 4))))
+    assert not np.array_equal(one.at(5, 4)[0].values, one.at(6, 4)[0].values)
+    streamed = two.stream(4, lambda _: 4)
     next(streamed)
-    _, second = next(streamed)
-    np.testing.assert_array_equal(second[0].values, one[0].values)
+    horizon, second = next(streamed)
+    assert horizon == 4
+    np.testing.assert_array_equal(second[0].values, one.at(5, 4)[0].values)

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import os
 import shutil
@@ -14,32 +13,35 @@ from flax import nnx
 
 from tests.oscillator import SPECS, write_log
 from worldmodel.errors import TrainingDivergedError, WorldModelError
+from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
-from worldmodel.training import load_run, train
-from worldmodel.training.checkpoints import Checkpoints
-from worldmodel.training.run import has_checkpoint
+from worldmodel.training import fit as fitting
+from worldmodel.training import load_run, session, train
+from worldmodel.training.folder import RunFolder
 
-SCRIPT = """
+SMALL = {"preset": "debug", "context_s": 0.4, "horizon_s": 0.32}
+QUIET = {**SMALL, "progress": False}
+SCRIPT = f"""
 import sys
 from worldmodel.training import train
-train([sys.argv[1]], sys.argv[2], preset="debug", steps=60, resume=sys.argv[3] == "resume", progress=False)
+train([sys.argv[1]], sys.argv[2], steps=60, resume=sys.argv[3] == "resume", **{QUIET})
 """
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory):
-    return write_log(tmp_path_factory.mktemp("log") / "a.h5")
+def log(compiled_once, tmp_path_factory):
+    return write_log(tmp_path_factory.mktemp("log") / "a.h5", 6)
 
 
 @pytest.fixture(scope="module")
 def straight(log, tmp_path_factory):
-    return train([log], tmp_path_factory.mktemp("run") / "straight", preset="debug", steps=60, progress=False)
+    return train([log], tmp_path_factory.mktemp("run") / "straight", steps=60, **QUIET)
 
 
 @pytest.fixture(scope="module")
 def recurrent(log, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "recurrent"
-    return train([log], out, preset="debug", dynamics="rssm", steps=60, progress=False)
+    return train([log], out, dynamics="rssm", steps=120, **QUIET)
 
 
 def rows_of(folder):
@@ -50,26 +52,25 @@ def parameters(run):
     return jax.tree.leaves(nnx.state(run.model, nnx.Param))
 
 
-def test_killed_and_resumed_equals_straight_bit_for_bit(log, straight, tmp_path):
+def test_killed_and_resumed_equals_straight_bit_for_bit(log, straight, tmp_path, compiled_once):
     folder = tmp_path / "killed"
     command = [sys.executable, "-c", SCRIPT, str(log), str(folder)]
-    process = subprocess.Popen([*command, "new"])
+    process = subprocess.Popen([*command, "new"], env=compiled_once)
     deadline = time.monotonic() + 240
-    while not has_checkpoint(folder, "checkpoints") and time.monotonic() < deadline:
+    while not RunFolder(folder).latest_step and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert has_checkpoint(folder, "checkpoints")
+    assert RunFolder(folder).latest_step
     assert not (folder / "finished.json").exists()
     (first,) = (row for row in rows_of(folder) if row["step"] == 1)
-    subprocess.run([*command, "resume"], check=True)
+    subprocess.run([*command, "resume"], check=True, env=compiled_once)
     after = rows_of(folder)
     assert first in after  # its steps a second are wall clock: a training anew would have others
     steps = [row["step"] for row in after if "loss" in row]
     assert steps == sorted(set(steps))
-    assert [row["step"] for row in after if "heldout/nrmse" in row] == [15, 30, 45, 60]
-    with Checkpoints(folder / "checkpoints", 2) as one, Checkpoints(straight.folder / "checkpoints", 2) as two:
-        assert one.latest == two.latest == 60
+    assert [row["step"] for row in after if "select/nrmse" in row] == [15, 30, 45, 60]
+    assert RunFolder(folder).latest_step == RunFolder(straight.folder).latest_step == 60
     resumed = load_run(folder)
     for a, b in zip(parameters(straight), parameters(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -77,51 +78,38 @@ def test_killed_and_resumed_equals_straight_bit_for_bit(log, straight, tmp_path)
 
 def test_metrics_have_no_row_twice_and_held_out_error_in_units(straight):
     rows = rows_of(straight.folder)
-    held = [row["step"] for row in rows if "heldout/nrmse" in row]
+    held = [row["step"] for row in rows if "select/nrmse" in row]
     assert held == [15, 30, 45, 60]
     assert all(np.isfinite(row.get("loss", 0)) for row in rows)
-    assert any("heldout/rmse/position/0" in row for row in rows)
+    assert any("select/rmse/position/0" in row for row in rows)
 
 
 @pytest.mark.parametrize(("trained", "share"), [("straight", 0.8), ("recurrent", 0.95)])
 def test_training_learns_what_only_actions_and_time_explain(trained, share, log, request):
-    """The parameters that are kept are better than those that it began with, on windows that it never saw."""
-    from worldmodel.logs.reader import Log
-    from worldmodel.logs.windows import Windows
-    from worldmodel.training.evaluate import HeldOut
-    from worldmodel.training.run import build_model, load_scaling
+    """The parameters that are kept are better than those that it began with, on windows that nothing has touched."""
+    from worldmodel.training.evaluate import Selection
+    from worldmodel.training.run import build_model
 
     run = request.getfixturevalue(trained)
-    settings = run.settings
-    windows = Windows.of(Log(log), settings.layout, settings.context, settings.horizon, settings.holdout)
-    before = build_model(settings, load_scaling(run.folder))
-    first, last = (HeldOut(windows, 0).measure(model) for model in (before, run.model))
+    assert run.settings.measure == run.unseen(Log(log))
+    windows = run.windows(Log(log), episodes=run.settings.measure)
+    before = build_model(run.settings, RunFolder(run.folder).read_scaling())
+    first, last = (Selection(windows, 0).measure(model) for model in (before, run.model))
     assert last.score < share * first.score
 
 
-def test_the_horizon_grows_as_the_curriculum_says_and_ends_at_the_runs_own(straight):
-    from worldmodel.training.loop import _Trainer
-
-    trainer = object.__new__(_Trainer)
-    stages = ((0.0, 8), (0.25, 20), (0.75, 1000))
-    settings = straight.settings
-    train_config = dataclasses.replace(settings.train, curriculum=stages)
-    trainer.settings = dataclasses.replace(settings, train=train_config, horizon=50, steps=100)
-    assert [trainer._horizon(step) for step in (0, 24, 25, 74, 75, 99)] == [8, 8, 20, 20, 50, 50]
-
-
 def test_the_best_parameters_are_kept_and_not_the_last(log, tmp_path, monkeypatch):
-    from worldmodel.training.evaluate import Evaluation, HeldOut
+    from worldmodel.training.evaluate import Evaluation, Selection
 
     seen = []
 
     def measure(self, model):
-        self.score = [3.0, 1.0, 2.0, 4.0][len(seen)]
+        score = [3.0, 1.0, 2.0, 4.0][len(seen)]
         seen.append([np.asarray(p) for p in jax.tree.leaves(nnx.state(model, nnx.Param))])
-        return Evaluation(self.score, np.ones(self.future.values.shape[1]), {"heldout/nrmse": self.score})
+        return Evaluation(score, np.ones(self.future.values.shape[1]), {"select/nrmse": score})
 
-    monkeypatch.setattr(HeldOut, "measure", measure)
-    run = train([log], tmp_path / "run", preset="debug", steps=8, progress=False)
+    monkeypatch.setattr(Selection, "measure", measure)
+    run = train([log], tmp_path / "run", steps=8, **QUIET)
     assert len(seen) == 4
     for kept, best, last in zip(parameters(run), seen[1], seen[3], strict=True):
         np.testing.assert_array_equal(kept, best)
@@ -129,20 +117,16 @@ def test_the_best_parameters_are_kept_and_not_the_last(log, tmp_path, monkeypatc
 
 
 def test_a_loss_that_becomes_nan_has_a_name_and_keeps_the_last_checkpoint(log, tmp_path, monkeypatch):
-    from worldmodel.training.loop import _Trainer
-
-    plain = _Trainer._learning_rate
-    monkeypatch.setattr(_Trainer, "_learning_rate", lambda self, step: plain(self, step) if step < 20 else np.nan)
-    with pytest.raises(TrainingDivergedError, match="step"):
-        train([log], tmp_path / "run", preset="debug", steps=60, progress=False)
+    plain = fitting.learning_rate
+    monkeypatch.setattr(fitting, "learning_rate", lambda c, step, share: plain(c, step, share) if step < 20 else np.nan)
+    with pytest.raises(TrainingDivergedError, match="checkpoint is kept"):
+        train([log], tmp_path / "run", steps=60, **QUIET)
     assert all(np.isfinite(p).all() for p in parameters(load_run(tmp_path / "run")))
 
 
 @pytest.fixture
 def diverging(monkeypatch):
-    from worldmodel.training.loop import _Trainer
-
-    monkeypatch.setattr(_Trainer, "_learning_rate", lambda self, step: np.nan)
+    monkeypatch.setattr(fitting, "learning_rate", lambda *_: np.nan)
 
 
 def test_a_run_that_fails_before_its_first_checkpoint_leaves_the_one_that_it_was_to_replace(
@@ -151,27 +135,163 @@ def test_a_run_that_fails_before_its_first_checkpoint_leaves_the_one_that_it_was
     shutil.copytree(straight.folder, tmp_path / "run")
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     with pytest.raises(TrainingDivergedError):
-        train([log], tmp_path / "run", preset="debug", steps=60, force=True, progress=False)
+        train([log], tmp_path / "run", steps=60, force=True, **QUIET)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
 def test_a_run_that_replaces_another_leaves_nothing_of_it(log, straight, tmp_path):
     shutil.copytree(straight.folder, tmp_path / "run")
-    train([log], tmp_path / "run", preset="debug", steps=4, force=True, progress=False)
+    train([log], tmp_path / "run", steps=4, force=True, **QUIET)
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
     assert json.loads((tmp_path / "run" / "finished.json").read_text())["steps"] == 4
 
 
 def test_going_on_takes_nothing_away_when_it_fails(log, straight, tmp_path, diverging):
     shutil.copytree(straight.folder, tmp_path / "run")
-    for name in ("checkpoints", "best"):
-        shutil.rmtree(tmp_path / "run" / name)
-    (tmp_path / "run" / "finished.json").unlink()
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    for name in ("parameters.npz", "finished.json"):
+        (tmp_path / "run" / name).unlink()
     (tmp_path / "run" / "notes.txt").write_text("mine")
     with pytest.raises(TrainingDivergedError):
         train([log], tmp_path / "run", resume=True, progress=False)
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
     assert (tmp_path / "run" / "run.json").exists()
+
+
+def test_going_on_with_a_run_that_has_ended_says_so(log, straight, capsys):
+    before = {p: p.read_bytes() for p in straight.folder.rglob("*") if p.is_file()}
+    train([log], straight.folder, resume=True)
+    assert "has been trained to its end; --steps or --minutes train it longer" in capsys.readouterr().out
+    assert {p: p.read_bytes() for p in straight.folder.rglob("*") if p.is_file()} == before
+
+
+def test_more_steps_train_on_from_where_it_ended(log, straight, tmp_path):
+    """The first update after step 60 is made as in a training of 100 steps."""
+    shutil.copytree(straight.folder, tmp_path / "run")
+    before = rows_of(straight.folder)
+    run = train([log], tmp_path / "run", resume=True, steps=100, progress=False)
+    rows = rows_of(run.folder)
+    assert rows[: len(before)] == before
+    assert [row["step"] for row in rows[len(before) :] if "select/nrmse" in row] == [75, 100]
+    first = next(row for row in rows[len(before) :] if "loss" in row)
+    assert first["step"] == 61
+    assert first["learning_rate"] == pytest.approx(2e-3 * 61 / 100 * 0.5 * (1 + np.cos(np.pi * 0.6)))
+    assert (run.settings.steps, run.settings.lengthened_at) == (100, (60,))
+    finished, earlier = RunFolder(run.folder).finished, RunFolder(straight.folder).finished
+    assert finished["steps"] == 100
+    assert finished["seconds"] > earlier["seconds"] > earlier["compile_seconds"] > 0
+    assert finished["best_nrmse"] <= earlier["best_nrmse"]
+
+
+def test_a_training_that_was_lengthened_and_killed_goes_on_to_its_new_length(log, straight, tmp_path, monkeypatch):
+    shutil.copytree(straight.folder, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "Learner", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train([log], tmp_path / "run", resume=True, steps=64, progress=False)
+    train([log], tmp_path / "run", resume=True, progress=False)
+    assert RunFolder(tmp_path / "run").finished["steps"] == 64
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"seed": 3}, r"--seed is not what[\s\S]*expected: *0[\s\S]*found: *3"),
+        ({"preset": "small"}, "--preset is not"),
+        ({"dynamics": "rssm"}, "--dynamics is not"),
+        ({"holdout": 0.2}, "--holdout is not"),
+        ({"weights": [2.0]}, "--weights is not"),
+        ({"dt": 0.5}, "--dt is not"),
+        ({"context_s": 0.1}, "--context is not"),
+        ({"horizon_s": 0.1}, "--horizon is not"),
+        ({"force": True}, "--force replaces a run"),
+        ({"steps": 60, "minutes": 1}, "Both steps and minutes"),
+        ({"steps": 59}, r"trained as long already[\s\S]*60 updates"),
+        ({"minutes": 1e-4}, "trained as long already"),
+    ],
+)
+def test_going_on_refuses_what_it_would_have_to_ignore(log, straight, options, says):
+    before = (straight.folder / "run.json").read_bytes()
+    with pytest.raises(WorldModelError, match=says):
+        train([log], straight.folder, resume=True, progress=False, **options)
+    assert (straight.folder / "run.json").read_bytes() == before
+    assert RunFolder(straight.folder).finished["steps"] == 60
+
+
+def test_going_on_takes_the_options_that_the_run_has(log, straight):
+    settings = straight.settings
+    train(
+        [log], straight.folder, resume=True, progress=False, preset="debug", dynamics="residual", steps=60, seed=0,
+        holdout=0.1, dt=settings.dt, context_s=settings.context * settings.dt, horizon_s=settings.horizon * settings.dt,
+    )  # fmt: skip
+
+
+def test_a_run_is_opened_without_drawing_or_compiling(straight):
+    compiled, listening = [], True
+
+    def hear(name, _, **__):
+        if listening and "backend_compile" in name:
+            compiled.append(name)
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    again = load_run(straight.folder)
+    listening = False
+    assert compiled == []
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(nnx.state(again.model)))
+    for one, two in zip(
+        jax.tree.leaves(nnx.state(again.model)), jax.tree.leaves(nnx.state(straight.model)), strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_parameters_of_another_model_are_refused(straight, recurrent, tmp_path):
+    shutil.copytree(straight.folder, tmp_path / "run")
+    shutil.copy(recurrent.folder / "parameters.npz", tmp_path / "run" / "parameters.npz")
+    with pytest.raises(WorldModelError, match=r"parameters.npz is of another model[\s\S]*do:"):
+        load_run(tmp_path / "run")
+
+
+def test_what_goes_too_far_beyond_the_trained_horizon_is_asked_for_by_name(straight):
+    dt, horizon = straight.settings.dt, straight.settings.horizon
+    assert straight.horizon_ticks(None) == horizon
+    assert straight.horizon_ticks(2 * horizon * dt) == 2 * horizon
+    with pytest.raises(WorldModelError, match=rf"trained to imagine {horizon * dt:g} s[\s\S]*beyond_trained=True"):
+        straight.horizon_ticks((2 * horizon + 1) * dt)
+    assert straight.horizon_ticks((2 * horizon + 1) * dt, beyond_trained=True) == 2 * horizon + 1
+
+
+def test_the_longest_rollouts_are_as_long_as_the_horizon(straight):
+    assert RunFolder(straight.folder).finished["horizon"] == straight.settings.horizon
+    horizons = [row["horizon"] for row in rows_of(straight.folder) if "loss" in row]
+    assert horizons[-1] == straight.settings.horizon > horizons[0]
+
+
+def test_it_says_what_it_is_doing(log, tmp_path, capsys):
+    train([log], tmp_path / "run", steps=4, **SMALL)
+    said = capsys.readouterr().out
+    assert said.startswith("reading")
+    steps = ["reading", "measuring statistics", "fitting baselines", "compiling rollouts of", "measuring the spread"]
+    assert sorted(steps, key=said.index) == steps
+
+
+def test_the_first_word_comes_before_the_libraries(monkeypatch, capsys):
+    """Whatever they cost: the module that imports them has not been asked for anything yet."""
+    import types
+
+    from worldmodel import cli
+
+    class Slow(types.ModuleType):
+        def __getattr__(self, name):
+            if name == "train":
+                said.append(capsys.readouterr().out)
+                raise ImportError
+            raise AttributeError(name)
+
+    said = []
+    monkeypatch.setitem(sys.modules, "worldmodel.training", Slow("worldmodel.training"))
+    with pytest.raises(ImportError):
+        cli.train([], "nowhere")
+    assert said == ["loading libraries\n"]
 
 
 def test_refusals(log, straight, tmp_path):
@@ -183,6 +303,8 @@ def test_refusals(log, straight, tmp_path):
         train([log], tmp_path / "x", preset="huge")
     with pytest.raises(WorldModelError, match="no dynamics 'lstm'"):
         train([log], tmp_path / "x", dynamics="lstm")
+    with pytest.raises(WorldModelError, match=r"holdout is the share[\s\S]*< 0\.5"):
+        train([log], tmp_path / "x", holdout=0.5)
     with pytest.raises(WorldModelError, match="as long as the context"):
         train([log], tmp_path / "x", context_s=30)
     with pytest.raises(WorldModelError, match="other data"):
@@ -191,7 +313,6 @@ def test_refusals(log, straight, tmp_path):
 
 
 def test_a_run_refuses_a_log_with_other_streams(straight, tmp_path):
-    from worldmodel.logs.reader import Log
     from worldmodel.types import Samples
 
     with LogWriter(tmp_path / "c.h5", SPECS[:1]) as writer:

@@ -8,22 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from worldmodel.validate.metrics import Bootstrap, covered, crps, distance_travelled, psnr, residual, rms, ssim
+from worldmodel.validate.metrics import Bootstrap, covered, crps, distance_travelled, psnr, rms, ssim
 
 W, H, S = 7, 4, 3
 
 
-@given(st.floats(-50, 50), st.floats(-50, 50))
-def test_a_residual_that_wraps_is_the_short_way_round(prediction, truth):
-    both = residual(np.array([prediction, prediction]), np.array([truth, truth]), (True, False))
-    assert both[1] == prediction - truth
-    assert -np.pi <= both[0] <= np.pi
-    assert np.exp(1j * both[0]) == pytest.approx(np.exp(1j * (prediction - truth)), abs=1e-9)
-
-
-def test_residual_of_angles_either_side_of_the_seam():
-    wrapped = residual(np.array([3.1, -3.1]), np.array([-3.1, 3.1]), (True, True))
-    np.testing.assert_allclose(wrapped, [6.2 - 2 * np.pi, 2 * np.pi - 6.2])
+def one_column(squares, mask):
+    """Sums and counts [W, H, 1] of single readings."""
+    return np.where(mask, squares, 0)[..., None], mask[..., None].astype(float)
 
 
 def test_rms_counts_what_the_mask_shows():
@@ -98,7 +90,11 @@ def test_the_interval_equals_a_plain_resampling_loop():
         there = [[squares[w, h] for w in drawn if mask[w, h]] for h in range(H)]
         roots.append([np.sqrt(np.mean(seen)) if seen else np.nan for seen in there])
     expected = np.nanquantile(roots, [0.025, 0.975], axis=0)
-    np.testing.assert_allclose(bootstrap.interval(squares, mask), expected)
+    total = np.where(mask, squares, np.nan)
+    np.testing.assert_allclose(bootstrap.interval(*one_column(total, mask)), expected)
+    twice = [np.repeat(part, 2, -1) for part in one_column(total, mask)]
+    twice[0][..., 1] *= 9  # a column of three times the error
+    np.testing.assert_allclose(bootstrap.interval(*twice), np.sqrt(5) * expected)
 
 
 def test_what_is_hard_for_both_does_not_blur_their_difference():
@@ -108,21 +104,23 @@ def test_what_is_hard_for_both_does_not_blur_their_difference():
     ours = (10.0 ** rng.uniform(-1, 1, 30))[episodes][:, None] * np.abs(rng.normal(size=(150, 1)))
     theirs, mask = 1.21 * ours, np.ones((150, 1), bool)
     bootstrap = Bootstrap.of(episodes, 0)
-    low, high = bootstrap.interval_of_gap(theirs, ours, mask)[:, 0]
     root = np.sqrt(ours.mean())
+    theirs, ours, count = theirs[..., None], ours[..., None], mask[..., None].astype(float)
+    low, high = bootstrap.interval_of_gap(theirs, ours, count)[:, 0]
     assert 0 < low < 0.1 * root < high < 0.2 * root
-    assert bootstrap.interval(theirs, mask)[0, 0] < bootstrap.interval(ours, mask)[1, 0]  # each alone says nothing
+    assert bootstrap.interval(theirs, count)[0, 0] < bootstrap.interval(ours, count)[1, 0]  # each alone says nothing
     np.testing.assert_allclose(
-        bootstrap.interval_of_gap(ours, theirs, mask)[:, 0], [-high, -low], rtol=1e-9
+        bootstrap.interval_of_gap(ours, theirs, count)[:, 0], [-high, -low], rtol=1e-9
     )  # the same seen from the other side
-    np.testing.assert_allclose(bootstrap.interval_of_gap(ours, ours, mask)[:, 0], 0)
+    np.testing.assert_allclose(bootstrap.interval_of_gap(ours, ours, count)[:, 0], 0)
 
 
 def test_windows_of_an_episode_move_together():
     """However many windows two episodes give, they are two: either, or both, is all that a resample can hold."""
     for windows in (1, 50):
         episodes = np.repeat([0, 1], windows)
-        interval = Bootstrap.of(episodes, 0).interval(episodes[:, None].astype(float), np.ones((2 * windows, 1), bool))
+        squares, count = one_column(episodes[:, None].astype(float), np.ones((2 * windows, 1), bool))
+        interval = Bootstrap.of(episodes, 0).interval(squares, count)
         np.testing.assert_allclose(interval[:, 0], [0, 1])
 
 
@@ -133,7 +131,7 @@ def test_the_interval_covers_the_true_error_about_as_often_as_it_says():
     true = np.sqrt(1 + 0.1)
     for trial in range(trials):
         errors = rng.normal(size=30)[episodes] + np.sqrt(0.1) * rng.normal(size=300)
-        low, high = Bootstrap.of(episodes, trial).interval(errors[:, None] ** 2, np.ones((300, 1), bool))[:, 0]
+        low, high = Bootstrap.of(episodes, trial).interval(errors[:, None, None] ** 2, np.ones((300, 1, 1)))[:, 0]
         covers += low <= true <= high
     assert 0.87 <= covers / trials <= 0.98
 
@@ -142,7 +140,7 @@ def test_a_horizon_where_nothing_came_has_no_interval():
     bootstrap = Bootstrap.of(np.array([0, 0, 1]), 0)
     mask = np.ones((3, 2), bool)
     mask[:, 1] = False
-    interval = bootstrap.interval(np.ones((3, 2)), mask)
+    interval = bootstrap.interval(*one_column(np.ones((3, 2)), mask))
     np.testing.assert_array_equal(interval, [[1, np.nan], [1, np.nan]])
 
 

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from tests.oscillator import SPECS, episode, write_log
-from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples
 from worldmodel.validate import problem as module
-from worldmodel.validate.problem import make_problem
+from worldmodel.validate.problem import Problem, make_problem, problem_of
 
 DT, CONTEXT, HORIZON = 0.1, 6, 5
 SEEN = tuple(s for s in SPECS if s.kind != "video")
@@ -38,14 +37,12 @@ def log(tmp_path_factory):
     return Log(path, truth=True)
 
 
-@pytest.fixture(scope="module")
-def run(log):
-    return untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
+SPANS = {"dt": DT, "context_s": CONTEXT * DT, "horizon_s": HORIZON * DT}
 
 
 @pytest.fixture(scope="module")
-def problem(run, log):
-    return make_problem(run, log, name="a", horizon_s=None)
+def problem(log):
+    return make_problem(log, **SPANS)
 
 
 def sample_at(stream, time):
@@ -55,16 +52,18 @@ def sample_at(stream, time):
 
 
 def test_truth_is_free_of_noise_and_readings_are_as_recorded(problem, log):
-    assert problem.has_truth
+    assert problem.truth.noise_free
     for w, (e, t) in enumerate(problem.starts[::5]):
         for h in range(HORIZON):
             at = (t + 1 + h) * DT
             for found, source in (
-                (problem.truth, log.episodes[e].truth),
-                (problem.recorded, log.episodes[e].streams),
+                (problem.truth.truth, log.episodes[e].truth),
+                (problem.truth.recorded, log.episodes[e].streams),
             ):
-                np.testing.assert_allclose(found["position"][5 * w, h], sample_at(source["position"], at), rtol=1e-6)
-    assert (problem.truth["position"] - problem.recorded["position"]).std() == pytest.approx(0.3, rel=0.3)
+                came = found["position"].values[5 * w, h]
+                np.testing.assert_allclose(came, sample_at(source["position"], at), rtol=1e-6)
+    true, noisy = (came["position"].values for came in (problem.truth.truth, problem.truth.recorded))
+    assert (true - noisy).std() == pytest.approx(0.3, rel=0.3)
 
 
 def last_fix(log, e, t):
@@ -80,10 +79,10 @@ def test_true_positions_are_metres_from_the_noisy_fix_that_the_model_has(problem
         fix = last_fix(log, e, t)
         for h in range(HORIZON) if fix is not None else ():
             true = sample_at(log.episodes[e].truth["gps"], (t + 1 + h) * DT)
-            assert problem.truth_mask["gps"][w, h].all() == (true is not None)
+            assert problem.truth.truth["gps"].mask[w, h].all() == (true is not None)
             if true is not None:
                 expected = geodetic_to_enu(true[None], fix)[0]
-                np.testing.assert_allclose(problem.truth["gps"][w, h], expected, atol=0.01)
+                np.testing.assert_allclose(problem.truth.truth["gps"].values[w, h], expected, atol=0.01)
                 checked += 1
     assert checked > 40
 
@@ -92,22 +91,28 @@ def test_without_a_fix_in_the_context_no_position_is_scored(problem, log):
     """What is predicted is relative to that fix; without it, there is nothing to compare with the truth."""
     blind = [w for w, (e, t) in enumerate(problem.starts) if last_fix(log, e, t) is None]
     assert len(blind) > 5
-    assert not problem.mask["gps"][blind].any()
-    assert not problem.truth_mask["gps"][blind].any()
+    assert not problem.truth.recorded["gps"].mask[blind].any()
+    assert not problem.truth.truth["gps"].mask[blind].any()
 
 
-def test_without_truth_what_was_recorded_stands_for_it(run, log):
-    plain = make_problem(run, Log(log.files[0]), name="a", horizon_s=None)
-    assert not plain.has_truth
-    for name in plain.recorded:
-        np.testing.assert_array_equal(plain.truth[name], plain.recorded[name])
-        np.testing.assert_array_equal(plain.truth_mask[name], plain.mask[name])
+def test_without_truth_what_was_recorded_stands_for_it(log):
+    plain = make_problem(Log(log.files[0]), **SPANS).truth
+    assert not plain.noise_free
+    for name, came in plain.recorded.items():
+        np.testing.assert_array_equal(plain.truth[name].values, came.values)
+        np.testing.assert_array_equal(plain.known(name), came.mask)
 
 
-def test_starts_are_spread_over_all_episodes_when_there_are_too_many(run, log, monkeypatch):
-    every = make_problem(run, log, name="a", horizon_s=None).starts
+def test_figures_count_what_came_and_is_known(problem):
+    """During the outage the truth is known and no fix came: no figure counts it."""
+    assert problem.truth.truth["gps"].mask.sum() > problem.truth.recorded["gps"].mask.sum()
+    np.testing.assert_array_equal(problem.truth.known("gps"), problem.truth.recorded["gps"].mask)
+
+
+def test_starts_are_spread_over_all_episodes_when_there_are_too_many(log, monkeypatch):
+    every = make_problem(log, **SPANS).starts
     monkeypatch.setattr(module, "MAX_STARTS", 10)
-    few = make_problem(run, log, name="a", horizon_s=None).starts
+    few = make_problem(log, **SPANS).starts
     assert len(few) == 10
     assert {tuple(s) for s in few} <= {tuple(s) for s in every}
     assert few[0].tolist() == every[0].tolist()
@@ -115,19 +120,99 @@ def test_starts_are_spread_over_all_episodes_when_there_are_too_many(run, log, m
     assert set(few[:, 0]) == {0, 1}
 
 
-def test_chosen_episodes_and_one_moment(run, log):
-    assert make_problem(run, log, name="a", horizon_s=None, episodes=[1]).windows.episodes == [1]
-    moment = make_problem(run, log, name="a", horizon_s=0.3, at_s=1.5)
-    assert moment.starts.tolist() == [[0, 15], [1, 15]]
-    assert (moment.kind, moment.horizon) == ("counterfactual", 3)
+def test_chosen_episodes_and_a_moment_of_each(log):
+    assert make_problem(log, episodes=[1], **SPANS).truth.windows.episodes == [1]
+    windows = make_problem(log, **SPANS).truth.windows
+    moment = problem_of(windows, name="a", at_s=[1.5, 2.0], acted="slowly")
+    assert moment.starts.tolist() == [[0, 15], [1, 20]]
+    assert (moment.kind, moment.acted) == ("counterfactual", "slowly")
 
 
-def test_a_horizon_that_is_none_and_a_log_that_does_not_fit_are_refused(run, log, tmp_path):
-    with pytest.raises(WorldModelError, match="must be positive"):
-        make_problem(run, log, name="a", horizon_s=0.0)
+def test_spans_without_sense_are_refused(log):
+    for spans in ({"horizon_s": 0.0}, {"dt": -1.0}, {"context_s": float("nan")}):
+        with pytest.raises(WorldModelError, match="must be positive"):
+            make_problem(log, **(SPANS | spans))
     with pytest.raises(WorldModelError, match="as long as the context plus the horizon"):
-        make_problem(run, log, name="a", horizon_s=30.0)
-    full = Log(write_log(tmp_path / "b.h5", 1))
-    other = untrained_run(full, dt=DT, context=CONTEXT, horizon=HORIZON)
-    with pytest.raises(WorldModelError, match="expects other streams"):
-        make_problem(other, log, name="a", horizon_s=None)
+        make_problem(log, **(SPANS | {"horizon_s": 30.0}))
+
+
+def test_it_needs_no_spans(log):
+    problem = make_problem(log)
+    assert problem.dt == pytest.approx(0.02)  # the commands come at 50 Hz
+    assert (len(problem.past_times), problem.horizon) == (64, 64)
+
+
+def test_what_a_predictor_gets_is_named_and_physical(problem, log):
+    asked = problem.asked
+    for w in range(0, len(asked.starts), 9):
+        e, t = asked.starts[w]
+        for c in range(CONTEXT):
+            seen = sample_at(log.episodes[e].streams["position"], (t - CONTEXT + 1 + c) * DT)
+            np.testing.assert_allclose(asked.past["position"][w, c], seen, rtol=1e-6)
+        force = log.episodes[e].streams["force"]
+        for k in range(CONTEXT - 1 + HORIZON):
+            first = round((t - CONTEXT + 1 + k) * DT / 0.02)
+            mean = force.data[first : first + 5].mean()
+            assert asked.actions["force"][w, k, 0] == pytest.approx(mean, rel=1e-4, abs=1e-6)
+    assert asked.actions["force"].shape[1] == CONTEXT - 1 + HORIZON
+    phase = asked.past["phase"][asked.past_mask["phase"]]
+    assert np.abs(phase).max() > 2
+    assert not asked.past["gps"][~asked.past_mask["gps"]].any()
+    np.testing.assert_allclose(asked.past_times, [-0.5, -0.4, -0.3, -0.2, -0.1, 0])
+    np.testing.assert_allclose(asked.times, [0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def everything(value, seen=None):
+    """Every array that can be reached from an object by attributes, items and properties."""
+    seen = {} if seen is None else seen
+    if id(value) in seen:
+        return
+    seen[id(value)] = value  # kept, so that no other gets its number
+    if isinstance(value, np.ndarray):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from everything(part, seen)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from everything(part, seen)
+    elif isinstance(value, Problem):
+        for name in sorted({*vars(value), *dir(type(value))}):
+            if not name.startswith("__") and name not in ("truth", "asked") and not callable(getattr(value, name)):
+                yield from everything(getattr(value, name), seen)
+
+
+def test_a_predictor_cannot_see_what_came(tmp_path):
+    """Two recordings are alike up to a moment, and in their commands; then what a predictor gets is equal."""
+    now = 2.0
+
+    def apart(streams, sign):
+        for name, (time, data) in streams.items():
+            if name not in ("force", "gps"):
+                later = (time > now + 1e-9).reshape(-1, *(1,) * (data.ndim - 1))
+                other = data // (3 + sign) if name == "camera" else data + sign
+                streams[name] = Samples(time, np.where(later, other, data).astype(data.dtype))
+            elif name == "gps":
+                streams[name] = Samples(time, np.where(time[:, None] > now + 1e-9, data + 1e-4 * sign, data))
+        return streams
+
+    given = []
+    for sign in (1, -1):
+        log = Log(write_log(tmp_path / f"{sign}.h5", 2, edit=lambda streams, sign=sign: apart(streams, sign)))
+        whole = make_problem(log, **SPANS)
+        given.append(problem_of(whole.truth.windows, name="a", at_s=[now, now]))
+    one, two = (list(everything(problem.asked)) for problem in given)
+    assert len(one) == len(two) > 15
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(given[0].asked.context.frames) == 1
+    for name in ("position", "gps", "phase"):
+        apart_by = given[0].truth.recorded[name].values - given[1].truth.recorded[name].values
+        assert (apart_by[given[0].truth.known(name)] != 0).all()
+
+
+def test_the_answers_are_not_to_be_had(problem):
+    with pytest.raises(WorldModelError, match="without its answers"):
+        _ = problem.asked.truth
+    assert "without answers" in repr(problem.asked)
+    assert "gps: gps of east, north, up" in repr(problem)

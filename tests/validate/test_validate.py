@@ -1,36 +1,34 @@
 """Validation end to end: on a tiny trained run, and with predictors whose scores are known."""
 
+import dataclasses
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.oscillator import SPECS, episode
 from tests.untrained import untrained_run
+from tests.validate.problems import Oracle, Says
 from worldmodel.errors import WorldModelError
-from worldmodel.imagine.engine import Imagined
-from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
-from worldmodel.simulate import simulate
+from worldmodel.simulate import BEHAVIOURS, simulate
 from worldmodel.training import load_run, train
 from worldmodel.types import Samples, StreamSpec
-from worldmodel.validate import validate
-from worldmodel.validate.validate import _pooled
-
-module = sys.modules["worldmodel.validate.validate"]  # which the function hides
+from worldmodel.validate import Forecast, make_problem, score, validate
+from worldmodel.validate import scoring as scoring_module
+from worldmodel.validate.counterfactual import counterfactual
 
 DT, CONTEXT, HORIZON = 0.05, 8, 4
 DIAL = StreamSpec("dial", "sensor", ("level", "fixed"), ("V", "V"), 10.0)  # the second column never moves
 SEEN = (*(s for s in SPECS if s.kind != "video"), DIAL)
 READINGS = ("position", "velocity", "phase", "gps", "dial")
-PREDICTORS = ("model", "hold", "velocity", "linear")  # no floor: the log names no twin
+PREDICTORS = ("model", "mean", "hold", "velocity", "linear")  # no floor: the log names no twin
 QUIET = {"progress": False}
+SPANS = {"dt": DT, "context_s": CONTEXT * DT, "horizon_s": HORIZON * DT}
 
 
 def write(path, seeds, specs=SEEN):
@@ -68,56 +66,15 @@ def starts(folder):
 
 
 @pytest.fixture
-def problems(monkeypatch):
-    """The problems that `validate` makes, in order."""
-    made, make = [], module.make_problem
-
-    def keep(*args, **options):
-        made.append(make(*args, **options))
-        return made[-1]
-
-    monkeypatch.setattr(module, "make_problem", keep)
-    return made
-
-
-@pytest.fixture
-def predict(problems, monkeypatch):
-    """Replaces the model: `predict(change)` imagines what came as `change(came, actions - own actions)` makes it."""
-
-    class Oracle:
-        change = None
-
-        def __init__(self, model, seed):
-            pass
-
-        def readings(self, context, actions, members):
-            future = problems[-1].future
-            came = future.values.astype(float)[:, None].repeat(members, 1)
-            return Imagined(*Oracle.change(came, (actions - future.actions).sum(-1)[:, None, :, None]))
-
-        def frames(self, context, actions, ticks, members=1):
-            problem = problems[-1]
-            same = [(problem.context.values == values).all((1, 2)) for values in context.values]
-            rows = [np.flatnonzero(row)[0] for row in same]
-            _, future = problem.windows.cut(problem.starts[rows], problem.horizon, ticks)
-            return [f[:, None].repeat(members, 1) for f in future.frames]
-
-    def use(change):
-        Oracle.change = staticmethod(change)
-        monkeypatch.setattr(module, "Imaginer", Oracle)
-
-    return use
-
-
-def perfect(came, moved):
-    return came, came
+def fresh(folder):
+    return make_problem(Log(folder / "fresh.h5"), **SPANS)
 
 
 def test_metrics_have_the_documented_keys(result, folder, starts):
     metrics = result.metrics
     json.dumps(metrics, allow_nan=False)
     assert {k: metrics[k] for k in ("format", "version", "seed")} == {
-        "format": "worldmodel-metrics", "version": 1, "seed": 0,
+        "format": "worldmodel-metrics", "version": 2, "seed": 0,
     }  # fmt: skip
     assert metrics["horizons_s"] == [0.05, 0.1]
     assert {"streams", "overall", "action_sensitivity", "data_sha256", "code_version"} <= metrics.keys()
@@ -137,10 +94,11 @@ def documented(section):
 
 
 def test_the_written_standard_names_every_key(result, seen):
-    assert documented("metrics.json, version 1") == result.metrics.keys()
+    assert documented("metrics.json, version 2") == result.metrics.keys()
     gps = result.metrics["streams"]["gps"]["model"]
-    assert documented("Sensors and GPS") == gps.keys()
-    assert documented("Video") == seen[0].metrics["streams"]["camera"]["model"].keys()
+    assert documented("Sensors and positions") == gps.keys()
+    assert documented("Video") == seen[0].metrics["streams"]["camera"]["hold"].keys()
+    assert documented("Predictors") >= set(PREDICTORS)
 
 
 def test_every_stream_has_every_predictor_with_lists_aligned_with_the_horizons(result):
@@ -187,16 +145,6 @@ def test_a_column_that_never_moves_does_not_rule_the_normalised_error(result):
     assert all(value < 10 for value in result.metrics["overall"]["model"]["nrmse"])
 
 
-def test_an_angle_deviates_from_its_circular_mean():
-    """About pi, where it wraps, it deviates as it would about zero."""
-    small = 0.1 * np.random.default_rng(0).normal(size=(50, 4, 1))
-    spec = next(s for s in SEEN if s.name == "phase")
-    for centre in (0.0, np.pi, -2.0):
-        truth = (small + centre + np.pi) % (2 * np.pi) - np.pi
-        problem = SimpleNamespace(truth={"phase": truth}, truth_mask={"phase": np.ones(truth.shape, bool)})
-        assert module._deviation(problem, spec) == pytest.approx(small.std(), rel=1e-3)
-
-
 @pytest.mark.parametrize("name", READINGS)
 def test_the_interval_holds_the_figure(result, name):
     for predictor in PREDICTORS:
@@ -209,127 +157,243 @@ def test_the_interval_holds_the_figure(result, name):
         assert (gaps <= np.array(found["gap_high"]) + 1e-6).all()
 
 
-def test_curves_and_examples_are_there_to_draw(result):
-    assert result.curve_s == pytest.approx(np.arange(1, HORIZON + 1) * DT)
-    assert {(n, p) for n in result.curves for p in result.curves[n]} == {(n, p) for n in READINGS for p in PREDICTORS}
+def test_scores_at_every_tick_and_examples_are_there_to_draw(result):
+    assert result.times == pytest.approx(np.arange(1, HORIZON + 1) * DT)
+    assert {(n, p) for n in result.scores for p in result.scores[n]} == {(n, p) for n in READINGS for p in PREDICTORS}
     assert len(result.examples) == 3
     for example in result.examples:
         assert example.episode in ("seed 20", "seed 21")
         assert example.members["position"].shape[1:] == (HORIZON, 1)
+        assert example.baselines["mean"]["gps"].shape == (HORIZON, 3)
 
 
-def test_a_perfect_predictor_has_no_error(folder, predict):
-    predict(perfect)
-    metrics = validate(folder / "run", log=folder / "fresh.h5", **QUIET).metrics
-    for name in READINGS:
-        for key in ("rmse", "crps", "rmse_reading"):
-            np.testing.assert_allclose(metrics["streams"][name]["model"][key], 0, atol=1e-4, err_msg=f"{name} {key}")
-        assert metrics["streams"][name]["hold"]["rmse"][1] > 0.01
-    for name in ("position", "velocity", "phase", "gps"):
-        np.testing.assert_allclose(metrics["streams"][name]["model"]["nrmse"], 0, atol=1e-4)
+def test_figures_are_asked_by_name_and_moment(result):
+    metrics = result.metrics["streams"]
+    assert result.rmse("gps", "model", at_s=0.1) == pytest.approx(metrics["gps"]["model"]["rmse"][1])
+    assert result.nrmse("dial", "mean", at_s=0.05) == pytest.approx(metrics["dial"]["mean"]["nrmse"][0])
+    assert result.crps("phase", "hold", 0.1) == pytest.approx(metrics["phase"]["hold"]["crps"][1])
+    assert result.coverage("gps", "model", 0.1, 50) == pytest.approx(metrics["gps"]["model"]["coverage50"][1])
+    assert result.rmse("gps", "hold", at_s=0.15) == pytest.approx(result.scores["gps"]["hold"].rmse[2])
+    for wrong, said in (
+        (("nowhere", "model", 0.1), "no stream 'nowhere'"),
+        (("gps", "nobody", 0.1), "no predictor 'nobody'"),
+        (("gps", "model", 9.0), "no figures of gps 9 s ahead"),
+    ):
+        with pytest.raises(WorldModelError, match=said):
+            result.rmse(*wrong)
+    with pytest.raises(WorldModelError, match=r"no figure 'rsme'[\s\S]*rmse"):
+        result.figure("rsme", "gps", "model", 0.1)
 
 
-def test_calibrated_members_have_the_scores_of_a_gaussian(folder, predict):
+def test_a_tidy_frame_holds_every_defined_figure(result):
+    frame = result.to_frame()
+    assert list(frame.columns) == ["stream", "predictor", "horizon_s", "figure", "value"]
+    at = frame.set_index(["stream", "predictor", "figure"]).sort_index()
+    rmse = at.loc[("position", "hold", "rmse")]
+    np.testing.assert_allclose(rmse["value"], result.scores["position"]["hold"].rmse)
+    np.testing.assert_allclose(rmse["horizon_s"], result.times)
+    assert {"rmse east", "crps up", "nrmse"} <= set(frame.query("stream == 'gps'").figure)
+    assert frame.value.notna().all()
+
+
+def test_a_result_shows_itself(result):
+    assert "fresh" in repr(result)
+    assert all(name in repr(result) for name in (*READINGS, *PREDICTORS))
+    html = result._repr_html_()
+    assert html.count("<tr>") == 1 + len(READINGS)
+    assert "<td>position error m at 0.1 s</td>" in html
+    assert len(result.plot().axes) == len(READINGS)
+
+
+def test_a_perfect_predictor_of_what_is_true_at_ticks_has_no_error(tmp_path):
+    """Sampled at ticks, so that nothing lies between them."""
+    specs = [dataclasses.replace(s, rate_hz=20.0) for s in SEEN if s.kind == "sensor" and s.name != "dial"]
+    with LogWriter(tmp_path / "a.h5", specs) as writer:
+        for seed in range(2):
+            streams = episode(seed)
+            time = np.arange(80) * DT
+            rows = {s.name: np.searchsorted(streams[s.name].time, time + 1e-9) - 1 for s in specs}
+            writer.append({s.name: Samples(time, streams[s.name].data[rows[s.name]]) for s in specs})
+    problem = make_problem(Log(tmp_path / "a.h5"), **SPANS)
+    result = score(problem, [Oracle(problem)])
+    assert result.action_sensitivity is None  # nothing is commanded
+    for name in ("position", "velocity", "phase"):
+        for figure in ("rmse", "crps", "rmse_reading", "nrmse"):
+            np.testing.assert_allclose(getattr(result.scores[name]["oracle"], figure), 0, atol=1e-6)
+
+
+def test_calibrated_members_have_the_scores_of_a_gaussian(fresh):
     """Members and what came are drawn alike about a centre that is off by `sigma`."""
     rng, sigma = np.random.default_rng(0), 0.02
-
-    def drawn(came, moved):
-        centre = came + sigma * rng.normal(size=(len(came), 1, *came.shape[2:]))
-        return centre.repeat(came.shape[1], 1), centre + sigma * rng.normal(size=came.shape)
-
-    predict(drawn)
-    result = validate(folder / "run", log=folder / "fresh.h5", **QUIET)
+    came = {name: fresh.truth.truth[name].values for name in ("position", "velocity", "gps")}
+    drawn = {name: values + sigma * rng.normal(size=values.shape) for name, values in came.items()}
+    still = {name: part._replace(age_ticks=0 * part.age_ticks) for name, part in fresh.truth.truth.items()}
+    problem = dataclasses.replace(fresh, answers=fresh.truth._replace(truth=still, recorded=still))
+    members = {n: v[:, None] + sigma * rng.normal(size=(len(v), 32, *v.shape[1:])) for n, v in drawn.items()}
+    result = score(problem, [Says(mean=drawn, members=members)])
     for name, columns in (("position", 1), ("velocity", 1), ("gps", 2)):
-        scores = result.metrics["streams"][name]["model"]
-        np.testing.assert_allclose(scores["rmse"], sigma * np.sqrt(columns), rtol=0.25)  # of GPS the distance
-        np.testing.assert_allclose(scores["crps"], sigma / np.sqrt(np.pi), rtol=0.25)
-        np.testing.assert_allclose(scores["spread_skill"], 1, rtol=0.25)
+        scores = result.scores[name]["says"]
+        known = np.isfinite(scores.rmse)
+        np.testing.assert_allclose(scores.rmse[known], sigma * np.sqrt(columns), rtol=0.25)  # of GPS the distance
+        np.testing.assert_allclose(scores.crps[known], sigma / np.sqrt(np.pi), rtol=0.25)
+        np.testing.assert_allclose(scores.spread_skill[known], 1, rtol=0.25)
         np.testing.assert_allclose(result.calibration[name], result.levels, atol=0.1)
 
 
-def test_position_error_is_given_in_percent_of_the_distance(result):
-    """Two machines at 1 and 7 m/s: their distances' root mean square is that of a machine at 5 m/s."""
-    gps = next(s for s in SEEN if s.kind == "gps")
-    east = np.outer([1.0, 7.0], np.arange(1, 5) * DT)
-    truth = np.stack([east, 0 * east, 0 * east], -1)
-    problem = SimpleNamespace(
-        truth={"gps": truth},
-        truth_mask={"gps": np.ones(truth.shape, bool)},
-        windows=SimpleNamespace(layout=SimpleNamespace(dt=DT)),
-    )
-    found = module._percent(np.full(4, 0.1), problem, gps, [0, 1, 3])["percent_of_distance"]
-    assert found == [None, pytest.approx(100 * 0.1 / (5 * 2 * DT)), pytest.approx(100 * 0.1 / (5 * 4 * DT))]
-    for predictor in PREDICTORS:  # one fix within the horizon says nothing of a distance
-        assert result.metrics["streams"]["gps"][predictor]["percent_of_distance"] == [None, None]
+def test_the_mean_is_about_as_good_as_naming_the_average(result):
+    for name in ("position", "velocity", "dial"):
+        assert all(0.7 < value < 1.5 for value in result.metrics["streams"][name]["mean"]["nrmse"])
 
 
-@pytest.fixture
-def seen(tmp_path, predict, monkeypatch):
-    """The scores of a camera's frames by a perfect predictor, and the recorded frames of each episode."""
-    log = Log(write(tmp_path / "seen.h5", (30, 31), SPECS))
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """Scores of a camera's frames by a run and a perfect predictor, and the recorded frames of each episode."""
+    log = Log(write(tmp_path_factory.mktemp("seen") / "seen.h5", (30, 31), SPECS))
     run = untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
-    monkeypatch.setattr(module, "load_run", lambda folder: run)
-    predict(perfect)
-    result = validate(tmp_path, log=log.files[0], **QUIET)
-    return result, [e.streams["camera"].data.astype(float) / 255 for e in log.episodes], run.windows(log).starts()
+    problem = make_problem(log, **SPANS)
+
+    class Films:
+        def predict(self, asked):
+            if not asked.frame_ticks:
+                return Forecast(mean={"position": np.zeros((len(asked.starts), asked.horizon, 1))})
+            ticks = np.maximum(asked.frame_ticks["camera"], 0)
+            _, future = problem.truth.windows.cut(asked.starts, HORIZON, ticks)
+            return Forecast(frames={"camera": future.frames[0][:, None]})
+
+    from worldmodel.validate import rivals
+
+    result = score(problem, [Films(), *rivals(run)])
+    return result, [e.streams["camera"].data.astype(float) / 255 for e in log.episodes], problem.starts, run
 
 
-def test_video_has_psnr_beside_the_copied_last_frame(seen):
+def test_video_has_psnr_beside_the_copied_last_frame_and_the_mean_frame(seen):
     """Frames come every other tick; up to one interval before the horizon, the newest one is compared."""
-    result, frames, starts = seen
+    result, frames, starts, run = seen
     camera = result.metrics["streams"]["camera"]
-    assert camera.keys() == {"unit", "model", "hold"}
-    for predictor in ("model", "hold"):
-        assert {"rmse", "nrmse", "crps", "coverage90", "psnr"} <= camera[predictor].keys()
-        assert camera[predictor]["crps"] == camera[predictor]["coverage90"] == [None, None]
-    assert camera["model"]["psnr"] == pytest.approx([60, 60])
-    assert camera["model"]["rmse"] == [0, 0]
-    assert camera["model"]["ssim"] == pytest.approx([1, 1])
+    assert camera.keys() == {"unit", "Films", "mean", "hold"}
+    assert camera["Films"]["psnr"] == pytest.approx([60, 60])
+    assert camera["Films"]["rmse"] == [0, 0]
+    assert camera["Films"]["ssim"] == pytest.approx([1, 1])
     assert all(x < 0.999 for x in camera["hold"]["ssim"])
+    average = run.baselines.mean_frames["camera"].astype(float) / 255
     for i, h in enumerate((1, 2)):
         newest = [(e, t // 2, (t + h) // 2) for e, t in starts if (t + h) // 2 > t // 2]
         mse = np.mean([(frames[e][held] - frames[e][came]) ** 2 for e, held, came in newest])
         assert camera["hold"]["psnr"][i] == pytest.approx(-10 * np.log10(mse), abs=1e-3)
         assert camera["hold"]["rmse"][i] == pytest.approx(np.sqrt(mse), rel=1e-4)
+        mse = np.mean([(average - frames[e][came]) ** 2 for e, _, came in newest])
+        assert camera["mean"]["psnr"][i] == pytest.approx(-10 * np.log10(mse), abs=1e-3)
+        assert result.psnr("camera", "mean", at_s=h * DT) == pytest.approx(camera["mean"]["psnr"][i])
     for example in result.examples:
-        assert len(example.video_truth["camera"]) > 0
-        np.testing.assert_array_equal(example.video_truth["camera"], example.video_imagined["camera"])
+        film = example.films["camera"]
+        assert len(film.truth) > 0
+        np.testing.assert_array_equal(film.truth, film.imagined)
 
 
-def test_action_sensitivity_is_above_one_where_actions_matter(folder, predict):
-    predict(lambda came, moved: (came + 0.1 + moved, came))
-    assert validate(folder / "run", log=folder / "fresh.h5", **QUIET).metrics["action_sensitivity"] > 2
+class Reacts:
+    """Is off by what the actions that it gets differ from those of the problem, and by a little more."""
+
+    def __init__(self, problem, reacts, members=0):
+        self.problem, self.reacts, self.members = problem, reacts, members
+        self.rng = np.random.default_rng(0)
+
+    def predict(self, asked):
+        moved = np.abs(asked.commands.values - self.problem.commands.values).sum(-1, keepdims=True) * self.reacts
+        came = {n: c.values + 0.1 + moved for n, c in self.problem.truth.truth.items()}
+        if not self.members:
+            return Forecast(mean=came)
+        return Forecast(
+            members={n: v[:, None] + 0.2 * self.rng.normal(size=(len(v), 32, *v.shape[1:])) for n, v in came.items()}
+        )
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.2])
-def test_action_sensitivity_is_one_for_a_model_that_ignores_actions(folder, predict, spread):
+def test_action_sensitivity_is_above_one_where_actions_matter(fresh):
+    assert score(fresh, [Reacts(fresh, 1.0)]).action_sensitivity > 2
+
+
+@pytest.mark.parametrize("members", [0, 32])
+def test_action_sensitivity_is_one_for_a_model_that_ignores_actions(fresh, members):
     """Also where its members differ: a mean of fewer of them would be off by more."""
-    rng = np.random.default_rng(0)
-    predict(lambda came, moved: (came + 0.02 + spread * rng.normal(size=came.shape), came))
-    sensitivity = validate(folder / "run", log=folder / "fresh.h5", **QUIET).metrics["action_sensitivity"]
-    assert sensitivity == pytest.approx(1, abs=0.05)
+    assert score(fresh, [Reacts(fresh, 0.0, members)]).action_sensitivity == pytest.approx(1, abs=0.05)
 
 
-def test_on_the_training_log_only_held_out_episodes_count(folder, predict, problems):
-    predict(perfect)
+def test_predictors_of_the_user_stand_beside_the_models_on_the_same_starts(folder, monkeypatch):
+    got = []
+
+    class Mine:
+        name = "mine"
+
+        def predict(self, problem):
+            got.append(problem)
+            last = {name: values[:, -1:] for name, values in problem.past.items() if name != "dial"}
+            return Forecast(mean={name: np.repeat(value, problem.horizon, 1) for name, value in last.items()})
+
+    result = validate(folder / "run", log=folder / "fresh.h5", predictors=[Mine], **QUIET)
+    assert result.subject == "model"
+    assert list(result.scores["gps"]) == [*PREDICTORS, "mine"]
+    assert "mine" not in result.scores["dial"]
+    assert "mine" not in result.overall  # over fewer streams it could not be compared
+    assert {"mine"} < set(result.overall) | {"mine"}
+    assert result.setting.starts == len(got[0].starts)
+    assert any("mine" in example.baselines for example in result.examples)
+
+
+def test_without_a_run_the_first_predictor_is_the_subject(fresh):
+    zeros = {name: 0 * came.values for name, came in fresh.truth.truth.items()}
+    result = score(fresh, [Oracle(fresh, 0.05), Says("zeros", mean=zeros)])
+    assert result.subject == "oracle"
+    assert result.provenance.seed is None
+    assert (result.scores["position"]["zeros"].gap_low > 0).all()
+    json.dumps(result.metrics, allow_nan=False)
+
+
+def test_two_of_one_name_and_none_at_all_are_refused(fresh):
+    with pytest.raises(WorldModelError, match="Two predictors are called says"):
+        score(fresh, [Says(), Says()])
+    with pytest.raises(WorldModelError, match="no predictor"):
+        score(fresh, [])
+
+
+def test_a_run_refuses_a_problem_of_another_shape(folder, fresh):
+    run = load_run(folder / "run")
+    assert "model" in score(fresh, [run]).scores["gps"]
+    for spans in ({"dt": 0.1}, {"context_s": 1.0}):
+        other = make_problem(Log(folder / "fresh.h5"), **(SPANS | spans))
+        with pytest.raises(WorldModelError, match="not of the run's shape"):
+            score(other, [run])
+
+
+@pytest.fixture
+def problems(monkeypatch):
+    """The problems that are scored, in order; their predictors are replaced by one that knows what came."""
+    made = []
+
+    def keep(problem, predictors, **options):
+        made.append((problem, predictors))
+        return scoring_module.score(problem, [Oracle(problem)], **options)
+
+    monkeypatch.setattr("worldmodel.validate.of_run.score", keep)
+    return made
+
+
+def test_on_the_training_log_only_held_out_episodes_count(folder, problems):
     held = load_run(folder / "run").settings.holdout
-    metrics = validate(folder / "run", log=folder / "train", **QUIET).metrics
+    result = validate(folder / "run", log=folder / "train", **QUIET)
     assert len(held) == 2
-    assert problems[-1].windows.episodes == list(held)
-    assert metrics["problem"]["episodes"] == 2
+    assert problems[-1][0].truth.windows.episodes == list(held)
+    assert result.setting.episodes == 2
 
 
 @pytest.mark.parametrize("name", ["a.h5", "b.h5"])
-def test_a_file_of_the_training_logs_is_no_new_log(folder, predict, problems, name):
+def test_a_file_of_the_training_logs_is_no_new_log(folder, problems, name):
     """It holds episodes that trained the run, so those may not be scored; to refuse the file is right too."""
-    predict(perfect)
     first, count = {"a.h5": (0, 3), "b.h5": (3, 2)}[name]
     unseen = {i - first for i in load_run(folder / "run").settings.holdout if first <= i < first + count}
     try:
         validate(folder / "run", log=folder / "train" / name, **QUIET)
     except WorldModelError:
         return
-    assert set(problems[-1].windows.episodes) <= unseen
+    assert set(problems[-1][0].truth.windows.episodes) <= unseen
 
 
 def test_a_training_log_without_held_out_episodes_is_refused(folder, tmp_path):
@@ -347,63 +411,57 @@ def test_one_of_log_and_scene_is_needed(folder):
         validate(folder / "run", log=folder / "fresh.h5", scene="cartpole", **QUIET)
 
 
-@pytest.fixture
-def counterfactual(tmp_path, predict, problems, monkeypatch):
-    """The problem and the metrics of a perfect predictor on the cart-pole under actions that were never logged."""
-    simulate("cartpole", tmp_path / "log.h5", episodes=2, seconds=3, progress=False)
-    run = untrained_run(Log(tmp_path / "log.h5"), dt=0.02, context=20, horizon=25)
-    monkeypatch.setattr(module, "load_run", lambda folder: run)
-    predict(perfect)
-    result = validate(tmp_path, scene="cartpole", **QUIET)
-    return problems[-1], result.metrics
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory):
+    """A run of the cart-pole, and its problem under actions that were never logged."""
+    folder = tmp_path_factory.mktemp("pushed")
+    simulate("cartpole", folder / "log.h5", episodes=2, seconds=3, progress=False)
+    run = untrained_run(Log(folder / "log.h5"), dt=0.02, context=20, horizon=25)
+    with counterfactual(run, "cartpole", 25, 0, progress=False) as problem:
+        yield run, problem
 
 
-def test_branches_share_their_context_and_part_after_it(counterfactual):
-    problem, _ = counterfactual
-    groups = problem.episodes
+def test_branches_share_their_context_and_part_after_it(pushed):
+    _, problem = pushed
     assert problem.kind == "counterfactual"
-    for world in np.unique(groups):
-        rows = np.flatnonzero(groups == world)
-        assert len(rows) == 4
-        for part in problem.context[:4]:
+    for world in np.unique(problem.groups):
+        rows = np.flatnonzero(problem.groups == world)
+        assert len(rows) == len(BEHAVIOURS)
+        for part in (problem.context.values, problem.context.mask, problem.context.actions.values):
             assert all((part[rows[0]] == part[row]).all() for row in rows)
-        for a in range(4):
+        for a in range(len(rows)):
             for b in range(a):
                 one, two = rows[a], rows[b]
-                assert (problem.future.actions[one, 0] != problem.future.actions[two, 0]).all()
-                assert (problem.truth["pole"][one, -1] != problem.truth["pole"][two, -1]).all()
-    assert len(np.unique(problem.context.values[::4], axis=0)) == 16  # worlds differ
+                assert (problem.commands.values[one] != problem.commands.values[two]).any()
+                true = problem.truth.truth["pole"].values
+                assert (true[one, -1] != true[two, -1]).all()
+    assert len(np.unique(problem.context.values[:: len(BEHAVIOURS)], axis=0)) == 24  # worlds differ
 
 
-def test_the_bootstrap_counts_worlds(counterfactual):
-    problem, metrics = counterfactual
-    assert len(np.unique(problem.episodes)) == 16
-    shown = {k: metrics["problem"][k] for k in ("name", "kind", "episodes", "starts", "truth")}
-    assert shown == {
-        "name": "cartpole", "kind": "counterfactual", "episodes": 16, "starts": 64, "truth": "noise-free",
-    }  # fmt: skip
+def test_counterfactuals_begin_at_several_moments_and_behave_as_training_did_not(pushed):
+    _, problem = pushed
+    assert len(np.unique(problem.starts[:, 1])) == 3
+    assert all(name in problem.acted for name in BEHAVIOURS)
+    highest = 10.0  # newtons, of the scene's excitation
+    ahead = problem.commands.values[:, :, 0]
+    full = (np.abs(np.abs(ahead) - highest) < 1e-3).all(1)
+    assert full[list(BEHAVIOURS).index("bang-bang over the full range") :: len(BEHAVIOURS)].mean() > 0.5
+    assert not full[:: len(BEHAVIOURS)].any()
 
 
-def test_scenes_have_a_floor_and_errors_of_noise_free_and_noisy_readings(counterfactual):
-    _, metrics = counterfactual
-    assert metrics["overall"].keys() == {"model", "hold", "velocity", "linear", "floor_reading"}
-    last = metrics["horizons_s"].index(0.5)
+def test_scenes_have_a_floor_and_the_bootstrap_counts_worlds(pushed, monkeypatch):
+    run, problem = pushed
+    from worldmodel.validate.floor import Floor
+    from worldmodel.validate.predictors import rivals
+
+    result = score(problem, [Oracle(problem), *rivals(run), Floor(problem.truth)])
+    assert (result.setting.episodes, result.setting.starts) == (24, 96)
+    assert result.setting.truth == "noise-free"
+    assert result.overall.keys() == {"oracle", "mean", "hold", "velocity", "linear", "floor_reading"}
     for name, noise in (("cart", (0.014, 0.033)), ("pole", (0.0275, 0.087))):
-        scores = metrics["streams"][name]
-        assert scores["floor_reading"]["rmse"][last] < 0.5 * scores["hold"]["rmse"][last]
-        # this predictor knows the noisy readings: it is off by the noise from the truth, and by nothing from them
-        assert scores["model"]["rmse"][0] == pytest.approx(np.sqrt(np.square(noise).mean()), rel=0.3)
-        np.testing.assert_allclose(scores["model"]["rmse_reading"], 0, atol=1e-5)
-
-
-@pytest.mark.parametrize(("rate_hz", "width"), [(50.0, 1), (10.0, 1), (4.0, 2), (2.0, 5), (0.5, 20)])
-def test_slow_streams_pool_the_ticks_of_one_interval(rate_hz, width):
-    rng = np.random.default_rng(0)
-    values, mask = rng.normal(size=(3, 12, 2)), rng.uniform(size=(3, 12, 2)) < 0.4
-    values[~mask] = np.nan
-    spec = StreamSpec("x", "sensor", ("a", "b"), ("", ""), rate_hz)
-    total, count = _pooled(values, mask, TickLayout(0.1, (spec,)).interval(spec))
-    for w, h, c in np.ndindex(3, 12, 2):
-        there = [values[w, k, c] for k in range(max(h - width + 1, 0), h + 1) if mask[w, k, c]]
-        assert count[w, h, c] == pytest.approx(len(there))
-        assert total[w, h, c] == pytest.approx(sum(there), abs=1e-9)
+        scores = result.scores[name]
+        floor, hold = (scores[p].column_rmse[-1] for p in ("floor_reading", "hold"))
+        assert (floor < 0.5 * hold).all()
+        # the oracle knows what is true: it is off by the noise from the readings
+        np.testing.assert_allclose(scores["oracle"].column_crps[0], np.multiply(noise, np.sqrt(2 / np.pi)), rtol=0.35)
+        np.testing.assert_allclose(scores["oracle"].nrmse, 0, atol=1e-6)

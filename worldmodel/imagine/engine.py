@@ -1,5 +1,8 @@
 """Runs a trained model forward: contexts and actions in, readings and frames out."""
 
+import copy
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -7,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from worldmodel.compiled import keep_compiled
 from worldmodel.logs.windows import Context
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Array, Commands
@@ -27,61 +31,77 @@ class Imagined(NamedTuple):
 
 
 class Imaginer:
-    """A model compiled for imagining. Results depend on `seed` and on nothing that comes after the contexts."""
+    """A model compiled for imagining. Results depend on `seed` and on nothing that comes after the contexts.
+
+    The parameters are those that the model has now. For each shape of its arguments a program is traced and compiled
+    once, for all seeds; `seeded` shares what is compiled.
+    """
 
     def __init__(self, model: WorldModel, seed: int = 0) -> None:
-        self.model, self.seed = model, seed
-        self._readings = nnx.jit(_readings, static_argnums=3)
-        self._frames = nnx.jit(_frames, static_argnums=3)
+        keep_compiled()
+        self.seed = seed
+        graph, self._state = nnx.split(model)  # once: it takes longer than a short future
+        self._compiled = jax.jit(partial(_futures, graph), static_argnums=5)
+
+    def seeded(self, seed: int) -> "Imaginer":
+        """The same model with other noise."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
+
+    def futures(
+        self, context: Context, actions: Commands, ticks: Sequence[np.ndarray], members: int
+    ) -> tuple[Imagined, list[np.ndarray]]:
+        """K futures of every sensor under actions [B, H, A], and their frames.
+
+        Args:
+            context: what was seen in each of B windows.
+            actions: what is commanded from there on.
+            ticks: for each video int [B, P], the horizon ticks (0 is the first ahead) wanted of it; none for no frames.
+            members: K.
+
+        Returns:
+            The readings, and for each video uint8 [B, K, P, rows, columns, 3].
+        """
+        given, count = (context, actions, tuple(ticks)), len(context.values)
+        size = min(_BATCH, count)
+        parts = []
+        for start in range(0, count, size):  # of one size, the last one padded, so that one program does
+            rows = np.minimum(np.arange(start, start + size), count - 1)
+            chosen = jax.tree.map(lambda x, rows=rows: x[rows], given)
+            key = np.array([self.seed, start], np.uint32)
+            parts.append(jax.device_get(self._compiled(self._state, *chosen, key, members)))
+        return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
 
     def readings(self, context: Context, actions: Commands, members: int) -> Imagined:
         """K futures of every sensor under actions [B, H, A]."""
-        run = self._readings
-        return Imagined(*self._in_batches(lambda c, a, key: run(self.model, c, (a, key), members), context, actions))
+        return self.futures(context, actions, (), members)[0]
 
     def frames(self, context: Context, actions: Commands, ticks: np.ndarray, members: int = 1) -> list[np.ndarray]:
         """For each video uint8 [B, K, P, rows, columns, 3] at horizon ticks [B, P] (0 is the first ahead).
 
         Members are those of `readings` for the same seed and number of members.
         """
-
-        def run(c, a, key):
-            given, ticks = a
-            return self._frames(self.model, c, (given, ticks, key), members)
-
-        return self._in_batches(run, context, (actions, ticks))
-
-    def _in_batches(self, function, context: Context, inputs) -> list[np.ndarray]:
-        """Calls `function` on batches of one size, the last one padded, so that it is compiled once; joins results."""
-        count = len(jax.tree.leaves(inputs)[0])
-        size = min(_BATCH, count)
-        parts = []
-        for start in range(0, count, size):
-            rows = np.minimum(np.arange(start, start + size), count - 1)
-            chosen, given = jax.tree.map(lambda x, rows=rows: x[rows], (context, inputs))
-            key = jax.random.fold_in(jax.random.key(self.seed), start)
-            parts.append(jax.device_get(function(chosen, given, key)))
-        return [np.concatenate(part)[:count] for part in zip(*parts, strict=True)]
+        return self.futures(context, actions, [ticks] * len(context.frames), members)[1]
 
 
-def _readings(model: WorldModel, context: Context, inputs, members: int) -> Imagined:
-    actions, key = inputs
+def _futures(
+    graph, state, context: Context, actions: Commands, ticks, key, members: int
+) -> tuple[Imagined, list[jax.Array]]:
+    """`Imaginer.futures` of one batch; `key` is uint32 [2], the seed and the batch's first window."""
+    model = nnx.merge(graph, state)
+    key = jax.random.fold_in(jax.random.key(key[0]), key[1])
     belief = model.observe(context)
     latents = model.imagine(belief, actions, members, key)
     read = model.calibrate(model.read(latents, jax.random.fold_in(key, 1)))
-    return Imagined(model.denormalise(model.decode(latents), belief.angle), model.denormalise(read, belief.angle))
+    imagined = Imagined(model.denormalise(model.decode(latents), belief.angle), model.denormalise(read, belief.angle))
+    return imagined, [_frames(model, belief, latents, asked, video) for video, asked in enumerate(ticks)]
 
 
-def _frames(model: WorldModel, context: Context, inputs, members: int) -> list[jax.Array]:
-    actions, ticks, key = inputs
-    belief = model.observe(context)
-    latents = model.imagine(belief, actions, members, key)
+def _frames(model: WorldModel, belief, latents: jax.Array, ticks: jax.Array, video: int) -> jax.Array:
     latents = jnp.take_along_axis(latents, ticks[:, None, :, None], 2)
-    batch, count, asked, size = latents.shape
-    repeated = jax.tree.map(lambda x: jnp.repeat(x, count * asked, 0), belief)
-    videos = []
-    for i in range(len(model.layout.videos)):
-        frames = model.decode_video(repeated, latents.reshape(-1, size), i)
-        pixels = jnp.round(jnp.clip(frames, 0, 1) * 255).astype(jnp.uint8)
-        videos.append(pixels.reshape(batch, count, asked, *pixels.shape[1:]))
-    return videos
+    batch, members, asked, size = latents.shape
+    repeated = jax.tree.map(lambda x: jnp.repeat(x, members * asked, 0), belief)
+    frames = model.decode_video(repeated, latents.reshape(-1, size), video)
+    pixels = jnp.round(jnp.clip(frames, 0, 1) * 255).astype(jnp.uint8)
+    return pixels.reshape(batch, members, asked, *pixels.shape[1:])

@@ -5,22 +5,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from worldmodel.codecs import codec
+from worldmodel.draw import Fan, Picture, draw_fan, draw_strip, draw_track, new_figure, style
+from worldmodel.draw.film import enlarged, film
 from worldmodel.files import whole_folder
-from worldmodel.geo import geodetic_to_enu
-from worldmodel.imagine.trajectory import Trajectory, imagine
+from worldmodel.imagine.actions import Given
+from worldmodel.imagine.session import Session, Trained
+from worldmodel.imagine.trajectory import Trajectory
+from worldmodel.logs.physical import first_fix, physical_columns, physical_values
 from worldmodel.logs.video import write_video
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import SubFigure
 
 TRAJECTORY_FILES = ("trajectory.h5", "trajectory.png", "*.webm")
-_ENLARGE = 4
+_Panel = tuple[StreamSpec, int | None]  # a stream's physical column, or None for the way on the ground
+_WIDTH, _ACROSS = 10.4, 3  # inches, and panels side by side
 
 
 def imagine_to(
-    run: Path | str,
+    run: Trained,
     log: Path | str,
     out: Path | str,
     *,
@@ -29,108 +35,108 @@ def imagine_to(
     horizon_s: float | None = None,
     members: int = 16,
     seed: int = 0,
-    actions: Path | str | None = None,
+    actions: Given | None = None,
+    beyond_trained: bool = False,
     force: bool = False,
 ) -> list[Path]:
-    """Imagines (see `imagine`) and writes the folder `out`; returns the files that it holds."""
-    read = [Path(log), *([Path(actions)] if actions is not None else [])]
-    with whole_folder(out, force, inputs=read, replaces=TRAJECTORY_FILES) as folder:
-        trajectory = imagine(
-            run, log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions
-        )
-        write_trajectory(trajectory, folder / "trajectory.h5", name=f"{log} episode {episode}")
-        plot_trajectory(trajectory, folder / "trajectory.png")
-        for name, spec in trajectory.streams.items():
-            if spec.kind == "video":
-                frames = film(trajectory, name)
-                write_video(folder / f"{name}.webm", frames, spec.rate_hz)
+    """Imagines (see `Session.imagine`) and writes the folder `out`; returns the files that it holds."""
+    read = [Path(log), *([Path(actions)] if isinstance(actions, str | Path) else [])]
+    with whole_folder(out, force, inputs=read, replaces=TRAJECTORY_FILES) as folder, Session(run) as session:
+        trajectory = session.imagine(
+            log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions,
+            beyond_trained=beyond_trained,
+        )  # fmt: skip
+        write_files(trajectory, folder, name=f"{log} episode {episode}")
     return sorted(Path(out).iterdir())
+
+
+def write_files(trajectory: Trajectory, folder: Path, name: str = "") -> None:
+    """Writes `TRAJECTORY_FILES`: the trajectory as a log, a plot, and a film of each video."""
+    write_trajectory(trajectory, folder / "trajectory.h5", name)
+    trajectory.plot().save(folder / "trajectory.png")
+    for stream, spec in trajectory.streams.items():
+        if spec.kind == "video":
+            write_video(folder / f"{stream}.webm", enlarged(trajectory_film(trajectory, stream)), spec.rate_hz)
 
 
 def write_trajectory(trajectory: Trajectory, path: Path, name: str = "") -> None:
     """Writes imagined streams in the log format with a member axis: data [M, K, S]. Times are the episode's own."""
-    members = next(iter(trajectory.imagined.values())).data.shape[1]
     about = {"source": "imagined", "start_s": trajectory.start_s}
-    with LogWriter(path, trajectory.streams.values(), about=about, members=members) as writer:
+    with LogWriter(path, trajectory.streams.values(), about=about, members=trajectory.members) as writer:
         writer.append(trajectory.imagined, name=name, origin_utc=trajectory.origin_utc)
 
 
-def film(trajectory: Trajectory, name: str) -> np.ndarray:
-    """Frames [M, rows, 3 x columns, 3] side by side, enlarged: logged (context, then truth), imagined, difference.
-
-    In the context, the imagined side shows the log dimmed and the difference is black.
-    """
-    logged, imagined = trajectory.logged[name], trajectory.imagined[name]
-    before = logged.time <= trajectory.start_s + 1e-6
-    panels = [_panel(frame, frame // 2, np.zeros_like(frame)) for frame in logged.data[before]]
-    for time, frames in zip(imagined.time, imagined.data, strict=True):
-        dream = frames[0]
-        row = int(np.argmin(np.abs(logged.time - time))) if len(logged.time) else -1
-        known = row >= 0 and abs(logged.time[row] - time) < 0.75 / trajectory.streams[name].rate_hz
-        real = logged.data[row] if known else np.full_like(dream, 40)
-        difference = np.abs(real.astype(int) - dream).astype(np.uint8) if known else np.zeros_like(dream)
-        panels.append(_panel(real, dream, difference))
-    return np.stack(panels)
+def trajectory_film(trajectory: Trajectory, name: str, member: int = 0) -> np.ndarray:
+    """The film (see `worldmodel.draw.film`) of one future: frames [M, rows, 3 x columns, 3] of the context and it."""
+    seen, came = _parts(trajectory, name)
+    imagined = trajectory[name]
+    real = [_frame_at(came, time, 0.75 / trajectory.streams[name].rate_hz) for time in imagined.time]
+    return film(seen.data, real, imagined.data[:, member])
 
 
-def plot_trajectory(trajectory: Trajectory, path: Path) -> None:
-    """A row for each column but video's: the log, each member, and their mean; of actions what is commanded."""
-    import matplotlib
-    from matplotlib.figure import Figure  # not pyplot, which would change a notebook's back end
-
-    specs = [spec for spec in trajectory.streams.values() if spec.kind != "video"]
-    rows = [(spec, column) for spec in specs for column in range(3 if spec.kind == "gps" else len(spec.columns))]
-    with matplotlib.rc_context({"text.parse_math": False}):  # a dollar in a unit is a dollar
-        figure = Figure(figsize=(9, 1.5 * len(rows) + 0.6))
-        axes = figure.subplots(len(rows), sharex=True, squeeze=False)[:, 0]
-        for axis, (spec, column) in zip(axes, rows, strict=True):
-            _plot_column(axis, trajectory, spec, column)
-        named = {label: line for axis in axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-        figure.legend(list(named.values()), list(named), loc="upper right", fontsize=8, ncols=len(named))
-        axes[-1].set_xlabel("seconds in the episode")
-        figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / figure.get_figheight()))
-        figure.savefig(path, dpi=110)
+def _frame_at(came: Samples, time: float, within_s: float) -> np.ndarray | None:
+    row = int(np.argmin(np.abs(came.time - time))) if len(came.time) else -1
+    return came.data[row] if row >= 0 and abs(came.time[row] - time) < within_s else None
 
 
-def _plot_column(axis: "Axes", trajectory: Trajectory, spec: StreamSpec, column: int) -> None:
-    logged, imagined = (_metres(trajectory, spec, s) for s in (trajectory.logged, trajectory.imagined))
-    seen, futures = logged.data[:, column], imagined.data[:, :, column]
-    if spec.kind == "action":  # in force until the next
-        there = np.isfinite(seen)
-        axis.step(logged.time[there], seen[there], where="post", color="black", lw=1, label="logged")
-        axis.step(imagined.time, futures[:, 0], where="post", color="tab:blue", lw=1.2, label="commanded")
-    else:
-        wraps = spec.kind == "sensor" and spec.circular[column]
-        mean = np.arctan2(np.sin(futures).mean(1), np.cos(futures).mean(1)) if wraps else futures.mean(1)
-        seen, futures, mean = (_broken(x) if wraps else x for x in (seen, futures, mean))
-        axis.plot(imagined.time, futures, color="tab:orange", lw=0.5, alpha=0.5)
-        axis.plot([], [], color="tab:orange", lw=0.5, label="imagined")
-        axis.plot(logged.time, seen, color="black", lw=1, label="logged")
-        axis.plot(imagined.time, mean, color="tab:red", lw=1.2, label="their mean")
-    axis.axvline(trajectory.start_s, color="grey", lw=0.8, ls=":")
-    label = ("east", "north", "up")[column] if spec.kind == "gps" else spec.columns[column]
-    unit = "m" if spec.kind == "gps" else spec.units[column]
-    axis.set_ylabel(f"{spec.name}\n{label} [{unit}]" if unit else f"{spec.name}\n{label}", fontsize=7)
-    axis.tick_params(labelsize=7)
+def _parts(trajectory: Trajectory, name: str) -> tuple[Samples, Samples]:
+    """What the log holds of a stream up to the start, and after it."""
+    time, data = trajectory.logged[name]
+    before = time <= trajectory.start_s + 1e-6
+    return Samples(time[before], data[before]), Samples(time[~before], data[~before])
 
 
-def _broken(angles: np.ndarray) -> np.ndarray:
-    """Angles [M, ...] without the strokes across the picture where they wrap."""
-    jumps = np.abs(np.diff(angles, axis=0, prepend=angles[:1])) > np.pi
-    return np.where(jumps, np.nan, angles)
+def draw_trajectory(trajectory: Trajectory) -> Picture:
+    """A film strip of each video, the way on the ground of each GPS, and a fan of each column."""
+    specs = sorted(trajectory.streams.values(), key=lambda s: s.kind == "action")  # what is commanded comes last
+    videos = [s for s in specs if s.kind == "video"]
+    panels: list[_Panel] = [(s, None) for s in specs if codec(s).track]
+    panels += [(s, i) for s in specs if s.kind != "video" for i in range(len(physical_columns(s).labels))]
+    rows = -(-len(panels) // _ACROSS)
+    heights = [*(2.6 for _ in videos), *([1.9 * rows] if rows else [])]
+    with style():
+        figure = new_figure(_WIDTH, sum(heights))
+        parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+        for part, spec in zip(parts, videos, strict=False):
+            _draw_video(part, trajectory, spec)
+        if rows:
+            _draw_panels(parts[-1], trajectory, panels, rows)
+    return Picture(figure, f"{trajectory.members} futures from {trajectory.start_s:.2f} s")
 
 
-def _metres(trajectory: Trajectory, spec: StreamSpec, source: dict[str, Samples]) -> Samples:
-    time, data = source[spec.name]
-    if spec.kind != "gps":
-        return Samples(time, data)
-    known = trajectory.logged[spec.name].data
-    known = known[np.isfinite(known).all(1)] if len(known) else known
-    origin = known[0, :3] if len(known) else trajectory.imagined[spec.name].data[0, 0, :3]
-    enu = geodetic_to_enu(np.asarray(data[..., :3], np.float64).reshape(-1, 3), origin)
-    return Samples(time, enu.reshape(*data.shape[:-1], 3))
+def _draw_video(figure: "SubFigure", trajectory: Trajectory, spec: StreamSpec) -> None:
+    frames = trajectory_film(trajectory, spec.name)
+    imagined = trajectory[spec.name].time
+    titles = ["seen"] * (len(frames) - len(imagined)) + [f"+{t - trajectory.start_s:.2g} s" for t in imagined]
+    begins = max(len(frames) - len(imagined) - 1, 0)  # one frame of the context is enough
+    draw_strip(figure.subplots(), frames[begins:], titles[begins:])
 
 
-def _panel(*frames: np.ndarray) -> np.ndarray:
-    joined = np.concatenate(frames, 1)
-    return joined.repeat(_ENLARGE, 0).repeat(_ENLARGE, 1)
+def _draw_panels(figure: "SubFigure", trajectory: Trajectory, panels: list[_Panel], rows: int) -> None:
+    for place, (spec, column) in enumerate(panels):
+        axes = figure.add_subplot(rows, _ACROSS, place + 1)
+        seen, came, imagined = _physical(trajectory, spec)
+        names = physical_columns(spec)
+        if column is None:
+            plane = list(codec(spec).track or ())
+            draw_track(axes, seen.data[:, plane], came.data[:, plane], imagined.data[..., plane].swapaxes(0, 1))
+            axes.set_title(f"{spec.name} · on the ground")
+            continue
+        ahead = imagined.data[:, :, column].T
+        fan = Fan(
+            trajectory.start_s, seen.time, seen.data[:, column], came.time, came.data[:, column], imagined.time, ahead,
+            wraps=names.wraps[column], held=spec.kind == "action",
+        )  # fmt: skip
+        draw_fan(axes, fan)
+        unit = f" ({names.units[column]})" if names.units[column] else ""
+        axes.set_title(f"{spec.name} · {names.labels[column]}{unit}")
+        if place >= len(panels) - _ACROSS:
+            axes.set_xlabel("seconds in the episode")
+
+
+def _physical(trajectory: Trajectory, spec: StreamSpec) -> tuple[Samples, Samples, Samples]:
+    """What was seen, came and is imagined of a stream, in physical columns."""
+    parts = (*_parts(trajectory, spec.name), trajectory[spec.name])
+    origin = first_fix(spec, *(part.data for part in parts))
+    seen, came, imagined = (Samples(p.time, physical_values(spec, p.data, origin)) for p in parts)
+    return seen, came, imagined

@@ -1,25 +1,27 @@
 """Imagined trajectories: K sampled futures of every stream, from one moment of a log."""
 
-from collections.abc import Mapping
+import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.errors import WorldModelError
-from worldmodel.imagine.engine import Imaginer
-from worldmodel.logs.align import TickLayout, commands
-from worldmodel.logs.reader import Log, check_episode
+from worldmodel.draw import Picture
+from worldmodel.draw.style import beside_text
+from worldmodel.files import whole_folder
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.tidy import tidy
 from worldmodel.logs.windows import Windows
-from worldmodel.training.run import Run, load_run
 from worldmodel.types import Commands, Samples, StreamSpec
 
-_MOST_MEMBERS = 10_000
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-class Trajectory(NamedTuple):
-    """K imagined futures.
+@dataclasses.dataclass(frozen=True, repr=False)
+class Trajectory:
+    """K imagined futures. `trajectory["gps"]` are the imagined samples of a stream.
 
     Attributes:
         start_s: the moment they start at, seconds from the episode's origin, on the model's clock.
@@ -35,144 +37,105 @@ class Trajectory(NamedTuple):
     logged: dict[str, Samples]
     origin_utc: float
 
+    def __getitem__(self, stream: str) -> Samples:
+        return self.imagined[stream]
 
-def imagine(
-    run: Run | Path | str,
-    log: Log | Path | str,
-    *,
-    episode: int,
-    at_s: float,
-    horizon_s: float | None = None,
-    members: int = 16,
-    seed: int = 0,
-    actions: Mapping[str, Samples] | Path | str | None = None,
+    @property
+    def members(self) -> int:
+        return next(iter(self.imagined.values())).data.shape[1]
+
+    @property
+    def horizon_s(self) -> float:
+        return max(float(s.time[-1]) for s in self.imagined.values() if len(s.time)) - self.start_s
+
+    def plot(self) -> Picture:
+        """What was seen, came and is imagined: films, a fan for each column, and GPS on the ground."""
+        from worldmodel.imagine.output import draw_trajectory
+
+        return draw_trajectory(self)
+
+    def save(self, folder: Path | str, *, force: bool = False) -> list[Path]:
+        """Writes a folder with the trajectory as a log (`trajectory.h5`), the plot, and a film of each video.
+
+        Returns:
+            The files.
+
+        Raises:
+            WorldModelError: if the folder exists and not `force`, or cannot be written.
+        """
+        from worldmodel.imagine.output import TRAJECTORY_FILES, write_files
+
+        with whole_folder(folder, force, replaces=TRAJECTORY_FILES) as place:
+            write_files(self, place)
+        return sorted(Path(folder).iterdir())
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The imagined readings, one row each: stream, column, unit, time_s, member, value in the log's units.
+
+        A column of a stream as a table: `frame[frame.stream == "gyro"].pivot(index="time_s", columns=["column",
+        "member"], values="value")`.
+        """
+        return tidy((self.streams[name], samples) for name, samples in self.imagined.items())
+
+    def __repr__(self) -> str:
+        lines = [f"<Trajectory of {self.members} futures, {self.horizon_s:.2f} s from {self.start_s:.2f} s"]
+        for name, (time, data) in self.imagined.items():
+            spec, shape = self.streams[name], "x".join(map(str, data.shape))
+            columns = "" if spec.kind == "video" else f": {', '.join(spec.columns)}"
+            span = f", {time[0]:.2f} to {time[-1]:.2f} s" if len(time) else ""
+            lines.append(f"{name} {spec.kind} [{shape}]{columns}{span}")
+        return "\n  ".join(lines) + ">"
+
+    def _repr_html_(self) -> str:
+        return beside_text(repr(self), self.plot())
+
+
+def assemble(
+    windows: Windows, row: int, commands: Commands, readings: np.ndarray, frames: list[np.ndarray]
 ) -> Trajectory:
-    """Imagines what every stream reads next.
+    """The trajectory of what a model imagined from tick `row` of the only episode of `windows`.
 
     Args:
-        run: a run or its folder.
-        log: the log that holds the context.
-        episode: which episode.
-        at_s: the moment to imagine from; the run's context must lie before it in the recording.
-        horizon_s: how far; by default as far as the run was trained.
-        members: how many futures.
-        seed: decides their noise.
-        actions: what is commanded, by action stream with times in seconds after `at_s`, or a CSV file with a column
-            `time` and one per action; by default what the log holds.
-
-    Raises:
-        WorldModelError: if the moment, the log or the actions do not fit.
+        windows: the aligned episode.
+        row: the tick that the futures begin at.
+        commands: actions [H, A] that they are under.
+        readings: features [K, H, D].
+        frames: for each video uint8 [K, P, rows, columns, 3] at `frame_ticks`.
     """
-    run = run if isinstance(run, Run) else load_run(run)
-    log = log if isinstance(log, Log) else Log(log)
-    windows, row, horizon = _window(run, log, episode, at_s, horizon_s, members)
-    layout, dt = run.layout, run.layout.dt
-    ticks = windows.ticks[0]
-    context, _ = windows.cut(np.array([[0, row]]), 0)
-    future = _actions(ticks, layout, row, horizon, actions, episode)
-    given = Commands(*(x[None] for x in future))
-    imaginer = Imaginer(run.model, seed)
-    readings = imaginer.readings(context, given, members).read[0]
-    when = (row + 1 + np.arange(horizon)) * dt
-    imagined = {}
-    for spec in layout.readings:
-        features = readings[..., layout.columns[spec.name]].reshape(members, horizon, layout.slots(spec), -1)
-        fix = windows.last_fix(0, row, spec.name)
-        data = codec(spec).recorded(features, fix, ticks.origin)
-        time = when[:, None] + dt * (np.arange(layout.slots(spec)) + 1 - layout.slots(spec)) / layout.slots(spec)
-        imagined[spec.name] = Samples(time.ravel(), data.reshape(members, len(time.ravel()), -1).swapaxes(0, 1))
-    for spec, asked in zip(layout.videos, _frame_ticks(layout, horizon), strict=True):
-        frames = imaginer.frames(context, given, asked[None], members)[layout.videos.index(spec)][0]
-        imagined[spec.name] = Samples(when[asked], frames.swapaxes(0, 1))
-    for spec in layout.actions:
-        part = codec(spec).physical(future.values[:, layout.action_columns[spec.name]])
-        imagined[spec.name] = Samples(when - dt, np.repeat(part[:, None], members, 1))
-    start = row * dt
-    recorded = log.episodes[episode].streams
-    span = slice(start - (run.settings.context - 1) * dt, start + horizon * dt + 1e-6)
-    logged = {spec.name: recorded[spec.name][span] for spec in layout.streams}
-    streams = {spec.name: spec for spec in layout.streams}
-    return Trajectory(start, streams, imagined, logged, log.episodes[episode].origin_utc)
+    layout, horizon = windows.layout, len(commands.values)
+    when = (row + 1 + np.arange(horizon)) * layout.dt
+    imagined = {spec.name: _recorded(windows, row, spec, readings, when) for spec in layout.readings}
+    for spec, asked, video in zip(layout.videos, frame_ticks(layout, horizon), frames, strict=True):
+        imagined[spec.name] = Samples(when[asked], video.swapaxes(0, 1))
+    imagined |= _commanded(layout, commands, when - layout.dt, len(readings))
+    episode = windows.log.episodes[windows.episodes[0]]
+    span = slice((row + 1 - windows.context) * layout.dt, (row + horizon) * layout.dt + 1e-6)
+    logged = {spec.name: episode.streams[spec.name][span] for spec in layout.streams}
+    return Trajectory(row * layout.dt, {s.name: s for s in layout.streams}, imagined, logged, episode.origin_utc)
 
 
-def _window(run: Run, log: Log, episode: int, at_s: float, horizon_s: float | None, members: int):
-    """The aligned episode, the tick of `at_s` and the horizon in ticks."""
-    from worldmodel.training.run import check_streams
-
-    if not 1 <= members <= _MOST_MEMBERS:
-        raise WorldModelError(
-            "There must be at least one member, and not too many.", expected=f"1 to {_MOST_MEMBERS}", found=f"{members}"
-        )
-    check_episode(log, episode)
-    settings = run.settings
-    horizon = run.horizon_ticks(horizon_s)
-    check_streams(settings.streams, log)
-    windows = Windows.of(log, run.layout, settings.context, horizon, [episode])
-    row = round(at_s / settings.dt) if np.isfinite(at_s) else -1
-    first, last = settings.context - 1, len(windows.ticks[0].values) - 1
-    if not first <= row <= last:
-        raise WorldModelError(
-            f"{at_s:g} s is no moment to imagine from in episode {episode}.",
-            expected=f"{first * settings.dt:.2f} s (the run's context) to {last * settings.dt:.2f} s (its end)",
-            found=f"{at_s:g} s",
-            remedy="choose --at within that span",
-        )
-    return windows, row, horizon
-
-
-def _actions(ticks, layout: TickLayout, row: int, horizon: int, given, episode: int) -> Commands:
-    """Actions [H, A] that leave ticks `row` ... `row + horizon - 1`."""
-    if given is None:
-        logged = Commands(*(x[row : row + horizon] for x in ticks.actions))
-        if len(logged.values) < horizon:
-            raise WorldModelError(
-                f"Episode {episode} ends before the horizon, so its actions do not reach that far.",
-                expected=f"{horizon * layout.dt:.2f} s after {row * layout.dt:.2f} s",
-                found=f"{len(logged.values) * layout.dt:.2f} s",
-                remedy="choose an earlier moment, a shorter horizon, or give --actions",
-            )
-        return logged
-    specs = layout.actions
-    given = _read_actions(Path(given), specs) if isinstance(given, str | Path) else given
-    for spec in specs:
-        if spec.name not in given or np.shape(given[spec.name].data)[1:] != spec.sample_shape:
-            found = np.shape(given[spec.name].data) if spec.name in given else ", ".join(given)
-            raise WorldModelError(
-                f"The actions for {spec.name!r} have the wrong width.",
-                expected=f"[M, {len(spec.columns)}]: {', '.join(spec.columns)}",
-                found=str(found),
-            )
-    return commands(given, layout, np.arange(horizon) * layout.dt)
-
-
-def _read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples]:
-    columns = [column for spec in specs for column in spec.columns]
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            names = [name.strip() for name in file.readline().split(",")]
-            rows = [[float(value) for value in line.split(",")] for line in file if line.strip()]
-        table = np.array(rows).reshape(len(rows), len(names))
-    except (OSError, ValueError) as error:
-        raise WorldModelError(f"{path} cannot be read as CSV.", found=str(error).splitlines()[0]) from error
-    if sorted(names) != sorted(["time", *columns]):
-        raise WorldModelError(
-            f"{path} has actions of the wrong width.",
-            expected=f"a header with time (seconds from the start) and {', '.join(columns)}",
-            found=", ".join(names),
-        )
-    time = table[:, names.index("time")]
-    wrong = {
-        "no rows": not len(table),
-        "a value that is no number, or beyond float32": not (np.abs(table) < np.finfo(np.float32).max).all(),
-        "times that do not increase": (np.diff(time) <= 0).any(),
-    }
-    if any(wrong.values()):
-        found = next(what for what, there in wrong.items() if there)
-        raise WorldModelError(f"The actions in {path} cannot be used.", found=found, remedy="mend the file")
-    return {s.name: Samples(time, table[:, [names.index(c) for c in s.columns]]) for s in specs}
-
-
-def _frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
-    """Horizon ticks at which each video would have a frame, at its nominal rate."""
+def frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
+    """Horizon ticks [P] at which each video would have a frame, at its nominal rate."""
     spans = [layout.interval(spec) for spec in layout.videos]
     return [np.arange(min(span, horizon) - 1, horizon, span) for span in spans]
+
+
+def _recorded(windows: Windows, row: int, spec: StreamSpec, readings: np.ndarray, when: np.ndarray) -> Samples:
+    """Of features [K, H, D] at ticks `when` [H] those of one stream, at its own times and in its own columns."""
+    layout = windows.layout
+    slots = layout.slots(spec)
+    features = readings[..., layout.slot_columns(spec)]
+    data = codec(spec).recorded(features, windows.last_fix(0, row, spec.name), windows.ticks[0].origin)
+    time = when[:, None] + layout.dt * (np.arange(slots) + 1 - slots) / slots
+    return Samples(time.ravel(), data.reshape(len(readings), time.size, -1).swapaxes(0, 1))
+
+
+def _commanded(layout: TickLayout, commands: Commands, time: np.ndarray, members: int) -> dict[str, Samples]:
+    """Actions by stream, the same for every member; NaN before the first command."""
+    out = {}
+    for spec in layout.actions:
+        columns = layout.action_columns[spec.name]
+        values = codec(spec).physical(commands.values[:, columns])
+        known = codec(spec).physical_mask(commands.mask[:, columns])
+        out[spec.name] = Samples(time, np.repeat(np.where(known, values, np.nan)[:, None], members, 1))
+    return out

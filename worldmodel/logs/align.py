@@ -12,12 +12,13 @@ from jaxtyping import Bool, Float, Int
 from worldmodel.arrays import hold
 from worldmodel.codecs import READINGS, codec
 from worldmodel.logs.frame import WorldFrames
+from worldmodel.logs.physical import first_fix
 from worldmodel.logs.reader import Episode, Stream
 from worldmodel.types import Array, Commands, Samples, StreamSpec
 
 MAX_PER_TICK = 8
 USUAL_DT_S = (0.01, 0.1)  # the ticks that most machines' control runs at
-_ROUNDING_S = 1e-7  # 0.15 s and 3 ticks of 0.05 s are the same moment
+ROUNDING_S = 1e-7  # 0.15 s and 3 ticks of 0.05 s are the same moment
 
 
 class Ticks(NamedTuple):
@@ -219,7 +220,7 @@ def _in_force(
     span = _integral(time, begun.astype(float), ticks, dt)
     mask = span > 1e-6 * dt
     mean = codec(spec).normalised(np.where(mask, total / np.maximum(span, 1e-9 * dt), 0.0))
-    row = np.searchsorted(time, ticks + dt - _ROUNDING_S) - 1
+    row = np.searchsorted(time, ticks + dt - ROUNDING_S) - 1
     age = np.where(row >= 0, np.maximum(ticks - time[np.maximum(row, 0)], 0), np.inf)
     return np.where(mask, mean, 0).astype(np.float32), mask, age[:, None].astype(np.float32)
 
@@ -240,20 +241,18 @@ def _integral(
 
 
 def _origin(episode: Episode, layout: TickLayout) -> np.ndarray:
-    """The first fix of an episode; the height of the first that has one."""
+    """The episode's first fix."""
     for spec in layout.of_kind("gps"):
-        fixes = np.asarray(episode.streams[spec.name].data[:, :3], np.float64)
-        fixes = fixes[np.isfinite(fixes[:, :2]).all(1)]
-        if len(fixes):
-            heights = fixes[np.isfinite(fixes[:, 2]), 2]
-            return np.array([*fixes[0, :2], heights[0] if len(heights) else 0.0])
+        fixes = episode.streams[spec.name].data
+        if np.isfinite(fixes[:, :2]).all(1).any():
+            return first_fix(spec, fixes)
     return np.zeros(3)
 
 
 def _newest(time: Float[np.ndarray, " M"], ticks: Float[np.ndarray, " T"], dt: float) -> Int[np.ndarray, " T"]:
     """int [T] index of the newest sample in (t - dt, t], -1 where there is none."""
-    row = np.searchsorted(time, ticks + _ROUNDING_S, side="right") - 1
-    fresh = (row >= 0) & (time[np.maximum(row, 0)] > ticks - dt + _ROUNDING_S) if len(time) else row >= 0
+    row = np.searchsorted(time, ticks + ROUNDING_S, side="right") - 1
+    fresh = (row >= 0) & (time[np.maximum(row, 0)] > ticks - dt + ROUNDING_S) if len(time) else row >= 0
     return np.where(fresh, row, -1)
 
 
@@ -274,7 +273,7 @@ def _slots(
     pick = _mean_of if layout.averaged(spec) > 1 else _newest_of
     value, valid = pick(time, np.where(known, features, 0.0), known, slots, layout.dt / count)
     value = np.where(valid, codec(spec).normalised(value), 0).astype(np.float32)
-    last = np.searchsorted(time, ticks + _ROUNDING_S, side="right") - 1
+    last = np.searchsorted(time, ticks + ROUNDING_S, side="right") - 1
     age = np.where(last >= 0, ticks - time[np.maximum(last, 0)], np.inf) if len(time) else np.full(len(ticks), np.inf)
     return value.reshape(shape), valid.reshape(shape), np.maximum(age, 0).astype(np.float32)
 
@@ -289,7 +288,7 @@ def _newest_of(time, features, known, slots, share):
 
 def _mean_of(time, features, known, slots, share):
     """Of each slot the mean of the samples in (t - share, t]: values and mask [slots, F]."""
-    ends = [np.searchsorted(time, t + _ROUNDING_S, side="right") for t in (slots - share, slots)]
+    ends = [np.searchsorted(time, t + ROUNDING_S, side="right") for t in (slots - share, slots)]
     total, count = (
         np.concatenate([np.zeros((1, features.shape[1])), np.cumsum(x, 0)])[ends] for x in (features, known)
     )

@@ -14,6 +14,7 @@ VERSION = 2  # 1 had no position, orientation and pose
 READABLE = (1, 2)
 MEMBERS = "members"  # root attribute of imagined trajectories
 STREAMS, TRUTH, EPISODES = "streams", "truth", "episodes"
+LONGEST_S = 365 * 86400.0  # no recording lasts longer; larger times are of another clock
 FRAMES_PER_CHUNK = 16  # consecutive frames: a window reads whole chunks, not one chunk a frame
 ROWS_PER_CHUNK = 4096
 

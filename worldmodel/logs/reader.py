@@ -1,35 +1,47 @@
 """Reads logs: `Log("drive.h5").episodes[3].streams["imu"].data`."""
 
 import contextlib
+import copy
+import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import hdf5plugin  # noqa: F401 (registers the filters of logs that others compressed)
 import numpy as np
 
+from worldmodel.draw.style import beside_text
 from worldmodel.errors import LogFormatError, WorldModelError
 from worldmodel.logs import format as fmt
+from worldmodel.logs.identity import episode_sha256
+from worldmodel.logs.same import Conformed, conform_all
+from worldmodel.logs.tidy import joined, tidy
 from worldmodel.logs.writer import check_increasing
 from worldmodel.types import Samples, StreamSpec
 
-_LONGEST_S = 365 * 86400.0
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from worldmodel.draw import Picture
+    from worldmodel.logs.dataset import WindowDataset
 
 
 class Stream:
     """One stream of one episode. Samples are read from the file when they are asked for.
 
     stream.time        float64 [M], seconds from the episode's origin
-    stream.data        [M, S], or [M, rows, columns, 3] for video, as recorded
+    stream.data        [M, S], or [M, rows, columns, 3] for video, as recorded, in the units of `stream.spec`
     stream.mask        bool [M, S] (video: [M]): False where a reading is NaN or infinite
     stream[2.0:5.0]    the Samples stamped in [2 s, 5 s)
     """
 
-    def __init__(self, group: h5py.Group, spec: StreamSpec, rows: slice, where: str) -> None:
-        self.spec, self._group, self._rows, self._where = spec, group, rows, where
+    def __init__(self, group: h5py.Group, read: Conformed, rows: slice, where: str) -> None:
+        self.spec, self._read, self._group, self._rows, self._where = read.spec, read, group, rows, where
 
     def __len__(self) -> int:
         return self._rows.stop - self._rows.start
@@ -56,6 +68,10 @@ class Stream:
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """The data of samples `start` to `stop`, counted within the episode."""
+        return self._read(self.stored(start, stop))
+
+    def stored(self, start: int, stop: int) -> np.ndarray:
+        """As `rows`, in the units of the file."""
         with _damage(self._where):
             return self._group["data"][self._rows.start + start : self._rows.start + stop]
 
@@ -65,6 +81,10 @@ class Stream:
         low, high = -np.inf if seconds.start is None else seconds.start, seconds.stop
         start, stop = np.searchsorted(self.time, [low, np.inf if high is None else high])
         return Samples(self.time[start:stop], self.rows(int(start), int(stop)))
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The readings, one row each: stream, column, unit, time_s, value as recorded."""
+        return tidy([(self.spec, Samples(self.time, self.data))])
 
     @property
     def measured_rate_hz(self) -> float:
@@ -92,9 +112,15 @@ class Episode:
         duration_s: float,
         streams: dict[str, Stream],
         truth: dict[str, Stream] | None,
+        sha256: Callable[[], str],
     ) -> None:
         self.name, self.origin_utc, self.duration_s, self.streams = name, origin_utc, duration_s, streams
-        self._truth = truth
+        self._truth, self._sha256 = truth, sha256
+
+    @property
+    def sha256(self) -> str:
+        """A hash of what was recorded: the same of every copy, whatever its name, its origin and its log."""
+        return self._sha256()
 
     @property
     def truth(self) -> dict[str, Stream]:
@@ -106,6 +132,19 @@ class Episode:
         if self._truth is None:
             raise WorldModelError("This log was opened without its truth.", remedy="open it as Log(path, truth=True)")
         return self._truth
+
+    def plot(self) -> "Picture":
+        """A film strip of each video, a row for each other stream with its gaps shaded, GPS as a track."""
+        from worldmodel.logs.plot import draw_episode
+
+        return draw_episode(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The readings of all streams but video, one row each: stream, column, unit, time_s, value as recorded."""
+        return tidy((s.spec, Samples(s.time, s.data)) for s in self.streams.values() if s.spec.kind != "video")
+
+    def _repr_html_(self) -> str:
+        return beside_text(repr(self), self.plot())
 
     def __repr__(self) -> str:
         lines = [f"<Episode {self.name!r}: {self.duration_s:.2f} s"]
@@ -120,22 +159,21 @@ class Log:
         truth: whether episodes show the truth. Nothing that trains asks for it.
 
     Attributes:
-        streams: the specification of every stream by name.
-        episodes: a sequence of `Episode`.
+        streams: the specification of every stream by name, as the first file has it.
+        episodes: a sequence of `Episode`. Those of later files read in the units of the first.
 
     Raises:
-        LogFormatError: for a file that is no log, is of another version, is damaged, or differs in its streams.
+        LogFormatError: for a file that is no log, is of another version, is damaged, or has other streams than the
+            first (`worldmodel.logs.same`).
     """
 
     def __init__(self, paths: Path | str | Sequence[Path | str], *, truth: bool = False) -> None:
         given = [paths] if isinstance(paths, str | Path) else list(paths)
         self.files = [file for path in given for file in _log_files(Path(path))]
-        self._parts = [_LogFile(file, truth) for file in self.files]
-        first = self._parts[0]
-        self.streams: dict[str, StreamSpec] = first.specs[fmt.STREAMS]
+        first, *more = [_LogFile(file, truth) for file in self.files]
+        self._parts = [first, *(_joined(first, part) for part in more)]
+        self.streams: dict[str, StreamSpec] = first.specs(fmt.STREAMS)
         self.about: dict[str, object] = first.about
-        for part in self._parts[1:]:
-            _check_same_streams(first, part)
         self.episodes = _Episodes(self._parts)
         if not len(self.episodes):
             names = ", ".join(str(path) for path in self.files)
@@ -152,6 +190,66 @@ class Log:
         for part in self._parts:
             part.file.close()
 
+    def conform(self, specs: Iterable[StreamSpec], whose: str = "The run") -> "Log":
+        """This log with streams that read in other units: those of `specs`, such as a run's.
+
+        It is this very log where nothing differs. Streams that `specs` does not name stay as they are. Both logs share
+        their files: to close one closes both.
+
+        Args:
+            specs: the streams that somebody expects.
+            whose: who does, as the error names it.
+
+        Raises:
+            LogFormatError: if the log lacks one of them, or has another in its place (`worldmodel.logs.same`).
+        """
+        wanted = self.streams | {spec.name: spec for spec in specs}
+        remedy = "ingest the log with the recipe and size that the training log was made with"
+        parts = [
+            part.conform(
+                wanted.values(), wanted.values(), f"{whose} expects other streams than {part.path} has", remedy
+            )
+            for part in self._parts
+        ]
+        if all(new.reads_as(old) for new, old in zip(parts, self._parts, strict=True)):
+            return self
+        log = copy.copy(self)
+        log._parts = parts
+        log.streams, log.episodes = log._parts[0].specs(fmt.STREAMS), _Episodes(log._parts)
+        return log
+
+    def windows(
+        self, *, context_s: float, horizon_s: float, dt: float | None = None, episodes: Sequence[int] | None = None
+    ) -> "WindowDataset":
+        """Every window of the log as a dataset for a model of your own; see `worldmodel.logs.dataset`.
+
+        Args:
+            context_s: what is seen, up to the window's moment.
+            horizon_s: what comes after it.
+            dt: seconds a tick; by default the one that suits the log.
+            episodes: which; by default all.
+        """
+        from worldmodel.logs.dataset import WindowDataset
+
+        return WindowDataset.of(self, context_s=context_s, horizon_s=horizon_s, dt=dt, episodes=episodes)
+
+    def to_frame(self, episodes: Sequence[int] | None = None) -> "pd.DataFrame":
+        """The readings of all streams but video, one row each: episode, stream, column, unit, time_s, value.
+
+        Values are as recorded. A gyro as a table: `frame[frame.stream == "gyro"].pivot(index=["episode", "time_s"],
+        columns="column", values="value")`.
+        """
+        frames = []
+        for index in range(len(self.episodes)) if episodes is None else episodes:
+            frames.append(self.episodes[index].to_frame())
+            frames[-1].insert(0, "episode", index)
+        return joined(frames)
+
+    @cached_property
+    def episode_sha256(self) -> tuple[str, ...]:
+        """The hash of each episode's content: `Episode.sha256`, without opening the episodes."""
+        return tuple(part.sha256(index) for part in self._parts for index in range(part.count))
+
     @cached_property
     def file_sha256(self) -> tuple[str, ...]:
         """A hash of each file's bytes."""
@@ -162,6 +260,13 @@ class Log:
         """A hash of the log: of its file, or of the files' hashes where there are several."""
         one, *more = self.file_sha256
         return hashlib.sha256("".join(self.file_sha256).encode()).hexdigest() if more else one
+
+    def copies(self) -> list[tuple[int, ...]]:
+        """Which episodes are the same recording: groups of two or more, in order."""
+        groups = defaultdict(list)
+        for index, known in enumerate(self.episode_sha256):
+            groups[known].append(index)
+        return [tuple(group) for group in groups.values() if len(group) > 1]
 
     @property
     def durations_s(self) -> np.ndarray:
@@ -180,7 +285,10 @@ class Log:
     @property
     def has_truth(self) -> bool:
         """Whether the log was opened with its truth and holds some."""
-        return bool(self._parts[0].specs[fmt.TRUTH])
+        return bool(self._parts[0].specs(fmt.TRUTH))
+
+    def _repr_html_(self) -> str:
+        return beside_text(repr(self), self.episodes[0].plot())
 
     def __repr__(self) -> str:
         names = ", ".join(str(path) for path in self.files[:3]) + (" ..." if len(self.files) > 3 else "")
@@ -251,11 +359,11 @@ class _LogFile:
         table = self._need(fmt.EPISODES)
         self.count = len(self._need(f"{fmt.EPISODES}/duration"))
         self.durations = np.asarray(table["duration"][:], np.float64)
-        if not ((self.durations >= 0) & (self.durations < _LONGEST_S)).all():
+        if not ((self.durations >= 0) & (self.durations < fmt.LONGEST_S)).all():
             raise LogFormatError(
                 f"{self.path}: /{fmt.EPISODES}/duration holds what is no length of a recording.",
                 expected="seconds, 0 or more, and less than a year",
-                found=str(self.durations[~((self.durations >= 0) & (self.durations < _LONGEST_S))][0]),
+                found=str(self.durations[~((self.durations >= 0) & (self.durations < fmt.LONGEST_S))][0]),
             )
         self.origins = self._need(f"{fmt.EPISODES}/origin_utc")[: self.count]
         self.names = self._need(f"{fmt.EPISODES}/name")
@@ -267,11 +375,28 @@ class _LogFile:
                 remedy="write logs with worldmodel.logs.LogWriter, or ingest the recording again",
             )
         self.truth = truth
-        self.specs: dict[str, dict[str, StreamSpec]] = {fmt.STREAMS: {}, fmt.TRUTH: {}}
+        self._stored: dict[str, dict[str, StreamSpec]] = {fmt.STREAMS: {}, fmt.TRUTH: {}}
         self._offsets: dict[str, np.ndarray] = {}
         for section in (fmt.STREAMS, *((fmt.TRUTH,) if truth and fmt.TRUTH in self.file else ())):
             for name in self._need(section):
                 self._check_stream(section, name)
+        self._read = {section: conform_all((), specs, "") for section, specs in self._stored.items()}
+
+    def specs(self, section: str) -> dict[str, StreamSpec]:
+        """What the streams of a section are, by name."""
+        return {name: read.spec for name, read in self._read[section].items()}
+
+    def conform(
+        self, streams: Iterable[StreamSpec], truth: Iterable[StreamSpec], problem: str, remedy: str
+    ) -> "_LogFile":
+        """The same file, whose streams and what there is of their truth read as others' do; see `conform_all`."""
+        there = self._stored[fmt.TRUTH]
+        other = copy.copy(self)
+        other._read = {
+            fmt.STREAMS: conform_all(streams, self._stored[fmt.STREAMS], problem, remedy),
+            fmt.TRUTH: conform_all([spec for spec in truth if spec.name in there], there, problem, remedy),
+        }
+        return other
 
     def _need(self, name: str):
         if name not in self.file:
@@ -315,7 +440,7 @@ class _LogFile:
 
     def _check_stream(self, section: str, name: str) -> None:
         where = f"{section}/{name}"
-        self.specs[section][name] = spec = fmt.read_spec(self.file[where])
+        self._stored[section][name] = spec = fmt.read_spec(self.file[where])
         data, time = self._need(f"{where}/data"), self._need(f"{where}/time")
         if data.dtype.kind not in "fiu" or time.dtype.kind not in "fiu" or time.ndim != 1:
             raise LogFormatError(
@@ -346,29 +471,50 @@ class _LogFile:
             )
         self._offsets[where] = offsets
 
+    def reads_as(self, other: "_LogFile") -> bool:
+        return self._read == other._read
+
     def episode(self, index: int) -> Episode:
+        truth = self._streams(fmt.TRUTH, index) if self.truth else None
+        streams = self._streams(fmt.STREAMS, index)
+        hashed = functools.partial(self.sha256, index)
+        return Episode(
+            self._name(index), float(self.origins[index]), float(self.durations[index]), streams, truth, hashed
+        )
+
+    def _name(self, index: int) -> str:
         with _damage(self.path):
-            name = str(self.names.asstr()[index])
-        truth = self._streams(fmt.TRUTH, index, name) if self.truth else None
-        streams = self._streams(fmt.STREAMS, index, name)
-        return Episode(name, float(self.origins[index]), float(self.durations[index]), streams, truth)
+            return str(self.names.asstr()[index])
+
+    def sha256(self, index: int) -> str:
+        """The hash of an episode's content: from the table or, where it has none, computed once."""
+        if not self._hashes[index]:
+            self._hashes[index] = episode_sha256(self._streams(fmt.STREAMS, index).values())
+        return self._hashes[index]
+
+    @cached_property
+    def _hashes(self) -> list[str]:
+        with _damage(self.path):
+            table = self.file[fmt.EPISODES]
+            known = table["sha256"].asstr()[: self.count].tolist() if "sha256" in table else []
+        return known + [""] * (self.count - len(known))
 
     def whole_stream(self, name: str) -> Stream:
         """A stream over all episodes."""
         section, last = self.file[fmt.STREAMS], int(self._offsets[f"{fmt.STREAMS}/{name}"][-1])
         where = f"{self.path}: stream {name!r}"
-        return Stream(section[name], self.specs[fmt.STREAMS][name], slice(0, last), where)
+        return Stream(section[name], self._read[fmt.STREAMS][name], slice(0, last), where)
 
     def first_rows(self, name: str) -> np.ndarray:
         """int [episodes] the row where each begins."""
         return self._offsets[f"{fmt.STREAMS}/{name}"][:-1]
 
-    def _streams(self, section: str, index: int, episode: str) -> dict[str, Stream]:
-        streams = {}
-        for name, spec in self.specs[section].items():
+    def _streams(self, section: str, index: int) -> dict[str, Stream]:
+        streams, episode = {}, self._name(index)
+        for name, read in self._read[section].items():
             start, stop = (int(row) for row in self._offsets[f"{section}/{name}"][index : index + 2])
             where = f"{self.path}: stream {name!r} of episode {index} ({episode})"
-            streams[name] = Stream(self.file[section][name], spec, slice(start, stop), where)
+            streams[name] = Stream(self.file[section][name], read, slice(start, stop), where)
         return streams
 
 
@@ -394,14 +540,11 @@ def _log_files(path: Path) -> list[Path]:
     return files
 
 
-def _check_same_streams(first: _LogFile, other: _LogFile) -> None:
-    def shape(part: _LogFile) -> Mapping[str, tuple]:
-        return {n: (s.kind, s.columns, s.units, s.size) for n, s in part.specs[fmt.STREAMS].items()}
-
-    if shape(first) != shape(other):
-        raise LogFormatError(
-            f"{other.path} has other streams than {first.path}.",
-            expected=", ".join(first.specs[fmt.STREAMS]),
-            found=", ".join(other.specs[fmt.STREAMS]),
-            remedy="use logs of one recipe or scene together",
-        )
+def _joined(first: _LogFile, other: _LogFile) -> _LogFile:
+    """Another file of a log, that reads as the first does."""
+    problem, remedy = f"{other.path} has other streams than {first.path}", "use logs of one recipe or scene together"
+    streams, found = first.specs(fmt.STREAMS), other.specs(fmt.STREAMS)
+    if streams.keys() != found.keys():
+        names = {"expected": ", ".join(streams), "found": ", ".join(found)}
+        raise LogFormatError(f"{problem}.", **names, remedy=remedy)
+    return other.conform(streams.values(), first.specs(fmt.TRUTH).values(), problem, remedy)

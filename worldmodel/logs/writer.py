@@ -1,6 +1,5 @@
 """Writes logs: episode by episode, each visible only when all of it is there, the file only when it is whole."""
 
-import io
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,63 +11,10 @@ import numpy as np
 from worldmodel.errors import LogFormatError
 from worldmodel.files import whole_file
 from worldmodel.logs import format as fmt
+from worldmodel.logs.clock import time_zero
+from worldmodel.logs.identity import Held, episode_sha256
+from worldmodel.patient import PatientFile
 from worldmodel.types import Samples, StreamSpec
-
-
-class _PatientFile(io.FileIO):
-    """A file that keeps the first error of a write for later.
-
-    HDF5 cannot close a file after a write of it has failed: it leaks the rest and may crash the process. So it never
-    hears of a failure: what could not be written stays in memory, from where it is read back, until the writer asks
-    for the error after the episode and throws the file away.
-    """
-
-    error: OSError | None = None
-
-    def __init__(self, path: Path, mode: str) -> None:
-        super().__init__(path, mode)
-        self._unwritten: list[tuple[int, bytes]] = []
-
-    def write(self, data) -> int:
-        left = memoryview(data).cast("B")
-        while len(left) and self.error is None:
-            try:
-                left = left[super().write(left) :]
-            except OSError as error:
-                self.error = error
-        if len(left):
-            self._unwritten.append((self.tell(), bytes(left)))
-            super().seek(len(left), io.SEEK_CUR)
-        return len(data)
-
-    def readinto(self, buffer) -> int:
-        if self.error is None:
-            return super().readinto(buffer)
-        view, start = memoryview(buffer).cast("B"), self.tell()
-        view[:] = bytes(len(view))
-        super().readinto(view)
-        for at, lost in self._unwritten:  # later writes last
-            first, last = max(at, start), min(at + len(lost), start + len(view))
-            if first < last:
-                view[first - start : last - start] = lost[first - at : last - at]
-        return super().seek(start + len(view)) - start
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        end = super().seek(offset, whence)
-        if whence == io.SEEK_END and self._unwritten:
-            end = super().seek(max(end, *(at + len(lost) + offset for at, lost in self._unwritten)))
-        return end
-
-    def truncate(self, size: int | None = None) -> int:
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = self.error or error
-            return size or 0
-
-    def check(self) -> None:
-        if self.error is not None:
-            raise self.error
 
 
 class LogWriter:
@@ -87,7 +33,8 @@ class LogWriter:
 
     Raises:
         WorldModelError: if the file exists and not `force`, or cannot be written.
-        LogFormatError: if an episode breaks an invariant of the format.
+        LogFormatError: if a stream or an episode breaks an invariant of the format, or there is no episode. What is
+            written can be opened.
     """
 
     def __init__(
@@ -102,16 +49,16 @@ class LogWriter:
     ) -> None:
         self.members = members
         self.path = Path(path)
-        self._specs = {fmt.STREAMS: {s.name: s for s in streams}, fmt.TRUTH: {s.name: s for s in truth}}
+        self._specs = {fmt.STREAMS: _by_name(streams), fmt.TRUTH: _by_name(truth)}
         self._about = dict(about or {})
         self._output = whole_file(self.path, force)
-        self._raw: _PatientFile | None = None
+        self._raw: PatientFile | None = None
         self._file: h5py.File | None = None
 
     def __enter__(self) -> Self:
         partial = self._output.__enter__()
         try:
-            self._raw = _PatientFile(partial, "w+b")
+            self._raw = PatientFile(partial, "w+b")
             self._file = h5py.File(self._raw, "w", libver="latest")
             fmt.write_attrs(self._file, self._about)
             if self.members is not None:
@@ -122,13 +69,21 @@ class LogWriter:
             table = self._file.create_group(fmt.EPISODES)
             table.create_dataset("name", (0,), h5py.string_dtype(), maxshape=(None,))
             table.create_dataset("origin_utc", (0,), np.float64, maxshape=(None,))
+            table.create_dataset("sha256", (0,), h5py.string_dtype("ascii", 64), maxshape=(None,))
             table.create_dataset("duration", (0,), np.float64, maxshape=(None,))
         except BaseException as error:
-            if not self.__exit__(type(error), error, error.__traceback__):
+            if not self._close(type(error), error, error.__traceback__):
                 raise
         return self
 
     def __exit__(self, kind, error, traceback) -> bool | None:
+        if error is not None or (self._file is not None and len(self._file[fmt.EPISODES]["duration"])):
+            return self._close(kind, error, traceback)
+        empty = LogFormatError(f"{self.path} would hold no episode.", remedy="append one at least")
+        self._close(LogFormatError, empty, None)
+        raise empty
+
+    def _close(self, kind, error, traceback) -> bool | None:
         try:
             if self._file is not None:
                 self._file.close()
@@ -151,47 +106,92 @@ class LogWriter:
     ) -> None:
         """Adds an episode.
 
+        Times are seconds from the episode's time zero, or since 1970-01-01 UTC in all streams: the first sample, or
+        `origin_utc` where it is given, is time zero then.
+
         Args:
             streams: samples by stream name; a stream that is left out is empty in this episode.
             truth: the same for what the simulator knows.
             name: a label for people, such as the source file.
             origin_utc: the episode's time zero, in seconds since 1970-01-01 UTC; NaN where unknown.
-            duration_s: how long it lasted; by default up to its last sample.
+            duration_s: how long it lasted from time zero; by default up to its last sample.
+
+        Raises:
+            LogFormatError: if the episode breaks an invariant of the format; nothing of it is written then.
         """
         if self._file is None or self._raw is None:
             raise RuntimeError("append needs an open writer: use it in a with block")
         given = {fmt.STREAMS: streams, fmt.TRUTH: truth or {}}
-        checked = {s: {n: self._check(s, n, v) for n, v in given[s].items()} for s in given}
-        ends = [samples.time[-1] for group in checked.values() for samples in group.values() if len(samples.time)]
-        if not ends:
+        held = {s: {n: self._check(s, n, samples) for n, samples in given[s].items()} for s in given}
+        times = {f"{s}/{n}": h.time for s, group in held.items() for n, h in group.items() if len(h.time)}
+        if not times:
             raise LogFormatError(f"Episode {name!r} has no samples.", remedy="leave empty recordings out of the log")
+        zero = time_zero(times, f"episode {name!r}", origin_utc)
+        held = {s: {n: h._replace(time=h.time - zero) for n, h in held[s].items()} for s in held}
+        last = max(time[-1] for time in times.values()) - zero
+        row = {
+            "name": name.replace("\0", "?").encode(
+                errors="replace"
+            ),  # it may be a file's name, which may hold any byte
+            "origin_utc": zero or origin_utc,
+            "sha256": episode_sha256(held[fmt.STREAMS].values()),
+            "duration": _checked_duration(last if duration_s is None else duration_s),  # last: it is what readers count
+        }
         for section, specs in self._specs.items():
-            for spec in specs.values():
-                _append_rows(self._file[section][spec.name], checked[section].get(spec.name))
-        table = self._file[fmt.EPISODES]
-        values = {"name": name, "origin_utc": origin_utc, "duration": duration_s or max(ends)}
-        for key, value in values.items():  # `duration` last: it is what readers count
-            dataset = table[key]
+            for stream in specs:
+                _append_rows(self._file[section][stream], held[section].get(stream))
+        for key, value in row.items():
+            dataset = self._file[fmt.EPISODES][key]
             dataset.resize(len(dataset) + 1, axis=0)
             dataset[-1] = value
         self._raw.check()
 
-    def _check(self, section: str, name: str, samples: Samples) -> Samples:
+    def _check(self, section: str, name: str, samples: Samples) -> Held:
         spec = self._specs[section].get(name)
         if spec is None:
             raise LogFormatError(
                 f"{self.path}: the log has no stream {name!r} in {section}.", expected=", ".join(self._specs[section])
             )
-        time = np.asarray(samples.time, np.float64)
-        data = np.asarray(samples.data)
+        time, data = np.asarray(samples.time), np.asarray(samples.data)
+        if time.dtype.kind not in "fiu" or data.dtype.kind not in "fiub":
+            raise LogFormatError(
+                f"Stream {name!r} has samples that are no numbers.",
+                expected="times in seconds, and readings as numbers",
+                found=f"times {time.dtype} and data {data.dtype}",
+            )
         if time.ndim != 1 or data.shape != (len(time), *fmt.sample_shape(spec, self.members)):
             raise LogFormatError(
                 f"Stream {name!r} has samples of the wrong shape.",
                 expected=f"times [M] and data [M, {', '.join(map(str, fmt.sample_shape(spec, self.members)))}]",
                 found=f"times {list(time.shape)} and data {list(data.shape)}",
             )
+        time = time.astype(np.float64)
         check_increasing(time, f"Stream {name!r}")
-        return Samples(time, data.astype(fmt.data_type(spec), copy=False))
+        return Held(spec, time, data.astype(fmt.data_type(spec), copy=False))
+
+
+def _by_name(specs: Iterable[StreamSpec]) -> dict[str, StreamSpec]:
+    """Refuses streams that a file cannot hold under their names."""
+    found: dict[str, StreamSpec] = {}
+    for spec in specs:
+        if not spec.name or spec.name == "." or set("/\0") & set(spec.name) or spec.name in found:
+            raise LogFormatError(
+                f"A stream cannot be called {spec.name!r}.", expected="a name of its own, without a slash"
+            )
+        if 0 in spec.sample_shape:
+            raise LogFormatError(f"Stream {spec.name!r} has no columns, or no pixels.", expected="one at least")
+        found[spec.name] = spec
+    return found
+
+
+def _checked_duration(seconds: float) -> float:
+    if not 0 <= seconds < fmt.LONGEST_S:
+        raise LogFormatError(
+            "An episode's duration is no length of a recording.",
+            expected="seconds from its time zero, 0 or more, and less than a year",
+            found=f"{seconds}",
+        )
+    return seconds
 
 
 def check_increasing(time: np.ndarray, what: str) -> None:
@@ -218,11 +218,11 @@ def _create_stream(section: h5py.Group, spec: StreamSpec, members: int | None) -
     group.create_dataset("offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,))
 
 
-def _append_rows(group: h5py.Group, samples: Samples | None) -> None:
+def _append_rows(group: h5py.Group, held: Held | None) -> None:
     start = int(group["offsets"][-1])
-    count = 0 if samples is None else len(samples.time)
-    if samples is not None and count:
-        for key, values in (("data", samples.data), ("time", samples.time)):
+    count = 0 if held is None else len(held.time)
+    if held is not None and count:
+        for key, values in (("data", held.data), ("time", held.time)):
             group[key].resize(start + count, axis=0)
             group[key][start:] = values
     group["offsets"].resize(len(group["offsets"]) + 1, axis=0)

@@ -1,69 +1,87 @@
-"""Sizes of the model, by preset."""
+"""Families of models: each a record of sizes that makes its model with `create`."""
 
 import dataclasses
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from worldmodel.errors import WorldModelError
+if TYPE_CHECKING:
+    from flax import nnx
+
+    from worldmodel.logs.align import TickLayout
+    from worldmodel.models.residual import ResidualModel
+    from worldmodel.models.rssm import RSSM
+    from worldmodel.models.world_model import Scaling, WorldModel
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """What the networks are built from.
+class ModelConfig(Protocol):
+    """What every family has.
 
     Attributes:
-        dynamics: `residual`, or `rssm`, the recurrent state-space model to compare with.
+        family: its name, by which a run's file finds it again.
         width: units of every hidden layer.
-        hidden: size of the latent beside the predicted readings; of an RSSM, of its stochastic part.
-        noise: size of the noise that makes members differ, in the belief and at every step.
         video_width: channels of the image networks.
         dtype: type of matrix products; `bfloat16` is meant for accelerators.
     """
 
-    dynamics: str = "residual"
+    family: ClassVar[str]
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def video_width(self) -> int: ...
+    @property
+    def dtype(self) -> str: ...
+
+    def create(self, layout: "TickLayout", context: int, scaling: "Scaling", *, rngs: "nnx.Rngs") -> "WorldModel":
+        """The model with its initial parameters.
+
+        Args:
+            layout: the streams and their columns.
+            context: ticks of context.
+            scaling: statistics of the training data.
+            rngs: for the initial parameters.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidualConfig:
+    """The default: a window encoder, and a residual transition trained on open-loop rollouts.
+
+    Attributes:
+        hidden: size of the latent beside the predicted readings.
+        noise: size of the noise that makes members differ, in the belief and at every step.
+    """
+
+    family: ClassVar[str] = "residual"
     width: int = 128
     hidden: int = 48
     noise: int = 8
     video_width: int = 32
     dtype: str = "float32"
 
+    def create(self, layout: "TickLayout", context: int, scaling: "Scaling", *, rngs: "nnx.Rngs") -> "ResidualModel":
+        from worldmodel.models.residual import ResidualModel
+
+        return ResidualModel(layout, context, scaling, self, rngs=rngs)
+
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """How a preset trains.
+class RSSMConfig:
+    """The recurrent state-space model to compare with.
 
     Attributes:
-        batch: windows an update; each is imagined by `members` members.
-        curriculum: (share of the training, horizon in ticks): from that share on, rollouts are that long.
-        frames: horizon ticks a window whose frames are decoded and scored.
-        dropout: chance that a stream is hidden from a window's context.
-        evaluations: how often held-out episodes are scored and a checkpoint is written.
+        stochastic: size of the stochastic part of the state; the deterministic part has `width`.
     """
 
-    batch: int = 64
-    members: int = 2
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    curriculum: tuple[tuple[float, int], ...] = ((0.0, 8), (0.15, 32), (0.5, 64))
-    frames: int = 1
-    dropout: float = 0.05
-    steps: int = 20_000
-    evaluations: int = 20
+    family: ClassVar[str] = "rssm"
+    width: int = 128
+    stochastic: int = 48
+    video_width: int = 32
+    dtype: str = "float32"
+
+    def create(self, layout: "TickLayout", context: int, scaling: "Scaling", *, rngs: "nnx.Rngs") -> "RSSM":
+        from worldmodel.models.rssm import RSSM
+
+        return RSSM(layout, context, scaling, self, rngs=rngs)
 
 
-PRESETS: dict[str, tuple[ModelConfig, TrainConfig]] = {
-    "debug": (
-        ModelConfig(width=32, hidden=8, noise=4, video_width=8),
-        TrainConfig(batch=8, steps=200, evaluations=4, curriculum=((0.0, 4), (0.5, 8))),
-    ),
-    "small": (ModelConfig(), TrainConfig()),
-    "base": (
-        ModelConfig(width=512, hidden=128, noise=16, video_width=96, dtype="bfloat16"),
-        TrainConfig(batch=256, members=4, learning_rate=1e-3, frames=2, steps=100_000),
-    ),
-}
-
-
-def preset(name: str) -> tuple[ModelConfig, TrainConfig]:
-    """The sizes called `name`: `debug` for tests, `small` for a CPU, `base` for an accelerator."""
-    if name not in PRESETS:
-        raise WorldModelError(f"There is no preset {name!r}.", expected=", ".join(PRESETS))
-    return PRESETS[name]
+FAMILIES: dict[str, type[ResidualConfig] | type[RSSMConfig]] = {c.family: c for c in (ResidualConfig, RSSMConfig)}

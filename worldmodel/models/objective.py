@@ -24,13 +24,13 @@ def fair_crps(members: Float[Array, "B K ..."], truth: Float[Array, "B ..."]) ->
 
 
 def horizon_weights(errors: Float[Array, " H"]) -> Float[Array, " H"]:
-    """Weights [H] with mean 1, inverse to the error measured at each horizon [H].
+    """Weights [H] with mean 1, inverse to the error measured at each horizon [H]; 1 where none is known (NaN).
 
     So a tenth less error counts the same at every horizon: near ones are not drowned by far ones, nor do those that
     chaos puts out of reach teach only noise.
     """
     weights = 1 / errors
-    return weights / weights.mean()
+    return jnp.nan_to_num(weights / jnp.nanmean(weights), nan=1.0)
 
 
 def gaussian_kl(of: Gaussian, to: Gaussian) -> jax.Array:

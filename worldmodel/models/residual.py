@@ -8,6 +8,7 @@ from flax import nnx
 
 from worldmodel.arrays import last_valid
 from worldmodel.logs.windows import Context, Future
+from worldmodel.models.config import ResidualConfig
 from worldmodel.models.dynamics import ResidualDynamics
 from worldmodel.models.encoders import RECENT, WindowEncoder, differences, fuse
 from worldmodel.models.objective import at_sample_times, fair_crps, masked_mean
@@ -17,6 +18,8 @@ from worldmodel.types import Array, Commands, StreamSpec
 
 class ResidualModel(WorldModel):
     """The latent is `[readings at the tick | hidden]`, and moves by `z <- z + f(z, a)`. Nothing seen is fed back."""
+
+    config: ResidualConfig
 
     def _build(self, **kwargs: Any) -> None:
         layout, config, context = self.layout, self.config, self.context

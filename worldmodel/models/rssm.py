@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from worldmodel.logs.windows import Context, Future
+from worldmodel.models.config import RSSMConfig
 from worldmodel.models.dynamics import Gaussian, RecurrentDynamics, RecurrentState
 from worldmodel.models.objective import gaussian_kl, gaussian_score
 from worldmodel.models.world_model import Belief, WorldModel
@@ -23,9 +24,11 @@ class RSSM(WorldModel):
     frame as in the other models, the newest two frames at the end of the context.
     """
 
+    config: RSSMConfig
+
     def _build(self, **kwargs: Any) -> None:
         layout, width = self.layout, self.config.width
-        self.dynamics = RecurrentDynamics(self.config.hidden, self._action_inputs, width, width, **kwargs)
+        self.dynamics = RecurrentDynamics(self.config.stochastic, self._action_inputs, width, width, **kwargs)
         state = self.dynamics.deterministic + self.dynamics.stochastic
         self.embed = nnx.Linear(1 + 2 * layout.size, width, use_bias=False, **kwargs)
         self._build_video_encoders(width, **kwargs)

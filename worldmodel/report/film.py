@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.validate.result import Example
+from worldmodel.validate.result import Film
 
 CONTRAST = 2  # the differences are shown this many times as strong
 _LOSSLESS, _LARGEST = 96, 192  # pixels along the longer side
 
 
-class Film(NamedTuple):
-    """The frames of one video stream as data addresses: the last seen ones, and three for each time (seconds)."""
+class Strip(NamedTuple):
+    """The frames of one video as data addresses: the last seen ones, and three for each time (seconds)."""
 
     seen: list[str]
     times: list[float]
@@ -22,15 +22,12 @@ class Film(NamedTuple):
     difference: list[str]
 
 
-def film(example: Example, stream: str) -> Film:
-    """The film strip of a video stream of an example."""
-    truth, imagined = example.video_truth[stream], example.video_imagined[stream]
-    apart = np.abs(truth.astype(int) - imagined).mean(-1, keepdims=True) * CONTRAST
+def strip(film: Film) -> Strip:
+    """The film as small images."""
+    apart = np.abs(film.truth.astype(int) - film.imagined).mean(-1, keepdims=True) * CONTRAST
     difference = np.repeat(np.minimum(apart, 255).astype(np.uint8), 3, axis=-1)
-    encoded = [
-        [_encode(frame) for frame in row] for row in (example.video_context[stream], truth, imagined, difference)
-    ]
-    return Film(encoded[0], [float(t) for t in example.video_time], *encoded[1:])
+    encoded = [[_encode(frame) for frame in row] for row in (film.seen, film.truth, film.imagined, difference)]
+    return Strip(encoded[0], [float(t) for t in film.time], *encoded[1:])
 
 
 def _encode(frame: np.ndarray) -> str:

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from worldmodel.report.drawing import WIDTH, encode, style
-from worldmodel.report.labels import INK, MUTED, look
+from worldmodel.codecs import codec
+from worldmodel.types import StreamSpec
+from worldmodel.validate.drawing import WIDTH, encode, style
+from worldmodel.validate.labels import INK, MUTED, look
 from worldmodel.validate.result import Example, Result
 
 if TYPE_CHECKING:
@@ -13,110 +15,106 @@ if TYPE_CHECKING:
 
 _PANELS = 90  # on the whole page: it stays below a few megabytes
 _POINTS = 150  # of one line
-_WITHIN = np.pi + 1e-6
 
 
 class _Signal(NamedTuple):
-    """One column: context [C], truth [H], members [K, H] and their mean [H]."""
+    """One column: context [C], truth [H], members [K, H] and their mean [H]; whether it is an angle that wraps."""
 
     title: str
     context: np.ndarray
     truth: np.ndarray
     members: np.ndarray
     mean: np.ndarray
+    wraps: bool
 
 
 def columns_drawn(result: Result) -> int:
     """How many columns of each stream are drawn of each example."""
-    return int(np.clip(_PANELS // max(len(result.examples) * len(result.columns), 1), 1, 6))
+    return int(np.clip(_PANELS // max(len(result.examples) * len(result.scores), 1), 1, 6))
 
 
 def futures_plot(result: Result, example: Example) -> str:
     """Context, truth, members and their mean over time, one pair of axes a column. A data address."""
     from matplotlib.figure import Figure
 
-    signals = [
-        _signal(example, stream, i, f"{stream} · {column}{f' ({unit})' if unit else ''}")
-        for stream, columns in result.columns.items()
-        if stream in example.members
-        for i, (column, unit) in enumerate(columns[: columns_drawn(result)])
-    ]
+    drawn = columns_drawn(result)
+    signals = [s for name in example.members for s in _signals(example, result.streams[name])[:drawn]]
     columns = min(len(signals), 3)
     rows = -(-len(signals) // columns)
     with style():
         figure = Figure(figsize=(WIDTH, 1.75 * rows + 0.35))
         for i, signal in enumerate(signals):
             axes = figure.add_subplot(rows, columns, i + 1)
-            _draw(axes, example, signal)
+            _draw(axes, example, signal, look(result.subject).colour)
             if i >= len(signals) - columns:
                 axes.set_xlabel("seconds from the start")
         return encode(figure)
 
 
-def _signal(example: Example, stream: str, column: int, title: str) -> _Signal:
-    context, truth = example.context[stream][:, column], example.truth[stream][:, column]
-    members = example.members[stream][:, :, column]
-    parts = (context, truth, *members)
-    if not ("(rad)" in title and _wraps(parts)):
-        return _Signal(title, context, truth, members, members.mean(0))
-    mean = np.arctan2(np.sin(members).mean(0), np.cos(members).mean(0))
-    return _Signal(title, context, truth, members, mean)
+def _signals(example: Example, spec: StreamSpec) -> list[_Signal]:
+    """Every column of a stream."""
+    what, members = codec(spec), example.members[spec.name]
+    mean = what.physical(what.features_of(members).mean(0))
+    return [
+        _Signal(
+            f"{spec.name} · {label}{f' ({unit})' if unit else ''}", example.context[spec.name][:, i],
+            example.truth[spec.name][:, i], members[:, :, i], mean[:, i], wraps,
+        )
+        for i, (label, unit, wraps) in enumerate(zip(what.labels, what.units, spec.circular, strict=False))
+    ]  # fmt: skip
 
 
-def _wraps(parts: tuple[np.ndarray, ...]) -> bool:
-    """Whether angles stay within half a turn and jump from one end to the other: they are wrapped."""
-    known = [part[np.isfinite(part)] for part in parts]
-    within = all(len(p) == 0 or np.abs(p).max() <= _WITHIN for p in known)
-    return within and any(len(p) > 1 and np.abs(np.diff(p)).max() > np.pi for p in known)
-
-
-def _draw(axes: "Axes", example: Example, signal: _Signal) -> None:
-    colour = look("model").colour
+def _draw(axes: "Axes", example: Example, signal: _Signal, colour: str) -> None:
     axes.axvspan(example.context_time[0], 0, color="#f3f5f7", zorder=0, linewidth=0)
     axes.axvline(0, color="#c3ccd4", linewidth=0.8, zorder=1)
     for member in signal.members:
-        _line(axes, example.time, member, color=colour, linewidth=0.7, alpha=0.35, zorder=2)
-    _line(axes, example.context_time, signal.context, color=MUTED, linewidth=1.3, zorder=3)
-    _line(axes, example.time, signal.truth, color=INK, linewidth=1.3, zorder=5)
-    _line(axes, example.time, signal.mean, color=colour, linewidth=2.2, zorder=4)
+        _line(axes, example.time, member, signal.wraps, color=colour, linewidth=0.7, alpha=0.35, zorder=2)
+    _line(axes, example.context_time, signal.context, signal.wraps, color=MUTED, linewidth=1.3, zorder=3)
+    _line(axes, example.time, signal.truth, signal.wraps, color=INK, linewidth=1.3, zorder=5)
+    _line(axes, example.time, signal.mean, signal.wraps, color=colour, linewidth=2.2, zorder=4)
     axes.set_title(signal.title)
     axes.set_xlim(example.context_time[0], example.time[-1])
     axes.margins(y=0.08)
 
 
-def _line(axes: "Axes", time: np.ndarray, values: np.ndarray, **look: object) -> None:
+def _line(axes: "Axes", time: np.ndarray, values: np.ndarray, wraps: bool, **look: object) -> None:
     """A line through the readings that there are, cut where an angle wraps; a sparse stream's readings get dots."""
     known = np.isfinite(values)
     step = max(int(known.sum()) // _POINTS, 1)
     x, y = time[known][::step], values[known][::step]
     if known.mean() < 0.5 and len(x) <= 60:
         look |= {"marker": "o", "markersize": 2.5}
-    if len(y) and np.abs(values[known]).max() <= _WITHIN:
+    if wraps:
         cuts = np.flatnonzero(np.abs(np.diff(y)) > 0.9 * np.pi) + 1
         x, y = np.insert(x, cuts, np.nan), np.insert(y, cuts, np.nan)
     axes.plot(x, y, **look)  # type: ignore[arg-type]
 
 
-def track_plot(examples: list[Example], stream: str) -> str:
-    """The ways on the ground of a GPS stream, east to the right and north up, in metres. A data address."""
+def track_plot(result: Result, examples: list[Example], stream: str) -> str:
+    """The ways on the ground of a position, its first column to the right, in metres. A data address."""
     from matplotlib.figure import Figure
 
+    spec = result.streams[stream]
+    of = " of the first fix" if spec.kind == "gps" else ""
+    across, up = (f"{label}{of} (m)" for label in codec(spec).labels[:2])
     with style():
         figure = Figure(figsize=(WIDTH, WIDTH / max(len(examples), 2) + 0.35))
         for i, example in enumerate(examples):
             axes = figure.add_subplot(1, max(len(examples), 2), i + 1)
-            _track(axes, example, stream)
-            axes.set_xlabel("east of the first fix (m)")
+            _track(axes, example, spec, look(result.subject).colour)
+            axes.set_xlabel(across)
             if i == 0:
-                axes.set_ylabel("north of the first fix (m)")
+                axes.set_ylabel(up)
             axes.set_title(f"{example.episode}, from {example.at_s:.4g} s")
         return encode(figure)
 
 
-def _track(axes: "Axes", example: Example, stream: str) -> None:
-    members, colour = example.members[stream], look("model").colour
+def _track(axes: "Axes", example: Example, spec: StreamSpec, colour: str) -> None:
+    stream, members = spec.name, example.members[spec.name]
     mean = members.mean(0)
     for name, ahead in example.baselines.items():
+        if stream not in ahead:
+            continue
         _way(axes, ahead[stream], color=look(name).colour, linestyle=look(name).dashes, linewidth=1.5, zorder=3)
         axes.plot(*ahead[stream][-1, :2], "o", markersize=4, color=look(name).colour, zorder=3)
     for member in members:
@@ -129,6 +127,8 @@ def _track(axes: "Axes", example: Example, stream: str) -> None:
     axes.plot(last[:, 0], last[:, 1], "o", markersize=8, color="white", markeredgecolor=INK, zorder=8)
     axes.set_facecolor("#f6f8f5")
     _frame(axes, [_known(part) for part in (example.context[stream], example.truth[stream], *members)])
+    if spec.kind == "gps" or spec.frame == "enu":
+        _north(axes)
 
 
 def _way(axes: "Axes", track: np.ndarray, **look: object) -> None:
@@ -157,6 +157,9 @@ def _frame(axes: "Axes", tracks: list[np.ndarray]) -> None:
     step = _step(2 * half)
     axes.xaxis.set_major_locator(MultipleLocator(step))
     axes.yaxis.set_major_locator(MultipleLocator(step))
+
+
+def _north(axes: "Axes") -> None:
     axes.annotate(
         "N", (0.94, 0.96), (0.94, 0.84), xycoords="axes fraction", ha="center", va="center", fontsize=9, color=MUTED,
         arrowprops={"arrowstyle": "-|>", "color": MUTED, "linewidth": 1.2}, zorder=9,

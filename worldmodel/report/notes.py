@@ -2,9 +2,7 @@
 
 from typing import NamedTuple
 
-import numpy as np
-
-from worldmodel.report.labels import listed
+from worldmodel.validate.labels import coverage90, listed
 from worldmodel.validate.result import Result
 
 _NARROW, _WIDE = 0.80, 0.97  # coverage of a 90 % interval below and above which it misleads
@@ -21,11 +19,20 @@ class Note(NamedTuple):
 
 def notes(result: Result) -> list[Note]:
     """The remarks on a result, computed from its figures only."""
-    return [note for note in (_actions(result), *_calibration(result), _episodes(result)) if note]
+    made = (_roles(result), _kinds(result), _actions(result), *_calibration(result), _episodes(result))
+    return [note for note in made if note]
+
+
+def _roles(result: Result) -> Note | None:
+    return Note("warning", result.shared_roles) if result.shared_roles else None
+
+
+def _kinds(result: Result) -> Note | None:
+    return Note("plain", f"What is commanded: {result.setting.actions}") if result.setting.actions else None
 
 
 def _actions(result: Result) -> Note | None:
-    ratio = result.metrics.get("action_sensitivity")
+    ratio = result.action_sensitivity
     if ratio is None:
         return None
     said = f"with the actions shuffled among the starts, its error is {ratio:.2f} times as large"
@@ -34,12 +41,6 @@ def _actions(result: Result) -> Note | None:
     if ratio < _WEAK:
         return Note("plain", f"The model uses the actions a little: {said}.")
     return Note("good", f"The model uses the actions: {said}.")
-
-
-def coverage90(result: Result) -> dict[str, float]:
-    """By stream, the share of readings inside the 90 % interval over all horizons."""
-    row = int(np.argmin(np.abs(result.levels - 0.9)))
-    return {name: float(seen[row]) for name, seen in result.calibration.items() if np.isfinite(seen[row])}
 
 
 def _calibration(result: Result) -> list[Note]:
@@ -70,7 +71,7 @@ def _range(shares: dict[str, float]) -> str:
 
 
 def _episodes(result: Result) -> Note | None:
-    count = result.metrics["problem"]["episodes"]
+    count = result.setting.episodes
     if count >= _FEW_EPISODES:
         return None
     if count == 1:

@@ -3,10 +3,9 @@
 import re
 from html import escape
 
-from worldmodel.report.labels import is_floor, look, nearest, number, overall, scores, seconds
-from worldmodel.report.notes import coverage90
 from worldmodel.report.summary import Summary, beats_all, summarise
 from worldmodel.report.tables import scoreboard
+from worldmodel.validate.labels import coverage90, is_floor, look, nearest, number, overall, scores, seconds
 from worldmodel.validate.result import Result
 
 _KINDS = {
@@ -17,23 +16,23 @@ _KINDS = {
 
 def header(result: Result) -> str:
     """The title with the problem, and the four figures to remember."""
-    metrics, problem = result.metrics, result.metrics["problem"]
+    problem, made = result.setting, result.provenance
     facts = {
-        "time step": seconds(problem["dt"]),
-        "context": seconds(problem["context_s"]),
-        "horizon": seconds(problem["horizon_s"]),
-        "episodes": str(problem["episodes"]),
-        "starts": str(problem["starts"]),
-        "truth": str(problem.get("truth", "as recorded")),
-        "data": str(metrics["data_sha256"])[:12],
-        "code": str(metrics["code_version"]),
-        "seed": str(metrics["seed"]),
+        "time step": seconds(problem.dt),
+        "context": seconds(problem.context_s),
+        "horizon": seconds(problem.horizon_s),
+        "episodes": str(problem.episodes),
+        "starts": str(problem.starts),
+        "truth": problem.truth,
+        "data": made.data_sha256[:12],
+        "code": made.code_version,
+        **({"seed": str(made.seed)} if made.seed is not None else {}),
     }
     listing = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
-    kind = _KINDS.get(problem["kind"], str(problem["kind"]))
+    kind = _KINDS.get(problem.kind, problem.kind)
     return (
         '<header><div class="inner"><p class="eyebrow">World model validation</p>'
-        f"<h1>{escape(str(problem['name']))}</h1>"
+        f"<h1>{escape(problem.name)}</h1>"
         f'<p class="kind">{escape(kind)}</p><dl>{listing}</dl></div></header>'
     )
 
@@ -55,7 +54,7 @@ def _error_tile(result: Result) -> tuple[str, str, str] | None:
     index = nearest(together.horizons, 1.0)
     best = together.best(index, [other for other in together.others if not is_floor(other)] or ["none"])
     beside = f"best baseline {number(together.shown(best, index))} ({look(best).label})" if best else "no baseline"
-    return f"NRMSE at {seconds(together.horizons[index])}", number(together.shown("model", index)), beside
+    return f"NRMSE at {seconds(together.horizons[index])}", number(together.shown(result.subject, index)), beside
 
 
 def _won_tile(result: Result) -> tuple[str, str, str] | None:
@@ -77,7 +76,7 @@ def _covered_tile(result: Result) -> tuple[str, str, str] | None:
 
 
 def _action_tile(result: Result) -> tuple[str, str, str] | None:
-    ratio = result.metrics.get("action_sensitivity")
+    ratio = result.action_sensitivity
     return ("Action sensitivity", f"{ratio:.2f}×", "error with shuffled actions") if ratio is not None else None  # noqa: RUF001
 
 
@@ -105,9 +104,9 @@ def _streams(summary: Summary) -> str:
 
 
 def _key(result: Result) -> str:
-    horizons = result.metrics["horizons_s"]
+    horizons = list(result.horizons)
     return (
-        '<p class="legend"><span><b class="sq v2">+</b>the model is clearly better</span>'
+        f'<p class="legend"><span><b class="sq v2">+</b>{escape(look(result.subject).label)} is clearly better</span>'
         '<span><b class="sq v1">+</b>better</span><span><b class="sq v0">=</b>within the noise</span>'
         '<span><b class="sq w1">−</b>worse</span><span><b class="sq w2">−</b>clearly worse</span>'  # noqa: RUF001
         f"<span>a square for each horizon, {seconds(horizons[0])} to {seconds(horizons[-1])}</span></p>"

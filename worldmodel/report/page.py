@@ -4,16 +4,22 @@ import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from worldmodel.codecs import codec
 from worldmodel.files import whole_folder
-from worldmodel.report.errors import COLUMNS, calibration_plot, error_plot
-from worldmodel.report.film import CONTRAST, film
+from worldmodel.report.film import CONTRAST, strip
 from worldmodel.report.futures import columns_drawn, futures_plot, track_plot
-from worldmodel.report.labels import INK, MUTED, Scores, predictors, scores, seconds
 from worldmodel.report.measured import how_measured
 from worldmodel.report.opening import header, in_words
 from worldmodel.report.tables import details, key_figures, swatch
-from worldmodel.validate.result import Example, Result
+from worldmodel.validate.curves import COLUMNS, calibration_figure, error_figure
+from worldmodel.validate.drawing import encode, style
+from worldmodel.validate.labels import INK, MUTED, Scores, predictors, scores, seconds
+from worldmodel.validate.result import Example, Film, Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 REPORT_FILES = ("report.html", "metrics.json")
 _STYLE = Path(__file__).parent / "style.css"
@@ -53,7 +59,7 @@ def page(result: Result) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(str(result.metrics['problem']['name']))} · world model report</title>"
+        f"<title>{escape(result.setting.name)} · world model report</title>"
         f"<style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>"
         f"{header(result)}<nav>{links}</nav><main>{sections}</main></body></html>\n"
     )
@@ -73,12 +79,19 @@ def _errors(result: Result) -> str:
 
 
 def _error(result: Result, stream: Scores) -> str:
-    count = len(result.columns.get(stream.name, []))
+    count = len(codec(stream.spec).error_labels)
     cut = f"<p>The first {COLUMNS} of {count} columns.</p>" if count > COLUMNS else ""
-    picture = _picture(error_plot(result, stream), f"Error of {stream.name} against the horizon, for each predictor")
+    picture = _picture(
+        _encoded(error_figure(result, stream)), f"Error of {stream.name} against the horizon, for each predictor"
+    )
     return (
         f'<article class="card"><h3>{escape(stream.name)}</h3>{_legend({}, stream.predictors)}{picture}{cut}</article>'
     )
+
+
+def _encoded(figure: "Figure") -> str:
+    with style():
+        return encode(figure)
 
 
 def _picture(address: str, words: str) -> str:
@@ -106,28 +119,28 @@ def _futures(result: Result) -> str:
         f"{_picture(futures_plot(result, example), 'Sampled futures over the truth')}</details>"
         for i, example in enumerate(examples)
     )
-    most = max(len(columns) for columns in result.columns.values())
+    most = max(len(codec(result.streams[name]).labels) for name in result.scores)
     cut = f" At most {columns_drawn(result)} columns of each stream." if most > columns_drawn(result) else ""
     return (
         "<p>Starts chosen evenly, without a look at how well they went. Thin lines are sampled futures, the thick one "
-        f"is their mean; the shaded part is what the model saw.{cut}</p>{_legend(_DRAWN, ['model'])}{cards}"
+        f"is their mean; the shaded part is what the model saw.{cut}</p>{_legend(_DRAWN, [result.subject])}{cards}"
     )
 
 
 def _tracks(result: Result) -> str:
-    streams = [stream.name for stream in scores(result) if stream.kind == "gps"]
+    streams = [stream.name for stream in scores(result) if codec(stream.spec).track is not None]
     cards = []
     for name in streams:
         examples = [example for example in result.examples if name in example.members]
         if examples:
-            others = [p for p in predictors(result) if p == "model" or p in examples[0].baselines]
-            picture = _picture(track_plot(examples, name), f"Tracks of {name} in metres")
+            others = [p for p in predictors(result) if p == result.subject or name in examples[0].baselines.get(p, {})]
+            picture = _picture(track_plot(result, examples, name), f"Tracks of {name} in metres")
             title = f"<h3>{escape(name)}</h3>" if len(streams) > 1 else ""
             cards.append(f'<article class="card">{title}{_legend(_DRAWN, others)}{picture}</article>')
     if not cards:
         return ""
     return (
-        "<p>Seen from above, with equal axes in metres. The white dot is the last fix that the model saw, the others "
+        "<p>Seen from above, with equal axes in metres. The white dot is the last position that was seen, the others "
         f"are where each track ends. A baseline that leaves the map is cut off.</p>{''.join(cards)}"
     )
 
@@ -135,10 +148,10 @@ def _tracks(result: Result) -> str:
 def _films(result: Result) -> str:
     cards = [
         f'<article class="card"><h3>{escape(stream.name)} <span>{_title(example)}</span></h3>'
-        f"{_film(example, stream.name)}</article>"
+        f"{_film(example.films[stream.name])}</article>"
         for stream in scores(result)
         for example in result.examples
-        if stream.name in example.video_truth and len(example.video_time)
+        if stream.name in example.films
     ]
     if not cards:
         return ""
@@ -148,13 +161,13 @@ def _films(result: Result) -> str:
     )
 
 
-def _film(example: Example, stream: str) -> str:
-    strip = film(example, stream)
-    seen = "".join(f'<td class="seen">{_frame(frame, "seen")}</td>' for frame in strip.seen)
-    empty = f'<td class="seen" colspan="{len(strip.seen)}"></td>'
-    times = "".join(f"<th>{seconds(round(time, 3))}</th>" for time in strip.times)
-    head = f'<tr><th></th><th class="seen" colspan="{len(strip.seen)}">last seen</th>{times}</tr>'
-    rows = [("truth", seen, strip.truth), ("imagined", empty, strip.imagined), ("difference", empty, strip.difference)]
+def _film(film: Film) -> str:
+    shown = strip(film)
+    seen = "".join(f'<td class="seen">{_frame(frame, "seen")}</td>' for frame in shown.seen)
+    empty = f'<td class="seen" colspan="{len(shown.seen)}"></td>'
+    times = "".join(f"<th>{seconds(round(time, 3))}</th>" for time in shown.times)
+    head = f'<tr><th></th><th class="seen" colspan="{len(shown.seen)}">last seen</th>{times}</tr>'
+    rows = [("truth", seen, shown.truth), ("imagined", empty, shown.imagined), ("difference", empty, shown.difference)]
     body = "".join(
         f"<tr><th>{label}</th>{before}{''.join(f'<td>{_frame(frame, label)}</td>' for frame in frames)}</tr>"
         for label, before, frames in rows
@@ -169,7 +182,7 @@ def _frame(address: str, words: str) -> str:
 def _calibration(result: Result) -> str:
     if not any((seen == seen).any() for seen in result.calibration.values()):  # NaN is not itself
         return ""
-    picture = _picture(calibration_plot(result), "Nominal and observed coverage")
+    picture = _picture(_encoded(calibration_figure(result)), "Nominal and observed coverage")
     return (
         "<p>How many of the readings, noise included, fall inside the central intervals of the sampled futures, over "
         "all horizons. On the dashed line the intervals hold what they promise; below it they are too narrow, above it "

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.report.labels import Scores, is_floor, listed, look, nearest, number, overall, scores, seconds
 from worldmodel.report.notes import Note, notes
+from worldmodel.validate.labels import Scores, is_floor, listed, look, nearest, number, overall, scores, seconds
 from worldmodel.validate.result import Result
 
 
@@ -54,7 +54,7 @@ def summarise(result: Result) -> Summary:
     """The summary of a result, computed from its figures only."""
     streams = scores(result)
     return Summary(
-        [text for text in (_overall(result), _count(streams)) if text],
+        [text for text in (_worse(streams), _overall(result), _count(streams)) if text],
         [StreamSummary(stream.name, badge(stream), describe(stream)) for stream in streams],
         notes(result),
     )
@@ -66,8 +66,8 @@ def verdicts(stream: Scores, other: str) -> list[Verdict | None]:
 
 
 def _verdict(stream: Scores, other: str, index: int) -> Verdict | None:
-    key, sign = ("psnr", 1) if stream.kind == "video" else ("nrmse", -1)
-    ours, theirs = stream.get("model", key, index), stream.get(other, key, index)
+    key, sign = ("psnr", 1) if stream.is_video else ("nrmse", -1)
+    ours, theirs = stream.get(stream.subject, key, index), stream.get(other, key, index)
     if ours is None or theirs is None:
         return None
     low, high = stream.get(other, "gap_low", index), stream.get(other, "gap_high", index)
@@ -83,7 +83,7 @@ def describe(stream: Scores) -> str:
     judged = {other: verdicts(stream, other) for other in stream.others}
     clauses = [clause for verdict in Verdict if (clause := _clause(stream, judged, verdict))]  # best first
     sentences = [f"{clause[0].upper()}{clause[1:]}." for clause in clauses] or ["There is nothing to compare here."]
-    return " ".join([*sentences, *filter(None, (_figures(stream), _useless(stream)))])
+    return " ".join(filter(None, [_useless(stream), *sentences, _figures(stream)]))
 
 
 def _clause(stream: Scores, judged: dict[str, list[Verdict | None]], verdict: Verdict) -> str:
@@ -127,23 +127,43 @@ def _run(horizons: list[float], first: int, last: int) -> str:
 def _figures(stream: Scores) -> str:
     """The stream's one figure near one second, beside the best baseline's and the floor's."""
     index, measure = nearest(stream.horizons, 1.0), stream.measure
-    if stream.shown("model", index) is None:
+    if stream.shown(stream.subject, index) is None:
         return ""
     unit = f" {measure.unit}" if measure.unit else ""
-    named = [f"{number(stream.shown('model', index))}{unit}"]
+    named = [f"{number(stream.shown(stream.subject, index))}{unit}"]
     baseline = stream.best(index, [other for other in stream.others if not is_floor(other)] or ["none"])
     for other in [baseline, *filter(is_floor, stream.others)]:
         if other and (value := stream.shown(other, index)) is not None:
-            best = "" if is_floor(other) or stream.kind == "video" else "the best baseline, "
+            best = "" if is_floor(other) or stream.is_video else "the best baseline, "
             named.append(f"{best}{_spoken(stream, other)}{',' if best else ''} {number(value)}{unit}")
     return f"{measure.title[0].upper()}{measure.title[1:]} at {seconds(stream.horizons[index])}: {'; '.join(named)}."
 
 
 def _useless(stream: Scores) -> str:
-    """Where the model is no better than the average of all readings."""
-    known = [(h, v) for i, h in enumerate(stream.horizons) if (v := stream.get("model", "nrmse", i)) is not None]
-    where = _where([h for h, _ in known], [v >= 1 for _, v in known])
-    return f"No better than the average reading {where} (NRMSE of 1 or more)." if where else ""
+    """Where the subject is worse than the average of all readings, or than the mean frame."""
+    where = _below_average(stream)
+    if stream.is_video:
+        return f"Worse than the mean frame {where}." if where else ""
+    return f"Worse than naming the average {where} (NRMSE above 1)." if where else ""
+
+
+def _below_average(stream: Scores) -> str:
+    """The horizons, in words; empty if there are none."""
+    judged: list[tuple[float, bool]] = []
+    for i, horizon in enumerate(stream.horizons):
+        if stream.is_video:
+            ours, least = stream.get(stream.subject, "psnr", i), stream.get("mean", "psnr", i)
+        else:
+            ours, least = stream.get(stream.subject, "nrmse", i), 1.0
+        if ours is not None and least is not None:
+            judged.append((horizon, ours < least if stream.is_video else ours > least))
+    return _where([horizon for horizon, _ in judged], [worse for _, worse in judged])
+
+
+def _worse(streams: list[Scores]) -> str:
+    """The streams on which the subject is worse than naming the average, which is said before anything else."""
+    found = [f"{stream.name} {where}" for stream in streams if (where := _below_average(stream))]
+    return f"Worse than naming the average: {'; '.join(found)}." if found else ""
 
 
 def badge(stream: Scores) -> str:
@@ -191,14 +211,15 @@ def _overall(result: Result) -> str:
     if together is None:
         return ""
     index = nearest(together.horizons, 1.0)
-    ours = together.get("model", "nrmse", index)
+    ours = together.get(together.subject, "nrmse", index)
     if ours is None:
         return ""
     others = [(p, v) for p in together.others if (v := together.get(p, "nrmse", index))]
     beside = listed([f"{_percent(ours / value)} {_spoken(together, other)}" for other, value in others])
+    ahead = seconds(together.horizons[index])
     text = (
-        f"Over all sensor and GPS readings together, the world model's error {seconds(together.horizons[index])} ahead "
-        f"is {number(ours)} of the readings' standard deviation"
+        f"Over all readings together, the error of {look(together.subject).spoken} {ahead} ahead is {number(ours)} of "
+        "the readings' standard deviation"
     )
     return f"{text}: {beside}." if beside else f"{text}."
 
@@ -209,4 +230,4 @@ def _percent(ratio: float) -> str:
 
 
 def _spoken(stream: Scores, other: str) -> str:
-    return "the copied last frame" if stream.kind == "video" and other == "hold" else look(other).spoken
+    return "the copied last frame" if stream.is_video and other == "hold" else look(other).spoken

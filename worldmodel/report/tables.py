@@ -6,16 +6,17 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape as markup
 from rich.table import Table
 
-from worldmodel.report.labels import Scores, look, nearest, number, overall, predictors, scores, seconds
 from worldmodel.report.summary import Verdict, verdicts
+from worldmodel.validate.labels import Scores, look, nearest, number, overall, predictors, scores, seconds
 from worldmodel.validate.result import Result
 
-_SHORT = {"model": "model", "hold": "hold", "velocity": "velocity", "linear": "linear", "floor_reading": "floor"}
+_SHORT = {"dead_reckoning": "reckoning", "floor_reading": "floor"}
 _DETAILS = {
     "rmse": "RMSE",
     "rmse_reading": "RMSE to the readings",
     "nrmse": "NRMSE",
     "crps": "CRPS",
+    "ncrps": "CRPS, normalised",
     "coverage50": "50 % interval covers",
     "coverage90": "90 % interval covers",
     "spread_skill": "spread / skill",
@@ -33,7 +34,7 @@ def summary_table(result: Result) -> Table:
     NRMSE of sensors, metres of GPS, dB of video; the best of a row is bold.
     """
     shown = predictors(result)
-    title = f"{result.metrics['problem']['name']} ({result.metrics['problem']['kind']})"
+    title = f"{result.setting.name} ({result.setting.kind})"
     table = Table(title=markup(title), box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     table.add_column("stream")
     for name in ("ahead", "", *(_SHORT.get(predictor, predictor) for predictor in shown)):
@@ -60,13 +61,13 @@ def _bold(stream: Scores, predictor: str, index: int) -> str:
 def _all(result: Result) -> list[Scores]:
     """Every stream, and all readings together where that says more."""
     streams, together = scores(result), overall(result)
-    several = sum(stream.kind != "video" for stream in streams) > 1
+    several = sum(not stream.is_video for stream in streams) > 1
     return [*([together] if together and several else []), *streams]
 
 
 def key_figures(result: Result) -> str:
     """The page's table: a group of rows for each stream, a row for each predictor, a column for each horizon."""
-    horizons = result.metrics["horizons_s"]
+    horizons = list(result.horizons)
     head = "".join(f"<th>{seconds(h)}</th>" for h in horizons)
     body = "".join(_group(stream) for stream in _all(result))
     return f'<div class="scroll"><table class="figures"><thead><tr><th></th>{head}</tr></thead>{body}</table></div>'
@@ -80,7 +81,7 @@ def _group(stream: Scores) -> str:
     )
     best = [stream.best(index) for index in range(len(stream.horizons))]
     rows = [
-        f'<tr class="{"model" if predictor == "model" else ""}"><th>{swatch(predictor)}</th>'
+        f'<tr class="{"model" if predictor == stream.subject else ""}"><th>{swatch(predictor)}</th>'
         + "".join(_cell(stream, predictor, index, best[index] == predictor) for index in range(len(best)))
         + "</tr>"
         for predictor in stream.predictors
@@ -91,7 +92,7 @@ def _group(stream: Scores) -> str:
 def _cell(stream: Scores, predictor: str, index: int, best: bool) -> str:
     low, high = stream.get(predictor, "nrmse_low", index), stream.get(predictor, "nrmse_high", index)
     interval = ""
-    if predictor == "model" and stream.measure.key == "nrmse" and low is not None and high is not None:
+    if predictor == stream.subject and stream.measure.key == "nrmse" and low is not None and high is not None:
         interval = f"<small>{number(low)}–{number(high)}</small>"  # noqa: RUF001
     value = number(stream.shown(predictor, index))
     return f"<td{' class=best' if best else ''}>{value}{interval}</td>"
@@ -105,9 +106,9 @@ def swatch(predictor: str) -> str:
 
 
 def scoreboard(result: Result) -> str:
-    """A small square for each stream, other predictor and horizon: whether the model is better there."""
+    """A small square for each stream, other predictor and horizon: whether the subject is better there."""
     streams = scores(result)
-    others = [predictor for predictor in predictors(result) if predictor != "model"]
+    others = [predictor for predictor in predictors(result) if predictor != result.subject]
     head = "".join(f"<th>{escape(look(other).label)}</th>" for other in others)
     rows = "".join(
         f"<tr><th>{escape(stream.name)}</th>{''.join(f'<td>{_squares(stream, other)}</td>' for other in others)}</tr>"
@@ -120,7 +121,9 @@ def _squares(stream: Scores, other: str) -> str:
     if other not in stream.entry:
         return '<span class="none">–</span>'  # noqa: RUF001
     return "".join(
-        _square(found, f"{seconds(horizon)}: {number(stream.shown('model', i))}, {number(stream.shown(other, i))}")
+        _square(
+            found, f"{seconds(horizon)}: {number(stream.shown(stream.subject, i))}, {number(stream.shown(other, i))}"
+        )
         for i, (horizon, found) in enumerate(zip(stream.horizons, verdicts(stream, other), strict=True))
     )
 
@@ -151,8 +154,7 @@ def _detail(stream: Scores) -> str:
 
 
 def _with_unit(stream: Scores, key: str, label: str) -> str:
-    unit = stream.entry.get("unit")
-    return f"{label} ({unit})" if unit and key in ("rmse", "rmse_reading", "crps") else label
+    return f"{label} ({stream.unit})" if stream.unit and key in ("rmse", "rmse_reading", "crps") else label
 
 
 def _detail_rows(stream: Scores, key: str) -> str:

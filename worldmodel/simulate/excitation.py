@@ -1,5 +1,9 @@
 """Random actions that visit the whole range of what can be commanded."""
 
+import dataclasses
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 from worldmodel.simulate.scene import Excitation
@@ -15,6 +19,36 @@ def random_actions(excitation: Excitation, times: np.ndarray, rng: np.random.Gen
         targets = rng.uniform(low, high, size=count + 1)
         columns.append(_approach(targets[np.searchsorted(changes, times, side="right")], times, excitation.smooth_s))
     return np.stack(columns, -1)
+
+
+def _held_longer(excitation: Excitation, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Targets of the same kind that hold four times as long."""
+    low, high = excitation.hold_s
+    return random_actions(dataclasses.replace(excitation, hold_s=(4 * low, 4 * high)), times, rng)
+
+
+def _sinusoids(excitation: Excitation, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each column swings over its whole range, with a period of two to eight mean holds."""
+    hold, count = float(np.mean(excitation.hold_s)), len(excitation.low)
+    period, phase = hold * rng.uniform(2, 8, count), rng.uniform(0, 2 * np.pi, count)
+    middle, half = (excitation.high + excitation.low) / 2, (excitation.high - excitation.low) / 2
+    return middle + half * np.sin(2 * np.pi * times[:, None] / period + phase)
+
+
+def _bang_bang(excitation: Excitation, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each column jumps between its ends, at times as far apart as the holds."""
+    steps = random_actions(dataclasses.replace(excitation, smooth_s=0.0), times, rng)
+    return np.where(steps > (excitation.low + excitation.high) / 2, excitation.high, excitation.low)
+
+
+BEHAVIOURS: Mapping[str, Callable[[Excitation, np.ndarray, np.random.Generator], np.ndarray]] = MappingProxyType(
+    {
+        "as in training": random_actions,
+        "held four times as long": _held_longer,
+        "sinusoids": _sinusoids,
+        "bang-bang over the full range": _bang_bang,
+    }
+)
 
 
 def _approach(targets: np.ndarray, times: np.ndarray, smooth_s: float) -> np.ndarray:

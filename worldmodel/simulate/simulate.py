@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
+from worldmodel.arrays import hold
 from worldmodel.errors import SceneError
 from worldmodel.files import check_output
 from worldmodel.geo import enu_to_geodetic
 from worldmodel.logs.writer import LogWriter
-from worldmodel.simulate.excitation import random_actions
+from worldmodel.simulate.excitation import BEHAVIOURS, random_actions
 from worldmodel.simulate.scene import Outages, Scene, SceneStream, load_scene
 from worldmodel.simulate.world import Rolled, World, free_cores
 from worldmodel.types import Samples, StreamSpec
@@ -21,10 +22,15 @@ _AT_ONCE = 8  # worlds in memory, or one for each core
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """Futures that part: each world is recorded `count` times, alike up to `at_s`, then under actions of its own."""
+    """Futures that part: each world is recorded `count` times, alike up to `at_s`, then under actions of its own.
+
+    Attributes:
+        behaviours: what the branches do then, in turn: names of `BEHAVIOURS`; by default all go on as before.
+    """
 
     at_s: float
     count: int
+    behaviours: tuple[str, ...] = ("as in training",)
 
 
 def simulate(
@@ -130,7 +136,8 @@ class _Recorder:
             times = (np.arange(0, self.settle + self.steps + 1, interval) - self.settle) * self.world.step_s
             values = random_actions(stream.excitation, times, self._rng(stream.spec.name, world))
             if self.branch is not None:
-                other = random_actions(stream.excitation, times, self._rng(stream.spec.name, world, 1 + branch))
+                behave = BEHAVIOURS[self.branch.behaviours[branch % len(self.branch.behaviours)]]
+                other = behave(stream.excitation, times, self._rng(stream.spec.name, world, 1 + branch))
                 values = np.where((times >= self.branch.at_s - 1e-9)[:, None], other, values)
             actions[stream.spec.name] = Samples(times, values.astype(np.float32))
         return actions
@@ -179,12 +186,20 @@ def sense(scene: Scene, stream: SceneStream, values: np.ndarray) -> np.ndarray:
 
 
 def controls_at(world: World, scene: Scene, actions: dict[str, Samples], times: np.ndarray) -> np.ndarray:
-    """Controls [N, actuators] at times [N]: each action holds until the next, the first also before it."""
+    """Controls [N, actuators] at times [N]: each command holds until the next that is a number.
+
+    Before the first, or where there is none, stands MuJoCo's own control, which is 0.
+    """
     controls = np.zeros((len(times), world.model.nu))
     for stream in scene.actions:
-        given = actions[stream.spec.name]
+        given = actions.get(stream.spec.name)
+        if given is None or not len(given.time):
+            continue
+        data = np.asarray(given.data, np.float64)
+        held, begun = hold(np.nan_to_num(data), np.isfinite(data), axis=0)
         row = np.searchsorted(given.time, times + 1e-7, side="right") - 1
-        controls[:, world.actuator_columns(stream.sources)] = np.asarray(given.data, np.float64)[np.maximum(row, 0)]
+        known = begun[np.maximum(row, 0)] & (row >= 0)[:, None]
+        controls[:, world.actuator_columns(stream.sources)] = np.where(known, held[np.maximum(row, 0)], 0.0)
     return controls
 
 

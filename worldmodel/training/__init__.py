@@ -1,6 +1,7 @@
-"""Training: deterministic batches, checkpoints, held-out error, and the loop."""
+"""Training: settings, deterministic batches, the loop, checkpoints, and runs."""
 
-from worldmodel.training.loop import train
-from worldmodel.training.run import Run, RunSettings, load_run
+from worldmodel.training.run import Run, load_run
+from worldmodel.training.settings import RunSettings
+from worldmodel.training.trainer import train
 
 __all__ = ["Run", "RunSettings", "load_run", "train"]

@@ -1,6 +1,7 @@
-"""How wide members must be spread for their intervals to hold what they say, measured on held-out episodes."""
+"""How wide members must be spread for their intervals to hold what they say, measured on the select episodes."""
 
 import itertools
+import math
 
 import jax
 import numpy as np
@@ -18,9 +19,11 @@ _LIMITS = (0.2, 5.0)
 def measure_spread(model: WorldModel, context: Context, future: Future, key: jax.Array) -> np.ndarray:
     """Factors [H, D] by which members' distances from their mean must be multiplied.
 
-    With them, central 90 % intervals of the members hold 90 % of what held-out sensors read: split conformal
-    prediction with a scale (Lei et al. 2018, doi 10.1080/01621459.2017.1307116), for each stream and for horizons that
-    double, between which the factors are interpolated.
+    A recalibration: with them, central 90 % intervals of the members hold 90 % of what sensors read in these windows,
+    for each stream and for horizons that double, between which the factors are interpolated. Their quantile is that of
+    split conformal prediction with a scale (Lei et al. 2018, doi 10.1080/01621459.2017.1307116), over windows; its
+    guarantee is not claimed. Windows overlap, come from few episodes, and chose the checkpoint; the ticks and columns
+    that are pooled within one are neither independent nor exchangeable. What intervals hold is measured by `validate`.
     """
     members, truth = jax.device_get(nnx.jit(_members)(model, context, future, key))
     needed = scale_needed(members, truth)
@@ -51,6 +54,14 @@ def scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.abs(error) / np.maximum(reach, 1e-9)
 
 
+def conformal_level(count: int) -> float:
+    """The level at which the quantile of `count` scores is that of the next one at `LEVEL`, if they are exchangeable.
+
+    It is ceil((count + 1) LEVEL) / count; of fewer than nine scores no quantile is wide enough, and the widest is it.
+    """
+    return min(math.ceil((count + 1) * LEVEL) / count, 1.0)
+
+
 def _members(model: WorldModel, context: Context, future: Future, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     draw, sense = jax.random.split(key)
     belief = model.observe(context)
@@ -68,5 +79,6 @@ def _by_horizon(needed: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.nd
         there = needed[:, first:last][mask[:, first:last]]
         if len(there):
             centres.append((first + last - 1) / 2)
-            scales.append(np.quantile(there, LEVEL))
+            windows = int(mask[:, first:last].any((1, 2)).sum())
+            scales.append(np.quantile(there, conformal_level(windows), method="inverted_cdf"))
     return np.array(centres), np.array(scales)

@@ -1,10 +1,8 @@
 """Checkpoints: whole or not there, so that a killed run resumes from the last one."""
 
-import gc
-import logging
+import errno
 import os
-import sys
-import time
+import shutil
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +13,7 @@ import orbax.checkpoint as ocp
 from worldmodel.errors import WorldModelError
 from worldmodel.files import DISK_FULL, disk_errors
 
-_QUIET_S, _PATIENCE_S = 0.5, 10.0
+_ROOM = 1.5  # times the bytes of a tree must be free to save it
 
 
 class Checkpoints:
@@ -33,21 +31,26 @@ class Checkpoints:
         self._manager.close()
 
     def save(self, step: int, tree: Any) -> None:
-        with disk_errors(self.folder, "checkpoints that were whole before are kept"), _Silence() as silence:
-            if (failed := self._save(step, tree)) is not None:
-                silence.wait()
-                raise failed
+        """Saves a tree.
 
-    def _save(self, step: int, tree: Any) -> OSError | None:
-        """Saves; returns the system's error, if that is what went wrong, without the frames that it came through."""
-        try:
-            self._manager.save(step, args=ocp.args.StandardSave(jax.tree.map(_array, tree)))
-            self._manager.wait_until_finished()
-        except Exception as error:  # TensorStore has types of its own
-            if (failed := _system_error(str(error))) is None:
-                raise
-            return failed
-        return None
+        Raises:
+            WorldModelError: if the disk is full; what was saved before is kept.
+        """
+        tree = jax.tree.map(_array, tree)
+        with disk_errors(self.folder, "checkpoints that were whole before are kept"):
+            self._check_room(sum(leaf.nbytes for leaf in jax.tree.leaves(tree)))
+            try:
+                self._manager.save(step, args=ocp.args.StandardSave(tree))
+                self._manager.wait_until_finished()
+            except Exception as error:  # TensorStore has types of its own
+                if (failed := _system_error(str(error))) is None:
+                    raise
+                raise failed from error
+
+    def _check_room(self, size: int) -> None:
+        """Looks before Orbax does: a write that fails within it prints more than it says."""
+        if shutil.disk_usage(self.folder).free < _ROOM * size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def restore(self, like: Any) -> Any | None:
         """The newest tree, shaped like `like`; None where there is none."""
@@ -67,40 +70,6 @@ class Checkpoints:
     @property
     def latest(self) -> int | None:
         return self._manager.latest_step()
-
-
-class _Silence:
-    """Hides what a failed save prints beside its error.
-
-    Orbax logs it, and closes its event loop at the first write that fails. Each of the others, which end afterwards in
-    threads of TensorStore, then prints a traceback of not having found the loop, or of an error that nobody asked for.
-    """
-
-    def __enter__(self) -> Self:
-        self._loggers = {logger: logger.level for logger in map(logging.getLogger, ("absl", "asyncio"))}
-        for logger in self._loggers:
-            logger.setLevel(logging.CRITICAL + 1)
-        self._plain, self._heard = sys.unraisablehook, time.monotonic()
-        sys.unraisablehook = self._listen
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.unraisablehook = self._plain
-        for logger, level in self._loggers.items():
-            logger.setLevel(level)
-
-    def _listen(self, unraisable: "sys.UnraisableHookArgs") -> None:
-        if str(unraisable.exc_value) == "Event loop is closed":
-            self._heard = time.monotonic()
-        else:
-            self._plain(unraisable)
-
-    def wait(self) -> None:
-        """Until the other writes have been quiet for a while; then lets go of what they left."""
-        began = self._heard = time.monotonic()
-        while (now := time.monotonic()) - self._heard < _QUIET_S and now - began < _PATIENCE_S:
-            time.sleep(0.05)
-        gc.collect()
 
 
 def _system_error(text: str) -> OSError | None:

@@ -1,6 +1,6 @@
 """Training batches: each a pure function of (seed, step), so that resuming needs no loader state."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,21 +16,50 @@ _STATISTICS_WINDOWS = 2048
 
 
 class Batches:
-    """Random windows of the training episodes, cut one step ahead of their use."""
+    """Random windows of the training episodes, cut one step ahead of their use.
 
-    def __init__(self, windows: Windows, batch: int, frames: int, seed: int) -> None:
+    Args:
+        windows: of those episodes.
+        batch: windows at a time. frames: horizon ticks of each whose frames are cut.
+        seed: decides which.
+        sources: of each episode of `windows`, the number of the log that it comes from.
+        weights: how often each log is drawn from, relative to the others; by default as often as it has windows.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        batch: int,
+        frames: int,
+        seed: int,
+        sources: Sequence[int] = (),
+        weights: Sequence[float] | None = None,
+    ) -> None:
         self.windows, self.batch, self.frames, self.seed = windows, batch, frames, seed
-        self._starts: dict[int, Starts] = {}
+        self._sources, self._weights = np.asarray(sources, int), weights
+        self._starts: dict[int, tuple[Starts, np.ndarray | None]] = {}
 
     def at(self, step: int, horizon: int) -> tuple[Context, Future]:
         """The batch of a step with a horizon in ticks."""
         if horizon not in self._starts:
-            self._starts[horizon] = self.windows.starts(horizon)
-        starts = self._starts[horizon]
+            starts = self.windows.starts(horizon)
+            self._starts[horizon] = starts, self._until(starts)
+        starts, until = self._starts[horizon]
         rng = np.random.Generator(np.random.Philox(key=[self.seed, step]))
-        chosen = starts[rng.integers(len(starts), size=self.batch)]
+        if until is None:
+            chosen = starts[rng.integers(len(starts), size=self.batch)]
+        else:
+            chosen = starts[np.searchsorted(until, rng.uniform(size=self.batch), side="right")]
         ticks = rng.integers(horizon, size=(self.batch, self.frames))
         return self.windows.cut(chosen, horizon, self.windows.frame_ticks(chosen, ticks, horizon))
+
+    def _until(self, starts: Starts) -> np.ndarray | None:
+        """Cumulated probabilities [M] of starts: of a log its weight, of the starts within it the same."""
+        if self._weights is None:
+            return None
+        source = self._sources[starts[:, 0]]
+        each = np.asarray(self._weights)[source] / np.bincount(source)[source]
+        return np.cumsum(each)[:-1] / each.sum()
 
     def stream(self, step: int, horizon_at: Callable[[int], int]) -> Iterator[tuple[int, tuple[Context, Future]]]:
         """Batches with their horizons from `step` on; `horizon_at` says the horizon of a step."""

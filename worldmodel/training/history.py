@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from worldmodel.files import disk_errors, whole_file
+from worldmodel.training.settings import plain_json
 
 METRICS, TENSORBOARD = "metrics.jsonl", "tensorboard"
 
@@ -29,10 +30,10 @@ class History:
         self._events.close()
 
     def add(self, step: int, **values: Any) -> None:
-        """Writes one row of named numbers, after `step` updates."""
+        """Writes one row of named numbers, after `step` updates; what is not finite is null."""
         numbers = {name: float(value) for name, value in values.items()}
         with disk_errors(self.path, "the run's checkpoints are kept"), open(self.path, "a") as file:
-            file.write(json.dumps({"step": step, **numbers}) + "\n")
+            file.write(plain_json({"step": step, **numbers}) + "\n")
         for name, value in numbers.items():
             self._events.add_scalar(name, value, step)
 

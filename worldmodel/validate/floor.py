@@ -6,106 +6,148 @@ import numpy as np
 
 from worldmodel.errors import SceneError
 from worldmodel.geo import geodetic_to_enu
-from worldmodel.logs.reader import Episode, Stream
+from worldmodel.logs.reader import Episode
 from worldmodel.simulate import Start, Twin, load_scene
-from worldmodel.types import Samples
-from worldmodel.validate.problem import Problem
+from worldmodel.types import Samples, StreamSpec
+from worldmodel.validate.forecast import Forecast
+from worldmodel.validate.problem import Answers, Problem
 
+_OLDEST_INTERVALS = 10  # a coordinate has moved on since: then the simulator's own state is nearer
 _NO_TWIN = "The log names no simulated twin, so there is no physical floor."
 _HOW = (
-    "The floor is MuJoCo started from the last reading of each sensor at the end of the context. "
-    "Coordinates that no sensor reads are taken from the simulator's own state where it is known, which only helps it."
+    "The floor is MuJoCo started from the last reading of each sensor at the end of the context, under the same "
+    "actions that the others get, means over each time step. Coordinates that no sensor reads, or has not read for ten "
+    "of its intervals, are taken from the simulator's own state where it is known, which only helps it."
 )
+_BEFORE = " Where no command was given yet, the scene's own control holds."
 
 
-def floor_predictions(problem: Problem) -> tuple[dict[str, np.ndarray] | None, str]:
-    """MuJoCo from the last noisy readings of each context, under the logged actions.
+class Floor:
+    """MuJoCo from the last noisy readings of each context. It knows the log: what no sensor reads, and its true fixes.
 
-    Returns:
-        By stream [W, H, S] readings at the tick in physical units, GPS in metres relative to the context's last fix;
-        None where the log names no twin, or one that cannot follow it. And how it was obtained, in words.
+    Args:
+        answers: of the problem that it will be asked.
     """
-    scene = problem.log.about.get("scene")
-    if not scene:
-        return None, _NO_TWIN
-    try:
-        return _roll_out(problem, Twin(load_scene(str(scene)))), _HOW
-    except SceneError as error:
-        return None, f"There is no physical floor, for MuJoCo cannot follow this log: {error.problem}"
+
+    name = "floor_reading"
+
+    def __init__(self, answers: Answers) -> None:
+        self._log, self._windows = answers.log, answers.windows
+
+    def predict(self, problem: Problem) -> Forecast:
+        """Nothing, with a note that says why, where the log names no twin or one that cannot follow it."""
+        scene = self._log.about.get("scene")
+        if not scene:
+            return Forecast(note=_NO_TWIN)
+        try:
+            mean = self._roll_out(problem, Twin(load_scene(str(scene))))
+        except SceneError as error:
+            found = f" ({error.found})" if error.found else ""
+            return Forecast(
+                note=f"There is no physical floor, for MuJoCo cannot follow this log: {error.problem}{found}"
+            )
+        unknown = not all(mask.all() for mask in problem.actions_mask.values())
+        return Forecast(mean, note=_HOW + _BEFORE * unknown)
+
+    def _roll_out(self, problem: Problem, twin: Twin) -> dict[str, np.ndarray]:
+        """The twin's readings by stream [W, H, P].
+
+        Raises:
+            SceneError: if the twin lacks a stream of the log, or becomes unstable.
+        """
+        has = {stream.spec.name: stream.spec.columns for stream in twin.scene.streams}
+        for spec in (*problem.readings, *problem.layout.actions):
+            if has.get(spec.name) != spec.columns:
+                listed = ", ".join(spec.columns)
+                raise SceneError(f"The scene {twin.scene.name!r} has no stream {spec.name!r} of {listed}.")
+        recorded = {int(e): self._recorded(int(e), problem.readings) for e in np.unique(problem.starts[:, 0])}
+        commands = actions_ahead(problem)
+        starts = [
+            Start(0.0, recorded[int(e)].readings(t * problem.dt), recorded[int(e)].state(t * problem.dt), given)
+            for (e, t), given in zip(problem.starts, commands, strict=True)
+        ]
+        rolled = twin.rollout(starts, np.concatenate([[0.0], problem.times]))
+        out = {}
+        for spec in problem.readings:
+            values = np.asarray(rolled[spec.name], np.float64)
+            if spec.kind == "gps":  # the reading, moved by the displacement since it was taken
+                moved = geodetic_to_enu(values[..., :3].reshape(-1, 3), twin.scene.origin).reshape(*values.shape[:2], 3)
+                since = [recorded[int(e)].true_fix(spec.name, int(t) * problem.dt) for e, t in problem.starts]
+                known = [None if fix is None else geodetic_to_enu(fix[None, :3], twin.scene.origin) for fix in since]
+                values = moved - np.stack([m[:1] if x is None else x for m, x in zip(moved, known, strict=True)])
+            out[spec.name] = values[:, 1:]
+        return out
+
+    def _recorded(self, row: int, readings: tuple[StreamSpec, ...]) -> "_Recorded":
+        return _Recorded(self._log.episodes[self._windows.episodes[row]], self._log.has_truth, readings)
 
 
-def _roll_out(problem: Problem, twin: Twin) -> dict[str, np.ndarray]:
-    """The twin's readings by stream [W, H, S], from the last noisy readings of each context.
-
-    Raises:
-        SceneError: if the twin lacks a stream of the log, or becomes unstable.
-    """
-    has = {stream.spec.name: stream.spec.columns for stream in twin.scene.streams}
-    for spec in (*problem.readings, *problem.windows.layout.of_kind("action")):
-        if has.get(spec.name) != spec.columns:
-            raise SceneError(f"The scene {twin.scene.name!r} has no stream {spec.name!r} of {', '.join(spec.columns)}.")
-    used = {int(e): problem.log.episodes[problem.windows.episodes[int(e)]] for e in np.unique(problem.starts[:, 0])}
-    commanded = {e: _actions(problem, episode) for e, episode in used.items()}
-    dt = problem.windows.layout.dt
-    starts = [_start(problem, used[int(e)], commanded[int(e)], int(t) * dt) for e, t in problem.starts]
-    rolled = twin.rollout(starts, np.arange(problem.horizon + 1) * dt)
-    out = {}
-    for spec in problem.readings:
-        values = np.asarray(rolled[spec.name], np.float64)
-        if spec.kind == "gps":  # the reading, moved by the displacement since it was taken
-            moved = geodetic_to_enu(values[..., :3].reshape(-1, 3), twin.scene.origin).reshape(*values.shape[:2], 3)
-            fixes = {e: _Fixes.of(episode, spec.name) for e, episode in used.items()}
-            since = [fixes[int(e)].true_at(s.time_s) for (e, _), s in zip(problem.starts, starts, strict=True)]
-            known = [geodetic_to_enu(x[None, :3], twin.scene.origin) if x is not None else None for x in since]
-            values = moved - np.stack([m[:1] if x is None else x for m, x in zip(moved, known, strict=True)])
-        out[spec.name] = values[:, 1:]
-    return out
+def actions_ahead(problem: Problem) -> list[dict[str, Samples]]:
+    """Of each start, by stream, what is commanded at each tick ahead, times from the start; NaN where unknown."""
+    first = len(problem.past_times) - 1
+    given = {
+        name: np.where(problem.actions_mask[name], values, np.nan)[:, first:]
+        for name, values in problem.actions.items()
+    }
+    return [
+        {name: Samples(problem.times - problem.dt, values[row]) for name, values in given.items()}
+        for row in range(len(problem.starts))
+    ]
 
 
-def _actions(problem: Problem, episode: Episode) -> dict[str, Samples]:
-    streams = {s.name: episode.streams[s.name] for s in problem.windows.layout.of_kind("action")}
-    return {name: Samples(stream.time, stream.data) for name, stream in streams.items()}
+class _Valid(NamedTuple):
+    """The valid samples of one stream: times [M], data [M, S], and the usual time between them in seconds."""
 
-
-def _start(problem: Problem, episode: Episode, actions: dict[str, Samples], now: float) -> Start:
-    last = {s.name: _last_reading(episode.streams[s.name], now) for s in problem.readings if s.kind == "sensor"}
-    readings = {name: reading for name, reading in last.items() if reading is not None}
-    return Start(now, readings, _state(episode, now), actions)
-
-
-def _last_reading(stream: Stream, now: float) -> np.ndarray | None:
-    """The last valid reading [S] up to `now`; None where there is none."""
-    row = int(np.searchsorted(stream.time, now + 1e-7, side="right"))
-    data = stream.rows(max(row - 16, 0), row)
-    valid = data[np.isfinite(data).all(1)]
-    return valid[-1] if len(valid) else None
-
-
-class _Fixes(NamedTuple):
-    """When a receiver took its valid fixes [N], and where it truly was: times [M] and positions [M, 3]."""
-
-    taken: np.ndarray
     time: np.ndarray
-    true: np.ndarray
+    data: np.ndarray
+    interval_s: float
 
-    @classmethod
-    def of(cls, episode: Episode, name: str) -> "_Fixes":
-        taken, true = episode.streams[name], episode.truth.get(name)
-        valid = taken.time[np.isfinite(taken.data[:, :3]).all(1)]
-        return cls(valid, *((true.time, true.data) if true is not None else (np.zeros(0), np.zeros((0, 3)))))
 
-    def true_at(self, now: float) -> np.ndarray | None:
-        """Where the receiver truly was when it took its last fix up to `now`; None where that is not known."""
-        before = self.taken[self.taken <= now + 1e-7]
-        if not len(before) or not len(self.time):
+class _Recorded:
+    """What one episode's sensors read, and what the simulator knew."""
+
+    def __init__(self, episode: Episode, has_truth: bool, readings: tuple[StreamSpec, ...]) -> None:
+        self._truth, self._readings = episode.truth if has_truth else {}, readings
+        self._valid = {spec.name: _valid(episode, spec) for spec in readings}
+
+    def readings(self, now: float) -> dict[str, np.ndarray]:
+        """By sensor, its last valid reading [S] up to `now`, whichever row it is in.
+
+        One that is older than ten of the stream's intervals is left out where the simulator's state is known.
+        """
+        out = {}
+        for spec in self._readings:
+            valid = self._valid[spec.name]
+            row = int(np.searchsorted(valid.time, now + 1e-7, side="right")) - 1
+            if spec.kind != "sensor" or row < 0:
+                continue
+            old = now - valid.time[row] > _OLDEST_INTERVALS * valid.interval_s
+            if not (old and "state" in self._truth):
+                out[spec.name] = valid.data[row]
+        return out
+
+    def state(self, now: float) -> np.ndarray | None:
+        """The simulator's state [Q] at `now`; None for real logs."""
+        stream = self._truth.get("state")
+        if stream is None or not len(stream):
             return None
-        return self.true[np.argmin(np.abs(self.time - before[-1]))]
+        row = max(int(np.searchsorted(stream.time, now + 1e-7, side="right")) - 1, 0)
+        return stream.rows(row, row + 1)[0]
+
+    def true_fix(self, name: str, now: float) -> np.ndarray | None:
+        """Where the receiver truly was when it took its last fix up to `now`; None where that is not known."""
+        taken, true = self._valid[name].time, self._truth.get(name)
+        before = taken[taken <= now + 1e-7]
+        if not len(before) or true is None or not len(true):
+            return None
+        row = int(np.argmin(np.abs(true.time - before[-1])))
+        return true.rows(row, row + 1)[0]
 
 
-def _state(episode: Episode, now: float) -> np.ndarray | None:
-    """The simulator's state [Q] at `now`; None for real logs."""
-    stream = episode.truth.get("state")
-    if stream is None or not len(stream):
-        return None
-    row = max(int(np.searchsorted(stream.time, now + 1e-7, side="right")) - 1, 0)
-    return stream.rows(row, row + 1)[0]
+def _valid(episode: Episode, spec: StreamSpec) -> _Valid:
+    """A stream's samples without those of which a column is missing; of fixes, where the place is known."""
+    stream = episode.streams[spec.name]
+    data = stream.data
+    there = np.isfinite(data[:, :2] if spec.kind == "gps" else data).all(1)
+    time = stream.time[there]
+    return _Valid(time, data[there], float(np.median(np.diff(time))) if len(time) > 1 else 1 / spec.rate_hz)

@@ -1,4 +1,4 @@
-"""Errors of predictions [W, H, S] (W windows, H ticks ahead, S columns) and of sampled futures, in physical units."""
+"""Figures of errors [W, H, E] (W windows, H ticks ahead, E components) and of sampled futures, in physical units."""
 
 import functools
 from collections.abc import Callable
@@ -15,13 +15,6 @@ _RESAMPLES = 300
 _SSIM_WINDOW = 11
 
 
-def residual(prediction: np.ndarray, truth: np.ndarray, circular: tuple[bool, ...]) -> np.ndarray:
-    """Prediction minus truth [..., S]; on columns that wrap, the short way round in radians."""
-    difference = prediction - truth
-    wraps = np.asarray(circular, bool)
-    return np.where(wraps, (difference + np.pi) % (2 * np.pi) - np.pi, difference)
-
-
 def rms(errors: np.ndarray, mask: np.ndarray, axis: tuple[int, ...] | int) -> np.ndarray:
     """Root mean square of `errors` where `mask`; NaN where nothing is."""
     count = mask.sum(axis)
@@ -31,7 +24,7 @@ def rms(errors: np.ndarray, mask: np.ndarray, axis: tuple[int, ...] | int) -> np
 
 
 def crps(errors: np.ndarray) -> np.ndarray:
-    """Fair CRPS of each reading from the members' errors [W, K, H, S]: [W, H, S] (Ferro 2014, doi 10.1002/qj.2270)."""
+    """Fair CRPS of each reading from the members' errors [W, K, H, E]: [W, H, E] (Ferro 2014, doi 10.1002/qj.2270)."""
     members = errors.shape[1]
     skill = np.abs(errors).mean(1)
     if members == 1:
@@ -43,7 +36,7 @@ def crps(errors: np.ndarray) -> np.ndarray:
 
 
 def covered(errors: np.ndarray, level: float) -> np.ndarray:
-    """bool [W, H, S]: whether the truth lies in the central interval of the members, from their errors [W, K, H, S]."""
+    """bool [W, H, E]: whether the truth lies in the central interval of the members, from their errors [W, K, H, E]."""
     low, high = central_interval(errors, level)
     return (low <= 0) & (high >= 0)
 
@@ -113,25 +106,44 @@ class Bootstrap(NamedTuple):
         rng = np.random.default_rng([seed, 0xB007])
         return cls(rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES), index)
 
-    def interval(self, squares: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """95 % interval [2, H] of the root mean of `squares` [W, H] where `mask`, over episodes."""
-        return _interval(self._roots(squares, mask))
+    def interval(self, total: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """95 % interval [2, H] over episodes of the root mean over columns of each one's `total` over its `count`.
 
-    def interval_of_gap(self, theirs: np.ndarray, ours: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        Args:
+            total: [W, H, E] sums of squares.
+            count: [W, H, E] of how many.
+        """
+        return _interval(self._roots(total, count))
+
+    def interval_of_gap(self, theirs: np.ndarray, ours: np.ndarray, count: np.ndarray) -> np.ndarray:
         """95 % interval [2, H] of how much higher one root mean is than another over the same resampled episodes.
 
         Paired: what makes an episode hard for both does not blur their difference.
         """
-        return _interval(self._roots(theirs, mask) - self._roots(ours, mask))
+        return _interval(self._roots(theirs, count) - self._roots(ours, count))
 
-    def _roots(self, squares: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def _roots(self, total: np.ndarray, count: np.ndarray) -> np.ndarray:
         """The root mean [R, H] in each resample; NaN where nothing is."""
-        episodes = self.counts.shape[1]
-        total, count = np.zeros((episodes, squares.shape[1])), np.zeros((episodes, squares.shape[1]))
-        np.add.at(total, self.episodes, np.where(mask, squares, 0))
-        np.add.at(count, self.episodes, mask)
-        resampled, weight = self.counts @ total, self.counts @ count
-        return np.sqrt(np.where(weight > 0, resampled / np.maximum(weight, 1), np.nan))
+        resampled, weight = self._resampled(total), self._resampled(count)
+        return np.sqrt(nanmean(divide(resampled, weight)))
+
+    def _resampled(self, values: np.ndarray) -> np.ndarray:
+        """Sums [R, H, E] over the episodes of each resample."""
+        by_episode = np.zeros((self.counts.shape[1], *values.shape[1:]))
+        np.add.at(by_episode, self.episodes, values)
+        return np.tensordot(self.counts, by_episode, 1)
+
+
+def nanmean(x: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is finite; NaN where nothing is."""
+    known = np.isfinite(x)
+    return divide(np.where(known, x, 0).sum(-1), known.sum(-1))
+
+
+def divide(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Total over count; NaN where there is none."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(np.asarray(count) > 0, total / np.maximum(count, 1e-12), np.nan)
 
 
 def _interval(resampled: np.ndarray) -> np.ndarray:

@@ -1,126 +1,305 @@
 """What is validated: which windows of which episodes, what was seen there, and what really came."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.logs.align import align
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout, align, default_dt
 from worldmodel.logs.reader import Log
-from worldmodel.logs.windows import Context, Future, Windows
-from worldmodel.training.run import Run
-from worldmodel.types import StreamSpec
+from worldmodel.logs.windows import Context, Windows
+from worldmodel.types import Array, Commands, StreamSpec
 
 MAX_STARTS = 320
+HORIZONS_S = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+_CONTEXT_TICKS, _HORIZON_TICKS = 64, 64
 
 
-@dataclasses.dataclass
-class Problem:
-    """A set of starts with contexts, futures and the truth in physical units.
+class Came(NamedTuple):
+    """What one stream really read at the ticks ahead of W starts.
 
     Attributes:
-        name, kind: for people; `replay` or `counterfactual`.
+        values: [W, H, P] physical values, positions relative to the context's last.
+        mask: bool [W, H, P].
+        age_ticks: [W, H] how long before each tick its sample was taken.
+    """
+
+    values: np.ndarray
+    mask: np.ndarray
+    age_ticks: np.ndarray
+
+
+class Answers(NamedTuple):
+    """What really came: the part of a problem that no predictor gets.
+
+    Attributes:
+        log: whose episodes they are. windows: the same on the clock of the problem.
+        recorded: by stream, as the sensors read it. truth: free of noise, or the same where no truth is known.
+        noise_free: whether `truth` is free of noise.
+    """
+
+    log: Log
+    windows: Windows
+    recorded: Mapping[str, Came]
+    truth: Mapping[str, Came]
+    noise_free: bool
+
+    def known(self, name: str) -> np.ndarray:
+        """bool [W, H, P] where a stream is scored: where a reading came and what was true is known, for all figures."""
+        return self.recorded[name].mask & self.truth[name].mask
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """W starts, each with what was seen up to it and what is commanded after it: predict what every sensor reads next.
+
+    Arrays by stream hold physical values [..., P], whose columns `codec(problem.streams[name]).labels` names: as
+    recorded, but positions in metres relative to the context's last. They are 0 where their mask is False.
+
+    Attributes:
+        name: for people.
+        kind: `replay` of a log, or `counterfactual`.
+        layout: the tick and the streams. `layout.dt` is in seconds.
         starts: int [W, 2] (episode, tick).
-        context, future: as the model gets them.
-        recorded, truth: by stream [W, H, S] readings at the tick, as recorded and free of noise (the same where no
-            truth is known); GPS in metres relative to the context's last fix. mask, truth_mask: bool of that shape.
-        has_truth: whether `truth` is free of noise.
-        branches: how many consecutive episodes of the log are futures of one world.
+        groups: int [W] starts of one group are not independent: they share an episode, or a simulated world.
+        context: what was seen, as features on the model's clock, C ticks.
+        commands: [W, H, A] the actions that leave the last tick of the context and each one ahead but the last.
+        frame_ticks: by video asked for, int [W, P] at which ticks ahead (0 is the first); -1 for none.
+        readings: the other streams asked for.
+        acted: what kind the actions are, for people.
+        answers: what really came; None in what a predictor gets.
     """
 
     name: str
     kind: str
-    log: Log
-    windows: Windows
-    horizon: int
+    layout: TickLayout
     starts: np.ndarray
+    groups: np.ndarray
     context: Context
-    future: Future
-    recorded: dict[str, np.ndarray]
-    mask: dict[str, np.ndarray]
-    truth: dict[str, np.ndarray]
-    truth_mask: dict[str, np.ndarray]
-    has_truth: bool
-    branches: int
+    commands: Commands
+    frame_ticks: Mapping[str, np.ndarray]
+    readings: tuple[StreamSpec, ...]
+    acted: str
+    answers: Answers | None
 
     @property
-    def episodes(self) -> np.ndarray:
-        """int [W], which episode each start is in; branches of one world share a context, so they count as one."""
-        return self.starts[:, 0] // self.branches
+    def asked(self) -> "Problem":
+        """The problem without its answers: all that a predictor gets."""
+        return dataclasses.replace(self, answers=None)
 
     @property
-    def readings(self) -> tuple[StreamSpec, ...]:
-        return self.windows.layout.readings
+    def truth(self) -> Answers:
+        """The answers.
+
+        Raises:
+            WorldModelError: if this is what a predictor gets.
+        """
+        if self.answers is None:
+            raise WorldModelError("A predictor gets a problem without its answers.")
+        return self.answers
+
+    @property
+    def dt(self) -> float:
+        """The tick in seconds."""
+        return self.layout.dt
+
+    @property
+    def horizon(self) -> int:
+        """H, in ticks."""
+        return self.commands.values.shape[1]
+
+    @property
+    def past_times(self) -> np.ndarray:
+        """[C] seconds of the context's ticks relative to the start, the last of which is 0."""
+        return np.arange(1 - self.context.values.shape[1], 1) * self.dt
+
+    @property
+    def times(self) -> np.ndarray:
+        """[H] seconds of the ticks ahead."""
+        return np.arange(1, self.horizon + 1) * self.dt
+
+    @property
+    def streams(self) -> dict[str, StreamSpec]:
+        """Every stream's specification by name."""
+        return {spec.name: spec for spec in self.layout.streams}
+
+    @property
+    def horizons(self) -> dict[float, int]:
+        """The horizons in seconds that are tabulated, and the tick of each (0 is the first ahead)."""
+        whole = [s for s in HORIZONS_S if s >= 0.999 * self.dt and abs(s / self.dt - round(s / self.dt)) < 0.01]
+        ticks = {s: round(s / self.dt) - 1 for s in whole if round(s / self.dt) <= self.horizon}
+        return ticks or {self.horizon * self.dt: self.horizon - 1}
+
+    @cached_property
+    def past(self) -> dict[str, np.ndarray]:
+        """By stream, the readings [W, C, P] at the context's ticks."""
+        return by_stream(self.layout, self.context.values, self.past_mask)
+
+    @cached_property
+    def past_mask(self) -> dict[str, np.ndarray]:
+        """By stream, which readings came: bool [W, C, P]."""
+        return mask_by_stream(self.layout, self.context.mask)
+
+    @cached_property
+    def actions(self) -> dict[str, np.ndarray]:
+        """By action stream, means over each tick [W, C - 1 + H, S]: those of the context, then those ahead.
+
+        The last one of the context is at C - 2; the one that leaves the start is at C - 1.
+        """
+        mask = self.actions_mask
+        return {
+            name: np.where(mask[name], codec(self.streams[name]).physical(part), 0)
+            for name, part in self._commanded("values").items()
+        }
+
+    @cached_property
+    def actions_mask(self) -> dict[str, np.ndarray]:
+        """By action stream, bool [W, C - 1 + H, S]: before the first command, what is in force is unknown."""
+        return {name: codec(self.streams[name]).physical_mask(part) for name, part in self._commanded("mask").items()}
+
+    def _commanded(self, what: str) -> dict[str, np.ndarray]:
+        both = np.concatenate([getattr(x, what) for x in (self.context.actions, self.commands)], 1)
+        return {name: both[..., columns] for name, columns in self.layout.action_columns.items()}
+
+    def select(self, rows: np.ndarray, frame_ticks: Mapping[str, np.ndarray]) -> "Problem":
+        """Some of the starts, asked for frames only, without answers."""
+        context, commands = jax.tree.map(lambda x: x[rows], (self.context, self.commands))
+        return dataclasses.replace(
+            self, starts=self.starts[rows], groups=self.groups[rows], context=context, commands=commands,
+            frame_ticks=frame_ticks, readings=(), answers=None,
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        """What is asked, without the arrays."""
+        lines = [f"<Problem {self.name!r} ({self.kind}): {len(self.starts)} starts in {len(set(self.groups))} episodes"]
+        lines.append(
+            f"  context {-self.past_times[0]:.4g} s, horizon {self.times[-1]:.4g} s, tick {self.dt:.4g} s"
+            f"{'' if self.answers else ', without answers'}"
+        )
+        for name, spec in self.streams.items():
+            lines.append(f"  {name}: {spec.kind} of {', '.join(codec(spec).labels)}")
+        return "\n".join(lines) + ">"
 
 
 def make_problem(
-    run: Run,
     log: Log,
     *,
-    name: str,
-    horizon_s: float | None,
+    dt: float | None = None,
+    context_s: float | None = None,
+    horizon_s: float | None = None,
     episodes: Sequence[int] | None = None,
-    at_s: float | None = None,
-    branches: int = 1,
+    name: str = "",
 ) -> Problem:
-    """Chooses starts evenly over every episode, or at one moment of each.
+    """A problem from a log; it needs no run.
 
     Args:
-        run: whose context and layout to use.
-        log: opened with its truth, if it has one.
-        name: for people.
-        horizon_s: how far ahead; by default as far as the run was trained.
+        log: opened with its truth, if it has one, else readings stand for it.
+        dt: the tick in seconds; by default what suits the log's rates.
+        context_s: seconds seen before each start; by default 64 ticks.
+        horizon_s: seconds ahead; by default 64 ticks.
         episodes: which of the log's; by default all.
-        at_s: the only moment to start from in each episode: branches of simulated worlds part there.
-        branches: how many branches each world has.
+        name: for people; by default the log's file.
 
     Raises:
-        WorldModelError: if the log's streams are not the run's, or its episodes are too short.
+        WorldModelError: if a span has no sense, or no episode is long enough.
     """
-    dt = run.settings.dt
-    horizon = run.horizon_ticks(horizon_s)
-    windows = run.windows(log, horizon, episodes)
+    streams = tuple(log.streams.values())
+    dt = default_dt(streams) if dt is None else dt
+    for what, value in (("dt", dt), ("context_s", context_s), ("horizon_s", horizon_s)):
+        if value is not None and not 0 < value < float("inf"):
+            raise WorldModelError(f"{what} must be positive and finite.", found=f"{value} s")
+    context = _CONTEXT_TICKS if context_s is None else max(round(context_s / dt), 2)
+    horizon = _HORIZON_TICKS if horizon_s is None else max(round(horizon_s / dt), 1)
+    windows = Windows.of(log, TickLayout(dt, streams), context, horizon, episodes)
+    return problem_of(windows, name=name or log.files[0].stem)
+
+
+def problem_of(
+    windows: Windows, *, name: str, at_s: Sequence[float] | np.ndarray | None = None, branches: int = 1, acted: str = ""
+) -> Problem:
+    """A problem from aligned episodes, with starts evenly over each, or at one moment of each.
+
+    Args:
+        windows: whose context and horizon to use; their log may be opened with its truth.
+        name: for people.
+        at_s: the only moment to start from in each of the episodes: branches of simulated worlds part there.
+        branches: how many consecutive episodes are futures of one world.
+        acted: what kind the actions are, for people.
+
+    Raises:
+        WorldModelError: if no episode is long enough.
+    """
+    layout, log, horizon = windows.layout, windows.log, windows.horizon
     starts = windows.starts()
     if at_s is not None:
-        starts = starts[starts[:, 1] == round(at_s / dt)]
+        starts = starts[starts[:, 1] == np.round(np.asarray(at_s) / layout.dt)[starts[:, 0]]]
     starts = starts[np.unique(np.linspace(0, len(starts) - 1, min(MAX_STARTS, len(starts))).astype(int))]
     context, future = windows.cut(starts, horizon)
-    recorded, mask = at_tick(windows, future.values), at_tick(windows, future.mask, is_mask=True)
-    if not log.has_truth:
-        truth, truth_mask = recorded, mask
-    else:
-        truth, truth_mask = _truth(windows, log, starts, horizon)
-    return Problem(
-        name, "replay" if at_s is None else "counterfactual", log, windows, horizon, starts, context, future,
-        recorded, mask, truth, truth_mask, log.has_truth, branches,
+    recorded = _came(layout, future.values, future.mask, future.age_s)
+    answers = Answers(log, windows, recorded, _truth(windows, starts) if log.has_truth else recorded, log.has_truth)
+    problem = Problem(
+        name, "replay" if at_s is None else "counterfactual", layout, starts, starts[:, 0] // branches, context,
+        future.actions, {}, layout.readings, acted, answers,
     )  # fmt: skip
+    ticks = problem.horizons.values()
+    asked = {
+        spec.name: np.stack([frame_ticks(windows, starts, i, tick) for tick in ticks], 1)
+        for i, spec in enumerate(layout.videos)
+    }
+    return dataclasses.replace(problem, frame_ticks=asked)
 
 
-def at_tick(windows: Windows, features: np.ndarray, is_mask: bool = False) -> dict[str, np.ndarray]:
-    """Each stream's reading at the tick [..., S] in physical units from features [..., D]; of a mask, bool [..., S]."""
-    layout, out = windows.layout, {}
+def by_stream(
+    layout: TickLayout, features: Array, mask: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Each stream's reading at the tick [..., P] in physical units from features [..., D]; 0 where masked."""
+    out = {}
     for spec in layout.readings:
-        columns = layout.columns[spec.name]
-        part = features[..., columns.stop - layout.features(spec) : columns.stop]
-        if not is_mask:
-            out[spec.name] = codec(spec).physical(part)
-        else:
-            out[spec.name] = codec(spec).physical_mask(part)
+        values = codec(spec).physical(np.asarray(features)[..., layout.slot_columns(spec)[-1]])
+        out[spec.name] = values if mask is None else np.where(mask[spec.name], values, 0)
     return out
 
 
-def _truth(windows: Windows, log: Log, starts: np.ndarray, horizon: int):
-    """The noise-free readings at the ticks ahead of each start, GPS relative to the noisy fix that the model has."""
-    layout = windows.layout
+def mask_by_stream(layout: TickLayout, mask: Array) -> dict[str, np.ndarray]:
+    """Which physical values [..., P] are there, from which features [..., D] are."""
+    return {s.name: codec(s).physical_mask(np.asarray(mask)[..., layout.slot_columns(s)[-1]]) for s in layout.readings}
+
+
+def frame_ticks(windows: Windows, starts: np.ndarray, video: int, tick: int) -> np.ndarray:
+    """int [W] the newest tick ahead, up to `tick`, with a frame, within one frame interval; -1 where there is none."""
+    interval = windows.layout.interval(windows.layout.videos[video])
+    found = []
+    for episode, start in starts:
+        there = windows.ticks[episode].frames[start + 1 : start + 2 + tick, video] >= 0
+        newest = np.flatnonzero(there[max(tick - interval + 1, 0) :])
+        found.append(max(tick - interval + 1, 0) + newest[-1] if len(newest) else -1)
+    return np.asarray(found)
+
+
+def _came(layout: TickLayout, values: np.ndarray, mask: np.ndarray, age_s: np.ndarray) -> dict[str, Came]:
+    there = mask_by_stream(layout, mask)
+    came = by_stream(layout, values, there)
+    ages = {s.name: age_s[..., i] / layout.dt for i, s in enumerate(layout.readings)}
+    return {name: Came(came[name], there[name], ages[name]) for name in came}
+
+
+def _truth(windows: Windows, starts: np.ndarray) -> dict[str, Came]:
+    """The noise-free readings ahead of each start, positions relative to the noisy ones that the context ends with."""
+    layout, log = windows.layout, windows.log
     used = np.unique(starts[:, 0])
     aligned = {i: align(log.episodes[windows.episodes[i]], layout, True, windows.ticks[i].origin) for i in used}
-    ahead = np.arange(1, horizon + 1)
-    values = np.stack([aligned[e].values[t + ahead] for e, t in starts]).astype(np.float32)
+    ahead = np.arange(1, windows.horizon + 1)
+    values = np.stack([aligned[e].values[t + ahead] for e, t in starts])
     mask = np.stack([aligned[e].mask[t + ahead] for e, t in starts])
+    ages = np.stack([aligned[e].age_s[t + ahead] for e, t in starts])
     for spec in layout.readings:
         columns = layout.slot_columns(spec)
         fixes = np.stack([windows.last_fix(e, t, spec.name) for e, t in starts])[:, None, None]
         mask[..., columns] &= np.isfinite(fixes)
         values[..., columns] = np.where(mask[..., columns], values[..., columns] - fixes, 0)
-    return at_tick(windows, values), at_tick(windows, mask, is_mask=True)
+    return _came(layout, values, mask, ages)

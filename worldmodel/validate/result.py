@@ -1,9 +1,34 @@
-"""What a validation yields: figures for machines, and what a page needs to show them to people."""
+"""What a validation yields: typed figures, and what a page needs to show them to people."""
 
 import dataclasses
-from typing import Any
+import html
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.types import StreamSpec
+from worldmodel.validate.scores import LEVELS, Score
+from worldmodel.validate.video import VideoScore
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+class Film(NamedTuple):
+    """One video around one start: what was seen, what came and what was imagined.
+
+    Attributes:
+        time: [F] seconds ahead.
+        seen: uint8 [2, rows, columns, 3] of the context's end.
+        truth, imagined: uint8 [F, rows, columns, 3].
+    """
+
+    time: np.ndarray
+    seen: np.ndarray
+    truth: np.ndarray
+    imagined: np.ndarray
 
 
 @dataclasses.dataclass
@@ -14,11 +39,10 @@ class Example:
     Attributes:
         episode: its name.
         at_s: the start within the episode.
-        context_time: [C]; context: by stream [C, S] readings in physical units, NaN where there was none.
-        time: [H]; truth: by stream [H, S], NaN where unknown; members: by stream [K, H, S];
-            baselines: by predictor and stream [H, S]. GPS is east, north, up in metres from the episode's first fix.
-        video_time: [P] seconds of the frames; by video stream uint8 frames of the context's end [2, r, c, 3], the
-            truth [P, r, c, 3] and the imagined [P, r, c, 3].
+        context_time: [C]; context: by stream [C, P] readings in physical units, NaN where there was none.
+        time: [H]; truth: by stream [H, P], NaN where unknown; members: by stream [K, H, P] of the subject;
+            baselines: by other predictor and stream [H, P]. Positions are metres from the episode's origin.
+        films: by video.
     """
 
     episode: str
@@ -29,32 +53,172 @@ class Example:
     truth: dict[str, np.ndarray]
     members: dict[str, np.ndarray]
     baselines: dict[str, dict[str, np.ndarray]]
-    video_time: np.ndarray
-    video_context: dict[str, np.ndarray]
-    video_truth: dict[str, np.ndarray]
-    video_imagined: dict[str, np.ndarray]
+    films: dict[str, Film] = dataclasses.field(default_factory=dict)
+
+
+class Setting(NamedTuple):
+    """What was validated on.
+
+    Attributes:
+        name: for people. kind: `replay` or `counterfactual`.
+        dt, context_s, horizon_s: seconds.
+        episodes, starts: how many; of a counterfactual, worlds.
+        truth: `noise-free` or `as recorded`.
+        actions: what kind they are, where they are not those of a recording.
+    """
+
+    name: str
+    kind: str
+    dt: float
+    context_s: float
+    horizon_s: float
+    episodes: int
+    starts: int
+    truth: str
+    actions: str = ""
+
+
+class Provenance(NamedTuple):
+    """What it takes to get a result again: the log's hash, the toolkit's version, the seeds of training (None without a
+    run) and of validation.
+    """
+
+    data_sha256: str
+    code_version: str
+    seed: int | None
+    validation_seed: int
 
 
 @dataclasses.dataclass
 class Result:
-    """A validated problem.
+    """Scores of several predictors on one problem. `result.rmse("gps", "model", at_s=1.0)`.
 
     Attributes:
-        metrics: the content of `metrics.json`, as `docs/metrics.md` describes it.
-        columns: by low-dimensional stream, names and units of its columns.
-        curve_s: [H] horizons of the curves, seconds.
-        curves: by stream and predictor, RMSE [H, S] per column in physical units.
+        setting: what was validated on.
+        subject: the predictor that is compared with the others.
+        streams: every stream's specification.
+        times: [H] seconds of the ticks ahead.
+        horizons: the tabulated horizons in seconds, and the tick of each.
+        scores: by stream and predictor.
+        video: by video and predictor, at the tabulated horizons.
+        overall: by predictor that predicts every stream, NRMSE [H] over all columns of all streams.
+        action_sensitivity: the subject's error with shuffled actions over its error; None where unknown.
         calibration: by stream, observed coverage at `levels` [L], over all horizons.
-        levels: [L] nominal coverage.
         examples: a few starts to draw.
-        baseline_note: how floor and baselines were obtained, for people.
+        notes: how predictors were obtained, for people.
+        shared_roles: which episodes played two roles in the run; empty if none did.
+        provenance: what it takes to get it again.
     """
 
-    metrics: dict[str, Any]
-    columns: dict[str, list[tuple[str, str]]]
-    curve_s: np.ndarray
-    curves: dict[str, dict[str, np.ndarray]]
+    setting: Setting
+    subject: str
+    streams: dict[str, StreamSpec]
+    times: np.ndarray
+    horizons: dict[float, int]
+    scores: dict[str, dict[str, Score]]
+    video: dict[str, dict[str, VideoScore]]
+    overall: dict[str, np.ndarray]
+    action_sensitivity: float | None
     calibration: dict[str, np.ndarray]
-    levels: np.ndarray
     examples: list[Example]
-    baseline_note: str
+    notes: list[str]
+    provenance: Provenance
+    shared_roles: str = ""
+    levels: np.ndarray = dataclasses.field(default_factory=lambda: LEVELS)
+
+    def rmse(self, stream: str, predictor: str, at_s: float) -> float:
+        """Root mean square error in the stream's unit, `at_s` seconds ahead."""
+        return self.figure("rmse", stream, predictor, at_s)
+
+    def nrmse(self, stream: str, predictor: str, at_s: float) -> float:
+        """Root mean square error over the standard deviation of what came: 1 is no better than the average."""
+        return self.figure("nrmse", stream, predictor, at_s)
+
+    def crps(self, stream: str, predictor: str, at_s: float) -> float:
+        """Continuous ranked probability score in the stream's unit."""
+        return self.figure("crps", stream, predictor, at_s)
+
+    def coverage(self, stream: str, predictor: str, at_s: float, level: int = 90) -> float:
+        """Share of the readings in the members' central intervals of 90 % or 50 %."""
+        return self.figure(f"coverage{level}", stream, predictor, at_s)
+
+    def psnr(self, video: str, predictor: str, at_s: float) -> float:
+        """Peak signal-to-noise ratio in dB, at a tabulated horizon."""
+        return self.figure("psnr", video, predictor, at_s)
+
+    def figure(self, figure: str, stream: str, predictor: str, at_s: float) -> float:
+        """One figure; NaN where it is undefined.
+
+        Raises:
+            WorldModelError: if there is no such stream, predictor, figure or horizon.
+        """
+        table: dict[str, Any] = _found("stream", stream, self.scores | self.video)
+        score = _found("predictor", predictor, table)
+        values = _found("figure", figure, {k: v for k, v in score._asdict().items() if np.ndim(v) == 1})
+        times = np.array(list(self.horizons)) if stream in self.video else self.times
+        index = int(np.argmin(np.abs(times - at_s)))
+        if abs(times[index] - at_s) > 0.51 * self.setting.dt:
+            raise WorldModelError(
+                f"There are no figures of {stream} {at_s:g} s ahead.",
+                expected=f"{times[0]:.4g} to {times[-1]:.4g} s" if stream in self.scores else f"one of {times} s",
+                found=f"{at_s:g} s",
+            )
+        return float(values[index])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The content of `metrics.json` (docs/metrics.md)."""
+        from worldmodel.validate.export import to_json
+
+        return to_json(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """All figures as a pandas frame with columns stream, predictor, horizon_s, figure and value."""
+        from worldmodel.validate.export import to_frame
+
+        return to_frame(self)
+
+    def plot(self) -> "Figure":
+        """Error against horizon: a panel a stream, a line a predictor. A matplotlib figure."""
+        from worldmodel.validate.curves import overview
+
+        return overview(self)
+
+    def _table(self) -> tuple[list[str], list[list[str]]]:
+        """Head and rows: each stream's figure about a second ahead, by predictor."""
+        from worldmodel.validate.labels import nearest, number, predictors, scores, seconds
+
+        rows, names = [], predictors(self)
+        for stream in scores(self):
+            index = nearest(stream.horizons, 1.0)
+            measure = " ".join(filter(None, (stream.measure.title, stream.measure.unit)))
+            rows.append([stream.name, f"{measure} at {seconds(stream.horizons[index])}"])
+            rows[-1] += [number(stream.shown(predictor, index)) for predictor in names]
+        return ["stream", "", *names], rows
+
+    def _title(self) -> str:
+        s = self.setting
+        spans = f"{s.episodes} episodes, {s.starts} starts, {s.context_s:.4g} s seen, {s.horizon_s:.4g} s ahead"
+        return f"Result of {s.name!r} ({s.kind}): {spans}"
+
+    def __repr__(self) -> str:
+        head, rows = self._table()
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
+        ]
+        return "\n  ".join([f"<{self._title()}", *lines]) + ">"
+
+    def _repr_html_(self) -> str:
+        head, rows = self._table()
+        cells = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        heads = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+        return (
+            f"<p>{html.escape(self._title())}</p><table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
+        )
+
+
+def _found(what: str, name: str, there: dict[str, Any]) -> Any:
+    if name not in there:
+        raise WorldModelError(f"The result has no {what} {name!r}.", expected=" or ".join(there), found=name)
+    return there[name]

@@ -1,66 +1,62 @@
-"""Scores imagined video beside the copied last frame."""
+"""Scores predicted frames."""
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.imagine.engine import Imaginer
+from worldmodel.validate.forecast import Forecast
 from worldmodel.validate.metrics import psnr, ssim
 from worldmodel.validate.problem import Problem
 
-_MEMBERS = 4
-_KEYS = ("rmse", "nrmse", "crps", "coverage90", "psnr", "psnr_frames", "ssim")
+_BEST_DB = 60.0
 
 
-def score_video(imaginer: Imaginer, problem: Problem, horizons: dict[float, int]) -> dict[str, Any]:
-    """PSNR, SSIM and RMSE (pixels in 0..1) of the members' mean frame and of the last seen frame, by video stream.
+class VideoScore(NamedTuple):
+    """One predictor's figures on one video at the tabulated horizons: [T], NaN where undefined.
 
-    PSNR is of the mean squared error over all frames: a mean of each frame's own would be ruled by the moments when
-    nothing moves, whose PSNR has no bound. `psnr_frames` is that mean, with each frame's capped at 60 dB.
+    Attributes:
+        rmse: of pixels in 0..1. nrmse: over the standard deviation of the real frames' pixels.
+        psnr: in dB, of the mean squared error over all frames: a mean of each frame's own would be ruled by the moments
+            when nothing moves, whose PSNR has no bound. psnr_frames: that mean, with each frame's capped at 60 dB.
+        ssim: structural similarity, mean over frames.
+    """
+
+    rmse: np.ndarray
+    nrmse: np.ndarray
+    psnr: np.ndarray
+    psnr_frames: np.ndarray
+    ssim: np.ndarray
+
+
+def score_video(problem: Problem, forecasts: dict[str, Forecast]) -> dict[str, dict[str, VideoScore]]:
+    """By video and predictor, the scores of the members' mean frame.
 
     At each horizon the frame that the log holds at that tick, or up to one frame interval before it, is compared.
     """
-    windows, out = problem.windows, {}
-    if not windows.layout.videos:
-        return {}
-    for i, spec in enumerate(windows.layout.videos):
-        interval = windows.layout.interval(spec)
-        table: dict[str, dict[str, list]] = {name: {key: [] for key in _KEYS} for name in ("model", "hold")}
-        wanted = np.stack([_frame_tick(problem, i, tick, interval) for tick in horizons.values()], 1)
-        asked = np.maximum(wanted, 0)
-        _, future = windows.cut(problem.starts, problem.horizon, asked)
-        members = imaginer.frames(problem.context, problem.future.actions, asked, _MEMBERS)[i]
-        mean = members.astype(np.float32).mean(1)
-        for column in range(wanted.shape[1]):
-            known = (wanted[:, column] >= 0) & problem.context.frames_mask[i][:, -1]
-            real, imagined = future.frames[i][:, column], mean[:, column]
-            deviation = real[known].std() / 255 if known.any() else np.nan
-            for name, frames in (("model", imagined), ("hold", problem.context.frames[i][:, -1])):
-                _append(table[name], frames[known], real[known], deviation)
-        out[spec.name] = {"unit": "", **table}
+    out = {}
+    for video, (name, ticks) in enumerate(problem.frame_ticks.items()):
+        _, future = problem.truth.windows.cut(problem.starts, problem.horizon, np.maximum(ticks, 0))
+        known = (ticks >= 0) & problem.context.frames_mask[video][:, -1:]
+        out[name] = {
+            predictor: _score(forecast.frames[name], future.frames[video], known)
+            for predictor, forecast in forecasts.items()
+            if name in forecast.frames
+        }
     return out
 
 
-def _frame_tick(problem: Problem, video: int, tick: int, interval: int) -> np.ndarray:
-    """int [W] the newest tick up to `tick` with a frame, within one interval; -1 where there is none."""
-    ticks = []
-    for episode, start in problem.starts:
-        span = range(tick, max(tick - interval, -1), -1)
-        frames = problem.windows.ticks[episode].frames
-        ticks.append(next((t for t in span if frames[start + 1 + t, video] >= 0), -1))
-    return np.asarray(ticks)
+def _score(members: np.ndarray, real: np.ndarray, known: np.ndarray) -> VideoScore:
+    """Scores of members [W, K, T, ...] beside real frames [W, T, ...] where `known` [W, T]."""
+    rows = []
+    for i, there in enumerate(known.T):
+        frames = members[there, :, i].astype(np.float32).mean(1)
+        rows.append(_figures(frames, real[there, i]) if there.any() else (np.nan,) * len(VideoScore._fields))
+    return VideoScore(*np.array(rows, float).T)
 
 
-def _append(table: dict[str, list], frames: np.ndarray, real: np.ndarray, deviation: float) -> None:
-    table["crps"].append(None)
-    table["coverage90"].append(None)
-    if not len(real):
-        for key in ("rmse", "nrmse", "psnr", "psnr_frames", "ssim"):
-            table[key].append(None)
-        return
-    rmse = float(np.sqrt(np.square(frames.astype(np.float32) - real).mean()) / 255)
-    table["rmse"].append(rmse)
-    table["nrmse"].append(rmse / float(deviation) if deviation > 0 else None)
-    table["psnr"].append(float(-20 * np.log10(max(rmse, 1e-3))))
-    table["psnr_frames"].append(float(psnr(frames, real).mean()))
-    table["ssim"].append(float(ssim(frames, real).mean()))
+def _figures(frames: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
+    rmse = float(np.sqrt(np.square(frames - real).mean()) / 255)
+    deviation = float(real.std()) / 255
+    decibels = -20 * np.log10(max(rmse, 10 ** (-_BEST_DB / 20)))
+    nrmse = rmse / deviation if deviation > 0 else np.nan
+    return rmse, nrmse, decibels, float(psnr(frames, real).mean()), float(ssim(frames, real).mean())

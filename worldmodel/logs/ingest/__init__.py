@@ -16,8 +16,10 @@ from worldmodel.logs.ingest.recipe import Recipe, load_recipe, shipped_recipes
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.logs.ingest.tables import SUFFIXES as TABLES
 from worldmodel.logs.ingest.tables import read_table
+from worldmodel.logs.same import conform_all
 from worldmodel.logs.video import count_frames
 from worldmodel.logs.writer import LogWriter
+from worldmodel.types import Samples
 
 __all__ = ["IngestReport", "ingest", "load_recipe", "shipped_recipes"]
 
@@ -62,6 +64,8 @@ def ingest(
 
     Raises:
         RecipeError: if a source or the recipe cannot be read, or they do not fit.
+        LogFormatError: if a later source has a stream that is another one than the first source's, or an episode
+            breaks an invariant of the format.
         WorldModelError: if `out` exists or cannot be written.
     """
     out = Path(out)
@@ -77,8 +81,7 @@ def ingest(
     notes: list[str] = []
     with LogWriter(out, first.specs.values(), about=about, force=force) as log:
         for recording in itertools.chain([first], recordings):
-            _check_same_streams(first, recording)
-            log.append(recording.samples, name=recording.name, origin_utc=recording.origin_utc)
+            log.append(_as_first(first, recording), name=recording.name, origin_utc=recording.origin_utc)
             notes += [f"{recording.name}: {note}" for note in (*recording.notes, *_not_finite(recording))]
     return IngestReport(out, tuple(file.name for file in files), tuple(first.specs), tuple(notes))
 
@@ -134,17 +137,17 @@ def _read_all(files: list[Path], recipe: Recipe | None, size: tuple[int, int], s
         bar.update(task, completed=sum(steps))
 
 
-def _check_same_streams(first: Recording, other: Recording) -> None:
-    """A later file may lack streams of the first, and then has none of their samples, but brings no others."""
-    for name, spec in other.specs.items():
-        expected = first.specs.get(name)
-        if expected is None or (expected.kind, expected.columns) != (spec.kind, spec.columns):
-            raise RecipeError(
-                f"{other.name} has other streams than {first.name}.",
-                expected=", ".join(f"{s.name} ({', '.join(s.columns)})" for s in first.specs.values()),
-                found=f"{name} ({', '.join(spec.columns)})",
-                remedy="make a log of each kind of machine",
-            )
+def _as_first(first: Recording, other: Recording) -> dict[str, Samples]:
+    """A later file's samples in the units of the first.
+
+    It may lack streams of the first, and then has none of their samples, but brings no others.
+    """
+    problem, remedy = f"{other.name} has other streams than {first.name}", "make a log of each kind of machine"
+    if other.specs.keys() - first.specs.keys():
+        names = {"expected": ", ".join(first.specs), "found": ", ".join(other.specs)}
+        raise RecipeError(f"{problem}.", **names, remedy=remedy)
+    read = conform_all([first.specs[name] for name in other.specs], other.specs, problem, remedy)
+    return {name: Samples(time, read[name](data)) for name, (time, data) in other.samples.items()}
 
 
 def _not_finite(recording: Recording) -> Iterator[str]:

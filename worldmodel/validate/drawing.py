@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worldmodel.report.labels import INK, MUTED
+from worldmodel.validate.labels import INK, MUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,48 @@
+"""Compiled programs are kept on disk, unless that is switched off or set otherwise."""
+
+import os
+import subprocess
+import sys
+
+PROGRAM = """
+import jax
+from worldmodel.compiled import keep_compiled
+folder = keep_compiled()
+jax.jit(lambda x: x * 3 + 1)(2.0)
+print(folder, jax.config.values["jax_compilation_cache_max_size"], jax.config.values["jax_compilation_cache_dir"])
+"""
+
+
+def said(tmp_path, **environment) -> list[str]:
+    env = {k: v for k, v in os.environ.items() if k not in ("WORLDMODEL_CACHE", "JAX_COMPILATION_CACHE_DIR")}
+    env |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), **environment}
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=env
+    ).stdout.split()
+
+
+def test_programs_are_kept_in_the_users_cache_folder_which_is_bounded(tmp_path):
+    folder, most, used = said(tmp_path)
+    assert folder == used
+    assert folder.startswith(str(tmp_path / "cache" / "worldmodel"))
+    assert 0 < int(most) < 2**30
+    kept = {path.name for path in (tmp_path / "cache").rglob("*-cache")}
+    assert any("lambda" in name for name in kept)
+    said(tmp_path)
+    assert {path.name for path in (tmp_path / "cache").rglob("*-cache")} == kept
+
+
+def test_it_can_be_switched_off(tmp_path):
+    assert said(tmp_path, WORLDMODEL_CACHE="off")[0] == "None"
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_folder_that_jax_was_given_is_left_alone(tmp_path):
+    folder, _, used = said(tmp_path, JAX_COMPILATION_CACHE_DIR=str(tmp_path / "own"))
+    assert (folder, used) == ("None", str(tmp_path / "own"))
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_home_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / "cache").write_text("a file, where there should be a folder")
+    assert said(tmp_path)[0] == "None"

@@ -1,0 +1,142 @@
+"""Who learns, who selects and who measures."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.oscillator import SPECS, episode, write_log
+from tests.untrained import untrained_run
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.reader import Log
+from worldmodel.logs.writer import LogWriter
+from worldmodel.training.plan import Options, new_settings
+from worldmodel.training.roles import EpisodeRef, assign_roles, copies_note, groups_of_copies, having, shared_roles
+
+ROLES = ("learn", "select", "measure")
+SHORT = {"context": 0.4, "horizon": 0.2, "dt": 0.02}
+
+
+def having_each(roles):
+    return [{i for i, own in roles.items() if role in own} for role in ROLES]
+
+
+@given(st.lists(st.integers(1, 4), min_size=3, max_size=40), st.floats(0.001, 0.499), st.integers(0, 2**32 - 1))
+def test_three_roles_are_disjoint_whole_and_never_part_copies(sizes, share, seed):
+    ends = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+    groups = [list(range(a, b)) for a, b in itertools.pairwise(ends)]
+    roles = assign_roles(groups, share, seed)
+    learn, select, measure = having_each(roles)
+    assert learn | select | measure == set(range(sum(sizes)))
+    assert len(learn) + len(select) + len(measure) == sum(sizes)
+    for own in (learn, select, measure):
+        assert own
+        assert all(own.issuperset(group) or own.isdisjoint(group) for group in groups)
+    assert roles == assign_roles(groups, share, seed)
+
+
+def test_the_share_is_of_select_and_of_measure_and_the_seed_decides():
+    groups = [[i] for i in range(40)]
+    learn, select, measure = having_each(assign_roles(groups, 0.1, 0))
+    assert (len(learn), len(select), len(measure)) == (32, 4, 4)
+    assert len({frozenset(having_each(assign_roles(groups, 0.1, seed))[2]) for seed in range(5)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "expected", "says"),
+    [
+        (1, 0.1, [1, 1, 0], "No episode is kept back"),
+        (2, 0.1, [1, 1, 1], "also chose the checkpoint and set the spread, so what they measure is flattered"),
+        (3, 0.1, [1, 1, 1], ""),
+        (9, 0.0, [9, 1, 0], "none is left to measure on"),
+    ],
+)
+def test_with_too_few_episodes_the_run_says_which_roles_share(count, share, expected, says):
+    roles = assign_roles([[i] for i in range(count)], share, 0)
+    assert [len(own) for own in having_each(roles)] == expected
+    sentence = shared_roles(EpisodeRef("", "", roles[i]) for i in range(count))
+    assert says in sentence
+    assert bool(says) == bool(sentence)
+
+
+def test_copies_are_grouped():
+    assert groups_of_copies(6, [(1, 4), (0, 2, 5)]) == [[0, 2, 5], [1, 4], [3]]
+
+
+@pytest.fixture(scope="module")
+def doubled(tmp_path_factory) -> Path:
+    """Twelve recordings, of which four are one drive."""
+    path = tmp_path_factory.mktemp("doubled") / "a.h5"
+    with LogWriter(path, SPECS) as writer:
+        for i, seed in enumerate([0, 1, 2, 3, 0, 4, 5, 0, 6, 7, 0, 8]):
+            writer.append(episode(seed, 1.0), name=f"drive {i}")
+    return path
+
+
+def test_copies_in_a_log_share_a_role_and_are_reported(doubled):
+    log = Log(doubled)
+    for seed in range(8):
+        settings = new_settings(log, [doubled], Options(seed=seed, holdout=0.2, **SHORT))
+        assert len({settings.episodes[i].roles for i in (0, 4, 7, 10)}) == 1
+        seen = {settings.episodes[i].sha256 for i in settings.learn + settings.select}
+        assert seen.isdisjoint(settings.episodes[i].sha256 for i in settings.measure)
+    assert copies_note(log).startswith("4 episodes are copies of one another")
+    assert "drive 0, drive 4, drive 7, drive 10" in copies_note(log)
+
+
+def test_an_episode_that_is_too_short_for_a_window_neither_selects_nor_measures(tmp_path):
+    with LogWriter(tmp_path / "a.h5", SPECS) as writer:
+        for i, seconds in enumerate([0.5, 1, 0.5, 1, 0.5, 1, 0.5]):
+            writer.append(episode(i, seconds))
+    log = Log(tmp_path / "a.h5")
+    for seed in range(5):
+        settings = new_settings(log, [tmp_path / "a.h5"], Options(seed=seed, **SHORT))
+        assert set(settings.select + settings.measure) < {1, 3, 5}
+        assert (len(settings.select), len(settings.measure)) == (1, 1)
+
+
+@pytest.fixture
+def run(doubled):
+    """A run on `doubled`: it learned from drive 0 and its copies, selected on 8, 9, and 3, 11 are to measure."""
+    run = untrained_run(Log(doubled), dt=0.02, context=10, horizon=10)
+    roles = {**dict.fromkeys(range(12), ("learn",)), 8: ("select",), 9: ("select",), 3: ("measure",), 11: ("measure",)}
+    return with_roles(run, doubled, roles)
+
+
+def with_roles(run, path, roles):
+    refs = [EpisodeRef(e.name, e.sha256, roles[i]) for i, e in enumerate(Log(path).episodes)]
+    run.settings = run.settings.__class__(**{**vars(run.settings), "episodes": tuple(refs), "logs": (str(path),)})
+    return run
+
+
+def test_of_its_own_log_only_what_nothing_touched_is_measured(run, doubled):
+    assert run.unseen(Log(doubled)) == [3, 11] == having("measure", run.settings.episodes)
+    assert run.unseen_note(Log(doubled)) == "10 of 12 episodes are left out: the run has seen them."
+
+
+def test_a_drive_that_was_learned_from_is_known_again_in_another_log(run, tmp_path):
+    """Written anew, in another file, under another name, beside drives that are new."""
+    with LogWriter(tmp_path / "b.h5", SPECS) as writer:
+        for seed in (50, 0, 6, 51, 3):
+            writer.append(episode(seed, 1.0), name=f"other {seed}")
+    assert run.unseen(Log(tmp_path / "b.h5")) == [0, 3, 4]
+
+
+def test_a_log_that_is_all_new_needs_no_note(run, tmp_path):
+    log = Log(write_log(tmp_path / "b.h5", 2, 1.0, seed=70))
+    assert run.unseen(log) == [0, 1]
+    assert run.unseen_note(log) == ""
+
+
+def test_a_log_of_nothing_new_is_refused(run, tmp_path):
+    with pytest.raises(WorldModelError, match=r"has seen every episode of .*b.h5[\s\S]*do:"):
+        run.unseen(Log(write_log(tmp_path / "b.h5", 2, 1.0)))
+
+
+def test_what_shares_roles_is_measured_with_a_note(run, doubled):
+    roles = {**dict.fromkeys(range(12), ("learn",)), 3: ("select", "measure")}
+    run = with_roles(run, doubled, roles)
+    assert run.unseen(Log(doubled)) == [3]
+    assert "is flattered" in run.unseen_note(Log(doubled))

@@ -1,0 +1,111 @@
+"""run.json: valid JSON of a version, read by this release and by later ones."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.oscillator import write_log
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.reader import Log
+from worldmodel.models.config import ResidualConfig, RSSMConfig
+from worldmodel.training.config import PRESETS
+from worldmodel.training.folder import RunFolder
+from worldmodel.training.plan import Options, new_settings
+from worldmodel.training.settings import RunSettings
+
+STORED = Path(__file__).parent / "run_version_1.json"
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    return Log(write_log(tmp_path_factory.mktemp("log") / "a.h5", 4, 1.0))
+
+
+def read(text: str) -> RunSettings:
+    return RunSettings.from_json(text, Path("run.json"))
+
+
+@pytest.mark.parametrize("dynamics", ["residual", "rssm"])
+def test_what_is_written_is_read_back(log, dynamics):
+    settings = new_settings(log, log.files, Options(dynamics=dynamics, weights=[2.0]), steps=7)
+    again = read(settings.to_json())
+    assert again.model == settings.model == PRESETS["small"][dynamics][0]
+    assert again.to_json() == settings.to_json()
+    for name in ("horizon", "episodes", "train", "weights", "logs", "steps", "minutes", "about", "layout"):
+        one, two = getattr(again, name), getattr(settings, name)
+        assert str(one) == str(two)  # noise that is not known is NaN, which equals nothing
+
+
+def test_what_is_not_known_is_null_and_not_nan(log):
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    text = new_settings(log, log.files, Options()).to_json()
+    raw = json.loads(text, parse_constant=refuse)
+    assert (raw["format"], raw["version"]) == ("worldmodel-run", 1)
+    assert raw["streams"][0]["noise_std"] == [None] * 3
+    assert math.isnan(read(text).streams[0].noise_std[0])
+
+
+def test_a_stored_run_of_version_1_is_read():
+    """With keys that this release does not know, at every depth, and without some that have a default."""
+    settings = read(STORED.read_text())
+    assert settings.model == ResidualConfig(width=32, hidden=8, noise=4, video_width=8)
+    assert (settings.dt, settings.context, settings.horizon, settings.steps) == (0.02, 20, 20, 40)
+    assert [spec.name for spec in settings.streams] == ["cart", "push"]
+    assert settings.streams[0].noise_std[0] == 0.002
+    assert math.isnan(settings.streams[1].noise_std[0])
+    assert (settings.learn, settings.select, settings.measure) == ([0, 3], [1], [2])
+    assert settings.train.curriculum == ((0.0, 0.5), (0.5, 1.0))
+    assert settings.lengthened_at == ()
+    assert settings.shared_roles == ""
+
+
+def test_a_family_is_found_by_its_name():
+    raw = json.loads(STORED.read_text())
+    raw["model"] = {"family": "rssm", "width": 16, "stochastic": 4, "later": 1}
+    assert read(json.dumps(raw)).model == RSSMConfig(width=16, stochastic=4)
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"format": "other"}, {"format": None, "version": None}])
+def test_another_format_or_version_is_refused_and_named(change, tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({**json.loads(STORED.read_text()), **change}))
+    with pytest.raises(WorldModelError, match=r"another release[\s\S]*version 1[\s\S]*do:"):
+        RunFolder(tmp_path).read_settings()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"dt": 0}, "dt has no sense"),
+        ({"horizon": 0}, "horizon has no sense"),
+        ({"minutes": 3}, "steps has no sense"),
+        ({"model": {"family": "lstm"}}, "lstm"),
+        ({"episodes": None}, "cannot be read"),
+    ],
+)
+def test_damage_is_named(change, says, tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps({**json.loads(STORED.read_text()), **change}))
+    with pytest.raises(WorldModelError, match=rf"run.json cannot be read[\s\S]*{says}|{says}"):
+        RunFolder(tmp_path).read_settings()
+
+
+def test_a_log_needs_a_weight_each(log):
+    for weights in ([1.0, 2.0], [0.0], [float("nan")]):
+        with pytest.raises(WorldModelError, match="how often each log is drawn"):
+            new_settings(log, log.files, Options(weights=weights))
+
+
+def test_which_log_an_episode_is_of(log, tmp_path):
+    other = write_log(tmp_path / "b.h5", 2, 1.0, seed=9)
+    both = Log([log.files[0], other])
+    settings = new_settings(both, [log.files[0], other], Options())
+    assert [e.log for e in settings.episodes] == [0, 0, 0, 0, 1, 1]
+
+
+def test_settings_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        read(STORED.read_text()).dt = 1.0

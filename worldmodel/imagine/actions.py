@@ -1,0 +1,111 @@
+"""What is commanded over a horizon: what the log holds, or what the user gives."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import ROUNDING_S, commands
+from worldmodel.logs.reader import Stream
+from worldmodel.logs.windows import Windows
+from worldmodel.types import Commands, Samples, StreamSpec
+
+Given = Mapping[str, Samples] | Path | str
+
+
+def commands_ahead(windows: Windows, row: int, horizon: int, given: Given | None, offset_s: float = 0.0) -> Commands:
+    """The actions [H, A] that leave ticks `row` ... `row + horizon - 1` of the only episode of `windows`.
+
+    Args:
+        windows: the aligned episode.
+        row: the tick that the horizon begins at.
+        horizon: in ticks.
+        given: by action stream, with times in seconds after the tick plus `offset_s`, or a CSV file of them; what is
+            in force in the log holds until the first. By default what the log holds.
+        offset_s: how long after the tick the given times begin.
+
+    Raises:
+        WorldModelError: if the log ends too early, or the given actions do not fit.
+    """
+    if given is None:
+        return _logged(windows, row, horizon)
+    layout, start_s = windows.layout, row * windows.layout.dt
+    given = read_actions(Path(given), layout.actions) if isinstance(given, str | Path) else given
+    recorded = windows.log.episodes[windows.episodes[0]].streams
+    continued = {
+        spec.name: _continued(recorded[spec.name], start_s, _checked(spec, given), offset_s) for spec in layout.actions
+    }
+    return commands(continued, layout, np.arange(horizon) * layout.dt)
+
+
+def _logged(windows: Windows, row: int, horizon: int) -> Commands:
+    dt = windows.layout.dt
+    logged = Commands(*(x[row : row + horizon] for x in windows.ticks[0].actions))
+    if len(logged.values) < horizon:
+        raise WorldModelError(
+            f"Episode {windows.episodes[0]} ends before the horizon, so its actions do not reach that far.",
+            expected=f"{horizon * dt:.2f} s after {row * dt:.2f} s",
+            found=f"{len(logged.values) * dt:.2f} s",
+            remedy="choose an earlier moment, a shorter horizon, or give --actions",
+        )
+    return logged
+
+
+def _continued(logged: Stream, start_s: float, given: Samples, offset_s: float) -> Samples:
+    """The log's commands until the first given one, and then those; seconds after `start_s`."""
+    time = np.asarray(given.time, np.float64) + offset_s
+    before = logged[: start_s + offset_s + ROUNDING_S]
+    in_force = before.time - start_s < time[0]
+    return Samples(
+        np.concatenate([before.time[in_force] - start_s, time]), np.concatenate([before.data[in_force], given.data])
+    )
+
+
+def _checked(spec: StreamSpec, given: Mapping[str, Samples]) -> Samples:
+    if spec.name not in given or np.shape(given[spec.name].data)[1:] != spec.sample_shape:
+        found = np.shape(given[spec.name].data) if spec.name in given else ", ".join(given)
+        raise WorldModelError(
+            f"The actions for {spec.name!r} have the wrong width.",
+            expected=f"[M, {len(spec.columns)}]: {', '.join(spec.columns)}",
+            found=str(found),
+        )
+    time, data = given[spec.name]
+    if len(time) != len(data):
+        raise WorldModelError(f"The actions for {spec.name!r} have {len(time)} times and {len(data)} values.")
+    _check_times(f"The actions for {spec.name!r}", time)
+    return given[spec.name]
+
+
+def _check_times(what: str, time: np.ndarray) -> None:
+    if not len(time) or not np.isfinite(time).all() or (np.diff(time) <= 0).any():
+        found = "times that do not increase" if len(time) else "no rows"
+        raise WorldModelError(f"{what} cannot be used.", found=found, remedy="mend them")
+
+
+def read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples]:
+    """Actions from a CSV file with a column `time` (seconds) and one for each column of `specs`.
+
+    Raises:
+        WorldModelError: if it cannot be read, or lacks a column or has one too many.
+    """
+    columns = [column for spec in specs for column in spec.columns]
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            names = [name.strip() for name in file.readline().split(",")]
+            rows = [[float(value) for value in line.split(",")] for line in file if line.strip()]
+        table = np.array(rows).reshape(len(rows), len(names))
+    except (OSError, ValueError) as error:
+        raise WorldModelError(f"{path} cannot be read as CSV.", found=str(error).splitlines()[0]) from error
+    if sorted(names) != sorted(["time", *columns]):
+        raise WorldModelError(
+            f"{path} has actions of the wrong width.",
+            expected=f"a header with time (seconds from the start) and {', '.join(columns)}",
+            found=", ".join(names),
+        )
+    time = table[:, names.index("time")]
+    _check_times(f"What {path} holds", time)
+    if not (np.abs(table) < np.finfo(np.float32).max).all():
+        problem, found = f"What {path} holds cannot be used.", "a value that is no number, or beyond float32"
+        raise WorldModelError(problem, found=found, remedy="mend the file")
+    return {s.name: Samples(time, table[:, [names.index(c) for c in s.columns]]) for s in specs}

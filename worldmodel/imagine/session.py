@@ -1,0 +1,156 @@
+"""A run made ready to imagine: its functions compiled once, and the episode at hand open and aligned."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.imagine.actions import Given, commands_ahead
+from worldmodel.imagine.engine import Imaginer
+from worldmodel.imagine.trajectory import Trajectory, assemble, frame_ticks
+from worldmodel.logs.reader import Log, check_episode
+from worldmodel.logs.windows import Windows
+from worldmodel.models.world_model import WorldModel
+from worldmodel.types import Commands
+
+_MOST_MEMBERS = 10_000
+_SAME_TICK = 1e-6  # of a tick: 0.3 s is the third tick of 0.1 s, though it is a little less in binary
+
+
+class Trained(Protocol):
+    """What a session needs of a run (`worldmodel.training.Run`, which this package knows nothing of)."""
+
+    model: WorldModel
+
+    def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int: ...
+
+    def windows(self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None) -> Windows: ...
+
+
+class _Opened(NamedTuple):
+    """A log that the session opened, and how its files were stamped then."""
+
+    given: Path
+    stamp: tuple
+    log: Log
+
+
+class Session:
+    """Imagines from a run again and again; the second future costs little more than its computation.
+
+        with Session(run) as session:
+            session.imagine("drive.h5", episode=3, at_s=5.0)
+
+    A log given by its path is opened here, and closed with the session or when another is asked for; one that was
+    given open stays open. The model's parameters are those it had when the session was made.
+    """
+
+    def __init__(self, run: Trained) -> None:
+        self.run = run
+        self._imaginer = Imaginer(run.model)
+        self._opened: _Opened | None = None
+        self._aligned: tuple[Log, Windows] | None = None  # of which log, and an episode of it as the run reads it
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the log that was opened here; the session can still be used."""
+        if self._opened is not None:
+            self._opened.log.close()
+        self._opened = self._aligned = None
+
+    def imagine(
+        self,
+        log: Log | Path | str,
+        *,
+        episode: int,
+        at_s: float,
+        horizon_s: float | None = None,
+        members: int = 16,
+        seed: int = 0,
+        actions: Given | None = None,
+        beyond_trained: bool = False,
+    ) -> Trajectory:
+        """Imagines what every stream reads next.
+
+        Args:
+            log: the log that holds the context.
+            episode: which episode.
+            at_s: the moment to imagine from, rounded down to a tick, so that nothing after it is seen; the run's
+                context must lie before it in the recording.
+            horizon_s: how far; by default as far as the run was trained.
+            members: how many futures.
+            seed: decides their noise.
+            actions: what is commanded, by action stream with times in seconds after `at_s`, or a CSV file with a
+                column `time` and one per action; until its first, what is in force at `at_s` holds. By default what
+                the log holds.
+            beyond_trained: allow a horizon of more than twice what was trained.
+
+        Raises:
+            WorldModelError: if the moment, the log or the actions do not fit.
+        """
+        _check_members(members)
+        horizon = self.run.horizon_ticks(horizon_s, beyond_trained)
+        windows = self._episode(self._log(log), episode)
+        row = _tick(windows, at_s)
+        offset_s = max(at_s - row * windows.layout.dt, 0.0)
+        context, _ = windows.cut(np.array([[0, row]]), 0)
+        commands = commands_ahead(windows, row, horizon, actions, offset_s)
+        given = Commands(*(part[None] for part in commands))
+        ticks = [asked[None] for asked in frame_ticks(windows.layout, horizon)]
+        imagined, frames = self._imaginer.seeded(seed).futures(context, given, ticks, members)
+        return assemble(windows, row, commands, imagined.read[0], [video[0] for video in frames])
+
+    def _log(self, given: Log | Path | str) -> Log:
+        """The log that is given, or the one at that path, opened anew only if its files have changed."""
+        if isinstance(given, Log):
+            return given
+        path = Path(given)
+        if self._opened is None or self._opened.given != path or self._opened.stamp != _stamp(path, self._opened.log):
+            self.close()
+            log = Log(path)
+            self._opened = _Opened(path, _stamp(path, log), log)
+        return self._opened.log
+
+    def _episode(self, log: Log, episode: int) -> Windows:
+        if self._aligned is None or self._aligned[0] is not log or self._aligned[1].episodes != [episode]:
+            check_episode(log, episode)
+            self._aligned = log, self.run.windows(log, episodes=[episode])
+        return self._aligned[1]
+
+
+def _stamp(path: Path, log: Log) -> tuple:
+    found = [each.stat() for each in (path, *log.files) if each.exists()]
+    return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
+
+
+def _check_members(members: int) -> None:
+    if not 1 <= members <= _MOST_MEMBERS:
+        raise WorldModelError(
+            "There must be at least one member, and not too many.", expected=f"1 to {_MOST_MEMBERS}", found=f"{members}"
+        )
+
+
+def _tick(windows: Windows, at_s: float) -> int:
+    """The last tick at or before `at_s`.
+
+    Raises:
+        WorldModelError: unless the context lies before it in the recording, and it within that.
+    """
+    dt = windows.layout.dt
+    row = int(np.floor(at_s / dt + _SAME_TICK)) if np.isfinite(at_s) else -1
+    first, last = windows.context - 1, len(windows.ticks[0].values) - 1
+    if not first <= row <= last:
+        raise WorldModelError(
+            f"{at_s:g} s is no moment to imagine from in episode {windows.episodes[0]}.",
+            expected=f"{first * dt:.2f} s (the run's context) to {last * dt:.2f} s (its end)",
+            found=f"{at_s:g} s",
+            remedy="choose --at within that span",
+        )
+    return row

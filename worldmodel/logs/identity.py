@@ -1,0 +1,52 @@
+"""When two episodes are the same recording: a hash of what was sampled, and of nothing around it."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from worldmodel.logs import format as fmt
+from worldmodel.types import StreamSpec
+
+_BLOCK_BYTES = 1 << 24  # a film is not held in memory to be hashed
+
+
+class Sampled(Protocol):
+    """A stream's samples, in a file or in memory."""
+
+    @property
+    def spec(self) -> StreamSpec: ...
+    @property
+    def time(self) -> np.ndarray: ...
+    def stored(self, start: int, stop: int) -> np.ndarray: ...
+
+
+class Held(NamedTuple):
+    """A stream's samples in memory."""
+
+    spec: StreamSpec
+    time: np.ndarray
+    data: np.ndarray
+
+    def stored(self, start: int, stop: int) -> np.ndarray:
+        return self.data[start:stop]
+
+
+def episode_sha256(streams: Iterable[Sampled]) -> str:
+    """Hash of an episode's content: names, times and data of its streams that have samples, in order of their names.
+
+    The episode's name and origin, its file and other streams of the log do not enter. Video enters only where there
+    is nothing else, because its size is chosen when it is ingested. `datasets/README.md` says which bytes are hashed.
+    """
+    there = sorted((s for s in streams if len(s.time)), key=lambda s: s.spec.name)
+    digest = hashlib.sha256()
+    for stream in [s for s in there if s.spec.kind != "video"] or there:
+        count = len(stream.time)
+        digest.update(stream.spec.name.encode() + b"\0" + count.to_bytes(8, "little"))
+        digest.update(np.ascontiguousarray(stream.time, "<f8").data)
+        kind = fmt.data_type(stream.spec).newbyteorder("<")
+        step = max(_BLOCK_BYTES // max(int(np.prod(stream.spec.sample_shape)) * kind.itemsize, 1), 1)
+        for start in range(0, count, step):
+            digest.update(np.ascontiguousarray(stream.stored(start, min(start + step, count)), kind).data)
+    return digest.hexdigest()

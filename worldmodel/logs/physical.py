@@ -1,0 +1,44 @@
+"""Recorded samples as people read them: in the physical columns of their codec, such as metres of a fix."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.codecs import codec
+from worldmodel.types import StreamSpec
+
+
+class Columns(NamedTuple):
+    """What the physical columns of a stream are called, in which units, and which are angles that wrap."""
+
+    labels: tuple[str, ...]
+    units: tuple[str, ...]
+    wraps: tuple[bool, ...]
+
+
+def physical_columns(spec: StreamSpec) -> Columns:
+    """Of a fix east, north, up in metres; else mostly the stream's own."""
+    labels = codec(spec).labels
+    return Columns(labels, codec(spec).units, spec.circular[: len(labels)])
+
+
+def physical_values(spec: StreamSpec, data: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Recorded samples [..., S] as `physical_columns` [..., P], NaN where one is missing; fixes from `origin` [3]."""
+    flat = np.asarray(data, np.float64).reshape(-1, data.shape[-1])
+    values = codec(spec).physical(codec(spec).encode(np.where(np.isfinite(flat), flat, np.nan), origin))
+    return values.reshape(*data.shape[:-1], -1)
+
+
+def first_fix(spec: StreamSpec, *parts: np.ndarray) -> np.ndarray:
+    """Latitude, longitude (deg) of a GPS stream's first known fix, and the height (m) of the first that has one.
+
+    Args:
+        spec: the stream; of another kind the answer is zeros, as for what is nowhere known.
+        parts: samples [..., S], first to last.
+    """
+    if spec.kind != "gps":
+        return np.zeros(3)
+    fixes = np.concatenate([np.asarray(part[..., :3], np.float64).reshape(-1, 3) for part in parts])
+    known = fixes[np.isfinite(fixes[:, :2]).all(1)]
+    heights = known[np.isfinite(known[:, 2]), 2]
+    return np.array([*(known[0, :2] if len(known) else (0.0, 0.0)), heights[0] if len(heights) else 0.0])

@@ -1,0 +1,187 @@
+"""The baselines of a run: fitted together, kept in one file, and asked by name."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.files import readable, whole_file
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.windows import Context, Windows
+from worldmodel.models.baselines.direct import Direct
+from worldmodel.models.baselines.linear import Linear
+from worldmodel.models.baselines.onestep import OneStep
+from worldmodel.models.baselines.reckoning import Reckoner, find_reckoners, reckon
+from worldmodel.models.baselines.sensors import Named
+from worldmodel.models.baselines.simple import Climate, Velocity, hold_last
+from worldmodel.models.baselines.view import Examples, Lens
+from worldmodel.types import Commands
+
+VERSION = 1
+_LEARN, _SELECT = 4000, 1500  # windows that are drawn at most
+_VALUES = 1 << 26  # numbers in them at most: a quarter of a gigabyte
+_TO_SELECT = 4  # one episode of so many chooses, where none were given for that
+_FRAMES = 256  # that a mean frame is taken of
+
+
+@dataclasses.dataclass
+class Baselines:
+    """Fitted on the training episodes, kept with the run.
+
+    Attributes:
+        lens: the view that all of them work on, which is the model's.
+        climate, velocity, linear: what they were fitted to.
+        reckoners: one for each position stream for which a speed and a turning were found.
+        mean_frames: by video, the mean of training frames, uint8 [rows, columns, 3].
+    """
+
+    lens: Lens
+    climate: Climate
+    velocity: Velocity
+    linear: Linear
+    reckoners: tuple[Reckoner, ...]
+    mean_frames: dict[str, np.ndarray]
+
+    @classmethod
+    def fit(
+        cls, windows: Windows, scaling: Any, seed: int, *, select: Windows | None = None, motion: Named | None = None
+    ) -> "Baselines":
+        """Fits on `windows` and chooses by the open-loop error on `select`.
+
+        Args:
+            windows: of the episodes to learn from.
+            scaling: their statistics (`worldmodel.models.world_model.Scaling`).
+            seed: of the windows that are drawn.
+            select: of other episodes, to choose on. By default part of the first choose, whole episodes where there
+                are two or more, and what was chosen is fitted again on all.
+            motion: which sensors dead reckoning is to use; by default it looks for them.
+        """
+        rng = np.random.default_rng([seed, 0xBA5E])
+        lens = Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
+        starts = np.asarray(windows.starts())
+        whole = learn = _examples(lens, windows, starts, _LEARN, rng)
+        if select is not None:
+            chosen = _examples(lens, select, np.asarray(select.starts()), _SELECT, rng)
+        else:
+            early, late = _split(starts, windows.context + windows.horizon, rng)
+            learn, chosen = (_examples(lens, windows, *part, rng) for part in ((early, _LEARN), (late, _SELECT)))
+        linear = Linear.fit(learn, chosen, lens.layout)
+        ahead = linear.predict(chosen.view, lens.layout)
+        reckoners = [r.choose(chosen, ahead, lens) for r in find_reckoners(learn, lens, motion)]
+        if whole is not learn:
+            linear = linear.refit(whole, lens.layout)
+        climate, velocity = Climate.fit(whole, lens), Velocity.fit(whole, lens.layout)
+        return cls(lens, climate, velocity, linear, tuple(reckoners), _mean_frames(windows, rng))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What there is for these streams."""
+        return ("mean", "hold", "velocity", "linear", *(("dead_reckoning",) if self.reckoners else ()))
+
+    def predict(self, name: str, context: Context, actions: Commands) -> np.ndarray:
+        """Readings at the tick [B, H, Y] in their units, under actions [B, H, A]; NaN of what it says nothing of.
+
+        Raises:
+            ValueError: if there is no such baseline.
+        """
+        view, layout = self.lens.look(context, actions), self.lens.layout
+        with np.errstate(all="ignore"):  # a linear model may diverge
+            if name == "mean":
+                ahead = self.climate.predict(view)
+            elif name == "hold":
+                ahead = hold_last(view)
+            elif name == "velocity":
+                ahead = self.velocity.predict(view)
+            elif name == "linear":
+                ahead = self.linear.predict(view, layout)
+            elif name in self.names:
+                ahead = reckon(self.reckoners, view, self.linear.predict(view, layout), self.lens)
+            else:
+                raise ValueError(f"{', '.join(self.names)}; not {name!r}")
+            return self.lens.back(ahead, view.angle)
+
+    def describe(self) -> str:
+        """What dead reckoning found, for people; empty where there is none."""
+        return "; ".join(reckoner.describe(self.lens) for reckoner in self.reckoners)
+
+    def save(self, path: Path) -> None:
+        parts: dict[str, Any] = {
+            "lens": self.lens, "climate": self.climate, "velocity": self.velocity, "linear": self.linear,
+            "direct": self.linear.direct, "step": self.linear.step,
+        }  # fmt: skip
+        parts |= {f"reckoner{i}": reckoner for i, reckoner in enumerate(self.reckoners)}
+        arrays = {f"{name}.{field}": value for name, part in parts.items() for field, value in vars(part).items()}
+        arrays |= {f"frame.{name}": frame for name, frame in self.mean_frames.items()}
+        kept = {k: v for k, v in arrays.items() if not dataclasses.is_dataclass(v)}  # those have parts of their own
+        with whole_file(path, force=True) as partial:
+            np.savez(partial, version=VERSION, reckoners=len(self.reckoners), **kept)
+
+    @classmethod
+    def load(cls, path: Path, layout: TickLayout) -> "Baselines":
+        """What `save` wrote for streams of this layout.
+
+        Raises:
+            WorldModelError: if it cannot be read, or is of another version.
+        """
+        with readable(path), np.load(path) as file:
+            _check_version(path, file)
+
+            def part(kind: type, name: str, **given: Any) -> Any:
+                fields = (f.name for f in dataclasses.fields(kind) if f.name not in given)
+                arrays = {field: file[f"{name}.{field}"] for field in fields}
+                return kind(**{k: v if v.ndim else v.item() for k, v in arrays.items()}, **given)
+
+            linear = part(Linear, "linear", direct=part(Direct, "direct"), step=part(OneStep, "step"))
+            reckoners = tuple(part(Reckoner, f"reckoner{i}") for i in range(int(file["reckoners"])))
+            frames = {s.name: file[f"frame.{s.name}"] for s in layout.videos}
+            lens, climate = part(Lens, "lens", layout=layout), part(Climate, "climate")
+            return cls(lens, climate, part(Velocity, "velocity"), linear, reckoners, frames)
+
+
+def _check_version(path: Path, file: Any) -> None:
+    version = int(file["version"]) if "version" in file.files else 0
+    if version != VERSION:
+        raise WorldModelError(
+            f"{path} holds baselines of another release.",
+            expected=f"version {VERSION}",
+            found=f"version {version}",
+            remedy="train the run again with this release",
+        )
+
+
+def _examples(lens: Lens, windows: Windows, starts: np.ndarray, count: int, rng: np.random.Generator) -> Examples:
+    """At most `count` of the windows at `starts`, each once, fewer where they are large."""
+    size = (windows.context + windows.horizon) * max(lens.layout.size, 1)
+    count = min(count, max(_VALUES // size, 1))
+    return lens.examples(windows, starts[np.sort(rng.permutation(len(starts))[:count])])
+
+
+def _split(starts: np.ndarray, span: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Starts to learn from and starts to choose on, in different episodes.
+
+    One episode alone is cut in two, with windows of `span` ticks left out that reach across; one too short for that
+    does both.
+    """
+    episodes = rng.permutation(np.unique(starts[:, 0]))
+    if len(episodes) > 1:
+        choose = np.isin(starts[:, 0], episodes[: max(len(episodes) // _TO_SELECT, 1)])
+        return starts[~choose], starts[choose]
+    cut = len(starts) - len(starts) // _TO_SELECT
+    early, late = starts[: max(cut - span, 0)], starts[cut:]
+    return (early, late) if len(early) and len(late) else (starts, starts)
+
+
+def _mean_frames(windows: Windows, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """By video, the mean of frames drawn from all episodes; grey where none has any."""
+    means = {}
+    for spec in windows.layout.videos:
+        streams = [windows.log.episodes[i].streams[spec.name] for i in windows.episodes]
+        streams = [stream for stream in streams if len(stream)]
+        total, count = np.zeros(spec.sample_shape), min(_FRAMES, sum(len(stream) for stream in streams))
+        for stream in (streams[i] for i in rng.integers(len(streams), size=count)):
+            row = int(rng.integers(len(stream)))
+            total += stream.rows(row, row + 1)[0]
+        means[spec.name] = np.rint(total / count if count else total + 127.5).astype(np.uint8)
+    return means

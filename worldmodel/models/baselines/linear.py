@@ -1,0 +1,57 @@
+"""The linear rival: one step rolled out, or straight to each tick ahead, whichever is better there."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines.direct import Direct
+from worldmodel.models.baselines.onestep import OneStep
+from worldmodel.models.baselines.view import Examples, View, excess, squared_errors
+
+
+@dataclasses.dataclass
+class Linear:
+    """Two linear models and where each is used.
+
+    Attributes:
+        direct, step: the two.
+        choice: int [N, Y] which penalty each tick and column of `direct` has.
+        by_direct: bool [H, Y] ticks ahead and columns at which `direct` speaks.
+    """
+
+    direct: Direct
+    step: OneStep
+    choice: np.ndarray
+    by_direct: np.ndarray
+
+    @classmethod
+    def fit(cls, learn: Examples, select: Examples, layout: TickLayout) -> "Linear":
+        """Chooses on `select` among models fitted on `learn`.
+
+        Lags and penalty of the one-step model are one choice for all; penalties of the direct one, and which of the
+        two speaks, are chosen for each tick ahead and stream.
+        """
+        steps, directs = OneStep.candidates(learn), Direct.candidates(learn, layout)
+        with np.errstate(all="ignore"):  # a rollout may diverge, and is then not chosen
+            by_step = np.stack([squared_errors(s.predict(select.view), select, layout) for s in steps])
+        best = int(np.argmin(excess(by_step).sum(1)))
+        by_penalty = np.stack([squared_errors(d.predict(select.view, layout), select, layout) for d in directs])
+        choice = np.argmin(by_penalty[:, directs[0].ticks - 1], 0)
+        direct = Direct.blend(directs, choice)
+        by_direct = squared_errors(direct.predict(select.view, layout), select, layout) <= by_step[best]
+        return cls(direct, steps[best], choice, by_direct)
+
+    def refit(self, examples: Examples, layout: TickLayout) -> "Linear":
+        """What was chosen, fitted on other examples."""
+        direct = Direct.blend(Direct.candidates(examples, layout), self.choice)
+        step = OneStep.fit(examples, self.step.lags, (self.step.penalty,))[0]
+        return dataclasses.replace(self, direct=direct, step=step)
+
+    def predict(self, view: View, layout: TickLayout) -> Float[np.ndarray, "B H Y"]:
+        """Normalised readings at the ticks ahead; beyond those fitted the one-step model goes on from the last."""
+        step, direct = self.step.predict(view), self.direct.predict(view, layout)
+        fitted = direct.shape[1]
+        near = np.where(self.by_direct[:fitted], direct, step[:, :fitted])
+        return np.concatenate([near, near[:, -1:] + step[:, fitted:] - step[:, fitted - 1 : fitted]], 1)

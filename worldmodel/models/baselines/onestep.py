@@ -1,0 +1,79 @@
+"""A linear autoregression with actions, one step at a time, rolled out."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.arrays import hold
+from worldmodel.models.baselines.ridge import ridge
+from worldmodel.models.baselines.view import Examples, View
+
+_PENALTIES = (1e-7, 1e-5, 1e-3, 1e-1)
+_LAGS = (1, 2, 4, 8, 16)
+_ROWS = 40_000  # of the regression: more windows change nothing
+
+
+@dataclasses.dataclass
+class OneStep:
+    """The next change of every reading, from those of the last ticks and the actions; 0 if it has no lags.
+
+    Attributes:
+        weights: [lags * (Y + A) + 1, Y] the oldest tick first, readings before actions.
+        lags: how many ticks it sees.
+        penalty: the ridge that the weights were fitted with.
+    """
+
+    weights: np.ndarray
+    lags: int
+    penalty: float = 0.0
+
+    @classmethod
+    def candidates(cls, examples: Examples) -> list["OneStep"]:
+        """One for each choice of lags and penalty, and one that holds the last reading."""
+        lags = [n for n in _LAGS if n < examples.view.held.shape[1]]
+        still = cls(np.zeros((0, examples.truth.shape[-1])), 0)
+        return [still, *(model for n in lags for model in cls.fit(examples, n, _PENALTIES))]
+
+    @classmethod
+    def fit(cls, examples: Examples, lags: int, penalties: tuple[float, ...]) -> list["OneStep"]:
+        """Fits the steps of the horizon, where the frame is that in which it is rolled out.
+
+        A tick without a fresh reading contributes its held value, whose change is 0: so does the rollout see it.
+        """
+        if not lags:
+            return [cls(np.zeros((0, examples.truth.shape[-1])), 0) for _ in penalties]
+        held, acted = _series(examples)
+        context, horizon = held.shape[1] - examples.truth.shape[1], examples.truth.shape[1]
+        count = min(max(_ROWS // len(held), 1), horizon)
+        ticks = context - 1 + np.unique(np.linspace(0, horizon - 1, count).astype(int))
+        inputs = np.concatenate([_inputs(held, acted, tick, lags) for tick in ticks])
+        change = np.concatenate([held[:, tick + 1] - held[:, tick] for tick in ticks])
+        fitted = ridge(inputs, change, np.ones(change.shape, bool), penalties)
+        return [cls(weights, lags, penalty) for weights, penalty in zip(fitted, penalties, strict=True)]
+
+    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+        """Normalised readings at the ticks ahead."""
+        if not self.lags:
+            return np.repeat(view.held[:, -1:], view.horizon, 1)
+        now = view.held.shape[1] - 1
+        readings = np.concatenate([view.held, np.zeros((len(view.held), view.horizon, view.held.shape[-1]))], 1)
+        acted = np.concatenate([view.past, view.ahead], 1)
+        for tick in range(now, now + view.horizon):
+            change = _inputs(readings, acted, tick, self.lags) @ self.weights[:-1] + self.weights[-1]
+            readings[:, tick + 1] = readings[:, tick] + change
+        return readings[:, now + 1 :]
+
+
+def _series(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """Readings held over context and horizon [B, C + H, Y], and actions [B, C - 1 + H, A]."""
+    view = examples.view
+    values, mask = (np.concatenate(pair, 1) for pair in ((view.readings, examples.truth), (view.mask, examples.mask)))
+    held, known = hold(values, mask)
+    return np.where(known, held, 0.0), np.concatenate([view.past, view.ahead], 1)
+
+
+def _inputs(readings: np.ndarray, acted: np.ndarray, tick: int, lags: int) -> np.ndarray:
+    """What a step from `tick` sees: [B, lags * (Y + A)]."""
+    span = slice(tick - lags + 1, tick + 1)
+    return np.concatenate([readings[:, span].reshape(len(readings), -1), acted[:, span].reshape(len(acted), -1)], 1)

@@ -1,0 +1,183 @@
+"""Dead reckoning: where speed and turning take a vehicle from its track so far, as an engineer would compute it."""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.arrays import hold, last_valid
+from worldmodel.codecs import codec
+from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines.sensors import Named, label, motions, pair, same_frame
+from worldmodel.models.baselines.unicycle import Path, at_times, drive, match, turned
+from worldmodel.models.baselines.view import Examples, Lens, View, excess
+from worldmodel.types import StreamSpec
+
+_EXPLAINS = 0.5  # of the variance of fixes about their mean; below it, what was taken for speed and yaw rate is not
+_FIND = 1000  # windows that sensors are found on, at least where there are so many
+_SPANS = (8, 16, 32)
+_TURN_TICKS = 4  # that a heading's rate is taken over
+
+
+class Manner(NamedTuple):
+    """One way to reckon.
+
+    Attributes:
+        by_linear: speed and turning are as the linear model predicts, instead of held.
+        span: ticks of context whose track tells the heading; 0 for the heading of the frame.
+        from_track: start from where the track lies on average, instead of from the last fix.
+    """
+
+    by_linear: bool
+    span: int
+    from_track: bool
+
+
+@dataclasses.dataclass
+class Reckoner:
+    """Reckons one stream that tells a place.
+
+    Attributes:
+        stream: its name.
+        place: int [2] its east and north among the Y readings.
+        speed: int [S] columns whose mean is a speed, but for a scale.
+        turning: int [1] a yaw rate, or [2] the east and north of a heading.
+        speed_scale: m/s in one unit of the speed.
+        rate_scale: rad/s counter-clockwise in one unit of the yaw rate; 0 for a heading.
+        manner: int [3] a `Manner`.
+    """
+
+    stream: str
+    place: np.ndarray
+    speed: np.ndarray
+    turning: np.ndarray
+    speed_scale: float
+    rate_scale: float
+    manner: np.ndarray
+
+    @classmethod
+    def find(cls, spec: StreamSpec, examples: Examples, lens: Lens, named: Named | None) -> "Reckoner | None":
+        """The speed and the turning that explain the drives best, with their scales; None if none explains half."""
+        best, least = None, 1 - _EXPLAINS
+        view, place = examples.view, pair("place", spec, lens.layout)
+        readings, there, age = (
+            np.concatenate(x, 1)
+            for x in ((view.readings, examples.truth), (view.mask, examples.mask), (view.age, examples.age))
+        )
+        held, _ = hold(lens.units(readings), there)
+        fixes = _Fixes.of(lens.units(readings), there, age, place)
+        for motion in motions(spec, lens.layout, named):
+            tried = cls(spec.name, place, motion.speed, motion.turning, 1.0, motion.rate_scale, np.zeros(3, int))
+            found = match(tried._drive(held, lens.layout.dt, 0).place, *fixes)
+            scale = np.abs(found.product).sum() / max(found.path.sum(), 1e-12)
+            left = 1 - scale**2 * found.path.sum() / max(found.fixes.sum(), 1e-12)
+            if left < least:
+                best, least = dataclasses.replace(tried, speed_scale=float(scale)), left
+        return best
+
+    def choose(self, examples: Examples, linear: Float[np.ndarray, "B H Y"], lens: Lens) -> "Reckoner":
+        """In the manner that is best by the distance from the fixes that came, over all ticks ahead."""
+        spans = [s for s in _SPANS if s <= examples.view.held.shape[1]]
+        manners = [Manner(*m) for m in itertools.product((False, True), (0, *spans), (False, True)) if m[1] or not m[2]]
+        tried = [dataclasses.replace(self, manner=np.array(m, int)) for m in manners]
+        fixes = _Fixes.of(lens.units(examples.truth), examples.mask, examples.age, self.place)
+        errors = np.stack([fixes.squared_error(t.track(examples.view, linear, lens)[0]) for t in tried])
+        return tried[int(np.argmin(excess(errors)))]
+
+    def track(self, view: View, linear: Float[np.ndarray, "B H Y"], lens: Lens) -> tuple[np.ndarray, np.ndarray]:
+        """Places ahead [B, H], complex metres in the frame of the view, and the nose's turn until then (rad)."""
+        manner, context = Manner(*self.manner), view.held.shape[1]
+        ahead = linear if manner.by_linear else np.repeat(view.held[:, -1:], view.horizon, 1)
+        readings = lens.units(np.concatenate([view.held, ahead], 1))
+        path = self._drive(readings, lens.layout.dt, context - 1, held=not manner.by_linear)
+        fixes = _Fixes.of(lens.units(view.readings), view.mask, view.age, self.place)
+        seen, heading, start = path.place[:, :context], np.zeros(len(view.held)), np.zeros(len(view.held))
+        if manner.span:
+            newest = np.arange(context) >= context - manner.span
+            matched = match(seen, fixes.place, fixes.mask & newest, fixes.age)
+            heading, start = matched.angle, matched.moved
+        turn = np.exp(1j * heading)
+        if not manner.from_track:
+            last, _ = last_valid(fixes.place - turn[:, None] * at_times(seen, fixes.age), fixes.mask)
+            start = last
+        return start[:, None] + turn[:, None] * path.place[:, context:], path.nose[:, context:]
+
+    def predict(self, view: View, linear: Float[np.ndarray, "B H Y"], lens: Lens) -> Float[np.ndarray, "B H Y"]:
+        """Normalised readings of the stream, and of those that tell a heading in its frame; NaN of all others."""
+        place, turn = self.track(view, linear, lens)
+        out = np.full(linear.shape, np.nan)
+        now = lens.units(view.held[:, -1:])
+        for spec in self._spoken_for(lens.layout):
+            columns, told = lens.layout.reading_columns[spec.name], codec(spec).turning
+            out[..., columns] = now[..., columns]
+            for east, north in told.pairs if told.heading is not None else ():
+                vector = (now[..., columns.start + east] + 1j * now[..., columns.start + north]) * np.exp(1j * turn)
+                out[..., columns.start + east], out[..., columns.start + north] = vector.real, vector.imag
+        out[..., self.place[0]], out[..., self.place[1]] = place.real, place.imag
+        return lens.normal(out)
+
+    def describe(self, lens: Lens) -> str:
+        """What was found, for people."""
+        manner = Manner(*self.manner)
+        speed, turning = (label(lens.layout, columns) for columns in (self.speed, self.turning))
+        heading = f"the last {manner.span * lens.layout.dt:g} s of its track" if manner.span else "the frame's angle"
+        return (
+            f"{self.stream} from speed {self.speed_scale:.4g} x {speed} and turning {self.rate_scale or 1:.4g} x "
+            f"{turning}, {'as the linear model predicts them' if manner.by_linear else 'held'}; heading from {heading}"
+        )
+
+    def _drive(self, readings: Float[np.ndarray, "B T Y"], dt: float, now: int, held: bool = False) -> Path:
+        """The path that readings tell, from where it is `now`; `held` after it, a heading goes on as it turned."""
+        speed, turning = readings[..., self.speed].mean(-1) * self.speed_scale, readings[..., self.turning]
+        if len(self.turning) == 1:
+            return drive(speed, turned(turning[..., 0] * self.rate_scale, dt), dt, now)
+        nose = np.unwrap(np.arctan2(turning[..., 1], turning[..., 0]), axis=1)
+        if held:
+            before = max(now - _TURN_TICKS, 0)
+            rate = (nose[:, now] - nose[:, before]) / max(now - before, 1)
+            nose[:, now:] = nose[:, now, None] + rate[:, None] * np.arange(nose.shape[1] - now)
+        return drive(speed, nose, dt, now)
+
+    def _spoken_for(self, layout: TickLayout) -> list[StreamSpec]:
+        """The stream itself, and those that tell a heading in its frame and no place of their own."""
+        own = layout.spec(self.stream)
+        told = [(s, codec(s).turning) for s in layout.readings]
+        return [s for s, t in told if s is own or (t.heading and t.place is None and same_frame(s, own))]
+
+
+def find_reckoners(examples: Examples, lens: Lens, named: Named | None) -> list[Reckoner]:
+    """One for each stream that tells a place, where there is a speed and a turning that explain it."""
+    few = jax.tree.map(lambda x: x[:: max(len(examples.truth) // _FIND, 1)], examples)
+    places = [s for s in lens.layout.readings if codec(s).turning.place is not None]
+    return [found for spec in places if (found := Reckoner.find(spec, few, lens, named))]
+
+
+def reckon(reckoners: Sequence[Reckoner], view: View, linear: np.ndarray, lens: Lens) -> Float[np.ndarray, "B H Y"]:
+    """Normalised readings of all that any of them speaks of; NaN of all others."""
+    out = np.full(linear.shape, np.nan)
+    for reckoner in reckoners:
+        said = reckoner.predict(view, linear, lens)
+        out = np.where(np.isnan(out), said, out)
+    return out
+
+
+class _Fixes(NamedTuple):
+    """Fixes as complex metres [B, T], where there is one, and how many ticks old it is."""
+
+    place: np.ndarray
+    mask: np.ndarray
+    age: np.ndarray
+
+    @classmethod
+    def of(cls, readings: np.ndarray, mask: np.ndarray, age: np.ndarray, columns: np.ndarray) -> "_Fixes":
+        east, north = columns
+        return cls(readings[..., east] + 1j * readings[..., north], mask[..., east] & mask[..., north], age[..., east])
+
+    def squared_error(self, place: np.ndarray) -> np.ndarray:
+        """Mean squared distance [T] of predicted places from the fixes."""
+        error = np.where(self.mask, np.abs(at_times(place, self.age) - self.place) ** 2, 0.0)
+        return error.sum(0) / np.maximum(self.mask.sum(0), 1)

@@ -1,0 +1,35 @@
+"""Ridge regression with targets that may be missing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+
+def ridge(
+    inputs: Float[np.ndarray, "M F"],
+    targets: Float[np.ndarray, "M Y"],
+    mask: Bool[np.ndarray, "M Y"],
+    penalties: Sequence[float],
+) -> Float[np.ndarray, "R F+1 Y"]:
+    """Weights, the last one constant and free, for each penalty (of a mean squared error): [R, F + 1, Y].
+
+    Each column of targets is fitted on the rows where it is there; columns there together are fitted together. A
+    column that never is gets zeros.
+    """
+    weights = np.zeros((len(penalties), inputs.shape[1] + 1, targets.shape[1]))
+    together: dict[bytes, list[int]] = {}
+    for column, rows in enumerate(mask.T):
+        together.setdefault(rows.tobytes(), []).append(column)
+    for columns in together.values():
+        rows = mask[:, columns[0]]
+        if not rows.any():
+            continue
+        x, y = (inputs, targets[:, columns]) if rows.all() else (inputs[rows], targets[rows][:, columns])
+        x_mean, y_mean = x.mean(0), y.mean(0)
+        gram = x.T @ x - len(x) * np.outer(x_mean, x_mean)
+        moment = x.T @ (y - y_mean)
+        for slopes, penalty in zip(weights, penalties, strict=True):
+            slopes[:-1, columns] = np.linalg.solve(gram + penalty * len(x) * np.eye(len(gram)), moment)
+            slopes[-1, columns] = y_mean - x_mean @ slopes[:-1, columns]
+    return weights

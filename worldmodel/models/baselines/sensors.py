@@ -1,0 +1,123 @@
+"""Which columns tell a vehicle's speed and turning, by their units and names."""
+
+import itertools
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.codecs import codec, world_frame
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout
+from worldmodel.types import StreamSpec
+
+_SPEED_UNITS = ("m/s", "km/h", "mph", "kn", "knot", "cm/s", "mm/s")
+_WHEEL_UNITS = (*_SPEED_UNITS, "rad/s", "deg/s", "rpm")
+_RATE_UNITS = {"rad/s": 1.0, "deg/s": np.pi / 180}
+_SPEED = re.compile(r"speed|forward|\bvx\b|velocity_x")
+_WHEEL = re.compile(r"wheel|encoder")
+_YAW = re.compile(r"yaw|gyro|turn_rate|\bwz\b|angular_velocity")
+
+
+class Named(NamedTuple):
+    """What a user says: a stream, all of whose columns count, or one of its columns: `wheels`, `gyro.z`."""
+
+    speed: str
+    yaw: str
+
+
+class Motion(NamedTuple):
+    """A speed and a turning that may belong together.
+
+    Attributes:
+        speed: int [S] columns among the Y readings, whose mean is proportional to the speed.
+        turning: int [1] of a yaw rate, or int [2] east and north of a heading.
+        rate_scale: rad/s counter-clockwise in one unit of the yaw rate; 0 for a heading.
+    """
+
+    speed: np.ndarray
+    turning: np.ndarray
+    rate_scale: float
+
+
+class _Column(NamedTuple):
+    """A column of a sensor: its place among the Y readings, its stream, `stream.column`, and its unit."""
+
+    at: int
+    stream: str
+    name: str
+    unit: str
+
+
+def motions(place: StreamSpec, layout: TickLayout, named: Named | None) -> list[Motion]:
+    """Every pair of a speed and a turning of a vehicle whose place a stream tells; a yaw rate with either sign.
+
+    Args:
+        place: the stream.
+        layout: where columns are.
+        named: the only ones to take; by default all that look like it.
+
+    Raises:
+        WorldModelError: if a name is of no stream or column.
+    """
+    columns = _columns(layout)
+    if named is None:
+        speeds, rates = _speeds(columns), [c for c in columns if c.unit in _RATE_UNITS and _YAW.search(c.name.lower())]
+    else:
+        speeds, rates = [_named(columns, named.speed)], _named(columns, named.yaw)
+    noses = [s for s in layout.readings if codec(s).turning.heading is not None and same_frame(s, place)]
+    turnings = [(np.array([c.at]), sign * _RATE_UNITS.get(c.unit, 1.0)) for c in rates for sign in (1, -1)]
+    turnings += [(pair("heading", s, layout), 0.0) for s in noses if named is None]
+    return [Motion(np.array([c.at for c in speed]), *turning) for speed, turning in itertools.product(speeds, turnings)]
+
+
+def pair(what: str, spec: StreamSpec, layout: TickLayout) -> np.ndarray:
+    """int [2] east and north, among the Y readings, of a stream's `heading` or `place`."""
+    return layout.reading_columns[spec.name].start + np.array(getattr(codec(spec).turning, what))
+
+
+def label(layout: TickLayout, at: np.ndarray) -> str:
+    """Names for people of columns among the Y readings."""
+    names = {c.at: c.name for c in _columns(layout)}
+    streams = [layout.readings[i].name for i in layout.stream_of[layout.newest]]
+    return ", ".join(dict.fromkeys(names.get(int(i), streams[i]) for i in at))
+
+
+def same_frame(one: StreamSpec, other: StreamSpec) -> bool:
+    """Whether what two streams tell turns together."""
+    first, second = (world_frame("wgs84" if s.kind == "gps" else s.frame) for s in (one, other))
+    return first == second
+
+
+def _columns(layout: TickLayout) -> list[_Column]:
+    found = []
+    for spec in layout.readings:
+        features = layout.reading_columns[spec.name]
+        at = codec(spec).physical_mask(np.arange(features.start, features.stop))  # each column's own feature
+        if spec.kind == "sensor":
+            named = [f"{spec.name}.{column}" for column in spec.columns]
+            found += [_Column(int(i), spec.name, n, unit) for i, n, unit in zip(at, named, spec.units, strict=True)]
+    return found
+
+
+def _speeds(columns: list[_Column]) -> list[list[_Column]]:
+    """Single columns that look like a speed, and all such of a stream together."""
+    found = [
+        c
+        for c in columns
+        if (c.unit in _SPEED_UNITS and _SPEED.search(c.name.lower()))
+        or (c.unit in _WHEEL_UNITS and _WHEEL.search(c.name.lower()))
+    ]
+    together = [list(group) for _, group in itertools.groupby(found, lambda c: c.stream)]
+    return [[c] for c in found] + [group for group in together if len(group) > 1]
+
+
+def _named(columns: list[_Column], name: str) -> list[_Column]:
+    found = [c for c in columns if name in (c.stream, c.name)]
+    if not found:
+        raise WorldModelError(
+            f"No sensor is called {name!r}.",
+            expected="a stream or one of its columns",
+            found=", ".join(c.name for c in columns) or "no sensors",
+        )
+    return found

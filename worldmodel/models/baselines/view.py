@@ -1,0 +1,184 @@
+"""What baselines see: the model's own view of a window, turned to the heading, relative, and normalised."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.arrays import hold, last_valid
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.windows import Context, Windows
+from worldmodel.models.objective import at_sample_times
+from worldmodel.types import Commands
+
+
+class View(NamedTuple):
+    """Contexts and the actions ahead in the frame of the machine, normalised; 0, the mean, where nothing is known.
+
+    Attributes:
+        angle: [B, G] that everything was turned back by.
+        slots, slots_mask: [B, C, D] every slot of every tick.
+        readings, mask: [B, C, Y] the newest sample of each tick.
+        held: [B, C, Y] readings, each held until the next.
+        age: [B, C, Y] ticks since the stream's newest sample; infinite before the first.
+        past, past_mask: [B, C - 1, A] actions that led from each tick to the next.
+        ahead, ahead_mask: [B, H, A] those that follow.
+    """
+
+    angle: np.ndarray
+    slots: np.ndarray
+    slots_mask: np.ndarray
+    readings: np.ndarray
+    mask: np.ndarray
+    held: np.ndarray
+    age: np.ndarray
+    past: np.ndarray
+    past_mask: np.ndarray
+    ahead: np.ndarray
+    ahead_mask: np.ndarray
+
+    @property
+    def horizon(self) -> int:
+        """H."""
+        return self.ahead.shape[1]
+
+
+class Examples(NamedTuple):
+    """Views with what came next.
+
+    Attributes:
+        view: of B windows.
+        truth: [B, H, Y] readings that came, turned and normalised as the view.
+        mask: bool [B, H, Y] where one came.
+        age: [B, H, Y] ticks from each sample to its tick.
+    """
+
+    view: View
+    truth: np.ndarray
+    mask: np.ndarray
+    age: np.ndarray
+
+
+@dataclasses.dataclass
+class Lens:
+    """Turns windows to their heading and normalises them, and turns predictions back.
+
+    Attributes:
+        layout: columns of the windows.
+        mean, std: [D] of the readings in the frame of the machine.
+        action_mean, action_std: [A] of the actions.
+    """
+
+    layout: TickLayout
+    mean: np.ndarray
+    std: np.ndarray
+    action_mean: np.ndarray
+    action_std: np.ndarray
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Mean [Y] of the readings at the tick."""
+        return self.mean[self.layout.newest]
+
+    @property
+    def scale(self) -> np.ndarray:
+        """Standard deviation [Y] of the readings at the tick."""
+        return self.std[self.layout.newest]
+
+    def look(self, context: Context, actions: Commands) -> View:
+        """The view of contexts, of which actions [B, H, A] follow."""
+        angle = np.asarray(self.layout.frames.angle(context.values, context.mask))
+        slots = self._slots(context.values, context.mask, angle)
+        readings, mask = self._per_tick(slots, context.mask)
+        held, known = hold(readings, mask)
+        age = context.age_s[..., self._stream_of] / self.layout.dt
+        acted = [(self._acted(a, angle), a.mask) for a in (context.actions, actions)]
+        return View(
+            angle, slots, context.mask, readings, mask, np.where(known, held, 0.0), age, *acted[0], *acted[1]
+        )  # fmt: skip
+
+    def examples(self, windows: Windows, starts: np.ndarray) -> Examples:
+        """Views of the windows at `starts` [B, 2], and what came."""
+        context, future = windows.without_video().cut(starts, windows.horizon)
+        view, newest = self.look(context, future.actions), self.layout.newest
+        truth = self._slots(future.values, future.mask, view.angle)[..., newest]
+        return Examples(view, truth, future.mask[..., newest], future.age_s[..., self._stream_of] / self.layout.dt)
+
+    def back(self, ahead: Float[np.ndarray, "B H Y"], angle: Float[np.ndarray, "B G"]) -> Float[np.ndarray, "B H Y"]:
+        """Normalised predictions to the units and the frame of the log."""
+        columns = np.zeros((*ahead.shape[:2], self.layout.size))
+        columns[..., self.layout.newest] = self.units(ahead)
+        return self.layout.frames.readings.turn(columns, angle)[..., self.layout.newest]
+
+    def units(self, readings: Float[np.ndarray, "*b Y"]) -> Float[np.ndarray, "*b Y"]:
+        """Normalised readings in their units, still in the frame of the machine."""
+        return readings * self.scale + self.centre
+
+    def normal(self, readings: Float[np.ndarray, "*b Y"]) -> Float[np.ndarray, "*b Y"]:
+        """The inverse of `units`."""
+        return (readings - self.centre) / self.scale
+
+    @property
+    def _stream_of(self) -> np.ndarray:
+        return self.layout.stream_of[self.layout.newest]
+
+    def _slots(self, values: np.ndarray, mask: np.ndarray, angle: np.ndarray) -> np.ndarray:
+        turned = self.layout.frames.readings.turn(values, -angle)
+        return np.where(mask, (turned - self.mean) / self.std, 0.0)
+
+    def _acted(self, actions: Commands, angle: np.ndarray) -> np.ndarray:
+        turned = self.layout.frames.actions.turn(actions.values, -angle)
+        return np.where(actions.mask, (turned - self.action_mean) / self.action_std, 0.0)
+
+    def _per_tick(self, slots: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The newest sample of each tick, whichever slot it is in, from slots [B, C, D]: [B, C, Y] each."""
+        parts = [np.zeros((*slots.shape[:2], 0))], [np.zeros((*slots.shape[:2], 0), bool)]
+        for spec in self.layout.readings:
+            columns = self.layout.slot_columns(spec)
+            for out, part in zip(parts, last_valid(slots[..., columns], mask[..., columns], axis=2), strict=True):
+                out.append(part)
+        values, known = (np.concatenate(part, -1) for part in parts)
+        return np.where(known, values, 0.0), known
+
+
+def on_ticks(examples: Examples) -> Float[np.ndarray, "B H Y"]:
+    """What readings [B, H, Y] would have been at their ticks: on the line from each sample to the next.
+
+    The last one goes on along the line from the one before. So a model that is fitted to these predicts ticks, and can
+    be asked for the moments of samples (`worldmodel.models.objective.at_sample_times`).
+    """
+    values, mask, age = examples.truth, examples.mask, np.where(examples.mask, examples.age, 0.0)
+    time = np.arange(values.shape[1])[:, None] - age
+    slope = np.zeros_like(values)
+    for step in (1, -1):  # from the one before; then, where there is one, to the next
+        v, t, m = (x[:, ::step] for x in (values, time, mask))
+        before = np.concatenate([np.zeros_like(m[:, :1]), m[:, :-1]], 1)
+        (last, known), (when, _) = (hold(np.roll(x, 1, 1), before) for x in (v, t))
+        gap = np.where(known & m, t - when, np.inf)
+        found = np.where(known & m, (v - last) / np.where(gap == 0, np.inf, gap), 0.0)[:, ::step]
+        slope = np.where((known & m)[:, ::step], found, slope)
+    return values + slope * np.clip(age, 0, 1)
+
+
+def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout: TickLayout) -> np.ndarray:
+    """Mean squared errors [H, Y] of normalised predictions at the samples' times, of each column its stream's.
+
+    Infinite where a prediction is no number; 0 where nothing came.
+    """
+    error = np.where(examples.mask, at_sample_times(ahead, examples.age) - examples.truth, 0.0)
+    total = np.nan_to_num((error**2).sum(0), nan=np.inf)
+    out = np.zeros(total.shape)
+    for columns in layout.reading_columns.values():
+        count = np.maximum(examples.mask[..., columns].sum((0, 2)), 1)
+        out[:, columns] = (total[:, columns].sum(1) / count)[:, None]
+    return out
+
+
+def excess(errors: Float[np.ndarray, "R H *c"]) -> Float[np.ndarray, "R ..."]:
+    """How many times the least error of all R candidates each has, on average over ticks ahead.
+
+    So near ticks count as much as far ones, where all errors are larger.
+    """
+    least = np.maximum(errors.min(0), 1e-12)
+    return (errors / least).mean(1)

@@ -1,0 +1,194 @@
+"""A run's folder: the only place that knows its files' names, and reads and writes them."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.files import RUN_AGAIN, readable, whole_file, whole_folder
+from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines import Baselines
+from worldmodel.models.world_model import Scaling
+from worldmodel.training.history import METRICS, TENSORBOARD, History
+from worldmodel.training.settings import RunSettings, plain_json
+
+if TYPE_CHECKING:
+    from worldmodel.training.checkpoints import Checkpoints
+
+_SETTINGS, _FINISHED = "run.json", "finished.json"
+_STATISTICS, _BASELINES = "statistics.npz", "baselines.npz"
+_PARAMETERS, _SPREAD = "parameters.npz", "spread.npy"
+_CHECKPOINTS = "checkpoints"
+
+
+class RunFolder:
+    """A training run on disk. Each file appears when it is whole.
+
+    run.json           settings          written when the run begins
+    statistics.npz     of the data       so are they
+    baselines.npz      fitted            and they
+    parameters.npz     the best so far   what imagining needs
+    checkpoints/       the newest states what going on needs
+    spread.npy         of members        when the training has ended
+    finished.json      how it ended      last of all
+    metrics.jsonl, tensorboard/          its history
+    """
+
+    NAMES = (_SETTINGS, _STATISTICS, _BASELINES, _FINISHED, _SPREAD, _PARAMETERS, _CHECKPOINTS, METRICS, TENSORBOARD)
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator["RunFolder"]:
+        """A folder to write what a run needs before its first update, which becomes this one: all of it, or nothing."""
+        with whole_folder(self.path) as start:
+            yield RunFolder(start)
+
+    @contextlib.contextmanager
+    def replaced(self) -> Iterator[None]:
+        """Keeps an earlier run while a new one takes its name, and puts it back if that fails without parameters."""
+        earlier = self.path.with_name(f".{self.path.name}.replaced")
+        if self.path.exists():
+            shutil.rmtree(earlier, ignore_errors=True)
+            os.replace(self.path, earlier)
+        try:
+            yield
+        except BaseException:
+            if not self.has_parameters:  # nothing to go on from
+                shutil.rmtree(self.path, ignore_errors=True)
+                if earlier.exists():
+                    os.replace(earlier, self.path)
+            raise
+        finally:
+            if self.path.exists():
+                shutil.rmtree(earlier, ignore_errors=True)
+
+    @property
+    def has_run(self) -> bool:
+        return (self.path / _SETTINGS).is_file()
+
+    @property
+    def has_parameters(self) -> bool:
+        return (self.path / _PARAMETERS).is_file()
+
+    @property
+    def latest_step(self) -> int:
+        """Updates before the newest checkpoint, 0 without one; Orbax names a whole one by its step."""
+        return max((int(p.name) for p in (self.path / _CHECKPOINTS).glob("*") if p.name.isdigit()), default=0)
+
+    @property
+    def finished(self) -> dict[str, Any] | None:
+        """How the training ended; None if it has not.
+
+        `steps`; `seconds` of wall clock, of which `compile_seconds` went into compiling; `best_nrmse` on the select
+        episodes; `horizon`, the longest rollouts in ticks.
+        """
+        file = self.path / _FINISHED
+        if not file.exists():
+            return None
+        with readable(file):
+            return dict(json.loads(file.read_text()))
+
+    def finish(self, **how: Any) -> None:
+        self._write_text(_FINISHED, plain_json(how))
+
+    def unfinish(self) -> None:
+        """Forgets that the training had ended, before it goes on."""
+        (self.path / _FINISHED).unlink(missing_ok=True)
+
+    def read_settings(self) -> RunSettings:
+        """Reads `run.json`.
+
+        Raises:
+            WorldModelError: if the folder holds no run, or one of another release.
+        """
+        file = self.path / _SETTINGS
+        if not self.has_run:
+            remedy = "train one with `worldmodel train LOG --out RUN`"
+            raise WorldModelError(f"{self.path} holds no run.", expected=f"a file {_SETTINGS}", remedy=remedy)
+        with readable(file):
+            return RunSettings.from_json(file.read_text(), file)
+
+    def write_settings(self, settings: RunSettings) -> None:
+        self._write_text(_SETTINGS, settings.to_json())
+
+    def read_scaling(self) -> Scaling:
+        """The training data's statistics."""
+        arrays = self._read_arrays(_STATISTICS)
+        with readable(self.path / _STATISTICS):
+            return Scaling(*(jnp.asarray(arrays[name]) for name in Scaling._fields))
+
+    def write_scaling(self, scaling: Scaling) -> None:
+        self._write_arrays(_STATISTICS, scaling._asdict())
+
+    def read_baselines(self, layout: TickLayout) -> Baselines:
+        return Baselines.load(self.path / _BASELINES, layout)
+
+    def write_baselines(self, baselines: Baselines) -> None:
+        baselines.save(self.path / _BASELINES)
+
+    def read_parameters(self, like: Any) -> Any:
+        """The best parameters so far, as a tree like `like`, whose leaves need no more than a shape.
+
+        Raises:
+            WorldModelError: if there are none yet, or they are not those of such a model.
+        """
+        if not self.has_parameters:
+            remedy = f"train it: `worldmodel train ... --out {self.path} --resume`"
+            raise WorldModelError(f"The run {self.path} has no checkpoint yet.", remedy=remedy)
+        arrays, named = self._read_arrays(_PARAMETERS), _by_path(like)
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if shapes != {name: leaf.shape for name, leaf in named.items()}:
+            raise WorldModelError(f"{self.path / _PARAMETERS} is of another model.", remedy=RUN_AGAIN)
+        return jax.tree.unflatten(jax.tree.structure(like), jax.device_put([arrays[name] for name in named]))
+
+    def write_parameters(self, parameters: Any) -> None:
+        self._write_arrays(_PARAMETERS, {name: np.asarray(leaf) for name, leaf in _by_path(parameters).items()})
+
+    def read_spread(self) -> np.ndarray | None:
+        """Factors [H, D] of members' distances from their mean; None before the training's end."""
+        file = self.path / _SPREAD
+        if not file.exists():
+            return None
+        with readable(file):
+            return np.load(file)
+
+    def write_spread(self, spread: np.ndarray) -> None:
+        with whole_file(self.path / _SPREAD, force=True) as path:
+            np.save(path, spread)
+
+    def checkpoints(self) -> "Checkpoints":
+        """The newest states of the training. Orbax is imported here, since imagining does without."""
+        from worldmodel.training.checkpoints import Checkpoints
+
+        return Checkpoints(self.path / _CHECKPOINTS, keep=2)
+
+    def history(self, step: int) -> History:
+        return History(self.path, step)
+
+    def _write_text(self, name: str, text: str) -> None:
+        with whole_file(self.path / name, force=True) as path:
+            path.write_text(text)
+
+    def _read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        with readable(self.path / name), np.load(self.path / name) as file:
+            return {key: file[key] for key in file.files}
+
+    def _write_arrays(self, name: str, arrays: dict[str, Any]) -> None:
+        with whole_file(self.path / name, force=True) as path:
+            np.savez(path, **arrays)
+
+
+def _by_path(tree: Any) -> dict[str, Any]:
+    """Leaves by where they are in the tree."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}

@@ -1,0 +1,137 @@
+"""Settings of a new run: what was asked for, what suits the log, and which episode has which role."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout, default_dt
+from worldmodel.logs.reader import Log
+from worldmodel.models.encoders import PATCH
+from worldmodel.training.config import preset
+from worldmodel.training.roles import LEARN, EpisodeRef, assign_roles, groups_of_copies
+from worldmodel.training.settings import RunSettings
+from worldmodel.version import __version__
+
+DEFAULT_TICKS = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What may be asked of a new run, and must be left out or fit when an old one goes on; None is not asked.
+
+    See `train` for each; times are in seconds.
+    """
+
+    preset: str | None = None
+    dynamics: str | None = None
+    seed: int | None = None
+    holdout: float | None = None
+    weights: Sequence[float] | None = None
+    dt: float | None = None
+    context: float | None = None
+    horizon: float | None = None
+
+
+def new_settings(
+    log: Log, logs: Sequence[Path | str], asked: Options, steps: int | None = None, minutes: float | None = None
+) -> RunSettings:
+    """Settings of a new run on `log`, which joins the files and folders `logs`."""
+    size, seed = asked.preset or "small", asked.seed or 0
+    model, config = preset(size, asked.dynamics or "residual")
+    check_numbers(steps=steps, minutes=minutes, dt=asked.dt, context=asked.context, horizon=asked.horizon)
+    holdout = _checked_holdout(asked.holdout)
+    streams = tuple(log.streams.values())
+    dt = asked.dt or default_dt(streams)
+    _check_streams(log, TickLayout(dt, streams))
+    longest = max(episode.duration_s for episode in log.episodes)
+    ticks = max(min(DEFAULT_TICKS, int(longest / dt / 3)), 1)
+    context, horizon = ticks_of(asked, dt)
+    context, horizon = context or max(ticks, 2), horizon or ticks
+    return RunSettings(
+        streams=streams,
+        dt=dt,
+        context=context,
+        horizon=horizon,
+        preset=size,
+        seed=seed,
+        steps=None if minutes else steps or config.steps,
+        minutes=minutes,
+        holdout=holdout,
+        logs=tuple(map(str, logs)),
+        weights=_checked_weights(asked.weights, len(logs)),
+        episodes=_episodes(log, logs, holdout, seed, shortest_s=(context + horizon - 1) * dt),
+        about=log.about,
+        code_version=__version__,
+        model=model,
+        train=config,
+    )
+
+
+def ticks_of(asked: Options, dt: float) -> tuple[int | None, int | None]:
+    """Context and horizon that are asked for, in ticks."""
+    context = None if asked.context is None else max(round(asked.context / dt), 2)
+    return context, None if asked.horizon is None else max(round(asked.horizon / dt), 1)
+
+
+def check_numbers(**numbers: float | None) -> None:
+    """Refuses what is not positive and finite, and steps beside minutes."""
+    if numbers["steps"] is not None and numbers["minutes"] is not None:
+        raise WorldModelError("Both steps and minutes are given.", expected="one of them, or neither")
+    for name, value in numbers.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise WorldModelError(f"{name} must be positive and finite.", found=str(value))
+
+
+def _episodes(
+    log: Log, logs: Sequence[Path | str], share: float, seed: int, shortest_s: float
+) -> tuple[EpisodeRef, ...]:
+    """Every episode with its role; one that is too short for a window has none but `learn`, where it does nothing."""
+    counts = [len(Log(path).episodes) for path in logs] if len(logs) > 1 else [len(log.episodes)]
+    sources = [source for source, count in enumerate(counts) for _ in range(count)]
+    episodes = list(log.episodes)
+    groups = groups_of_copies(len(episodes), log.copies())
+    long_enough = [g for g in groups if episodes[g[0]].duration_s > shortest_s - 1e-6]
+    roles = assign_roles(long_enough, share, seed)
+    return tuple(
+        EpisodeRef(episode.name, episode.sha256, roles.get(i, (LEARN,)), source)
+        for i, (episode, source) in enumerate(zip(episodes, sources, strict=True))
+    )
+
+
+def _checked_holdout(share: float | None) -> float:
+    share = 0.1 if share is None else share
+    if not 0 <= share < 0.5:
+        raise WorldModelError(
+            "holdout is the share of the episodes that select, and of those that measure.",
+            expected="0 <= holdout < 0.5",
+            found=str(share),
+        )
+    return share
+
+
+def _checked_weights(weights: Sequence[float] | None, logs: int) -> tuple[float, ...] | None:
+    if weights is None:
+        return None
+    chosen = tuple(map(float, weights))
+    if len(chosen) != logs or not all(0 < weight < float("inf") for weight in chosen):
+        raise WorldModelError(
+            "weights say how often each log is drawn from.",
+            expected=f"{logs} positive numbers, one for each of the logs",
+            found=str(list(chosen)),
+        )
+    return chosen
+
+
+def _check_streams(log: Log, layout: TickLayout) -> None:
+    """Refuses a log that has nothing to predict, or video that cannot be cut into patches."""
+    if not layout.readings and not layout.videos:
+        raise WorldModelError(f"{log.files[0]} has nothing to predict.", expected="a sensor, gps or video stream")
+    for video in layout.videos:
+        if any(side % PATCH for side in video.sample_shape[:2]):
+            raise WorldModelError(
+                f"Video stream {video.name!r} has a size that the model cannot cut into patches.",
+                expected=f"rows and columns that are multiples of {PATCH}",
+                found="x".join(map(str, video.sample_shape[:2])),
+                remedy="ingest the recording again with --size, such as 64x64",
+            )

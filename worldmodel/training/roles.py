@@ -1,0 +1,93 @@
+"""Which episodes learn, which select, and which measure."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from worldmodel.logs.reader import Log
+
+LEARN, SELECT, MEASURE = "learn", "select", "measure"
+_SALT = 0x0E1D  # apart from the other draws of a seed
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeRef:
+    """One episode that a run was given, known again by its content.
+
+    Attributes:
+        name: what the log calls it.
+        sha256: `Episode.sha256`.
+        roles: `learn` (updates), `select` (checkpoint, weights of horizons, spread), `measure` (nothing touches it
+            before `validate`): one of them, or those that share it where there are too few episodes.
+        log: which of the run's logs it is in.
+    """
+
+    name: str
+    sha256: str
+    roles: tuple[str, ...]
+    log: int = 0
+
+
+def having(role: str, episodes: Iterable[EpisodeRef]) -> list[int]:
+    """Numbers of the episodes that have a role."""
+    return [i for i, episode in enumerate(episodes) if role in episode.roles]
+
+
+def assign_roles(groups: Sequence[Sequence[int]], share: float, seed: int) -> dict[int, tuple[str, ...]]:
+    """Roles of every episode: of a group, the same.
+
+    A share of the groups selects and as many measure, at least one of each where there are three. Of two groups, one
+    learns and the other selects and measures; one alone learns and selects.
+
+    Args:
+        groups: numbers of episodes; those of a group are copies of one another.
+        share: of the groups that select, and of those that measure. With 0, none is kept back.
+        seed: decides which.
+    """
+    order = [groups[i] for i in np.random.default_rng([seed, _SALT]).permutation(len(groups))]
+    count = min(max(1, round(share * len(groups))), (len(groups) - 1) // 2) if share else 0
+    parts: dict[tuple[str, ...], list[Sequence[int]]]
+    if count:
+        parts = {(SELECT,): order[:count], (MEASURE,): order[count : 2 * count], (LEARN,): order[2 * count :]}
+    elif len(order) == 2 and share:
+        parts = {(SELECT, MEASURE): order[:1], (LEARN,): order[1:]}
+    else:
+        parts = {(LEARN, SELECT): order[:1], (LEARN,): order[1:]}
+    return {episode: roles for roles, part in parts.items() for episode in itertools.chain(*part)}
+
+
+def shared_roles(episodes: Iterable[EpisodeRef]) -> str:
+    """A sentence on the roles that share episodes, for the run and the first page of its report; empty if none do."""
+    shared = {episode.roles for episode in episodes if len(episode.roles) > 1}
+    if (SELECT, MEASURE) in shared:
+        return (
+            "There are too few episodes for three roles: those that measure also chose the checkpoint and set the "
+            "spread, so what they measure is flattered."
+        )
+    if (LEARN, SELECT) in shared:
+        return (
+            "No episode is kept back: one that is learned from also chose the checkpoint and set the spread, "
+            "and none is left to measure on."
+        )
+    return ""
+
+
+def groups_of_copies(count: int, copies: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Numbers 0 to `count` in groups, in order of their first: copies of one another together, each other alone."""
+    first = {episode: min(group) for group in copies for episode in group}
+    groups: dict[int, list[int]] = {}
+    for episode in range(count):
+        groups.setdefault(first.get(episode, episode), []).append(episode)
+    return list(groups.values())
+
+
+def copies_note(log: Log) -> str:
+    """A sentence on the recordings that a log holds more than once; empty if there are none."""
+    copies = log.copies()
+    if not copies:
+        return ""
+    named = "; ".join(", ".join(log.episodes[i].name for i in group) for group in copies[:3])
+    more = f" and {len(copies) - 3} more" if len(copies) > 3 else ""
+    return f"{sum(map(len, copies))} episodes are copies of one another, and share a role: {named}{more}"

@@ -1,0 +1,88 @@
+"""One stretch of a run's training: from its folder's last checkpoint to the end of its budget."""
+
+import contextlib
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+
+from worldmodel.errors import TrainingDivergedError
+from worldmodel.training.calibration import measure_spread
+from worldmodel.training.evaluate import Selection
+from worldmodel.training.fit import LOOK, Budget, Doing, Evaluated, Source, Updated, fit
+from worldmodel.training.folder import RunFolder
+from worldmodel.training.progress import TrainingProgress
+from worldmodel.training.run import build_model
+from worldmodel.training.settings import RunSettings
+from worldmodel.training.state import Learner, TrainState
+
+
+def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: TrainingProgress) -> None:
+    """Trains to the end of the run's budget, and measures the spread of what it ends with."""
+    if settings.lengthened_at != folder.read_settings().lengthened_at:
+        folder.unfinish()
+        folder.write_settings(settings)
+    if folder.finished is not None and folder.has_parameters:
+        show.say(f"{folder.path} has been trained to its end; --steps or --minutes train it longer")
+        return
+    show.say("drawing parameters")
+    learner = Learner(build_model(settings, folder.read_scaling()), settings.train, settings.seed)
+    state = _fit(folder, learner, source, Budget(settings.steps, settings.minutes), settings.horizon, show)
+    show.say("measuring the spread of members")
+    folder.write_spread(_spread(learner, folder.read_parameters(state.params), source.selection))
+    if state.horizon < settings.horizon:
+        show.say(f"note: no rollout was longer than {state.horizon} of the {settings.horizon} ticks of the horizon")
+    folder.finish(
+        steps=int(state.step),
+        seconds=float(state.seconds),
+        compile_seconds=float(state.compile_seconds),
+        best_nrmse=float(state.best),
+        horizon=int(state.horizon),
+    )
+
+
+def _fit(
+    folder: RunFolder, learner: Learner, source: Source, budget: Budget, horizon: int, show: TrainingProgress
+) -> TrainState:
+    """Fits, and keeps in the folder what comes of it."""
+    with folder.checkpoints() as checkpoints:
+        state = learner.start(horizon)
+        state = checkpoints.restore(state) or state
+        if not folder.has_parameters:  # someone has removed them: the next ones are the best
+            state = state._replace(best=np.float64(np.inf))
+        with folder.history(int(state.step)) as history, _saying_what_is_kept(folder):
+            for event in fit(learner, state, source, budget):
+                match event:
+                    case Doing(what):
+                        show.doing(what)
+                    case Updated(state, values):
+                        history.add(int(state.step), **values)
+                        show.trained(budget.share(state), _line(values, state))
+                    case Evaluated(state, evaluation, improved):
+                        history.add(int(state.step), **evaluation.named)
+                        if improved:
+                            folder.write_parameters(state.params)
+                        checkpoints.save(int(state.step), state)
+    return state
+
+
+def _spread(learner: Learner, params, selection: Selection) -> np.ndarray:
+    key = jax.random.fold_in(selection.key, 1)
+    return measure_spread(learner.model(params), selection.context, selection.future, key)
+
+
+@contextlib.contextmanager
+def _saying_what_is_kept(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except TrainingDivergedError as error:
+        if not folder.has_parameters:
+            raise
+        remedy = f"the last good checkpoint is kept in {folder.path}; {LOOK}"
+        raise TrainingDivergedError(error.problem, remedy=remedy) from error
+
+
+def _line(values: dict[str, float], state: TrainState) -> str:
+    best = f", best select NRMSE {state.best:.3f}" if np.isfinite(state.best) else ""
+    rate, horizon = values["steps_per_s"], values["horizon"]
+    return f"{rate:.1f} steps/s, horizon {horizon:.0f} ticks, loss {values['loss']:.4f}{best}"

@@ -1,0 +1,131 @@
+"""Trains a world model on logs: `train(["drive.h5"], "runs/rover")`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldmodel.compiled import keep_compiled
+from worldmodel.errors import WorldModelError
+from worldmodel.files import check_output
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines import Baselines
+from worldmodel.training.data import Batches, measure_scaling
+from worldmodel.training.evaluate import Selection
+from worldmodel.training.fit import Source
+from worldmodel.training.folder import RunFolder
+from worldmodel.training.plan import Options, new_settings
+from worldmodel.training.progress import TrainingProgress
+from worldmodel.training.resume import lengthened, settings_to_resume
+from worldmodel.training.roles import copies_note
+from worldmodel.training.run import Run, load_run
+from worldmodel.training.session import go_on
+from worldmodel.training.settings import RunSettings
+
+
+def train(
+    logs: Sequence[Path | str],
+    run: Path | str,
+    *,
+    preset: str | None = None,
+    dynamics: str | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    holdout: float | None = None,
+    weights: Sequence[float] | None = None,
+    dt: float | None = None,
+    context_s: float | None = None,
+    horizon_s: float | None = None,
+    force: bool = False,
+    progress: bool = True,
+) -> Run:
+    """Trains a model and keeps it, with all that imagining needs, in the folder `run`.
+
+    Episodes have one of three roles: they learn, select (the checkpoint, how much each horizon counts, the members'
+    spread), or measure, which `validate` alone does. Recordings that are copies of one another share theirs.
+
+    Args:
+        logs: files or folders of one recipe or scene.
+        run: the folder to write.
+        preset: `debug`, `small` (the default) or `base`.
+        dynamics: `residual` (the default), or `rssm`, the recurrent state-space model to compare with.
+        steps: how many updates in all; by default the preset's.
+        minutes: how long in all, with all compiling, instead of steps.
+        seed: decides initial parameters, roles, data order and noise; by default 0.
+        resume: go on from the last checkpoint of `run`, and with `steps` or `minutes` to that length: learning rate
+            and rollouts are from there on what they are at that point of a training of the new length. Other arguments
+            must be left out, or be the run's own.
+        holdout: share of the episodes that select, and of those that measure, by default 0.1: whole episodes, at least
+            one each where there are three.
+        weights: how often each of `logs` is drawn from, relative to the others; by default as often as it has windows.
+        dt: tick in seconds; by default the interval of the fastest action.
+        context_s: what the model sees; by default 64 ticks.
+        horizon_s: how far it learns to imagine; by default 64 ticks.
+        force: replace a run that exists.
+        progress: show what is being done, and a bar.
+
+    Raises:
+        WorldModelError: for arguments or logs that do not fit.
+        TrainingDivergedError: if the loss stops being finite; the last good checkpoint stays.
+    """
+    folder = RunFolder(run)
+    keep_compiled()
+    with TrainingProgress(progress) as show:
+        show.say(f"reading {', '.join(map(str, logs))}")
+        log = Log(logs)
+        asked = Options(preset, dynamics, seed, holdout, weights, dt, context_s, horizon_s)
+        settings = _settings(folder, log, logs, asked, steps, minutes, resume, force)
+        for note in (copies_note(log), settings.shared_roles):
+            if note:
+                show.say(f"note: {note}")
+        source = _source(log, settings)
+        if resume:
+            go_on(folder, settings, source, show)
+        else:
+            with folder.replaced():
+                _begin(folder, settings, source, show)
+                go_on(folder, settings, source, show)
+    return load_run(folder.path)
+
+
+def _settings(
+    folder: RunFolder, log: Log, logs: Sequence[Path | str], asked: Options, steps, minutes, resume: bool, force: bool
+) -> RunSettings:
+    if not resume:
+        check_output(folder.path, force, inputs=log.files, replaces=RunFolder.NAMES)
+        return new_settings(log, logs, asked, steps, minutes)
+    if force:
+        raise WorldModelError("--force replaces a run, and --resume goes on with it.", expected="one of them")
+    return lengthened(folder, settings_to_resume(folder, log, asked), steps, minutes)
+
+
+def _source(log: Log, settings: RunSettings) -> Source:
+    """Windows of the episodes that learn and of those that select.
+
+    Raises:
+        WorldModelError: if no episode is long enough for one.
+    """
+    cut = log.conform(settings.streams), settings.layout, settings.context, settings.horizon
+    learn = Windows.of(*cut, settings.learn)
+    learn.starts()
+    sources = [settings.episodes[i].log for i in settings.learn]
+    config, seed = settings.train, settings.seed
+    batches = Batches(learn, config.batch, config.frames, seed, sources, settings.weights)
+    return Source(batches, Selection(Windows.of(*cut, settings.select), seed))
+
+
+def _begin(folder: RunFolder, settings: RunSettings, source: Source, show: TrainingProgress) -> None:
+    """Writes what a run needs before its first update."""
+    windows = source.batches.windows
+    with folder.begin() as start:
+        show.say("measuring statistics")
+        scaling = measure_scaling(windows, settings.seed)
+        start.write_scaling(scaling)
+        show.say("fitting baselines")
+        chosen_on = None if set(settings.learn) & set(settings.select) else source.selection.windows
+        baselines = Baselines.fit(windows, scaling, settings.seed, select=chosen_on)
+        start.write_baselines(baselines)
+        if told := baselines.describe():
+            show.say(told)
+        start.write_settings(settings)

@@ -1,0 +1,64 @@
+"""Validates a run beside baselines, the physical limit and predictors of the user's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.reader import Log
+from worldmodel.training.run import Run, load_run
+from worldmodel.validate.counterfactual import counterfactual
+from worldmodel.validate.floor import Floor
+from worldmodel.validate.forecast import load_predictor
+from worldmodel.validate.predictors import rivals
+from worldmodel.validate.problem import Problem, problem_of
+from worldmodel.validate.result import Result
+from worldmodel.validate.scoring import score
+
+
+def validate(
+    run: Run | Path | str,
+    *,
+    log: Path | str | None = None,
+    scene: Path | str | None = None,
+    predictors: Sequence[Any] = (),
+    horizon_s: float | None = None,
+    beyond_trained: bool = False,
+    seed: int = 0,
+    progress: bool = True,
+) -> Result:
+    """Validates a run on a log that it did not train on, or on a scene under actions that were never logged.
+
+    Args:
+        run: a run or its folder.
+        log: replay: contexts and actions as recorded.
+        scene: counterfactual: from common contexts in simulated worlds, several futures under different actions.
+        predictors: what else to score on the same starts: objects with `predict(problem) -> Forecast`, their classes,
+            or `package.module:Class`.
+        horizon_s: how far ahead; by default as far as the run was trained.
+        beyond_trained: allow more than twice that.
+        seed: of the members' noise, the scene and the bootstrap.
+        progress: show a bar.
+
+    Raises:
+        WorldModelError: unless exactly one of log and scene is given and fits the run, or if a predictor does not fit.
+    """
+    if (log is None) == (scene is None):
+        raise WorldModelError("Give one of a log and a scene to validate on.")
+    given = [load_predictor(predictor) for predictor in predictors]  # a name that leads nowhere is said at once
+    loaded = run if isinstance(run, Run) else load_run(run)
+    horizon = loaded.horizon_ticks(horizon_s, beyond_trained)
+    if log is None:
+        with counterfactual(loaded, str(scene), horizon, seed, progress) as problem:
+            return _scored(loaded, problem, given, seed, progress)
+    with Log(log, truth=True) as opened:
+        windows = loaded.windows(opened, horizon, loaded.unseen(opened))
+        result = _scored(loaded, problem_of(windows, name=Path(log).stem), given, seed, progress)
+        result.shared_roles = loaded.unseen_note(opened)
+        return result
+
+
+def _scored(run: Run, problem: Problem, given: Sequence[Any], seed: int, progress: bool) -> Result:
+    result = score(problem, [run, *rivals(run), Floor(problem.truth), *given], seed=seed, progress=progress)
+    result.provenance = result.provenance._replace(seed=run.settings.seed)
+    return result

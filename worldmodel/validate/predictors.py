@@ -1,0 +1,86 @@
+"""The predictors that come with the toolkit: a trained run, and the baselines that it has to beat."""
+
+import numpy as np
+
+from worldmodel.codecs import codec
+from worldmodel.errors import WorldModelError
+from worldmodel.imagine.engine import Imaginer
+from worldmodel.models.baselines import Baselines
+from worldmodel.training.run import Run
+from worldmodel.validate.forecast import Forecast, Predictor
+from worldmodel.validate.problem import Problem, by_stream
+
+MEMBERS, FILM_MEMBERS = 32, 4
+
+
+class Model:
+    """A trained run: members as sensors would read them, their mean free of noise, and frames."""
+
+    name = "model"
+
+    def __init__(self, run: Run, seed: int = 0) -> None:
+        self.run, self._imaginer = run, Imaginer(run.model, seed)
+
+    def predict(self, problem: Problem) -> Forecast:
+        """Futures under the problem's actions.
+
+        Raises:
+            WorldModelError: if the problem has other streams, another tick or another context than the run.
+        """
+        self._check(problem)
+        frames = {}
+        for i, spec in enumerate(problem.layout.videos):
+            if spec.name in problem.frame_ticks:
+                ticks = np.maximum(problem.frame_ticks[spec.name], 0)
+                frames[spec.name] = self._imaginer.frames(problem.context, problem.commands, ticks, FILM_MEMBERS)[i]
+        if not problem.readings:
+            return Forecast(frames=frames)
+        imagined = self._imaginer.readings(problem.context, problem.commands, MEMBERS)
+        # of features, not of physical values: so angles that wrap average rightly
+        mean, members = (by_stream(problem.layout, x) for x in (imagined.clean.mean(1), imagined.read))
+        return Forecast(mean, members, frames)
+
+    def _check(self, problem: Problem) -> None:
+        def shape(layout, context: int) -> str:
+            streams = ", ".join(f"{s.name} ({' '.join(s.columns)})" for s in layout.streams)
+            return f"{context} ticks of {layout.dt:g} s of {streams}"
+
+        ours = shape(self.run.layout, self.run.settings.context)
+        if (given := shape(problem.layout, len(problem.past_times))) != ours:
+            raise WorldModelError("The problem is not of the run's shape.", expected=ours, found=given)
+
+
+class Baseline:
+    """One of the baselines that are kept with a run. What it says nothing of it leaves out."""
+
+    def __init__(self, baselines: Baselines, name: str) -> None:
+        self.name, self._baselines = name, baselines
+
+    def predict(self, problem: Problem) -> Forecast:
+        """Its prediction; its note says where it diverges, as a linear model may."""
+        ahead = self._baselines.predict(self.name, problem.context, problem.commands)
+        mean, diverged = {}, []
+        for spec in problem.readings:
+            features = ahead[..., problem.layout.reading_columns[spec.name]]
+            if np.isfinite(features).all():
+                mean[spec.name] = codec(spec).physical(features)
+            elif np.isfinite(features).any():
+                diverged.append(spec.name)
+        notes = [f"{self.name} diverges on {', '.join(diverged)} and is not scored there."] if diverged else []
+        if self.name == "dead_reckoning":
+            notes.append(f"Dead reckoning: {self._baselines.describe()}.")
+        return Forecast(mean, frames=self._frames(problem), note=" ".join(notes))
+
+    def _frames(self, problem: Problem) -> dict[str, np.ndarray]:
+        """The mean frame of the training data, or the last that was seen, at every tick asked for."""
+        out = {}
+        for spec, seen in zip(problem.layout.videos, problem.context.frames, strict=True):
+            one = {"mean": self._baselines.mean_frames.get(spec.name), "hold": seen[:, -1:, None]}.get(self.name)
+            if one is not None and (ticks := problem.frame_ticks.get(spec.name)) is not None:
+                out[spec.name] = np.broadcast_to(one, (len(ticks), 1, ticks.shape[1], *spec.sample_shape))
+        return out
+
+
+def rivals(run: Run) -> list[Predictor]:
+    """The baselines that are kept with a run."""
+    return [Baseline(run.baselines, name) for name in run.baselines.names]
