@@ -10,7 +10,6 @@ import pytest
 from tests.oscillator import SPECS, episode
 from worldmodel.errors import WorldModelError
 from worldmodel.logs import aligned as module
-from worldmodel.logs import mapped
 from worldmodel.logs.align import TickLayout, align
 from worldmodel.logs.aligned import AlignedLog
 from worldmodel.logs.reader import Log
@@ -33,7 +32,6 @@ def log(tmp_path_factory):
 def on_disk(request, monkeypatch):
     if request.param == "in a file":
         monkeypatch.setattr(module, "MEMORY_BUDGET_BYTES", 0)
-        monkeypatch.setattr(mapped, "RESIDENT_BYTES", 0)
     return request.param == "in a file"
 
 

@@ -137,9 +137,20 @@ def test_decoded_chunks_do_not_pile_up(tmp_path, monkeypatch):
 
 
 def test_mapped_pages_are_let_go_and_read_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(mapped, "RESIDENT_BYTES", 0)
-    store = check(Log(write(tmp_path / "a.h5")))
-    assert store._maps._read == 0
+    monkeypatch.setattr(frame_store, "MAPPED_BYTES", 0)
+    advice = []
+    monkeypatch.setattr(mapped.mmap, "mmap", spied(mapped.mmap.mmap, advice))
+    check(Log(write(tmp_path / "a.h5")))
+    assert advice == [mapped.mmap.MADV_DONTNEED]
+
+
+def spied(kind, advice):
+    class Spied(kind):
+        def madvise(self, option):
+            advice.append(option)
+            super().madvise(option)
+
+    return Spied
 
 
 def test_a_damaged_chunk_is_named(tmp_path):

@@ -37,7 +37,7 @@ class AlignedLog(Sequence[Ticks]):
         self.episodes = list(range(len(log.episodes)) if episodes is None else episodes)
         self.ends = np.concatenate([[0], np.cumsum(tick_count(log.durations_s[self.episodes], layout.dt))])
         self.origins = np.zeros((len(self.episodes), 3))
-        self._maps = Maps()
+        self._maps = Maps(MEMORY_BUDGET_BYTES)
         self._ticks = self._hold(self._blocks(log))
 
     def _blocks(self, log: Log) -> Iterable[np.ndarray]:
@@ -99,7 +99,7 @@ class AlignedLog(Sequence[Ticks]):
         )
         spans = every[starts].view(self._ticks.dtype).reshape(len(places), length)
         if self._on_disk:
-            self._maps.count(len(places), size)
+            self._maps.count(len(places), len(places) * size)
         return _ticks(spans, self.origins[places[:, 0]])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from worldmodel.logs.mapped import Maps
 from worldmodel.logs.reader import Log
 
+MAPPED_BYTES = 512 << 20  # of the log's pages that stay in the process, the system's cache and no memory of ours
 DECODED_BYTES = 64 << 20  # of frames that cannot be mapped, what is kept of the chunks that were read last
 
 
@@ -25,7 +26,7 @@ class FrameStore:
         self.shape = log.streams[name].sample_shape
         self._streams, places = log.by_file(name)
         self._file, self._first = places[list(episodes)].T
-        self._maps = Maps()
+        self.maps = Maps(MAPPED_BYTES)
         self._bare: dict[int, _Bare | None] = {}
         self._chunk_rows = [(stream.dataset.chunks or (1,))[0] for stream in self._streams]
         kept = DECODED_BYTES // (max(self._chunk_rows) * int(np.prod(self.shape)))
@@ -37,8 +38,9 @@ class FrameStore:
         Raises:
             LogFormatError: if the file is damaged there.
         """
-        out = np.zeros((*index.shape, *self.shape), np.uint8)
+        out = np.empty((*index.shape, *self.shape), np.uint8)  # not zeros, which would write everything twice
         frames, places = out.reshape(-1, *self.shape), np.flatnonzero(index >= 0)
+        frames[index.ravel() < 0] = 0
         episodes = np.broadcast_to(episodes, index.shape).ravel()[places]
         files, rows = self._file[episodes], self._first[episodes] + index.ravel()[places]
         for file in np.unique(files):
@@ -49,10 +51,10 @@ class FrameStore:
     def _copy(self, file: int, rows: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:
         """Puts rows [K] of a file at `places` [K] of `out`."""
         if file not in self._bare:
-            self._bare[file] = _Bare.of(self._streams[file].dataset, self._maps)
+            self._bare[file] = _Bare.of(self._streams[file].dataset, self.maps)
         bare = self._bare[file]
         if bare is not None:
-            self._maps.count(bare.copy(rows, out, places), out[0].size)
+            self.maps.count(bare.copy(rows, out, places), len(rows) * out[0].size)
             return
         chunks, within = np.divmod(rows, self._chunk_rows[file])
         for chunk in np.unique(chunks):
