@@ -6,7 +6,8 @@ import pytest
 from tests.oscillator import write_log
 from tests.untrained import untrained_run
 from worldmodel.imagine import Session, engine, imagine_to
-from worldmodel.logs import windows as windows_module
+from worldmodel.logs import aligned as aligned_module
+from worldmodel.logs.frame_store import FrameStore
 from worldmodel.logs.reader import Log, Stream
 
 OPTIONS = {"episode": 1, "at_s": 2.0, "members": 3}
@@ -33,7 +34,7 @@ def compiled_once(run, request, monkeypatch):
 def counted(monkeypatch):
     """How often the model was traced, an episode aligned, and how many frames were read."""
     counts = {"traced": 0, "aligned": 0, "frames": 0}
-    traced, aligned, rows = engine._futures, windows_module.align, Stream.rows
+    traced, aligned, rows, gather = engine._futures, aligned_module.align, Stream.rows, FrameStore.gather
 
     def count(name, function):
         def counting(*args, **kwargs):
@@ -46,9 +47,14 @@ def counted(monkeypatch):
         counts["frames"] += (stop - start) * (self.spec.kind == "video")
         return rows(self, start, stop)
 
+    def gathered(self, episodes, index):
+        counts["frames"] += int((index >= 0).sum())
+        return gather(self, episodes, index)
+
     monkeypatch.setattr(engine, "_futures", count("traced", traced))
-    monkeypatch.setattr(windows_module, "align", count("aligned", aligned))
+    monkeypatch.setattr(aligned_module, "align", count("aligned", aligned))
     monkeypatch.setattr(Stream, "rows", read)
+    monkeypatch.setattr(FrameStore, "gather", gathered)
     return counts
 
 
