@@ -26,7 +26,7 @@ try:
 finally:
     print("LOADED", *sorted(name for name in sys.modules if name in {HEAVY}))
 """
-PREDICTORS = {"model", "hold", "velocity", "linear", "floor_reading"}
+PREDICTORS = {"model", "mean", "hold", "velocity", "linear", "floor_reading"}
 
 
 def wrote(ran):
@@ -186,11 +186,11 @@ def test_validate_writes_a_page_and_figures(validated, by):
 
 
 @pytest.mark.parametrize(
-    ("by", "name", "kind", "episodes"), [("log", "other", "replay", 2), ("scene", "cartpole", "counterfactual", 16)]
+    ("by", "name", "kind", "episodes"), [("log", "other", "replay", 2), ("scene", "cartpole", "counterfactual", 24)]
 )
 def test_the_figures_have_their_schema(trained, validated, by, name, kind, episodes):
     metrics = json.loads((validated.folders[by] / "metrics.json").read_text())
-    assert (metrics["format"], metrics["version"]) == ("worldmodel-metrics", 1)
+    assert (metrics["format"], metrics["version"]) == ("worldmodel-metrics", 2)
     problem = metrics["problem"]
     assert (problem["name"], problem["kind"], problem["episodes"]) == (name, kind, episodes)
     assert [problem[key] for key in ("dt", "context_s", "horizon_s")] == pytest.approx([0.02, 0.4, 0.4])
@@ -203,7 +203,7 @@ def test_the_figures_have_their_schema(trained, validated, by, name, kind, episo
         assert isinstance(stream["unit"], str)
         assert set(stream) - {"unit"} == PREDICTORS
         for predictor in PREDICTORS:
-            for key in ("rmse", "nrmse", "crps", "coverage90"):
+            for key in ("nrmse", "ncrps", *(("coverage90",) if predictor == "model" else ())):
                 values = stream[predictor][key]
                 assert len(values) == len(horizons)
                 known = key != "coverage90" or predictor == "model"

@@ -68,4 +68,4 @@ def test_the_readmes_lines_of_python_run(tmp_path, monkeypatch):
     assert (tmp_path / "runs" / "cartpole_report" / "report.html").stat().st_size > 0
     (own,) = re.findall(r"^### Your own predictor.*?```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
     exec(own, there)
-    assert there["result"].rmse("pole", "ridge", at_s=1.0) > 0
+    assert there["result"].nrmse("pole", "ridge", at_s=1.0) > 0
