@@ -206,8 +206,7 @@ def test_the_figures_have_their_schema(trained, validated, by, name, kind, episo
             for key in ("nrmse", "ncrps", *(("coverage90",) if predictor == "model" else ())):
                 values = stream[predictor][key]
                 assert len(values) == len(horizons)
-                known = key != "coverage90" or predictor == "model"
-                assert all(math.isfinite(value) if known else value is None for value in values)
+                assert all(math.isfinite(value) for value in values)
     assert set(metrics["overall"]) == PREDICTORS
     assert all(len(metrics["overall"][predictor]["nrmse"]) == len(horizons) for predictor in PREDICTORS)
     assert math.isfinite(metrics["action_sensitivity"])
