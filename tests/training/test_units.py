@@ -11,7 +11,7 @@ from worldmodel.errors import LogFormatError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples
-from worldmodel.validate.problem import make_problem
+from worldmodel.validate.problem import problem_of
 
 OTHER = {"velocity": ("km/h", 3.6), "phase": ("deg", 180 / np.pi), "force": ("mN", 1000.0)}
 READINGS = [spec for spec in SPECS if spec.kind != "video"]
@@ -55,11 +55,11 @@ def test_it_imagines_the_same(folder, run):
 
 def test_it_is_measured_on_the_same(folder, run):
     own, other = (
-        make_problem(run, Log(folder / name, truth=True), name="", horizon_s=None) for name in ("own.h5", "other.h5")
+        problem_of(run.windows(Log(folder / name, truth=True)), name="").truth for name in ("own.h5", "other.h5")
     )
     for part in ("recorded", "truth"):
         for name, expected in getattr(own, part).items():
-            np.testing.assert_allclose(getattr(other, part)[name], expected, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(getattr(other, part)[name].values, expected.values, rtol=1e-4, atol=1e-4)
 
 
 def test_a_second_future_does_not_align_the_log_again(folder, run, monkeypatch):
@@ -68,7 +68,7 @@ def test_a_second_future_does_not_align_the_log_again(folder, run, monkeypatch):
     log = Log(folder / "other.h5")
     with Session(run) as session:
         first = session.imagine(log, episode=1, at_s=2.0, members=1)
-        monkeypatch.setattr("worldmodel.logs.windows.align", None)
+        monkeypatch.setattr("worldmodel.logs.aligned.align", None)
         second = session.imagine(log, episode=1, at_s=2.0, members=1)
     np.testing.assert_array_equal(first.imagined["velocity"].data, second.imagined["velocity"].data)
 
