@@ -117,7 +117,7 @@ BROKEN_LOGS = {  # how a good log is broken, and what the message says
     "nothing": (lambda path: path.write_bytes(b""), ["not an HDF5 file", "do:"]),
     "truncated": (cut, ["damaged or truncated", "copy or record it again"]),
     "hdf5": (edited(lambda file: file.attrs.__delitem__("format")), ["not a log of this toolkit", "do:"]),
-    "version": (edited(lambda file: file.attrs.__setitem__("version", 2)), ["another version", "version 2", "do:"]),
+    "version": (edited(lambda file: file.attrs.__setitem__("version", 3)), ["another version", "version 3", "do:"]),
     "no_time": (edited(lambda file: file.__delitem__("streams/cart/time")), ["lacks", "/streams/cart/time", "do:"]),
     "no_rows": (edited(lambda file: file.__delitem__("episodes/name")), ["lacks", "/episodes/name", "do:"]),
     "times": (edited(go_back), ["'cart'", "do not increase", "row 7", "do:"]),

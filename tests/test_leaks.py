@@ -237,7 +237,7 @@ def split(monkeypatch):
 
     class Held:
         def __init__(self, windows, *_):
-            given["select"] = windows
+            self.windows = given["select"] = windows
 
     def go_on(folder, settings, source, show):
         given["learn"] = source.batches.windows

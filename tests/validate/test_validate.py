@@ -377,10 +377,10 @@ def problems(monkeypatch):
 
 
 def test_on_the_training_log_only_held_out_episodes_count(folder, problems):
-    held = load_run(folder / "run").settings.holdout
+    kept = load_run(folder / "run").settings.measure
     result = validate(folder / "run", log=folder / "train", **QUIET)
-    assert len(held) == 2
-    assert problems[-1][0].truth.windows.episodes == list(held)
+    assert len(kept) == 2
+    assert problems[-1][0].truth.windows.episodes == list(kept)
     assert result.setting.episodes == 2
 
 
@@ -388,7 +388,7 @@ def test_on_the_training_log_only_held_out_episodes_count(folder, problems):
 def test_a_file_of_the_training_logs_is_no_new_log(folder, problems, name):
     """It holds episodes that trained the run, so those may not be scored; to refuse the file is right too."""
     first, count = {"a.h5": (0, 3), "b.h5": (3, 2)}[name]
-    unseen = {i - first for i in load_run(folder / "run").settings.holdout if first <= i < first + count}
+    unseen = {i - first for i in load_run(folder / "run").settings.measure if first <= i < first + count}
     try:
         validate(folder / "run", log=folder / "train" / name, **QUIET)
     except WorldModelError:
@@ -396,11 +396,12 @@ def test_a_file_of_the_training_logs_is_no_new_log(folder, problems, name):
     assert set(problems[-1][0].truth.windows.episodes) <= unseen
 
 
-def test_a_training_log_without_held_out_episodes_is_refused(folder, tmp_path):
+def test_a_training_log_without_episodes_to_measure_is_refused(folder, tmp_path):
     shutil.copytree(folder / "run", tmp_path / "run")
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
-    (tmp_path / "run" / "run.json").write_text(json.dumps({**settings, "holdout": []}))
-    with pytest.raises(WorldModelError, match=r"trained on every episode[\s\S]*another log"):
+    learnt = [{**episode, "roles": ["learn"]} for episode in settings["episodes"]]
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**settings, "episodes": learnt}))
+    with pytest.raises(WorldModelError, match=r"has seen every episode[\s\S]*another log"):
         validate(tmp_path / "run", log=folder / "train", **QUIET)
 
 

@@ -32,7 +32,7 @@ class OneStep:
     def candidates(cls, examples: Examples) -> list["OneStep"]:
         """One for each choice of lags and penalty, and one that holds the last reading."""
         lags = [n for n in _LAGS if n < examples.view.held.shape[1]]
-        still = cls(np.zeros((0, examples.truth.shape[-1])), 0)
+        still = cls(np.zeros((0, examples.came.shape[-1])), 0)
         return [still, *(model for n in lags for model in cls.fit(examples, n, _PENALTIES))]
 
     @classmethod
@@ -42,9 +42,9 @@ class OneStep:
         A tick without a fresh reading contributes its held value, whose change is 0: so does the rollout see it.
         """
         if not lags:
-            return [cls(np.zeros((0, examples.truth.shape[-1])), 0) for _ in penalties]
+            return [cls(np.zeros((0, examples.came.shape[-1])), 0) for _ in penalties]
         held, acted = _series(examples)
-        context, horizon = held.shape[1] - examples.truth.shape[1], examples.truth.shape[1]
+        context, horizon = held.shape[1] - examples.came.shape[1], examples.came.shape[1]
         count = min(max(_ROWS // len(held), 1), horizon)
         ticks = context - 1 + np.unique(np.linspace(0, horizon - 1, count).astype(int))
         inputs = np.concatenate([_inputs(held, acted, tick, lags) for tick in ticks])
@@ -68,7 +68,7 @@ class OneStep:
 def _series(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """Readings held over context and horizon [B, C + H, Y], and actions [B, C - 1 + H, A]."""
     view = examples.view
-    values, mask = (np.concatenate(pair, 1) for pair in ((view.readings, examples.truth), (view.mask, examples.mask)))
+    values, mask = (np.concatenate(pair, 1) for pair in ((view.readings, examples.came), (view.mask, examples.mask)))
     held, known = hold(values, mask)
     return np.where(known, held, 0.0), np.concatenate([view.past, view.ahead], 1)
 

@@ -66,7 +66,7 @@ class Reckoner:
         view, place = examples.view, pair("place", spec, lens.layout)
         readings, there, age = (
             np.concatenate(x, 1)
-            for x in ((view.readings, examples.truth), (view.mask, examples.mask), (view.age, examples.age))
+            for x in ((view.readings, examples.came), (view.mask, examples.mask), (view.age, examples.age))
         )
         held, _ = hold(lens.units(readings), there)
         fixes = _Fixes.of(lens.units(readings), there, age, place)
@@ -84,7 +84,7 @@ class Reckoner:
         spans = [s for s in _SPANS if s <= examples.view.held.shape[1]]
         manners = [Manner(*m) for m in itertools.product((False, True), (0, *spans), (False, True)) if m[1] or not m[2]]
         tried = [dataclasses.replace(self, manner=np.array(m, int)) for m in manners]
-        fixes = _Fixes.of(lens.units(examples.truth), examples.mask, examples.age, self.place)
+        fixes = _Fixes.of(lens.units(examples.came), examples.mask, examples.age, self.place)
         errors = np.stack([fixes.squared_error(t.track(examples.view, linear, lens)[0]) for t in tried])
         return tried[int(np.argmin(excess(errors)))]
 
@@ -151,7 +151,7 @@ class Reckoner:
 
 def find_reckoners(examples: Examples, lens: Lens, named: Named | None) -> list[Reckoner]:
     """One for each stream that tells a place, where there is a speed and a turning that explain it."""
-    few = jax.tree.map(lambda x: x[:: max(len(examples.truth) // _FIND, 1)], examples)
+    few = jax.tree.map(lambda x: x[:: max(len(examples.came) // _FIND, 1)], examples)
     places = [s for s in lens.layout.readings if codec(s).turning.place is not None]
     return [found for spec in places if (found := Reckoner.find(spec, few, lens, named))]
 

@@ -30,7 +30,7 @@ class Climate:
     @classmethod
     def fit(cls, examples: Examples, lens: Lens) -> "Climate":
         """Averages readings that came; vectors whose length is fixed get it back."""
-        truth, mask, layout = examples.truth, examples.mask, lens.layout
+        truth, mask, layout = examples.came, examples.mask, lens.layout
         at_each = _mean(truth, mask, (0,))
         mean = np.where(layout.relative[layout.newest], at_each, _mean(truth, mask, (0, 1)))
         for spec in layout.readings:
@@ -62,7 +62,7 @@ class Velocity:
         spans = sorted({min(span, context) for span in (*_SPANS, context)})
         errors = []
         for span in spans:
-            ahead = cls(np.full(examples.truth.shape[-1], span)).predict(examples.view)
+            ahead = cls(np.full(examples.came.shape[-1], span)).predict(examples.view)
             slopes = (examples.view.mask[:, -span:].sum(1) > 1).mean(0) > 0.5
             errors.append(np.where(slopes | (span == context), squared_errors(ahead, examples, layout), np.inf))
         return cls(np.asarray(spans)[np.argmin(excess(np.stack(errors)), 0)])

@@ -49,13 +49,13 @@ class Examples(NamedTuple):
 
     Attributes:
         view: of B windows.
-        truth: [B, H, Y] readings that came, turned and normalised as the view.
+        came: [B, H, Y] readings that came, turned and normalised as the view.
         mask: bool [B, H, Y] where one came.
         age: [B, H, Y] ticks from each sample to its tick.
     """
 
     view: View
-    truth: np.ndarray
+    came: np.ndarray
     mask: np.ndarray
     age: np.ndarray
 
@@ -148,7 +148,7 @@ def on_ticks(examples: Examples) -> Float[np.ndarray, "B H Y"]:
     The last one goes on along the line from the one before. So a model that is fitted to these predicts ticks, and can
     be asked for the moments of samples (`worldmodel.models.objective.at_sample_times`).
     """
-    values, mask, age = examples.truth, examples.mask, np.where(examples.mask, examples.age, 0.0)
+    values, mask, age = examples.came, examples.mask, np.where(examples.mask, examples.age, 0.0)
     time = np.arange(values.shape[1])[:, None] - age
     slope = np.zeros_like(values)
     for step in (1, -1):  # from the one before; then, where there is one, to the next
@@ -166,7 +166,7 @@ def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout
 
     Infinite where a prediction is no number; 0 where nothing came.
     """
-    error = np.where(examples.mask, at_sample_times(ahead, examples.age) - examples.truth, 0.0)
+    error = np.where(examples.mask, at_sample_times(ahead, examples.age) - examples.came, 0.0)
     total = np.nan_to_num((error**2).sum(0), nan=np.inf)
     out = np.zeros(total.shape)
     for columns in layout.reading_columns.values():
