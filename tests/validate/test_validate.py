@@ -18,7 +18,7 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import BEHAVIOURS, simulate
 from worldmodel.training import load_run, train
 from worldmodel.types import Samples, StreamSpec
-from worldmodel.validate import Forecast, make_problem, score, validate
+from worldmodel.validate import Forecast, make_problem, of_run, score, validate
 from worldmodel.validate import scoring as scoring_module
 from worldmodel.validate.counterfactual import counterfactual
 
@@ -372,7 +372,7 @@ def problems(monkeypatch):
         made.append((problem, predictors))
         return scoring_module.score(problem, [Oracle(problem)], **options)
 
-    monkeypatch.setattr("worldmodel.validate.of_run.score", keep)
+    monkeypatch.setattr(of_run, "score", keep)
     return made
 
 
