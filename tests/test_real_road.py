@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from worldmodel.errors import WorldModelError
 from worldmodel.imagine import imagine_to
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import Log
 from worldmodel.report import write_report
 from worldmodel.training import train
-from worldmodel.validate import validate
+from worldmodel.validate import rivals, score, validate
+from worldmodel.validate.floor import Floor
+from worldmodel.validate.problem import problem_of
 
 KARMA = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[2] / "shared" / "data")) / "gopro/karma.mp4"
 
@@ -21,8 +24,8 @@ KARMA = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[2] / 
 @pytest.mark.skipif(not KARMA.is_file(), reason=f"the real recording is not at {KARMA}")
 def test_a_drone_is_ingested_learned_imagined_and_scored(tmp_path):
     ingest(KARMA, tmp_path / "drone.h5", progress=False)
-    shutil.copy(KARMA, tmp_path / "again.mp4")  # there is no second flight: under another name, it stands in for one
-    ingest(tmp_path / "again.mp4", tmp_path / "again.h5", progress=False)
+    shutil.copy(KARMA, tmp_path / "again.mp4")
+    ingest(tmp_path / "again.mp4", tmp_path / "again.h5", size=(16, 24), progress=False)
     span = {"dt": 0.25, "context_s": 2.0, "horizon_s": 2.0}
     run = train([tmp_path / "drone.h5"], tmp_path / "run", preset="debug", steps=8, progress=False, **span)
     start = {"episode": 0, "at_s": 5.0, "members": 2}
@@ -31,7 +34,10 @@ def test_a_drone_is_ingested_learned_imagined_and_scored(tmp_path):
     dream = Log(tmp_path / "dream" / "trajectory.h5").episodes[0]
     logged = Log(tmp_path / "drone.h5").episodes[0].streams["gps"].data
     assert np.abs(dream.streams["gps"].data[..., :2] - logged[0, :2]).max() < 0.01  # degrees: the same valley
-    result = validate(run.folder, log=tmp_path / "again.h5", progress=False)
+    with pytest.raises(WorldModelError, match="has seen every episode"):  # under another name and size, it is known
+        validate(run, log=tmp_path / "again.h5", progress=False)
+    flight = problem_of(run.windows(Log(tmp_path / "drone.h5")), name="drone")  # there is no second one
+    result = score(flight, [run, *rivals(run), Floor(flight.truth)], seed=0, progress=False)
     write_report(result, tmp_path / "report")
     metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert set(metrics["streams"]) >= {"camera", "gps", "accelerometer", "gyro", "attitude"}
