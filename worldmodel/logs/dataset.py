@@ -162,14 +162,5 @@ def _readings(layout: TickLayout, values: np.ndarray, mask: np.ndarray):
 
 def _frames(windows: Windows, starts: np.ndarray, video: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Frames uint8 [B, T, rows, columns, 3] at ticks relative to each start, and whether there is one [B, T]."""
-    spec = windows.layout.videos[video]
-    out = np.zeros((len(starts), len(offsets), *spec.sample_shape), np.uint8)
-    index = np.stack([windows.ticks[episode].frames[tick + offsets, video] for episode, tick in starts])
-    for row, (episode, _) in enumerate(starts):
-        there = np.flatnonzero(index[row] >= 0)
-        if len(there):
-            first, last = index[row, there[0]], index[row, there[-1]]
-            stream = windows.log.episodes[windows.episodes[episode]].streams[spec.name]
-            block = stream.rows(int(first), int(last) + 1)  # one read: neighbours share their chunks
-            out[row, there] = block[index[row, there] - first]
-    return out, index >= 0
+    index = windows.ticks.spans(starts, int(offsets[0]), len(offsets)).frames[..., video]
+    return windows.frames(video, starts, index)

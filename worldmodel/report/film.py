@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.draw import difference
 from worldmodel.validate.result import Film
 
-CONTRAST = 2  # the differences are shown this many times as strong
 _LOSSLESS, _LARGEST = 96, 192  # pixels along the longer side
 
 
@@ -24,9 +24,8 @@ class Strip(NamedTuple):
 
 def strip(film: Film) -> Strip:
     """The film as small images."""
-    apart = np.abs(film.truth.astype(int) - film.imagined).mean(-1, keepdims=True) * CONTRAST
-    difference = np.repeat(np.minimum(apart, 255).astype(np.uint8), 3, axis=-1)
-    encoded = [[_encode(frame) for frame in row] for row in (film.seen, film.truth, film.imagined, difference)]
+    rows = (film.seen, film.truth, film.imagined, difference(film.truth, film.imagined))
+    encoded = [[_encode(frame) for frame in row] for row in rows]
     return Strip(encoded[0], [float(t) for t in film.time], *encoded[1:])
 
 

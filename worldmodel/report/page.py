@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worldmodel.codecs import codec
+from worldmodel.draw.film import CONTRAST
 from worldmodel.files import whole_folder
-from worldmodel.report.film import CONTRAST, strip
+from worldmodel.report.film import strip
 from worldmodel.report.futures import columns_drawn, futures_plot, track_plot
 from worldmodel.report.measured import how_measured
 from worldmodel.report.opening import header, in_words

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from worldmodel.arrays import newest
 from worldmodel.training.calibration import central_interval
 
 _RESAMPLES = 300
@@ -84,11 +85,11 @@ def distance_travelled(positions: np.ndarray, mask: np.ndarray, dt: float) -> np
     until there are two.
     """
     tick = np.arange(mask.shape[1])
-    newest = np.maximum.accumulate(np.where(mask, tick, -1), 1)
+    last = newest(mask)
     first = np.argmax(mask, 1)[:, None]
-    held = np.take_along_axis(positions, np.maximum(newest, first)[..., None], 1)
+    held = np.take_along_axis(positions, np.maximum(last, first)[..., None], 1)
     steps = np.linalg.norm(np.diff(held, axis=1, prepend=held[:, :1]), axis=-1)
-    spanned = (newest - first) * dt
+    spanned = (last - first) * dt
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(spanned > 0, np.cumsum(steps, 1) / spanned * (tick + 1) * dt, np.nan)
 
