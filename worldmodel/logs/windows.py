@@ -163,7 +163,7 @@ class Windows:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
         asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
         span = self.ticks.spans(starts, 1 - self.context, self.context + horizon)
-        self._make_relative(span.values, span.mask)
+        make_relative(self.layout, span.values, span.mask, self.context)
         now = self.context - 1
         past, ahead = slice(now + 1), slice(now + 1, None)
         shown = [span.frames[..., video] for video in range(len(self.layout.videos))]
@@ -185,31 +185,6 @@ class Windows:
         """
         return self._stores[video].gather(starts[:, :1], index), index >= 0
 
-    def _make_relative(self, values: np.ndarray, mask: np.ndarray) -> None:
-        """Subtracts the context's last positions from windows [B, C + H, D], in place; without one, they are masked."""
-        columns = np.flatnonzero(self.layout.relative)
-        part, there = values[..., columns], mask[..., columns]
-        fix, known = self._last_positions(part[:, : self.context], there[:, : self.context])
-        there &= known[:, None]
-        values[..., columns] = np.where(there, part - fix[:, None], 0)
-        mask[..., columns] = there
-
-    def _last_positions(self, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The newest value of each relative feature in contexts [B, C, R], whichever slot it is in: [B, R] each."""
-        fix, known = np.zeros(values.shape[::2], values.dtype), np.zeros(values.shape[::2], bool)
-        for group in self._relative_groups:
-            series, there = (x[..., group].reshape(len(x), -1) for x in (values, mask))
-            last, any_ = last_valid(series, there)
-            fix[:, group], known[:, group] = last[:, None], any_[:, None]
-        return fix, known
-
-    @cached_property
-    def _relative_groups(self) -> list[np.ndarray]:
-        """Of each relative feature, where its slots are among the relative columns."""
-        place = np.cumsum(self.layout.relative) - 1
-        columns = [self.layout.slot_columns(s).T for s in self.layout.readings]
-        return [place[slots] for feature in columns for slots in feature if self.layout.relative[slots[0]]]
-
     def last_fix(self, episode: int, tick: int, name: str) -> np.ndarray:
         """float64 [F] of a stream's features, of the relative ones what a window's are relative to, else 0.
 
@@ -217,10 +192,33 @@ class Windows:
         """
         seen, columns = self.ticks[episode], np.flatnonzero(self.layout.relative)
         context = slice(tick - self.context + 1, tick + 1)
-        fix, known = self._last_positions(*(x[None, context][..., columns] for x in (seen.values, seen.mask)))
+        fix, known = _last_positions(self.layout, *(x[None, context][..., columns] for x in (seen.values, seen.mask)))
         out = np.zeros(self.layout.size)
         out[columns] = np.where(known[0], fix[0].astype(np.float64), np.nan)
         return out[self.layout.columns[name]][-self.layout.features(self.layout.spec(name)) :]
+
+
+def make_relative(layout: TickLayout, values: np.ndarray, mask: np.ndarray, context: int) -> None:
+    """Subtracts the last positions of `context` ticks from windows [B, C + H, D], in place; without one, masks them."""
+    columns = np.flatnonzero(layout.relative)
+    part, there = values[..., columns], mask[..., columns]
+    fix, known = _last_positions(layout, part[:, :context], there[:, :context])
+    there &= known[:, None]
+    values[..., columns] = np.where(there, part - fix[:, None], 0)
+    mask[..., columns] = there
+
+
+def _last_positions(layout: TickLayout, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The newest value of each relative feature in contexts [B, C, R], whichever slot it is in: [B, R] each."""
+    fix, known = np.zeros(values.shape[::2], values.dtype), np.zeros(values.shape[::2], bool)
+    place = np.cumsum(layout.relative) - 1  # of each column among the relative ones
+    for spec in layout.readings:
+        for slots in layout.slot_columns(spec).T:  # of one feature
+            if layout.relative[slots[0]]:
+                series, there = (x[..., place[slots]].reshape(len(x), -1) for x in (values, mask))
+                last, any_ = last_valid(series, there)
+                fix[:, place[slots]], known[:, place[slots]] = last[:, None], any_[:, None]
+    return fix, known
 
 
 def _newest_frames(index: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from worldmodel.errors import WorldModelError
 from worldmodel.files import readable, whole_file
@@ -16,7 +17,7 @@ from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.reckoning import Reckoner, find_reckoners, reckon
 from worldmodel.models.baselines.sensors import Named
 from worldmodel.models.baselines.simple import Climate, Velocity, hold_last
-from worldmodel.models.baselines.view import Examples, Lens
+from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.types import Commands
 
 VERSION = 1
@@ -46,7 +47,14 @@ class Baselines:
 
     @classmethod
     def fit(
-        cls, windows: Windows, scaling: Any, seed: int, *, select: Windows | None = None, motion: Named | None = None
+        cls,
+        windows: Windows,
+        scaling: Any,
+        seed: int,
+        *,
+        starts: np.ndarray | None = None,
+        select: Windows | None = None,
+        motion: Named | None = None,
     ) -> "Baselines":
         """Fits on `windows` and chooses by the open-loop error on `select`.
 
@@ -54,13 +62,14 @@ class Baselines:
             windows: of the episodes to learn from.
             scaling: their statistics (`worldmodel.models.world_model.Scaling`).
             seed: of the windows that are drawn.
+            starts: int [M, 2] the windows that may be drawn; by default all.
             select: of other episodes, to choose on. By default part of the first choose, whole episodes where there
                 are two or more, and what was chosen is fitted again on all.
             motion: which sensors dead reckoning is to use; by default it looks for them.
         """
         rng = np.random.default_rng([seed, 0xBA5E])
         lens = Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
-        starts = np.asarray(windows.starts())
+        starts = np.asarray(windows.starts()) if starts is None else starts
         whole = learn = _examples(lens, windows, starts, _LEARN, rng)
         if select is not None:
             chosen = _examples(lens, select, np.asarray(select.starts()), _SELECT, rng)
@@ -86,21 +95,28 @@ class Baselines:
         Raises:
             ValueError: if there is no such baseline.
         """
-        view, layout = self.lens.look(context, actions), self.lens.layout
+        view = self.lens.look(context, actions)
+        return self.lens.back(self.ahead(name, view), view.angle)
+
+    def ahead(self, name: str, view: View) -> Float[np.ndarray, "B H Y"]:
+        """The same, normalised and in the frame of the machine.
+
+        Raises:
+            ValueError: if there is no such baseline.
+        """
         with np.errstate(all="ignore"):  # a linear model may diverge
-            if name == "mean":
-                ahead = self.climate.predict(view)
-            elif name == "hold":
-                ahead = hold_last(view)
-            elif name == "velocity":
-                ahead = self.velocity.predict(view)
-            elif name == "linear":
-                ahead = self.linear.predict(view, layout)
-            elif name in self.names:
-                ahead = reckon(self.reckoners, view, self.linear.predict(view, layout), self.lens)
-            else:
-                raise ValueError(f"{', '.join(self.names)}; not {name!r}")
-            return self.lens.back(ahead, view.angle)
+            match name:
+                case "mean":
+                    return self.climate.predict(view)
+                case "hold":
+                    return hold_last(view)
+                case "velocity":
+                    return self.velocity.predict(view)
+                case "linear":
+                    return self.linear.predict(view, self.lens.layout)
+                case "dead_reckoning" if self.reckoners:
+                    return reckon(self.reckoners, view, self.linear.predict(view, self.lens.layout), self.lens)
+        raise ValueError(f"{', '.join(self.names)}; not {name!r}")
 
     def describe(self) -> str:
         """What dead reckoning found, for people; empty where there is none."""

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from worldmodel.arrays import hold, last_valid
 from worldmodel.logs.align import TickLayout
-from worldmodel.logs.windows import Context, Windows
+from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Commands
 
@@ -100,7 +100,10 @@ class Lens:
 
     def examples(self, windows: Windows, starts: np.ndarray) -> Examples:
         """Views of the windows at `starts` [B, 2], and what came."""
-        context, future = windows.without_video().cut(starts, windows.horizon)
+        return self.seen(*windows.without_video().cut(starts, windows.horizon))
+
+    def seen(self, context: Context, future: Future) -> Examples:
+        """Views of contexts, and what came."""
         view, newest = self.look(context, future.actions), self.layout.newest
         truth = self._slots(future.values, future.mask, view.angle)[..., newest]
         return Examples(view, truth, future.mask[..., newest], future.age_s[..., self._stream_of] / self.layout.dt)
