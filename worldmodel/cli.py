@@ -119,6 +119,10 @@ def train(
         str | None, typer.Option(help="debug, small (for a CPU; the default) or base (for a GPU).")
     ] = None,
     dynamics: Annotated[str | None, typer.Option(help="residual (the default), or rssm to compare with.")] = None,
+    network: Annotated[
+        bool | None,
+        typer.Option(help="Train a network beside the cheaper experts; by default where the log is rich enough."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="How many updates in all.")] = None,
     minutes: Annotated[
         float | None, typer.Option(help="How long in all, with all compiling, instead of steps.")
@@ -146,7 +150,7 @@ def train(
 
     trained = run(
         logs, out, preset=preset, dynamics=dynamics, steps=steps, minutes=minutes, seed=seed, resume=resume,
-        holdout=holdout, dt=dt, context_s=context, horizon_s=horizon, force=force,
+        holdout=holdout, dt=dt, context_s=context, horizon_s=horizon, network=network, force=force,
     )  # fmt: skip
     _wrote(trained.folder)
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.actions import Given, commands_ahead
-from worldmodel.imagine.engine import Imaginer
+from worldmodel.imagine.forecaster import Forecaster, trust
 from worldmodel.imagine.trajectory import Trajectory, assemble, frame_ticks
 from worldmodel.logs.reader import Log, check_episode
 from worldmodel.logs.windows import Windows
+from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands
 
@@ -22,7 +23,8 @@ _SAME_TICK = 1e-6  # of a tick: 0.3 s is the third tick of 0.1 s, though it is a
 class Trained(Protocol):
     """What a session needs of a run (`worldmodel.training.Run`, which this package knows nothing of)."""
 
-    model: WorldModel
+    model: WorldModel | None
+    team: Team | None
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int: ...
 
@@ -49,7 +51,7 @@ class Session:
 
     def __init__(self, run: Trained) -> None:
         self.run = run
-        self._imaginer = Imaginer(run.model)
+        self._forecaster = Forecaster(run.team, run.model)
         self._opened: _Opened | None = None
         self._aligned: tuple[Log, Windows] | None = None  # of which log, and an episode of it as the run reads it
 
@@ -104,8 +106,9 @@ class Session:
         commands = commands_ahead(windows, row, horizon, actions, offset_s)
         given = Commands(*(part[None] for part in commands))
         ticks = [asked[None] for asked in frame_ticks(windows.layout, horizon)]
-        imagined, frames = self._imaginer.seeded(seed).futures(context, given, ticks, members)
-        return assemble(windows, row, commands, imagined.read[0], [video[0] for video in frames])
+        foreseen = self._forecaster.seeded(seed).futures(context, given, ticks, members)
+        trusted = trust(self._forecaster.names, foreseen.weights[:, 0], windows.layout)
+        return assemble(windows, row, commands, foreseen.read[0], [video[0] for video in foreseen.frames], trusted)
 
     def _log(self, given: Log | Path | str) -> Log:
         """The log that is given, or the one at that path, opened anew only if its files have changed."""

@@ -29,6 +29,7 @@ class Trajectory:
         imagined: by stream, times [M] and data [M, K, S] in the log's units (video [M, K, rows, columns, 3]).
         logged: by stream, what the log holds over the context and the horizon.
         origin_utc: of the episode.
+        trust: by stream and expert, how much each expert counts at each tick ahead, [H] between 0 and 1.
     """
 
     start_s: float
@@ -36,6 +37,7 @@ class Trajectory:
     imagined: dict[str, Samples]
     logged: dict[str, Samples]
     origin_utc: float
+    trust: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, stream: str) -> Samples:
         return self.imagined[stream]
@@ -91,7 +93,12 @@ class Trajectory:
 
 
 def assemble(
-    windows: Windows, row: int, commands: Commands, readings: np.ndarray, frames: list[np.ndarray]
+    windows: Windows,
+    row: int,
+    commands: Commands,
+    readings: np.ndarray,
+    frames: list[np.ndarray],
+    trust: dict[str, dict[str, np.ndarray]],
 ) -> Trajectory:
     """The trajectory of what a model imagined from tick `row` of the only episode of `windows`.
 
@@ -101,6 +108,7 @@ def assemble(
         commands: actions [H, A] that they are under.
         readings: features [K, H, D].
         frames: for each video uint8 [K, P, rows, columns, 3] at `frame_ticks`.
+        trust: as in `Trajectory`.
     """
     layout, horizon = windows.layout, len(commands.values)
     when = (row + 1 + np.arange(horizon)) * layout.dt
@@ -111,7 +119,8 @@ def assemble(
     episode = windows.log.episodes[windows.episodes[0]]
     span = slice((row + 1 - windows.context) * layout.dt, (row + horizon) * layout.dt + 1e-6)
     logged = {spec.name: episode.streams[spec.name][span] for spec in layout.streams}
-    return Trajectory(row * layout.dt, {s.name: s for s in layout.streams}, imagined, logged, episode.origin_utc)
+    specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
+    return Trajectory(row * layout.dt, specs, imagined, logged, episode.origin_utc, trust)
 
 
 def frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:

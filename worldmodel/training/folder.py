@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,12 @@ from worldmodel.errors import WorldModelError
 from worldmodel.files import RUN_AGAIN, readable, whole_file, whole_folder
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.blend import Blend
+from worldmodel.models.experts.closed import closed
+from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.models.experts.rich import experts_from, experts_to
+from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import Scaling
 from worldmodel.training.history import METRICS, TENSORBOARD, History
 from worldmodel.training.settings import RunSettings, plain_json
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 
 _SETTINGS, _FINISHED = "run.json", "finished.json"
 _STATISTICS, _BASELINES = "statistics.npz", "baselines.npz"
+_EXPERTS, _LEFT_OUT, _BLEND = "experts.npz", "left_out.npz", "blend.npz"
 _PARAMETERS, _SPREAD = "parameters.npz", "spread.npy"
 _CHECKPOINTS = "checkpoints"
 
@@ -35,14 +42,20 @@ class RunFolder:
     run.json           settings          written when the run begins
     statistics.npz     of the data       so are they
     baselines.npz      fitted            and they
+    experts.npz        fitted            and they
+    left_out.npz       what they predict for windows that they were not fitted on
     parameters.npz     the best so far   what imagining needs
     checkpoints/       the newest states what going on needs
     spread.npy         of members        when the training has ended
+    blend.npz          of all experts    then, too
     finished.json      how it ended      last of all
     metrics.jsonl, tensorboard/          its history
     """
 
-    NAMES = (_SETTINGS, _STATISTICS, _BASELINES, _FINISHED, _SPREAD, _PARAMETERS, _CHECKPOINTS, METRICS, TENSORBOARD)
+    NAMES = (
+        _SETTINGS, _STATISTICS, _BASELINES, _EXPERTS, _LEFT_OUT, _BLEND, _FINISHED, _SPREAD, _PARAMETERS, _CHECKPOINTS,
+        METRICS, TENSORBOARD,
+    )  # fmt: skip
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
@@ -63,7 +76,7 @@ class RunFolder:
         try:
             yield
         except BaseException:
-            if not self.has_parameters:  # nothing to go on from
+            if not (self.has_parameters or self.has_blend):  # nothing to go on from
                 shutil.rmtree(self.path, ignore_errors=True)
                 if earlier.exists():
                     os.replace(earlier, self.path)
@@ -79,6 +92,10 @@ class RunFolder:
     @property
     def has_parameters(self) -> bool:
         return (self.path / _PARAMETERS).is_file()
+
+    @property
+    def has_blend(self) -> bool:
+        return (self.path / _BLEND).is_file()
 
     @property
     def latest_step(self) -> int:
@@ -135,6 +152,36 @@ class RunFolder:
 
     def write_baselines(self, baselines: Baselines) -> None:
         baselines.save(self.path / _BASELINES)
+
+    def read_experts(self, lens: Lens) -> list[Any]:
+        """Those beyond the baselines."""
+        with readable(self.path / _EXPERTS):
+            return experts_from(self._read_arrays(_EXPERTS), lens)
+
+    def write_experts(self, experts: Sequence[Any]) -> None:
+        self._write_arrays(_EXPERTS, experts_to(experts))
+
+    def read_left_out(self) -> LeftOut:
+        """What experts predicted for windows that they were not fitted on."""
+        arrays = self._read_arrays(_LEFT_OUT)
+        with readable(self.path / _LEFT_OUT):
+            return LeftOut(*(arrays[name] for name in LeftOut._fields))
+
+    def write_left_out(self, left_out: LeftOut) -> None:
+        self._write_arrays(_LEFT_OUT, left_out._asdict())
+
+    def read_team(self, baselines: Baselines, settings: RunSettings) -> Team | None:
+        """All experts and their blend; None before the training's end, and of a log without readings."""
+        if not self.has_blend:
+            return None
+        arrays = self._read_arrays(_BLEND)
+        with readable(self.path / _BLEND):
+            blend = Blend(**arrays)
+        experts = (*closed(baselines), *self.read_experts(baselines.lens))
+        return Team(baselines.lens, experts, settings.context, settings.horizon, blend)
+
+    def write_blend(self, blend: Blend) -> None:
+        self._write_arrays(_BLEND, vars(blend))
 
     def read_parameters(self, like: Any) -> Any:
         """The best parameters so far, as a tree like `like`, whose leaves need no more than a shape.

@@ -14,6 +14,7 @@ from worldmodel.training.settings import RunSettings
 from worldmodel.version import __version__
 
 DEFAULT_TICKS = 64
+_PAYS = 20_000  # ticks of recordings under which a network rarely adds to cheaper experts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Options:
     dt: float | None = None
     context: float | None = None
     horizon: float | None = None
+    network: bool | None = None
 
 
 def new_settings(
@@ -65,6 +67,20 @@ def new_settings(
         code_version=__version__,
         model=model,
         train=config,
+        network=_wants_network(log, asked, steps, dt),
+    )
+
+
+def _wants_network(log: Log, asked: Options, steps: int | None, dt: float) -> bool:
+    """Whether a network is trained: as asked, by the way or in so many words, and where it is likely to pay."""
+    ways = (asked.preset, asked.dynamics, steps)
+    if asked.network is False and any(way is not None for way in ways):
+        raise WorldModelError("Without a network there is no preset, no dynamics, and no steps.")
+    if asked.network is not None:
+        return asked.network
+    ticks = sum(episode.duration_s for episode in log.episodes) / dt
+    return (
+        any(way is not None for way in ways) or ticks >= _PAYS or any(s.kind == "video" for s in log.streams.values())
     )
 
 

@@ -45,6 +45,8 @@ def lengthened(
         WorldModelError: if the run has been trained as long already.
     """
     check_numbers(steps=steps, minutes=minutes)
+    if steps is not None and not settings.network:
+        raise WorldModelError(f"{folder.path} has no network to train.", remedy="train a new run with --network")
     if (steps is None and minutes is None) or (steps, minutes) == (settings.steps, settings.minutes):
         return settings
     done, finished = folder.latest_step, folder.finished or {}

@@ -18,6 +18,7 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import Scaling, WorldModel
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.roles import LEARN, SELECT
@@ -29,12 +30,20 @@ _FARTHEST = 2  # times the trained horizon, unless asked for by name
 
 @dataclasses.dataclass
 class Run:
-    """A trained model with all that it needs to imagine."""
+    """A trained model with all that it needs to imagine.
+
+    Attributes:
+        folder: where it is kept. settings: what it was started with.
+        model: the network; None where none was trained.
+        baselines: what it has to beat, each of them an expert as well.
+        team: all experts and their blend; None before the training's end, and of a log without readings.
+    """
 
     folder: Path
     settings: RunSettings
-    model: WorldModel
+    model: WorldModel | None
     baselines: Baselines
+    team: Team | None = None
 
     @property
     def layout(self) -> TickLayout:
@@ -144,10 +153,16 @@ def load_run(folder: Path | str) -> Run:
     files = RunFolder(folder)
     settings = files.read_settings()
     scaling = files.read_scaling()
+    baselines = files.read_baselines(settings.layout)
+    team = files.read_team(baselines, settings)
+    if not settings.network:
+        if team is None:
+            raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
+        return Run(files.path, settings, None, baselines, team)
     model = nnx.eval_shape(lambda: build_model(settings, scaling))  # draws nothing
     graph, params, rest = split_parameters(model)
     model = nnx.merge(graph, files.read_parameters(params), rest)
     model.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
     spread = files.read_spread()
     model.spread = nnx.Variable(jnp.ones((1, model.layout.size)) if spread is None else jnp.asarray(spread))
-    return Run(files.path, settings, model, files.read_baselines(settings.layout))
+    return Run(files.path, settings, model, baselines, team)

@@ -7,6 +7,10 @@ import jax
 import numpy as np
 
 from worldmodel.errors import TrainingDivergedError
+from worldmodel.models.experts.closed import closed
+from worldmodel.models.experts.team import Team
+from worldmodel.models.world_model import WorldModel
+from worldmodel.training.blending import joined_by_network
 from worldmodel.training.calibration import measure_spread
 from worldmodel.training.evaluate import Selection
 from worldmodel.training.fit import LOOK, Budget, Doing, Evaluated, Source, Updated, fit
@@ -22,14 +26,19 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
     if settings.lengthened_at != folder.read_settings().lengthened_at:
         folder.unfinish()
         folder.write_settings(settings)
-    if folder.finished is not None and folder.has_parameters:
+    if folder.finished is not None and (folder.has_parameters or not settings.network):
         show.say(f"{folder.path} has been trained to its end; --steps or --minutes train it longer")
+        return
+    if not settings.network:
+        _blend(folder, settings, source.selection, None, show)
+        folder.finish(steps=0, seconds=0.0, compile_seconds=0.0, best_nrmse=None, horizon=settings.horizon)
         return
     show.say("drawing parameters")
     learner = Learner(build_model(settings, folder.read_scaling()), settings.train, settings.seed)
     state = _fit(folder, learner, source, Budget(settings.steps, settings.minutes), settings.horizon, show)
     show.say("measuring the spread of members")
     folder.write_spread(_spread(learner, folder.read_parameters(state.params), source.selection))
+    _blend(folder, settings, source.selection, learner.model(folder.read_parameters(state.params)), show)
     if state.horizon < settings.horizon:
         show.say(f"note: no rollout was longer than {state.horizon} of the {settings.horizon} ticks of the horizon")
     folder.finish(
@@ -64,6 +73,22 @@ def _fit(
                             folder.write_parameters(state.params)
                         checkpoints.save(int(state.step), state)
     return state
+
+
+def _blend(
+    folder: RunFolder, settings: RunSettings, selection: Selection, network: WorldModel | None, show: TrainingProgress
+) -> None:
+    """Weighs experts, the network among them, by what they predicted for windows that they had not seen."""
+    if not settings.layout.readings:
+        return
+    show.say("blending experts")
+    baselines = folder.read_baselines(settings.layout)
+    experts = (*closed(baselines), *folder.read_experts(baselines.lens))
+    left_out = folder.read_left_out()
+    team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out)
+    if network is not None:
+        team = joined_by_network(team, left_out, selection.windows, settings.enough_select, network)
+    folder.write_blend(team.blend)
 
 
 def _spread(learner: Learner, params, selection: Selection) -> np.ndarray:

@@ -14,6 +14,7 @@ from worldmodel.training.roles import LEARN, MEASURE, SELECT, EpisodeRef, having
 from worldmodel.types import StreamSpec
 
 FORMAT, VERSION = "worldmodel-run", 1
+_ENOUGH = 5  # episodes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class RunSettings:
         about: what the training log says of itself; `scene` names its simulated twin.
         model: sizes, and with them the family, of the model. train: how it is trained.
         lengthened_at: updates after which it was given more.
+        network: whether there is a network among its experts.
     """
 
     streams: tuple[StreamSpec, ...]
@@ -50,6 +52,7 @@ class RunSettings:
     model: ModelConfig
     train: TrainConfig
     lengthened_at: tuple[int, ...] = ()
+    network: bool = True
 
     def __post_init__(self) -> None:
         sane = {
@@ -81,6 +84,25 @@ class RunSettings:
     def measure(self) -> list[int]:
         """Those that nothing touches before `validate`."""
         return having(MEASURE, self.episodes)
+
+    @property
+    def enough_select(self) -> bool:
+        """Whether the episodes that select are apart from those that learn, and enough to tell experts by."""
+        apart = {self.episodes[i].sha256 for i in self.select} - {self.episodes[i].sha256 for i in self.learn}
+        return len(apart) >= _ENOUGH
+
+    @property
+    def fitted(self) -> list[int]:
+        """Episodes that experts other than the network are fitted on: those that learn, and those that select too if
+        they are too few to tell experts by, which each episode then does in turn.
+        """
+        return self.learn if self.enough_select else sorted({*self.learn, *self.select})
+
+    @property
+    def copies(self) -> list[int]:
+        """Of each of the `fitted` episodes a number, the same for copies."""
+        hashes = [self.episodes[i].sha256 for i in self.fitted]
+        return [hashes.index(sha256) for sha256 in hashes]
 
     @property
     def shared_roles(self) -> str:

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from worldmodel.compiled import keep_compiled
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.experts.fitting import examples_at, left_out_of
+from worldmodel.models.experts.rich import fit_rich
 from worldmodel.training.data import Batches, measure_scaling
 from worldmodel.training.evaluate import Selection
 from worldmodel.training.fit import Source
@@ -37,6 +41,7 @@ def train(
     dt: float | None = None,
     context_s: float | None = None,
     horizon_s: float | None = None,
+    network: bool | None = None,
     force: bool = False,
     progress: bool = True,
 ) -> Run:
@@ -62,6 +67,8 @@ def train(
         dt: tick in seconds; by default the interval of the fastest action.
         context_s: what the model sees; by default 64 ticks.
         horizon_s: how far it learns to imagine; by default 64 ticks.
+        network: whether to train one beside the cheaper experts. By default where the log has video or 20,000 ticks,
+            or a preset, dynamics or steps are asked for.
         force: replace a run that exists.
         progress: show what is being done, and a bar.
 
@@ -74,7 +81,7 @@ def train(
     with TrainingProgress(progress) as show:
         show.say(f"reading {', '.join(map(str, logs))}")
         log = Log(logs)
-        asked = Options(preset, dynamics, seed, holdout, weights, dt, context_s, horizon_s)
+        asked = Options(preset, dynamics, seed, holdout, weights, dt, context_s, horizon_s, network)
         settings = _settings(folder, log, logs, asked, steps, minutes, resume, force)
         for note in (copies_note(log), settings.shared_roles):
             if note:
@@ -84,7 +91,7 @@ def train(
             go_on(folder, settings, source, show)
         else:
             with folder.replaced():
-                _begin(folder, settings, source, show)
+                _begin(folder, log, settings, source, show)
                 go_on(folder, settings, source, show)
     return load_run(folder.path)
 
@@ -106,26 +113,36 @@ def _source(log: Log, settings: RunSettings) -> Source:
     Raises:
         WorldModelError: if no episode is long enough for one.
     """
-    cut = log.conform(settings.streams), settings.layout, settings.context, settings.horizon
-    learn = Windows.of(*cut, settings.learn)
+    learn = _windows(log, settings, settings.learn)
     learn.starts()
     sources = [settings.episodes[i].log for i in settings.learn]
     config, seed = settings.train, settings.seed
     batches = Batches(learn, config.batch, config.frames, seed, sources, settings.weights)
-    return Source(batches, Selection(Windows.of(*cut, settings.select), seed))
+    return Source(batches, Selection(_windows(log, settings, settings.select), seed))
 
 
-def _begin(folder: RunFolder, settings: RunSettings, source: Source, show: TrainingProgress) -> None:
+def _begin(folder: RunFolder, log: Log, settings: RunSettings, source: Source, show: TrainingProgress) -> None:
     """Writes what a run needs before its first update."""
-    windows = source.batches.windows
+    learn, select = source.batches.windows, source.selection.windows if settings.enough_select else None
     with folder.begin() as start:
         show.say("measuring statistics")
-        scaling = measure_scaling(windows, settings.seed)
+        scaling = measure_scaling(learn, settings.seed)
         start.write_scaling(scaling)
         show.say("fitting baselines")
-        chosen_on = None if set(settings.learn) & set(settings.select) else source.selection.windows
-        baselines = Baselines.fit(windows, scaling, settings.seed, select=chosen_on)
+        windows = learn if settings.fitted == settings.learn else _windows(log, settings, settings.fitted)
+        baselines = Baselines.fit(windows, scaling, settings.seed, select=select)
         start.write_baselines(baselines)
         if told := baselines.describe():
             show.say(told)
+        if settings.layout.readings:
+            show.say("fitting experts")
+            examples = examples_at(baselines.lens, windows, np.asarray(windows.starts()), settings.seed)
+            rich = fit_rich(examples, baselines.lens, settings.seed)
+            start.write_experts(rich)
+            given = (scaling, settings.copies, settings.seed, show.say)
+            start.write_left_out(left_out_of(windows, baselines, rich, select, *given))
         start.write_settings(settings)
+
+
+def _windows(log: Log, settings: RunSettings, episodes: Sequence[int]) -> Windows:
+    return Windows.of(log.conform(settings.streams), settings.layout, settings.context, settings.horizon, episodes)

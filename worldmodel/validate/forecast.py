@@ -23,6 +23,7 @@ class Forecast(NamedTuple):
         mean: [W, H, P] at each tick ahead; where only `members` are given, their mean.
         members: [W, K, H, P] equally likely futures, as sensors would read them.
         frames: by video [W, K, F, rows, columns, 3] in 0..255 at `Problem.frame_ticks`; K is 1 for one prediction.
+        trust: by stream and expert [H] how much each of those that were blended counts, on average over starts.
         note: what a reader of the report must know of it; may be empty.
     """
 
@@ -30,6 +31,7 @@ class Forecast(NamedTuple):
     members: Mapping[str, np.ndarray] = _NOTHING
     frames: Mapping[str, np.ndarray] = _NOTHING
     note: str = ""
+    trust: Mapping[str, Mapping[str, np.ndarray]] = MappingProxyType({})
 
 
 @runtime_checkable
@@ -112,7 +114,7 @@ def ask(predictor: Predictor, problem: Problem) -> Forecast:
     shown = _checked(name, "frames", forecast.frames, frames)
     for stream, futures in members.items():
         mean.setdefault(stream, _mean_of(problem, stream, futures))
-    return Forecast(mean, {n: m for n, m in members.items() if m.shape[1] > 1}, shown, forecast.note)
+    return Forecast(mean, {n: m for n, m in members.items() if m.shape[1] > 1}, shown, forecast.note, forecast.trust)
 
 
 def _checked(

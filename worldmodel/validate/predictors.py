@@ -4,8 +4,10 @@ import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
-from worldmodel.imagine.engine import Imaginer
+from worldmodel.imagine.forecaster import Forecaster, trust
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.experts.expert import Expert
+from worldmodel.models.experts.team import NETWORK, Team
 from worldmodel.training.run import Run
 from worldmodel.validate.forecast import Forecast, Predictor
 from worldmodel.validate.problem import Problem, by_stream
@@ -14,12 +16,17 @@ MEMBERS, FILM_MEMBERS = 32, 4
 
 
 class Model:
-    """A trained run: members as sensors would read them, their mean free of noise, and frames."""
+    """A trained run: members as sensors would read them, their mean free of noise, and frames.
 
-    name = "model"
+    Args:
+        run: the run.
+        seed: of members.
+        alone: the network without the other experts.
+    """
 
-    def __init__(self, run: Run, seed: int = 0) -> None:
-        self.run, self._imaginer = run, Imaginer(run.model, seed)
+    def __init__(self, run: Run, seed: int = 0, alone: bool = False) -> None:
+        self.run, self.name = run, NETWORK if alone else "model"
+        self._forecaster = Forecaster(None if alone else run.team, run.model, seed)
 
     def predict(self, problem: Problem) -> Forecast:
         """Futures under the problem's actions.
@@ -28,17 +35,21 @@ class Model:
             WorldModelError: if the problem has other streams, another tick or another context than the run.
         """
         self._check(problem)
-        frames = {}
+        given, frames = (problem.context, problem.commands), {}
         for i, spec in enumerate(problem.layout.videos):
-            if spec.name in problem.frame_ticks:
-                ticks = np.maximum(problem.frame_ticks[spec.name], 0)
-                frames[spec.name] = self._imaginer.frames(problem.context, problem.commands, ticks, FILM_MEMBERS)[i]
+            if spec.name in problem.frame_ticks and self.run.model is not None:
+                asked = [np.maximum(problem.frame_ticks[spec.name], 0)] * len(problem.layout.videos)
+                frames[spec.name] = self._forecaster.futures(*given, asked, FILM_MEMBERS).frames[i]
         if not problem.readings:
             return Forecast(frames=frames)
-        imagined = self._imaginer.readings(problem.context, problem.commands, MEMBERS)
+        foreseen = self._forecaster.futures(*given, (), MEMBERS)
         # of features, not of physical values: so angles that wrap average rightly
-        mean, members = (by_stream(problem.layout, x) for x in (imagined.clean.mean(1), imagined.read))
-        return Forecast(mean, members, frames)
+        mean, members = (by_stream(problem.layout, x) for x in (foreseen.clean, foreseen.read))
+        return Forecast(mean, members, frames, trust=self._trust(problem, foreseen.weights))
+
+    def _trust(self, problem: Problem, weights: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        names = self._forecaster.names
+        return trust(names, weights.mean(1), problem.layout) if names else {}
 
     def _check(self, problem: Problem) -> None:
         def shape(layout, context: int) -> str:
@@ -81,6 +92,24 @@ class Baseline:
         return out
 
 
+class Alone:
+    """One of a run's experts by itself."""
+
+    def __init__(self, expert: Expert, team: Team) -> None:
+        self.name, self._expert, self._lens = expert.name, expert, team.lens
+
+    def predict(self, problem: Problem) -> Forecast:
+        """Its prediction of the streams of which it knows all columns."""
+        view = self._lens.look(problem.context, problem.commands)
+        ahead = self._lens.back(self._expert.predict(view), view.angle)
+        parts = {s: ahead[..., problem.layout.reading_columns[s.name]] for s in problem.readings}
+        return Forecast({s.name: codec(s).physical(part) for s, part in parts.items() if np.isfinite(part).all()})
+
+
 def rivals(run: Run) -> list[Predictor]:
-    """The baselines that are kept with a run."""
-    return [Baseline(run.baselines, name) for name in run.baselines.names]
+    """The baselines that are kept with a run, and its other experts, each alone."""
+    baselines: list[Predictor] = [Baseline(run.baselines, name) for name in run.baselines.names]
+    if run.team is None:
+        return baselines
+    experts = [Alone(expert, run.team) for expert in run.team.rich.values()]
+    return [*baselines, *experts, *([Model(run, alone=True)] if run.team.has_network else [])]

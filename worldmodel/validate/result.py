@@ -106,6 +106,7 @@ class Result:
         calibration: by stream, observed coverage at `levels` [L], over all horizons.
         examples: a few starts to draw.
         notes: how predictors were obtained, for people.
+        trust: by stream and expert [H], how much each of the experts that the subject blends counts on average.
         shared_roles: which episodes played two roles in the run; empty if none did.
         provenance: what it takes to get it again.
     """
@@ -123,6 +124,7 @@ class Result:
     examples: list[Example]
     notes: list[str]
     provenance: Provenance
+    trust: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
     shared_roles: str = ""
     levels: np.ndarray = dataclasses.field(default_factory=lambda: LEVELS)
 

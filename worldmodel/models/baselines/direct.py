@@ -11,7 +11,7 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.view import Examples, View, on_ticks
 
-_PENALTIES = (1e-6, 1e-2, 1e-1)
+PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
 _TICKS = 32  # fitted at most; between them predictions lie on lines
 _SHARES = 16  # of the time until a tick, over each of which its actions are averaged
 _STILL = 1e-6  # an input that deviates less is constant
@@ -32,17 +32,21 @@ class Direct:
     weights: np.ndarray
 
     @classmethod
-    def candidates(cls, examples: Examples, layout: TickLayout) -> list["Direct"]:
+    def candidates(
+        cls, examples: Examples, layout: TickLayout, penalties: Sequence[float] = PENALTIES
+    ) -> list["Direct"]:
         """One for each penalty, fitted on the readings that came, moved from their samples' times to the ticks."""
         view, change = examples.view, on_ticks(examples) - examples.view.held[:, -1:]
         ticks = _grid(view.horizon)
         seen = _seen(view, layout)
         acted = [_acted(view, tick) for tick in ticks]
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > _STILL
-        weights = [
-            ridge(np.concatenate([seen, a], 1)[:, varies], change[:, t - 1], examples.mask[:, t - 1], _PENALTIES)
-            for t, a in zip(ticks, acted, strict=True)
-        ]
+        weights = []
+        for t, a in zip(ticks, acted, strict=True):
+            inputs = np.concatenate([seen, a], 1)[:, varies]
+            scale = np.maximum(inputs.std(0), _STILL)
+            fitted = ridge(inputs / scale, change[:, t - 1], examples.mask[:, t - 1], penalties)
+            weights.append(fitted / np.concatenate([scale, [1.0]])[:, None])
         return [cls(ticks, varies, each) for each in np.stack(weights, 1)]
 
     @classmethod
@@ -86,17 +90,21 @@ def _spans(ticks: int) -> list[tuple[int, int]]:
 
 
 def _seen(view: View, layout: TickLayout) -> Float[np.ndarray, "B F"]:
-    """The last readings and their ages, and over each share of the context means of all samples and of actions.
+    """The last readings and their ages; of each share of the context the means of actions, and of how far samples are
+    from the last, as are those of the last tick's other slots.
 
-    What is missing is 0, and a column says which is.
+    Differences, since a penalty on levels that are nearly equal would take the differences away first. What is missing
+    is 0, and a column says which is.
     """
-    context = view.held.shape[1]
-    parts = [view.held[:, -1], np.minimum(view.age[:, -1], context)]
+    context, last = view.held.shape[1], view.held[:, -1]
+    parts = [last, np.minimum(view.age[:, -1], context)]
     for spec in layout.readings:
-        columns = layout.slot_columns(spec)
+        columns, now = layout.slot_columns(spec), last[:, None, layout.reading_columns[spec.name]]
         samples, there = view.slots[..., columns], view.slots_mask[..., columns]
+        if len(columns) > 1:
+            parts += [np.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1].reshape(len(last), -1)]
         for span in _spans(context):
-            parts += _mean(samples[:, slice(*span)], there[:, slice(*span)], (1, 2))
+            parts += _mean(samples[:, slice(*span)] - now[:, None], there[:, slice(*span)], (1, 2))
     for span in _spans(context - 1):
         parts += _mean(view.past[:, slice(*span)], view.past_mask[:, slice(*span)], (1,))
     return np.concatenate(parts, 1)

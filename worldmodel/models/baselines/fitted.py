@@ -20,7 +20,7 @@ from worldmodel.models.baselines.simple import Climate, Velocity, hold_last
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.types import Commands
 
-VERSION = 1
+VERSION = 2
 _LEARN, _SELECT = 4000, 1500  # windows that are drawn at most
 _VALUES = 1 << 26  # numbers in them at most: a quarter of a gigabyte
 _TO_SELECT = 4  # one episode of so many chooses, where none were given for that
@@ -125,7 +125,7 @@ class Baselines:
     def save(self, path: Path) -> None:
         parts: dict[str, Any] = {
             "lens": self.lens, "climate": self.climate, "velocity": self.velocity, "linear": self.linear,
-            "direct": self.linear.direct, "step": self.linear.step,
+            "direct": self.linear.direct, "step": self.linear.step, "near": self.linear.near,
         }  # fmt: skip
         parts |= {f"reckoner{i}": reckoner for i, reckoner in enumerate(self.reckoners)}
         arrays = {f"{name}.{field}": value for name, part in parts.items() for field, value in vars(part).items()}
@@ -149,7 +149,8 @@ class Baselines:
                 arrays = {field: file[f"{name}.{field}"] for field in fields}
                 return kind(**{k: v if v.ndim else v.item() for k, v in arrays.items()}, **given)
 
-            linear = part(Linear, "linear", direct=part(Direct, "direct"), step=part(OneStep, "step"))
+            linears = {"direct": part(Direct, "direct"), "near": part(Direct, "near"), "step": part(OneStep, "step")}
+            linear = part(Linear, "linear", **linears)
             reckoners = tuple(part(Reckoner, f"reckoner{i}") for i in range(int(file["reckoners"])))
             frames = {s.name: file[f"frame.{s.name}"] for s in layout.videos}
             lens, climate = part(Lens, "lens", layout=layout), part(Climate, "climate")

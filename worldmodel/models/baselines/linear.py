@@ -8,7 +8,7 @@ from jaxtyping import Float
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.onestep import OneStep
-from worldmodel.models.baselines.view import Examples, View, excess, squared_errors
+from worldmodel.models.baselines.view import Examples, View, excess, short_context, squared_errors
 
 
 @dataclasses.dataclass
@@ -17,12 +17,16 @@ class Linear:
 
     Attributes:
         direct, step: the two.
+        near: what speaks for them where less context is given than they were fitted with.
+        context: ticks of that.
         choice: int [N, Y] which penalty each tick and column of `direct` has.
         by_direct: bool [H, Y] ticks ahead and columns at which `direct` speaks.
     """
 
     direct: Direct
     step: OneStep
+    near: Direct
+    context: int
     choice: np.ndarray
     by_direct: np.ndarray
 
@@ -41,17 +45,32 @@ class Linear:
         choice = np.argmin(by_penalty[:, directs[0].ticks - 1], 0)
         direct = Direct.blend(directs, choice)
         by_direct = squared_errors(direct.predict(select.view, layout), select, layout) <= by_step[best]
-        return cls(direct, steps[best], choice, by_direct)
+        near = _near(learn, layout, direct, choice)
+        return cls(direct, steps[best], near, learn.view.context, choice, by_direct)
 
     def refit(self, examples: Examples, layout: TickLayout) -> "Linear":
         """What was chosen, fitted on other examples."""
         direct = Direct.blend(Direct.candidates(examples, layout), self.choice)
         step = OneStep.fit(examples, self.step.lags, (self.step.penalty,))[0]
-        return dataclasses.replace(self, direct=direct, step=step)
+        near = _near(examples, layout, direct, self.choice)
+        return dataclasses.replace(self, direct=direct, step=step, near=near)
 
     def predict(self, view: View, layout: TickLayout) -> Float[np.ndarray, "B H Y"]:
-        """Normalised readings at the ticks ahead; beyond those fitted the one-step model goes on from the last."""
+        """Normalised readings at the ticks ahead; beyond those fitted the one-step model goes on from the last.
+
+        With a short context, no further than that is long.
+        """
+        if view.context < self.context:
+            return self.near.predict(view.newest(min(short_context(self.context), view.context)), layout)
         step, direct = self.step.predict(view), self.direct.predict(view, layout)
         fitted = direct.shape[1]
         near = np.where(self.by_direct[:fitted], direct, step[:, :fitted])
         return np.concatenate([near, near[:, -1:] + step[:, fitted:] - step[:, fitted - 1 : fitted]], 1)
+
+
+def _near(examples: Examples, layout: TickLayout, like: Direct, choice: np.ndarray) -> Direct:
+    """As `like`, with its `choice` of penalties, on short contexts and to as many ticks ahead."""
+    context = examples.view.context
+    short = short_context(context)
+    candidates = Direct.candidates(examples.near(short, max(context - short, 1)), layout)
+    return Direct.blend(candidates, choice[np.searchsorted(like.ticks, candidates[0].ticks)])

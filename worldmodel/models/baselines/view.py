@@ -12,6 +12,8 @@ from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Commands
 
+_OVER_CONTEXT = ("slots", "slots_mask", "readings", "mask", "held", "age")
+
 
 class View(NamedTuple):
     """Contexts and the actions ahead in the frame of the machine, normalised; 0, the mean, where nothing is known.
@@ -43,6 +45,17 @@ class View(NamedTuple):
         """H."""
         return self.ahead.shape[1]
 
+    @property
+    def context(self) -> int:
+        """C."""
+        return self.held.shape[1]
+
+    def newest(self, ticks: int) -> "View":
+        """The same with the last ticks of the context alone."""
+        before = {name: getattr(self, name)[:, -ticks:] for name in _OVER_CONTEXT}
+        led = {name: getattr(self, name)[:, self.context - ticks :] for name in ("past", "past_mask")}
+        return self._replace(**before, **led)
+
 
 class Examples(NamedTuple):
     """Views with what came next.
@@ -58,6 +71,21 @@ class Examples(NamedTuple):
     came: np.ndarray
     mask: np.ndarray
     age: np.ndarray
+
+    def squared_errors(self, ahead: Float[np.ndarray, "B H Y"]) -> Float[np.ndarray, "B H Y"]:
+        """Of normalised predictions, at the samples' times; NaN where nothing came or was said."""
+        return np.where(self.mask, at_sample_times(ahead, self.age) - self.came, np.nan) ** 2
+
+    def near(self, ticks: int, horizon: int) -> "Examples":
+        """The same with shorter contexts and horizons."""
+        view = self.view.newest(ticks)
+        ahead = {name: getattr(view, name)[:, :horizon] for name in ("ahead", "ahead_mask")}
+        return Examples(view._replace(**ahead), *(x[:, :horizon] for x in self[1:]))
+
+
+def short_context(context: int) -> int:
+    """Ticks of the contexts that predictors are asked with at earlier moments of one of `context` ticks: half of it."""
+    return max(context // 2, 2)
 
 
 @dataclasses.dataclass
@@ -113,6 +141,24 @@ class Lens:
         columns = np.zeros((*ahead.shape[:2], self.layout.size))
         columns[..., self.layout.newest] = self.units(ahead)
         return self.layout.frames.readings.turn(columns, angle)[..., self.layout.newest]
+
+    def back_in_slots(
+        self, ahead: Float[np.ndarray, "B *m H Y"], now: Float[np.ndarray, "B Y"], angle: Float[np.ndarray, "B G"]
+    ) -> Float[np.ndarray, "B *m H D"]:
+        """As `back`, with every slot of the ticks ahead: on lines from tick to tick that begin at `now` [B, Y]."""
+        now = np.broadcast_to(now.reshape(len(now), *(1,) * (ahead.ndim - 2), -1), ahead[..., :1, :].shape)
+        before = np.concatenate([now, ahead[..., :-1, :]], -2)
+        out = np.zeros((*ahead.shape[:-1], self.layout.size))
+        for spec in self.layout.readings:
+            slots, columns = self.layout.slot_columns(spec), self.layout.reading_columns[spec.name]
+            for number, slot in enumerate(slots):
+                part = (number + 1) / len(slots)
+                out[..., slot] = before[..., columns] + part * (ahead[..., columns] - before[..., columns])
+        return self.layout.frames.readings.turn(out * self.std + self.mean, angle)
+
+    def toward(self, values: Float[np.ndarray, "B *t D"], angle: Float[np.ndarray, "B G"]) -> np.ndarray:
+        """Readings at ticks [B, ..., Y], normalised and turned, of features [B, ..., D] of the log."""
+        return self.normal(self.layout.frames.readings.turn(values, -angle)[..., self.layout.newest])
 
     def units(self, readings: Float[np.ndarray, "*b Y"]) -> Float[np.ndarray, "*b Y"]:
         """Normalised readings in their units, still in the frame of the machine."""

@@ -15,7 +15,8 @@ class Expert(Protocol):
     there, with a short one.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead; NaN in the columns that it says nothing of."""

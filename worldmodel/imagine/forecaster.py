@@ -1,0 +1,106 @@
+"""What a run predicts: the blend of its experts, of which the network is one, and frames, which it alone can draw."""
+
+import copy
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.imagine.engine import Imaginer
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.windows import Context
+from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.team import Team
+from worldmodel.models.world_model import WorldModel
+from worldmodel.types import Commands
+
+_NETWORK_MEMBERS = 16  # that the network's mean is taken of at least
+
+
+class Forecasted(NamedTuple):
+    """Features in physical units, positions relative to the context's last.
+
+    Attributes:
+        clean: [B, H, D] the mean, of what is there to be read.
+        read: [B, K, H, D] members as sensors would read them.
+        frames: for each video uint8 [B, K, P, rows, columns, 3].
+        weights: [E, B, H, Y] how much each expert is trusted; none where the network is alone.
+    """
+
+    clean: np.ndarray
+    read: np.ndarray
+    frames: list[np.ndarray]
+    weights: np.ndarray
+
+
+class Forecaster:
+    """Experts and network of a run, ready to be asked. Results depend on `seed` and on nothing after the contexts.
+
+    Args:
+        team: its experts; None for the network alone.
+        model: its network; None where it has none.
+        seed: of members.
+    """
+
+    def __init__(self, team: Team | None, model: WorldModel | None, seed: int = 0) -> None:
+        self.team, self.seed = team, seed
+        self._imaginer = None if model is None else Imaginer(model, seed)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The experts, in the order of weights."""
+        return self.team.names if self.team else ()
+
+    def seeded(self, seed: int) -> "Forecaster":
+        """The same with other noise."""
+        other = copy.copy(self)
+        other.seed = seed
+        other._imaginer = None if self._imaginer is None else self._imaginer.seeded(seed)
+        return other
+
+    def futures(self, context: Context, actions: Commands, ticks: Sequence[np.ndarray], members: int) -> Forecasted:
+        """K futures of every sensor under actions [B, H, A], and their frames.
+
+        Args:
+            context: what was seen in each of B windows.
+            actions: what is commanded from there on.
+            ticks: for each video int [B, P], the horizon ticks (0 is the first ahead) wanted of it; none for no frames.
+            members: K.
+        """
+        if self._imaginer is None:
+            return self._blended(context, actions, None, members, [])
+        count = max(members, _NETWORK_MEMBERS) if self.team else members
+        imagined, frames = self._imaginer.futures(context, actions, ticks, count)
+        if self.team is None:
+            none = np.zeros((0, *imagined.clean.shape[::2], 0))
+            return Forecasted(imagined.clean.mean(1), imagined.read, frames, none)
+        network = imagined.clean.mean(1) if self.team.has_network else None
+        return self._blended(context, actions, network, members, [video[:, :members] for video in frames])
+
+    def _blended(
+        self, context: Context, actions: Commands, network: np.ndarray | None, members: int, frames: list[np.ndarray]
+    ) -> Forecasted:
+        assert self.team is not None
+        lens = self.team.lens
+        view = lens.look(context, actions)
+        said = None if network is None else lens.toward(network, view.angle)
+        foreseen = self.team.foresee(context, actions, said, members, self.seed)
+        clean, read = (lens.back_in_slots(x, view.held[:, -1], view.angle) for x in foreseen[:2])
+        return Forecasted(clean, read, frames, foreseen.weights)
+
+
+def trust(
+    names: Sequence[str], weights: Float[np.ndarray, "E H Y"], layout: TickLayout
+) -> dict[str, dict[str, np.ndarray]]:
+    """How much each expert is trusted, by stream and expert: [H], the mean over its columns."""
+    return {
+        stream: {name: each[:, columns].mean(1) for name, each in zip(names, weights, strict=True)}
+        for stream, columns in layout.reading_columns.items()
+    }
+
+
+def network_ahead(model: WorldModel, lens: Lens, context: Context, actions: Commands) -> Float[np.ndarray, "B H Y"]:
+    """What the network alone predicts, normalised and in the frame of the machine."""
+    mean = Imaginer(model).readings(context, actions, _NETWORK_MEMBERS).clean.mean(1)
+    return lens.toward(mean, np.asarray(lens.layout.frames.angle(context.values, context.mask)))

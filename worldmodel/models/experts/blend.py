@@ -1,0 +1,147 @@
+"""The blend of experts: each weighs by its error on left-out episodes, and by how it does in the very context.
+
+Left-out episodes alone cannot tell of a torque that was never seen; the context can. By convexity, the squared error of
+the blend is at most the weighted mean of its experts'.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.models.objective import at_sample_times
+
+_SHARPNESS = 2.0  # of weights: an expert with half the squared error of another weighs four times as much
+_TRUST_CONTEXT = 1.0  # how much being worse than usual in the context counts, beside the error on left-out episodes
+_USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
+_WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
+_FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
+_RESIDUALS = 256  # windows whose errors members repeat
+_LEAST = 1e-12
+
+
+@dataclasses.dataclass
+class Blend:
+    """How much each of K experts is trusted.
+
+    Attributes:
+        usual: [K, H, Y] mean squared error on left-out episodes; infinite where an expert says nothing.
+        within: [K, E, S] the same by stream inside contexts, at `horizons` of them.
+        horizons: int [E] ticks ahead.
+        stream_of: int [Y] which of the S streams a column is of.
+        residuals: [N, H, Y] what came in left-out windows, less the blend, in units of its own expected error.
+    """
+
+    usual: np.ndarray
+    within: np.ndarray
+    horizons: np.ndarray
+    stream_of: np.ndarray
+    residuals: np.ndarray
+
+    @classmethod
+    def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":
+        """Measures experts where none of them learned; `horizons` are those of `left_out.within`."""
+        usual = _cautious(left_out.squared_errors(left_out.ahead), left_out.groups)
+        within, none = _nanmean(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
+        blend = cls(usual, within, np.asarray(horizons, int), stream_of, none)
+        mean, scale, _ = blend.mix(left_out.ahead, left_out.within)
+        left = np.where(left_out.mask, left_out.came - at_sample_times(mean, left_out.age), np.nan) / scale
+        few = np.unique(np.linspace(0, len(left) - 1, _RESIDUALS).astype(int))
+        return dataclasses.replace(blend, residuals=_whole(left)[few].astype(np.float32))
+
+    def joined_by(self, error: Float[np.ndarray, "2 N H Y"], beside: int, like: int, groups: int) -> "Blend":
+        """With one more expert, known from other windows than the rest.
+
+        What counts is by how much it errs more there than one of the others, over all columns of a stream.
+
+        Args:
+            error: its squared errors there, and that other's; NaN where nothing came.
+            beside: which of the others that is.
+            like: which of the others does as it does inside a context, where it is not asked.
+            groups: how many episodes the windows are of; one that is known from few flatters itself, and pays for it.
+        """
+        usual = np.empty(self.usual.shape[1:])
+        for stream in np.unique(self.stream_of):
+            columns = self.stream_of == stream
+            own, other = (_nanmean(_nanmean(x[..., columns], 0), -1) for x in error)
+            ratio = np.nan_to_num(own / np.maximum(other, _LEAST), nan=np.inf)
+            usual[:, columns] = self.usual[beside][:, columns] * ratio[:, None]
+        usual = usual * (_FLATTERED if groups <= _FEW else 1.0)
+        within = np.concatenate([self.within, self.within[like][None]])
+        return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within)
+
+    def mix(
+        self, ahead: Float[np.ndarray, "K B H Y"], within: Float[np.ndarray, "K B E S"]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The blend [B, H, Y] of what experts say, its expected error, a standard deviation, and weights [K, B, H, Y].
+
+        Beyond the horizon that was measured, weights and error are those of its end.
+        """
+        tick = np.minimum(np.arange(ahead.shape[2]), self.usual.shape[1] - 1)
+        expected = np.log(np.maximum(self.usual, _LEAST))[:, None, tick] + self._worse(within, tick)
+        expected = np.where(np.isfinite(ahead), expected, np.inf)
+        best = expected.min(0)
+        weights = np.exp(-_SHARPNESS * (expected - np.where(np.isfinite(best), best, 0)))
+        total = weights.sum(0)
+        weights = weights / np.where(total > 0, total, 1)
+        mean = (weights * np.where(weights > 0, ahead, 0)).sum(0)
+        variance = (weights * np.exp(np.where(weights > 0, expected, 0))).sum(0)
+        return mean, np.sqrt(variance), weights
+
+    def members(
+        self, mean: Float[np.ndarray, "B H Y"], scale: Float[np.ndarray, "B H Y"], count: int, seed: int
+    ) -> Float[np.ndarray, "B K H Y"]:
+        """Equally likely futures: about the blend, errors as they came in left-out windows, each as a whole.
+
+        So they keep their course over time and across sensors, and grow with the error that the context announces.
+        """
+        if not len(self.residuals):
+            return np.repeat(mean[:, None], count, 1)
+        tick = np.minimum(np.arange(mean.shape[1]), self.residuals.shape[1] - 1)
+        chosen = [
+            np.random.default_rng([seed, row]).integers(len(self.residuals), size=count) for row in range(len(mean))
+        ]
+        return mean[:, None] + scale[:, None] * self.residuals[np.stack(chosen)][:, :, tick]
+
+    def _worse(self, within: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> Float[np.ndarray, "K B H Y"]:
+        """The logarithm of how many times its usual squared error each expert makes in this context."""
+        if not len(self.horizons):
+            return np.zeros((1, 1, 1, 1))
+        usual = self.within[:, None]
+        ratio = np.log((within + _USUAL * usual + _LEAST) / ((1 + _USUAL) * usual + _LEAST))
+        known = np.isfinite(ratio)
+        distance = np.abs(np.log(tick + 1.0)[:, None] - np.log(self.horizons)[None])
+        near = np.exp(-distance / _WIDTH)
+        total = np.einsum("he,kbes->kbhs", near, np.where(known, ratio, 0.0))
+        count = np.einsum("he,kbes->kbhs", near, known.astype(float))
+        return _TRUST_CONTEXT * (total / np.maximum(count, _LEAST))[..., self.stream_of]
+
+
+def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]) -> Float[np.ndarray, "K H Y"]:
+    """Mean squared errors over episodes, and one standard error more, since the next one may be another kind."""
+    each = np.stack([_nanmean(error[:, groups == g] ** 2, 1) for g in np.unique(groups)])
+    count = np.isfinite(each).sum(0)
+    mean = _nanmean(each, 0)
+    deviation = np.sqrt(_nanmean((each - mean) ** 2, 0))
+    usual = mean + np.nan_to_num(deviation) / np.sqrt(np.maximum(count - 1, 1))
+    return np.where(np.isfinite(usual), usual, np.inf)
+
+
+def _nanmean(x: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of what is known; NaN where nothing is."""
+    known = ~np.isnan(x)
+    count = known.sum(axis)
+    return np.where(count, np.where(known, x, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
+
+
+def _whole(residuals: Float[np.ndarray, "N H Y"]) -> Float[np.ndarray, "N H Y"]:
+    """Residuals centred, and filled on lines where nothing came: from 0 at the start, and held after the last."""
+    centred = residuals - np.nan_to_num(_nanmean(residuals, 0))
+    out, ticks = np.zeros(centred.shape), np.arange(1, centred.shape[1] + 1)
+    for window, column in np.ndindex(len(centred), centred.shape[2]):
+        series = centred[window, :, column]
+        known = np.isfinite(series)
+        out[window, :, column] = np.interp(ticks, [0, *ticks[known]], [0.0, *series[known]])
+    return out

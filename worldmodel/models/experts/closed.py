@@ -1,0 +1,67 @@
+"""Experts that need no more than a moment to fit, and are hard to beat near by."""
+
+import dataclasses
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.direct import Direct
+from worldmodel.models.baselines.view import Examples, Lens, View
+from worldmodel.models.experts.expert import Expert
+
+_MEMORY, _PENALTY = 8, 0.1
+
+
+class Closed(NamedTuple):
+    """One of the baselines: all of them, and its name."""
+
+    baselines: Baselines
+    name: str
+
+    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+        """Normalised readings at the ticks ahead; NaN of what it says nothing of."""
+        return self.baselines.ahead(self.name, view)
+
+
+def closed(baselines: Baselines) -> list[Expert]:
+    """The baselines as experts."""
+    return [Closed(baselines, name) for name in baselines.names]
+
+
+@dataclasses.dataclass
+class Ridge:
+    """A stiff linear model of the last few ticks: where a machine leaves what it was trained on, it is the last to err.
+
+    Attributes:
+        direct: the model. lens: what it sees through.
+    """
+
+    name: ClassVar[str] = "ridge"
+    direct: Direct
+    lens: Lens
+
+    @classmethod
+    def fit(cls, examples: Examples, lens: Lens) -> "Ridge":
+        """Fits the whole horizon."""
+        near = examples.near(_MEMORY, examples.view.horizon)
+        return cls(Direct.candidates(near, lens.layout, (_PENALTY,))[0], lens)
+
+    def refit(self, examples: Examples) -> "Ridge":
+        """The same on other windows."""
+        return self.fit(examples, self.lens)
+
+    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+        """Normalised readings at the ticks ahead; beyond those fitted the last is held."""
+        ahead = self.direct.predict(view.newest(min(_MEMORY, view.context)), self.lens.layout)
+        return np.concatenate([ahead, np.repeat(ahead[:, -1:], view.horizon - ahead.shape[1], 1)], 1)
+
+    def to_arrays(self) -> dict[str, Any]:
+        """What `from_arrays` makes it of."""
+        return vars(self.direct)
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Any], lens: Lens) -> "Ridge":
+        """What `to_arrays` gave."""
+        return cls(Direct(**arrays), lens)

@@ -1,0 +1,52 @@
+"""Fits experts, and asks each for windows that it was not fitted on."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.view import Examples, Lens
+from worldmodel.models.experts.closed import closed
+from worldmodel.models.experts.left_out import LeftOut, folds, joined, measured
+
+_WINDOWS = 2000  # that rich experts are fitted on at most
+
+Say = Callable[[str], None]
+
+
+def left_out_of(
+    windows: Windows, baselines: Baselines, rich: Sequence[Any], select: Windows | None, scaling: Any,
+    copies: Sequence[int], seed: int, say: Say,
+) -> LeftOut:  # fmt: skip
+    """What experts predict for windows that they were not fitted on.
+
+    Args:
+        windows: that the experts were fitted on.
+        baselines: as experts.
+        rich: the others.
+        select: of other episodes, enough to tell; None to leave episodes out in turn, and fit on the others.
+        scaling: statistics of the windows.
+        copies: int [episodes of the windows] which of them are copies of one another.
+        seed: of the division.
+        say: what is being done.
+    """
+    lens = baselines.lens
+    if select is not None:
+        starts = np.asarray(select.starts())
+        say("measuring experts on the select episodes")
+        return measured([*closed(baselines), *rich], lens, select, starts, starts[:, 0])
+    parts, divided = [], folds(windows, copies, seed)
+    for number, fold in enumerate(divided):
+        say(f"measuring experts on what is left out, {number + 1} of {len(divided)}")
+        apart = Baselines.fit(windows, scaling, seed, starts=fold.fit)
+        again = [expert.refit(examples_at(lens, windows, fold.fit, seed)) for expert in rich]
+        parts.append(measured([*closed(apart), *again], lens, windows, fold.measure, fold.groups))
+    return joined(parts)
+
+
+def examples_at(lens: Lens, windows: Windows, starts: np.ndarray, seed: int) -> Examples:
+    """Some of the windows at `starts`, for experts to be fitted on."""
+    rows = np.random.default_rng([seed, 0x0E5]).permutation(len(starts))[:_WINDOWS]
+    return lens.examples(windows, starts[np.sort(rows)])

@@ -1,0 +1,123 @@
+"""What experts predict for windows that they were not fitted on, and how they did inside the contexts of these."""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.logs.windows import Context, Windows
+from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
+from worldmodel.models.experts.expert import Expert
+from worldmodel.models.objective import at_sample_times
+from worldmodel.types import Commands
+
+_WINDOWS, _VALUES = 600, 1 << 21  # windows that experts are measured on at most, and numbers in what one says of them
+_FOLDS, _BLOCKS = 5, 4
+
+
+class Answer(NamedTuple):
+    """What K experts say of B windows.
+
+    Attributes:
+        ahead: [K, B, H, Y] normalised readings in the frame of the machine; NaN where one says nothing.
+        within: [K, B, E, S] mean squared errors inside the context, by horizon there and stream.
+    """
+
+    ahead: np.ndarray
+    within: np.ndarray
+
+
+class LeftOut(NamedTuple):
+    """N windows, and what K experts predicted for them that were not fitted on them.
+
+    Attributes:
+        starts: int [N, 2] episode and tick.
+        groups: int [N] the episode of each, or the block of the only one; copies of an episode have one number.
+        came, mask, age: [N, H, Y] as in `Examples`.
+        ahead, within: as in `Answer`.
+    """
+
+    starts: np.ndarray
+    groups: np.ndarray
+    came: np.ndarray
+    mask: np.ndarray
+    age: np.ndarray
+    ahead: np.ndarray
+    within: np.ndarray
+
+    def squared_errors(self, ahead: Float[np.ndarray, "*k N H Y"]) -> Float[np.ndarray, "*k N H Y"]:
+        """Of predictions for these windows, at the samples' times; NaN where nothing came or was said."""
+        return np.where(self.mask, at_sample_times(ahead, self.age) - self.came, np.nan) ** 2
+
+
+class Fold(NamedTuple):
+    """Starts [M, 2] to fit on and to measure on, and the group of each of the latter."""
+
+    fit: np.ndarray
+    measure: np.ndarray
+    groups: np.ndarray
+
+
+def ask(experts: Sequence[Expert], lens: Lens, context: Context, actions: Commands, horizon: int) -> Answer:
+    """Asks experts at the end of contexts, under the actions that follow, and at earlier moments of them.
+
+    Args:
+        experts: K of them.
+        lens: what they see through.
+        context: what was seen.
+        actions: what is commanded from there on, [B, H, A].
+        horizon: ticks that they were fitted to; inside contexts they are asked no farther.
+    """
+    view = lens.look(context, actions)
+    ahead = np.stack([expert.predict(view) for expert in experts])
+    horizons = horizons_within(context.values.shape[1], horizon)
+    if not horizons:
+        return Answer(ahead, np.zeros((len(experts), len(view.held), 0, len(lens.layout.readings))))
+    before = earlier(lens, context, actions, horizons)
+    within = [errors_within(expert.predict(before.view), before, lens.layout, horizons) for expert in experts]
+    return Answer(ahead, np.stack(within))
+
+
+def measured(
+    experts: Sequence[Expert], lens: Lens, windows: Windows, starts: np.ndarray, groups: np.ndarray
+) -> LeftOut:
+    """Asks experts at starts [B, 2] of groups [B], at most some hundreds, evenly among them."""
+    most = max(min(_WINDOWS, _VALUES // (windows.horizon * max(len(lens.centre), 1))), 1)
+    rows = np.unique(np.linspace(0, len(starts) - 1, most).astype(int))
+    context, future = windows.without_video().cut(starts[rows], windows.horizon)
+    seen, answer = lens.seen(context, future), ask(experts, lens, context, future.actions, windows.horizon)
+    return LeftOut(starts[rows], groups[rows], seen.came, seen.mask, seen.age, *answer)
+
+
+def joined(parts: Sequence[LeftOut]) -> LeftOut:
+    """Several as one."""
+    by_expert = ("ahead", "within")
+    axes = [1 if name in by_expert else 0 for name in LeftOut._fields]
+    return LeftOut(*(np.concatenate(x, axis) for x, axis in zip(zip(*parts, strict=True), axes, strict=True)))
+
+
+def folds(windows: Windows, copies: Sequence[int], seed: int) -> list[Fold]:
+    """Parts of the windows that are left out in turn: of whole episodes, or of one alone blocks in time.
+
+    Args:
+        windows: whose starts to divide.
+        copies: int [episodes] which are copies of one another: they have one number.
+        seed: decides which are together.
+    """
+    starts = np.asarray(windows.starts())
+    group = np.asarray(copies)[starts[:, 0]]
+    names = np.random.default_rng([seed, 0xF01D]).permutation(np.unique(group))
+    if len(names) > 1:
+        parts = np.array_split(names, min(_FOLDS, len(names)))
+        left = [np.isin(group, part) for part in parts]
+        return [Fold(starts[~out], starts[out], group[out]) for out in left]
+    span, edges = windows.context + windows.horizon, np.linspace(0, len(starts), _BLOCKS + 1).astype(int)
+    rows = np.arange(len(starts))
+    blocks = [
+        Fold(starts[(rows < a - span) | (rows >= b + span)], starts[a:b], np.full(b - a, i))
+        for i, (a, b) in enumerate(itertools.pairwise(edges))
+    ]
+    return [block for block in blocks if len(block.fit) and len(block.measure)]
