@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.objective import at_sample_times
 
-_SHARPNESS = 2.0  # of weights: an expert with half the squared error of another weighs four times as much
+_SHARPNESS = 3.0  # of weights: an expert with half the squared error of another weighs eight times as much
 _TRUST_CONTEXT = 1.0  # how much being worse than usual in the context counts, beside the error on left-out episodes
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
@@ -116,17 +116,21 @@ class Blend:
         near = np.exp(-distance / _WIDTH)
         total = np.einsum("he,kbes->kbhs", near, np.where(known, ratio, 0.0))
         count = np.einsum("he,kbes->kbhs", near, known.astype(float))
-        return _TRUST_CONTEXT * (total / np.maximum(count, _LEAST))[..., self.stream_of]
+        worse = np.maximum(
+            total / np.maximum(count, _LEAST), 0
+        )  # a quiet context says nothing of what is commanded next
+        return _TRUST_CONTEXT * worse[..., self.stream_of]
 
 
 def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]) -> Float[np.ndarray, "K H Y"]:
-    """Mean squared errors over episodes, and one standard error more, since the next one may be another kind."""
-    each = np.stack([_nanmean(error[:, groups == g] ** 2, 1) for g in np.unique(groups)])
-    count = np.isfinite(each).sum(0)
-    mean = _nanmean(each, 0)
-    deviation = np.sqrt(_nanmean((each - mean) ** 2, 0))
-    usual = mean + np.nan_to_num(deviation) / np.sqrt(np.maximum(count - 1, 1))
-    return np.where(np.isfinite(usual), usual, np.inf)
+    """Squared errors, their means over each episode averaged as logarithms, and a standard error more.
+
+    Logarithms, since one collision would drown all else; a standard error, since the next episode may be another kind.
+    """
+    each = np.log(np.stack([_nanmean(error[:, groups == group], 1) for group in np.unique(groups)]) + _LEAST)
+    count, mean = np.isfinite(each).sum(0), _nanmean(each, 0)
+    deviation = np.sqrt(_nanmean((each - mean) ** 2, 0) / np.maximum(count - 1, 1))
+    return np.where(count, np.exp(mean + np.nan_to_num(deviation)), np.inf)
 
 
 def _nanmean(x: np.ndarray, axis: int) -> np.ndarray:

@@ -1,0 +1,158 @@
+"""The blend against its formula in plain loops, and against what it promises."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worldmodel.models.experts.blend import Blend
+from worldmodel.models.experts.left_out import LeftOut
+
+N, H, Y, E, S = 40, 6, 3, 2, 2
+HORIZONS = (1, 3)
+STREAM_OF = np.array([0, 0, 1])
+
+
+def left_out(sizes, within=None, seed=0, episodes=8, mask=None):
+    """Truth 0 or so, and experts whose errors have the given sizes, so many as there are."""
+    rng = np.random.default_rng(seed)
+    came = rng.normal(size=(N, H, Y)) * 0.1
+    ahead = came + np.asarray(sizes)[:, None, None, None] * rng.normal(size=(len(sizes), N, H, Y))
+    inside = np.ones((len(sizes), N, E, S)) if within is None else within
+    groups = np.arange(N) % episodes
+    there = np.ones((N, H, Y), bool) if mask is None else mask
+    return LeftOut(np.zeros((N, 2), int), groups, came, there, np.zeros((N, H, Y)), ahead, inside)
+
+
+def fitted(sizes, **options):
+    return Blend.fit(left_out(sizes, **options), HORIZONS, STREAM_OF)
+
+
+def calm(count, batch=4):
+    return np.ones((count, batch, E, S))
+
+
+def test_the_better_expert_on_left_out_episodes_weighs_by_the_cube_of_the_ratio_of_squared_errors():
+    blend = fitted([1.0, 2.0])
+    ahead = np.random.default_rng(1).normal(size=(2, 4, H, Y))
+    mean, _, weights = blend.mix(ahead, calm(2))
+    np.testing.assert_allclose(weights.sum(0), 1)
+    expected = (blend.usual[0] / blend.usual[1]) ** 3
+    np.testing.assert_allclose(weights[1] / weights[0], np.broadcast_to(expected, weights[0].shape), rtol=1e-9)
+    np.testing.assert_allclose(mean, (weights * ahead).sum(0))
+    assert weights[0].mean() > 0.9
+
+
+def test_an_expert_that_does_worse_than_usual_in_the_context_loses_weight_in_that_stream_alone():
+    blend = fitted([1.0, 1.2])
+    within = calm(2)
+    within[0, 2, :, 1] = 50.0  # the first expert, in the third context, on the second stream
+    _, scale, weights = blend.mix(np.zeros((2, 4, H, Y)), within)
+    assert (weights[0, 2, :, 2] < 0.01).all()
+    np.testing.assert_allclose(weights[:, 2, :, :2], weights[:, 0, :, :2])
+    np.testing.assert_allclose(weights[:, 0], weights[:, 1])
+    assert (scale[2, :, 2] > scale[0, :, 2]).all()  # and less is promised
+
+
+def test_a_quiet_context_gives_no_credit():
+    blend = fitted([1.0, 1.2])
+    quiet = calm(2)
+    quiet[1] = 1e-6
+    for usual, still in zip(
+        blend.mix(np.zeros((2, 4, H, Y)), calm(2)), blend.mix(np.zeros((2, 4, H, Y)), quiet), strict=True
+    ):
+        np.testing.assert_allclose(usual, still)
+
+
+def test_near_horizons_inside_the_context_speak_for_near_ones_ahead():
+    blend = fitted([1.0, 1.0])
+    within = calm(2)
+    within[0, :, 0] = 20.0  # one tick ahead it did badly, three ticks ahead as usual
+    calm_odds, odds = (
+        w[0, 0, :, 0] / w[1, 0, :, 0] for w in (blend.mix(np.zeros((2, 4, H, Y)), x)[2] for x in (calm(2), within))
+    )
+    drop = odds / calm_odds
+    assert (np.diff(drop[:3]) > 0).all()
+    np.testing.assert_allclose(drop[2:], drop[2])  # beyond the farthest inside the context all speak as they do there
+
+
+def test_one_collision_does_not_decide():
+    collided = left_out([1.0, 2.0])
+    collided.ahead[0, 3] += 20.0  # the better expert, in one window of one episode
+    _, _, weights = Blend.fit(collided, HORIZONS, STREAM_OF).mix(np.zeros((2, 4, H, Y)), calm(2))
+    assert weights[0].mean() > 0.3  # by its mean squared error it would weigh nothing
+    assert weights[0].mean() < fitted([1.0, 2.0]).mix(np.zeros((2, 4, H, Y)), calm(2))[2][0].mean()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.floats(0.01, 10), min_size=2, max_size=4), st.integers(0, 5))
+def test_its_squared_error_is_at_most_the_weighted_mean_of_those_of_its_experts(sizes, seed):
+    data = left_out(sizes, seed=seed)
+    mean, _, weights = Blend.fit(data, HORIZONS, STREAM_OF).mix(data.ahead, data.within)
+    each = (weights * (data.ahead - data.came) ** 2).sum(0)
+    assert ((mean - data.came) ** 2 <= each + 1e-9).all()
+
+
+def test_who_says_nothing_of_a_column_or_diverges_has_no_weight_there():
+    data = left_out([0.1, 1.0, 1.0])
+    data.ahead[0, :, :, 2] = np.nan
+    blend = Blend.fit(data, HORIZONS, STREAM_OF)
+    ahead = np.ones((3, 4, H, Y))
+    ahead[0, :, :, 2] = np.nan
+    ahead[1, 0, 0, 0] = np.inf
+    mean, scale, weights = blend.mix(ahead, calm(3))
+    assert (weights[0, ..., 2] == 0).all()
+    assert weights[1, 0, 0, 0] == 0
+    np.testing.assert_allclose(mean, 1)
+    assert np.isfinite(scale).all()
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_members_hold_what_came_as_often_as_they_say(level):
+    rng = np.random.default_rng(3)
+    sizes, many = np.array([0.5, 1.5]), 400
+    came = rng.standard_t(4, size=(2 * many, H, Y)) * np.geomspace(0.1, 1, H)[:, None]
+    ahead = came + sizes[:, None, None, None] * rng.normal(size=(2, 2 * many, H, Y))
+    groups, there = np.arange(2 * many) % 10, np.ones(came.shape, bool)
+    data = LeftOut(
+        np.zeros((2 * many, 2), int), groups, came, there, np.zeros(came.shape), ahead, np.ones((2, 2 * many, E, S))
+    )
+    half = [x[:many] for x in data[:5]]
+    blend = Blend.fit(LeftOut(*half, ahead[:, :many], data.within[:, :many]), HORIZONS, STREAM_OF)
+    mean, scale, _ = blend.mix(ahead[:, many:], data.within[:, many:])
+    members = blend.members(mean, scale, 64, seed=0)
+    low, high = np.quantile(members, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
+    inside = ((came[many:] >= low) & (came[many:] <= high)).mean()
+    assert inside == pytest.approx(level, abs=0.04)
+    np.testing.assert_array_equal(members, blend.members(mean, scale, 64, seed=0))
+    assert not np.array_equal(members, blend.members(mean, scale, 64, seed=1))
+
+
+def test_errors_that_were_not_seen_lie_on_lines_between_those_that_were():
+    mask = np.ones((N, H, Y), bool)
+    mask[:, [0, 2, 5]] = False
+    blend = fitted([1.0], mask=mask)
+    residuals = blend.residuals
+    np.testing.assert_allclose(residuals[:, 0], residuals[:, 1] / 2, rtol=1e-6)
+    np.testing.assert_allclose(residuals[:, 2], (residuals[:, 1] + residuals[:, 3]) / 2, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(residuals[:, 5], residuals[:, 4])
+
+
+@pytest.mark.parametrize(("episodes", "pays"), [(1, True), (2, True), (3, False)])
+def test_an_expert_known_from_other_windows_counts_by_how_much_it_errs_beside_another(episodes, pays):
+    blend = fitted([1.0, 2.0])
+    rng = np.random.default_rng(4)
+    held = rng.normal(size=(20, H, Y)) ** 2
+    joined = blend.joined_by(np.stack([0.25 * held, held]), beside=1, like=0, groups=episodes)
+    expected = blend.usual[1] * 0.25 * (4 if pays else 1)
+    np.testing.assert_allclose(joined.usual[2], expected)
+    np.testing.assert_array_equal(joined.within[2], blend.within[0])
+
+
+def test_beyond_the_horizon_that_was_measured_its_end_counts():
+    blend = fitted([1.0, 2.0])
+    ahead = np.zeros((2, 4, 2 * H, Y))
+    mean, scale, weights = blend.mix(ahead, calm(2))
+    assert mean.shape == (4, 2 * H, Y)
+    np.testing.assert_allclose(weights[:, :, H:], np.repeat(weights[:, :, H - 1 : H], H, 2))
+    assert blend.members(mean, scale, 5, seed=0).shape == (4, 5, 2 * H, Y)

@@ -1,0 +1,128 @@
+"""Experts are asked inside contexts as at their ends, and measured on what they were not fitted on."""
+
+import numpy as np
+import pytest
+
+from tests.oscillator import write_log
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.view import Lens, short_context
+from worldmodel.models.experts.closed import Closed, Ridge
+from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
+from worldmodel.models.experts.fitting import examples_at, left_out_of
+from worldmodel.models.experts.left_out import ask, folds
+from worldmodel.models.objective import at_sample_times
+from worldmodel.training.data import measure_scaling
+
+DT, C, H = 0.05, 16, 10
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory):
+    log = Log(write_log(tmp_path_factory.mktemp("left_out") / "log.h5", episodes=4, seconds=6.0))
+    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H).without_video()
+
+
+@pytest.fixture(scope="module")
+def scaling(windows):
+    return measure_scaling(windows, 0)
+
+
+@pytest.fixture(scope="module")
+def lens(windows, scaling):
+    return Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
+
+
+def test_an_earlier_moment_of_a_context_is_seen_as_a_window_that_ends_there(windows, lens):
+    starts = np.array([[0, 60], [1, 70], [3, 55]])
+    context, future = windows.cut(starts, H)
+    horizons, short = horizons_within(C, H), short_context(C)
+    assert horizons == (1, 2, 3, 5, 8)
+    seen = earlier(lens, context, future.actions, horizons)
+    for i, back in enumerate(horizons):
+        direct = Windows.of(windows.log, windows.layout, short, horizons[-1])
+        expected = lens.examples(direct, starts - [0, back])
+        rows = slice(i * len(starts), (i + 1) * len(starts))
+        for name in ("slots", "readings", "mask", "held", "past", "ahead", "angle"):
+            np.testing.assert_allclose(
+                getattr(seen.view, name)[rows], getattr(expected.view, name), rtol=1e-4, atol=1e-4
+            )
+        np.testing.assert_allclose(seen.came[rows, :back], expected.came[:, :back], rtol=1e-4, atol=1e-4)
+        np.testing.assert_array_equal(seen.mask[rows, :back], expected.mask[:, :back])
+        assert not seen.mask[rows, back:].any()  # what came after the context is not known in it
+
+
+def test_errors_inside_a_context_are_those_of_every_moment_as_far_back(windows, lens):
+    starts = np.array([[0, 60], [2, 66]])
+    context, future = windows.cut(starts, H)
+    horizons = horizons_within(C, H)
+    seen = earlier(lens, context, future.actions, horizons)
+    ahead = np.random.default_rng(0).normal(size=seen.came.shape)
+    found = errors_within(ahead, seen, windows.layout, horizons)
+    error = np.where(seen.mask, at_sample_times(ahead, seen.age) - seen.came, np.nan)
+    for w in range(len(starts)):
+        for e, horizon in enumerate(horizons):
+            for s, columns in enumerate(windows.layout.reading_columns.values()):
+                rows = [i * len(starts) + w for i in range(e, len(horizons))]
+                values = error[rows, horizon - 1, columns] ** 2
+                expected = np.nanmean(values) if np.isfinite(values).any() else np.nan
+                np.testing.assert_allclose(found[w, e, s], expected)
+
+
+@pytest.mark.parametrize(
+    ("context", "horizon", "expected"), [(2, 5, ()), (40, 64, (1, 2, 3, 5, 8, 12, 20)), (40, 4, (1, 2, 3))]
+)
+def test_moments_are_as_far_back_as_half_a_context_and_the_horizon_allow(context, horizon, expected):
+    assert horizons_within(context, horizon) == expected
+
+
+def test_what_an_expert_is_measured_on_it_was_not_fitted_on(windows):
+    starts = np.asarray(windows.starts())
+    parts = folds(windows, copies=[0, 1, 0, 2], seed=0)
+    assert len(parts) == 3
+    for fold in parts:
+        kept, left = set(fold.fit[:, 0]), set(fold.measure[:, 0])
+        assert not kept & left
+        assert ({0, 2} <= kept) or ({0, 2} <= left)  # copies stay together
+    assert sorted(map(tuple, np.concatenate([fold.measure for fold in parts]))) == sorted(map(tuple, starts))
+
+
+def test_one_episode_is_left_out_in_blocks_that_no_window_reaches_into(windows):
+    alone = Windows.of(windows.log, windows.layout, C, H, [1])
+    parts = folds(alone, copies=[0], seed=0)
+    assert len(parts) == 4
+    for fold in parts:
+        gaps = np.abs(fold.fit[:, None, 1] - fold.measure[None, :, 1])
+        assert gaps.min() >= C + H
+
+
+def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, scaling, lens):
+    baselines = Baselines.fit(windows, scaling, 0)
+    ridge = Ridge.fit(examples_at(lens, windows, np.asarray(windows.starts()), 0), lens)
+    said: list[str] = []
+    left_out = left_out_of(windows, baselines, [ridge], None, scaling, [0, 1, 2, 3], 0, said.append)
+    assert len(said) == 4
+    assert left_out.ahead.shape == (5, len(left_out.starts), H, len(lens.centre))
+    episode = left_out.starts[0, 0]
+    rows = left_out.starts[:, 0] == episode
+    starts = np.asarray(windows.starts())
+    apart = Baselines.fit(windows, scaling, 0, starts=starts[starts[:, 0] != episode])
+    context, future = windows.cut(left_out.starts[rows], H)
+    experts = [Closed(apart, name) for name in ("mean", "linear")]
+    expected = ask(experts, lens, context, future.actions, H)
+    np.testing.assert_allclose(left_out.ahead[[0, 3]][:, rows], expected.ahead, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(left_out.within[[0, 3]][:, rows], expected.within, rtol=1e-5, atol=1e-6)
+
+
+def test_a_ridge_sees_the_last_ticks_alone_and_is_kept(windows, lens):
+    starts = np.asarray(windows.starts())
+    ridge = Ridge.fit(examples_at(lens, windows, starts, 0), lens)
+    view = lens.examples(windows, starts[::40]).view
+    near = view.newest(8)
+    np.testing.assert_allclose(ridge.predict(view), ridge.predict(near))
+    again = Ridge.from_arrays(ridge.to_arrays(), lens)
+    np.testing.assert_array_equal(again.predict(view), ridge.predict(view))
+    longer = view._replace(**{n: np.repeat(getattr(view, n), 2, 1) for n in ("ahead", "ahead_mask")})
+    assert ridge.predict(longer).shape[1] == 2 * H
