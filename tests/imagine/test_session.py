@@ -27,7 +27,8 @@ def run(path):
 def compiled_once(run, request, monkeypatch):
     """Every session has the run's compiled functions, unless the test counts how often there is compiling."""
     if "counted" not in request.fixturenames:
-        monkeypatch.setattr("worldmodel.imagine.session.Imaginer", lambda model, shared=run.session._imaginer: shared)
+        shared = run.session._forecaster
+        monkeypatch.setattr("worldmodel.imagine.session.Forecaster", lambda team, model: shared)
 
 
 @pytest.fixture

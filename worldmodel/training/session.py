@@ -19,6 +19,7 @@ from worldmodel.training.progress import TrainingProgress
 from worldmodel.training.run import build_model
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import Learner, TrainState
+from worldmodel.training.telling import trusted
 
 
 def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: TrainingProgress) -> None:
@@ -86,6 +87,8 @@ def _blend(
     experts = (*closed(baselines), *folder.read_experts(baselines.lens))
     left_out = folder.read_left_out()
     team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out)
+    for line in trusted(team, left_out):
+        show.say(line)
     if network is not None:
         team = joined_by_network(team, left_out, selection.windows, settings.enough_select, network)
     folder.write_blend(team.blend)

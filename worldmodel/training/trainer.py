@@ -24,6 +24,7 @@ from worldmodel.training.roles import copies_note
 from worldmodel.training.run import Run, load_run
 from worldmodel.training.session import go_on
 from worldmodel.training.settings import RunSettings
+from worldmodel.training.telling import choices
 
 
 def train(
@@ -83,6 +84,8 @@ def train(
         log = Log(logs)
         asked = Options(preset, dynamics, seed, holdout, weights, dt, context_s, horizon_s, network)
         settings = _settings(folder, log, logs, asked, steps, minutes, resume, force)
+        for line in choices(settings, log):
+            show.say(line)
         for note in (copies_note(log), settings.shared_roles):
             if note:
                 show.say(f"note: {note}")

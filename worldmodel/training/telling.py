@@ -1,0 +1,60 @@
+"""What a training tells people: what it chose and why, and how experts did on what they had not seen."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from worldmodel.logs.reader import Log
+from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.models.experts.team import Team
+from worldmodel.training.settings import RunSettings
+
+_SHOWN = 5  # horizons
+
+
+def choices(settings: RunSettings, log: Log) -> Iterator[str]:
+    """A line each on the tick, the spans, the episodes' roles, the network, and how experts are measured."""
+    dt, episodes = settings.dt, settings.episodes
+    seconds = sum(episode.duration_s for episode in log.episodes)
+    actions = [spec for spec in settings.streams if spec.kind == "action"]
+    rates = ", ".join(f"{spec.name} {spec.rate_hz:g} Hz" for spec in actions or settings.streams)
+    yield f"tick {dt:g} s ({'actions: ' if actions else ''}{rates})"
+    spans = f"sees {settings.context} ticks ({settings.context * dt:g} s), imagines {settings.horizon}"
+    yield f"{spans} ({settings.horizon * dt:g} s)"
+    roles = f"{len(settings.learn)} learn, {len(settings.select)} select, {len(settings.measure)} measure"
+    ticks = round(seconds / dt)
+    yield f"{len(episodes)} episodes of {seconds:.0f} s in all, {ticks} ticks: {roles}"
+    if settings.network:
+        yield f"network: {settings.preset} {settings.model.family}, {settings.model.width} units wide"
+    else:
+        yield "no network: cheaper experts learn more from so little data, unless --network asks for one"
+    if settings.layout.readings:
+        how = "the select episodes" if settings.enough_select else "what each leaves out in turn, before it learns all"
+        yield f"experts are measured on {how}"
+
+
+def trusted(team: Team, left_out: LeftOut) -> Iterator[str]:
+    """A table: the error of each expert and of the blend on left-out windows, in standard deviations of readings."""
+    horizon = left_out.came.shape[1]
+    ticks = np.unique(np.round(np.geomspace(1, horizon, _SHOWN)).astype(int))
+    mean, _, weights = team.blend.mix(left_out.ahead, left_out.within)
+    dt, names = team.lens.layout.dt, team.names[: len(left_out.ahead)]
+    yield "error on what was left out, in standard deviations, and weight in the blend"
+    yield _row("", [f"{tick * dt:.3g} s" for tick in ticks])
+    for name, ahead, weight in zip((*names, "blend"), (*left_out.ahead, mean), (*weights, None), strict=True):
+        error = _size(left_out, ahead)[ticks - 1]
+        share = ["" if weight is None else f" {np.mean(weight[:, tick - 1]):4.0%}" for tick in ticks]
+        cells = ["-" if np.isnan(e) else f"{e:.3f}{s}" for e, s in zip(error, share, strict=True)]
+        yield _row(name, cells)
+
+
+def _size(left_out: LeftOut, ahead: np.ndarray) -> np.ndarray:
+    """Root mean square error [H] over all columns; NaN where an expert leaves one out."""
+    error, came = left_out.squared_errors(ahead), left_out.mask.any(0)
+    with np.errstate(all="ignore"):
+        each = np.nansum(error, 0) / np.isfinite(error).sum(0)
+    return np.sqrt(np.where(came, each, 0).sum(1) / came.sum(1))
+
+
+def _row(name: str, cells: list[str]) -> str:
+    return f"  {name:<16}" + "".join(f"{cell:<14}" for cell in cells).rstrip()
