@@ -26,12 +26,14 @@ class Forecasted(NamedTuple):
         read: [B, K, H, D] members as sensors would read them.
         frames: for each video uint8 [B, K, P, rows, columns, 3].
         weights: [E, B, H, Y] how much each expert is trusted; none where the network is alone.
+        outside: [B, Y + A] how far each reading and action is outside what was trained on (`reach.labels` names them).
     """
 
     clean: np.ndarray
     read: np.ndarray
     frames: list[np.ndarray]
     weights: np.ndarray
+    outside: np.ndarray
 
 
 class Forecaster:
@@ -74,7 +76,7 @@ class Forecaster:
         imagined, frames = self._imaginer.futures(context, actions, ticks, count)
         if self.team is None:
             none = np.zeros((0, *imagined.clean.shape[::2], 0))
-            return Forecasted(imagined.clean.mean(1), imagined.read, frames, none)
+            return Forecasted(imagined.clean.mean(1), imagined.read, frames, none, np.zeros((len(imagined.read), 0)))
         network = imagined.clean.mean(1) if self.team.has_network else None
         return self._blended(context, actions, network, members, [video[:, :members] for video in frames])
 
@@ -87,7 +89,7 @@ class Forecaster:
         said = None if network is None else lens.toward(network, view.angle)
         foreseen = self.team.foresee(context, actions, said, members, self.seed)
         clean, read = (lens.back_in_slots(x, view.held[:, -1], view.angle) for x in foreseen[:2])
-        return Forecasted(clean, read, frames, foreseen.weights)
+        return Forecasted(clean, read, frames, foreseen.weights, self.team.reach.outside(view))
 
 
 def trust(

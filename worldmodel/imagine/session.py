@@ -12,6 +12,7 @@ from worldmodel.imagine.forecaster import Forecaster, trust
 from worldmodel.imagine.trajectory import Trajectory, assemble, frame_ticks
 from worldmodel.logs.reader import Log, check_episode
 from worldmodel.logs.windows import Windows
+from worldmodel.models.experts.reach import described
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands
@@ -108,7 +109,9 @@ class Session:
         ticks = [asked[None] for asked in frame_ticks(windows.layout, horizon)]
         foreseen = self._forecaster.seeded(seed).futures(context, given, ticks, members)
         trusted = trust(self._forecaster.names, foreseen.weights[:, 0], windows.layout)
-        return assemble(windows, row, commands, foreseen.read[0], [video[0] for video in foreseen.frames], trusted)
+        outside = described(foreseen.outside, windows.layout) if foreseen.outside.size else {}
+        shown = [video[0] for video in foreseen.frames]
+        return assemble(windows, row, commands, foreseen.read[0], shown, trusted, outside)
 
     def _log(self, given: Log | Path | str) -> Log:
         """The log that is given, or the one at that path, opened anew only if its files have changed."""

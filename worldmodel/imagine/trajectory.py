@@ -30,6 +30,8 @@ class Trajectory:
         logged: by stream, what the log holds over the context and the horizon.
         origin_utc: of the episode.
         trust: by stream and expert, how much each expert counts at each tick ahead, [H] between 0 and 1.
+        outside: columns whose context, or whose commands, lie outside what was trained on, farthest first, and by how
+            many of their standard deviations.
     """
 
     start_s: float
@@ -38,6 +40,7 @@ class Trajectory:
     logged: dict[str, Samples]
     origin_utc: float
     trust: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    outside: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, stream: str) -> Samples:
         return self.imagined[stream]
@@ -86,6 +89,9 @@ class Trajectory:
             columns = "" if spec.kind == "video" else f": {', '.join(spec.columns)}"
             span = f", {time[0]:.2f} to {time[-1]:.2f} s" if len(time) else ""
             lines.append(f"{name} {spec.kind} [{shape}]{columns}{span}")
+        if self.outside:
+            farthest = ", ".join(f"{name} by {size:.1f}" for name, size in self.outside.items())
+            lines.append(f"outside what was trained on, in standard deviations: {farthest}")
         return "\n  ".join(lines) + ">"
 
     def _repr_html_(self) -> str:
@@ -99,6 +105,7 @@ def assemble(
     readings: np.ndarray,
     frames: list[np.ndarray],
     trust: dict[str, dict[str, np.ndarray]],
+    outside: dict[str, float],
 ) -> Trajectory:
     """The trajectory of what a model imagined from tick `row` of the only episode of `windows`.
 
@@ -109,6 +116,7 @@ def assemble(
         readings: features [K, H, D].
         frames: for each video uint8 [K, P, rows, columns, 3] at `frame_ticks`.
         trust: as in `Trajectory`.
+        outside: so is it.
     """
     layout, horizon = windows.layout, len(commands.values)
     when = (row + 1 + np.arange(horizon)) * layout.dt
@@ -120,7 +128,7 @@ def assemble(
     span = slice((row + 1 - windows.context) * layout.dt, (row + horizon) * layout.dt + 1e-6)
     logged = {spec.name: episode.streams[spec.name][span] for spec in layout.streams}
     specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
-    return Trajectory(row * layout.dt, specs, imagined, logged, episode.origin_utc, trust)
+    return Trajectory(row * layout.dt, specs, imagined, logged, episode.origin_utc, trust, outside)
 
 
 def frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """A run's folder: the only place that knows its files' names, and reads and writes them."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import experts_from, experts_to
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import Scaling
@@ -176,12 +178,13 @@ class RunFolder:
             return None
         arrays = self._read_arrays(_BLEND)
         with readable(self.path / _BLEND):
-            blend = Blend(**arrays)
+            parts = ({f.name: arrays[f.name] for f in dataclasses.fields(kind)} for kind in (Blend, Reach))
+            blend, reach = (kind(**part) for kind, part in zip((Blend, Reach), parts, strict=True))
         experts = (*closed(baselines), *self.read_experts(baselines.lens))
-        return Team(baselines.lens, experts, settings.context, settings.horizon, blend)
+        return Team(baselines.lens, experts, settings.context, settings.horizon, blend, reach)
 
-    def write_blend(self, blend: Blend) -> None:
-        self._write_arrays(_BLEND, vars(blend))
+    def write_blend(self, team: Team) -> None:
+        self._write_arrays(_BLEND, vars(team.blend) | vars(team.reach))
 
     def read_parameters(self, like: Any) -> Any:
         """The best parameters so far, as a tree like `like`, whose leaves need no more than a shape.

@@ -91,7 +91,7 @@ def _blend(
         show.say(line)
     if network is not None:
         team = joined_by_network(team, left_out, selection.windows, settings.enough_select, network)
-    folder.write_blend(team.blend)
+    folder.write_blend(team)
 
 
 def _spread(learner: Learner, params, selection: Selection) -> np.ndarray:

@@ -7,6 +7,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.imagine.forecaster import Forecaster, trust
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.expert import Expert
+from worldmodel.models.experts.reach import described
 from worldmodel.models.experts.team import NETWORK, Team
 from worldmodel.training.run import Run
 from worldmodel.validate.forecast import Forecast, Predictor
@@ -45,7 +46,17 @@ class Model:
         foreseen = self._forecaster.futures(*given, (), MEMBERS)
         # of features, not of physical values: so angles that wrap average rightly
         mean, members = (by_stream(problem.layout, x) for x in (foreseen.clean, foreseen.read))
-        return Forecast(mean, members, frames, trust=self._trust(problem, foreseen.weights))
+        note = self._outside(problem, foreseen.outside)
+        return Forecast(mean, members, frames, note, self._trust(problem, foreseen.weights))
+
+    def _outside(self, problem: Problem, outside: np.ndarray) -> str:
+        """A sentence on the starts that lie outside what was trained on; empty if none do."""
+        count = int(outside.any(1).sum())
+        if not count:
+            return ""
+        farthest = described(outside, problem.layout)
+        named = ", ".join(f"{name} by up to {size:.1f}" for name, size in farthest.items())
+        return f"{count} of {len(outside)} starts lie outside what was trained on, in standard deviations: {named}."
 
     def _trust(self, problem: Problem, weights: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
         names = self._forecaster.names

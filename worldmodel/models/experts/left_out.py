@@ -37,6 +37,7 @@ class LeftOut(NamedTuple):
         starts: int [N, 2] episode and tick.
         groups: int [N] the episode of each, or the block of the only one; copies of an episode have one number.
         came, mask, age: [N, H, Y] as in `Examples`.
+        led: [N, H, A] normalised actions; NaN where none is known.
         ahead, within: as in `Answer`.
     """
 
@@ -45,6 +46,7 @@ class LeftOut(NamedTuple):
     came: np.ndarray
     mask: np.ndarray
     age: np.ndarray
+    led: np.ndarray
     ahead: np.ndarray
     within: np.ndarray
 
@@ -89,7 +91,8 @@ def measured(
     rows = np.unique(np.linspace(0, len(starts) - 1, most).astype(int))
     context, future = windows.without_video().cut(starts[rows], windows.horizon)
     seen, answer = lens.seen(context, future), ask(experts, lens, context, future.actions, windows.horizon)
-    return LeftOut(starts[rows], groups[rows], seen.came, seen.mask, seen.age, *answer)
+    led = np.where(seen.view.ahead_mask, seen.view.ahead, np.nan)
+    return LeftOut(starts[rows], groups[rows], seen.came, seen.mask, seen.age, led, *answer)
 
 
 def joined(parts: Sequence[LeftOut]) -> LeftOut:

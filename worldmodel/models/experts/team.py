@@ -12,6 +12,7 @@ from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.evidence import horizons_within
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.experts.left_out import Answer, LeftOut, ask
+from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import RICH
 from worldmodel.types import Commands
 
@@ -45,6 +46,7 @@ class Team:
         experts: without the network, which lives in the run and is the last one where there is one.
         context, horizon: ticks that they were fitted to.
         blend: of them all.
+        reach: of what they were trained on.
     """
 
     lens: Lens
@@ -52,13 +54,15 @@ class Team:
     context: int
     horizon: int
     blend: Blend
+    reach: Reach
 
     @classmethod
     def of(cls, lens: Lens, experts: tuple[Expert, ...], context: int, horizon: int, left_out: LeftOut) -> "Team":
         """Experts that weigh by what they predicted for windows that they had not seen."""
         layout = lens.layout
         blend = Blend.fit(left_out, horizons_within(context, horizon), layout.stream_of[layout.newest])
-        return cls(lens, experts, context, horizon, blend)
+        reach = Reach.of(np.where(left_out.mask, left_out.came, np.nan), left_out.led)
+        return cls(lens, experts, context, horizon, blend, reach)
 
     def reweighed(self, left_out: LeftOut, network: Float[np.ndarray, "N H Y"]) -> "Team":
         """The network joins, with what it predicted for the same left-out windows as the others."""

@@ -1,0 +1,45 @@
+"""What lies outside of what was trained on is said, by column and by how far."""
+
+import numpy as np
+import pytest
+
+from tests.models.test_baselines import LENS, A, B, C, H, Y, context_of, commands
+from worldmodel.models.experts.reach import Reach, described, labels
+
+
+def view_of(readings, actions):
+    return LENS.look(context_of(LENS.units(readings), np.ones((B, C, Y), bool)), commands(actions))
+
+
+def calm():
+    return np.zeros((B, C, Y)), np.tile(LENS.action_mean, (B, H, 1))
+
+
+@pytest.fixture
+def reach():
+    came = np.random.default_rng(0).uniform(-1, 1, (50, H, Y))
+    came[..., 0] = np.nan  # never read
+    came[0, 0] = [0.5, -1.0, 1.0]
+    return Reach.of(came, np.random.default_rng(1).uniform(-2, 2, (50, H, A)))
+
+
+def test_within_there_is_nothing_to_say(reach):
+    readings, actions = calm()
+    outside = reach.outside(view_of(readings, actions))
+    assert np.isinf(outside[:, 0]).all()  # of what was never read nothing is known
+    assert (outside[:, 1:] == 0).all()
+    outside[:, 0] = 0
+    assert described(outside, LENS.layout) == {}
+
+
+def test_a_reading_of_the_context_and_an_action_after_it_count_by_how_far_they_are_beyond(reach):
+    readings, actions = calm()
+    readings[2, 3, 1] = -4.0
+    actions[4, 5, 0] += 3.5 * LENS.action_std[0]
+    outside = reach.outside(view_of(readings, actions))
+    assert outside[2, 1] == pytest.approx(4 + reach.low[1], rel=1e-5)
+    assert outside[4, Y] == pytest.approx(3.5 - reach.led_high[0], rel=1e-5)
+    outside[:, 0] = 0
+    found = described(outside, LENS.layout)
+    assert list(found) == ["s.b", "push.left"]
+    assert labels(LENS.layout) == ["s.a", "s.b", "s.c", "push.left", "push.right"]

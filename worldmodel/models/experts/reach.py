@@ -1,0 +1,72 @@
+"""How far a question lies outside what was trained on."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.codecs import codec
+from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines.view import View
+from worldmodel.types import StreamSpec
+
+_MARGIN = 0.1  # of a standard deviation: readings have noise
+
+
+@dataclasses.dataclass
+class Reach:
+    """The least and the greatest that was seen of each reading [Y] and action [A], normalised.
+
+    Attributes:
+        low, high: of readings.
+        led_low, led_high: of actions.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    led_low: np.ndarray
+    led_high: np.ndarray
+
+    @classmethod
+    def of(cls, came: Float[np.ndarray, "N H Y"], led: Float[np.ndarray, "N H A"]) -> "Reach":
+        """That of readings and actions; NaN, where one is missing, says nothing."""
+        return cls(*(end(x) for x in (came, led) for end in (_low, _high)))
+
+    def outside(self, view: View) -> Float[np.ndarray, "B Y+A"]:
+        """By how many standard deviations each reading of a context, and each action after it, is outside; 0 within."""
+        held, led = view.held, np.where(view.ahead_mask, view.ahead, np.nan)
+        beyond = [np.maximum(held - self.high, self.low - held).max(1)]
+        if led.shape[1]:
+            beyond.append(np.nan_to_num(np.maximum(_high(led, 1) - self.led_high, self.led_low - _low(led, 1))))
+        found = np.concatenate(beyond, 1)
+        return np.where(found > _MARGIN, found, 0.0)
+
+
+def labels(layout: TickLayout) -> list[str]:
+    """What the columns of `Reach.outside` are called."""
+    return [label for spec in (*layout.readings, *layout.actions) for label in _columns(spec)]
+
+
+def described(outside: Float[np.ndarray, "B Y+A"], layout: TickLayout, most: int = 3) -> dict[str, float]:
+    """The columns that are outside, farthest first, and by how many standard deviations at most."""
+    farthest = outside.max(0) if len(outside) else np.zeros(outside.shape[1])
+    named: dict[str, float] = {}
+    for name, size in zip(labels(layout), farthest, strict=True):
+        named[name] = max(float(size), named.get(name, 0.0))
+    found = sorted(((size, name) for name, size in named.items() if size > 0), reverse=True)
+    return {name: size for size, name in found[:most]}
+
+
+def _columns(spec: StreamSpec) -> list[str]:
+    """A name for each feature; those of an angle or an attitude share one."""
+    names, count = spec.columns, codec(spec).features
+    return [f"{spec.name}.{name}" for name in names] if len(names) == count else [spec.name] * count
+
+
+def _low(x: np.ndarray, axes: int | tuple[int, ...] = (0, 1)) -> np.ndarray:
+    return -_high(-x, axes)
+
+
+def _high(x: np.ndarray, axes: int | tuple[int, ...] = (0, 1)) -> np.ndarray:
+    """The greatest known; minus infinity where nothing is."""
+    return np.where(np.isnan(x), -np.inf, x).max(axes, initial=-np.inf)
