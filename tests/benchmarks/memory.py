@@ -1,11 +1,15 @@
 """Measures how much more memory training takes on a log that is ten times as large.
 
     python -m tests.benchmarks.memory
+    python -m tests.benchmarks.memory --data        # what reads the log alone, in a minute
     python -m tests.benchmarks.memory --repeats 5 --folder /var/tmp --out memory.json
 
 Three logs of sensors, an action and video: a small one, one with ten times as many episodes, and one whose episodes are
 ten times as long. Each is trained on in fresh processes, by turns, with a warm compile cache, so that the compiler's
-own peak hides nothing. /proc/PID/status is read while they run (Linux), and the table shows the median peak of:
+own peak hides nothing. With --data nothing is compiled: a process opens the log, aligns it, measures its statistics and
+cuts batches, and is so much smaller that what the data take weighs more.
+
+/proc/PID/status is read while they run (Linux), and the table shows the median peak of:
 
     own     RssAnon + RssShmem, what the process has allocated. The goal is for this one.
     mapped  RssFile, pages of files that the process has touched: the libraries' and the log's. They hold what lies in
@@ -44,6 +48,22 @@ SPECS = (
 )
 
 
+DATA = """
+import sys
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.training.data import Batches, measure_scaling
+log = Log(sys.argv[1])
+log.copies()
+windows = Windows.of(log, TickLayout(0.01, tuple(log.streams.values())), 16, 16)
+measure_scaling(windows, 0)
+batches = Batches(windows, 64, 1, 0, [0] * len(log.episodes), [1.0])
+for step in range(200):
+    batches.at(step, 16)
+"""
+
+
 class Peak(NamedTuple):
     """The most that a process held, in MiB."""
 
@@ -70,20 +90,35 @@ def write(path: Path, episodes: int, seconds: float) -> Path:
     return path
 
 
-def train(log: Path, folder: Path, steps: int, preset: str) -> Peak:
-    """Trains in a process of its own and watches it."""
+def training(folder: Path, steps: int, preset: str) -> list[object]:
+    """The words after `python` of a command that trains; the log's name comes last."""
     spans = ["--dt", 0.01, "--context", 0.16, "--horizon", 0.16]
-    line = ["train", log, "--out", folder / "run", "--force", "--preset", preset, "--steps", steps, *spans]
+    return [
+        "-m",
+        "worldmodel",
+        "train",
+        "--out",
+        folder / "run",
+        "--force",
+        "--preset",
+        preset,
+        "--steps",
+        steps,
+        *spans,
+    ]
+
+
+def peak(command: list[object], log: Path, folder: Path) -> Peak:
+    """What a fresh process holds at most while it runs on a log."""
     environment = os.environ | {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
-    with open(folder / "train.txt", "w+") as said:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "worldmodel", *map(str, line)], env=environment, stdout=said, stderr=said
-        )
-        peak = Peak(*map(max, zip(*watched(process), strict=True)))
+    line = [sys.executable, *map(str, command), str(log)]
+    with open(folder / "said.txt", "w+") as said:
+        process = subprocess.Popen(line, env=environment, stdout=said, stderr=said)
+        most = Peak(*map(max, zip(*watched(process), strict=True)))
         if process.returncode:
             said.seek(0)
-            sys.exit(f"training on {log.name} failed:\n{said.read()}")
-    return peak
+            sys.exit(f"{log.name}: the process failed:\n{said.read()}")
+    return most
 
 
 def watched(process: subprocess.Popen) -> Iterator[Peak]:
@@ -97,12 +132,12 @@ def watched(process: subprocess.Popen) -> Iterator[Peak]:
         time.sleep(SAMPLE_S)
 
 
-def measure(logs: dict[str, Path], folder: Path, repeats: int, steps: int, preset: str) -> dict[str, list[Peak]]:
-    """Peaks of each log, by turns, after one training that only warms the compile cache."""
-    train(next(iter(logs.values())), folder, steps, preset)
+def measure(command: list[object], logs: dict[str, Path], folder: Path, repeats: int) -> dict[str, list[Peak]]:
+    """Peaks on each log, by turns, after one process that only warms the compile cache."""
+    peak(command, next(iter(logs.values())), folder)
     peaks: dict[str, list[Peak]] = {name: [] for name in logs}
     for _, name in itertools.product(range(repeats), logs):
-        peaks[name].append(train(logs[name], folder, steps, preset))
+        peaks[name].append(peak(command, logs[name], folder))
     return peaks
 
 
@@ -122,7 +157,8 @@ def table(logs: dict[str, Path], peaks: dict[str, list[Peak]]) -> tuple[list[str
 def main() -> None:
     """Prints the table, and exits with 1 where a bigger log takes more than the goal allows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3, help="trainings of each log")
+    parser.add_argument("--data", action="store_true", help="leave the training out")
+    parser.add_argument("--repeats", type=int, default=3, help="processes a log")
     parser.add_argument("--steps", type=int, default=36)
     parser.add_argument("--preset", default="debug", help="the smallest, beside which the data weigh most")
     parser.add_argument("--folder", type=Path, help="where a GiB is free on a disk; by default that of TMPDIR")
@@ -132,7 +168,8 @@ def main() -> None:
         folder = Path(place)
         sizes = {"small": (1, 1), "ten times the episodes": (TIMES, 1), "ten times as long": (1, TIMES)}
         logs = {n: write(folder / f"{n}.h5", EPISODES * e, SECONDS * s) for n, (e, s) in sizes.items()}
-        peaks = measure(logs, folder, given.repeats, given.steps, given.preset)
+        command = ["-c", DATA] if given.data else training(folder, given.steps, given.preset)
+        peaks = measure(command, logs, folder, given.repeats)
         lines, ratios = table(logs, peaks)
     print("\n".join(lines))
     if given.out:
