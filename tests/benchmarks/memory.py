@@ -168,7 +168,7 @@ def main() -> None:
         folder = Path(place)
         sizes = {"small": (1, 1), "ten times the episodes": (TIMES, 1), "ten times as long": (1, TIMES)}
         logs = {n: write(folder / f"{n}.h5", EPISODES * e, SECONDS * s) for n, (e, s) in sizes.items()}
-        command = ["-c", DATA] if given.data else training(folder, given.steps, given.preset)
+        command: list[object] = ["-c", DATA] if given.data else training(folder, given.steps, given.preset)
         peaks = measure(command, logs, folder, given.repeats)
         lines, ratios = table(logs, peaks)
     print("\n".join(lines))
