@@ -1,5 +1,7 @@
 """Windows against plain loops over the aligned episodes and the recorded samples."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from tests.oscillator import SPECS, episode
 from worldmodel.logs import aligned
 from worldmodel.logs.align import TickLayout, align
 from worldmodel.logs.reader import Log
-from worldmodel.logs.windows import Windows
+from worldmodel.logs.windows import Starts, Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples
 
@@ -160,6 +162,27 @@ def test_starts_are_picked_like_rows_of_an_array(windows):
     for wrong in (len(rows), -len(rows) - 1, [0, len(rows)]):
         with pytest.raises(IndexError):
             starts[wrong]
+
+
+def test_starts_are_thinned_evenly_to_what_a_table_may_hold(windows):
+    starts, rows = windows.starts(), np.asarray(windows.starts())
+    np.testing.assert_array_equal(starts.thinned(), rows)
+    np.testing.assert_array_equal(starts.thinned(len(rows)), rows)
+    for most in (1, 7, len(rows) - 1):
+        found = starts.thinned(most)
+        step = np.flatnonzero((rows == found[min(1, len(found) - 1)]).all(1))[0] or len(rows)
+        assert most / 2 <= len(found) <= most
+        np.testing.assert_array_equal(found, rows[::step])
+
+
+def test_a_long_log_needs_no_table_of_its_starts():
+    starts = Starts(np.full(1000, 10**9), 3)
+    tracemalloc.start()
+    assert len(starts.thinned()) <= 1 << 16
+    np.testing.assert_array_equal(starts[10**12 - 1], [999, 10**9 + 2])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
 
 
 def test_chosen_episodes_only(log, windows):

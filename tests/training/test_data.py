@@ -1,5 +1,7 @@
 """The statistics that a model is scaled by, and batches that depend on nothing but seed and step."""
 
+import tracemalloc
+
 import jax
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from tests.oscillator import SPECS, write_log
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
-from worldmodel.logs.windows import Windows
+from worldmodel.logs.windows import Starts, Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.training.data import Batches, measure_scaling
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
@@ -89,6 +91,49 @@ def test_a_log_is_drawn_from_by_its_weight_and_its_windows_alike(windows, monkey
     ticks = np.unique(starts[starts[:, 0] == 2, 1], return_counts=True)
     assert len(ticks[0]) == (windows.starts()[:, 0] == 2).sum()
     assert ticks[1].max() < 2 * ticks[1].min()
+
+
+class Long:
+    """Stands for windows of so many starts in each episode, and keeps those that are cut."""
+
+    def __init__(self, *counts):
+        self.counts, self.cuts = np.array(counts), []
+
+    def starts(self, horizon):
+        return Starts(self.counts, 5)
+
+    def frame_ticks(self, starts, ticks, horizon):
+        return ticks
+
+    def cut(self, starts, *_):
+        self.cuts.append(starts)
+
+
+def test_weighted_starts_are_those_of_a_table_of_all_of_them():
+    windows = Long(7, 0, 40, 13)
+    each = Batches(windows, 500, 1, 3, sources=[0, 1, 1, 0], weights=(1.0, 3.0))
+    each.at(11, 4)
+    table, source = np.asarray(windows.starts(4)), np.array([0, 1, 1, 0])
+    chance = np.array([1.0 / 20, 3.0 / 40])[source[table[:, 0]]]  # within a log all are alike
+    drawn = np.random.Generator(np.random.Philox(key=[3, 11])).uniform(size=500)
+    expected = table[np.searchsorted(np.cumsum(chance)[:-1] / chance.sum(), drawn, side="right")]
+    np.testing.assert_array_equal(windows.cuts[0], expected)
+
+
+def test_a_log_without_a_window_takes_no_share():
+    windows = Long(0, 9)
+    Batches(windows, 50, 1, 0, sources=[0, 1], weights=(5.0, 1.0)).at(0, 4)
+    assert set(windows.cuts[0][:, 0]) == {1}
+
+
+@pytest.mark.parametrize("weights", [None, (1.0, 3.0)])
+def test_what_a_batch_takes_does_not_grow_with_the_log(weights):
+    each = Batches(Long(10**12, 10**11), 8, 1, 0, sources=[0, 1], weights=weights)
+    tracemalloc.start()
+    each.at(0, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @pytest.mark.parametrize("weights", [None, (1.0, 3.0)])

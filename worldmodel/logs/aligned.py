@@ -13,7 +13,7 @@ from worldmodel.logs.mapped import Maps
 from worldmodel.logs.reader import Log
 from worldmodel.types import Commands
 
-MEMORY_BUDGET_BYTES = 32 << 20  # a few percent of what a training process holds anyway
+MEMORY_BUDGET_BYTES = 16 << 20  # a few percent of what a training process holds anyway
 
 
 class AlignedLog(Sequence[Ticks]):

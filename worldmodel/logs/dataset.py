@@ -28,7 +28,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, default_dt
 from worldmodel.logs.physical import Columns, physical_columns
 from worldmodel.logs.reader import Log
-from worldmodel.logs.windows import Windows
+from worldmodel.logs.windows import Starts, Windows
 from worldmodel.types import Commands
 
 
@@ -65,13 +65,13 @@ class WindowDataset:
 
     Attributes:
         windows: the aligned episodes.
-        starts: int [N, 2], for each window the episode (among those chosen) and the tick.
+        starts: like int [N, 2], for each window the episode (among those chosen) and the tick.
         columns: by stream what its physical columns are called, their units, and which are angles that wrap.
         action_columns: the names of the A action columns, as `stream.column`.
     """
 
     windows: Windows
-    starts: np.ndarray
+    starts: Starts
     columns: dict[str, Columns]
     action_columns: tuple[str, ...]
 
@@ -93,7 +93,7 @@ class WindowDataset:
         windows = Windows.of(log, TickLayout(dt, streams), context, horizon, episodes)
         columns = {spec.name: physical_columns(spec) for spec in windows.layout.readings}
         actions = tuple(f"{spec.name}.{column}" for spec in windows.layout.actions for column in spec.columns)
-        return cls(windows, np.asarray(windows.starts()), columns, actions)
+        return cls(windows, windows.starts(), columns, actions)
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -11,7 +11,7 @@ import numpy as np
 from worldmodel.logs.mapped import Maps
 from worldmodel.logs.reader import Log
 
-MAPPED_BYTES = 512 << 20  # of the log's pages that stay in the process, the system's cache and no memory of ours
+MAPPED_BYTES = 128 << 20  # of the log's pages that stay in the process, the system's cache and no memory of ours
 DECODED_BYTES = 64 << 20  # of frames that cannot be mapped, what is kept of the chunks that were read last
 
 

@@ -64,13 +64,20 @@ class Starts(Sequence):
     """Every (episode, tick t) whose context and horizon lie within the recording, like an array int [M, 2].
 
     Only what is asked for is made, so that a long log needs no table of its moments.
+
+    Attributes:
+        ends: int [E + 1], the start, counted over all episodes, that each one's begin at, and where the last one's end.
     """
 
     def __init__(self, counts: np.ndarray, first: int) -> None:
-        self._ends, self._first = np.cumsum([0, *counts]), first
+        self.ends, self._first = np.cumsum([0, *counts]), first
 
     def __len__(self) -> int:
-        return int(self._ends[-1])
+        return int(self.ends[-1])
+
+    def thinned(self, most: int = 1 << 16) -> np.ndarray:
+        """All of them or, where there are more than `most`, every second, third ... one: int [K, 2]."""
+        return self[:: max(-(-len(self) // most), 1)]
 
     def __getitem__(self, key):
         if isinstance(key, tuple):  # as in starts[:, 0]
@@ -80,8 +87,8 @@ class Starts(Sequence):
         index = np.where(index < 0, index + len(self), index)
         if ((index < 0) | (index >= len(self))).any():
             raise IndexError(f"start {key} of {len(self)}")
-        episode = np.searchsorted(self._ends, index, side="right") - 1
-        return np.stack([episode, self._first + index - self._ends[episode]], -1)
+        episode = np.searchsorted(self.ends, index, side="right") - 1
+        return np.stack([episode, self._first + index - self.ends[episode]], -1)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
         return self[:].astype(dtype or int, copy=False)

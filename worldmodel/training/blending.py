@@ -3,7 +3,7 @@
 import numpy as np
 
 from worldmodel.imagine.forecaster import network_ahead
-from worldmodel.logs.windows import Windows
+from worldmodel.logs.windows import Starts, Windows
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
@@ -21,7 +21,7 @@ def joined_by_network(team: Team, left_out: LeftOut, select: Windows, apart: boo
         apart: whether these are those of `left_out`, so that all can be compared column by column.
         network: trained.
     """
-    starts = left_out.starts if apart else _some(np.asarray(select.starts()))
+    starts = left_out.starts if apart else _some(select.starts())
     context, future = select.cut(starts, select.horizon)
     ahead = network_ahead(network, team.lens, context, future.actions)
     if apart:
@@ -32,5 +32,5 @@ def joined_by_network(team: Team, left_out: LeftOut, select: Windows, apart: boo
     return team.with_network(seen.squared_errors(ahead), seen.squared_errors(held), groups)
 
 
-def _some(starts: np.ndarray) -> np.ndarray:
+def _some(starts: Starts) -> np.ndarray:
     return starts[np.unique(np.linspace(0, len(starts) - 1, _WINDOWS).astype(int))]

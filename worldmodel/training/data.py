@@ -49,17 +49,18 @@ class Batches:
         if until is None:
             chosen = starts[rng.integers(len(starts), size=self.batch)]
         else:
-            chosen = starts[np.searchsorted(until, rng.uniform(size=self.batch), side="right")]
+            drawn = np.interp(rng.uniform(size=self.batch), until, starts.ends).astype(int)
+            chosen = starts[np.minimum(drawn, len(starts) - 1)]
         ticks = rng.integers(horizon, size=(self.batch, self.frames))
         return self.windows.cut(chosen, horizon, self.windows.frame_ticks(chosen, ticks, horizon))
 
     def _until(self, starts: Starts) -> np.ndarray | None:
-        """Cumulated probabilities [M] of starts: of a log its weight, of the starts within it the same."""
+        """Probabilities [E + 1], cumulated over episodes: a log has its weight, and its starts equal shares of it."""
         if self._weights is None:
             return None
-        source = self._sources[starts[:, 0]]
-        each = np.asarray(self._weights)[source] / np.bincount(source)[source]
-        return np.cumsum(each)[:-1] / each.sum()
+        counts, source = np.diff(starts.ends), self._sources
+        each = np.asarray(self._weights)[source] * counts / np.maximum(np.bincount(source, counts), 1)[source]
+        return np.cumsum([0, *each]) / each.sum()
 
     def stream(self, step: int, horizon_at: Callable[[int], int]) -> Iterator[tuple[int, tuple[Context, Future]]]:
         """Batches with their horizons from `step` on; `horizon_at` says the horizon of a step."""

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from worldmodel.compiled import keep_compiled
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output
@@ -139,7 +137,7 @@ def _begin(folder: RunFolder, log: Log, settings: RunSettings, source: Source, s
             show.say(told)
         if settings.layout.readings:
             show.say("fitting experts")
-            examples = examples_at(baselines.lens, windows, np.asarray(windows.starts()), settings.seed)
+            examples = examples_at(baselines.lens, windows, windows.starts().thinned(), settings.seed)
             rich = fit_rich(examples, baselines.lens, settings.seed)
             start.write_experts(rich)
             given = (scaling, settings.copies, settings.seed, show.say)

@@ -62,17 +62,17 @@ class Baselines:
             windows: of the episodes to learn from.
             scaling: their statistics (`worldmodel.models.world_model.Scaling`).
             seed: of the windows that are drawn.
-            starts: int [M, 2] the windows that may be drawn; by default all.
+            starts: int [M, 2] the windows that may be drawn; by default all, thinned where they are many.
             select: of other episodes, to choose on. By default part of the first choose, whole episodes where there
                 are two or more, and what was chosen is fitted again on all.
             motion: which sensors dead reckoning is to use; by default it looks for them.
         """
         rng = np.random.default_rng([seed, 0xBA5E])
         lens = Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
-        starts = np.asarray(windows.starts()) if starts is None else starts
+        starts = windows.starts().thinned() if starts is None else starts
         whole = learn = _examples(lens, windows, starts, _LEARN, rng)
         if select is not None:
-            chosen = _examples(lens, select, np.asarray(select.starts()), _SELECT, rng)
+            chosen = _examples(lens, select, select.starts().thinned(), _SELECT, rng)
         else:
             early, late = _split(starts, windows.context + windows.horizon, rng)
             learn, chosen = (_examples(lens, windows, *part, rng) for part in ((early, _LEARN), (late, _SELECT)))

@@ -34,7 +34,7 @@ def left_out_of(
     """
     lens = baselines.lens
     if select is not None:
-        starts = np.asarray(select.starts())
+        starts = select.starts().thinned()
         say("measuring experts on the select episodes")
         return measured([*closed(baselines), *rich], lens, select, starts, starts[:, 0])
     parts, divided = [], folds(windows, copies, seed)

@@ -110,7 +110,7 @@ def folds(windows: Windows, copies: Sequence[int], seed: int) -> list[Fold]:
         copies: int [episodes] which are copies of one another: they have one number.
         seed: decides which are together.
     """
-    starts = np.asarray(windows.starts())
+    starts = windows.starts().thinned()
     group = np.asarray(copies)[starts[:, 0]]
     names = np.random.default_rng([seed, 0xF01D]).permutation(np.unique(group))
     if len(names) > 1:
