@@ -37,9 +37,9 @@ class Reach:
         held, led = view.held, np.where(view.ahead_mask, view.ahead, np.nan)
         beyond = [np.maximum(held - self.high, self.low - held).max(1)]
         if led.shape[1]:
-            beyond.append(np.nan_to_num(np.maximum(_high(led, 1) - self.led_high, self.led_low - _low(led, 1))))
+            beyond.append(np.maximum(_high(led, 1) - self.led_high, self.led_low - _low(led, 1)))
         found = np.concatenate(beyond, 1)
-        return np.where(found > _MARGIN, found, 0.0)
+        return np.where(np.isfinite(found) & (found > _MARGIN), found, 0.0)  # not of what was never read
 
 
 def labels(layout: TickLayout) -> list[str]:
