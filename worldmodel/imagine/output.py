@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.draw import Fan, Picture, draw_fan, draw_strip, draw_track, new_figure, style
-from worldmodel.draw.film import enlarged, film
+from worldmodel.draw import WIDTH, Fan, Picture, draw_fan, draw_strip, draw_track, film, new_figure, style
+from worldmodel.draw.film import enlarged
 from worldmodel.files import whole_folder
 from worldmodel.imagine.actions import Given
 from worldmodel.imagine.session import Session, Trained
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TRAJECTORY_FILES = ("trajectory.h5", "trajectory.png", "*.webm")
 _Panel = tuple[StreamSpec, int | None]  # a stream's physical column, or None for the way on the ground
-_WIDTH, _ACROSS = 10.4, 3  # inches, and panels side by side
+_ACROSS = 3  # panels side by side
 
 
 def imagine_to(
@@ -95,7 +95,7 @@ def draw_trajectory(trajectory: Trajectory) -> Picture:
     rows = -(-len(panels) // _ACROSS)
     heights = [*(2.6 for _ in videos), *([1.9 * rows] if rows else [])]
     with style():
-        figure = new_figure(_WIDTH, sum(heights))
+        figure = new_figure(WIDTH, sum(heights))
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         for part, spec in zip(parts, videos, strict=False):
             _draw_video(part, trajectory, spec)
@@ -119,13 +119,15 @@ def _draw_panels(figure: "SubFigure", trajectory: Trajectory, panels: list[_Pane
         names = physical_columns(spec)
         if column is None:
             plane = list(codec(spec).track or ())
-            draw_track(axes, seen.data[:, plane], came.data[:, plane], imagined.data[..., plane].swapaxes(0, 1))
-            axes.set_title(f"{spec.name} · on the ground")
+            ways = seen.data[:, plane], came.data[:, plane], imagined.data[..., plane].swapaxes(0, 1)
+            draw_track(axes, *ways, north=codec(spec).north_up)
+            across, up = (f"{names.labels[i]} (m)" for i in plane)
+            axes.set(title=f"{spec.name} · on the ground", xlabel=across, ylabel=up)
             continue
-        ahead = imagined.data[:, :, column].T
+        members, mean = imagined.data[:, :, column].T, codec(spec).average(imagined.data, 1)[:, column]
         fan = Fan(
-            trajectory.start_s, seen.time, seen.data[:, column], came.time, came.data[:, column], imagined.time, ahead,
-            wraps=names.wraps[column], held=spec.kind == "action",
+            trajectory.start_s, seen.time, seen.data[:, column], came.time, came.data[:, column], imagined.time,
+            members, mean, wraps=names.wraps[column], held=spec.kind == "action",
         )  # fmt: skip
         draw_fan(axes, fan)
         unit = f" ({names.units[column]})" if names.units[column] else ""
