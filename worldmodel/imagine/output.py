@@ -1,7 +1,7 @@
 """Writes a trajectory for people and programs: `trajectory.h5`, a plot, and a video where the log has one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,7 +9,6 @@ from worldmodel.codecs import codec
 from worldmodel.draw import WIDTH, Fan, Picture, draw_fan, draw_strip, draw_track, film, new_figure, style
 from worldmodel.draw.film import enlarged
 from worldmodel.files import whole_folder
-from worldmodel.imagine.actions import Given
 from worldmodel.imagine.session import Session, Trained
 from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.logs.physical import first_fix, physical_columns, physical_values
@@ -25,28 +24,12 @@ _Panel = tuple[StreamSpec, int | None]  # a stream's physical column, or None fo
 _ACROSS = 3  # panels side by side
 
 
-def imagine_to(
-    run: Trained,
-    log: Path | str,
-    out: Path | str,
-    *,
-    episode: int,
-    at_s: float,
-    horizon_s: float | None = None,
-    members: int = 16,
-    seed: int = 0,
-    actions: Given | None = None,
-    beyond_trained: bool = False,
-    force: bool = False,
-) -> list[Path]:
-    """Imagines (see `Session.imagine`) and writes the folder `out`; returns the files that it holds."""
+def imagine_to(run: Trained, log: Path | str, out: Path | str, *, force: bool = False, **asked: Any) -> list[Path]:
+    """Imagines what is `asked` (see `Session.imagine`) and writes the folder `out`; returns the files that it holds."""
+    actions = asked.get("actions")
     read = [Path(log), *([Path(actions)] if isinstance(actions, str | Path) else [])]
     with whole_folder(out, force, inputs=read, replaces=TRAJECTORY_FILES) as folder, Session(run) as session:
-        trajectory = session.imagine(
-            log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions,
-            beyond_trained=beyond_trained,
-        )  # fmt: skip
-        write_files(trajectory, folder, name=f"{log} episode {episode}")
+        write_files(session.imagine(log, **asked), folder, name=f"{log} episode {asked['episode']}")
     return sorted(Path(out).iterdir())
 
 
