@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from worldmodel.codecs import KINDS, QUATERNION, XYZ, codec, world_frame
+from worldmodel.codecs import KINDS, QUATERNION, XYZ, codec
 from worldmodel.errors import LogFormatError
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
@@ -160,4 +160,19 @@ def test_kinds_with_fixed_columns_refuse_others(spec):
 
 def test_every_kind_has_a_codec():
     assert set(KINDS) == {"video", "sensor", "gps", "position", "orientation", "pose", "action"}
-    assert world_frame("ned") == world_frame("wgs84") == "enu"
+
+
+def test_fixes_and_either_order_of_north_and_east_turn_with_one_frame():
+    named = [dataclasses.replace(POSITION, frame=frame) for frame in ("enu", "ned", "wgs84")]
+    assert {codec(spec).world_frame for spec in (GPS, *named)} == {"enu"}
+    assert codec(dataclasses.replace(POSITION, frame="map")).world_frame == "map"
+    assert [codec(spec).north_up for spec in named] == [True, False, True]
+
+
+def test_angles_average_across_pi_and_attitudes_whatever_their_sign():
+    near = np.array([[np.pi - 0.1, 1.0], [-np.pi + 0.3, 3.0]])
+    np.testing.assert_allclose(codec(ANGLES).average(near, 0), [-np.pi + 0.1, 2.0], atol=1e-12)
+    turned = np.array([Rotation.from_euler("z", a).as_quat(scalar_first=True) for a in (3.0, -3.0)])
+    expected = Rotation.from_euler("z", np.pi).as_matrix()
+    found = Rotation.from_quat(codec(ORIENTATION).average(turned, 0), scalar_first=True).as_matrix()
+    np.testing.assert_allclose(found, expected, atol=1e-6)

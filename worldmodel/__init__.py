@@ -10,7 +10,8 @@
 
 Each name is imported when it is first used, so that `import worldmodel` alone takes no time. `wm.simulate` and
 `wm.validate` are functions, though sub-packages have these names too: what else is in those is imported from them, as
-in `from worldmodel.simulate import load_scene`.
+in `from worldmodel.validate import metrics` (and not `import worldmodel.validate.metrics as metrics`, for which Python
+looks into the function).
 """
 
 import sys

@@ -87,13 +87,23 @@ class Codec:
         return (False,) * self.features
 
     @property
+    def world_frame(self) -> str:
+        """The frame that its values turn with: north-east-down is the same plane as east-north-up."""
+        return "enu" if self.spec.frame in ("enu", "ned", "wgs84") else self.spec.frame
+
+    @property
+    def north_up(self) -> bool:
+        """Whether the map of its `track` has north at the top."""
+        return self.world_frame == "enu" and self.turning.place == self.track
+
+    @property
     def turning(self) -> Turning:
         """Vectors and headings of a stream in the frame `enu` or `ned`, by the names of its columns.
 
         A vector is two columns that differ by `east` and `north`; a heading is a circular column called `yaw`,
         `heading` or `course`: counter-clockwise from east in `enu`, clockwise from north in `ned`.
         """
-        if world_frame(self.spec.frame) != "enu":
+        if self.world_frame != "enu":
             return Turning()
         at = dict(zip(self.spec.columns, self._first, strict=True))
         vectors = [
@@ -169,6 +179,10 @@ class Codec:
         flat = physical.reshape(-1, physical.shape[-1])
         return self.encode(flat, np.zeros(3)).reshape(*physical.shape[:-1], self.features)
 
+    def average(self, physical: Float[np.ndarray, "*b P"], axis: int) -> Float[np.ndarray, "*_ P"]:
+        """Mean over an axis of physical values, taken of features, so that angles and attitudes average rightly."""
+        return self.physical(self.features_of(physical).mean(axis))
+
     def physical_mask(self, mask: Bool[Array, "*b F"]) -> Bool[Array, "*b P"]:
         """Which physical values [..., P] are there, from which features [..., F] are."""
         return mask[..., np.asarray(self._first, int)]
@@ -233,7 +247,7 @@ class Position(Codec):
 
     @property
     def figure(self) -> slice:
-        return slice(0, 2) if self.spec.kind == "gps" else slice(0, 3)
+        return slice(0, 3)
 
     @property
     def _first(self) -> tuple[int, ...]:
@@ -275,8 +289,16 @@ class Gps(Position):
             )
 
     @property
+    def world_frame(self) -> str:
+        return "enu"
+
+    @property
     def turning(self) -> Turning:
         return Turning(((0, 1),), place=(0, 1))
+
+    @property
+    def figure(self) -> slice:
+        return slice(0, 2)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -502,11 +524,6 @@ def check_kind(spec: StreamSpec) -> None:
     if spec.kind != "video" and spec.size is not None:
         raise LogFormatError(f"Stream {spec.name!r}: video has a size (rows, columns), other kinds have none.")
     codec(spec).check()
-
-
-def world_frame(frame: str) -> str:
-    """The frame that a name stands for: fixes are east-north-up, and north-east-down is the same plane."""
-    return "enu" if frame in ("enu", "ned", "wgs84") else frame
 
 
 def _plane(frame: str) -> tuple[int, int]:

@@ -5,7 +5,6 @@ import pytest
 
 from tests.oscillator import ORIGIN, SPECS, episode, write_log
 from tests.untrained import untrained_run
-from worldmodel.draw.fan import mean_of
 from worldmodel.draw.film import enlarged
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import geodetic_to_enu
@@ -151,8 +150,6 @@ def test_the_fan_holds_what_was_seen_what_came_and_every_future():
 
 
 def test_an_angle_that_wraps_is_averaged_and_drawn_the_short_way_round():
-    near = np.array([[np.pi - 0.1, np.pi - 0.1], [-np.pi + 0.1, -np.pi + 0.3]])
-    np.testing.assert_allclose(mean_of(near, wraps=True), [np.pi, -np.pi + 0.1], atol=1e-12)
     trajectory = made_up()
     turning = np.array([3.0, 3.1, -3.1, -3.0])[:, None, None] * np.ones((1, 2, 1))
     trajectory.imagined["phase"] = Samples(trajectory["phase"].time, turning)

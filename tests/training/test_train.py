@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.training import fit as fitting
 from worldmodel.training import load_run, session, train
 from worldmodel.training.folder import RunFolder
+from worldmodel.training.run import build_model, draw_model
 
 SMALL = {"preset": "debug", "context_s": 0.4, "horizon_s": 0.32}
 QUIET = {**SMALL, "progress": False}
@@ -88,12 +90,11 @@ def test_metrics_have_no_row_twice_and_held_out_error_in_units(straight):
 def test_training_learns_what_only_actions_and_time_explain(trained, share, log, request):
     """The parameters that are kept are better than those that it began with, on windows that nothing has touched."""
     from worldmodel.training.evaluate import Selection
-    from worldmodel.training.run import build_model
 
     run = request.getfixturevalue(trained)
     assert run.settings.measure == run.unseen(Log(log))
     windows = run.windows(Log(log), episodes=run.settings.measure)
-    before = build_model(run.settings, RunFolder(run.folder).read_scaling())
+    before = draw_model(run.settings, RunFolder(run.folder).read_scaling())
     first, last = (Selection(windows, 0).measure(model) for model in (before, run.model))
     assert last.score < share * first.score
 
@@ -258,6 +259,28 @@ def test_what_goes_too_far_beyond_the_trained_horizon_is_asked_for_by_name(strai
     with pytest.raises(WorldModelError, match=rf"trained to imagine {horizon * dt:g} s[\s\S]*beyond_trained=True"):
         straight.horizon_ticks((2 * horizon + 1) * dt)
     assert straight.horizon_ticks((2 * horizon + 1) * dt, beyond_trained=True) == 2 * horizon + 1
+
+
+def test_a_training_that_ended_early_is_trusted_as_far_as_its_rollouts_went(straight, tmp_path):
+    shutil.copytree(straight.folder, tmp_path / "run")
+    dt, planned = straight.settings.dt, straight.settings.horizon
+    RunFolder(tmp_path / "run").finish(**{**RunFolder(tmp_path / "run").finished, "horizon": planned // 2})
+    run = load_run(tmp_path / "run")
+    assert run.horizon_ticks(None) == planned // 2
+    assert run.horizon_ticks(2 * (planned // 2) * dt) == 2 * (planned // 2)
+    with pytest.raises(WorldModelError, match=rf"trained to imagine {planned // 2 * dt:g} s"):
+        run.horizon_ticks((2 * (planned // 2) + 1) * dt)
+
+
+def test_parameters_are_drawn_by_the_seed_and_as_the_initialisers_say(straight):
+    scaling = RunFolder(straight.folder).read_scaling()
+    drawn, again, plain = (make(straight.settings, scaling) for make in (draw_model, draw_model, build_model))
+    other = draw_model(dataclasses.replace(straight.settings, seed=straight.settings.seed + 1), scaling)
+    states = [jax.tree.leaves(nnx.state(model, nnx.Param)) for model in (drawn, again, plain, other)]
+    for one, two, three in zip(*states[:3], strict=True):
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_allclose(one, three, atol=1e-6)
+    assert any((one != two).any() for one, two in zip(states[0], states[3], strict=True))
 
 
 def test_the_longest_rollouts_are_as_long_as_the_horizon(straight):

@@ -12,6 +12,7 @@ import pytest
 from tests.oscillator import SPECS, episode
 from tests.untrained import untrained_run
 from tests.validate.problems import Oracle, Says
+from worldmodel.draw import Picture
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
@@ -202,7 +203,10 @@ def test_a_result_shows_itself(result):
     html = result._repr_html_()
     assert html.count("<tr>") == 1 + len(READINGS)
     assert "<td>position error m at 0.1 s</td>" in html
-    assert len(result.plot().axes) == len(READINGS)
+    assert html.count("data:image/png;base64,") == 1
+    picture = result.plot()
+    assert isinstance(picture, Picture)
+    assert len(picture.figure.axes) == len(READINGS)
 
 
 def test_a_perfect_predictor_of_what_is_true_at_ticks_has_no_error(tmp_path):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, IMAGINED = "#1b2733", "#6b7785", "#0072B2"  # what came, what was seen, what is imagined
+WIDTH = 10.4  # inches of a figure of several panels, as wide as the report's page
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito's
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
@@ -84,6 +85,10 @@ class Picture:
         self.figure.savefig(buffer, format="png", dpi=dpi)
         return buffer.getvalue()
 
+    def address(self, dpi: int = 110) -> str:
+        """It as a PNG inside a `data:` address, so that a page that shows it needs no file."""
+        return "data:image/png;base64," + base64.b64encode(self.png(dpi)).decode()
+
     def _repr_png_(self) -> bytes:
         return self.png()
 
@@ -94,5 +99,9 @@ class Picture:
 
 def beside_text(text: str, picture: Picture) -> str:
     """HTML of an object's few lines with a small picture below them, for notebooks."""
-    image = base64.b64encode(picture.png(_SMALL_DPI)).decode()
-    return f'<pre>{html.escape(text)}</pre><img alt="{html.escape(picture.title)}" src="data:image/png;base64,{image}">'
+    return f"<pre>{html.escape(text)}</pre>{inline_image(picture)}"
+
+
+def inline_image(picture: Picture) -> str:
+    """HTML of a small picture that needs no file."""
+    return f'<img alt="{html.escape(picture.title)}" src="{picture.address(_SMALL_DPI)}">'

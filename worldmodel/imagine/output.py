@@ -1,15 +1,14 @@
 """Writes a trajectory for people and programs: `trajectory.h5`, a plot, and a video where the log has one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.draw import Fan, Picture, draw_fan, draw_strip, draw_track, new_figure, style
-from worldmodel.draw.film import enlarged, film
+from worldmodel.draw import WIDTH, Fan, Picture, draw_fan, draw_strip, draw_track, film, new_figure, style
+from worldmodel.draw.film import enlarged
 from worldmodel.files import whole_folder
-from worldmodel.imagine.actions import Given
 from worldmodel.imagine.session import Session, Trained
 from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.logs.physical import first_fix, physical_columns, physical_values
@@ -22,31 +21,15 @@ if TYPE_CHECKING:
 
 TRAJECTORY_FILES = ("trajectory.h5", "trajectory.png", "*.webm")
 _Panel = tuple[StreamSpec, int | None]  # a stream's physical column, or None for the way on the ground
-_WIDTH, _ACROSS = 10.4, 3  # inches, and panels side by side
+_ACROSS = 3  # panels side by side
 
 
-def imagine_to(
-    run: Trained,
-    log: Path | str,
-    out: Path | str,
-    *,
-    episode: int,
-    at_s: float,
-    horizon_s: float | None = None,
-    members: int = 16,
-    seed: int = 0,
-    actions: Given | None = None,
-    beyond_trained: bool = False,
-    force: bool = False,
-) -> list[Path]:
-    """Imagines (see `Session.imagine`) and writes the folder `out`; returns the files that it holds."""
+def imagine_to(run: Trained, log: Path | str, out: Path | str, *, force: bool = False, **asked: Any) -> list[Path]:
+    """Imagines what is `asked` (see `Session.imagine`) and writes the folder `out`; returns the files that it holds."""
+    actions = asked.get("actions")
     read = [Path(log), *([Path(actions)] if isinstance(actions, str | Path) else [])]
     with whole_folder(out, force, inputs=read, replaces=TRAJECTORY_FILES) as folder, Session(run) as session:
-        trajectory = session.imagine(
-            log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions,
-            beyond_trained=beyond_trained,
-        )  # fmt: skip
-        write_files(trajectory, folder, name=f"{log} episode {episode}")
+        write_files(session.imagine(log, **asked), folder, name=f"{log} episode {asked['episode']}")
     return sorted(Path(out).iterdir())
 
 
@@ -95,7 +78,7 @@ def draw_trajectory(trajectory: Trajectory) -> Picture:
     rows = -(-len(panels) // _ACROSS)
     heights = [*(2.6 for _ in videos), *([1.9 * rows] if rows else [])]
     with style():
-        figure = new_figure(_WIDTH, sum(heights))
+        figure = new_figure(WIDTH, sum(heights))
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         for part, spec in zip(parts, videos, strict=False):
             _draw_video(part, trajectory, spec)
@@ -119,13 +102,15 @@ def _draw_panels(figure: "SubFigure", trajectory: Trajectory, panels: list[_Pane
         names = physical_columns(spec)
         if column is None:
             plane = list(codec(spec).track or ())
-            draw_track(axes, seen.data[:, plane], came.data[:, plane], imagined.data[..., plane].swapaxes(0, 1))
-            axes.set_title(f"{spec.name} · on the ground")
+            ways = seen.data[:, plane], came.data[:, plane], imagined.data[..., plane].swapaxes(0, 1)
+            draw_track(axes, *ways, north=codec(spec).north_up)
+            across, up = (f"{names.labels[i]} (m)" for i in plane)
+            axes.set(title=f"{spec.name} · on the ground", xlabel=across, ylabel=up)
             continue
-        ahead = imagined.data[:, :, column].T
+        members, mean = imagined.data[:, :, column].T, codec(spec).average(imagined.data, 1)[:, column]
         fan = Fan(
-            trajectory.start_s, seen.time, seen.data[:, column], came.time, came.data[:, column], imagined.time, ahead,
-            wraps=names.wraps[column], held=spec.kind == "action",
+            trajectory.start_s, seen.time, seen.data[:, column], came.time, came.data[:, column], imagined.time,
+            members, mean, wraps=names.wraps[column], held=spec.kind == "action",
         )  # fmt: skip
         draw_fan(axes, fan)
         unit = f" ({names.units[column]})" if names.units[column] else ""

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.draw import Picture
-from worldmodel.draw.style import beside_text
+from worldmodel.draw import Picture, beside_text
 from worldmodel.files import whole_folder
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.tidy import tidy

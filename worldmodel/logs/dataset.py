@@ -23,10 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, default_dt
-from worldmodel.logs.physical import Columns, physical_columns
+from worldmodel.logs.physical import Columns, actions_by_stream, by_stream, mask_by_stream, physical_columns
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Starts, Windows
 from worldmodel.types import Commands
@@ -138,26 +137,18 @@ def _first(part):
 
 def _commands(layout: TickLayout, actions: Commands) -> tuple[np.ndarray, np.ndarray]:
     """Physical values and mask [B, T, A] of the actions of a context or a future, all streams side by side."""
-    values, masks = (
-        [np.zeros((*actions.values.shape[:2], 0), np.float32)],
-        [np.zeros((*actions.mask.shape[:2], 0), bool)],
-    )
-    for spec in layout.actions:
-        columns = layout.action_columns[spec.name]
-        masks.append(codec(spec).physical_mask(actions.mask[..., columns]))
-        values.append(np.where(masks[-1], codec(spec).physical(actions.values[..., columns]), 0))
-    return np.concatenate(values, -1).astype(np.float32), np.concatenate(masks, -1)
+    values, masks = actions_by_stream(layout, actions)
+    none = np.zeros((*actions.values.shape[:2], 0), bool)  # a log without actions has A = 0
+    both = ([none, *part.values()] for part in (values, masks))
+    given, known = (np.concatenate(part, -1) for part in both)
+    return given.astype(np.float32), known
 
 
 def _readings(layout: TickLayout, values: np.ndarray, mask: np.ndarray):
     """Features and mask [B, T, D] as each stream's reading at the tick [B, T, P] in physical columns, and its mask."""
-    readings, masks = {}, {}
-    for spec in layout.readings:
-        at_tick = layout.slot_columns(spec)[-1]
-        known = codec(spec).physical_mask(mask[..., at_tick])
-        physical = codec(spec).physical(values[..., at_tick])
-        readings[spec.name], masks[spec.name] = np.where(known, physical, 0).astype(np.float32), known
-    return readings, masks
+    masks = mask_by_stream(layout, mask)
+    readings = by_stream(layout, values, masks)
+    return {name: reading.astype(np.float32) for name, reading in readings.items()}, masks
 
 
 def _frames(windows: Windows, starts: np.ndarray, video: int, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

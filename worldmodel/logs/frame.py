@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 from worldmodel.arrays import last_valid, namespace
-from worldmodel.codecs import Turning, codec, world_frame
+from worldmodel.codecs import Turning, codec
 from worldmodel.types import Array, StreamSpec
 
 _CLEAR = 9.0  # a track is told from noise where its squared speed is so many times that speed's variance
@@ -56,7 +56,7 @@ class WorldFrames:
         readings: Sequence[tuple[StreamSpec, np.ndarray]],
         actions: Sequence[tuple[StreamSpec, np.ndarray]],
     ) -> None:
-        told = [(world_frame(_frame(s)), codec(s).turning, columns) for s, columns in readings]
+        told = [(codec(s).world_frame, codec(s).turning, columns) for s, columns in readings]
         self.names = tuple(dict.fromkeys(name for name, turning, _ in told if turning.heading or turning.place))
         self.readings = self._turns(readings)
         self.actions = self._turns(actions)
@@ -73,7 +73,7 @@ class WorldFrames:
         size = max((int(columns.max()) + 1 for _, columns in streams if columns.size), default=0)
         turns = Turns(np.arange(size), np.zeros(size, np.float32), np.zeros(size, int))
         for spec, columns in streams:
-            name = world_frame(_frame(spec))
+            name = codec(spec).world_frame
             if name not in self.names:
                 continue
             for east, north in codec(spec).turning.pairs:
@@ -150,7 +150,3 @@ def _series(
     """A pair's samples in time order [B, C * N, 2] from slots `columns` [N, 2], and where both are there."""
     series, there = (x[..., columns].reshape(len(x), -1, 2) for x in (values, mask))
     return series, there.all(-1)
-
-
-def _frame(spec: StreamSpec) -> str:
-    return "wgs84" if spec.kind == "gps" else spec.frame

@@ -1,11 +1,15 @@
 """Recorded samples as people read them: in the physical columns of their codec, such as metres of a fix."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.types import StreamSpec
+from worldmodel.types import Array, Commands, StreamSpec
+
+if TYPE_CHECKING:
+    from worldmodel.logs.align import TickLayout
 
 
 class Columns(NamedTuple):
@@ -42,3 +46,34 @@ def first_fix(spec: StreamSpec, *parts: np.ndarray) -> np.ndarray:
     known = fixes[np.isfinite(fixes[:, :2]).all(1)]
     heights = known[np.isfinite(known[:, 2]), 2]
     return np.array([*(known[0, :2] if len(known) else (0.0, 0.0)), heights[0] if len(heights) else 0.0])
+
+
+def by_stream(
+    layout: "TickLayout", features: Array, mask: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Each stream's reading at the tick [..., P] in physical units from features [..., D]; 0 where masked."""
+    return _physical(layout.readings, _at_tick(layout), features, mask)
+
+
+def mask_by_stream(layout: "TickLayout", mask: Array) -> dict[str, np.ndarray]:
+    """Which physical values [..., P] of readings at the tick are there, from which features [..., D] are."""
+    return _physical_mask(layout.readings, _at_tick(layout), mask)
+
+
+def actions_by_stream(layout: "TickLayout", actions: Commands) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Each action stream's physical values [..., S] from features [..., A], 0 where unknown, and which are known."""
+    mask = _physical_mask(layout.actions, layout.action_columns, actions.mask)
+    return _physical(layout.actions, layout.action_columns, actions.values, mask), mask
+
+
+def _at_tick(layout: "TickLayout") -> dict[str, np.ndarray]:
+    return {spec.name: layout.slot_columns(spec)[-1] for spec in layout.readings}
+
+
+def _physical(specs: Sequence[StreamSpec], columns: Mapping[str, Any], features: Array, mask) -> dict[str, np.ndarray]:
+    values = {s.name: codec(s).physical(np.asarray(features)[..., columns[s.name]]) for s in specs}
+    return values if mask is None else {name: np.where(mask[name], value, 0) for name, value in values.items()}
+
+
+def _physical_mask(specs: Sequence[StreamSpec], columns: Mapping[str, Any], mask: Array) -> dict[str, np.ndarray]:
+    return {s.name: codec(s).physical_mask(np.asarray(mask)[..., columns[s.name]]) for s in specs}

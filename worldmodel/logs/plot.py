@@ -80,7 +80,7 @@ def _shown_as(stream: Stream) -> str:
 def _readings(stream: Stream, origin: np.ndarray) -> np.ndarray:
     """Physical readings [M, P], NaN where masked; of an imagined trajectory [M, K, S] the mean over its members."""
     values = physical_values(stream.spec, stream.data, origin)
-    return values if values.ndim == 2 else values.mean(axis=1)
+    return values if values.ndim == 2 else codec(stream.spec).average(values, 1)
 
 
 def _title(stream: Stream) -> str:

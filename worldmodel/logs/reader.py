@@ -15,7 +15,7 @@ import h5py
 import hdf5plugin  # noqa: F401 (registers the filters of logs that others compressed)
 import numpy as np
 
-from worldmodel.draw.style import beside_text
+from worldmodel.draw import beside_text
 from worldmodel.errors import LogFormatError, WorldModelError
 from worldmodel.logs import format as fmt
 from worldmodel.logs.identity import episode_sha256

@@ -4,26 +4,23 @@ import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from worldmodel.codecs import codec
+from worldmodel.draw import INK, MUTED
 from worldmodel.draw.film import CONTRAST
 from worldmodel.files import whole_folder
-from worldmodel.report.film import strip
-from worldmodel.report.futures import columns_drawn, futures_plot, track_plot
+from worldmodel.report.futures import columns_drawn, draw_film, draw_futures, draw_tracks
 from worldmodel.report.measured import how_measured
 from worldmodel.report.opening import header, in_words
+from worldmodel.report.svg import data_address
 from worldmodel.report.tables import details, key_figures, swatch
-from worldmodel.validate.curves import COLUMNS, calibration_figure, error_figure
-from worldmodel.validate.drawing import encode, style
-from worldmodel.validate.labels import INK, MUTED, Scores, predictors, scores, seconds
-from worldmodel.validate.result import Example, Film, Result
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from worldmodel.validate.curves import COLUMNS, draw_calibration, draw_errors
+from worldmodel.validate.labels import Scores, predictors, scores, seconds
+from worldmodel.validate.result import Example, Result
 
 REPORT_FILES = ("report.html", "metrics.json")
 _STYLE = Path(__file__).parent / "style.css"
+_FRAMES = "Recorded and imagined frames, and their difference"
 _DRAWN = {"truth": INK, "what was seen before": MUTED}
 
 
@@ -83,16 +80,11 @@ def _error(result: Result, stream: Scores) -> str:
     count = len(codec(stream.spec).error_labels)
     cut = f"<p>The first {COLUMNS} of {count} columns.</p>" if count > COLUMNS else ""
     picture = _picture(
-        _encoded(error_figure(result, stream)), f"Error of {stream.name} against the horizon, for each predictor"
+        data_address(draw_errors(result, stream)), f"Error of {stream.name} against the horizon, for each predictor"
     )
     return (
         f'<article class="card"><h3>{escape(stream.name)}</h3>{_legend({}, stream.predictors)}{picture}{cut}</article>'
     )
-
-
-def _encoded(figure: "Figure") -> str:
-    with style():
-        return encode(figure)
 
 
 def _picture(address: str, words: str) -> str:
@@ -117,7 +109,7 @@ def _futures(result: Result) -> str:
         return ""
     cards = "".join(
         f'<details class="card"{" open" if i == 0 else ""}><summary>{_title(example)}</summary>'
-        f"{_picture(futures_plot(result, example), 'Sampled futures over the truth')}</details>"
+        f"{_picture(data_address(draw_futures(result, example)), 'Sampled futures over the truth')}</details>"
         for i, example in enumerate(examples)
     )
     most = max(len(codec(result.streams[name]).labels) for name in result.scores)
@@ -135,7 +127,7 @@ def _tracks(result: Result) -> str:
         examples = [example for example in result.examples if name in example.members]
         if examples:
             others = [p for p in predictors(result) if p == result.subject or name in examples[0].baselines.get(p, {})]
-            picture = _picture(track_plot(result, examples, name), f"Tracks of {name} in metres")
+            picture = _picture(data_address(draw_tracks(result, examples, name)), f"Tracks of {name} in metres")
             title = f"<h3>{escape(name)}</h3>" if len(streams) > 1 else ""
             cards.append(f'<article class="card">{title}{_legend(_DRAWN, others)}{picture}</article>')
     if not cards:
@@ -149,7 +141,7 @@ def _tracks(result: Result) -> str:
 def _films(result: Result) -> str:
     cards = [
         f'<article class="card"><h3>{escape(stream.name)} <span>{_title(example)}</span></h3>'
-        f"{_film(example.films[stream.name])}</article>"
+        f"{_picture(draw_film(example.films[stream.name], f'film of {stream.name}').address(), _FRAMES)}</article>"
         for stream in scores(result)
         for example in result.examples
         if stream.name in example.films
@@ -157,33 +149,16 @@ def _films(result: Result) -> str:
     if not cards:
         return ""
     return (
-        "<p>One sampled future each, not the best of many. The difference is absolute, averaged over colours, and "
-        f"{CONTRAST} times as strong as it is: black is no difference.</p>{''.join(cards)}"
+        "<p>One sampled future each, not the best of many; what was seen before it is dimmed. The difference is "
+        f"absolute, averaged over colours, and {CONTRAST} times as strong as it is: black is no difference.</p>"
+        f"{''.join(cards)}"
     )
-
-
-def _film(film: Film) -> str:
-    shown = strip(film)
-    seen = "".join(f'<td class="seen">{_frame(frame, "seen")}</td>' for frame in shown.seen)
-    empty = f'<td class="seen" colspan="{len(shown.seen)}"></td>'
-    times = "".join(f"<th>{seconds(round(time, 3))}</th>" for time in shown.times)
-    head = f'<tr><th></th><th class="seen" colspan="{len(shown.seen)}">last seen</th>{times}</tr>'
-    rows = [("truth", seen, shown.truth), ("imagined", empty, shown.imagined), ("difference", empty, shown.difference)]
-    body = "".join(
-        f"<tr><th>{label}</th>{before}{''.join(f'<td>{_frame(frame, label)}</td>' for frame in frames)}</tr>"
-        for label, before, frames in rows
-    )
-    return f'<div class="scroll"><table class="film"><thead>{head}</thead>{body}</table></div>'
-
-
-def _frame(address: str, words: str) -> str:
-    return f'<img src="{address}" alt="{words}">'
 
 
 def _calibration(result: Result) -> str:
     if not any((seen == seen).any() for seen in result.calibration.values()):  # NaN is not itself
         return ""
-    picture = _picture(_encoded(calibration_figure(result)), "Nominal and observed coverage")
+    picture = _picture(data_address(draw_calibration(result)), "Nominal and observed coverage")
     return (
         "<p>How many of the readings, noise included, fall inside the central intervals of the sampled futures, over "
         "all horizons. On the dashed line the intervals hold what they promise; below it they are too narrow, above it "

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from worldmodel.training.roles import LEARN, SELECT
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import split_parameters
 
+_UNTUNED: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 _FARTHEST = 2  # times the trained horizon, unless asked for by name
 
 
@@ -37,6 +39,7 @@ class Run:
         model: the network; None where none was trained.
         baselines: what it has to beat, each of them an expert as well.
         team: all experts and their blend; None before the training's end, and of a log without readings.
+        reached: ticks of the longest rollouts that it was trained on; None before the training's end.
     """
 
     folder: Path
@@ -44,10 +47,16 @@ class Run:
     model: WorldModel | None
     baselines: Baselines
     team: Team | None = None
+    reached: int | None = None
 
     @property
     def layout(self) -> TickLayout:
         return self.settings.layout
+
+    @property
+    def trained_horizon(self) -> int:
+        """How far it was trained to imagine, in ticks: a training by minutes may end before its longest rollouts."""
+        return self.reached or self.settings.horizon
 
     @cached_property
     def session(self) -> Session:
@@ -78,14 +87,14 @@ class Run:
         Raises:
             WorldModelError: unless it is positive and finite, and at most twice the trained one or `beyond_trained`.
         """
-        settings = self.settings
+        dt = self.settings.dt
         if horizon_s is None:
-            return settings.horizon
+            return self.trained_horizon
         if not 0 < horizon_s < float("inf"):
             raise WorldModelError("The horizon must be positive and finite.", found=f"{horizon_s} s")
-        ticks = max(round(horizon_s / settings.dt), 1)
-        if ticks > _FARTHEST * settings.horizon and not beyond_trained:
-            trained = settings.horizon * settings.dt
+        ticks = max(round(horizon_s / dt), 1)
+        if ticks > _FARTHEST * self.trained_horizon and not beyond_trained:
+            trained = self.trained_horizon * dt
             raise WorldModelError(
                 f"The run was trained to imagine {trained:g} s, and {horizon_s:g} s is far beyond.",
                 expected=f"a horizon of at most {_FARTHEST * trained:g} s",
@@ -143,6 +152,16 @@ def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
     return settings.model.create(settings.layout, settings.context, scaling, rngs=rngs)
 
 
+def draw_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
+    """`build_model` as one program that the compiler leaves as it is: it runs once, and initialisers are slow to tune.
+
+    Parameters differ from those of `build_model` by rounding.
+    """
+    graph, _ = nnx.split(nnx.eval_shape(lambda: build_model(settings, scaling)))
+    draw = jax.jit(lambda: nnx.split(build_model(settings, scaling))[1])
+    return nnx.merge(graph, draw.lower().compile(compiler_options=_UNTUNED)())
+
+
 def load_run(folder: Path | str) -> Run:
     """Opens a run with its best parameters; needs no training data.
 
@@ -155,14 +174,15 @@ def load_run(folder: Path | str) -> Run:
     scaling = files.read_scaling()
     baselines = files.read_baselines(settings.layout)
     team = files.read_team(baselines, settings)
+    reached = (files.finished or {}).get("horizon")
     if not settings.network:
         if team is None:
             raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
-        return Run(files.path, settings, None, baselines, team)
+        return Run(files.path, settings, None, baselines, team, reached)
     model = nnx.eval_shape(lambda: build_model(settings, scaling))  # draws nothing
     graph, params, rest = split_parameters(model)
     model = nnx.merge(graph, files.read_parameters(params), rest)
     model.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
     spread = files.read_spread()
     model.spread = nnx.Variable(jnp.ones((1, model.layout.size)) if spread is None else jnp.asarray(spread))
-    return Run(files.path, settings, model, baselines, team)
+    return Run(files.path, settings, model, baselines, team, reached)

@@ -16,7 +16,7 @@ from worldmodel.training.evaluate import Selection
 from worldmodel.training.fit import LOOK, Budget, Doing, Evaluated, Source, Updated, fit
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.progress import TrainingProgress
-from worldmodel.training.run import build_model
+from worldmodel.training.run import draw_model
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import Learner, TrainState
 from worldmodel.training.telling import trusted
@@ -35,7 +35,7 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
         folder.finish(steps=0, seconds=0.0, compile_seconds=0.0, best_nrmse=None, horizon=settings.horizon)
         return
     show.say("drawing parameters")
-    learner = Learner(build_model(settings, folder.read_scaling()), settings.train, settings.seed)
+    learner = Learner(draw_model(settings, folder.read_scaling()), settings.train, settings.seed)
     state = _fit(folder, learner, source, Budget(settings.steps, settings.minutes), settings.horizon, show)
     show.say("measuring the spread of members")
     folder.write_spread(_spread(learner, folder.read_parameters(state.params), source.selection))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.validate.drawing import WIDTH, plain, style
-from worldmodel.validate.labels import MUTED, Scores, coverage90, look, number, predictors, scores
+from worldmodel.draw import MUTED, WIDTH, Picture, new_figure, style
+from worldmodel.validate.labels import Scores, coverage90, look, number, predictors, scores
 from worldmodel.validate.result import Result
 
 if TYPE_CHECKING:
@@ -30,44 +30,40 @@ class _Panel(NamedTuple):
     more_is_better: bool = False
 
 
-def error_figure(result: Result, stream: Scores) -> "Figure":
+def draw_errors(result: Result, stream: Scores) -> Picture:
     """Error of every predictor against the horizon: the stream's NRMSE, and each column in its unit."""
-    from matplotlib.figure import Figure
-
     panels = [_main_panel(stream), *_column_panels(result, stream)]
     small = len(panels) - 1
     rows = 1 if small <= 3 else 2
     columns = -(-small // rows)
     with style():
-        figure = Figure(figsize=(WIDTH, 2.9 if rows == 1 else 3.9))
+        figure = new_figure(WIDTH, 2.9 if rows == 1 else 3.9)
         grid = figure.add_gridspec(rows, columns + 1, width_ratios=[1 if small == 1 else 1.45, *[1] * columns])
         places = [grid[:, 0], *(grid[i // columns, 1 + i % columns] for i in range(small))]
         for i, (panel, place) in enumerate(zip(panels, places, strict=True)):
             axes = figure.add_subplot(place)
             _draw(axes, panel)
-            plain(axes, panel.x, few=small > 1 and i > 0)
+            _plain(axes, panel.x, few=small > 1 and i > 0)
             if i == 0 or i > small - columns:
                 axes.set_xlabel("seconds ahead")
-        return figure
+    return Picture(figure, f"errors of {stream.name}")
 
 
-def overview(result: Result) -> "Figure":
+def draw_overview(result: Result) -> Picture:
     """One panel a stream, with a legend of the predictors."""
-    from matplotlib.figure import Figure
-
     streams = scores(result)
     columns = min(max(len(streams), 1), 3)
     rows = -(-len(streams) // columns) or 1
     with style():
-        figure = Figure(figsize=(WIDTH, 2.7 * rows + 0.4))
+        figure = new_figure(WIDTH, 2.7 * rows + 0.4)
         for i, stream in enumerate(streams):
             axes, panel = figure.add_subplot(rows, columns, i + 1), _main_panel(stream)
             _draw(axes, panel._replace(title=f"{stream.name}, {panel.title}"))
-            plain(axes, panel.x, few=True)
+            _plain(axes, panel.x, few=True)
             if i >= len(streams) - columns:
                 axes.set_xlabel("seconds ahead")
         _legend(figure, predictors(result))
-        return figure
+    return Picture(figure, f"errors of {result.setting.name!r} against the horizon")
 
 
 def _legend(figure: "Figure", names: Sequence[str]) -> None:
@@ -147,16 +143,26 @@ def _limit(axes: "Axes", panel: _Panel) -> None:
         )  # fmt: skip
 
 
-def calibration_figure(result: Result) -> "Figure":
-    """Nominal against observed coverage, small axes for each stream."""
-    from matplotlib.figure import Figure
+def _plain(axes: "Axes", horizons: np.ndarray, few: bool) -> None:
+    """A logarithmic axis of horizons [H] in seconds with plain numbers."""
+    low, high = float(np.min(horizons)), float(np.max(horizons))
+    axes.set_xscale("log")
+    axes.set_xlim(low / 1.08, high * 1.08)
+    steps = (1,) if few and high / low > 30 else (1, 2, 5)
+    ticks = [step * 10.0**power for power in range(-6, 6) for step in steps]
+    shown = [tick for tick in ticks if low / 1.01 <= tick <= high * 1.01] or [low]
+    axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    axes.set_xticks([], minor=True)
 
+
+def draw_calibration(result: Result) -> Picture:
+    """Nominal against observed coverage, small axes for each stream."""
     names = [name for name, seen in result.calibration.items() if np.isfinite(seen).any()]
     columns = min(max(len(names), 4), 6)
     rows = -(-len(names) // columns)
     covered = coverage90(result)
     with style():
-        figure = Figure(figsize=(WIDTH, rows * WIDTH / columns * 1.02 + 0.3))
+        figure = new_figure(WIDTH, rows * WIDTH / columns * 1.02 + 0.3)
         for i, name in enumerate(names):
             axes = figure.add_subplot(rows, columns, i + 1)
             seen = result.calibration[name]
@@ -175,4 +181,4 @@ def calibration_figure(result: Result) -> "Figure":
                 axes.set_ylabel("observed, %")
             if i >= len(names) - columns:
                 axes.set_xlabel("nominal, %")
-        return figure
+    return Picture(figure, f"calibration of {result.setting.name!r}")

@@ -113,7 +113,7 @@ def ask(predictor: Predictor, problem: Problem) -> Forecast:
     members = _checked(name, "members", forecast.members, {n: (windows, None, horizon, p) for n, p in widths.items()})
     shown = _checked(name, "frames", forecast.frames, frames)
     for stream, futures in members.items():
-        mean.setdefault(stream, _mean_of(problem, stream, futures))
+        mean.setdefault(stream, codec(problem.streams[stream]).average(futures, 1))
     return Forecast(mean, {n: m for n, m in members.items() if m.shape[1] > 1}, shown, forecast.note, forecast.trust)
 
 
@@ -154,9 +154,3 @@ def _no_numbers(array: np.ndarray) -> str:
         return str(array.dtype)
     count = array.size - np.count_nonzero(np.isfinite(array))
     return f"{count} of {array.size} are not finite" if count or not array.size else ""
-
-
-def _mean_of(problem: Problem, stream: str, members: np.ndarray) -> np.ndarray:
-    """The mean [W, H, P] of members [W, K, H, P], taken of features, so that angles and attitudes average rightly."""
-    what = codec(problem.streams[stream])
-    return what.physical(what.features_of(members).mean(1))

@@ -10,8 +10,6 @@ from worldmodel.codecs import Measure, codec
 from worldmodel.types import StreamSpec
 from worldmodel.validate.result import Result
 
-INK, MUTED = "#1b2733", "#6b7785"
-
 
 class Look(NamedTuple):
     """How a predictor is shown: its name in tables, in sentences, its colour (Okabe-Ito) and line style."""

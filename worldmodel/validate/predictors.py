@@ -5,13 +5,14 @@ import numpy as np
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.forecaster import Forecaster, trust
+from worldmodel.logs.physical import by_stream
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.experts.reach import described
 from worldmodel.models.experts.team import NETWORK, Team
 from worldmodel.training.run import Run
 from worldmodel.validate.forecast import Forecast, Predictor
-from worldmodel.validate.problem import Problem, by_stream
+from worldmodel.validate.problem import Problem
 
 MEMBERS, FILM_MEMBERS = 32, 4
 

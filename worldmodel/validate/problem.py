@@ -11,9 +11,10 @@ import numpy as np
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, align, default_dt
+from worldmodel.logs.physical import actions_by_stream, by_stream, mask_by_stream
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
-from worldmodel.types import Array, Commands, StreamSpec
+from worldmodel.types import Commands, StreamSpec
 
 MAX_STARTS = 320
 HORIZONS_S = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -145,26 +146,23 @@ class Problem:
         """By stream, which readings came: bool [W, C, P]."""
         return mask_by_stream(self.layout, self.context.mask)
 
-    @cached_property
+    @property
     def actions(self) -> dict[str, np.ndarray]:
         """By action stream, means over each tick [W, C - 1 + H, S]: those of the context, then those ahead.
 
         The last one of the context is at C - 2; the one that leaves the start is at C - 1.
         """
-        mask = self.actions_mask
-        return {
-            name: np.where(mask[name], codec(self.streams[name]).physical(part), 0)
-            for name, part in self._commanded("values").items()
-        }
+        return self._commanded[0]
 
-    @cached_property
+    @property
     def actions_mask(self) -> dict[str, np.ndarray]:
         """By action stream, bool [W, C - 1 + H, S]: before the first command, what is in force is unknown."""
-        return {name: codec(self.streams[name]).physical_mask(part) for name, part in self._commanded("mask").items()}
+        return self._commanded[1]
 
-    def _commanded(self, what: str) -> dict[str, np.ndarray]:
-        both = np.concatenate([getattr(x, what) for x in (self.context.actions, self.commands)], 1)
-        return {name: both[..., columns] for name, columns in self.layout.action_columns.items()}
+    @cached_property
+    def _commanded(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        both = (np.concatenate(parts, 1) for parts in zip(self.context.actions, self.commands, strict=True))
+        return actions_by_stream(self.layout, Commands(*both))
 
     def select(self, rows: np.ndarray, frame_ticks: Mapping[str, np.ndarray]) -> "Problem":
         """Some of the starts, asked for frames only, without answers."""
@@ -254,31 +252,12 @@ def problem_of(
     return dataclasses.replace(problem, frame_ticks=asked)
 
 
-def by_stream(
-    layout: TickLayout, features: Array, mask: Mapping[str, np.ndarray] | None = None
-) -> dict[str, np.ndarray]:
-    """Each stream's reading at the tick [..., P] in physical units from features [..., D]; 0 where masked."""
-    out = {}
-    for spec in layout.readings:
-        values = codec(spec).physical(np.asarray(features)[..., layout.slot_columns(spec)[-1]])
-        out[spec.name] = values if mask is None else np.where(mask[spec.name], values, 0)
-    return out
-
-
-def mask_by_stream(layout: TickLayout, mask: Array) -> dict[str, np.ndarray]:
-    """Which physical values [..., P] are there, from which features [..., D] are."""
-    return {s.name: codec(s).physical_mask(np.asarray(mask)[..., layout.slot_columns(s)[-1]]) for s in layout.readings}
-
-
 def frame_ticks(windows: Windows, starts: np.ndarray, video: int, tick: int) -> np.ndarray:
     """int [W] the newest tick ahead, up to `tick`, with a frame, within one frame interval; -1 where there is none."""
-    interval = windows.layout.interval(windows.layout.videos[video])
-    found = []
-    for episode, start in starts:
-        there = windows.ticks[episode].frames[start + 1 : start + 2 + tick, video] >= 0
-        newest = np.flatnonzero(there[max(tick - interval + 1, 0) :])
-        found.append(max(tick - interval + 1, 0) + newest[-1] if len(newest) else -1)
-    return np.asarray(found)
+    first = max(tick - windows.layout.interval(windows.layout.videos[video]) + 1, 0)
+    ahead = np.arange(first, tick + 1)
+    there = windows.ticks.spans(starts, 1 + first, len(ahead)).frames[..., video] >= 0
+    return np.where(there, ahead, -1).max(1)
 
 
 def _came(layout: TickLayout, values: np.ndarray, mask: np.ndarray, age_s: np.ndarray) -> dict[str, Came]:

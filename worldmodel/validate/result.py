@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from worldmodel.draw import Picture, inline_image
 from worldmodel.errors import WorldModelError
 from worldmodel.types import StreamSpec
 from worldmodel.validate.scores import LEVELS, Score
@@ -13,7 +14,6 @@ from worldmodel.validate.video import VideoScore
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 class Film(NamedTuple):
@@ -180,11 +180,11 @@ class Result:
 
         return to_frame(self)
 
-    def plot(self) -> "Figure":
-        """Error against horizon: a panel a stream, a line a predictor. A matplotlib figure."""
-        from worldmodel.validate.curves import overview
+    def plot(self) -> Picture:
+        """Error against horizon: a panel a stream, a line a predictor."""
+        from worldmodel.validate.curves import draw_overview
 
-        return overview(self)
+        return draw_overview(self)
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
         """Head and rows: each stream's figure about a second ahead, by predictor."""
@@ -215,9 +215,8 @@ class Result:
         head, rows = self._table()
         cells = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         heads = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        return (
-            f"<p>{html.escape(self._title())}</p><table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
-        )
+        table = f"<table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
+        return f"<p>{html.escape(self._title())}</p>{table}{inline_image(self.plot())}"
 
 
 def _found(what: str, name: str, there: dict[str, Any]) -> Any:

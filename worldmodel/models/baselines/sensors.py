@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.codecs import codec, world_frame
+from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.types import StreamSpec
@@ -85,8 +85,7 @@ def label(layout: TickLayout, at: np.ndarray) -> str:
 
 def same_frame(one: StreamSpec, other: StreamSpec) -> bool:
     """Whether what two streams tell turns together."""
-    first, second = (world_frame("wgs84" if s.kind == "gps" else s.frame) for s in (one, other))
-    return first == second
+    return codec(one).world_frame == codec(other).world_frame
 
 
 def _columns(layout: TickLayout) -> list[_Column]:
