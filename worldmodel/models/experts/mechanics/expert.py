@@ -19,12 +19,12 @@ from worldmodel.models.experts.mechanics.track import Came, Track, came_of, feat
 from worldmodel.models.experts.structure import Column, Structure, actions_of, columns_of
 
 MOST_COORDINATES = 4
-_NEAR, _FAR = (10, 1000), (50, 300)  # ticks of rollouts, and windows, of the first stage and of the later ones
+_NEAR, _FAR, _LAST = (10, 1000), (50, 300), (50, 1000)  # ticks of rollouts, and windows, of each stage
+_FEW = 50  # parameters; where there are more, windows are fewer
 _RELEVANCE = 5  # times that relevance is looked at
 _REFITS = 2  # from starts that are shot through the model
 _LENGTHS = (0, 3, 20)  # ticks of the path to the start
-_SUBSTEPS = (2, 6)
-_INEXACT = 0.1  # of the error, that few substeps may be off from many
+_SUBSTEPS = 4.0  # in the time in which a velocity changes by its usual size, but 2 in a tick at least
 _CHUNK = 512  # windows that are predicted together
 _SHORTEST = 16  # ticks that are compiled for
 
@@ -70,8 +70,9 @@ class Mechanics:
         track, came = _seen(examples, lens, structure)
         drives = _drives(structure, lens)
         scales = measure(track, came, drives, lens)
+        substeps = max(2, int(np.ceil(_SUBSTEPS * scales.dt / scales.time)))
         angles = tuple(pair.coordinate in structure.angles for pair in structure.pairs)
-        form = Form(angles, track.acted.shape[-1], drives is not None, _SUBSTEPS[0])
+        form = Form(angles, track.acted.shape[-1], drives is not None, substeps)
         blank = cls(lens, structure, form, scales, np.zeros(size(form)), fitting.first_ridge(form))
         return blank._learned(track, came, seed, choose=True)
 
@@ -106,13 +107,19 @@ class Mechanics:
 
     def _learned(self, track: Track, came: Came, seed: int, choose: bool) -> "Mechanics":
         rng = np.random.default_rng([seed, 0x3EC4])
-        model = self._settled(*_draw(track, came, *_NEAR, rng), rounds=8)
-        far = _draw(track, came, *_FAR, rng)
+
+        def draw(ticks: int, windows: int) -> tuple[Track, Came]:
+            return _draw(track, came, ticks, windows * _FEW // max(len(self.flat), _FEW), rng)
+
+        model = dataclasses.replace(self, length=0)._settled(*draw(*_NEAR), rounds=8)  # no path through a blank model
+        far = draw(*_FAR)
         model = model._settled(*far, rounds=4)
         if choose:
-            model = model._pruned(*far)._chosen(*_draw(track, came, *_FAR, rng))
+            model = model._pruned(*far)
         for _ in range(_REFITS):
-            model = model._settled(*_draw(track, came, *_FAR, rng), rounds=4)
+            last = draw(*_LAST)
+            model = model._started(*last) if choose else dataclasses.replace(model, length=self.length)
+            model = model._settled(*last, rounds=4)
         return model
 
     def _settled(self, track: Track, came: Came, rounds: int) -> "Mechanics":
@@ -128,17 +135,15 @@ class Mechanics:
             flat = fitting.settle(self.form, self.scales, flat, ridge, data, 4)
         return dataclasses.replace(self, flat=flat, ridge=ridge)
 
-    def _chosen(self, track: Track, came: Came) -> "Mechanics":
-        """With the length of path that leaves the least error, and many substeps where few are not exact enough."""
+    def _started(self, track: Track, came: Came) -> "Mechanics":
+        """With the length of path to the start that leaves the least error, on average over its logarithms."""
         models = [dataclasses.replace(self, length=length) for length in _LENGTHS if length <= track.ticks - TAPS]
-        missed = [model._missed(track, came) for model in models]
-        best = int(np.argmin([np.log(_size(m)).mean() for m in missed]))
-        fine = dataclasses.replace(models[best], form=self.form._replace(substeps=_SUBSTEPS[1]))
-        apart = _size(fine._missed(track, came) - missed[best]) / _size(missed[best])
-        return fine if apart.mean() > _INEXACT else models[best]
+        return min(models, key=lambda model: np.log(model._error(track, came)).mean())
 
-    def _missed(self, track: Track, came: Came) -> Float[np.ndarray, "h m B"]:
-        return fitting.errors(self.form, self.scales, self.flat, self._rollouts(track, came))
+    def _error(self, track: Track, came: Came) -> Float[np.ndarray, " h"]:
+        """Root mean square, in standard deviations, at the ticks that are compared."""
+        missed = fitting.errors(self.form, self.scales, self.flat, self._rollouts(track, came))
+        return np.sqrt((missed**2).mean((1, 2))) + 1e-12
 
     def _rollouts(self, track: Track, came: Came) -> fitting.Rollouts:
         """Windows with the ticks that are compared, all at the same weight."""
@@ -211,11 +216,6 @@ def _draw(
 def _felt(track: Track, horizon: int) -> Float[np.ndarray, "B T A"]:
     """Actions of the ticks ahead, and of those before that a delay reaches back to."""
     return track.acted[:, track.ticks - TAPS : track.ticks - 1 + horizon]
-
-
-def _size(missed: Float[np.ndarray, "h m B"]) -> Float[np.ndarray, " h"]:
-    """Root mean square at each tick."""
-    return np.sqrt((missed**2).mean((1, 2))) + 1e-12
 
 
 def _rounded(count: int, least: int) -> int:

@@ -38,7 +38,8 @@ def formulas(structure: Structure, form: Form, scales: Scales, flat: np.ndarray,
 def _equations(names: Sequence[str], form: Form, scales: Scales, p: Parameters, lens: Lens) -> Iterator[str]:
     velocity, n = scales.velocity, len(names)
     push = (scales.push * np.exp(p.push) if form.named else scales.push + p.push) / lens.action_std
-    force = abs(scales.push / lens.action_std / velocity[:, None]).max()  # scaled, of a unit of force at speed 1
+    unit_push = scales.push / lens.action_std if form.named else push  # whose gains say how far from 1 each one is
+    force = abs(unit_push / velocity[:, None]).max()
     waves = [_wave(row, names) for row in harmonics(form.angles)]
     terms = [*(f"sin({wave})" for wave in waves), *(f"cos({wave})" for wave in waves)]
     place = triangle(n)
@@ -50,14 +51,15 @@ def _equations(names: Sequence[str], form: Form, scales: Scales, p: Parameters, 
     if len(terms):
         shown = abs(p.potential) > _SHOWN * abs(p.potential).max()
         yield f"V = {_sum(p.potential / (force * velocity.mean()), terms, shown)}"
-    for i in np.flatnonzero(~np.array(form.angles)):
-        stiffness = p.spring[i] / (velocity[i] ** 2 * scales.time * force)
-        yield f"spring of {names[i]} = {stiffness:.3g} about {scales.middle[i] :.3g}"
     actions = list(actions_of(lens.layout))
     for i, name in enumerate(names):
-        unit = 1 / (force * velocity[i])
+        unit, bias = 1 / (force * velocity[i]), p.bias[i]
+        if p.spring[i]:
+            stiffness = p.spring[i] / (velocity[i] * scales.time)
+            yield f"spring of {name} = {stiffness * unit:.3g} about {scales.middle[i] + bias / stiffness:.3g}"
+            bias = 0.0
         yield f"friction of {name} = {p.viscous[i] * unit / velocity[i]:.3g} viscous, {p.coulomb[i] * unit:.3g} Coulomb"
-        pushes = np.append(push[i], p.bias[i]) * unit
+        pushes = np.append(push[i], bias) * unit
         yield f"force on {name} = {_sum(pushes, [*actions, ''], abs(pushes) > _SHOWN * abs(pushes).max())}"
     yield f"delay = {np.clip(DELAY + p.delay, 0, TAPS - 1) * scales.dt * 1000:.3g} ms"
 

@@ -170,14 +170,14 @@ def _inertia(
 ) -> tuple[Float[Array, "n n B"], Float[Array, "n B"]]:
     """M at q, and what its change with q does to velocities v, which are w when scaled."""
     n, waves = len(form.angles), harmonics(form.angles).astype(np.float32)
-    place, phase = triangle(n), waves @ q
-    sin, cos = jnp.sin(phase), jnp.cos(phase)
-    terms = jnp.concatenate([jnp.ones_like(q[:1]), sin, cos])
-    matrix = (p.inertia @ terms)[place] + jnp.eye(n)[:, :, None]
-    slopes = jnp.concatenate([cos[:, None] * waves[:, :, None], -sin[:, None] * waves[:, :, None]])  # [2K, n, B]
-    change = jnp.einsum("mk,knb->mnb", p.inertia[:, 1:], slopes)[place]  # [n, n, n, B], dM/dq
-    bent = 0.5 * (change * w[:, None, None] * w[None, :, None]).sum((0, 1)) * scales.velocity[:, None]
-    return matrix, bent - (change * w[None, :, None] * v[None, None]).sum((1, 2))
+    place, (row, column) = triangle(n), np.triu_indices(n)
+    sin, cos, rate = jnp.sin(waves @ q), jnp.cos(waves @ q), waves @ v
+    matrix = (p.inertia @ jnp.concatenate([jnp.ones_like(q[:1]), sin, cos]))[place] + jnp.eye(n)[:, :, None]
+    change = (p.inertia[:, 1:] @ jnp.concatenate([cos * rate, -sin * rate]))[place]  # dM/dt
+    product = w[row] * w[column] * np.where(row == column, 0.5, 1.0).astype(np.float32)[:, None]
+    sines, cosines = jnp.split(p.inertia[:, 1:].T @ product, 2)
+    bent = waves.T @ (sines * cos - cosines * sin) * scales.velocity[:, None]
+    return matrix, bent - (change * w[None]).sum(1)
 
 
 def _slope(form: Form, scales: Scales, p: Parameters, q: Float[Array, "n B"]) -> Float[Array, "n B"]:

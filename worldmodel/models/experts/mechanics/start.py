@@ -109,15 +109,15 @@ def _shoot(
         before = jnp.concatenate([x[:n] - scales.dt * x[n:], x[n:]])
         return (at_ages(path(x), before, age) - seen) * weight
 
-    x = start
-    for _ in range(_ROUNDS):
-        tangents = [jnp.zeros_like(x).at[i].set(unit[i]) for i in range(2 * n)]
-        slopes = jnp.stack([jax.jvp(missed, (x,), (t,))[1] for t in tangents])
+    def closer(_: int, x: jax.Array) -> jax.Array:
+        slopes = jax.vmap(lambda tangent: jax.jvp(missed, (x,), (tangent,))[1])(tangents)
         normal = jnp.einsum("ilcb,jlcb->ijb", slopes, slopes)
         right = -jnp.einsum("ilcb,lcb->ib", slopes, missed(x))
         damping = _DAMPING * jnp.einsum("iib->ib", normal) + 1e-6
-        x = x + unit * _solve(normal + damping[None] * jnp.eye(2 * n)[:, :, None], right)
-    return path(x)[-1]
+        return x + unit * _solve(normal + damping[None] * jnp.eye(2 * n)[:, :, None], right)
+
+    tangents = jnp.eye(2 * n)[:, :, None] * unit * jnp.ones_like(start)
+    return path(jax.lax.fori_loop(0, _ROUNDS, closer, start))[-1]
 
 
 def _solve(normal: Float[Array, "m m B"], right: Float[Array, "m B"]) -> Float[Array, "m B"]:
