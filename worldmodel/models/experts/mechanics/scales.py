@@ -1,0 +1,60 @@
+"""Sizes of things, so that parameters are of order one whatever the units."""
+
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.mechanics.model import Scales
+from worldmodel.models.experts.mechanics.start import polynomial
+from worldmodel.models.experts.mechanics.track import Came, Track, noise_of
+
+
+_APART = 5  # ticks between the velocities whose difference is an acceleration
+_RIDGE = 1e-3
+_LEAST_NOISE = 1e-5  # of a column's standard deviation
+_LEAST_PUSH = 0.05  # of the usual size of what actions do, where their mean is next to nothing
+
+
+def measure(track: Track, came: Came, drives: Float[np.ndarray, "n A"] | None, lens: Lens) -> Scales:
+    """Scales of windows; `drives` says which action drives which coordinate, None that any may drive any."""
+    n = len(track.samples) // 2
+    spread = np.nanstd(np.where(came.mask, came.value, np.nan), axis=(0, 1))
+    spread = np.where(spread > 0, spread, 1.0)
+    noise = np.maximum([noise_of(samples) for samples in track.samples], _LEAST_NOISE * spread)
+    velocity, middle = spread[n:], np.nanmean(np.where(came.mask, came.value, np.nan), axis=(0, 1))[:n]
+    dt = np.float64(lens.layout.dt)
+    blank = np.zeros((n, track.acted.shape[-1]))
+    scales = Scales(dt, velocity, dt, blank, np.nan_to_num(middle), noise, spread)
+    states, acted, change = _accelerations(track, scales)
+    time = np.mean(velocity / np.maximum(change.std(0), 1e-12))
+    push = _pushes(states, acted, change) * (time / velocity)[:, None]
+    if drives is not None:
+        push = _named(push, drives * velocity[:, None] * lens.action_std)
+    return scales._replace(time=np.float64(time), push=push)
+
+
+def _accelerations(track: Track, scales: Scales) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """States [B, 2n] some ticks before the last, mean actions [B, A] from there to it, and accelerations [B, n]."""
+    n, last = len(scales.velocity), track.ticks - 1
+    apart = min(_APART, last)
+    before, after = (polynomial(track, tick, scales) for tick in (last - apart, last))
+    acted = track.acted[:, last - apart : last].mean(1)
+    return before, acted, (after - before)[:, n:] / (apart * scales.dt)
+
+
+def _pushes(states: np.ndarray, acted: np.ndarray, change: np.ndarray) -> Float[np.ndarray, "n A"]:
+    """Accelerations that a unit of each action makes, by a ridge on the state and the actions."""
+    inputs = np.concatenate([states, acted], 1)
+    middle, deviation = inputs.mean(0), inputs.std(0)
+    inputs = (inputs - middle) / np.where(deviation > 1e-12, deviation, 1)
+    gram = inputs.T @ inputs / len(inputs) + _RIDGE * np.eye(inputs.shape[1])
+    weights = np.linalg.solve(gram, inputs.T @ (change - change.mean(0)) / len(inputs))
+    return (weights / np.where(deviation > 1e-12, deviation, 1)[:, None])[states.shape[1] :].T
+
+
+def _named(push: Float[np.ndarray, "n A"], unit: Float[np.ndarray, "n A"]) -> Float[np.ndarray, "n A"]:
+    """One size for all actions: each is the force on its coordinate, in one unit."""
+    sizes = push[unit != 0] / unit[unit != 0]
+    mean, usual = sizes.mean(), abs(sizes).mean()
+    return unit * np.where(abs(mean) > _LEAST_PUSH * usual, mean, _LEAST_PUSH * usual)
