@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.direct import Direct
-from worldmodel.models.baselines.view import Examples, Lens, View
+from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.expert import Expert
 
 _MEMORY, _PENALTY = 8, 0.1
@@ -36,17 +36,20 @@ class Ridge:
 
     Attributes:
         direct: the model. lens: what it sees through.
+        memory: ticks that it sees: no more than there are when it is asked inside a context.
     """
 
     name: ClassVar[str] = "ridge"
     direct: Direct
     lens: Lens
+    memory: int
 
     @classmethod
     def fit(cls, examples: Examples, lens: Lens) -> "Ridge":
         """Fits the whole horizon."""
-        near = examples.near(_MEMORY, examples.view.horizon)
-        return cls(Direct.candidates(near, lens.layout, (_PENALTY,))[0], lens)
+        memory = min(_MEMORY, short_context(examples.view.context))
+        near = examples.near(memory, examples.view.horizon)
+        return cls(Direct.candidates(near, lens.layout, (_PENALTY,))[0], lens, memory)
 
     def refit(self, examples: Examples) -> "Ridge":
         """The same on other windows."""
@@ -54,14 +57,14 @@ class Ridge:
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead; beyond those fitted the last is held."""
-        ahead = self.direct.predict(view.newest(min(_MEMORY, view.context)), self.lens.layout)
+        ahead = self.direct.predict(view.newest(self.memory), self.lens.layout)
         return np.concatenate([ahead, np.repeat(ahead[:, -1:], view.horizon - ahead.shape[1], 1)], 1)
 
     def to_arrays(self) -> dict[str, Any]:
         """What `from_arrays` makes it of."""
-        return vars(self.direct)
+        return {**vars(self.direct), "memory": self.memory}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any], lens: Lens) -> "Ridge":
         """What `to_arrays` gave."""
-        return cls(Direct(**arrays), lens)
+        return cls(Direct(**{k: v for k, v in arrays.items() if k != "memory"}), lens, int(arrays["memory"]))

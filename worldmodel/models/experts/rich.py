@@ -1,17 +1,35 @@
 """Experts beyond the baselines: which there are, and which a log has what it takes for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from worldmodel.models.baselines.view import Examples, Lens
+from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.experts.closed import Ridge
+from worldmodel.models.experts.mechanics import Mechanics
+from worldmodel.models.experts.structure import find_structure
 
-RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge,)}
+_STARTS = 12  # ticks that mechanics needs to tell where it starts
+RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, Mechanics)}
 
 
-def fit_rich(examples: Examples, lens: Lens, seed: int) -> list[Any]:
-    """Fits those that suit the streams; `seed` decides what they draw."""
-    return [Ridge.fit(examples, lens)]
+def fit_rich(examples: Examples, lens: Lens, seed: int, say: Callable[[str], None]) -> list[Any]:
+    """Fits those that suit the streams.
+
+    Args:
+        examples: windows to fit on.
+        lens: what they see through.
+        seed: decides what they draw.
+        say: what is found.
+    """
+    experts: list[Any] = [Ridge.fit(examples, lens)]
+    structure = find_structure(examples, lens)
+    for line in structure.describe().splitlines():
+        say(line)
+    if Mechanics.suits(structure) and short_context(examples.view.context) >= _STARTS:
+        experts.append(Mechanics.fit(examples, lens, structure, seed))
+        for line in experts[-1].describe().splitlines():
+            say(line)
+    return experts
 
 
 def experts_to(experts: Sequence[Any]) -> dict[str, Any]:

@@ -208,9 +208,7 @@ def _named(name: str, there: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _matched(
-    given: Mapping[str, str], of: Mapping[str, Any], to: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
+def _matched(given: Mapping[str, str], of: Mapping[str, Any], to: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Each column of one side with its own of the other, in their order."""
     for name, other in given.items():
         left, right = _named(name, of), _named(other, to)

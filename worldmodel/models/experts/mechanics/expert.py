@@ -124,7 +124,9 @@ class Mechanics:
 
     def _settled(self, track: Track, came: Came, rounds: int) -> "Mechanics":
         data = fitting.weigh(self.form, self.scales, self.flat, self._rollouts(track, came))
-        return dataclasses.replace(self, flat=fitting.settle(self.form, self.scales, self.flat, self.ridge, data, rounds))
+        return dataclasses.replace(
+            self, flat=fitting.settle(self.form, self.scales, self.flat, self.ridge, data, rounds)
+        )
 
     def _pruned(self, track: Track, came: Came) -> "Mechanics":
         """Looks at relevance and settles in turn."""
@@ -202,9 +204,7 @@ def _drives(structure: Structure, lens: Lens) -> Float[np.ndarray, "n A"] | None
     return out
 
 
-def _draw(
-    track: Track, came: Came, horizon: int, count: int, rng: np.random.Generator
-) -> tuple[Track, Came]:
+def _draw(track: Track, came: Came, horizon: int, count: int, rng: np.random.Generator) -> tuple[Track, Came]:
     """So many windows, some of them twice where there are fewer, and the first ticks of what came.
 
     One number of windows for all logs, so that their folds share what is compiled.

@@ -141,8 +141,7 @@ def _forces(form: Form, scales: Scales, p: Parameters, acted: Float[Array, "T A 
     delay = jnp.clip(DELAY + p.delay, 0, TAPS - 1)
     ticks = len(acted) - TAPS + 1
     felt = sum(
-        jnp.maximum(0, 1 - jnp.abs(delay - age)) * acted[TAPS - 1 - age : TAPS - 1 - age + ticks]
-        for age in range(TAPS)
+        jnp.maximum(0, 1 - jnp.abs(delay - age)) * acted[TAPS - 1 - age : TAPS - 1 - age + ticks] for age in range(TAPS)
     )
     push = scales.push * jnp.exp(p.push) if form.named else scales.push + p.push
     return jnp.einsum("na,hab->hnb", push, felt) + p.bias[None, :, None]

@@ -1,6 +1,5 @@
 """Sizes of things, so that parameters are of order one whatever the units."""
 
-
 import numpy as np
 from jaxtyping import Float
 
