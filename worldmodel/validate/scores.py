@@ -96,9 +96,7 @@ class Yardstick:
     def one_unit(self) -> bool:
         return len({self.codec.error_units[i] for i in self.counted}) == 1
 
-    def sums(
-        self, values: Num[np.ndarray, "W H E"]
-    ) -> tuple[Float[np.ndarray, "W H E"], Float[np.ndarray, "W H E"]]:
+    def sums(self, values: Num[np.ndarray, "W H E"]) -> tuple[Float[np.ndarray, "W H E"], Float[np.ndarray, "W H E"]]:
         """Sums [W, H, E] and counts of what is known in the sample interval up to each tick."""
         return _pooled(values, self.known, self.interval)
 
