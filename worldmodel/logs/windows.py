@@ -163,7 +163,7 @@ class Windows:
         """
         if not self.layout.videos:
             return ticks.copy()
-        there = self.ticks.spans(starts, 1, horizon).frames[..., 0] >= 0
+        there = self.ticks.spans(starts[:], 1, horizon).frames[..., 0] >= 0
         following = horizon - 1 - newest(there[:, ::-1])[:, ::-1]  # the next tick with a frame; `horizon` if none
         moved = np.take_along_axis(following, ticks, 1)
         moved = np.where(moved < horizon, moved, following[:, :1])
@@ -177,7 +177,7 @@ class Windows:
     ) -> tuple[Context, Future]:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
         asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
-        span = self.ticks.spans(starts, 1 - self.context, self.context + horizon)
+        span = self.ticks.spans(starts[:], 1 - self.context, self.context + horizon)
         make_relative(self.layout, span.values, span.mask, self.context)
         now = self.context - 1
         past, ahead = slice(now + 1), slice(now + 1, None)
