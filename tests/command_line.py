@@ -64,9 +64,9 @@ class Written(NamedTuple):
     said: dict[str, Ran]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def compiled_once(tmp_path_factory):
-    """Keeps what XLA compiles, for commands in processes of their own: their environment, which reads only."""
+    """Keeps what XLA compiles, for all tests and for commands in processes of their own: an environment that reads."""
     import jax
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
 

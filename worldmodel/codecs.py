@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from worldmodel.arrays import namespace
 from worldmodel.errors import LogFormatError
@@ -183,7 +183,7 @@ class Codec:
         """Mean over an axis of physical values, taken of features, so that angles and attitudes average rightly."""
         return self.physical(self.features_of(physical).mean(axis))
 
-    def physical_mask(self, mask: Bool[Array, "*b F"]) -> Bool[Array, "*b P"]:
+    def physical_mask(self, mask: Shaped[Array, "*b F"]) -> Shaped[Array, "*b P"]:
         """Which physical values [..., P] are there, from which features [..., F] are."""
         return mask[..., np.asarray(self._first, int)]
 

@@ -70,8 +70,13 @@ def test_positions_are_scaled_as_the_model_sees_them(tmp_path):
 
 def drawn(windows, monkeypatch, weights, batches=40):
     """Starts [M, 2] of many batches."""
-    found = []
-    monkeypatch.setattr(Windows, "cut", lambda self, starts, *_: found.append(starts))
+    found, real = [], Windows.cut
+
+    def cut(self, starts, *rest):
+        found.append(starts)
+        return real(self, starts, *rest)
+
+    monkeypatch.setattr(Windows, "cut", cut)
     each = Batches(windows, 64, 1, 0, sources=[0, 1, 1], weights=weights)
     for step in range(batches):
         each.at(step, 4)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
 
 from worldmodel.arrays import last_valid, newest
 from worldmodel.errors import WorldModelError
@@ -153,23 +154,30 @@ class Windows:
             )
         return starts
 
-    def frame_ticks(self, starts: np.ndarray, ticks: np.ndarray, horizon: int) -> np.ndarray:
+    def frame_ticks(
+        self, starts: Starts | Int[np.ndarray, "B 2"], ticks: Int[np.ndarray, "B P"], horizon: int
+    ) -> Int[np.ndarray, "B P"]:
         """Horizon ticks [B, P], each moved on to the next that has a frame of the first video, from the front at last.
 
         They stay where no tick of the horizon has one, or where there is no video.
         """
         if not self.layout.videos:
             return ticks.copy()
-        there = self.ticks.spans(starts, 1, horizon).frames[..., 0] >= 0
+        there = self.ticks.spans(starts[:], 1, horizon).frames[..., 0] >= 0
         following = horizon - 1 - newest(there[:, ::-1])[:, ::-1]  # the next tick with a frame; `horizon` if none
         moved = np.take_along_axis(following, ticks, 1)
         moved = np.where(moved < horizon, moved, following[:, :1])
         return np.where(moved < horizon, moved, ticks)
 
-    def cut(self, starts: np.ndarray, horizon: int, frame_ticks: np.ndarray | None = None) -> tuple[Context, Future]:
+    def cut(
+        self,
+        starts: Starts | Int[np.ndarray, "B 2"],
+        horizon: int,
+        frame_ticks: Int[np.ndarray, "B P"] | None = None,
+    ) -> tuple[Context, Future]:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
         asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
-        span = self.ticks.spans(starts, 1 - self.context, self.context + horizon)
+        span = self.ticks.spans(starts[:], 1 - self.context, self.context + horizon)
         make_relative(self.layout, span.values, span.mask, self.context)
         now = self.context - 1
         past, ahead = slice(now + 1), slice(now + 1, None)
@@ -181,7 +189,9 @@ class Windows:
             Future(_commands(span, slice(now, now + horizon)), *_readings(span, ahead), asked, *_unzip(came)),
         )
 
-    def frames(self, video: int, starts: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def frames(
+        self, video: int, starts: Starts | Int[np.ndarray, "B 2"], index: Int[np.ndarray, "B P"]
+    ) -> tuple[UInt8[np.ndarray, "B P rows columns 3"], Bool[np.ndarray, "B P"]]:
         """Frames `index` [B, P] (as in `Ticks.frames`) of a video, of the episodes that the starts [B, 2] are in.
 
         Returns:
@@ -192,7 +202,7 @@ class Windows:
         """
         return self._stores[video].gather(starts[:, :1], index), index >= 0
 
-    def last_fix(self, episode: int, tick: int, name: str) -> np.ndarray:
+    def last_fix(self, episode: int, tick: int, name: str) -> Float[np.ndarray, " F"]:
         """float64 [F] of a stream's features, of the relative ones what a window's are relative to, else 0.
 
         NaN where the context shows none: then the feature is masked, and where the machine is cannot be said.
@@ -205,7 +215,9 @@ class Windows:
         return out[self.layout.columns[name]][-self.layout.features(self.layout.spec(name)) :]
 
 
-def make_relative(layout: TickLayout, values: np.ndarray, mask: np.ndarray, context: int) -> None:
+def make_relative(
+    layout: TickLayout, values: Float[np.ndarray, "B T D"], mask: Bool[np.ndarray, "B T D"], context: int
+) -> None:
     """Subtracts the last positions of `context` ticks from windows [B, C + H, D], in place; without one, masks them."""
     columns = np.flatnonzero(layout.relative)
     part, there = values[..., columns], mask[..., columns]
@@ -215,7 +227,9 @@ def make_relative(layout: TickLayout, values: np.ndarray, mask: np.ndarray, cont
     mask[..., columns] = there
 
 
-def _last_positions(layout: TickLayout, values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _last_positions(
+    layout: TickLayout, values: Float[np.ndarray, "B C R"], mask: Bool[np.ndarray, "B C R"]
+) -> tuple[Float[np.ndarray, "B R"], Bool[np.ndarray, "B R"]]:
     """The newest value of each relative feature in contexts [B, C, R], whichever slot it is in: [B, R] each."""
     fix, known = np.zeros(values.shape[::2], values.dtype), np.zeros(values.shape[::2], bool)
     place = np.cumsum(layout.relative) - 1  # of each column among the relative ones
@@ -228,7 +242,7 @@ def _last_positions(layout: TickLayout, values: np.ndarray, mask: np.ndarray) ->
     return fix, known
 
 
-def _newest_frames(index: np.ndarray) -> np.ndarray:
+def _newest_frames(index: Int[np.ndarray, "B C"]) -> Int[np.ndarray, "B P"]:
     """The newest `CONTEXT_FRAMES` of indices [B, C] that are not -1, oldest first; in front -1 where there are few."""
     index = np.pad(index, ((0, 0), (CONTEXT_FRAMES, 0)), constant_values=-1)
     return np.take_along_axis(index, np.argsort(index >= 0, axis=1, kind="stable")[:, -CONTEXT_FRAMES:], 1)

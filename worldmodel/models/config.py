@@ -1,7 +1,7 @@
 """Families of models: each a record of sizes that makes its model with `create`."""
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from worldmodel.models.world_model import Scaling, WorldModel
 
 
+@runtime_checkable
 class ModelConfig(Protocol):
     """What every family has.
 

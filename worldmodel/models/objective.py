@@ -46,7 +46,7 @@ def gaussian_score(
     return 0.5 * (((truth - mean) / std) ** 2 + jnp.log(2 * jnp.pi)) + jnp.log(std)
 
 
-def at_sample_times(readings: Float[Array, "*b H D"], age_ticks: Float[Array, "*#b H D"]) -> Float[Array, "*b H D"]:
+def at_sample_times(readings: Float[Array, "*b H D"], age_ticks: Float[Array, "*#b H #D"]) -> Float[Array, "*b H D"]:
     """Readings predicted at ticks [..., H, D] at the times of samples that are `age_ticks` [..., H, D] older.
 
     Between ticks they lie on a line, before the first on the line through the first two. A slow or unsynchronised

@@ -4,6 +4,7 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float, Num
 
 from worldmodel.codecs import Codec, codec
 from worldmodel.models.objective import at_sample_times
@@ -95,20 +96,20 @@ class Yardstick:
     def one_unit(self) -> bool:
         return len({self.codec.error_units[i] for i in self.counted}) == 1
 
-    def sums(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def sums(self, values: Num[np.ndarray, "W H E"]) -> tuple[Float[np.ndarray, "W H E"], Float[np.ndarray, "W H E"]]:
         """Sums [W, H, E] and counts of what is known in the sample interval up to each tick."""
         return _pooled(values, self.known, self.interval)
 
-    def columns(self, values: np.ndarray) -> np.ndarray:
+    def columns(self, values: Num[np.ndarray, "W H E"]) -> Float[np.ndarray, "H E"]:
         """Mean [H, E] over all starts."""
         total, count = self.sums(values)
         return divide(total.sum(0), count.sum(0))
 
-    def across(self, columns: np.ndarray) -> np.ndarray:
+    def across(self, columns: Float[np.ndarray, "H E"]) -> Float[np.ndarray, " H"]:
         """Mean [H] over the columns that count, of figures [H, E]."""
         return nanmean(columns[:, self.counted])
 
-    def joined(self, squares: np.ndarray) -> np.ndarray:
+    def joined(self, squares: Float[np.ndarray, "H E"]) -> Float[np.ndarray, " H"]:
         """One root mean square [H] in the stream's unit, of a distance the root of the sum; of mean squares [H, E]."""
         if not self.one_unit:
             return np.full(len(squares), np.nan)
@@ -127,7 +128,7 @@ def errors_of(forecast: Forecast, problem: Problem, spec: StreamSpec) -> Errors:
     )
 
 
-def _residual(what: Codec, prediction: np.ndarray, came: Came) -> np.ndarray:
+def _residual(what: Codec, prediction: Float[np.ndarray, "W *k H P"], came: Came) -> Float[np.ndarray, "W *k H E"]:
     """Error [W, ..., H, E] of predictions [W, ..., H, P] at ticks, taken to the moments of the samples."""
     age, values = came.age_ticks[..., None], came.values
     if prediction.ndim > values.ndim:
@@ -185,13 +186,13 @@ def calibration_of(errors: Errors | None, stick: Yardstick) -> np.ndarray:
     return nanmean(divide(np.array(inside, float), known.sum((0, 1))))
 
 
-def _coverage(errors: Errors, stick: Yardstick, level: float) -> np.ndarray:
+def _coverage(errors: Errors, stick: Yardstick, level: float) -> Float[np.ndarray, " H"]:
     if errors.members is None:
         return np.full(errors.truth.shape[1], np.nan)
     return stick.across(stick.columns(covered(errors.members, level).astype(float)))
 
 
-def _spread_skill(errors: Errors, stick: Yardstick) -> np.ndarray:
+def _spread_skill(errors: Errors, stick: Yardstick) -> Float[np.ndarray, " H"]:
     """Root mean variance of the members over the root mean square error of their mean."""
     if errors.members is None:
         return np.full(errors.truth.shape[1], np.nan)
@@ -199,7 +200,7 @@ def _spread_skill(errors: Errors, stick: Yardstick) -> np.ndarray:
     return np.sqrt(divide(*(stick.across(stick.columns(x) / stick.deviation**2) for x in (spread, skill))))
 
 
-def _percent(rmse: np.ndarray, problem: Problem, what: Codec) -> np.ndarray:
+def _percent(rmse: Float[np.ndarray, " H"], problem: Problem, what: Codec) -> Float[np.ndarray, " H"]:
     """A position's error [H] in percent of the way that the machine went, both as root mean squares."""
     if what.track is None:
         return np.full(len(rmse), np.nan)
@@ -208,7 +209,9 @@ def _percent(rmse: np.ndarray, problem: Problem, what: Codec) -> np.ndarray:
     return 100 * divide(rmse, rms(travelled, np.isfinite(travelled), 0))
 
 
-def _deviation(what: Codec, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _deviation(
+    what: Codec, values: Float[np.ndarray, "W H P"], known: Bool[np.ndarray, "W H P"]
+) -> Float[np.ndarray, " E"]:
     """Standard deviation [E] of what came [W, H, P] where `known`; NaN of what never moves.
 
     Angles deviate from their circular mean, attitudes from the mean attitude.
@@ -220,7 +223,9 @@ def _deviation(what: Codec, values: np.ndarray, known: np.ndarray) -> np.ndarray
     return np.where(std > np.maximum(1e-9, 1e-6 * np.nan_to_num(size)), std, np.nan)  # float32 rounds what never moves
 
 
-def _pooled(values: np.ndarray, mask: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _pooled(
+    values: Num[np.ndarray, "W H E"], mask: Bool[np.ndarray, "W H E"], width: int
+) -> tuple[Float[np.ndarray, "W H E"], Float[np.ndarray, "W H E"]]:
     """Sums over the `width` ticks up to each tick: of a sample interval, in which a slow stream has one reading."""
     total, count = np.where(mask, values, 0), mask.astype(float)
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
@@ -83,6 +83,8 @@ class Velocity:
         return np.where(variance[:, None] > 0, line, view.held[:, -1:])
 
 
-def _mean(values: np.ndarray, mask: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def _mean(
+    values: Float[np.ndarray, "B H Y"], mask: Bool[np.ndarray, "B H Y"], axes: tuple[int, ...]
+) -> Float[np.ndarray, "*rest Y"]:
     """Means over `axes` where `mask`; 0, the mean of the statistics, where there is none."""
     return np.where(mask, values, 0.0).sum(axes) / np.maximum(mask.sum(axes), 1)
