@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 
 SWITCH = "WORLDMODEL_CACHE"
-MOST_BYTES = 512 << 20  # the least recently used go first; a program of the presets takes 0.1 to 3 MB
+_MOST_BYTES = 512 << 20  # the least recently used go first; a program of the presets takes 0.1 to 3 MB
 
 
 @functools.cache
@@ -29,7 +29,7 @@ def keep_compiled() -> Path | None:
     except OSError:  # a home that cannot be written: everything works, only later
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_compilation_cache_max_size", MOST_BYTES)
+    jax.config.update("jax_compilation_cache_max_size", _MOST_BYTES)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a hundred small ones take seconds too
     return folder
 

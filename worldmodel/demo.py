@@ -17,7 +17,7 @@ from worldmodel.validate import validate
 SCENE = "rover"
 EPISODES, HELD_OUT, SECONDS, STEPS = 600, 200, 12.0, 5000
 TICK_S, SPAN_S = 0.1, 3.2  # the camera's interval; context and horizon
-KEPT_BACK = 0.05  # of the drives to select on, and to measure on: those that are measured have a log of their own
+_KEPT_BACK = 0.05  # of the drives to select on, and to measure on: those that are measured have a log of their own
 HELD_OUT_SEED = 10_000  # far from any training seed: no world is in both logs
 
 
@@ -49,7 +49,7 @@ def demo(out: Path | str = "runs/demo", *, seed: int = 0, steps: int = STEPS) ->
         _check(run, {"steps": steps, "seed": seed}, settings.steps, settings.seed)
     trained = train(
         [out / "train.h5"], run, steps=steps, seed=seed, resume=resume, dt=TICK_S, context_s=SPAN_S, horizon_s=SPAN_S,
-        holdout=KEPT_BACK,
+        holdout=_KEPT_BACK,
     )  # fmt: skip
     with doing("imagining a held-out drive"):
         imagined = imagine_to(trained, held_out, out / "imagined", episode=0, at_s=6.0, force=True)

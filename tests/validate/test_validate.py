@@ -294,6 +294,16 @@ def test_video_has_psnr_beside_the_copied_last_frame_and_the_mean_frame(seen):
         np.testing.assert_array_equal(film.truth, film.imagined)
 
 
+def test_a_predictor_of_readings_alone_is_scored_on_a_log_with_video(tmp_path):
+    class Still:
+        def predict(self, asked):
+            return Forecast(mean={"position": np.zeros((len(asked.starts), asked.horizon, 1))})
+
+    result = score(make_problem(Log(write(tmp_path / "seen.h5", (30, 31), SPECS)), **SPANS), [Still()])
+    assert np.isfinite(result.rmse("position", "Still", at_s=DT))
+    assert [example.films for example in result.examples] == [{}] * len(result.examples)
+
+
 class Reacts:
     """Is off by what the actions that it gets differ from those of the problem, and by a little more."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 INK, MUTED, IMAGINED = "#1b2733", "#6b7785", "#0072B2"  # what came, what was seen, what is imagined
 WIDTH = 10.4  # inches of a figure of several panels, as wide as the report's page
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito's
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito's
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -28,7 +28,7 @@ _STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.formatter.limits": (-3, 5),
-    "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
+    "axes.prop_cycle": f"cycler('color', {list(_COLOURS)})",
     "grid.color": "#e6eaee",
     "grid.linewidth": 0.8,
     "text.color": INK,

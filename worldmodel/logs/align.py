@@ -17,7 +17,7 @@ from worldmodel.logs.reader import Episode, Stream
 from worldmodel.types import Array, Commands, Samples, StreamSpec
 
 MAX_PER_TICK = 8
-USUAL_DT_S = (0.01, 0.1)  # the ticks that most machines' control runs at
+_USUAL_DT_S = (0.01, 0.1)  # the ticks that most machines' control runs at
 ROUNDING_S = 1e-7  # 0.15 s and 3 ticks of 0.05 s are the same moment
 
 
@@ -157,7 +157,7 @@ def default_dt(streams: Sequence[StreamSpec]) -> float:
     """
     rates = [s.rate_hz for s in streams if s.kind == "action"] or [float(np.median([s.rate_hz for s in streams]))]
     fastest = max((s.rate_hz for s in streams if s.kind != "video"), default=rates[0])
-    shortest, longest = min(USUAL_DT_S[0], MAX_PER_TICK / fastest), max(USUAL_DT_S[1], 1 / fastest)
+    shortest, longest = min(_USUAL_DT_S[0], MAX_PER_TICK / fastest), max(_USUAL_DT_S[1], 1 / fastest)
     return float(np.clip(1 / max(rates), shortest, longest))
 
 

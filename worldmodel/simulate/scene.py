@@ -13,7 +13,7 @@ from worldmodel.toml import REQUIRED, TomlTable
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
 FORMAT, VERSION = "worldmodel-scene", 1
-SCENE_FILE = "scene.toml"
+_SCENE_FILE = "scene.toml"
 _NUMBER = (int, float)
 
 
@@ -107,7 +107,7 @@ class Scene:
 
 def shipped_scenes() -> list[str]:
     """The names of the scenes that come with the toolkit."""
-    return sorted(path.parent.name for path in content_dir("sim").glob(f"*/{SCENE_FILE}"))
+    return sorted(path.parent.name for path in content_dir("sim").glob(f"*/{_SCENE_FILE}"))
 
 
 def load_scene(scene: str | Path) -> Scene:
@@ -124,13 +124,13 @@ def load_scene(scene: str | Path) -> Scene:
         folder = content_dir("sim") / name
     else:
         name = str(folder.resolve())  # a log that names it finds it from any other folder
-    if not (folder / SCENE_FILE).is_file():
+    if not (folder / _SCENE_FILE).is_file():
         raise SceneError(
             f"There is no scene {str(scene)!r}.",
-            expected=f"a shipped scene ({', '.join(shipped_scenes())}) or a folder with a {SCENE_FILE}",
+            expected=f"a shipped scene ({', '.join(shipped_scenes())}) or a folder with a {_SCENE_FILE}",
             remedy="sim/README.md says how to write one",
         )
-    table = TomlTable.read(folder / SCENE_FILE, SceneError)
+    table = TomlTable.read(folder / _SCENE_FILE, SceneError)
     table.check_format(FORMAT, VERSION)
     model = folder / table.take("model", str, "the name of an MJCF file in the scene's folder")
     if not model.is_file():

@@ -1,5 +1,7 @@
 """A few starts with everything that a picture of them needs."""
 
+from collections.abc import Container
+
 import numpy as np
 
 from worldmodel.codecs import codec
@@ -15,7 +17,7 @@ _FRAMES, _FRAMES_APART_S = 12, 0.25
 def draw_examples(problem: Problem, subject: Predictor, forecasts: dict[str, Forecast]) -> list[Example]:
     """Examples of starts spread over the problem, chosen without looking at how well they went."""
     rows = np.unique(np.linspace(0, len(problem.starts) - 1, _COUNT + 2).astype(int)[1:-1])
-    films = _films(problem, subject, rows)
+    films = _films(problem, subject, rows, next(iter(forecasts.values())).frames)
     return [_example(problem, forecasts, int(row), film) for row, film in zip(rows, films, strict=True)]
 
 
@@ -51,9 +53,13 @@ def _shift(problem: Problem, spec: StreamSpec, row: int) -> np.ndarray:
     return shift
 
 
-def _films(problem: Problem, subject: Predictor, rows: np.ndarray) -> list[dict[str, Film]]:
-    """Of each of the starts, by video, one future of the subject's beside what came, a few frames a second."""
+def _films(problem: Problem, subject: Predictor, rows: np.ndarray, shown: Container[str]) -> list[dict[str, Film]]:
+    """Of each of the starts, by video, one future of the subject's beside what came, a few frames a second.
+
+    The subject is asked for frames of the videos that it has `shown` before, and for nothing else.
+    """
     ticks = {spec.name: _film_ticks(problem, i, rows) for i, spec in enumerate(problem.layout.videos)}
+    ticks = {name: asked for name, asked in ticks.items() if name in shown}
     ticks = {name: asked for name, asked in ticks.items() if (asked >= 0).any()}
     films: list[dict[str, Film]] = [{} for _ in rows]
     if not ticks:
