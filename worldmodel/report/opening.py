@@ -5,7 +5,7 @@ from html import escape
 
 from worldmodel.report.summary import Summary, beats_all, summarise
 from worldmodel.report.tables import scoreboard
-from worldmodel.validate.labels import coverage90, is_floor, look, nearest, number, overall, scores, seconds
+from worldmodel.validate.labels import coverage90, is_rival, look, nearest, number, overall, scores, seconds
 from worldmodel.validate.result import Result
 
 _KINDS = {
@@ -52,7 +52,7 @@ def _error_tile(result: Result) -> tuple[str, str, str] | None:
     if together is None:
         return None
     index = nearest(together.horizons, 1.0)
-    best = together.best(index, [other for other in together.others if not is_floor(other)] or ["none"])
+    best = together.best(index, [other for other in together.others if is_rival(other)] or ["none"])
     beside = f"best baseline {number(together.shown(best, index))} ({look(best).label})" if best else "no baseline"
     return f"NRMSE at {seconds(together.horizons[index])}", number(together.shown(result.subject, index)), beside
 

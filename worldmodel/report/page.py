@@ -14,7 +14,7 @@ from worldmodel.report.measured import how_measured
 from worldmodel.report.opening import header, in_words
 from worldmodel.report.svg import data_address
 from worldmodel.report.tables import details, key_figures, swatch
-from worldmodel.validate.curves import COLUMNS, draw_calibration, draw_errors
+from worldmodel.validate.curves import COLUMNS, draw_calibration, draw_errors, draw_trust
 from worldmodel.validate.labels import Scores, predictors, scores, seconds
 from worldmodel.validate.result import Example, Result
 
@@ -43,6 +43,7 @@ def page(result: Result) -> str:
     """The whole page as HTML."""
     parts = [
         ("summary", "Summary", in_words(result)),
+        ("trust", "Which expert is trusted where", _trust(result)),
         ("figures", "Key figures", _figures(result)),
         ("errors", "Error against horizon", _errors(result)),
         ("futures", "Sampled futures", _futures(result)),
@@ -69,6 +70,18 @@ def _figures(result: Result) -> str:
     return (
         "<p>Smaller is better, except for PSNR. The best of each column is highlighted. Small print: 95&nbsp;% "
         f"interval over episodes.</p>{key_figures(result)}<h3>Every figure</h3><div class=card>{details(result)}</div>"
+    )
+
+
+def _trust(result: Result) -> str:
+    if not result.trust:
+        return ""
+    picture = _picture(
+        data_address(draw_trust(result)), "Shares of experts in the blend, against the horizon, by stream"
+    )
+    return (
+        "<p>The world model's readings are a blend. An expert counts by its error on episodes that it had not seen, and "
+        f"by how it does inside the very context; on average over these starts.</p><div class=card>{picture}</div>"
     )
 
 

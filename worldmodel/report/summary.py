@@ -7,7 +7,19 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.report.notes import Note, notes
-from worldmodel.validate.labels import Scores, is_floor, listed, look, nearest, number, overall, scores, seconds
+from worldmodel.validate.labels import (
+    Scores,
+    is_floor,
+    is_part,
+    is_rival,
+    listed,
+    look,
+    nearest,
+    number,
+    overall,
+    scores,
+    seconds,
+)
 from worldmodel.validate.result import Result
 
 
@@ -80,7 +92,7 @@ def _verdict(stream: Scores, other: str, index: int) -> Verdict | None:
 
 def describe(stream: Scores) -> str:
     """One stream in words: beside what the model is better, level and worse, and over which horizons."""
-    judged = {other: verdicts(stream, other) for other in stream.others}
+    judged = {other: verdicts(stream, other) for other in stream.others if not is_part(other)}
     clauses = [clause for verdict in Verdict if (clause := _clause(stream, judged, verdict))]  # best first
     sentences = [f"{clause[0].upper()}{clause[1:]}." for clause in clauses] or ["There is nothing to compare here."]
     return " ".join(filter(None, [_useless(stream), *sentences, _figures(stream)]))
@@ -131,7 +143,7 @@ def _figures(stream: Scores) -> str:
         return ""
     unit = f" {measure.unit}" if measure.unit else ""
     named = [f"{number(stream.shown(stream.subject, index))}{unit}"]
-    baseline = stream.best(index, [other for other in stream.others if not is_floor(other)] or ["none"])
+    baseline = stream.best(index, [other for other in stream.others if is_rival(other)] or ["none"])
     for other in [baseline, *filter(is_floor, stream.others)]:
         if other and (value := stream.shown(other, index)) is not None:
             best = "" if is_floor(other) or stream.is_video else "the best baseline, "
@@ -172,7 +184,7 @@ def badge(stream: Scores) -> str:
     Returns:
         `ahead` (from some horizon on, perhaps), `behind`, `level`, `mixed`, or `unknown` where nothing is comparable.
     """
-    rows = [verdicts(stream, other) for other in stream.others if not is_floor(other)]
+    rows = [verdicts(stream, other) for other in stream.others if is_rival(other)]
     found = [[verdict for verdict in column if verdict is not None] for column in zip(*rows, strict=True)]
     known = [(horizon, column) for horizon, column in zip(stream.horizons, found, strict=False) if column]
     if not known:
@@ -186,7 +198,7 @@ def badge(stream: Scores) -> str:
 
 def beats_all(stream: Scores, index: int) -> bool:
     """Whether the model beats every baseline at a horizon: clearly, where intervals are known."""
-    found = [verdicts(stream, other)[index] for other in stream.others if not is_floor(other)]
+    found = [verdicts(stream, other)[index] for other in stream.others if is_rival(other)]
     known = [verdict for verdict in found if verdict is not None]
     return bool(known) and min(known) > 0
 
@@ -214,7 +226,7 @@ def _overall(result: Result) -> str:
     ours = together.get(together.subject, "nrmse", index)
     if ours is None:
         return ""
-    others = [(p, v) for p in together.others if (v := together.get(p, "nrmse", index))]
+    others = [(p, v) for p in together.others if not is_part(p) and (v := together.get(p, "nrmse", index))]
     beside = listed([f"{_percent(ours / value)} {_spoken(together, other)}" for other, value in others])
     ahead = seconds(together.horizons[index])
     text = (

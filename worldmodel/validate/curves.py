@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 6  # of one stream that are drawn
+_SEEN = 0.01  # least share of the blend that a legend names
 _ROOM = 3.0  # how many times the subject's error an axis shows; a rival that is worse is cut off, and said so
 
 
@@ -153,6 +154,33 @@ def _plain(axes: "Axes", horizons: np.ndarray, few: bool) -> None:
     shown = [tick for tick in ticks if low / 1.01 <= tick <= high * 1.01] or [low]
     axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
     axes.set_xticks([], minor=True)
+
+
+def draw_trust(result: Result) -> Picture:
+    """Which expert is trusted where: shares of the blend against the horizon, small axes for each stream."""
+    names = list(result.trust)
+    columns = min(max(len(names), 3), 4)
+    rows = -(-len(names) // columns)
+    with style():
+        figure = new_figure(WIDTH, 1.9 * rows + 0.5)
+        for i, name in enumerate(names):
+            axes, shares = figure.add_subplot(rows, columns, i + 1), result.trust[name]
+            x = np.asarray(result.times) if len(result.times) > 1 else np.array([0.9, 1.1]) * result.times[0]
+            heights = np.stack([np.broadcast_to(100 * share, x.shape) for share in shares.values()])
+            axes.stackplot(x, heights, colors=[look(expert).colour for expert in shares], alpha=0.85, linewidth=0)
+            _plain(axes, x, few=True)
+            axes.set(title=name, ylim=(0, 100), yticks=[0, 50, 100])
+            if i % columns == 0:
+                axes.set_ylabel("share of the blend (%)")
+            if i >= len(names) - columns:
+                axes.set_xlabel("seconds ahead")
+        counting = [e for e in dict.fromkeys(e for t in result.trust.values() for e in t) if _counts(result, e)]
+        _legend(figure, counting)
+    return Picture(figure, "which expert is trusted where")
+
+
+def _counts(result: Result, expert: str) -> bool:
+    return any(table[expert].max() > _SEEN for table in result.trust.values() if expert in table)
 
 
 def draw_calibration(result: Result) -> Picture:

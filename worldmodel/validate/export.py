@@ -37,6 +37,10 @@ def to_json(result: Result) -> dict[str, Any]:
         "horizons_s": list(result.horizons),
         "streams": streams,
         "overall": {predictor: {"nrmse": _plain(curve[ticks])} for predictor, curve in result.overall.items()},
+        "trust": {
+            stream: {expert: _plain(share[ticks]) for expert, share in shares.items()}
+            for stream, shares in result.trust.items()
+        },
         "action_sensitivity": result.action_sensitivity,
         "shared_roles": result.shared_roles,
         "notes": result.notes,

@@ -27,9 +27,14 @@ LOOKS = {
     "velocity": Look("constant velocity", "constant velocity", "#CC79A7"),
     "linear": Look("linear model", "the linear model", "#009E73"),
     "dead_reckoning": Look("dead reckoning", "dead reckoning", "#8a5a2b"),
+    "ridge": Look("short ridge", "the short ridge", "#56B4E9", ":"),
+    "mechanics": Look("mechanics", "mechanics", "#6a3d9a", ":"),
+    "state_space": Look("state space", "the state space", "#b2182b", ":"),
+    "network": Look("network", "the network", "#1b7837", ":"),
     "floor_reading": Look("floor (MuJoCo)", "the floor", "#D55E00", "--"),
 }
-_UNKNOWN = ("#56B4E9", "#6a3d9a", "#b2182b", "#1b7837")  # of predictors that users bring
+_PARTS = ("network", "ridge", "mechanics", "state_space")
+_UNKNOWN = ("#b15928", "#e7298a", "#666600", "#00868B")  # of predictors that users bring
 _OVERALL = StreamSpec("all readings", "sensor", ("all",), ("",), 1.0)
 
 
@@ -133,6 +138,16 @@ def look(predictor: str) -> Look:
 def is_floor(predictor: str) -> bool:
     """Whether a predictor is a physical limit and not a baseline."""
     return predictor.startswith("floor")
+
+
+def is_part(predictor: str) -> bool:
+    """Whether a predictor is one of the experts that a run blends, which are no rivals of the blend."""
+    return predictor in _PARTS
+
+
+def is_rival(predictor: str) -> bool:
+    """Whether a predictor is one that the subject should beat."""
+    return not is_floor(predictor) and not is_part(predictor)
 
 
 def nearest(horizons: list[float], seconds: float) -> int:
