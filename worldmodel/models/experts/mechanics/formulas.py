@@ -23,8 +23,8 @@ _SHOWN = 0.02  # of the largest of its kind
 def formulas(structure: Structure, form: Form, scales: Scales, flat: np.ndarray, lens: Lens) -> str:
     """Mass matrix, potential, friction, forces and delay, in units.
 
-    The unit of force is that of the actions where each drives a coordinate of its own; else that of the action, and
-    the coordinate, with the strongest push.
+    A machine's motion tells its forces up to a factor. The unit here is that of the actions, on average where each
+    drives a coordinate of its own, else of the action with the strongest push.
     """
     columns = columns_of(lens.layout)
     coordinates = [columns[name] for name in structure.coordinates]
@@ -38,8 +38,7 @@ def formulas(structure: Structure, form: Form, scales: Scales, flat: np.ndarray,
 def _equations(names: Sequence[str], form: Form, scales: Scales, p: Parameters, lens: Lens) -> Iterator[str]:
     velocity, n = scales.velocity, len(names)
     push = (scales.push * np.exp(p.push) if form.named else scales.push + p.push) / lens.action_std
-    unit_push = scales.push / lens.action_std if form.named else push  # whose gains say how far from 1 each one is
-    force = abs(unit_push / velocity[:, None]).max()
+    force = _unit_of_force(form, push / velocity[:, None])
     waves = [_wave(row, names) for row in harmonics(form.angles)]
     terms = [*(f"sin({wave})" for wave in waves), *(f"cos({wave})" for wave in waves)]
     place = triangle(n)
@@ -62,6 +61,13 @@ def _equations(names: Sequence[str], form: Form, scales: Scales, p: Parameters, 
         pushes = np.append(push[i], bias) * unit
         yield f"force on {name} = {_sum(pushes, [*actions, ''], abs(pushes) > _SHOWN * abs(pushes).max())}"
     yield f"delay = {np.clip(DELAY + p.delay, 0, TAPS - 1) * scales.dt * 1000:.3g} ms"
+
+
+def _unit_of_force(form: Form, push: np.ndarray) -> float:
+    """What a unit of force is in scaled ones, which are arbitrary: the mean action's, or the strongest's."""
+    if form.named:
+        return float(np.exp(np.log(abs(push[push != 0])).mean()))
+    return float(abs(push).max()) or 1.0
 
 
 def _wave(row: Iterable[float], names: Sequence[str]) -> str:

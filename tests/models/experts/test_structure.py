@@ -1,0 +1,100 @@
+"""What belongs together is found where it is known, and only there; what is declared is taken."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.models.experts.pendulum import examples, layout, lens_of, recorded, sensor, simulated
+from worldmodel.errors import WorldModelError
+from worldmodel.models.experts.structure import Structure, find_structure
+
+TWO = (sensor("joints", "a b", "rad rad"), sensor("speeds", "a b", "rad/s rad/s"))
+
+
+def found(readings, actions, *specs, declared=None):
+    where = layout(*specs)
+    lens = lens_of(where, readings, actions)
+    return find_structure(examples(readings, actions, lens), lens, declared)
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.mark.parametrize("wraps", [False, True])
+def test_a_pendulum_is_found_beside_a_decoy(wraps):
+    structure = find_structure(*recorded(wraps, noise=0.01))
+    assert [tuple(pair[:2]) for pair in structure.pairs] == [("joint.angle", "joint.speed")]
+    assert structure.pairs[0].fit > 0.98
+    assert structure.angles == ("joint.angle",)
+    assert structure.acts_on == (("torque.angle", "joint.angle"),)
+    assert structure.looks_ahead == ()
+    assert "joint.speed is the derivative of joint.angle (R2 " in structure.describe()
+    assert "torque.angle drives joint.angle (names)" in structure.describe()
+
+
+def test_nothing_is_found_where_there_is_nothing():
+    walks = np.cumsum(noise(6, 300, 3), 1)
+    structure = found(walks, noise(6, 300, 1), sensor("one", "x y", "m m/s"), sensor("two", "z", "m"))
+    assert structure == Structure()
+    assert structure.describe() == "no column is the derivative of another"
+
+
+def test_a_derivative_with_another_slope_is_none():
+    states, actions = (x[None] for x in simulated(0))
+    doubled = states * [1, 2]
+    assert not found(doubled, actions, sensor("joint", "angle speed", "rad rad/s")).pairs
+
+
+def test_the_derivative_of_a_derivative_is_left_to_the_first():
+    states, actions = simulated(0)
+    bend = np.gradient(states[:, 1:], 0.02, axis=0)
+    readings = np.concatenate([states, bend], 1)[None]
+    structure = found(readings, actions[None], sensor("joint", "angle speed", "rad rad/s"), sensor("imu", "x", "1"))
+    assert [tuple(pair[:2]) for pair in structure.pairs] == [("joint.angle", "joint.speed")]
+
+
+@pytest.mark.parametrize(("own_noise", "leaks"), [(0.0, True), (0.05, False)])
+def test_a_centred_derivative_of_noisy_readings_looks_ahead(own_noise, leaks):
+    states, actions = simulated(0, 600)
+    angle = states[:, :1] + 0.001 * noise(600, 1)
+    speed = np.gradient(angle, 0.02, axis=0) if leaks else states[:, 1:]
+    readings = np.concatenate([angle, speed + own_noise * noise(600, 1, seed=1)], 1)[None]
+    structure = found(readings, actions[None], sensor("joint", "angle", "rad"), sensor("speed", "angle", "rad/s"))
+    assert structure.looks_ahead == (("speed.angle",) if leaks else ())
+    assert ("looks ahead" in structure.describe()) == leaks
+
+
+def test_what_is_declared_is_taken():
+    states = noise(3, 200, 4)
+    declared = {"derivative": {"speeds": "joints"}, "angles": ["joints.b"], "acts_on": {"torque": "joints.a"}}
+    structure = found(states, noise(3, 200, 1), *TWO, declared=declared)
+    assert structure.pairs == (("joints.a", "speeds.a", None), ("joints.b", "speeds.b", None))
+    assert structure.angles == ("joints.b",)
+    assert structure.acts_on == (("torque.angle", "joints.a"),)
+    assert structure.describe().count("declared") == 4
+    one = found(states, noise(3, 200, 1), *TWO, declared={"derivative": {"speeds.b": "joints.a"}, "acts_on": {}})
+    assert one.pairs == (("joints.a", "speeds.b", None),)
+    assert one.acts_on == ()
+
+
+@pytest.mark.parametrize(
+    ("declared", "named"),
+    [
+        ({"derivative": {"speed": "joints"}}, "'speed'"),
+        ({"derivative": {"speeds": "joints.a"}}, "2 and 1"),
+        ({"angles": ["joints.c"]}, "'joints.c'"),
+        ({"acts_on": {"torque": "speeds.a"}}, "'speeds.a'"),
+        ({"acts_on": {"force": "joints.a"}}, "torque.angle"),
+        ({"derivatives": {}}, "'derivatives'"),
+    ],
+)
+def test_what_does_not_exist_is_refused(declared, named):
+    with pytest.raises(WorldModelError, match=named):
+        found(noise(3, 200, 4), noise(3, 200, 1), *TWO, declared={"derivative": {"speeds": "joints"}} | declared)
+
+
+def test_it_survives_a_file():
+    structure = find_structure(*recorded(True))
+    assert Structure.from_json(json.loads(json.dumps(structure.to_json()))) == structure
