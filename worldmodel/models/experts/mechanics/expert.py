@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.mechanics import fitting
@@ -17,6 +17,7 @@ from worldmodel.models.experts.mechanics.scales import measure
 from worldmodel.models.experts.mechanics.start import last_axis, shot, single
 from worldmodel.models.experts.mechanics.track import Came, Track, came_of, features_of, track_of
 from worldmodel.models.experts.structure import Column, Structure, actions_of, columns_of
+from worldmodel.types import Array
 
 MOST_COORDINATES = 4
 _NEAR, _FAR, _LAST = (10, 1000), (50, 300), (50, 1000)  # ticks of rollouts, and windows, of each stage
@@ -190,7 +191,8 @@ def _seen(examples: Examples, lens: Lens, structure: Structure) -> tuple[Track, 
 def _columns_of(structure: Structure, lens: Lens) -> list[Column]:
     """The coordinates, then their derivatives."""
     columns = columns_of(lens.layout)
-    return [columns[pair[part]] for part in range(2) for pair in structure.pairs]
+    names = [*structure.coordinates, *(pair.derivative for pair in structure.pairs)]
+    return [columns[name] for name in names]
 
 
 def _drives(structure: Structure, lens: Lens) -> Float[np.ndarray, "n A"] | None:

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from worldmodel.models.experts.mechanics.model import TAPS, Form, Parameters, Scales, parameters, rollout, shapes
+from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parameters, rollout, size
 from worldmodel.models.experts.mechanics.start import single
+from worldmodel.types import Array
 
-RIDGE = Parameters(1e-2, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3)  # type: ignore[arg-type]
-_GAIN = 0.1  # ridge on the gains of named actions, which are torques or forces already
+_RIDGE, _INERTIA = 1e-3, 1e-2
+_GAIN = 0.1  # on the gains of named actions, which are torques or forces already
 _FREE = 1e-6  # on the constants of the inertia, which are the unit of everything: never pruned
 _INFORMATION = 100  # independent windows that the rollouts are taken to be worth, for they overlap
 _LEAST, _MOST = 1e-4, 1e2  # ridge that relevance may choose
@@ -44,13 +45,13 @@ def compared(horizon: int) -> tuple[int, ...]:
 
 def first_ridge(form: Form) -> Float[np.ndarray, " P"]:
     """Ridge of each parameter before relevance is looked at."""
-    parts = [np.full(shape, ridge) for shape, ridge in zip(shapes(form), RIDGE, strict=True)]
-    ridges = Parameters(*parts)
-    ridges.inertia[:, 0] = _FREE
+    flat = np.full(size(form), _RIDGE)
+    parts = parameters(form, flat)  # which look into it
+    parts.inertia[:], parts.inertia[:, 0] = _INERTIA, _FREE
+    parts.spring[np.array(form.angles)] = _MOST
     if form.named:
-        ridges.push[:] = _GAIN
-    ridges.spring[np.array(form.angles)] = _MOST
-    return np.concatenate([np.ravel(part) for part in ridges])
+        parts.push[:] = _GAIN
+    return flat
 
 
 def errors(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> Float[np.ndarray, "h 2n B"]:
@@ -78,14 +79,14 @@ def settle(
         curvature, slope, _ = _normal(form, scales, flat, data)
         hessian, gradient = curvature + np.diag(ridge), slope + ridge * flat
         scale = np.diag(np.diag(hessian) + 1e-8)
-        for damping in damping * 5.0 ** np.arange(6):
-            step = flat - np.linalg.solve(hessian + damping * scale, gradient)
+        for harder in damping * 5.0 ** np.arange(6):
+            step = flat - np.linalg.solve(hessian + harder * scale, gradient)
             cost = _cost(form, scales, step, ridge, data)
             if cost < least:  # never for one that is not finite
                 break
         else:
             return flat
-        gain, flat, least, damping = 1 - cost / least, step, cost, max(damping / 4, 1e-6)
+        gain, flat, least, damping = 1 - cost / least, step, cost, max(harder / 4, 1e-6)
         if gain < 1e-4:
             break
     return flat

@@ -42,7 +42,7 @@ def _equations(names: Sequence[str], form: Form, scales: Scales, p: Parameters, 
     waves = [_wave(row, names) for row in harmonics(form.angles)]
     terms = [*(f"sin({wave})" for wave in waves), *(f"cos({wave})" for wave in waves)]
     place = triangle(n)
-    for i, j in zip(*np.triu_indices(n), strict=True):
+    for i, j in zip(*(indices.tolist() for indices in np.triu_indices(n)), strict=True):
         scaled = p.inertia[place[i, j]] + np.eye(1, len(terms) + 1)[0] * (i == j)
         least = _SHOWN * (1 + abs(p.inertia).max())
         unit = scales.time / (force * velocity[i] * velocity[j])

@@ -14,7 +14,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from worldmodel.arrays import namespace
+from worldmodel.types import Array
 
 TAPS = 3  # actions that a delay of up to 2 ticks reaches back over, the present one with them
 DELAY = 0.3  # ticks, at a parameter of 0
@@ -52,13 +55,13 @@ class Scales(NamedTuple):
         spread: [2n] standard deviations of readings.
     """
 
-    dt: np.ndarray
-    velocity: np.ndarray
-    time: np.ndarray
-    push: np.ndarray
-    middle: np.ndarray
-    noise: np.ndarray
-    spread: np.ndarray
+    dt: Array
+    velocity: Array
+    time: Array
+    push: Array
+    middle: Array
+    noise: Array
+    spread: Array
 
 
 class Parameters(NamedTuple):
@@ -74,14 +77,14 @@ class Parameters(NamedTuple):
         delay: ticks beyond `DELAY`.
     """
 
-    inertia: jax.Array
-    potential: jax.Array
-    spring: jax.Array
-    viscous: jax.Array
-    coulomb: jax.Array
-    bias: jax.Array
-    push: jax.Array
-    delay: jax.Array
+    inertia: Array
+    potential: Array
+    spring: Array
+    viscous: Array
+    coulomb: Array
+    bias: Array
+    push: Array
+    delay: Array
 
 
 def harmonics(angles: tuple[bool, ...]) -> Float[np.ndarray, "K n"]:
@@ -98,7 +101,7 @@ def shapes(form: Form) -> Parameters:
     """Of each array of the parameters."""
     n, terms = len(form.angles), 2 * len(harmonics(form.angles))
     push = (form.actions,) if form.named else (n, form.actions)
-    return Parameters((n * (n + 1) // 2, 1 + terms), (terms,), (n,), (n,), (n,), (n,), push, ())  # type: ignore[arg-type]
+    return Parameters((n * (n + 1) // 2, 1 + terms), (terms,), (n,), (n,), (n,), (n,), push, ())
 
 
 def size(form: Form) -> int:
@@ -109,7 +112,7 @@ def size(form: Form) -> int:
 def parameters(form: Form, flat: Float[Array, " P"]) -> Parameters:
     """One vector's parts; of numpy or JAX."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes(form)])[:-1]
-    parts = np.split(flat, ends) if isinstance(flat, np.ndarray) else jnp.split(flat, ends)
+    parts = namespace(flat).split(flat, ends)
     return Parameters(*(part.reshape(shape) for part, shape in zip(parts, shapes(form), strict=True)))
 
 

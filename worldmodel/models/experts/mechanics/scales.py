@@ -8,7 +8,6 @@ from worldmodel.models.experts.mechanics.model import Scales
 from worldmodel.models.experts.mechanics.start import polynomial
 from worldmodel.models.experts.mechanics.track import Came, Track, noise_of
 
-
 _APART = 5  # ticks between the velocities whose difference is an acceleration
 _RIDGE = 1e-3
 _LEAST_NOISE = 1e-5  # of a column's standard deviation

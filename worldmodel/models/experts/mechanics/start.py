@@ -5,10 +5,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from worldmodel.models.experts.mechanics.model import TAPS, Form, Parameters, Scales, parameters, rollout
+from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parameters, rollout
 from worldmodel.models.experts.mechanics.track import SAMPLES, Track
+from worldmodel.types import Array
 
 _JOLT = 5.0  # times the usual acceleration, that one is thought to be below before anything is seen
 _ROUNDS = 2  # of Gauss-Newton
@@ -76,6 +77,7 @@ def last_axis(windows: np.ndarray) -> np.ndarray:
 
 
 def single(x: np.ndarray) -> np.ndarray:
+    """In single precision."""
     return np.asarray(x, np.float32)
 
 

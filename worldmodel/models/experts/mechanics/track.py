@@ -59,7 +59,7 @@ class Track(NamedTuple):
 
 
 class Came(NamedTuple):
-    """What followed: values [B, H, 2n] in units, angles unwrapped from the track's last; where there is one; its age."""
+    """What followed, [B, H, 2n]: values in units, angles unwrapped from the track's last; where there is one; ages."""
 
     value: np.ndarray
     mask: np.ndarray
