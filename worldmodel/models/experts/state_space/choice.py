@@ -1,0 +1,81 @@
+"""What a state space should be like, by its error on blocks of windows that its fit did not see."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from worldmodel.models.experts.state_space.fitting import FORGETTING, TERMS, Member, Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.traces import Traces
+
+_FOLDS = 3
+_RESIDUALS = 10_000  # that a fit looks at
+_MOST_HIDDEN = 3
+_RIDGES = (1e-5, 1e-1)
+_GAIN = 0.06  # of the logarithm of a mean squared error, for which a richer one is taken
+_ROUNDS = 4
+
+
+def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
+    """A recipe, and how fast a context of so many ticks is forgotten.
+
+    Hidden states come first, with a linear model; then, round by round, the term or the hidden state that helps most.
+    """
+    search = _Search(traces.thin(_RESIDUALS), context, seed)
+    for hidden in range(_MOST_HIDDEN + 1):
+        search.consider([Recipe(hidden)])
+    for _ in range(_ROUNDS):
+        if not search.consider(_richer(search.best)):
+            break
+    if search.best.terms:
+        search.consider([dataclasses.replace(search.best, ridge=ridge) for ridge in _RIDGES])
+    return search.best, search.forgetting
+
+
+def _richer(recipe: Recipe) -> Iterator[Recipe]:
+    """With one term more, or, where there are terms, with one hidden state more."""
+    for term in TERMS:
+        yield dataclasses.replace(recipe, terms=(*recipe.terms, term))
+    if recipe.terms and recipe.hidden < _MOST_HIDDEN:
+        yield dataclasses.replace(recipe, hidden=recipe.hidden + 1)
+
+
+class _Search:
+    """Remembers the best recipe so far, and the linear fits of every fold."""
+
+    def __init__(self, traces: Traces, context: int, seed: int) -> None:
+        self.best, self.forgetting, self._error = Recipe(0), 0.0, np.inf
+        self._traces, self._context, self._seed = traces, context, seed
+        self._fold = np.arange(len(traces.mask)) * _FOLDS // len(traces.mask)
+        self._linear: dict[tuple[int, int], tuple[Member, np.ndarray]] = {}
+
+    def consider(self, recipes) -> bool:
+        """Takes the best of these if it is clearly better than what there is; whether it did."""
+        errors = {recipe: self._errors(recipe) for recipe in recipes}
+        recipe = min(errors, key=lambda r: errors[r].min())
+        better = errors[recipe].min() < self._error - _GAIN
+        if better:
+            self.best, self._error = recipe, errors[recipe].min()
+            self.forgetting = FORGETTING[int(errors[recipe].argmin())]
+        return better
+
+    def _errors(self, recipe: Recipe) -> np.ndarray:
+        """Logarithm of the left-out error, averaged over readings, for each way to forget."""
+        total = np.zeros((len(FORGETTING), self._traces.mask.shape[-1]))
+        for fold in np.unique(self._fold):
+            member = self._member(recipe, fold)
+            total += [self._squares(member, forgetting)[self._fold == fold].sum(0) for forgetting in FORGETTING]
+        count = np.maximum(self._traces.mask[:, self._context :].sum((0, 1)), 1)
+        return np.log(total / count + 1e-12).mean(1)
+
+    def _member(self, recipe: Recipe, fold: int) -> Member:
+        weight, key = (self._fold != fold).astype(float), (recipe.hidden, int(fold))
+        if key not in self._linear:
+            self._linear[key] = fit_linear(recipe.hidden, self._traces, weight)
+        return add_terms(recipe, *self._linear[key], self._traces, weight, self._seed)
+
+    def _squares(self, member: Member, forgetting: float) -> np.ndarray:
+        """Squared errors [W, Y] over the horizon."""
+        t = self._traces
+        ahead = member.predict(t.until(self._context), t.actions[:, self._context - 1 :], forgetting)
+        return (t.mask[:, self._context :] * (ahead - t.readings[:, self._context :]) ** 2).sum(1)

@@ -1,0 +1,91 @@
+"""The compact state space as an expert: what it is like is chosen on left-out blocks, several members, their median."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.errors import WorldModelError
+from worldmodel.models.baselines.view import Examples, Lens, View
+from worldmodel.models.experts.state_space.choice import choose
+from worldmodel.models.experts.state_space.fitting import Member, Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.traces import Traces
+
+MOST_READINGS = 6
+_MEMBERS = 3
+_RESIDUALS = 40_000  # that a fit looks at; more windows are thinned
+
+
+def suits(lens: Lens) -> bool:
+    """Whether there are few enough readings for one."""
+    return 1 <= len(lens.centre) <= MOST_READINGS
+
+
+@dataclasses.dataclass
+class StateSpace:
+    """States of which the first are the readings; x' = x + A x + B u + c + a few units (`cell.Shape`).
+
+    Attributes:
+        recipe: what was chosen.
+        forgetting: a tick, how fast readings of a context lose weight where the start is found.
+        members: fits from different units.
+    """
+
+    name = "state_space"
+    recipe: Recipe
+    forgetting: float
+    members: list[Member]
+    seed: int = 0
+
+    @classmethod
+    def fit(cls, examples: Examples, lens: Lens, seed: int = 0) -> "StateSpace":
+        """Chooses and fits, from windows in order of time.
+
+        Raises:
+            WorldModelError: if there are more than `MOST_READINGS` columns of readings.
+        """
+        if not suits(lens):
+            raise WorldModelError(
+                "A compact state space is for few readings.",
+                expected=f"1 to {MOST_READINGS} columns",
+                found=f"{len(lens.centre)}",
+                remedy="leave this expert out",
+            )
+        recipe, forgetting = choose(Traces.of(examples), examples.view.held.shape[1], seed)
+        return cls(recipe, forgetting, [], seed).refit(examples)
+
+    def refit(self, examples: Examples) -> "StateSpace":
+        """What was chosen, fitted on other examples."""
+        traces = Traces.of(examples).thin(_RESIDUALS)
+        weight = np.ones(len(traces.mask))
+        base, start = fit_linear(self.recipe.hidden, traces, weight)
+        count = _MEMBERS if self.recipe.terms else 1
+        members = [add_terms(self.recipe, base, start, traces, weight, self.seed + i) for i in range(count)]
+        return dataclasses.replace(self, members=members)
+
+    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+        """Normalised readings at the ticks ahead: the median of the members."""
+        seen = Traces.seen(view)
+        return np.median([m.predict(seen, view.ahead, self.forgetting) for m in self.members], 0)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """What a file keeps."""
+        fields = {f"members/{k}": np.stack([getattr(m, k) for m in self.members]) for k in ("flat", "limit", "error")}
+        return fields | {
+            "hidden": np.array(self.recipe.hidden),
+            "terms": np.array(self.recipe.terms, "S"),
+            "ridge": np.array(self.recipe.ridge),
+            "forgetting": np.array(self.forgetting),
+            "seed": np.array(self.seed),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], lens: Lens) -> "StateSpace":
+        """The inverse of `to_arrays`."""
+        terms = tuple(t.decode() for t in arrays["terms"])
+        recipe = Recipe(int(arrays["hidden"]), terms, float(arrays["ridge"]))
+        shape = recipe.shape(len(lens.centre), len(lens.action_mean))
+        fields = (arrays[f"members/{k}"] for k in ("flat", "limit", "error"))
+        members = [Member(shape, *parts) for parts in zip(*fields, strict=True)]
+        return cls(recipe, float(arrays["forgetting"]), members, int(arrays["seed"]))

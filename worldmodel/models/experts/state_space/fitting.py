@@ -1,0 +1,140 @@
+"""From traces to a state space that simulates them: the linear part first, then units that begin at zero."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.models.experts.state_space.cell import Shape, rollout, shoot
+from worldmodel.models.experts.state_space.closed import linear
+from worldmodel.models.experts.state_space.levenberg import Problem, minimise
+from worldmodel.models.experts.state_space.traces import Traces
+
+FORGETTING = (0.0, 0.03, 0.1, 0.3)  # a tick: how fast readings of a context lose weight
+_WIDE = 20.0  # standard deviations that states may reach while they are fitted
+_BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
+_LINEAR_STEPS, _STEPS = 15, 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """Units that may be added: their activation, how many, and how steep they begin; `sharp` ones each see one state."""
+
+    activation: str
+    count: int = 1
+    slope: float = 0.7
+    sharp: bool = False
+
+
+TERMS = {
+    "spring": Term("cube"),
+    "smooth": Term("tanh", 3),
+    "friction": Term("tanh", 1, 8.0, sharp=True),
+    "overflow": Term("ramp", 2),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What is chosen: hidden states, names of `TERMS`, and the ridge of their units, in shares of the linear error."""
+
+    hidden: int
+    terms: tuple[str, ...] = ()
+    ridge: float = 1e-3
+
+    def shape(self, readings: int, actions: int) -> Shape:
+        """Sizes for so many readings and actions."""
+        states = readings + self.hidden
+        kinds = [TERMS[t].activation for t in self.terms for _ in range(_count(TERMS[t], states))]
+        return Shape(readings, self.hidden, actions, tuple(kinds))
+
+
+@dataclasses.dataclass
+class Member:
+    """One fitted state space.
+
+    Attributes:
+        flat: [P] parameters.
+        limit: [S] that no state's magnitude exceeds.
+        error: [Y] root mean squared error of the simulation that it was fitted on.
+    """
+
+    shape: Shape
+    flat: np.ndarray
+    limit: np.ndarray
+    error: np.ndarray
+
+    def start(self, seen: Traces, forgetting: float) -> Float[np.ndarray, "W S"]:
+        """States at the first tick of contexts; readings count less by `forgetting` for every tick of their age."""
+        shape, ticks = self.shape, seen.readings.shape[1]
+        guess = np.concatenate([seen.readings[:, 0], np.zeros((len(seen.mask), shape.hidden))], 1)
+        recent = np.exp(-0.5 * forgetting * np.arange(ticks)[::-1])[:, None]
+        weight = np.where(seen.mask, recent / self.error, 0.0)
+        given = (self.flat, self.limit, guess, np.ones(shape.states), seen.readings, weight, seen.actions)
+        return np.asarray(shoot(shape, *(np.asarray(x, np.float32) for x in given)))
+
+    def predict(self, seen: Traces, ahead: Float[np.ndarray, "W H A"], forgetting: float) -> np.ndarray:
+        """Readings [W, H, Y] at the ticks ahead."""
+        start, actions = self.start(seen, forgetting), np.concatenate([seen.actions, ahead], 1)
+        given = (np.asarray(x, np.float32) for x in (self.flat, self.limit, start, actions))
+        states = np.asarray(rollout(self.shape, *given), np.float64)
+        return states[:, seen.readings.shape[1] :, : self.shape.readings]
+
+
+def fit_linear(hidden: int, traces: Traces, weight: Float[np.ndarray, " W"]) -> tuple[Member, np.ndarray]:
+    """A linear member on windows that count by `weight`, and the start of each window."""
+    shape = Recipe(hidden).shape(*_columns(traces))
+    start = np.concatenate([traces.readings[:, 0], np.zeros((len(traces.mask), hidden))], 1)
+    first = linear(shape, traces.take(np.flatnonzero(weight)))
+    problem = _problem(shape, first, np.full(shape.size, 1e-9), traces, weight)
+    return _finish(problem, *minimise(problem, start, _LINEAR_STEPS))
+
+
+def add_terms(
+    recipe: Recipe, base: Member, start: np.ndarray, traces: Traces, weight: Float[np.ndarray, " W"], seed: int
+) -> Member:
+    """A member with the recipe's terms, from a linear one and its starts on."""
+    shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
+    if not shape.units:
+        return base
+    inner, bias = _units(recipe, shape, seed)
+    first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
+    outer = recipe.ridge * float((base.error**2).mean())
+    ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
+    problem = _problem(shape, first, ridge, traces, weight)
+    return _finish(problem, *minimise(problem, start, _STEPS))[0]
+
+
+def _problem(shape: Shape, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
+    share = traces.mask * weight[:, None, None]
+    return Problem(shape, np.full(shape.states, _WIDE), traces, share / max(share.sum(), 1e-12), first, ridge)
+
+
+def _finish(problem: Problem, flat: np.ndarray, start: np.ndarray) -> tuple[Member, np.ndarray]:
+    shape, traces = problem.shape, problem.traces
+    given = (np.asarray(x, np.float32) for x in (flat, problem.limit, start, traces.actions))
+    states = np.asarray(rollout(shape, *given), np.float64)
+    counted = states[problem.weight.any((1, 2))]
+    limit = np.minimum(_BEYOND * np.abs(counted).max((0, 1)), _WIDE)
+    error = problem.weight * (states[..., : shape.readings] - traces.readings) ** 2
+    mean = error.sum((0, 1)) / np.maximum(problem.weight.sum((0, 1)), 1e-12)
+    return Member(shape, flat, limit, np.sqrt(np.maximum(mean, 1e-10))), start
+
+
+def _columns(traces: Traces) -> tuple[int, int]:
+    return traces.readings.shape[-1], traces.actions.shape[-1]
+
+
+def _count(term: Term, states: int) -> int:
+    return states if term.sharp else term.count
+
+
+def _units(recipe: Recipe, shape: Shape, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where units begin: weights [Z, U] of states and actions, and biases [U]."""
+    rng, inner = np.random.default_rng(seed), []
+    for term in (TERMS[name] for name in recipe.terms):
+        if term.sharp:
+            inner.append(term.slope * np.eye(shape.inputs, shape.states))
+        else:
+            inner.append(term.slope * rng.normal(size=(shape.inputs, term.count)))
+    return np.concatenate(inner, 1), rng.normal(scale=0.3, size=len(shape.units))

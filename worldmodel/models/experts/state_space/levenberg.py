@@ -1,0 +1,102 @@
+"""Least squares on the simulation error of whole windows, by Levenberg and Marquardt (Marquardt 1963)."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.models.experts.state_space.cell import Shape, rollout, sensitivity
+from worldmodel.models.experts.state_space.traces import Traces
+
+_START = 1e-6  # ridge of the steps of starts, of a mean squared error
+_DONE = 3e-4  # a step that gains less, relatively, is the last
+
+
+@dataclasses.dataclass
+class Problem:
+    """What is minimised: the mean squared error of rollouts, and `ridge` [P] times squared departures from `prior` [P].
+
+    The weight [W, T, Y] of every reading sums to 1.
+    """
+
+    shape: Shape
+    limit: np.ndarray
+    traces: Traces
+    weight: np.ndarray
+    prior: np.ndarray
+    ridge: np.ndarray
+
+    def cost(self, flat: Float[np.ndarray, " P"], start: Float[np.ndarray, "W S"]) -> float:
+        """Infinite where a rollout is no number."""
+        states = rollout(self.shape, *_single(flat, self.limit, start, self.traces.actions))
+        error = np.asarray(states)[..., : self.shape.readings] - self.traces.readings
+        cost = float((self.weight * error**2).sum() + self.ridge @ (flat - self.prior) ** 2)
+        return cost if np.isfinite(cost) else np.inf
+
+    def step(self, flat: np.ndarray, start: np.ndarray) -> "Normal":
+        """The normal equations at parameters and starts."""
+        seen, by_flat, by_start = (
+            np.asarray(x, np.float64)
+            for x in sensitivity(self.shape, *_single(flat, self.limit, start, self.traces.actions))
+        )
+        root = np.sqrt(self.weight).reshape(len(start), -1, 1)
+        error = root[..., 0] * (seen - self.traces.readings).reshape(len(start), -1)
+        by_flat, by_start = (root * x.reshape(*root.shape[:2], x.shape[-1]) for x in (by_flat, by_start))
+        rows = by_flat.reshape(-1, self.shape.size)
+        turned = np.swapaxes(by_start, 1, 2)
+        return Normal(
+            rows.T @ rows + np.diag(self.ridge),
+            turned @ by_flat,
+            turned @ by_start,
+            rows.T @ error.ravel() + self.ridge * (flat - self.prior),
+            (turned @ error[..., None])[..., 0],
+        )
+
+
+@dataclasses.dataclass
+class Normal:
+    """Normal equations in blocks: parameters [P, P], starts by parameters [W, S, P], starts [W, S, S]; gradients."""
+
+    flat: np.ndarray
+    cross: np.ndarray
+    start: np.ndarray
+    flat_gradient: np.ndarray
+    start_gradient: np.ndarray
+
+    def solve(self, damping: float) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, "W S"]]:
+        """What to subtract; the starts are eliminated window by window (Schur complement)."""
+        states = np.arange(self.start.shape[-1])
+        start = self.start.copy()
+        start[:, states, states] += damping * start[:, states, states] + _START / len(start)
+        inverse = np.linalg.inv(start)
+        flat = self.flat + np.diag(damping * np.diag(self.flat) + 1e-12)
+        pulled = np.swapaxes(inverse @ self.cross, 1, 2)  # [W, P, S]
+        reduced = flat - np.einsum("wps,wsq->pq", pulled, self.cross, optimize=True)
+        gradient = self.flat_gradient - np.einsum("wps,ws->p", pulled, self.start_gradient)
+        move = np.linalg.lstsq(reduced, gradient, rcond=1e-13)[0]
+        return move, np.einsum("wst,wt->ws", inverse, self.start_gradient - self.cross @ move)
+
+
+def minimise(problem: Problem, start: Float[np.ndarray, "W S"], steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters, from the prior on, and starts [W, S] of each window."""
+    flat, damping = problem.prior, 1e-3
+    cost = problem.cost(flat, start)
+    for _ in range(steps):
+        normal = problem.step(flat, start)
+        for _ in range(8):
+            move, moves = normal.solve(damping)
+            new = problem.cost(flat - move, start - moves)
+            if new < cost:
+                break
+            damping *= 6
+        else:
+            break
+        flat, start, damping = flat - move, start - moves, max(damping / 6, 1e-9)
+        gain, cost = 1 - new / cost, new
+        if gain < _DONE:
+            break
+    return flat, start
+
+
+def _single(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(np.asarray(x, np.float32) for x in arrays)
