@@ -41,7 +41,7 @@ def test_a_table_has_the_columns_asked_for_in_a_fitting_unit():
     assert table("x", (1.0,), [0.5, 1.0, 2.0], rows).splitlines()[::2] == ["| x | 1 s |", "| mean | 2 |"]
 
 
-@pytest.mark.parametrize("figure, unit, named", [("rmse", "m/s^2", "mean"), ("psnr", "", "mean frame")])
+@pytest.mark.parametrize(("figure", "unit", "named"), [("rmse", "m/s^2", "mean"), ("psnr", "", "mean frame")])
 def test_every_stream_shows_the_mean_beside_the_model(figure, unit, named):
     entry = {"unit": unit, "model": {figure: [1.0]}, "mean": {figure: [2.0]}, "mine": {figure: [0.0]}}
     lines = by_stream("x", (1.0,), [{"horizons_s": [1.0], "streams": {"imu": entry}}]).splitlines()
