@@ -36,6 +36,11 @@ def initial(model):
 
 
 @pytest.fixture(scope="module")
+def unrolled(model):
+    return jax.jit(partial(_unrolled, model))
+
+
+@pytest.fixture(scope="module")
 def window(tmp_path_factory):
     windows = Windows.of(Log(write_log(tmp_path_factory.mktemp("log") / "a.h5", 1)), LAYOUT, CONTEXT, HORIZON)
     return windows.cut(windows.starts()[[30]], HORIZON)
@@ -56,13 +61,13 @@ def test_divergence_is_balanced_above_the_free_nats_and_still_below_them():
     np.testing.assert_allclose(followed.mean[0, :, 0], [-2 / 2, 0], atol=1e-6)
 
 
-def test_the_loss_is_that_of_a_plain_loop(model, window):
+def test_the_loss_is_that_of_a_plain_loop(model, unrolled, window):
     context, future = window
     key, ticks = jax.random.key(3), CONTEXT + HORIZON
     options = {"members": 1, "weights": jnp.ones(HORIZON), "dropout": 0.0, "key": key}
     _, terms = jax.jit(partial(model.loss, **options))(context, future)
     noise = jax.random.normal(jax.random.split(key)[1], (1, ticks, STOCHASTIC))
-    actions, values, mask, age, seen = jax.jit(partial(_unrolled, model))(context, future)
+    actions, values, mask, age, seen = unrolled(context, future)
 
     @jax.jit
     def tick(state, action, seen, noise):
@@ -95,6 +100,15 @@ def _unrolled(model, context, future):
     given = [model._actions(part.actions, angle) for part in (context, future)]
     actions = jnp.concatenate([jnp.zeros_like(given[0][:, :1]), *given], 1)
     return actions, *joined, model._seen(context, joined, shown)[2]
+
+
+def test_a_tick_shows_nothing_of_those_after_it(unrolled, window):
+    context, future = window
+    plain = unrolled(context, future)[-1]
+    later = future._replace(values=future.values + 1, mask=~future.mask, age_s=future.age_s + 0.01)
+    other = unrolled(context, jax.tree.map(lambda new, old: new.astype(old.dtype), later, future))[-1]
+    np.testing.assert_array_equal(plain[:, :CONTEXT], other[:, :CONTEXT])
+    assert (plain[:, CONTEXT:] != other[:, CONTEXT:]).any((0, 2)).all()
 
 
 def test_every_input_of_a_context_reaches_the_members(initial, window):
