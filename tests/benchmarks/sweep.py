@@ -31,7 +31,7 @@ from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import Learner
 
 EVALUATIONS = 2
-BOTH: dict[str, tuple[float, ...]] = {"learning_rate": (1e-3, 2e-3, 4e-3, 8e-3), "batch": (16, 32, 64)}
+BOTH: dict[str, tuple[float, ...]] = {"learning_rate": (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2), "batch": (16, 32, 64)}
 TRIED: dict[str, dict[str, tuple[float, ...]]] = {
     "residual": BOTH,
     "rssm": {**BOTH, "free_nats": (0.0, 1.0, 3.0), "warmup": (50, 100), "width": (64, 128)},
