@@ -1,12 +1,11 @@
-"""Measures the figures of the README: trains on several seeds, validates, prints tables and writes `accuracy.json`.
+"""Measures the figures of the README: trains on several seeds, validates, prints its tables and writes JSON.
 
+    python -m tests.benchmarks.accuracy all --seeds 3 --logs ../shared/data/double_pendulum/design_C.1
     python -m tests.benchmarks.accuracy cartpole --seeds 3
-    python -m tests.benchmarks.accuracy rover --seeds 3
-    python -m tests.benchmarks.accuracy reference --seeds 3
-    python -m tests.benchmarks.accuracy double_pendulum --logs ../shared/data/double_pendulum/design_C.1
 
-Each seed has worlds, parameters and noise of its own, except that the real double pendulum has only its recordings.
-What a killed benchmark has finished is not done again.
+`rover` is the demo, `reference` compares the families of models, and `all` is everything. Each seed has worlds,
+parameters and noise of its own, except that the real double pendulum has only its recordings. What a killed benchmark
+has finished is not done again.
 """
 
 import argparse
@@ -16,12 +15,10 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
+from tests.benchmarks.tables import besides, by_stream, nrmse, overall, table
 from worldmodel.demo import HELD_OUT_SEED, demo
-from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest import ingest
 from worldmodel.models.config import FAMILIES
 from worldmodel.report import write_report
@@ -31,51 +28,101 @@ from worldmodel.training.folder import RunFolder
 from worldmodel.validate import validate
 
 HELD_OUT_RUNS = ("144115", "154220", "154548")
+ROVER_S, CARTPOLE_S, PENDULUM_S = (0.5, 1.0, 2.0, 3.0), (0.1, 0.5, 1.0), (0.01, 0.05, 0.1, 0.25, 0.5)
+EQUAL: dict[str, dict[str, float]] = {"time": {"minutes": 2}, "updates": {"steps": 2000}}
 
 
-def rover(folder: Path, seed: int, _: Path | None) -> list[str]:
+def rover(folder: Path, seed: int, _: Path | None) -> None:
     """The demo, whole."""
     demo(folder, seed=seed)
-    return ["report"]
 
 
-def cartpole(folder: Path, seed: int, _: Path | None) -> list[str]:
+def show_rover(folders: list[Path]) -> str:
+    metrics = _metrics(folders, "report")
+    shown = by_stream("held-out rover drives, RMSE against the noise-free truth", ROVER_S, metrics)
+    return (
+        f"{shown}\n\n{overall('held-out rover drives, NRMSE of all readings', ROVER_S, metrics)}\n\n{besides(metrics)}"
+    )
+
+
+def cartpole(folder: Path, seed: int, _: Path | None) -> None:
     """6,000 updates (two to three minutes on 2 free cores) on 100 episodes of 20 s."""
     _simulate_cartpole(folder, seed)
     _train(folder, seed, steps=6000)
     _validate(folder, "report", log=folder / "held_out.h5")
     _validate(folder, "counterfactual", scene="cartpole")
-    return ["report", "counterfactual"]
 
 
-def reference(folder: Path, seed: int, _: Path | None) -> list[str]:
-    """The residual model and the recurrent state-space model on the cart-pole's log, two minutes of training each."""
+def show_cartpole(folders: list[Path]) -> str:
+    titles = {
+        "report": "cart-pole, held-out episodes, NRMSE",
+        "counterfactual": "cart-pole, other actions from one moment, NRMSE",
+    }
+    shown = {title: _metrics(folders, name) for name, title in titles.items()}
+    return "\n\n".join(
+        f"{overall(title, CARTPOLE_S, metrics)}\n\n{besides(metrics)}" for title, metrics in shown.items()
+    )
+
+
+def reference(folder: Path, seed: int, _: Path | None) -> None:
+    """Each family on the cart-pole's log, for two minutes, and for 2,000 updates; settings are those of `sweep`."""
     _simulate_cartpole(folder, seed)
-    for dynamics in FAMILIES:
-        _train(folder, seed, run=dynamics, dynamics=dynamics, minutes=2)
-        _validate(folder, f"{dynamics}_report", run=dynamics, log=folder / "held_out.h5")
-    return [f"{dynamics}_report" for dynamics in FAMILIES]
+    for equal, length in EQUAL.items():
+        for family in FAMILIES:
+            _train(folder, seed, run=f"{equal}_{family}", dynamics=family, **length)
+            _validate(folder, f"{equal}_{family}_report", run=f"{equal}_{family}", log=folder / "held_out.h5")
 
 
-def double_pendulum(folder: Path, seed: int, logs: Path | None) -> list[str]:
+def show_reference(folders: list[Path]) -> str:
+    return "\n\n".join(_families(folders, equal) for equal in EQUAL)
+
+
+def _families(folders: list[Path], equal: str) -> str:
+    """The NRMSE of each family, with the updates that it made and the minutes that they took, beside the mean."""
+    rows = []
+    for family in FAMILIES:
+        metrics = _metrics(folders, f"{equal}_{family}_report")
+        ends = [RunFolder(folder / f"{equal}_{family}").finished or {} for folder in folders]
+        steps = _span([end["steps"] for end in ends])
+        minutes = _span([end["seconds"] / 60 for end in ends])
+        rows.append((f"{family}, {steps} updates in {minutes} minutes", nrmse(metrics)))
+    rows.append(("mean", nrmse(metrics, "mean")))
+    return table(f"cart-pole, equal {equal}, NRMSE", CARTPOLE_S, metrics[0]["horizons_s"], rows)
+
+
+def _span(values: list[float]) -> str:
+    least, most = (f"{value:,.0f}" if value >= 100 else f"{value:.2g}" for value in (min(values), max(values)))
+    return least if least == most else f"{least} to {most}"
+
+
+def double_pendulum(folder: Path, seed: int, logs: Path | None) -> None:
     """Seven recorded runs to train on, three held out; 4,000 updates, 0.5 s of context and horizon at 100 Hz."""
-    if logs is None:
-        raise WorldModelError("--logs is needed: the folder design_C.1 with the recorded runs.")
-    files = sorted(logs.glob("*.csv"))
+    files = sorted((logs or Path()).glob("*.csv"))
     held = [file for file in files if any(run in file.name for run in HELD_OUT_RUNS)]
     for name, sources in (("train", [file for file in files if file not in held]), ("held_out", held)):
         if not (folder / f"{name}.h5").exists():
             ingest(sources, folder / f"{name}.h5", recipe="double_pendulum")
     _train(folder, seed, steps=4000, dt=0.01, context_s=0.5, horizon_s=0.5)
     _validate(folder, "report", log=folder / "held_out.h5")
-    return ["report"]
 
 
-PROBLEMS: dict[str, Callable[[Path, int, Path | None], list[str]]] = {
-    "rover": rover,
-    "cartpole": cartpole,
-    "reference": reference,
-    "double_pendulum": double_pendulum,
+def show_double_pendulum(folders: list[Path]) -> str:
+    metrics = _metrics(folders, "report")
+    return f"{overall('real double pendulum, held-out runs, NRMSE', PENDULUM_S, metrics)}\n\n{besides(metrics)}"
+
+
+class Problem(NamedTuple):
+    """`measure(folder, seed, logs)` does one seed's work; `show(folders)` makes Markdown of all seeds'."""
+
+    measure: Callable[[Path, int, Path | None], None]
+    show: Callable[[list[Path]], str]
+
+
+PROBLEMS: dict[str, Problem] = {
+    "rover": Problem(rover, show_rover),
+    "cartpole": Problem(cartpole, show_cartpole),
+    "reference": Problem(reference, show_reference),
+    "double_pendulum": Problem(double_pendulum, show_double_pendulum),
 }
 
 
@@ -95,63 +142,42 @@ def _validate(folder: Path, name: str, run: str = "run", **problem: Any) -> None
         write_report(validate(folder / run, **problem), folder / name)
 
 
+def _metrics(folders: list[Path], name: str) -> list[dict[str, Any]]:
+    return [json.loads((folder / name / "metrics.json").read_text()) for folder in folders]
+
+
 def main() -> None:
-    """Runs one problem and prints its tables."""
+    """Measures one problem or all, and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("problem", choices=PROBLEMS)
+    parser.add_argument("problem", choices=[*PROBLEMS, "all"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--logs", type=Path, help="recordings of the double pendulum")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
     options = parser.parse_args()
-    results: dict[str, list[dict]] = {}
-    began = time.monotonic()
-    for seed in range(options.seeds):
-        folder = options.out / f"{options.problem}-{seed}"
-        for name in PROBLEMS[options.problem](folder, seed, options.logs):
-            results.setdefault(name, []).append(json.loads((folder / name / "metrics.json").read_text()))
-    minutes = (time.monotonic() - began) / 60
-    print(f"\n{options.problem}, {options.seeds} seeds, {_machine()}, {minutes:.1f} minutes in all")
-    for name, metrics in results.items():
-        print(f"\n{name}: {metrics[0]['problem']}\n")
-        print(_tables(metrics))
-    (options.out / f"{options.problem}.json").write_text(json.dumps(results, indent=1))
+    names = list(PROBLEMS) if options.problem == "all" else [options.problem]
+    if "double_pendulum" in names and options.logs is None:
+        parser.error("--logs is needed: the folder design_C.1 with the double pendulum's recorded runs")
+    for name in names:
+        began = time.monotonic()
+        folders = [options.out / f"{name}-{seed}" for seed in range(options.seeds)]
+        for seed, folder in enumerate(folders):
+            PROBLEMS[name].measure(folder, seed, options.logs)
+        _keep(options.out / f"{name}.json", folders)
+        minutes = (time.monotonic() - began) / 60
+        print(f"\n{name}, {options.seeds} seeds, {_machine()}, {minutes:.1f} minutes in all\n")
+        print(PROBLEMS[name].show(folders), flush=True)
+
+
+def _keep(file: Path, folders: list[Path]) -> None:
+    """Writes every figure: by report, a list with the metrics of each seed."""
+    reports = sorted(path.parent.name for path in folders[0].glob("*/metrics.json"))
+    file.write_text(json.dumps({report: _metrics(folders, report) for report in reports}, indent=1))
 
 
 def _machine() -> str:
     info = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), platform.processor())
     return f"{os.cpu_count()} cores of {model}"
-
-
-def _tables(metrics: list[dict]) -> str:
-    """Markdown: NRMSE of everything, then each stream's error, PSNR and coverage; mean over seeds (least to most)."""
-    head = "| stream | figure | predictor | " + " | ".join(f"{s:g} s" for s in metrics[0]["horizons_s"]) + " |"
-    lines = [head, "|" + "---|" * (3 + len(metrics[0]["horizons_s"]))]
-    for predictor in metrics[0]["overall"]:
-        rows = [m["overall"][predictor]["nrmse"] for m in metrics]
-        lines.append(_line("all", "NRMSE", predictor, rows))
-    for stream, table in metrics[0]["streams"].items():
-        for predictor in (p for p in table if p != "unit"):
-            key = "psnr" if "psnr" in table[predictor] else "rmse"
-            unit = "PSNR (dB)" if key == "psnr" else f"RMSE ({table['unit']})"
-            lines.append(_line(stream, unit, predictor, [m["streams"][stream][predictor][key] for m in metrics]))
-        if any(value is not None for value in table["model"].get("coverage90", [])):
-            rows = [m["streams"][stream]["model"]["coverage90"] for m in metrics]
-            lines.append(_line(stream, "coverage of 90 %", "model", rows))
-    sensitivity = [m["action_sensitivity"] for m in metrics]
-    return "\n".join([*lines, f"\naction sensitivity: {', '.join(f'{s:.2f}' for s in sensitivity if s is not None)}"])
-
-
-def _line(stream: str, figure: str, predictor: str, rows: list[list[float | None]]) -> str:
-    values = np.array([[np.nan if value is None else value for value in row] for row in rows])
-    return f"| {stream} | {figure} | {predictor} | {' | '.join(map(_cell, values.T))} |"
-
-
-def _cell(seeds: np.ndarray) -> str:
-    if np.isnan(seeds).any():
-        return "-"
-    span = f" ({seeds.min():.3g} to {seeds.max():.3g})" if len(seeds) > 1 else ""
-    return f"{seeds.mean():.3g}{span}"
 
 
 if __name__ == "__main__":

@@ -70,12 +70,14 @@ class RSSMConfig:
     """The recurrent state-space model to compare with.
 
     Attributes:
-        stochastic: size of the stochastic part of the state; the deterministic part has `width`.
+        stochastic: size of the stochastic part of the state; the deterministic part has twice `width`.
+        free_nats: divergence a tick that costs nothing.
     """
 
     family: ClassVar[str] = "rssm"
-    width: int = 128
+    width: int = 64
     stochastic: int = 48
+    free_nats: float = 1.0
     video_width: int = 32
     dtype: str = "float32"
 

@@ -45,12 +45,13 @@ class TrainConfig:
 
 _DEBUG = TrainConfig(batch=8, steps=200, evaluations=4, curriculum=((0.0, 1 / 2), (0.5, 1.0)))
 _BASE = TrainConfig(batch=256, members=4, learning_rate=1e-3, frames=2, steps=100_000)
+_SMALL_RSSM = TrainConfig(batch=16, learning_rate=8e-3, warmup=50, evaluations=10)  # by tests/benchmarks/sweep.py
 PRESETS: dict[str, dict[str, tuple[ModelConfig, TrainConfig]]] = {
     "debug": {
         "residual": (ResidualConfig(width=32, hidden=8, noise=4, video_width=8), _DEBUG),
         "rssm": (RSSMConfig(width=32, stochastic=8, video_width=8), _DEBUG),
     },
-    "small": {"residual": (ResidualConfig(), TrainConfig()), "rssm": (RSSMConfig(), TrainConfig())},
+    "small": {"residual": (ResidualConfig(), TrainConfig()), "rssm": (RSSMConfig(), _SMALL_RSSM)},
     "base": {
         "residual": (ResidualConfig(width=512, hidden=128, noise=16, video_width=96, dtype="bfloat16"), _BASE),
         "rssm": (RSSMConfig(width=512, stochastic=128, video_width=96, dtype="bfloat16"), _BASE),
