@@ -92,12 +92,14 @@ def _flat(table: "pa.Table") -> "pa.Table":
     """A table whose columns of lists of one length are a column an element: `state[0]`, `state[1]` and so on."""
     import pyarrow as pa
 
-    columns = {}
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
         if pa.types.is_fixed_size_list(field.type):
             elements = column.combine_chunks().flatten()
             size = field.type.list_size
-            columns |= {f"{field.name}[{i}]": elements.take(pa.array(range(i, len(elements), size))) for i in range(size)}
+            columns |= {
+                f"{field.name}[{i}]": elements.take(pa.array(range(i, len(elements), size))) for i in range(size)
+            }
         else:
             columns[field.name] = column
     return pa.table(columns)
@@ -108,7 +110,9 @@ def _part_of(path: Path, table: "pa.Table", part: TablePart) -> "pa.Table":
     first, stop = part.rows
     if stop is not None and stop > table.num_rows:
         raise RecipeError(
-            f"{path} has fewer rows than the episode {part.name!r} needs.", expected=str(stop), found=str(table.num_rows)
+            f"{path} has fewer rows than the episode {part.name!r} needs.",
+            expected=str(stop),
+            found=str(table.num_rows),
         )
     if missing := sorted(set(part.columns.values()) - set(table.column_names)):
         raise RecipeError(
@@ -164,9 +168,9 @@ def _nanoseconds(path: Path, table: "pa.Table", clock: Clock) -> tuple[np.ndarra
     """The clock as int64 nanoseconds [M], so that large stamps keep their last digits, and which rows have one [M]."""
     import pyarrow as pa
 
-    if clock.period_s is not None:
+    if clock.column is None:
         rows = np.asarray(table[_ROW])
-        return np.rint(rows * clock.period_s * 1e9).astype(np.int64), np.ones(len(rows), bool)
+        return np.rint(rows * (clock.period_s or 0) * 1e9).astype(np.int64), np.ones(len(rows), bool)
     column = table[clock.column]
     if pa.types.is_timestamp(column.type):
         column, unit = column.cast(pa.timestamp("ns")).cast(pa.int64()), 1

@@ -1,0 +1,128 @@
+"""The rows of the benchmark's table: one figure of one predictor each, with what is aimed at and what is published."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from worldmodel.benchmark.catalogue import FREE_RUN
+from worldmodel.benchmark.problem import ALL, BenchmarkProblem, Goal
+from worldmodel.codecs import codec
+from worldmodel.types import StreamSpec
+from worldmodel.validate import Result
+from worldmodel.validate.scores import Score
+
+_FIGURES = ("rmse", "nrmse", "coverage50", "coverage90", "spread_skill")
+_MORE_IS_BETTER = ("psnr",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One figure. It is a line of `rows` in `benchmark.json`.
+
+    Attributes:
+        problem, model, seed, stream: whose; the stream is `all` for all columns of all of them.
+        figure: as in metrics.json (docs/metrics.md); `column_rmse`, the root mean square over a stream's columns; or
+            `free_run_rmse`, over a whole record, with the test's name where there are several.
+        horizon_s: seconds ahead; of a free run its length.
+        value: in `unit`.
+        goal: at most this, or within these two; None where there is none.
+        published: the best that others have published.
+    """
+
+    problem: str
+    model: str
+    seed: int
+    stream: str
+    figure: str
+    horizon_s: float
+    value: float
+    unit: str = ""
+    goal: float | tuple[float, float] | None = None
+    published: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is reached; None without one."""
+        if self.goal is None:
+            return None
+        least, most = self.goal if isinstance(self.goal, tuple) else (-math.inf, self.goal)
+        return least <= self.value <= most
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Row":
+        goal = raw["goal"]
+        return cls(**{**raw, "goal": tuple(goal) if isinstance(goal, list) else goal})
+
+
+def rows_of(problem: BenchmarkProblem, seed: int, results: dict[str, Result]) -> list[Row]:
+    """All rows of a seed, from the results of each test."""
+    rows: list[Row] = []
+    for test, result in results.items():
+        figures = _of_free_run(problem, test, result) if problem.free_run else _of_replay(result)
+        for model, stream, figure, horizon_s, value, unit in figures:
+            if math.isfinite(value):
+                rows.append(Row(problem.name, model, seed, stream, figure, round(horizon_s, 6), value, unit))
+    return [_with_aims(row, problem, rows) for row in rows]
+
+
+def _of_free_run(problem: BenchmarkProblem, test: str, result: Result) -> Iterator[tuple]:
+    """Of one start the error at each tick is a distance: its root mean square over all of them is the run's."""
+    figure = f"{FREE_RUN} {test}" if len(problem.logs.tests) > 1 else FREE_RUN  # type: ignore[union-attr]
+    unit, times = problem.unit or ("", 1.0)
+    for stream, table in result.scores.items():
+        for model, score in table.items():
+            value = times * float(np.sqrt(np.nanmean(score.rmse**2)))
+            yield model, stream, figure, float(result.times[-1]), value, unit
+
+
+def _of_replay(result: Result) -> Iterator[tuple]:
+    for horizon_s, tick in result.horizons.items():
+        for model, curve in result.overall.items():
+            yield model, ALL, "nrmse", horizon_s, float(curve[tick]), ""
+        for stream, table in result.scores.items():
+            spec = result.streams[stream]
+            for model, score in table.items():
+                for figure, value, unit in _at(score, spec, tick):
+                    yield model, stream, figure, horizon_s, value, unit
+    for i, horizon_s in enumerate(result.horizons):
+        for stream, films in result.video.items():
+            for model, film in films.items():
+                yield model, stream, "psnr", horizon_s, float(film.psnr[i]), "dB"
+
+
+def _at(score: Score, spec: StreamSpec, tick: int) -> Iterator[tuple[str, float, str]]:
+    """The figures of a stream at a tick, and their units."""
+    what = codec(spec)
+    units = set(what.error_units[what.figure])
+    for figure in _FIGURES:
+        unit = next(iter(units)) if figure == "rmse" and len(units) == 1 else ""
+        yield figure, float(getattr(score, figure)[tick]), unit
+    if len(units) == 1:
+        yield "column_rmse", float(np.sqrt(np.nanmean(score.column_rmse[tick, what.figure] ** 2))), next(iter(units))
+
+
+def _with_aims(row: Row, problem: BenchmarkProblem, rows: Iterable[Row]) -> Row:
+    """The row with its tightest goal, and the best published figure."""
+    where = row.figure, row.stream, row.horizon_s
+    same = {r.model: r.value for r in rows if (r.figure, r.stream, r.horizon_s) == where}
+    goals = [_bound(goal, row.model, same) for goal in problem.goals if goal.of(*where)]
+    most = [goal for goal in goals if isinstance(goal, float)]
+    pair = next((goal for goal in goals if isinstance(goal, tuple)), None)
+    published = [known.value for known in problem.published if known.of(*where)]
+    return dataclasses.replace(
+        row, goal=min(most, default=None) if most else pair, published=min(published, default=None)
+    )
+
+
+def _bound(goal: Goal, model: str, values: dict[str, float]) -> float | tuple[float, float] | None:
+    """What a goal asks of a model, where `values` are those of all models; None if it asks nothing of this one."""
+    if not goal.than:
+        return goal.within or goal.at_most
+    others = [values[name] for name in goal.than if name in values]
+    return goal.times * min(others) if others and model not in goal.than else None
