@@ -4,6 +4,8 @@ from worldmodel.benchmark.problem import ALL, BenchmarkProblem, Goal, Published,
 
 SIMPLE = ("mean", "hold", "velocity", "linear")
 FREE_RUN = "free_run_rmse"
+_BASELINE_RESULTS = "Champneys et al., Baseline Results for Selected Nonlinear System Identification Benchmarks, arXiv "
+_BASELINE_RESULTS += "2405.10779, and the results of others collected there"
 
 
 def _each(figure: str, stream: str, values: dict[float, float]) -> tuple[Goal, ...]:
@@ -109,7 +111,7 @@ _TANKS = BenchmarkProblem(
             ("grey box", 0.191),
         )
     ),
-    source="arXiv 2405.10779",
+    source=_BASELINE_RESULTS,
     differs="the state is estimated from the first 50 outputs, which are not scored; some authors use 5 or 8",
 )
 
@@ -137,7 +139,7 @@ _EMPS = BenchmarkProblem(
             ("GP", 1690.0),
         )
     ),
-    source="arXiv 2405.10779, and dynoNet",
+    source=_BASELINE_RESULTS,
     differs="the state is estimated from the first 20 outputs, which are not scored",
 )
 
@@ -169,7 +171,7 @@ _SILVERBOX = BenchmarkProblem(
         )
         for test, value in zip(("multisine", "arrow", "arrow_within"), values, strict=True)
     ),
-    source="arXiv 2405.10779",
+    source=_BASELINE_RESULTS,
     differs="the state is estimated from the first 50 outputs, which are not scored",
 )
 

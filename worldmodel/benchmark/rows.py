@@ -27,7 +27,7 @@ class Row:
         figure: as in metrics.json (docs/metrics.md); `column_rmse`, the root mean square over a stream's columns; or
             `free_run_rmse`, over a whole record, with the test's name where there are several.
         horizon_s: seconds ahead; of a free run its length.
-        value: in `unit`.
+        value: in `unit`; None where the model diverged.
         goal: at most this, or within these two; None where there is none.
         published: the best that others have published.
     """
@@ -38,7 +38,7 @@ class Row:
     stream: str
     figure: str
     horizon_s: float
-    value: float
+    value: float | None
     unit: str = ""
     goal: float | tuple[float, float] | None = None
     published: float | None = None
@@ -49,7 +49,7 @@ class Row:
         if self.goal is None:
             return None
         least, most = self.goal if isinstance(self.goal, tuple) else (-math.inf, self.goal)
-        return least <= self.value <= most
+        return self.value is not None and least <= self.value <= most
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -66,7 +66,7 @@ def rows_of(problem: BenchmarkProblem, seed: int, results: dict[str, Result]) ->
     for test, result in results.items():
         figures = _of_free_run(problem, test, result) if problem.free_run else _of_replay(result)
         for model, stream, figure, horizon_s, value, unit in figures:
-            if math.isfinite(value):
+            if value is None or math.isfinite(value):
                 rows.append(Row(problem.name, model, seed, stream, figure, round(horizon_s, 6), value, unit))
     return [_with_aims(row, problem, rows) for row in rows]
 
@@ -76,8 +76,8 @@ def _of_free_run(problem: BenchmarkProblem, test: str, result: Result) -> Iterat
     figure = f"{FREE_RUN} {test}" if len(problem.logs.tests) > 1 else FREE_RUN  # type: ignore[union-attr]
     unit, times = problem.unit or ("", 1.0)
     for stream, table in result.scores.items():
-        for model, score in table.items():
-            value = times * float(np.sqrt(np.nanmean(score.rmse**2)))
+        for model in dict.fromkeys((result.subject, *table)):
+            value = times * float(np.sqrt(np.nanmean(table[model].rmse ** 2))) if model in table else None
             yield model, stream, figure, float(result.times[-1]), value, unit
 
 
@@ -110,7 +110,7 @@ def _at(score: Score, spec: StreamSpec, tick: int) -> Iterator[tuple[str, float,
 def _with_aims(row: Row, problem: BenchmarkProblem, rows: Iterable[Row]) -> Row:
     """The row with its tightest goal, and the best published figure."""
     where = row.figure, row.stream, row.horizon_s
-    same = {r.model: r.value for r in rows if (r.figure, r.stream, r.horizon_s) == where}
+    same = {r.model: r.value for r in rows if (r.figure, r.stream, r.horizon_s) == where and r.value is not None}
     goals = [_bound(goal, row.model, same) for goal in problem.goals if goal.of(*where)]
     most = [goal for goal in goals if isinstance(goal, float)]
     pair = next((goal for goal in goals if isinstance(goal, tuple)), None)

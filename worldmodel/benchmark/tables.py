@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.benchmark.catalogue import PROBLEMS
+from worldmodel.benchmark.catalogue import FREE_RUN, PROBLEMS
 from worldmodel.benchmark.problem import BenchmarkProblem
 from worldmodel.benchmark.rows import Row
 from worldmodel.files import whole_file
 from worldmodel.report.page import STYLE
 from worldmodel.training.settings import plain_json
-from worldmodel.validate.labels import look, number
+from worldmodel.validate.labels import look
 from worldmodel.version import __version__
 
 FORMAT, VERSION = "worldmodel-benchmark", 1
@@ -133,45 +133,66 @@ def _words(problem: BenchmarkProblem, rows: Sequence[Row]) -> list[str]:
 
 
 def _tables(problem: BenchmarkProblem, rows: Sequence[Row]) -> list[Table]:
-    """The figures that are shown, and those of others that miss a goal of ours."""
-    missed = {(row.stream, row.figure) for row in rows if row.model == _SUBJECT and row.met is False}
-    keys = dict.fromkeys((row.stream, row.figure) for row in rows if row.figure in problem.shown)
-    more = [key for key in dict.fromkeys((row.stream, row.figure) for row in rows) if key in missed and key not in keys]
-    return [_table(problem, [row for row in rows if (row.stream, row.figure) == key]) for key in (*keys, *more)]
+    """The figures that are shown, and those of others that miss a goal of ours; free runs of a stream are one table."""
+    missed = {_group(row) for row in rows if row.model == _SUBJECT and row.met is False}
+    groups = dict.fromkeys(_group(row) for row in rows if row.figure in problem.shown)
+    groups |= dict.fromkeys(group for group in map(_group, rows) if group in missed)
+    return [_table(problem, [row for row in rows if _group(row) == group]) for group in groups]
+
+
+def _group(row: Row) -> tuple[str, str]:
+    return row.stream, FREE_RUN if row.figure.startswith(FREE_RUN) else row.figure
 
 
 def _table(problem: BenchmarkProblem, rows: Sequence[Row]) -> Table:
-    first = rows[0]
-    horizons = sorted({row.horizon_s for row in rows})
+    stream, figure = _group(rows[0])
+    places = sorted({(row.horizon_s, row.figure) for row in rows}) if figure != FREE_RUN else _tests(rows)
+    at = {place: [row for row in rows if (row.horizon_s, row.figure) == place] for place in places}
     lines = []
     for model in dict.fromkeys(row.model for row in rows):
-        own = [[row for row in rows if row.model == model and row.horizon_s == h] for h in horizons]
+        own = [[row for row in there if row.model == model] for there in at.values()]
         lines.append([look(model).label, *map(_cell, own)])
-    goals = [next((r.goal for r in rows if r.model == _SUBJECT and r.horizon_s == h), None) for h in horizons]
+    goals = [next((r.goal for r in there if r.model == _SUBJECT), None) for there in at.values()]
     if any(goal is not None for goal in goals):
-        lines.append(["goal (seed 0)", *map(_goal, goals)])
+        lines.append(["goal (of the first seed)", *map(_goal, goals)])
     for model in dict.fromkeys(known.model for known in problem.published):
-        values = [
-            next((k.value for k in problem.published if k.model == model and k.of(first.figure, first.stream, h)), None)
-            for h in horizons
-        ]
+        known = [k for k in problem.published if k.model == model]
+        values = [next((k.value for k in known if k.of(name, stream, s)), None) for s, name in places]
         if any(value is not None for value in values):
-            lines.append([f"published: {model}", *map(number, values)])
-    unit = f" ({first.unit})" if first.unit else ""
-    return Table(f"{first.stream}: {first.figure}{unit}", ["", *(f"{h:.4g} s" for h in horizons)], lines)
+            lines.append([f"published: {model}", *map(_number, values)])
+    unit = f" ({rows[0].unit})" if rows[0].unit else ""
+    return Table(f"{stream}: {figure}{unit}", ["", *(_heading(*place) for place in places)], lines)
+
+
+def _tests(rows: Sequence[Row]) -> list[tuple[float, str]]:
+    return list(dict.fromkeys((row.horizon_s, row.figure) for row in rows))
+
+
+def _heading(horizon_s: float, figure: str) -> str:
+    test = figure.removeprefix(FREE_RUN).strip() if figure.startswith(FREE_RUN) else ""
+    return f"{test}, {horizon_s:.4g} s" if test else f"{horizon_s:.4g} s"
 
 
 def _cell(rows: Sequence[Row]) -> str:
     """Median and spread over seeds, and whether the median reaches the goal."""
     if not rows:
-        return number(None)
-    values = np.array([row.value for row in rows])
-    spread = f" ({number(values.min())} to {number(values.max())})" if len(values) > 1 else ""
+        return _number(None)
+    values = np.array([np.inf if row.value is None else row.value for row in rows])
+    spread = f" ({_number(values.min())} to {_number(values.max())})" if len(values) > 1 else ""
     mark = ""
     if rows[0].model == _SUBJECT and rows[0].goal is not None:
         mark = " ✓" if np.median([bool(row.met) for row in rows]) == 1 else " ✗"
-    return number(float(np.median(values))) + spread + mark
+    return _number(float(np.median(values))) + spread + mark
 
 
 def _goal(goal: float | tuple[float, float] | None) -> str:
-    return f"{number(goal[0])} to {number(goal[1])}" if isinstance(goal, tuple) else number(goal)
+    return f"{_number(goal[0])} to {_number(goal[1])}" if isinstance(goal, tuple) else _number(goal)
+
+
+def _number(value: float | None) -> str:
+    """Three digits, as figures are published; a dash for none."""
+    if value is None:
+        return "-"
+    if np.isinf(value):
+        return "diverges"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
