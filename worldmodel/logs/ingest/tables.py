@@ -79,9 +79,13 @@ def _load_mat(path: Path) -> "pa.Table":
     import pyarrow as pa
     from scipy.io import loadmat
 
+    try:
+        variables = loadmat(path)
+    except Exception as error:  # of many types, by what is damaged
+        raise ValueError(str(error) or type(error).__name__) from error
     vectors = {
         name: value.ravel()
-        for name, value in loadmat(path).items()
+        for name, value in variables.items()
         if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size == max(value.shape, default=0)
     }
     longest = max(map(len, vectors.values()), default=0)
