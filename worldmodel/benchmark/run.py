@@ -15,6 +15,8 @@ from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, readable, whole_file
 from worldmodel.logs.align import tick_count
 from worldmodel.logs.reader import Log
+from worldmodel.models.experts.rich import RICH
+from worldmodel.models.experts.team import NETWORK
 from worldmodel.progress import doing
 from worldmodel.training import Run, train
 from worldmodel.training.folder import RunFolder
@@ -95,7 +97,7 @@ class _Models:
             WorldModelError: for a name that no predictor has.
         """
         names = [m for m in models or () if isinstance(m, str) and ":" not in m]
-        known = (*LOOKS, RSSM)
+        known = (*LOOKS, *RICH, NETWORK, RSSM)
         if unknown := [name for name in names if name not in known]:
             raise WorldModelError(
                 f"There is no model {unknown[0]!r}.", expected=f"{', '.join(known)}, or package.module:Class"
@@ -143,7 +145,7 @@ class _Task:
         run = self._trained("run", seed, logs)
         others = [self._fitted(predictor, seed, logs) for _, predictor in self.models.given]
         if self.models.rssm:
-            others.append(_Named(RSSM, self._trained("run_rssm", seed, logs, dynamics="rssm")))
+            others.append(_Rssm(self._trained("run_rssm", seed, logs, dynamics="rssm"), seed))
         return {test: self._validated(run, log, others, seed) for test, log in logs.tests.items()}
 
     def _trained(self, name: str, seed: int, logs: Logs, **more: Any) -> Run:
@@ -195,12 +197,12 @@ class _Task:
         return (ticks - max(round(self.problem.context_s / self.problem.dt), 2)) * self.problem.dt
 
 
-class _Named(Model):
-    """A run under another name than the one that is measured."""
+class _Rssm(Model):
+    """The recurrent state-space model of a run, without its other experts."""
 
-    def __init__(self, name: str, run: Run) -> None:
-        super().__init__(run)
-        self.name = name
+    def __init__(self, run: Run, seed: int) -> None:
+        super().__init__(run, seed, alone=True)
+        self.name = RSSM
 
 
 def _check_numbers(minutes: float | None, seeds: int) -> None:
