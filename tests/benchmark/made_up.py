@@ -52,7 +52,7 @@ def lag_problem(data: Path, free_run: bool = False) -> BenchmarkProblem:
         title="A first-order lag",
         logs=Recorded(str(data / "lag.toml"), "lag/*.csv", train=("train*",)),
         dt=DT,
-        context_s=4 * DT,
+        context_s=16 * DT,
         horizon_s=5 * DT,
         free_run=free_run,
         unit=("mm", 1000.0) if free_run else None,
@@ -93,6 +93,6 @@ def quick_validate(run, *, log, predictors, horizon_s, max_starts, **_):
     model.name = "model"
     with Log(log, truth=True) as opened:
         problem = make_problem(
-            opened, dt=DT, context_s=4 * DT, horizon_s=horizon_s or 5 * DT, max_starts=max_starts, name="lag"
+            opened, dt=DT, context_s=16 * DT, horizon_s=horizon_s or 5 * DT, max_starts=max_starts, name="lag"
         )
         return score(problem, [model, Holds("hold"), *predictors])

@@ -47,7 +47,7 @@ def test_every_seed_is_trained_by_the_problem_and_scored(tmp_path, data, trained
     assert [folder.parent.name for folder, _ in trained] == ["seed0", "seed1"]
     for seed, (_, options) in enumerate(trained):
         assert options["seed"] == seed
-        assert (options["minutes"], options["dt"], options["context_s"]) == (7, DT, 4 * DT)
+        assert (options["minutes"], options["dt"], options["context_s"]) == (7, DT, 16 * DT)
     assert (table["format"], table["version"]) == ("worldmodel-benchmark", 1)
     assert table["machine"]
     assert all(row.keys() >= KEYS for row in table["rows"])
@@ -113,11 +113,11 @@ def test_a_free_run_is_scored_over_the_whole_record(tmp_path, data, trained, mon
     table = measure(tmp_path, data, seeds=1)
     with run.Log(tmp_path / "out" / "lag" / "logs" / "held_out.h5") as log:
         level = log.episodes[0].streams["level"].data[:, 0]
-    wanted = 1000 * ((level[4:] - level[3]) ** 2).mean() ** 0.5  # the context is 4 samples, the last is held
+    wanted = 1000 * ((level[16:] - level[15]) ** 2).mean() ** 0.5  # the context is 16 samples, the last is held
     assert value(table, model="hold", figure="free_run_rmse") == pytest.approx(wanted, rel=1e-5)
     assert value(table, model="model", figure="free_run_rmse") == pytest.approx(0, abs=0.01)
     (row,) = [row for row in table["rows"] if row["model"] == "model"]
-    assert (row["unit"], row["horizon_s"], row["goal"], row["published"]) == ("mm", 7.6, 10.0, 0.25)
+    assert (row["unit"], row["horizon_s"], row["goal"], row["published"]) == ("mm", 6.4, 10.0, 0.25)
 
 
 def test_pages_hold_the_tables(tmp_path, data, trained):
@@ -193,3 +193,12 @@ def test_by_default_problems_are_those_whose_recordings_are_there(tmp_path, data
         monkeypatch.delitem(PROBLEMS, name)
     table = measure(tmp_path, data, problems=None, seeds=1)
     assert set(table["problems"]) == {"lag"}
+
+
+def test_runs_are_trained_and_validated_for_real(tmp_path, data):
+    table = measure(tmp_path, data, seeds=1, minutes=0.05, training={"network": False})
+    where = {"stream": "level", "figure": "nrmse", "horizon_s": 0.5}
+    assert {row["model"] for row in table["rows"]} >= {"model", "mean", "hold", "velocity", "linear"}
+    assert value(table, model="linear", **where) < 0.05 < value(table, model="hold", **where)
+    (tmp_path / "out" / "lag" / "seed0" / "rows.json").unlink()  # as if it was killed before it had scored
+    assert measure(tmp_path, data, seeds=1, minutes=0.05, training={"network": False}) == table
