@@ -4,6 +4,7 @@ from worldmodel.benchmark.problem import ALL, BenchmarkProblem, Goal, Published,
 
 SIMPLE = ("mean", "hold", "velocity", "linear")
 FREE_RUN = "free_run_rmse"
+_UNSEEN = "; velocities are not measured"
 _BASELINE_RESULTS = "Champneys et al., Baseline Results for Selected Nonlinear System Identification Benchmarks, arXiv "
 _BASELINE_RESULTS += "2405.10779, and the results of others collected there"
 
@@ -187,11 +188,11 @@ _G1 = BenchmarkProblem(
 )
 
 
-def _cartpole(episodes: int, *goals: Goal) -> BenchmarkProblem:
+def _cartpole(name: str, episodes: int, *goals: Goal, hidden: tuple[str, ...] = ()) -> BenchmarkProblem:
     return BenchmarkProblem(
-        name=f"cartpole_{episodes}",
-        title=f"Simulated cart-pole, noisy, learned from {episodes} episodes of 20 s",
-        logs=Simulated("cartpole", episodes=episodes, held_out=20),
+        name=name,
+        title=f"Simulated cart-pole, noisy, {episodes} episodes of 20 s{_UNSEEN if hidden else ''}",
+        logs=Simulated("cartpole", episodes=episodes, held_out=20, hidden=hidden),
         dt=0.02,
         context_s=1.28,
         horizon_s=1.28,
@@ -200,16 +201,18 @@ def _cartpole(episodes: int, *goals: Goal) -> BenchmarkProblem:
     )
 
 
-_SIMULATED_PENDULUM = BenchmarkProblem(
-    name="double_pendulum",
-    title="Simulated double pendulum, noisy",
-    logs=Simulated("double_pendulum", episodes=40, held_out=20, seconds=10.0),
-    dt=0.01,
-    context_s=0.5,
-    horizon_s=1.0,
-    goals=PHYSICAL,
-    source="none",
-)
+def _pendulum(name: str, hidden: tuple[str, ...] = ()) -> BenchmarkProblem:
+    return BenchmarkProblem(
+        name=name,
+        title=f"Simulated double pendulum, noisy, 40 episodes of 10 s{_UNSEEN if hidden else ''}",
+        logs=Simulated("double_pendulum", episodes=40, held_out=20, seconds=10.0, hidden=hidden),
+        dt=0.01,
+        context_s=0.5,
+        horizon_s=1.0,
+        goals=PHYSICAL,
+        source="none",
+    )
+
 
 _ROVER = BenchmarkProblem(
     name="rover",
@@ -238,9 +241,11 @@ PROBLEMS = {
         _EMPS,
         _SILVERBOX,
         _G1,
-        _cartpole(5, Goal("nrmse", ALL, 1.0, 1.0, at_most=0.05)),
-        _cartpole(100),
-        _SIMULATED_PENDULUM,
+        _cartpole("cartpole_5", 5, Goal("nrmse", ALL, 1.0, 1.0, at_most=0.05)),
+        _cartpole("cartpole_100", 100),
+        _cartpole("cartpole_hidden", 100, hidden=("*.velocity",)),
+        _pendulum("double_pendulum"),
+        _pendulum("double_pendulum_hidden", hidden=("velocities.*",)),
         _ROVER,
     )
 }

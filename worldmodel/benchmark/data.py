@@ -1,19 +1,21 @@
 """The logs of a problem: simulated, or ingested and split into what trains and what tests."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from worldmodel.benchmark.problem import BenchmarkProblem, Recorded, Simulated
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest import ingest
-from worldmodel.logs.reader import Log
+from worldmodel.logs.reader import Log, Stream
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import simulate
-from worldmodel.types import Samples
+from worldmodel.types import Samples, StreamSpec
 
 _HELD_OUT_SEED = 10_000  # far from any training seed: no world is in both logs
+_BY_COLUMN = ("columns", "units", "noise_std", "circular")
 
 
 class Logs(NamedTuple):
@@ -66,33 +68,65 @@ def _simulated(scene: Simulated, folder: Path, seed: int) -> Logs:
     made = ((logs.train, scene.episodes, seed), (logs.tests["held_out"], scene.held_out, _HELD_OUT_SEED + seed))
     for path, episodes, worlds in made:
         if not path.exists():
-            simulate(scene.scene, path, episodes=episodes, seconds=scene.seconds, seed=worlds)
+            whole = path if not scene.hidden else path.with_name(f"whole_{path.name}")
+            simulate(scene.scene, whole, episodes=episodes, seconds=scene.seconds, seed=worlds, force=True)
+            if scene.hidden:
+                with Log(whole, truth=True) as log:
+                    _copy(log, range(episodes), path, scene.hidden)
+                whole.unlink()
     return logs
 
 
 def _recorded(split: Recorded, folder: Path, files: Sequence[Path]) -> Logs:
     logs = Logs(folder / "train.h5", {test: folder / f"{test}.h5" for test in split.tests})
-    whole = folder / "whole.h5"
     if all(path.exists() for path in (logs.train, *logs.tests.values())):
         return logs
+    whole = folder / "whole.h5"
     ingest(files, whole, recipe=split.recipe, force=True, progress=False)
     with Log(whole) as log:
         names = [episode.name for episode in log.episodes]
         train = [i for i, name in enumerate(names) if _any(name, split.train)]
         others = [i for i in range(len(names)) if i not in train]
-        _copy(log, train, logs.train)
-        for test, path in logs.tests.items():
-            _copy(log, [i for i in others if _any(names[i], split.tests[test])], path)
+        parts = {logs.train: train}
+        parts |= {path: [i for i in others if _any(names[i], split.tests[test])] for test, path in logs.tests.items()}
+        for path, episodes in parts.items():
+            if not episodes:
+                raise WorldModelError(f"No recording is there for {path.stem}.", found=", ".join(names))
+            _copy(log, episodes, path)
     whole.unlink()
     return logs
 
 
-def _copy(log: Log, episodes: Sequence[int], out: Path) -> None:
-    """Some episodes of a log as a log of their own."""
-    with LogWriter(out, log.streams.values(), about=log.about, force=True) as writer:
+def _copy(log: Log, episodes: Iterable[int], out: Path, hidden: Sequence[str] = ()) -> None:
+    """Some episodes of a log as a log of their own, without the columns that match `hidden` as `stream.column`."""
+    streams, known = _without(log.streams.values(), hidden), log.episodes[0].truth if log.has_truth else {}
+    truth = _without([s.spec for name, s in known.items() if name in log.streams], hidden)
+    truth |= _without([s.spec for name, s in known.items() if name not in log.streams], ())  # the simulator's state
+    specs = [[spec for spec, _ in part.values()] for part in (streams, truth)]
+    with LogWriter(out, specs[0], truth=specs[1], about=log.about, force=True) as writer:
         for episode in (log.episodes[i] for i in episodes):
-            samples = {name: Samples(stream.time, stream.data) for name, stream in episode.streams.items()}
-            writer.append(samples, name=episode.name, origin_utc=episode.origin_utc)
+            writer.append(
+                _samples(episode.streams, streams),
+                truth=_samples(episode.truth, truth) if truth else None,
+                name=episode.name,
+                origin_utc=episode.origin_utc,
+                duration_s=episode.duration_s,
+            )
+
+
+def _without(specs: Iterable[StreamSpec], hidden: Sequence[str]) -> dict[str, tuple[StreamSpec, list[int]]]:
+    """By name, streams without hidden columns, and which columns are left; no stream that has none left."""
+    out = {}
+    for spec in specs:
+        kept = [i for i, column in enumerate(spec.columns) if not _any(f"{spec.name}.{column}", hidden)]
+        parts: dict[str, Any] = {name: tuple(getattr(spec, name)[i] for i in kept) for name in _BY_COLUMN}
+        if kept:
+            out[spec.name] = dataclasses.replace(spec, **parts), kept
+    return out
+
+
+def _samples(streams: Mapping[str, Stream], parts: Mapping[str, tuple[StreamSpec, list[int]]]) -> dict[str, Samples]:
+    return {name: Samples(streams[name].time, streams[name].data[..., kept]) for name, (_, kept) in parts.items()}
 
 
 def _any(name: str, patterns: Sequence[str]) -> bool:

@@ -14,12 +14,14 @@ class Simulated:
     Attributes:
         scene: a shipped one.
         episodes, held_out: how many. seconds: how long each.
+        hidden: patterns of the readings `stream.column` that logs lack, as if nothing measured them.
     """
 
     scene: str
     episodes: int
     held_out: int
     seconds: float = 20.0
+    hidden: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
