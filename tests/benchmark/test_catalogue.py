@@ -94,3 +94,8 @@ def test_goals_are_of_their_figure_stream_and_horizons():
     assert Goal("nrmse", ALL, at_most=1).of("nrmse", ALL, math.pi)
     assert Published("GRU", "rmse", "imu", 1.0, 0.5).of("rmse", "imu", 0.5)
     assert not Published("GRU", "rmse", "imu", 1.0, 0.5).of("rmse", "imu", 1.0)
+
+
+def test_the_documentation_names_every_problem():
+    text = (ROOT / "docs" / "benchmark.md").read_text()
+    assert not [name for name in PROBLEMS if f"`{name}`" not in text]
