@@ -62,7 +62,9 @@ def main() -> None:
 
 @app.command()
 def simulate(
-    scene: Annotated[str, typer.Argument(help="A shipped scene (rover, cartpole, double_pendulum) or a folder.")],
+    scene: Annotated[
+        str, typer.Argument(help="A shipped scene (rover, cartpole, double_pendulum, pusher) or a folder.")
+    ],
     out: Out,
     episodes: Annotated[int, typer.Option(min=1, help="How many recordings.")] = 20,
     seconds: Annotated[float, typer.Option(help="Length of each.")] = 20.0,

@@ -214,6 +214,19 @@ def _pendulum(name: str, hidden: tuple[str, ...] = ()) -> BenchmarkProblem:
     )
 
 
+def _pusher(name: str, hidden: tuple[str, ...] = ()) -> BenchmarkProblem:
+    return BenchmarkProblem(
+        name=name,
+        title=f"Simulated arm that pushes a puck, noisy, 100 episodes of 20 s{_UNSEEN if hidden else ''}",
+        logs=Simulated("pusher", episodes=100, held_out=20, hidden=hidden),
+        dt=0.02,
+        context_s=1.0,
+        horizon_s=1.0,
+        goals=PHYSICAL,
+        source="none",
+    )
+
+
 _ROVER = BenchmarkProblem(
     name="rover",
     title="Simulated rover with a camera",
@@ -246,6 +259,8 @@ PROBLEMS = {
         _cartpole("cartpole_hidden", 100, hidden=("*.velocity",)),
         _pendulum("double_pendulum"),
         _pendulum("double_pendulum_hidden", hidden=("velocities.*",)),
+        _pusher("pusher"),
+        _pusher("pusher_hidden", hidden=("velocities.*", "puck.velocity_*")),
         _ROVER,
     )
 }
