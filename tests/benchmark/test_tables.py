@@ -9,7 +9,7 @@ import pytest
 from tests.benchmark.made_up import lag_problem
 from tests.validate.problems import Oracle
 from worldmodel.benchmark import PROBLEMS, Goal
-from worldmodel.benchmark.rows import Row, rows_of
+from worldmodel.benchmark.rows import Row, _by_place, _with_aims, rows_of
 from worldmodel.benchmark.tables import to_json, to_markdown
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
@@ -83,6 +83,22 @@ def test_the_tightest_goal_counts_and_bounds_no_rival(lag, tmp_path):
     assert at["model"].goal == pytest.approx(0.4, rel=1e-4)
     assert at["hold"].goal == 9.0
     assert (at["model"].published, at["model"].unit) == (0.25, "m")
+
+
+def test_behind_a_rival_is_what_the_interval_of_the_difference_does_not_leave_open(lag, tmp_path):
+    """Errors of equal size whose difference is noise are not told apart; a plain comparison does."""
+    plain = (Goal("nrmse", "level", than=("hold",)),)
+    fair = (Goal("nrmse", "level", than=("hold",), beyond_interval=True),)
+
+    def met(goals, **rows):
+        values = [("nrmse", "model", rows["ours"]), ("nrmse", "hold", 0.5), ("gap_high", "hold", rows["gap_high"])]
+        made = [row(model, 0, value, figure=figure) for figure, model, value in values]
+        return _with_aims(made[0], dataclasses.replace(lag, goals=goals), _by_place(made)).met
+
+    assert met(plain, ours=0.52, gap_high=0.01) is False
+    assert met(fair, ours=0.52, gap_high=0.01) is True
+    assert met(fair, ours=0.52, gap_high=-0.01) is False
+    assert met(fair, ours=0.4, gap_high=0.2) is True
 
 
 def test_a_column_rmse_is_the_root_mean_square_over_columns(lag, tmp_path):

@@ -44,7 +44,7 @@ _PENDULUM = BenchmarkProblem(
     max_starts=None,
     goals=(
         *_each("nrmse", ALL, {0.01: 0.05, 0.05: 0.075, 0.1: 0.1, 0.25: 0.2, 0.5: 0.68}),
-        Goal("nrmse", ALL, than=SIMPLE),
+        Goal("nrmse", than=SIMPLE, beyond_interval=True),
         *CALIBRATED,
     ),
     source="none for this task: floor_reading is MuJoCo with the parameters that the machine's owners identified",

@@ -52,6 +52,7 @@ class Goal(NamedTuple):
         at_most: a number in the unit of the figure; none where `within` or `than` says it.
         within: least and most.
         than: predictors whose best counts, `times` a factor.
+        beyond_interval: whether the measured model is only behind where the interval of the difference says so.
     """
 
     figure: str
@@ -62,6 +63,7 @@ class Goal(NamedTuple):
     within: tuple[float, float] | None = None
     than: tuple[str, ...] = ()
     times: float = 1.0
+    beyond_interval: bool = False
 
     def of(self, figure: str, stream: str, horizon_s: float) -> bool:
         """Whether it is a goal of that figure."""

@@ -14,8 +14,9 @@ from worldmodel.types import StreamSpec
 from worldmodel.validate import Result
 from worldmodel.validate.scores import Score
 
-_FIGURES = ("rmse", "nrmse", "coverage50", "coverage90", "spread_skill")
-_MORE_IS_BETTER = ("psnr",)
+_Values = dict[tuple[str, str, float], dict[str, float]]  # by figure, stream and horizon, those of each model
+SUBJECT = "model"  # whom goals are for: what a run says as a whole
+_FIGURES = ("rmse", "nrmse", "gap_low", "gap_high", "coverage50", "coverage90", "spread_skill")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,8 @@ def rows_of(problem: BenchmarkProblem, seed: int, results: dict[str, Result]) ->
         for model, stream, figure, horizon_s, value, unit in figures:
             if value is None or math.isfinite(value):
                 rows.append(Row(problem.name, model, seed, stream, figure, round(horizon_s, 6), value, unit))
-    return [_with_aims(row, problem, rows) for row in rows]
+    values = _by_place(rows)
+    return [_with_aims(row, problem, values) for row in rows]
 
 
 def _of_free_run(problem: BenchmarkProblem, test: str, result: Result) -> Iterator[tuple]:
@@ -107,22 +109,39 @@ def _at(score: Score, spec: StreamSpec, tick: int) -> Iterator[tuple[str, float,
         yield "column_rmse", float(np.sqrt(np.nanmean(score.column_rmse[tick, what.figure] ** 2))), next(iter(units))
 
 
-def _with_aims(row: Row, problem: BenchmarkProblem, rows: Iterable[Row]) -> Row:
+def _by_place(rows: Iterable[Row]) -> _Values:
+    values: _Values = {}
+    for row in rows:
+        if row.value is not None:
+            values.setdefault((row.figure, row.stream, row.horizon_s), {})[row.model] = row.value
+    return values
+
+
+def _with_aims(row: Row, problem: BenchmarkProblem, values: _Values) -> Row:
     """The row with its tightest goal, and the best published figure."""
     where = row.figure, row.stream, row.horizon_s
-    same = {r.model: r.value for r in rows if (r.figure, r.stream, r.horizon_s) == where and r.value is not None}
-    goals = [_bound(goal, row.model, same) for goal in problem.goals if goal.of(*where)]
+    goals = [_bound(goal, row, values) for goal in problem.goals if goal.of(*where)]
     most = [goal for goal in goals if isinstance(goal, float)]
     pair = next((goal for goal in goals if isinstance(goal, tuple)), None)
     published = [known.value for known in problem.published if known.of(*where)]
-    return dataclasses.replace(
-        row, goal=min(most, default=None) if most else pair, published=min(published, default=None)
-    )
+    return dataclasses.replace(row, goal=min(most) if most else pair, published=min(published, default=None))
 
 
-def _bound(goal: Goal, model: str, values: dict[str, float]) -> float | tuple[float, float] | None:
-    """What a goal asks of a model, where `values` are those of all models; None if it asks nothing of this one."""
+def _bound(goal: Goal, row: Row, values: _Values) -> float | tuple[float, float] | None:
+    """What a goal asks of a row; None if it asks nothing of this one."""
     if not goal.than:
         return goal.within or goal.at_most
-    others = [values[name] for name in goal.than if name in values]
-    return goal.times * min(others) if others and model not in goal.than else None
+    others = values.get((row.figure, row.stream, row.horizon_s), {})
+    names = [name for name in goal.than if name in others]
+    if not names or row.model in goal.than:
+        return None
+    best = min(names, key=others.__getitem__)
+    return goal.times * others[best] + (_margin(row, best, values) if goal.beyond_interval else 0.0)
+
+
+def _margin(row: Row, rival: str, values: _Values) -> float:
+    """How far behind the rival the measured model may be, before the interval of their difference lies on one side."""
+    high = values.get(("gap_high", row.stream, row.horizon_s), {})
+    if row.value is None or row.model != SUBJECT or rival not in high:
+        return 0.0
+    return max(high[rival] - (values[row.figure, row.stream, row.horizon_s][rival] - row.value), 0.0)

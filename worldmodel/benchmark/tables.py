@@ -11,7 +11,7 @@ import numpy as np
 
 from worldmodel.benchmark.catalogue import FREE_RUN, PROBLEMS
 from worldmodel.benchmark.problem import BenchmarkProblem
-from worldmodel.benchmark.rows import Row
+from worldmodel.benchmark.rows import SUBJECT, Row
 from worldmodel.files import whole_file
 from worldmodel.report.page import STYLE
 from worldmodel.training.settings import plain_json
@@ -20,7 +20,6 @@ from worldmodel.version import __version__
 
 FORMAT, VERSION = "worldmodel-benchmark", 1
 FILES = ("benchmark.json", "benchmark.md", "benchmark.html")
-_SUBJECT = "model"
 _HOW = "Median over seeds (least to most). ✓ reaches the goal, ✗ does not. Smaller is better, but of PSNR."
 
 
@@ -121,7 +120,7 @@ def _problems(rows: Iterable[Row]) -> dict[str, BenchmarkProblem]:
 
 def _words(problem: BenchmarkProblem, rows: Sequence[Row]) -> list[str]:
     """What is to be known beside the tables of a problem."""
-    ours = [row for row in rows if row.model == _SUBJECT and row.met is not None]
+    ours = [row for row in rows if row.model == SUBJECT and row.met is not None]
     words = [
         f"{problem.title}. Context {problem.context_s:.4g} s, tick {problem.dt:.4g} s, "
         + ("free run to the record's end." if problem.free_run else f"horizon {problem.horizon_s:.4g} s.")
@@ -134,7 +133,7 @@ def _words(problem: BenchmarkProblem, rows: Sequence[Row]) -> list[str]:
 
 def _tables(problem: BenchmarkProblem, rows: Sequence[Row]) -> list[Table]:
     """The figures that are shown, and those of others that miss a goal of ours; free runs of a stream are one table."""
-    missed = {_group(row) for row in rows if row.model == _SUBJECT and row.met is False}
+    missed = {_group(row) for row in rows if row.model == SUBJECT and row.met is False}
     groups = dict.fromkeys(_group(row) for row in rows if row.figure in problem.shown)
     groups |= dict.fromkeys(group for group in map(_group, rows) if group in missed)
     return [_table(problem, [row for row in rows if _group(row) == group]) for group in groups]
@@ -152,7 +151,7 @@ def _table(problem: BenchmarkProblem, rows: Sequence[Row]) -> Table:
     for model in dict.fromkeys(row.model for row in rows):
         own = [[row for row in there if row.model == model] for there in at.values()]
         lines.append([look(model).label, *map(_cell, own)])
-    goals = [next((r.goal for r in there if r.model == _SUBJECT), None) for there in at.values()]
+    goals = [next((r.goal for r in there if r.model == SUBJECT), None) for there in at.values()]
     if any(goal is not None for goal in goals):
         lines.append(["goal (of the first seed)", *map(_goal, goals)])
     for model in dict.fromkeys(known.model for known in problem.published):
@@ -180,7 +179,7 @@ def _cell(rows: Sequence[Row]) -> str:
     values = np.array([np.inf if row.value is None else row.value for row in rows])
     spread = f" ({_number(values.min())} to {_number(values.max())})" if len(values) > 1 else ""
     mark = ""
-    if rows[0].model == _SUBJECT and rows[0].goal is not None:
+    if rows[0].model == SUBJECT and rows[0].goal is not None:
         mark = " ✓" if np.median([bool(row.met) for row in rows]) == 1 else " ✗"
     return _number(float(np.median(values))) + spread + mark
 
