@@ -79,7 +79,9 @@ def simulate(
 
 @app.command()
 def ingest(
-    sources: Annotated[list[str], typer.Argument(help="Files, folders or patterns: GoPro MP4, or CSV and Parquet.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, folders or patterns: GoPro MP4, or CSV, Parquet, MATLAB.")
+    ],
     out: Out,
     recipe: Annotated[
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
