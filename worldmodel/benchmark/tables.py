@@ -194,4 +194,4 @@ def _number(value: float | None) -> str:
         return "-"
     if np.isinf(value):
         return "diverges"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
