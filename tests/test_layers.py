@@ -20,6 +20,7 @@ LAYERS = (
     ("training",),
     ("validate",),
     ("report",),
+    ("benchmark",),
     ("demo",),
     ("cli",),
     ("__main__",),

@@ -62,7 +62,9 @@ def main() -> None:
 
 @app.command()
 def simulate(
-    scene: Annotated[str, typer.Argument(help="A shipped scene (rover, cartpole, double_pendulum) or a folder.")],
+    scene: Annotated[
+        str, typer.Argument(help="A shipped scene (rover, cartpole, double_pendulum, pusher) or a folder.")
+    ],
     out: Out,
     episodes: Annotated[int, typer.Option(min=1, help="How many recordings.")] = 20,
     seconds: Annotated[float, typer.Option(help="Length of each.")] = 20.0,
@@ -77,7 +79,9 @@ def simulate(
 
 @app.command()
 def ingest(
-    sources: Annotated[list[str], typer.Argument(help="Files, folders or patterns: GoPro MP4, or CSV and Parquet.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Files, folders or patterns: GoPro MP4, or CSV, Parquet, MATLAB.")
+    ],
     out: Out,
     recipe: Annotated[
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
@@ -229,6 +233,32 @@ def validate(
 
 
 @app.command()
+def benchmark(
+    problems: Annotated[
+        list[str] | None, typer.Option(help="Which; by default all whose recordings are there.")
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="Whom to show, by default all; rssm trains one too, package.module:Class brings yours."),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of training for each model; by default by problem.")] = None,
+    seeds: Annotated[int, typer.Option(help="How often each is trained.")] = 3,
+    data: Annotated[Path | None, typer.Option(help="The folder of recordings, as datasets/ describes them.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder to work in.")] = Path("runs/benchmark"),
+) -> None:
+    """Measure models on problems with published figures. Goes on where it was stopped."""
+    from worldmodel.progress import doing
+
+    with doing("loading"):
+        from worldmodel.benchmark import benchmark as run
+    *_, text, page = run(
+        out, problems=_listed(problems), models=_listed(models), minutes=minutes, seeds=seeds, data=data
+    )
+    print(text.read_text(encoding="utf-8"))
+    _wrote(out / "benchmark.json", text, page)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="The folder to work in.")] = Path("runs/demo"),
     seed: Seed = 0,
@@ -248,6 +278,11 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
         raise WorldModelError("--size is wrong.", expected="rows x columns, such as 64x64", found=repr(text))
     return int(parts[0]), int(parts[1])
+
+
+def _listed(words: list[str] | None) -> list[str] | None:
+    """What an option gives that may be repeated, or hold several between commas."""
+    return [part for word in words for part in word.split(",") if part] if words else None
 
 
 def _wrote(*paths: Path) -> None:

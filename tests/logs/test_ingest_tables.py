@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from scipy.io import savemat
 
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.ingest import ingest, load_recipe, shipped_recipes
@@ -235,3 +236,70 @@ def test_an_output_that_exists_is_refused_before_anything_is_read(folder):
     with pytest.raises(WorldModelError, match="--force"):
         make(folder, "none.csv")
     assert (folder / "log.h5").read_text() == "mine"
+
+
+def test_rows_a_known_period_apart_need_no_time_column(folder):
+    recipe = RECIPE.replace('column = "t"\nunit = "ms"', "period_s = 0.5")
+    (folder / "cart.toml").write_text(recipe.replace('"body"\n', '"body"\nwhere = { v = [2, inf] }\n'))
+    _, log = make(folder)
+    np.testing.assert_allclose(log.episodes[0].streams["wheel"].time, [0.5, 1.0])  # rows left out leave a gap
+    np.testing.assert_allclose(log.episodes[0].streams["motor"].time, [0.0, 0.5, 1.0])
+
+
+def test_a_table_may_hold_several_episodes(folder):
+    parts = '\n[episodes.first]\nrows = [0, 2]\n\n[episodes.swapped]\ncolumns = { v2 = "a" }\n'
+    (folder / "cart.toml").write_text(RECIPE.replace('speed = "v"', 'speed = "v2"') + parts)
+    with pytest.raises(RecipeError, match=r"lacks columns[\s\S]*v2"):
+        make(folder)
+    (folder / "cart.toml").write_text(RECIPE + parts.replace("v2", "w"))
+    report, log = make(folder)
+    assert report.episodes == ("run.csv first", "run.csv swapped")
+    assert [len(episode.streams["wheel"]) for episode in log.episodes] == [2, 3]
+    np.testing.assert_allclose(log.episodes[1].streams["wheel"].time, [0, 0.01, 0.02])
+
+
+def test_an_episode_names_its_own_columns(folder):
+    recipe = RECIPE.replace('speed = "v"', 'speed = "speed"')
+    both = '\n[episodes.one]\ncolumns = { speed = "v" }\n\n[episodes.other]\nrows = [1, 3]\ncolumns = { speed = "u" }\n'
+    (folder / "cart.toml").write_text(recipe + both)
+    _, log = make(folder)
+    speeds = [episode.streams["wheel"].data[:, 0].tolist() for episode in log.episodes]
+    assert speeds == [[1.5, 2.5, 3.5], [1.5, 2.5]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('column = "t"', 'column = "t"\nperiod_s = 1.0', ["clock.column", "period_s in its place"]),
+        ('column = "t"', "period_s = 0", ["clock.period_s", "above zero"]),
+        ('"body"\n', '"body"\nwhere = { v = [2, 1] }\n', ["wheel.where", "[low, high]"]),
+        ("[clock]", "[episodes.x]\nrows = [3, 3]\n[clock]", ["episodes.x.rows", "the first row"]),
+        ("[clock]", "[episodes.x]\nrows = [0, 9]\n[clock]", ["fewer rows", "9", "3"]),
+        ("[clock]", '[episodes.x]\ncolumns = { b = "c" }\n[clock]', ["lacks columns of the episode 'x'", "c"]),
+    ],
+)
+def test_what_rows_and_episodes_cannot_be(folder, old, new, said):
+    (folder / "cart.toml").write_text(RECIPE.replace(old, new))
+    with pytest.raises(RecipeError) as error:
+        make(folder)
+    assert all(part in str(error.value) for part in said), error.value
+
+
+def test_columns_of_lists_are_a_column_an_element(folder):
+    state = pa.array([[1.0, 1000.0], [2.0, 2000.0], [3.0, 3000.0]], pa.list_(pa.float32(), 2))
+    table = {"t": pa.array([1000, 1010, 1020]), "state": state, "u": pa.array([0.0, 1.0, 2.0])}
+    parquet.write_table(pa.table(table), folder / "run.parquet")
+    (folder / "cart.toml").write_text(RECIPE.replace('"v"', '"state[0]"').replace('"a"', '"state[1]"'))
+    _, log = make(folder, "run.parquet")
+    np.testing.assert_allclose(log.episodes[0].streams["wheel"].data, [[1.5, 1.0], [2.5, 2.0], [3.5, 3.0]])
+
+
+def test_vectors_of_a_matlab_file_are_columns(folder):
+    rows = np.array([[float(v) for v in line.split(",")] for line in TABLE.split()[1:]])
+    columns = {name: rows[:, [i]] for i, name in enumerate("tvau")}
+    savemat(folder / "run.mat", {**columns, "gain": 2.0, "matrix": np.eye(5), "words": "hello world"})
+    _, log = make(folder, "run.mat")
+    np.testing.assert_allclose(log.episodes[0].streams["wheel"].data, [[1.5, 1.0], [2.5, 2.0], [3.5, 3.0]])
+    (folder / "run.mat").write_bytes(b"no matlab file")
+    with pytest.raises(RecipeError, match="cannot be read as a table"):
+        make(folder, "run.mat", force=True)

@@ -34,10 +34,10 @@ def numbers(text):
 
 def test_every_scene_is_in_the_list():
     listed = {row[0].split("`")[1] for row in rows(readme(".")) if row[0].startswith("[`")}
-    assert listed == set(shipped_scenes()) == {"rover", "cartpole", "double_pendulum"}
+    assert listed == set(shipped_scenes()) == {"rover", "cartpole", "double_pendulum", "pusher"}
 
 
-@pytest.mark.parametrize("name", ["cartpole", "double_pendulum", "rover"])
+@pytest.mark.parametrize("name", ["cartpole", "double_pendulum", "pusher", "rover"])
 def test_every_scene_loads_compiles_and_is_recorded(name, tmp_path):
     scene = load_scene(name)
     assert scene.name == name
@@ -52,7 +52,7 @@ def test_every_scene_loads_compiles_and_is_recorded(name, tmp_path):
     assert len(log.episodes[0].truth["gps"] if name == "rover" else log.episodes[0].truth["state"]) > 2
 
 
-@pytest.mark.parametrize("name", ["cartpole", "double_pendulum"])
+@pytest.mark.parametrize("name", ["cartpole", "double_pendulum", "pusher"])
 def test_streams_are_those_of_the_readme(name):
     """Names, kinds, columns, units, rates and noise."""
     table = [row for row in rows(readme(name)) if row[0].startswith("`")]
@@ -122,10 +122,11 @@ def test_the_rovers_random_driving_uses_the_declared_range(tmp_path):
         assert allowed[0] <= low[index] < high[index] <= allowed[1], "MuJoCo would clip the rest"
 
 
-def test_the_cartpoles_noise_is_two_percent_of_each_readings_deviation(tmp_path):
+@pytest.mark.parametrize("name", ["cartpole", "pusher"])
+def test_noise_is_two_percent_of_each_readings_deviation(name, tmp_path):
     """Over 40 episodes of 20 s, whose deviations are uncertain by a few percent; a tenth is allowed."""
-    scene = load_scene("cartpole")
-    simulate("cartpole", tmp_path / "a.h5", episodes=40, seconds=20.0, seed=1234, progress=False)
+    scene = load_scene(name)
+    simulate(name, tmp_path / "a.h5", episodes=40, seconds=20.0, seed=1234, progress=False)
     log = Log(tmp_path / "a.h5", truth=True)
     for stream in scene.streams:
         if stream.spec.kind == "sensor":
@@ -142,3 +143,23 @@ def test_the_double_pendulum_is_the_recipes_twin():
 
     ours = [shape(stream.spec) for stream in load_scene(recipe.twin).streams]
     assert ours == [shape(stream.spec) for stream in recipe.streams]
+
+
+def test_the_pushers_puck_moves_as_the_dish_says_until_the_arm_touches_it(tmp_path):
+    """A damped oscillator between contacts, whose closed form is known, and another way where the arm has pushed it."""
+    simulate("pusher", tmp_path / "a.h5", episodes=6, seconds=10.0, seed=3, progress=False)
+    model = World(load_scene("pusher")).model
+    mass, joint = model.body("puck").mass[0], model.joint("puck_x")
+    decay = joint.damping[0] / (2 * mass)
+    speed = np.sqrt(joint.stiffness[0] / mass - decay**2)
+    ahead_s, free, pushed = 0.2, 0, 0
+    for episode in Log(tmp_path / "a.h5", truth=True).episodes:
+        time, data = episode.truth["puck"].time, episode.truth["puck"].data.astype(float)
+        later = round(ahead_s / (time[1] - time[0]))
+        place, velocity = data[:-later, :2], data[:-later, 2:]
+        sine = (velocity + decay * place) / speed
+        expected = np.exp(-decay * ahead_s) * (place * np.cos(speed * ahead_s) + sine * np.sin(speed * ahead_s))
+        off = np.abs(data[later:, :2] - expected).max(1)
+        free, pushed = free + np.count_nonzero(off < 1e-3), pushed + np.count_nonzero(off > 5e-3)
+    assert free > 0.3 * (free + pushed)
+    assert pushed > 0.1 * (free + pushed)

@@ -9,7 +9,6 @@ from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples
-from worldmodel.validate import problem as module
 from worldmodel.validate.problem import Problem, make_problem, problem_of
 
 DT, CONTEXT, HORIZON = 0.1, 6, 5
@@ -109,10 +108,9 @@ def test_figures_count_what_came_and_is_known(problem):
     np.testing.assert_array_equal(problem.truth.known("gps"), problem.truth.recorded["gps"].mask)
 
 
-def test_starts_are_spread_over_all_episodes_when_there_are_too_many(log, monkeypatch):
-    every = make_problem(log, **SPANS).starts
-    monkeypatch.setattr(module, "MAX_STARTS", 10)
-    few = make_problem(log, **SPANS).starts
+def test_starts_are_spread_over_all_episodes_when_there_are_too_many(log):
+    every, few = (make_problem(log, max_starts=most, **SPANS).starts for most in (None, 10))
+    assert len(every) == len(make_problem(log, **SPANS).truth.windows.starts())
     assert len(few) == 10
     assert {tuple(s) for s in few} <= {tuple(s) for s in every}
     assert few[0].tolist() == every[0].tolist()

@@ -19,7 +19,7 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import BEHAVIOURS, simulate
 from worldmodel.training import load_run, train
 from worldmodel.types import Samples, StreamSpec
-from worldmodel.validate import Forecast, make_problem, of_run, score, validate
+from worldmodel.validate import Forecast, Model, make_problem, of_run, score, validate
 from worldmodel.validate import scoring as scoring_module
 from worldmodel.validate.counterfactual import counterfactual
 
@@ -247,6 +247,25 @@ def test_calibrated_members_have_the_scores_of_a_gaussian(fresh):
 def test_the_mean_is_about_as_good_as_naming_the_average(result):
     for name in ("position", "velocity", "dial"):
         assert all(0.7 < value < 1.5 for value in result.metrics["streams"][name]["mean"]["nrmse"])
+
+
+def test_where_a_run_diverges_it_says_so_and_is_not_scored(folder, monkeypatch):
+    model = Model(load_run(folder / "run"))
+    futures = model._forecaster.futures
+
+    def wild(*asked):
+        foreseen = futures(*asked)
+        layout = model.run.layout
+        foreseen.clean[0, -1, layout.columns["position"]] = np.inf
+        foreseen.read[0, 0, -1, layout.columns["velocity"]] = np.nan
+        return foreseen
+
+    monkeypatch.setattr(model._forecaster, "futures", wild)
+    with Log(folder / "fresh.h5", truth=True) as log:
+        result = score(make_problem(log, **SPANS), [model])
+    assert result.scores["position"] == result.scores["velocity"] == {}
+    assert result.scores["phase"].keys() == {"model"}
+    assert result.notes[0].startswith("model diverges on position, velocity and is not scored there.")
 
 
 @pytest.fixture(scope="module")

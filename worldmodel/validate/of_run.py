@@ -11,7 +11,7 @@ from worldmodel.validate.counterfactual import counterfactual
 from worldmodel.validate.floor import Floor
 from worldmodel.validate.forecast import load_predictor
 from worldmodel.validate.predictors import rivals
-from worldmodel.validate.problem import Problem, problem_of
+from worldmodel.validate.problem import MAX_STARTS, Problem, problem_of
 from worldmodel.validate.result import Result
 from worldmodel.validate.scoring import score
 
@@ -24,6 +24,7 @@ def validate(
     predictors: Sequence[Any] = (),
     horizon_s: float | None = None,
     beyond_trained: bool = False,
+    max_starts: int | None = MAX_STARTS,
     seed: int = 0,
     progress: bool = True,
 ) -> Result:
@@ -37,6 +38,7 @@ def validate(
             or `package.module:Class`.
         horizon_s: how far ahead; by default as far as the run was trained.
         beyond_trained: allow more than twice that.
+        max_starts: how many moments of a log to start from at most, evenly over it; None for every one.
         seed: of the members' noise, the scene and the bootstrap.
         progress: show a bar.
 
@@ -53,7 +55,8 @@ def validate(
             return _scored(loaded, problem, given, seed, progress)
     with Log(log, truth=True) as opened:
         windows = loaded.windows(opened, horizon, loaded.unseen(opened))
-        result = _scored(loaded, problem_of(windows, name=Path(log).stem), given, seed, progress)
+        problem = problem_of(windows, name=Path(log).stem, max_starts=max_starts)
+        result = _scored(loaded, problem, given, seed, progress)
         result.shared_roles = loaded.unseen_note(opened)
         return result
 

@@ -31,7 +31,7 @@ class Model:
         self._forecaster = Forecaster(None if alone else run.team, run.model, seed)
 
     def predict(self, problem: Problem) -> Forecast:
-        """Futures under the problem's actions.
+        """Futures under the problem's actions; its note says where they diverge, as they may far ahead.
 
         Raises:
             WorldModelError: if the problem has other streams, another tick or another context than the run.
@@ -47,7 +47,8 @@ class Model:
         foreseen = self._forecaster.futures(*given, (), MEMBERS)
         # of features, not of physical values: so angles that wrap average rightly
         mean, members = (by_stream(problem.layout, x) for x in (foreseen.clean, foreseen.read))
-        note = self._outside(problem, foreseen.outside)
+        notes = [_drop_diverged(self.name, mean, members), self._outside(problem, foreseen.outside)]
+        note = " ".join(filter(None, notes))
         return Forecast(mean, members, frames, note, self._trust(problem, foreseen.weights))
 
     def _outside(self, problem: Problem, outside: np.ndarray) -> str:
@@ -71,6 +72,14 @@ class Model:
         ours = shape(self.run.layout, self.run.settings.context)
         if (given := shape(problem.layout, len(problem.past_times))) != ours:
             raise WorldModelError("The problem is not of the run's shape.", expected=ours, found=given)
+
+
+def _drop_diverged(name: str, mean: dict[str, np.ndarray], members: dict[str, np.ndarray]) -> str:
+    """Takes streams away that are not finite everywhere; a sentence that says which, empty if none are."""
+    diverged = [s for s in mean if not (np.isfinite(mean[s]).all() and np.isfinite(members[s]).all())]
+    for stream in diverged:
+        del mean[stream], members[stream]
+    return f"{name} diverges on {', '.join(diverged)} and is not scored there." if diverged else ""
 
 
 class Baseline:

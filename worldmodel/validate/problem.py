@@ -192,6 +192,7 @@ def make_problem(
     horizon_s: float | None = None,
     episodes: Sequence[int] | None = None,
     name: str = "",
+    max_starts: int | None = MAX_STARTS,
 ) -> Problem:
     """A problem from a log; it needs no run.
 
@@ -202,6 +203,7 @@ def make_problem(
         horizon_s: seconds ahead; by default 64 ticks.
         episodes: which of the log's; by default all.
         name: for people; by default the log's file.
+        max_starts: how many moments to start from at most, evenly over the log; None for every one.
 
     Raises:
         WorldModelError: if a span has no sense, or no episode is long enough.
@@ -214,11 +216,17 @@ def make_problem(
     context = _CONTEXT_TICKS if context_s is None else max(round(context_s / dt), 2)
     horizon = _HORIZON_TICKS if horizon_s is None else max(round(horizon_s / dt), 1)
     windows = Windows.of(log, TickLayout(dt, streams), context, horizon, episodes)
-    return problem_of(windows, name=name or log.files[0].stem)
+    return problem_of(windows, name=name or log.files[0].stem, max_starts=max_starts)
 
 
 def problem_of(
-    windows: Windows, *, name: str, at_s: Sequence[float] | np.ndarray | None = None, branches: int = 1, acted: str = ""
+    windows: Windows,
+    *,
+    name: str,
+    at_s: Sequence[float] | np.ndarray | None = None,
+    branches: int = 1,
+    acted: str = "",
+    max_starts: int | None = MAX_STARTS,
 ) -> Problem:
     """A problem from aligned episodes, with starts evenly over each, or at one moment of each.
 
@@ -228,6 +236,7 @@ def problem_of(
         at_s: the only moment to start from in each of the episodes: branches of simulated worlds part there.
         branches: how many consecutive episodes are futures of one world.
         acted: what kind the actions are, for people.
+        max_starts: how many starts at most; None for every one.
 
     Raises:
         WorldModelError: if no episode is long enough.
@@ -236,7 +245,8 @@ def problem_of(
     starts = windows.starts()
     if at_s is not None:
         starts = starts[starts[:, 1] == np.round(np.asarray(at_s) / layout.dt)[starts[:, 0]]]
-    starts = starts[np.unique(np.linspace(0, len(starts) - 1, min(MAX_STARTS, len(starts))).astype(int))]
+    count = len(starts) if max_starts is None else min(max_starts, len(starts))
+    starts = starts[np.unique(np.linspace(0, len(starts) - 1, count).astype(int))]
     context, future = windows.cut(starts, horizon)
     recorded = _came(layout, future.values, future.mask, future.age_s)
     answers = Answers(log, windows, recorded, _truth(windows, starts) if log.has_truth else recorded, log.has_truth)

@@ -1,4 +1,4 @@
-"""Turns recordings into logs: GoPro MP4 files with telemetry, and tables (CSV, Parquet) by a recipe."""
+"""Turns recordings into logs: GoPro MP4 files with telemetry, and tables (CSV, Parquet, MATLAB) by a recipe."""
 
 import dataclasses
 import glob
@@ -32,7 +32,7 @@ class IngestReport:
 
     Attributes:
         path: the log.
-        episodes: the sources, one an episode, in order.
+        episodes: their names, in order: those of the sources, and of parts of tables.
         streams: the names of the log's streams.
         notes: what was dropped, assumed, or kept though it is not finite; a line for people each.
     """
@@ -52,10 +52,10 @@ def ingest(
     force: bool = False,
     progress: bool = True,
 ) -> IngestReport:
-    """Reads recordings and writes them as one log, an episode a file.
+    """Reads recordings and writes them as one log, an episode a file, or as many as the recipe says.
 
     Args:
-        sources: files, folders or glob patterns: GoPro MP4 files with telemetry, or tables (CSV, Parquet).
+        sources: files, folders or glob patterns: GoPro MP4 files with telemetry, or tables (CSV, Parquet, MATLAB).
         out: the log to write.
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file. Tables need one.
         size: (rows, columns) of video; (64, 64) by default. Frames are scaled to it whatever their shape.
@@ -79,11 +79,13 @@ def ingest(
     about = loaded.about if loaded else {"description": "GoPro video and telemetry"}
     about = {**about, "sources": [file.name for file in files]}
     notes: list[str] = []
+    episodes: list[str] = []
     with LogWriter(out, first.specs.values(), about=about, force=force) as log:
         for recording in itertools.chain([first], recordings):
             log.append(_as_first(first, recording), name=recording.name, origin_utc=recording.origin_utc)
+            episodes.append(recording.name)
             notes += [f"{recording.name}: {note}" for note in (*recording.notes, *_not_finite(recording))]
-    return IngestReport(out, tuple(file.name for file in files), tuple(first.specs), tuple(notes))
+    return IngestReport(out, tuple(episodes), tuple(first.specs), tuple(notes))
 
 
 def find_sources(sources: Sequence[str | Path] | str | Path, suffixes: Sequence[str]) -> list[Path]:
@@ -121,7 +123,7 @@ def _check_kinds(files: list[Path], recipe: Recipe | None) -> None:
         raise RecipeError(f"{wrong} is a table, and a table needs a recipe.", remedy=remedy)
     raise RecipeError(
         f"{wrong} cannot be ingested{' with a recipe' if recipe else ''}.",
-        expected="GoPro MP4 files (.mp4) without a recipe, or tables (.csv, .parquet) with one",
+        expected="GoPro MP4 files (.mp4) without a recipe, or tables (.csv, .parquet, .mat) with one",
         found=f"a file that ends in {wrong.suffix!r}",
         remedy="export it to CSV or Parquet and describe its columns in a recipe",
     )
@@ -133,7 +135,10 @@ def _read_all(files: list[Path], recipe: Recipe | None, size: tuple[int, int], s
         task = bar.add_task("ingest", total=sum(steps), file="")
         for index, file in enumerate(files):
             bar.update(task, file=file.name, completed=sum(steps[:index]))
-            yield read_table(file, recipe) if recipe else read_gopro(file, size, lambda: bar.advance(task))
+            if recipe:
+                yield from read_table(file, recipe)
+            else:
+                yield read_gopro(file, size, lambda: bar.advance(task))
         bar.update(task, completed=sum(steps))
 
 

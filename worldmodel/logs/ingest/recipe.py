@@ -24,13 +24,15 @@ class Clock:
     """Which column is the time.
 
     Attributes:
-        column: its name.
+        column: its name; None where rows follow each other evenly.
+        period_s: seconds from one row to the next; None where a column tells the time.
         unit: `s`, `ms`, `us` or `ns`.
         duplicates: whether samples whose time does not increase are dropped and counted, or refused.
         origin: `unix` if it counts from 1970-01-01 UTC, else `first`.
     """
 
-    column: str
+    column: str | None
+    period_s: float | None = None
     unit: str = "s"
     duplicates: str = "drop"
     origin: str = "first"
@@ -44,7 +46,8 @@ class TableStream:
         spec: what the stream is.
         sources: the table's column for each column of the stream.
         scale, offset: a reading is `offset + scale * stored`, for each column.
-        where: rows that belong to the stream have these values in these columns; empty for all rows.
+        where: rows that belong to the stream have these values in these columns, or lie between these two; empty for
+            all rows.
         clock: its clock.
     """
 
@@ -57,14 +60,30 @@ class TableStream:
 
 
 @dataclasses.dataclass(frozen=True)
+class TablePart:
+    """One episode of a table that holds several.
+
+    Attributes:
+        name: added to the file's; empty where the whole table is one episode.
+        rows: the first, and the one after the last; None for the table's end.
+        columns: what the streams call a column, and what the table calls it.
+    """
+
+    name: str = ""
+    rows: tuple[int, int | None] = (0, None)
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A recipe: its streams, and what the log then says of itself."""
+    """A recipe: its streams, the episodes of a table, and what the log then says of itself."""
 
     path: Path
     description: str
     delimiter: str
     twin: str
     streams: tuple[TableStream, ...]
+    parts: tuple[TablePart, ...]
 
     @property
     def about(self) -> dict[str, object]:
@@ -110,13 +129,40 @@ def _read_recipe(table: TomlTable) -> Recipe:
     if not section.names:
         raise table.error("streams", "at least one table [streams.NAME]", {})
     streams = tuple(_read_stream(section.table(name), name, clock) for name in section.names)
+    episodes = table.table("episodes", {})
+    parts = tuple(_read_part(episodes.table(name), name) for name in episodes.names)
     table.finish()
-    return Recipe(table.path, description, delimiter, twin, streams)
+    return Recipe(table.path, description, delimiter, twin, streams, parts or (TablePart(),))
+
+
+def _is_range(value: list[Any]) -> bool:
+    return len(value) == 2 and all(isinstance(v, int | float) for v in value) and value[0] <= value[1]
+
+
+def _read_part(table: TomlTable, name: str) -> TablePart:
+    wanted = "the first row, counted from 0, and the one after the last, such as [0, 100]"
+    rows = table.take("rows", list, wanted, None)
+    if rows is not None and not (len(rows) == 2 and all(type(r) is int for r in rows) and 0 <= rows[0] < rows[1]):
+        raise table.error("rows", wanted, rows)
+    columns = table.take("columns", dict, "a table { COLUMN = 'column of the source', ... }", {})
+    if not all(isinstance(source, str) for source in columns.values()):
+        raise table.error("columns", "a table { COLUMN = 'column of the source', ... }", columns)
+    table.finish()
+    return TablePart(name, tuple(rows) if rows else (0, None), columns)
 
 
 def _read_clock(table: TomlTable, base: Clock | None) -> Clock:
+    column = table.take("column", str, "the name of the time column", None)
+    period = table.number("period_s", "seconds above zero", None)
+    if column is None and period is None and base:
+        column, period = base.column, base.period_s
+    if (column is None) == (period is None):
+        raise table.error("column", "the name of the time column, or period_s in its place", column or REQUIRED)
+    if period is not None and not period > 0:
+        raise table.error("period_s", "seconds above zero", period)
     clock = Clock(
-        table.take("column", str, "the name of the time column", base.column if base else REQUIRED),
+        column,
+        period,
         table.choose("unit", tuple(UNIT_NS), base.unit if base else "s"),
         table.choose("duplicates", _DUPLICATES, base.duplicates if base else "drop"),
         table.choose("origin", _ORIGINS, base.origin if base else "first"),
@@ -135,6 +181,8 @@ def _read_stream(table: TomlTable, name: str, clock: Clock) -> TableStream:
     count = len(columns)
     number = (int, float)
     where = table.take("where", dict, "a table { COLUMN = value, ... }", {})
+    if not all(_is_range(value) for value in where.values() if isinstance(value, list)):
+        raise table.error("where", "a table { COLUMN = value, ... } of values or pairs [low, high]", where)
     rate = table.take("rate_hz", number, "the nominal rate in samples a second")
     if not rate > 0:
         raise table.error("rate_hz", "a rate above zero", rate)

@@ -1,22 +1,24 @@
-"""Reads a table (CSV or Parquet) by a recipe, as one episode."""
+"""Reads a table (CSV, Parquet or MATLAB) by a recipe, as one episode or as several."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.recipe import UNIT_NS, Clock, Recipe, TableStream
+from worldmodel.logs.ingest.recipe import UNIT_NS, Clock, Recipe, TablePart, TableStream
 from worldmodel.logs.ingest.recording import Recording, increasing
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = (".csv", ".parquet")
+SUFFIXES = (".csv", ".parquet", ".mat")
+_ROW = "\0row"  # the name of a column that is added: which row of the table it is
 
 
-def read_table(path: Path, recipe: Recipe) -> Recording:
-    """Reads one table. Time zero is the earliest time of any stream.
+def read_table(path: Path, recipe: Recipe) -> Iterator[Recording]:
+    """Reads one table, an episode after the other. Time zero is the earliest time of any stream of the episode.
 
     Readings that are NaN, infinite or empty are kept (empty as NaN): readers mask them. Rows without a time, and rows
     whose time does not increase, are dropped and counted, or refused if the recipe says so.
@@ -25,8 +27,14 @@ def read_table(path: Path, recipe: Recipe) -> Recording:
         RecipeError: if the table cannot be read or does not fit the recipe.
     """
     table = _load(path, recipe)
+    for part in recipe.parts:
+        name = " ".join(filter(None, (path.name, part.name)))
+        yield _read_episode(path, name, _part_of(path, table, part), recipe)
+
+
+def _read_episode(path: Path, name: str, table: "pa.Table", recipe: Recipe) -> Recording:
     _check_columns(path, table, recipe)
-    recording = Recording(path.name)
+    recording = Recording(name)
     parts = {stream.spec.name: _select(path, table, stream) for stream in recipe.streams}
     clocks = {stream.spec.name: _nanoseconds(path, parts[stream.spec.name], stream.clock) for stream in recipe.streams}
     firsts = [int(ns[valid].min()) for ns, valid in clocks.values() if valid.any()]
@@ -51,28 +59,87 @@ def _load(path: Path, recipe: Recipe) -> "pa.Table":
     from pyarrow import csv, parquet
 
     try:
-        if path.suffix.lower() == ".parquet":
-            return parquet.read_table(path)
-        return csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=recipe.delimiter))
-    except (pa.ArrowException, OSError) as error:
+        if path.suffix.lower() == ".mat":
+            table = _load_mat(path)
+        elif path.suffix.lower() == ".parquet":
+            table = _flat(parquet.read_table(path))
+        else:
+            table = csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=recipe.delimiter))
+    except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
         raise RecipeError(
             f"{path} cannot be read as a table.",
-            expected="Parquet, or CSV with a header line and as many fields in every line",
+            expected="Parquet, MATLAB up to version 7.2, or CSV with a header line and as many fields in every line",
             found=str(error).splitlines()[0],
         ) from error
+    return table.append_column(_ROW, pa.array(np.arange(table.num_rows)))
+
+
+def _load_mat(path: Path) -> "pa.Table":
+    """The vectors of a MATLAB file that are as long as the longest of them, by name."""
+    import pyarrow as pa
+    from scipy.io import loadmat
+
+    try:
+        variables = loadmat(path)
+    except Exception as error:  # of many types, by what is damaged
+        raise ValueError(str(error) or type(error).__name__) from error
+    vectors = {
+        name: value.ravel()
+        for name, value in variables.items()
+        if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size == max(value.shape, default=0)
+    }
+    longest = max(map(len, vectors.values()), default=0)
+    return pa.table({name: vector for name, vector in vectors.items() if len(vector) == longest})
+
+
+def _flat(table: "pa.Table") -> "pa.Table":
+    """A table whose columns of lists of one length are a column an element: `state[0]`, `state[1]` and so on."""
+    import pyarrow as pa
+
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_fixed_size_list(field.type):
+            elements = column.combine_chunks().flatten()
+            size = field.type.list_size
+            columns |= {
+                f"{field.name}[{i}]": elements.take(pa.array(range(i, len(elements), size))) for i in range(size)
+            }
+        else:
+            columns[field.name] = column
+    return pa.table(columns)
+
+
+def _part_of(path: Path, table: "pa.Table", part: TablePart) -> "pa.Table":
+    """The rows of an episode, with the names that the streams use."""
+    first, stop = part.rows
+    if stop is not None and stop > table.num_rows:
+        raise RecipeError(
+            f"{path} has fewer rows than the episode {part.name!r} needs.",
+            expected=str(stop),
+            found=str(table.num_rows),
+        )
+    if missing := sorted(set(part.columns.values()) - set(table.column_names)):
+        raise RecipeError(
+            f"{path} lacks columns of the episode {part.name!r}: {', '.join(missing)}.",
+            found=", ".join(n for n in table.column_names if n != _ROW),
+        )
+    for name, source in part.columns.items():
+        table = table.append_column(name, table[source])
+    return table.slice(first, None if stop is None else stop - first)
 
 
 def _check_columns(path: Path, table: "pa.Table", recipe: Recipe) -> None:
-    needed = {name for s in recipe.streams for name in (*s.sources, *s.where, s.clock.column)}
-    missing = sorted(needed - set(table.column_names))
+    needed = {name for s in recipe.streams for name in (*s.sources, *s.where, s.clock.column or _ROW)} - {_ROW}
+    there = [name for name in table.column_names if name != _ROW]
+    missing = sorted(needed - set(there))
     if missing:
         raise RecipeError(
             f"{path} lacks columns that the recipe {recipe.path.name} names: {', '.join(missing)}.",
             expected=", ".join(sorted(needed)),
-            found=", ".join(table.column_names),
+            found=", ".join(there),
             remedy="mend the names in the recipe, or choose the recipe that fits this source",
         )
-    twice = sorted(name for name in needed if table.column_names.count(name) > 1)
+    twice = sorted(name for name in needed if there.count(name) > 1)
     if twice:
         raise RecipeError(
             f"{path} has more than one column of a name that the recipe {recipe.path.name} names.",
@@ -88,7 +155,11 @@ def _select(path: Path, table: "pa.Table", stream: TableStream) -> "pa.Table":
 
     for column, value in stream.where.items():
         try:
-            table = table.filter(compute.equal(table[column], value))
+            if isinstance(value, list):
+                low, high = compute.greater_equal(table[column], value[0]), compute.less_equal(table[column], value[1])
+                table = table.filter(compute.and_(low, high))
+            else:
+                table = table.filter(compute.equal(table[column], value))
         except pa.ArrowException as error:
             raise RecipeError(
                 f"{path}: streams.{stream.spec.name}.where compares column {column!r} with {value!r}.",
@@ -101,6 +172,9 @@ def _nanoseconds(path: Path, table: "pa.Table", clock: Clock) -> tuple[np.ndarra
     """The clock as int64 nanoseconds [M], so that large stamps keep their last digits, and which rows have one [M]."""
     import pyarrow as pa
 
+    if clock.column is None:
+        rows = np.asarray(table[_ROW])
+        return np.rint(rows * (clock.period_s or 0) * 1e9).astype(np.int64), np.ones(len(rows), bool)
     column = table[clock.column]
     if pa.types.is_timestamp(column.type):
         column, unit = column.cast(pa.timestamp("ns")).cast(pa.int64()), 1

@@ -1,0 +1,133 @@
+"""The logs of a problem: simulated, or ingested and split into what trains and what tests."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from worldmodel.benchmark.problem import BenchmarkProblem, Recorded, Simulated
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.ingest import ingest
+from worldmodel.logs.reader import Log, Stream
+from worldmodel.logs.writer import LogWriter
+from worldmodel.simulate import simulate
+from worldmodel.types import Samples, StreamSpec
+
+_HELD_OUT_SEED = 10_000  # far from any training seed: no world is in both logs
+_BY_COLUMN = ("columns", "units", "noise_std", "circular")
+
+
+class Logs(NamedTuple):
+    """What trains, and by its name what tests."""
+
+    train: Path
+    tests: dict[str, Path]
+
+
+def sources(problem: BenchmarkProblem, data: Path | None) -> list[Path]:
+    """The recordings of a problem below the folder `data`; none of a simulated one.
+
+    Raises:
+        WorldModelError: if it needs recordings that are not there.
+    """
+    if isinstance(problem.logs, Simulated):
+        return []
+    remedy = f"datasets/{problem.logs.recipe}.md says where they can be had; or leave {problem.name} out of --problems"
+    expected = f"a folder with {problem.logs.files}"
+    if data is None:
+        raise WorldModelError(
+            f"The problem {problem.name} needs recordings.", expected=f"--data FOLDER, {expected}", remedy=remedy
+        )
+    if not data.is_dir():
+        raise WorldModelError(f"The folder of recordings {data} does not exist.", expected=expected, remedy=remedy)
+    out = [file for file in sorted(data.glob(problem.logs.files)) if not _any(file.name, problem.logs.leave_out)]
+    if not out:
+        raise WorldModelError(
+            f"{data} lacks the recordings of {problem.name}.",
+            expected=expected,
+            found=", ".join(sorted(path.name for path in data.iterdir())[:8]) or "nothing",
+            remedy=remedy,
+        )
+    return out
+
+
+def make_logs(problem: BenchmarkProblem, folder: Path, seed: int, files: Sequence[Path]) -> Logs:
+    """Makes a problem's logs in `folder`, unless they are there: those of a scene for each seed anew.
+
+    Raises:
+        WorldModelError: if recordings cannot be read, or none of them trains or tests.
+    """
+    if isinstance(problem.logs, Simulated):
+        return _simulated(problem.logs, folder / f"seed{seed}", seed)
+    return _recorded(problem.logs, folder / "logs", files)
+
+
+def _simulated(scene: Simulated, folder: Path, seed: int) -> Logs:
+    logs = Logs(folder / "train.h5", {"held_out": folder / "held_out.h5"})
+    made = ((logs.train, scene.episodes, seed), (logs.tests["held_out"], scene.held_out, _HELD_OUT_SEED + seed))
+    for path, episodes, worlds in made:
+        if not path.exists():
+            whole = path if not scene.hidden else path.with_name(f"whole_{path.name}")
+            simulate(scene.scene, whole, episodes=episodes, seconds=scene.seconds, seed=worlds, force=True)
+            if scene.hidden:
+                with Log(whole, truth=True) as log:
+                    _copy(log, range(episodes), path, scene.hidden)
+                whole.unlink()
+    return logs
+
+
+def _recorded(split: Recorded, folder: Path, files: Sequence[Path]) -> Logs:
+    logs = Logs(folder / "train.h5", {test: folder / f"{test}.h5" for test in split.tests})
+    if all(path.exists() for path in (logs.train, *logs.tests.values())):
+        return logs
+    whole = folder / "whole.h5"
+    ingest(files, whole, recipe=split.recipe, force=True, progress=False)
+    with Log(whole) as log:
+        names = [episode.name for episode in log.episodes]
+        train = [i for i, name in enumerate(names) if _any(name, split.train)]
+        others = [i for i in range(len(names)) if i not in train]
+        parts = {logs.train: train}
+        parts |= {path: [i for i in others if _any(names[i], split.tests[test])] for test, path in logs.tests.items()}
+        for path, episodes in parts.items():
+            if not episodes:
+                raise WorldModelError(f"No recording is there for {path.stem}.", found=", ".join(names))
+            _copy(log, episodes, path)
+    whole.unlink()
+    return logs
+
+
+def _copy(log: Log, episodes: Iterable[int], out: Path, hidden: Sequence[str] = ()) -> None:
+    """Some episodes of a log as a log of their own, without the columns that match `hidden` as `stream.column`."""
+    streams, known = _without(log.streams.values(), hidden), log.episodes[0].truth if log.has_truth else {}
+    truth = _without([s.spec for name, s in known.items() if name in log.streams], hidden)
+    truth |= _without([s.spec for name, s in known.items() if name not in log.streams], ())  # the simulator's state
+    specs = [[spec for spec, _ in part.values()] for part in (streams, truth)]
+    with LogWriter(out, specs[0], truth=specs[1], about=log.about, force=True) as writer:
+        for episode in (log.episodes[i] for i in episodes):
+            writer.append(
+                _samples(episode.streams, streams),
+                truth=_samples(episode.truth, truth) if truth else None,
+                name=episode.name,
+                origin_utc=episode.origin_utc,
+                duration_s=episode.duration_s,
+            )
+
+
+def _without(specs: Iterable[StreamSpec], hidden: Sequence[str]) -> dict[str, tuple[StreamSpec, list[int]]]:
+    """By name, streams without hidden columns, and which columns are left; no stream that has none left."""
+    out = {}
+    for spec in specs:
+        kept = [i for i, column in enumerate(spec.columns) if not _any(f"{spec.name}.{column}", hidden)]
+        parts: dict[str, Any] = {name: tuple(getattr(spec, name)[i] for i in kept) for name in _BY_COLUMN}
+        if kept:
+            out[spec.name] = dataclasses.replace(spec, **parts), kept
+    return out
+
+
+def _samples(streams: Mapping[str, Stream], parts: Mapping[str, tuple[StreamSpec, list[int]]]) -> dict[str, Samples]:
+    return {name: Samples(streams[name].time, streams[name].data[..., kept]) for name, (_, kept) in parts.items()}
+
+
+def _any(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(name, pattern) for pattern in patterns)

@@ -1,0 +1,232 @@
+"""Runs the benchmark: trains each seed, asks all predictors the same starts, and keeps what is finished."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from worldmodel.benchmark.catalogue import PROBLEMS
+from worldmodel.benchmark.data import Logs, make_logs, sources
+from worldmodel.benchmark.problem import BenchmarkProblem, Recorded
+from worldmodel.benchmark.rows import Row, rows_of
+from worldmodel.benchmark.tables import FILES, write_tables
+from worldmodel.errors import WorldModelError
+from worldmodel.files import check_output, readable, whole_file
+from worldmodel.logs.align import tick_count
+from worldmodel.logs.reader import Log
+from worldmodel.models.experts.rich import RICH
+from worldmodel.models.experts.team import NETWORK
+from worldmodel.progress import doing
+from worldmodel.training import Run, train
+from worldmodel.training.folder import RunFolder
+from worldmodel.training.settings import plain_json
+from worldmodel.validate import Model, Result, validate
+from worldmodel.validate.forecast import load_predictor, name_of
+from worldmodel.validate.labels import LOOKS
+
+RSSM = "rssm"  # the field's reference; trained for as long on the same logs where it is asked for
+
+
+def benchmark(
+    out: Path | str,
+    *,
+    problems: Sequence[str] | None = None,
+    models: Sequence[Any] | None = None,
+    minutes: float | None = None,
+    seeds: int = 3,
+    data: Path | str | None = None,
+    training: Mapping[str, Any] | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """Measures models on the benchmark's problems; a second call goes on where the first was stopped.
+
+    Args:
+        out: a folder; gets `benchmark.json`, `benchmark.md`, `benchmark.html`, and a folder a problem.
+        problems: which; by default all whose recordings are there.
+        models: names of predictors that tables are to show, by default all that a run brings; `rssm`, which is then
+            trained too; and predictors of the user's as `validate` takes them. One with a method
+            `fit(windows, minutes=..., seed=...)` is fitted first, on the training log's windows (`Log.windows`).
+        minutes: of training, for each model; by default what the problem says.
+        seeds: how many.
+        data: the folder of recordings.
+        training: further arguments of `train`; where they say `steps`, minutes do not count.
+        progress: show bars.
+
+    Returns:
+        The three files.
+
+    Raises:
+        WorldModelError: for a name that is not known, recordings that are not there, or an `out` that holds something
+            else.
+    """
+    out = Path(out)
+    _check_numbers(minutes, seeds)
+    asked = _Models.of(models)
+    chosen = _chosen(problems, None if data is None else Path(data))
+    check_output(out, True, replaces=(*FILES, *PROBLEMS))
+    rows: list[Row] = []
+    written = write_tables(out, rows)
+    for problem, files in chosen:
+        task = _Task(problem, minutes or problem.minutes, dict(training or {}), asked, out / problem.name, progress)
+        for seed in range(seeds):
+            rows += task.rows(seed, files)
+            write_tables(out, rows)
+    return written
+
+
+@dataclasses.dataclass(frozen=True)
+class _Models:
+    """Whom to measure.
+
+    Attributes:
+        shown: names that tables are to show; None for all.
+        given: the user's predictors, and what they were named by.
+        rssm: whether to train one.
+    """
+
+    shown: frozenset[str] | None
+    given: tuple[tuple[str, Any], ...]
+    rssm: bool
+
+    @classmethod
+    def of(cls, models: Sequence[Any] | None) -> "_Models":
+        """Reads what the user asks for.
+
+        Raises:
+            WorldModelError: for a name that no predictor has.
+        """
+        names = [m for m in models or () if isinstance(m, str) and ":" not in m]
+        known = (*LOOKS, *RICH, NETWORK, RSSM)
+        if unknown := [name for name in names if name not in known]:
+            raise WorldModelError(
+                f"There is no model {unknown[0]!r}.", expected=f"{', '.join(known)}, or package.module:Class"
+            )
+        given = tuple((str(m), load_predictor(m)) for m in models or () if m not in names)
+        own = {name_of(predictor) for _, predictor in given}
+        return cls(frozenset({*names, *own}) if names else None, given, RSSM in names)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """One problem, with all that a seed of it needs. `folder` gets its logs, runs and finished rows."""
+
+    problem: BenchmarkProblem
+    minutes: float
+    training: dict[str, Any]
+    models: _Models
+    folder: Path
+    progress: bool
+
+    def rows(self, seed: int, files: Sequence[Path]) -> list[Row]:
+        """The rows of a seed; those of an earlier call, if it asked for the same."""
+        kept = self.folder / f"seed{seed}" / "rows.json"
+        if kept.exists():
+            with readable(kept):
+                earlier = json.loads(kept.read_text())
+            if earlier["asked"] == self._asked:
+                return [Row.from_json(raw) for raw in earlier["rows"]]
+        with doing(f"{self.problem.name}, seed {seed}: logs"):
+            logs = make_logs(self.problem, self.folder, seed, files)
+        found = rows_of(self.problem, seed, self._results(seed, logs))
+        shown = [row for row in found if self.models.shown is None or row.model in self.models.shown]
+        with whole_file(kept, force=True) as path:
+            path.write_text(plain_json({"asked": self._asked, "rows": [row.to_json() for row in shown]}, indent=1))
+        return shown
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        shown = None if self.models.shown is None else sorted(self.models.shown)
+        given = [name for name, _ in self.models.given]
+        return {"minutes": self.minutes, "training": self.training, "models": shown, "given": given}
+
+    def _results(self, seed: int, logs: Logs) -> dict[str, Result]:
+        """By test, what came of it."""
+        run = self._trained("run", seed, logs)
+        others = [self._fitted(predictor, seed, logs) for _, predictor in self.models.given]
+        if self.models.rssm:
+            others.append(_Rssm(self._trained("run_rssm", seed, logs, dynamics="rssm"), seed))
+        return {test: self._validated(run, log, others, seed) for test, log in logs.tests.items()}
+
+    def _trained(self, name: str, seed: int, logs: Logs, **more: Any) -> Run:
+        """A run of this seed, trained to the end."""
+        path, p = self.folder / f"seed{seed}" / name, self.problem
+        length = {} if "steps" in self.training else {"minutes": self.minutes}
+        resume = RunFolder(path).has_run
+        if resume:
+            self._check(path)
+        options = {"dt": p.dt, "context_s": p.context_s, "horizon_s": p.horizon_s, "holdout": p.holdout}
+        return train(
+            [logs.train], path, seed=seed, resume=resume, progress=self.progress,
+            **{**options, **length, **self.training, **more},
+        )  # fmt: skip
+
+    def _check(self, path: Path) -> None:
+        """Refuses to go on with a run of another length: it would be compared with others of this one."""
+        settings = RunFolder(path).read_settings()
+        steps = self.training.get("steps")
+        asked = (steps, None if steps else self.minutes)
+        if (settings.steps, settings.minutes) != asked:
+            raise WorldModelError(
+                f"{path} is of another benchmark.",
+                expected=f"{asked[0]} steps" if steps else f"{asked[1]:g} minutes of training",
+                found=f"{settings.steps} steps" if settings.steps else f"{settings.minutes:g} minutes",
+                remedy="give another --out, or remove that folder",
+            )
+
+    def _fitted(self, predictor: Any, seed: int, logs: Logs) -> Any:
+        if not hasattr(predictor, "fit"):
+            return predictor
+        p = self.problem
+        with doing(f"{p.name}, seed {seed}: fitting {name_of(predictor)}"), Log(logs.train) as log:
+            windows = log.windows(context_s=p.context_s, horizon_s=p.horizon_s, dt=p.dt)
+            predictor.fit(windows, minutes=self.minutes, seed=seed)
+        return predictor
+
+    def _validated(self, run: Run, log: Path, others: Sequence[Any], seed: int) -> Result:
+        horizon_s = self._free_run_s(log) if self.problem.free_run else None
+        return validate(
+            run, log=log, predictors=others, horizon_s=horizon_s, beyond_trained=True,
+            max_starts=self.problem.max_starts, seed=seed, progress=self.progress,
+        )  # fmt: skip
+
+    def _free_run_s(self, path: Path) -> float:
+        """From the end of the first context of the log's one record to its last tick, in seconds."""
+        with Log(path) as log:
+            ticks = int(tick_count(log.durations_s[0], self.problem.dt))
+        return (ticks - max(round(self.problem.context_s / self.problem.dt), 2)) * self.problem.dt
+
+
+class _Rssm(Model):
+    """The recurrent state-space model of a run, without its other experts."""
+
+    def __init__(self, run: Run, seed: int) -> None:
+        super().__init__(run, seed, alone=True)
+        self.name = RSSM
+
+
+def _check_numbers(minutes: float | None, seeds: int) -> None:
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise WorldModelError("minutes must be positive and finite.", found=str(minutes))
+    if seeds < 1:
+        raise WorldModelError("seeds says how many.", expected="1 or more", found=str(seeds))
+
+
+def _chosen(names: Sequence[str] | None, data: Path | None) -> list[tuple[BenchmarkProblem, list[Path]]]:
+    """The problems asked for, and their recordings; by default all simulated ones and those whose recordings are there.
+
+    Raises:
+        WorldModelError: if a problem is not known, or its recordings are not there.
+    """
+    for name in names or ():
+        if name not in PROBLEMS:
+            raise WorldModelError(f"There is no problem {name!r}.", expected=", ".join(PROBLEMS))
+    if data is not None and not data.is_dir():
+        raise WorldModelError(f"The folder of recordings {data} does not exist.", remedy="give another with --data")
+    wanted = dict.fromkeys(names) if names else [name for name, p in PROBLEMS.items() if _is_there(p, data)]
+    return [(PROBLEMS[name], sources(PROBLEMS[name], data)) for name in wanted]
+
+
+def _is_there(problem: BenchmarkProblem, data: Path | None) -> bool:
+    recorded = isinstance(problem.logs, Recorded)
+    return not recorded or (data is not None and any(data.glob(problem.logs.files)))  # type: ignore[union-attr]
