@@ -201,7 +201,7 @@ def test_floor_baselines_and_model_get_the_same_actions_number_by_number(recorde
         monkeypatch.setattr(owner, method, watched)
 
     model = Model(run)
-    spy("model", model._imaginer, "readings", 1)
+    spy("model", model._forecaster, "futures", 1)
     spy("baselines", run.baselines, "predict", 2)
 
     class Mine:

@@ -80,8 +80,8 @@ def _trust(result: Result) -> str:
         data_address(draw_trust(result)), "Shares of experts in the blend, against the horizon, by stream"
     )
     return (
-        "<p>The world model's readings are a blend. An expert counts by its error on episodes that it had not seen, and "
-        f"by how it does inside the very context; on average over these starts.</p><div class=card>{picture}</div>"
+        "<p>The world model's readings are a blend. An expert counts by its error on episodes that it had not seen "
+        f"and by how it does inside the very context; on average over these starts.</p><div class=card>{picture}</div>"
     )
 
 

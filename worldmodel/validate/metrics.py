@@ -11,6 +11,7 @@ import numpy as np
 
 from worldmodel.arrays import newest
 from worldmodel.training.calibration import central_interval
+from worldmodel.types import Array
 
 _RESAMPLES = 300
 _SSIM_WINDOW = 11
@@ -141,7 +142,7 @@ def nanmean(x: np.ndarray) -> np.ndarray:
     return divide(np.where(known, x, 0).sum(-1), known.sum(-1))
 
 
-def divide(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+def divide(total: Array, count: Array) -> np.ndarray:
     """Total over count; NaN where there is none."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(np.asarray(count) > 0, total / np.maximum(count, 1e-12), np.nan)

@@ -6,10 +6,12 @@ from typing import Any
 from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.experts.closed import Ridge
 from worldmodel.models.experts.mechanics import Mechanics
+from worldmodel.models.experts.state_space import StateSpace
+from worldmodel.models.experts.state_space.expert import suits
 from worldmodel.models.experts.structure import find_structure
 
 _STARTS = 12  # ticks that mechanics needs to tell where it starts
-RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, Mechanics)}
+RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, Mechanics, StateSpace)}
 
 
 def fit_rich(examples: Examples, lens: Lens, seed: int, say: Callable[[str], None]) -> list[Any]:
@@ -29,6 +31,8 @@ def fit_rich(examples: Examples, lens: Lens, seed: int, say: Callable[[str], Non
         experts.append(Mechanics.fit(examples, lens, structure, seed))
         for line in experts[-1].describe().splitlines():
             say(line)
+    elif suits(lens):
+        experts.append(StateSpace.fit(examples, lens, seed))
     return experts
 
 
