@@ -19,6 +19,7 @@ class TrainConfig:
         frames: horizon ticks a window whose frames are decoded and scored.
         dropout: chance that a stream is hidden from a window's context.
         evaluations: how often the select episodes are scored and a checkpoint is written.
+        rich: whether experts beyond ridges are looked for, which takes a minute.
     """
 
     batch: int = 64
@@ -32,6 +33,7 @@ class TrainConfig:
     dropout: float = 0.05
     steps: int = 20_000
     evaluations: int = 20
+    rich: bool = True
 
     def __post_init__(self) -> None:
         if self.curriculum[0][0] != 0 or self.curriculum[-1][1] != 1:
@@ -43,7 +45,7 @@ class TrainConfig:
         return max(round(part * horizon), 1)
 
 
-_DEBUG = TrainConfig(batch=8, steps=200, evaluations=4, curriculum=((0.0, 1 / 2), (0.5, 1.0)))
+_DEBUG = TrainConfig(batch=8, steps=200, evaluations=4, curriculum=((0.0, 1 / 2), (0.5, 1.0)), rich=False)
 _BASE = TrainConfig(batch=256, members=4, learning_rate=1e-3, frames=2, steps=100_000)
 _SMALL_RSSM = TrainConfig(batch=16, learning_rate=8e-3, warmup=50, evaluations=10)  # by tests/benchmarks/sweep.py
 PRESETS: dict[str, dict[str, tuple[ModelConfig, TrainConfig]]] = {
