@@ -229,8 +229,8 @@ def _find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> li
     if len(columns) < 2:
         return []
     fit, slope = _fits(_series(examples, lens, columns), lens.layout.dt)
-    good = np.atleast_2d((fit > _LEAST_FIT) & (np.abs(slope - 1) < _SLOPE))
-    good &= ~good.any(0)[:, None]  # the derivative of a derivative is left to the first
+    good = (fit > _LEAST_FIT) & (abs(slope - 1) < _SLOPE)
+    good[good.any(0)] = False  # the derivative of a derivative is left to the first
     pairs, free = [], np.ones(len(columns), bool)
     for i, j in sorted(zip(*np.nonzero(good), strict=True), key=lambda at: -fit[at]):
         if free[i] and free[j]:
