@@ -16,7 +16,8 @@ from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parame
 from worldmodel.models.experts.mechanics.scales import measure
 from worldmodel.models.experts.mechanics.start import last_axis, shot, single
 from worldmodel.models.experts.mechanics.track import Came, Track, came_of, features_of, track_of
-from worldmodel.models.experts.structure import Column, Structure, actions_of, columns_of
+from worldmodel.models.experts.columns import Column, actions_of, columns_of
+from worldmodel.models.experts.structure import Structure
 from worldmodel.types import Array
 
 MOST_COORDINATES = 4

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from worldmodel.arrays import hold
 from worldmodel.models.baselines.view import Examples, Lens, View
-from worldmodel.models.experts.structure import Column
+from worldmodel.models.experts.columns import Column
 
 SAMPLES = 8  # the newest of the faster stream's slots that a polynomial goes through
 REACH = 32  # ticks of a context that matter
