@@ -21,7 +21,8 @@ from worldmodel.models.experts.mechanics.model import (
 )
 from worldmodel.models.experts.mechanics.start import polynomial
 from worldmodel.models.experts.mechanics.track import track_of
-from worldmodel.models.experts.structure import columns_of, find_structure
+from worldmodel.models.experts.columns import columns_of
+from worldmodel.models.experts.structure import find_structure
 
 
 @pytest.fixture(scope="module")

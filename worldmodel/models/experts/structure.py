@@ -1,52 +1,13 @@
 """What a machine's columns are to each other: which is the derivative of which, which are angles, what drives what."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
-from worldmodel.arrays import hold
-from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import Examples, Lens
-from worldmodel.types import StreamSpec
-
-_SPANS = (4, 8, 16)  # ticks of the increments that are compared
-_LEAST_FIT = 0.9  # of an increment's variance that the integral explains, with a slope of 1
-_SLOPE = 0.15  # that the best slope may be off from 1
-_WINDOWS = 1000  # that are looked at, at most
-_STILL = 1e-9  # an increment, in standard deviations, that is none
-_TAPS = 5  # ticks on either side of a centred derivative
-
-
-class Column(NamedTuple):
-    """A column of a sensor that neither turns with a heading nor is relative.
-
-    Attributes:
-        name: `stream.column`.
-        stream, label, unit: its parts.
-        at: its first feature among the Y readings; of an angle that wraps the sine, which its cosine follows.
-        circular: whether it wraps.
-    """
-
-    name: str
-    stream: str
-    label: str
-    unit: str
-    at: int
-    circular: bool
-
-
-class Pair(NamedTuple):
-    """A coordinate and its derivative (`stream.column`), and how well they fit: R2, None where it was declared."""
-
-    coordinate: str
-    derivative: str
-    fit: float | None = None
+from worldmodel.models.experts.columns import Column, actions_of, columns_of
+from worldmodel.models.experts.derivatives import Pair, find_pairs, looking_ahead
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,29 +72,6 @@ class Structure:
         return ", ".join([f"{first[0]} drives {first[1]}", *(f"{a} {c}" for a, c in rest)]) + f" ({how})"
 
 
-def columns_of(layout: TickLayout) -> dict[str, Column]:
-    """The columns, by name, that coordinates and derivatives may be."""
-    found = {}
-    for spec in layout.of_kind("sensor"):
-        turning = codec(spec).turning
-        turned = {feature for pair in turning.pairs for feature in pair}
-        start = layout.reading_columns[spec.name].start
-        for label, unit, wraps, at in _columns(spec):
-            if at not in turned:
-                name = f"{spec.name}.{label}"
-                found[name] = Column(name, spec.name, label, unit, start + at, wraps)
-    return found
-
-
-def actions_of(layout: TickLayout) -> dict[str, int]:
-    """By name (`stream.column`), where each action's first feature is among the A actions."""
-    return {
-        f"{spec.name}.{label}": layout.action_columns[spec.name].start + at
-        for spec in layout.actions
-        for label, _, _, at in _columns(spec)
-    }
-
-
 def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] | None = None) -> Structure:
     """Finds out of windows what belongs together.
 
@@ -156,7 +94,7 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     if "derivative" in declared:
         pairs = tuple(Pair(q, v) for v, q in _matched(declared["derivative"], columns, columns))
     else:
-        pairs = tuple(_find_pairs(examples, lens, list(columns.values())))
+        pairs = tuple(find_pairs(examples, lens, list(columns.values())))
     of = {pair.coordinate: columns[pair.coordinate] for pair in pairs}
     if "angles" in declared:
         angles = tuple(name for given in declared["angles"] for name in _named(given, columns) if name in of)
@@ -166,14 +104,7 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
         acts_on = tuple(_matched(declared["acts_on"], actions, of))
     else:
         acts_on = _drives(list(actions), list(of.values()))
-    return Structure(pairs, angles, acts_on, tuple(declared), tuple(_looking_ahead(examples, lens, pairs)))
-
-
-def _columns(spec: StreamSpec) -> Iterator[tuple[str, str, bool, int]]:
-    """Label, unit, whether it wraps, and first feature of each column of a stream."""
-    features = codec(spec).physical_mask(np.arange(codec(spec).features))
-    for label, unit, wraps, at in zip(spec.columns, spec.units, spec.circular, features, strict=True):
-        yield label, unit, wraps, int(at)
+    return Structure(pairs, angles, acts_on, tuple(declared), tuple(looking_ahead(examples, lens, pairs)))
 
 
 def _drives(actions: Sequence[str], coordinates: Sequence[Column]) -> tuple[tuple[str, str], ...]:
@@ -183,9 +114,6 @@ def _drives(actions: Sequence[str], coordinates: Sequence[Column]) -> tuple[tupl
     if len(by_label) < len(coordinates) or sorted(labels) != sorted(by_label):
         return ()
     return tuple((name, by_label[label]) for name, label in zip(actions, labels, strict=True))
-
-
-# ---- what is declared
 
 
 def _check_keys(declared: Mapping[str, Any]) -> None:
@@ -219,91 +147,3 @@ def _matched(given: Mapping[str, str], of: Mapping[str, Any], to: Mapping[str, A
                 found=f"{len(left)} and {len(right)}",
             )
         yield from zip(left, right, strict=True)
-
-
-# ---- what is found
-
-
-def _find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> list[Pair]:
-    """The best fits first, each column in one pair at most; a derivative is no coordinate of another pair."""
-    if len(columns) < 2:
-        return []
-    fit, slope = _fits(_series(examples, lens, columns), lens.layout.dt)
-    good = np.atleast_2d((fit > _LEAST_FIT) & (np.abs(slope - 1) < _SLOPE))
-    good &= ~good.any(0)[:, None]  # the derivative of a derivative is left to the first
-    pairs, free = [], np.ones(len(columns), bool)
-    for i, j in sorted(zip(*np.nonzero(good), strict=True), key=lambda at: -fit[at]):
-        if free[i] and free[j]:
-            pairs.append((i, j))
-            free[[i, j]] = False
-    return [Pair(columns[i].name, columns[j].name, round(float(fit[i, j]), 4)) for i, j in sorted(pairs)]
-
-
-def _series(examples: Examples, lens: Lens, columns: Sequence[Column]) -> Float[np.ndarray, "B T K"]:
-    """Columns over contexts and what came, in units, each reading held until the next, angles unwrapped."""
-    chosen = np.unique(np.linspace(0, len(examples.came) - 1, _WINDOWS).astype(int))
-    readings, mask = (
-        np.concatenate([part[chosen], ahead[chosen]], 1)
-        for part, ahead in ((examples.view.readings, examples.came), (examples.view.mask, examples.mask))
-    )
-    held = lens.units(hold(readings, mask)[0])
-    return np.stack([_physical(held, column) for column in columns], -1)
-
-
-def _physical(features: Float[np.ndarray, "B T Y"], column: Column) -> Float[np.ndarray, "B T"]:
-    if not column.circular:
-        return features[..., column.at]
-    return np.unwrap(np.arctan2(features[..., column.at], features[..., column.at + 1]), axis=1)
-
-
-def _fits(series: Float[np.ndarray, "B T K"], dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each column's increments, as another's integrals: R2 [K, K] with a slope of 1, and the best slope [K, K].
-
-    Both for the span that fits best; slopes are 0 where a column does not move.
-    """
-    middle = (series[:, 1:] + series[:, :-1]) / 2
-    integral = np.concatenate([np.zeros_like(series[:, :1]), np.cumsum(middle, 1)], 1) * dt
-    least = _STILL * series.std((0, 1))
-    fits, slopes = [], []
-    for span in (span for span in _SPANS if span < series.shape[1]):
-        moved, passed = ((x[:, span:] - x[:, :-span]).reshape(-1, x.shape[-1]) for x in (series, integral))
-        both, own, other = moved.T @ passed, (moved**2).sum(0), (passed**2).sum(0)
-        moves = (np.sqrt(own / len(moved)) > least)[:, None] & (other > 0)
-        off = own[:, None] - 2 * both + other
-        fits.append(np.where(moves, 1 - off / np.maximum(own, 1e-300)[:, None], -np.inf))
-        slopes.append(np.where(moves, both / np.maximum(other, 1e-300), 0.0))
-    best = np.argmax(fits, 0)[None]
-    return np.take_along_axis(np.array(fits), best, 0)[0], np.take_along_axis(np.array(slopes), best, 0)[0]
-
-
-def _looking_ahead(examples: Examples, lens: Lens, pairs: Sequence[Pair]) -> Iterator[str]:
-    """Derivatives that are nearer to a sum of readings on both sides than the noise of those readings allows.
-
-    A derivative that was measured has noise of its own. So a weighted sum of noisy readings misses it by at least
-    that sum's noise; what misses by less was computed from them, and if the past alone misses by more, from the future.
-    """
-    columns = columns_of(lens.layout)
-    for pair in pairs:
-        q, v = np.moveaxis(_series(examples, lens, [columns[pair.coordinate], columns[pair.derivative]]), -1, 0)
-        if q.shape[1] <= 2 * _TAPS or not (noise := _noise(q)):
-            continue
-        near = np.lib.stride_tricks.sliding_window_view(q, 2 * _TAPS + 1, axis=1)
-        near, target = (near - near[..., _TAPS, None]).reshape(-1, 2 * _TAPS + 1), v[:, _TAPS:-_TAPS].ravel()
-        both, past = (_missed(near[:, part], target) for part in (slice(None), slice(_TAPS + 1)))
-        if both[0] < noise * both[1] / 2 and both[0] < past[0] / 2:
-            yield pair.derivative
-
-
-def _noise(series: Float[np.ndarray, "B T"]) -> float:
-    """Standard deviation of white noise in smooth series; 0 where high differences show none."""
-    lower, upper = (
-        float(np.sqrt((np.diff(series, order, axis=1) ** 2).mean() / math.comb(2 * order, order)))
-        for order in (2 * _TAPS - 2, 2 * _TAPS)
-    )
-    return upper if upper > 0.7 * lower else 0.0
-
-
-def _missed(inputs: Float[np.ndarray, "M F"], target: Float[np.ndarray, " M"]) -> tuple[float, float]:
-    """Root mean square that least squares leaves, and the norm of its weights."""
-    weights, *_ = np.linalg.lstsq(inputs, target, rcond=1e-10)
-    return float(np.sqrt(((target - inputs @ weights) ** 2).mean())), float(np.linalg.norm(weights))

@@ -16,7 +16,8 @@ from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parame
 from worldmodel.models.experts.mechanics.scales import measure
 from worldmodel.models.experts.mechanics.start import last_axis, shot, single
 from worldmodel.models.experts.mechanics.track import Came, Track, came_of, features_of, track_of
-from worldmodel.models.experts.structure import Column, Structure, actions_of, columns_of
+from worldmodel.models.experts.columns import Column, actions_of, columns_of
+from worldmodel.models.experts.structure import Structure
 from worldmodel.types import Array
 
 MOST_COORDINATES = 4
@@ -156,7 +157,7 @@ class Mechanics:
         parts = (start, _felt(track, horizon), came.value[:, at], came.age[:, at], came.mask[:, at])
         return fitting.Rollouts(*map(last_axis, parts))
 
-    def _ahead(self, track: Track, horizon: int) -> Float[np.ndarray, "B H m"]:
+    def _ahead(self, track: Track, horizon: int) -> Float[np.ndarray, "B H S"]:
         """Coordinates and velocities ahead, a chunk of windows at a time, so that few shapes are compiled."""
         ticks, count = _rounded(horizon, _SHORTEST), len(track.seen)
         chunk = min(_rounded(count, _SHORTEST), _CHUNK)
@@ -176,9 +177,9 @@ def _roll(
     form: Form,
     scales: Scales,
     flat: Float[Array, " P"],
-    start: Float[Array, "m B"],
+    start: Float[Array, "S B"],
     acted: Float[Array, "T A B"],
-) -> Float[Array, "H m B"]:
+) -> Float[Array, "H S B"]:
     return rollout(form, scales, parameters(form, flat), start, acted)
 
 

@@ -54,7 +54,7 @@ def first_ridge(form: Form) -> Float[np.ndarray, " P"]:
     return flat
 
 
-def errors(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> Float[np.ndarray, "h 2n B"]:
+def errors(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> Float[np.ndarray, "h S B"]:
     """Rollouts less what came, in standard deviations; 0 where nothing came."""
     even = data._replace(weight=single((data.weight > 0) / scales.spread[None, :, None]))
     return np.asarray(_residuals(form, _ticks(data), single(flat), scales, even), float).reshape(data.came.shape)

@@ -15,7 +15,8 @@ from worldmodel.models.experts.mechanics.model import (
     parameters,
     triangle,
 )
-from worldmodel.models.experts.structure import Structure, actions_of, columns_of
+from worldmodel.models.experts.columns import actions_of, columns_of
+from worldmodel.models.experts.structure import Structure
 
 _SHOWN = 0.02  # of the largest of its kind
 
@@ -67,7 +68,7 @@ def _unit_of_force(form: Form, push: np.ndarray) -> float:
     """What a unit of force is in scaled ones, which are arbitrary: the mean action's, or the strongest's."""
     if form.named:
         return float(np.exp(np.log(abs(push[push != 0])).mean()))
-    return float(abs(push).max()) or 1.0
+    return float(abs(push).max(initial=0)) or 1.0
 
 
 def _wave(row: Iterable[float], names: Sequence[str]) -> str:

@@ -125,8 +125,8 @@ def triangle(n: int) -> np.ndarray:
 
 
 def rollout(
-    form: Form, scales: Scales, p: Parameters, start: Float[Array, "2n B"], acted: Float[Array, "T A B"]
-) -> Float[Array, "H 2n B"]:
+    form: Form, scales: Scales, p: Parameters, start: Float[Array, "S B"], acted: Float[Array, "T A B"]
+) -> Float[Array, "H S B"]:
     """Coordinates and velocities after each of H ticks from `start`, under T = TAPS - 1 + H actions."""
 
     def tick(state: jax.Array, force: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -151,8 +151,8 @@ def _forces(form: Form, scales: Scales, p: Parameters, acted: Float[Array, "T A 
 
 
 def _step(
-    form: Form, scales: Scales, p: Parameters, state: Float[Array, "2n B"], force: Float[Array, "n B"]
-) -> Float[Array, "2n B"]:
+    form: Form, scales: Scales, p: Parameters, state: Float[Array, "S B"], force: Float[Array, "n B"]
+) -> Float[Array, "S B"]:
     """Half a step of the coordinates, one of the velocities, half a step again; friction implicit, linearised."""
     n, dt = len(form.angles), scales.dt / form.substeps
     velocity, time = scales.velocity[:, None], scales.time

@@ -16,7 +16,7 @@ _ROUNDS = 2  # of Gauss-Newton
 _DAMPING = 1e-3
 
 
-def polynomial(track: Track, tick: int, scales: Scales) -> Float[np.ndarray, "B 2n"]:
+def polynomial(track: Track, tick: int, scales: Scales) -> Float[np.ndarray, "B S"]:
     """Coordinates and velocities at a tick of the context, by parabolas through the last samples of both until then.
 
     Least squares weighted by the noise, about the last readings where there are few.
@@ -54,7 +54,7 @@ def _slopes(time: np.ndarray) -> np.ndarray:
     return np.stack([np.zeros_like(time), np.ones_like(time), time], -1)
 
 
-def shot(form: Form, scales: Scales, flat: np.ndarray, track: Track, length: int) -> Float[np.ndarray, "B 2n"]:
+def shot(form: Form, scales: Scales, flat: np.ndarray, track: Track, length: int) -> Float[np.ndarray, "B S"]:
     """Where the model is at the last tick on the path of its own that fits the last `length` ticks of readings best.
 
     In a context that is too short the path is shorter.
@@ -82,8 +82,8 @@ def single(x: np.ndarray) -> np.ndarray:
 
 
 def at_ages(
-    path: Float[Array, "T 2n B"], before: Float[Array, "2n B"], age: Float[Array, "T 2n B"]
-) -> Float[Array, "T 2n B"]:
+    path: Float[Array, "T S B"], before: Float[Array, "S B"], age: Float[Array, "T S B"]
+) -> Float[Array, "T S B"]:
     """A path at the times of samples that are so many ticks older than its ticks; `before` is a tick before it."""
     earlier = jnp.concatenate([before[None], path[:-1]])
     return path + jnp.clip(age, 0, 1) * (earlier - path)
@@ -94,12 +94,12 @@ def _shoot(
     form: Form,
     scales: Scales,
     flat: Float[Array, " P"],
-    start: Float[Array, "2n B"],
+    start: Float[Array, "S B"],
     acted: Float[Array, "T A B"],
-    seen: Float[Array, "L 2n B"],
-    weight: Float[Array, "L 2n B"],
-    age: Float[Array, "L 2n B"],
-) -> Float[Array, "2n B"]:
+    seen: Float[Array, "L S B"],
+    weight: Float[Array, "L S B"],
+    age: Float[Array, "L S B"],
+) -> Float[Array, "S B"]:
     """Damped Gauss-Newton on the start of a path; where the path ends."""
     n, p = len(form.angles), parameters(form, flat)
     unit = jnp.concatenate([scales.velocity * scales.time, scales.velocity])[:, None]
@@ -122,5 +122,5 @@ def _shoot(
     return path(jax.lax.fori_loop(0, _ROUNDS, closer, start))[-1]
 
 
-def _solve(normal: Float[Array, "m m B"], right: Float[Array, "m B"]) -> Float[Array, "m B"]:
+def _solve(normal: Float[Array, "S S B"], right: Float[Array, "S B"]) -> Float[Array, "S B"]:
     return jnp.linalg.solve(normal.transpose(2, 0, 1), right.T[..., None])[..., 0].T

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from worldmodel.arrays import hold
 from worldmodel.models.baselines.view import Examples, Lens, View
-from worldmodel.models.experts.structure import Column
+from worldmodel.models.experts.columns import Column
 
 SAMPLES = 8  # the newest of the faster stream's slots that a polynomial goes through
 REACH = 32  # ticks of a context that matter
@@ -91,7 +91,7 @@ def came_of(examples: Examples, lens: Lens, columns: Sequence[Column], track: Tr
     return Came(np.stack(parts, -1), mask, np.where(mask, examples.age[..., at], 0.0))
 
 
-def features_of(ahead: Float[np.ndarray, "B H m"], lens: Lens, columns: Sequence[Column]) -> np.ndarray:
+def features_of(ahead: Float[np.ndarray, "B H S"], lens: Lens, columns: Sequence[Column]) -> np.ndarray:
     """Normalised readings [B, H, Y], NaN beside `columns`."""
     units = np.full((*ahead.shape[:2], len(lens.centre)), np.nan)
     for i, column in enumerate(columns):

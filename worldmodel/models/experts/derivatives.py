@@ -1,0 +1,112 @@
+"""Which column is the derivative of which, and which of those were computed from readings that come later."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from worldmodel.arrays import hold
+from worldmodel.models.baselines.view import Examples, Lens
+from worldmodel.models.experts.columns import Column, columns_of
+
+_SPANS = (4, 8, 16)  # ticks of the increments that are compared
+_LEAST_FIT = 0.9  # of an increment's variance that the integral explains, with a slope of 1
+_SLOPE = 0.15  # that the best slope may be off from 1
+_WINDOWS = 1000  # that are looked at, at most
+_STILL = 1e-9  # an increment, in standard deviations, that is none
+_TAPS = 5  # ticks on either side of a centred derivative
+
+
+class Pair(NamedTuple):
+    """A coordinate and its derivative (`stream.column`), and how well they fit: R2, None where it was declared."""
+
+    coordinate: str
+    derivative: str
+    fit: float | None = None
+
+
+def find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> list[Pair]:
+    """The best fits first, each column in one pair at most; a derivative is no coordinate of another pair."""
+    if len(columns) < 2:
+        return []
+    fit, slope = _fits(_series(examples, lens, columns), lens.layout.dt)
+    good = (fit > _LEAST_FIT) & (abs(slope - 1) < _SLOPE)
+    good[good.any(0)] = False  # the derivative of a derivative is left to the first
+    pairs, free = [], np.ones(len(columns), bool)
+    for i, j in sorted(zip(*np.nonzero(good), strict=True), key=lambda at: -fit[at]):
+        if free[i] and free[j]:
+            pairs.append((i, j))
+            free[[i, j]] = False
+    return [Pair(columns[i].name, columns[j].name, round(float(fit[i, j]), 4)) for i, j in sorted(pairs)]
+
+
+def _series(examples: Examples, lens: Lens, columns: Sequence[Column]) -> Float[np.ndarray, "B T K"]:
+    """Columns over contexts and what came, in units, each reading held until the next, angles unwrapped."""
+    chosen = np.unique(np.linspace(0, len(examples.came) - 1, _WINDOWS).astype(int))
+    readings, mask = (
+        np.concatenate([part[chosen], ahead[chosen]], 1)
+        for part, ahead in ((examples.view.readings, examples.came), (examples.view.mask, examples.mask))
+    )
+    held = lens.units(hold(readings, mask)[0])
+    return np.stack([_physical(held, column) for column in columns], -1)
+
+
+def _physical(features: Float[np.ndarray, "B T Y"], column: Column) -> Float[np.ndarray, "B T"]:
+    if not column.circular:
+        return features[..., column.at]
+    return np.unwrap(np.arctan2(features[..., column.at], features[..., column.at + 1]), axis=1)
+
+
+def _fits(series: Float[np.ndarray, "B T K"], dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of each column's increments, as another's integrals: R2 [K, K] with a slope of 1, and the best slope [K, K].
+
+    Both for the span that fits best; slopes are 0 where a column does not move.
+    """
+    middle = (series[:, 1:] + series[:, :-1]) / 2
+    integral = np.concatenate([np.zeros_like(series[:, :1]), np.cumsum(middle, 1)], 1) * dt
+    least = _STILL * series.std((0, 1))
+    fits, slopes = [], []
+    for span in (span for span in _SPANS if span < series.shape[1]):
+        moved, passed = ((x[:, span:] - x[:, :-span]).reshape(-1, x.shape[-1]) for x in (series, integral))
+        both, own, other = moved.T @ passed, (moved**2).sum(0), (passed**2).sum(0)
+        moves = (np.sqrt(own / len(moved)) > least)[:, None] & (other > 0)
+        off = own[:, None] - 2 * both + other
+        fits.append(np.where(moves, 1 - off / np.maximum(own, 1e-300)[:, None], -np.inf))
+        slopes.append(np.where(moves, both / np.maximum(other, 1e-300), 0.0))
+    best = np.argmax(fits, 0)[None]
+    return np.take_along_axis(np.array(fits), best, 0)[0], np.take_along_axis(np.array(slopes), best, 0)[0]
+
+
+def looking_ahead(examples: Examples, lens: Lens, pairs: Sequence[Pair]) -> Iterator[str]:
+    """Derivatives that are nearer to a sum of readings on both sides than the noise of those readings allows.
+
+    A derivative that was measured has noise of its own. So a weighted sum of noisy readings misses it by at least
+    that sum's noise; what misses by less was computed from them, and if the past alone misses by more, from the future.
+    """
+    columns = columns_of(lens.layout)
+    for pair in pairs:
+        q, v = np.moveaxis(_series(examples, lens, [columns[pair.coordinate], columns[pair.derivative]]), -1, 0)
+        if q.shape[1] <= 2 * _TAPS or not (noise := _noise(q)):
+            continue
+        near = np.lib.stride_tricks.sliding_window_view(q, 2 * _TAPS + 1, axis=1)
+        near, target = (near - near[..., _TAPS, None]).reshape(-1, 2 * _TAPS + 1), v[:, _TAPS:-_TAPS].ravel()
+        both, past = (_missed(near[:, part], target) for part in (slice(None), slice(_TAPS + 1)))
+        if both[0] < noise * both[1] / 2 and both[0] < past[0] / 2:
+            yield pair.derivative
+
+
+def _noise(series: Float[np.ndarray, "B T"]) -> float:
+    """Standard deviation of white noise in smooth series; 0 where high differences show none."""
+    lower, upper = (
+        float(np.sqrt((np.diff(series, order, axis=1) ** 2).mean() / math.comb(2 * order, order)))
+        for order in (2 * _TAPS - 2, 2 * _TAPS)
+    )
+    return upper if upper > 0.7 * lower else 0.0
+
+
+def _missed(inputs: Float[np.ndarray, "M F"], target: Float[np.ndarray, " M"]) -> tuple[float, float]:
+    """Root mean square that least squares leaves, and the norm of its weights."""
+    weights, *_ = np.linalg.lstsq(inputs, target, rcond=1e-10)
+    return float(np.sqrt(((target - inputs @ weights) ** 2).mean())), float(np.linalg.norm(weights))
