@@ -97,7 +97,7 @@ class _Models:
             WorldModelError: for a name that no predictor has.
         """
         names = [m for m in models or () if isinstance(m, str) and ":" not in m]
-        known = (*LOOKS, *RICH, NETWORK, RSSM)
+        known = tuple(dict.fromkeys((*LOOKS, *RICH, NETWORK, RSSM)))
         if unknown := [name for name in names if name not in known]:
             raise WorldModelError(
                 f"There is no model {unknown[0]!r}.", expected=f"{', '.join(known)}, or package.module:Class"
