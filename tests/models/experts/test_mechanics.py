@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.models.experts.pendulum import DAMPING, DT, INERTIA, WEIGHT, recorded
+from worldmodel.models.experts.columns import columns_of
 from worldmodel.models.experts.mechanics import Mechanics
 from worldmodel.models.experts.mechanics.model import (
     TAPS,
@@ -21,7 +22,6 @@ from worldmodel.models.experts.mechanics.model import (
 )
 from worldmodel.models.experts.mechanics.start import polynomial
 from worldmodel.models.experts.mechanics.track import track_of
-from worldmodel.models.experts.columns import columns_of
 from worldmodel.models.experts.structure import find_structure
 
 

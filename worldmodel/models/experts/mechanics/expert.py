@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float
 
 from worldmodel.models.baselines.view import Examples, Lens, View
+from worldmodel.models.experts.columns import Column, actions_of, columns_of
 from worldmodel.models.experts.mechanics import fitting
 from worldmodel.models.experts.mechanics.formulas import formulas
 from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parameters, rollout, size
 from worldmodel.models.experts.mechanics.scales import measure
 from worldmodel.models.experts.mechanics.start import last_axis, shot, single
 from worldmodel.models.experts.mechanics.track import Came, Track, came_of, features_of, track_of
-from worldmodel.models.experts.columns import Column, actions_of, columns_of
 from worldmodel.models.experts.structure import Structure
 from worldmodel.types import Array
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.columns import actions_of, columns_of
 from worldmodel.models.experts.mechanics.model import (
     DELAY,
     TAPS,
@@ -15,7 +16,6 @@ from worldmodel.models.experts.mechanics.model import (
     parameters,
     triangle,
 )
-from worldmodel.models.experts.columns import actions_of, columns_of
 from worldmodel.models.experts.structure import Structure
 
 _SHOWN = 0.02  # of the largest of its kind
