@@ -8,7 +8,7 @@ import pytest
 
 from tests.models.experts.pendulum import DAMPING, DT, INERTIA, WEIGHT, recorded
 from worldmodel.models.experts.columns import columns_of
-from worldmodel.models.experts.mechanics import Mechanics
+from worldmodel.models.experts.mechanics import Mechanics, expert
 from worldmodel.models.experts.mechanics.model import (
     TAPS,
     Form,
@@ -23,6 +23,15 @@ from worldmodel.models.experts.mechanics.model import (
 from worldmodel.models.experts.mechanics.start import polynomial
 from worldmodel.models.experts.mechanics.track import track_of
 from worldmodel.models.experts.structure import find_structure
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_windows():
+    """A pendulum needs no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        for stage, windows in (("_NEAR", 200), ("_FAR", 100), ("_LAST", 200)):
+            patch.setattr(expert, stage, (10, windows))
+        yield
 
 
 @pytest.fixture(scope="module")
