@@ -23,7 +23,7 @@ TAPS = 3  # actions that a delay of up to 2 ticks reaches back over, the present
 DELAY = 0.3  # ticks, at a parameter of 0
 _LEAST_PIVOT = 0.05  # of the mass matrix, which is about the identity
 _FASTEST = 30.0  # times the usual velocity; beyond it a rollout is lost and only has to stay finite
-_SLIDE = 0.1  # times the usual velocity, at which Coulomb friction is three quarters of its full size
+_SLIDE = 0.03  # times the usual velocity, at which Coulomb friction is three quarters of its full size
 
 
 class Form(NamedTuple):
