@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.ridge import ridge
-from worldmodel.models.baselines.view import Examples, View, on_ticks
+from worldmodel.models.baselines.view import Examples, View, in_phase, on_ticks, phase
 
 PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
 _TICKS = 32  # fitted at most; between them predictions lie on lines
@@ -35,8 +35,8 @@ class Direct:
     def candidates(
         cls, examples: Examples, layout: TickLayout, penalties: Sequence[float] = PENALTIES
     ) -> list["Direct"]:
-        """One for each penalty, fitted on the readings that came, moved from their samples' times to the ticks."""
-        view, change = examples.view, on_ticks(examples) - examples.view.held[:, -1:]
+        """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
+        view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
         ticks = _grid(view.horizon)
         seen = _seen(view, layout)
         acted = [_acted(view, tick) for tick in ticks]
@@ -62,7 +62,8 @@ class Direct:
         for tick, weights in zip(self.ticks, self.weights, strict=True):
             inputs = np.concatenate([seen, _acted(view, tick)], 1)[:, self.varies]
             parts.append(inputs @ weights[:-1] + weights[-1])
-        return view.held[:, -1:] + _between(np.stack(parts, 1), self.ticks)[:, : view.horizon]
+        ahead = view.held[:, -1:] + _between(np.stack(parts, 1), self.ticks)
+        return on_ticks(ahead, view)[:, : view.horizon]
 
 
 def _grid(horizon: int) -> np.ndarray:

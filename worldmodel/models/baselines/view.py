@@ -191,11 +191,18 @@ class Lens:
         return np.where(known, values, 0.0), known
 
 
-def on_ticks(examples: Examples) -> Float[np.ndarray, "B H Y"]:
-    """What readings [B, H, Y] would have been at their ticks: on the line from each sample to the next.
+def phase(view: View) -> Float[np.ndarray, "B Y"]:
+    """How many ticks before the end of the context each column was sampled last; 0 where it is more than one."""
+    age = view.age[:, -1]
+    return np.where(age <= 1, age, 0.0)
 
-    The last one goes on along the line from the one before. So a model that is fitted to these predicts ticks, and can
-    be asked for the moments of samples (`worldmodel.models.objective.at_sample_times`).
+
+def in_phase(examples: Examples, ticks: Float[np.ndarray, "B Y"] | float) -> Float[np.ndarray, "B H Y"]:
+    """What readings [B, H, Y] would have been so many ticks before their own.
+
+    They lie on the line from each sample to the next; the last one goes on along the line from the one before. A sensor
+    at the clock's rate keeps its phase, so that with `phase` its samples are taken as they are: what it moves between a
+    sample and a tick is a product of speed and phase, which no linear model could say. `on_ticks` undoes that.
     """
     values, mask, age = examples.came, examples.mask, np.where(examples.mask, examples.age, 0.0)
     time = np.arange(values.shape[1])[:, None] - age
@@ -207,7 +214,15 @@ def on_ticks(examples: Examples) -> Float[np.ndarray, "B H Y"]:
         gap = np.where(known & m, t - when, np.inf)
         found = np.where(known & m, (v - last) / np.where(gap == 0, np.inf, gap), 0.0)[:, ::step]
         slope = np.where((known & m)[:, ::step], found, slope)
-    return values + slope * np.clip(age, 0, 1)
+    behind = np.broadcast_to(ticks, values[:, 0].shape)[:, None]
+    return values + slope * np.where(mask, np.clip(age, 0, 1) - behind, 0.0)
+
+
+def on_ticks(ahead: Float[np.ndarray, "B T Y"], view: View) -> Float[np.ndarray, "B T Y"]:
+    """Predictions in phase with the context's last samples, moved to the ticks on the lines between them."""
+    before = np.concatenate([view.held[:, -1:], ahead], 1)
+    following = np.concatenate([ahead[:, 1:], 2 * before[:, -1:] - before[:, -2:-1]], 1)
+    return ahead + phase(view)[:, None] * (following - ahead)
 
 
 def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout: TickLayout) -> np.ndarray:

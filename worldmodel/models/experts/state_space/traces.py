@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from worldmodel.models.baselines.view import Examples, View, on_ticks
+from worldmodel.models.baselines.view import Examples, View, in_phase
 
 
 class Traces(NamedTuple):
@@ -26,7 +26,7 @@ class Traces(NamedTuple):
         """Context and horizon of examples, readings moved from their samples' times to the ticks."""
         view = examples.view
         mask = np.concatenate([view.mask, examples.mask], 1)
-        came = np.where(examples.mask, on_ticks(examples), 0.0)
+        came = np.where(examples.mask, in_phase(examples, 0.0), 0.0)
         readings = _filled(np.concatenate([view.readings, came], 1), mask)
         return cls(readings, mask, np.concatenate([view.past, view.ahead], 1))
 
