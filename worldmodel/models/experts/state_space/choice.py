@@ -1,7 +1,7 @@
 """What a state space should be like, by its error on blocks of windows that its fit did not see."""
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,35 +9,32 @@ from worldmodel.models.experts.state_space.fitting import FORGETTING, TERMS, Mem
 from worldmodel.models.experts.state_space.traces import Traces
 
 _FOLDS = 3
-_RESIDUALS = 10_000  # that a fit looks at
+_RESIDUALS = 8_000  # that a fit looks at
 _MOST_HIDDEN = 3
-_RIDGES = (1e-5, 1e-1)
+_RIDGES = (1e-4, 1.0)
 _GAIN = 0.06  # of the logarithm of a mean squared error, for which a richer one is taken
-_ROUNDS = 4
+_MOST_TERMS = 2
 
 
 def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
     """A recipe, and how fast a context of so many ticks is forgotten.
 
-    Hidden states come first, with a linear model; then, round by round, the term or the hidden state that helps most.
+    Hidden states come first, with a linear model; then the term that helps most, and hidden states that now help, as
+    often as they do; the ridge last.
     """
     search = _Search(traces.thin(_RESIDUALS), context, seed)
     for hidden in range(_MOST_HIDDEN + 1):
         search.consider([Recipe(hidden)])
-    for _ in range(_ROUNDS):
-        if not search.consider(_richer(search.best)):
+    for _ in range(_MOST_TERMS):
+        if not search.consider([replace(search.best, terms=(*search.best.terms, term)) for term in TERMS]):
             break
+        while search.best.hidden < _MOST_HIDDEN and search.consider(
+            [replace(search.best, hidden=search.best.hidden + 1)]
+        ):
+            pass
     if search.best.terms:
-        search.consider([dataclasses.replace(search.best, ridge=ridge) for ridge in _RIDGES])
+        search.consider([replace(search.best, ridge=ridge) for ridge in _RIDGES])
     return search.best, search.forgetting
-
-
-def _richer(recipe: Recipe) -> Iterator[Recipe]:
-    """With one term more, or, where there are terms, with one hidden state more."""
-    for term in TERMS:
-        yield dataclasses.replace(recipe, terms=(*recipe.terms, term))
-    if recipe.terms and recipe.hidden < _MOST_HIDDEN:
-        yield dataclasses.replace(recipe, hidden=recipe.hidden + 1)
 
 
 class _Search:
@@ -49,7 +46,7 @@ class _Search:
         self._fold = np.arange(len(traces.mask)) * _FOLDS // len(traces.mask)
         self._linear: dict[tuple[int, int], tuple[Member, np.ndarray]] = {}
 
-    def consider(self, recipes) -> bool:
+    def consider(self, recipes: Sequence[Recipe]) -> bool:
         """Takes the best of these if it is clearly better than what there is; whether it did."""
         errors = {recipe: self._errors(recipe) for recipe in recipes}
         recipe = min(errors, key=lambda r: errors[r].min())

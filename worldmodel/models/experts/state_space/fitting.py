@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.models.experts.state_space.cell import Shape, rollout, shoot
+from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
 from worldmodel.models.experts.state_space.closed import linear
 from worldmodel.models.experts.state_space.levenberg import Problem, minimise
 from worldmodel.models.experts.state_space.traces import Traces
@@ -13,7 +13,8 @@ from worldmodel.models.experts.state_space.traces import Traces
 FORGETTING = (0.0, 0.03, 0.1, 0.3)  # a tick: how fast readings of a context lose weight
 _WIDE = 20.0  # standard deviations that states may reach while they are fitted
 _BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
-_LINEAR_STEPS, _STEPS = 15, 40
+_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 5, 20
+_RACERS = 3  # first units, of which the best after a few steps goes on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Recipe:
 
     hidden: int
     terms: tuple[str, ...] = ()
-    ridge: float = 1e-3
+    ridge: float = 1e-2
 
     def shape(self, readings: int, actions: int) -> Shape:
         """Sizes for so many readings and actions."""
@@ -64,20 +65,23 @@ class Member:
     limit: np.ndarray
     error: np.ndarray
 
+    @property
+    def cell(self) -> Cell:
+        """The state space itself."""
+        return Cell(self.shape, self.flat, self.limit)
+
     def start(self, seen: Traces, forgetting: float) -> Float[np.ndarray, "W S"]:
         """States at the first tick of contexts; readings count less by `forgetting` for every tick of their age."""
         shape, ticks = self.shape, seen.readings.shape[1]
         guess = np.concatenate([seen.readings[:, 0], np.zeros((len(seen.mask), shape.hidden))], 1)
         recent = np.exp(-0.5 * forgetting * np.arange(ticks)[::-1])[:, None]
         weight = np.where(seen.mask, recent / self.error, 0.0)
-        given = (self.flat, self.limit, guess, np.ones(shape.states), seen.readings, weight, seen.actions)
-        return np.asarray(shoot(shape, *(np.asarray(x, np.float32) for x in given)))
+        return shoot(self.cell, guess, seen.readings, weight, seen.actions)
 
     def predict(self, seen: Traces, ahead: Float[np.ndarray, "W H A"], forgetting: float) -> np.ndarray:
         """Readings [W, H, Y] at the ticks ahead."""
         start, actions = self.start(seen, forgetting), np.concatenate([seen.actions, ahead], 1)
-        given = (np.asarray(x, np.float32) for x in (self.flat, self.limit, start, actions))
-        states = np.asarray(rollout(self.shape, *given), np.float64)
+        states = self.cell.rollout(start, actions)
         return states[:, seen.readings.shape[1] :, : self.shape.readings]
 
 
@@ -87,7 +91,7 @@ def fit_linear(hidden: int, traces: Traces, weight: Float[np.ndarray, " W"]) -> 
     start = np.concatenate([traces.readings[:, 0], np.zeros((len(traces.mask), hidden))], 1)
     first = linear(shape, traces.take(np.flatnonzero(weight)))
     problem = _problem(shape, first, np.full(shape.size, 1e-9), traces, weight)
-    return _finish(problem, *minimise(problem, start, _LINEAR_STEPS))
+    return _finish(problem, *minimise(problem, first, start, _LINEAR_STEPS))
 
 
 def add_terms(
@@ -97,12 +101,18 @@ def add_terms(
     shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
     if not shape.units:
         return base
-    inner, bias = _units(recipe, shape, seed)
-    first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
     outer = recipe.ridge * float((base.error**2).mean())
     ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
-    problem = _problem(shape, first, ridge, traces, weight)
-    return _finish(problem, *minimise(problem, start, _STEPS))[0]
+
+    def race(racer: int) -> tuple[float, Problem, np.ndarray, np.ndarray]:
+        inner, bias = _units(recipe, shape, seed * _RACERS + racer)
+        first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
+        problem = _problem(shape, first, ridge, traces, weight)
+        flat, starts = minimise(problem, first, start, _RACE_STEPS)
+        return problem.cost(flat, starts), problem, flat, starts
+
+    _, *best = min((race(i) for i in range(_RACERS)), key=lambda r: r[0])
+    return _finish(best[0], *minimise(*best, _STEPS))[0]
 
 
 def _problem(shape: Shape, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
@@ -112,8 +122,7 @@ def _problem(shape: Shape, first: np.ndarray, ridge: np.ndarray, traces: Traces,
 
 def _finish(problem: Problem, flat: np.ndarray, start: np.ndarray) -> tuple[Member, np.ndarray]:
     shape, traces = problem.shape, problem.traces
-    given = (np.asarray(x, np.float32) for x in (flat, problem.limit, start, traces.actions))
-    states = np.asarray(rollout(shape, *given), np.float64)
+    states = Cell(shape, flat, problem.limit).rollout(start, traces.actions)
     counted = states[problem.weight.any((1, 2))]
     limit = np.minimum(_BEYOND * np.abs(counted).max((0, 1)), _WIDE)
     error = problem.weight * (states[..., : shape.readings] - traces.readings) ** 2
