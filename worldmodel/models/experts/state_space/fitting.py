@@ -1,6 +1,7 @@
 """From traces to a state space that simulates them: the linear part first, then units that begin at zero."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -13,8 +14,7 @@ from worldmodel.models.experts.state_space.traces import Traces
 FORGETTING = (0.0, 0.03, 0.1, 0.3)  # a tick: how fast readings of a context lose weight
 _WIDE = 20.0  # standard deviations that states may reach while they are fitted
 _BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
-_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 5, 20
-_RACERS = 3  # first units, of which the best after a few steps goes on
+_LINEAR_STEPS, _RACE_STEPS, _STEPS = 12, 4, 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +58,14 @@ class Member:
         flat: [P] parameters.
         limit: [S] that no state's magnitude exceeds.
         error: [Y] root mean squared error of the simulation that it was fitted on.
+        seed: that drew its first units.
     """
 
     shape: Shape
     flat: np.ndarray
     limit: np.ndarray
     error: np.ndarray
+    seed: int = 0
 
     @property
     def cell(self) -> Cell:
@@ -95,24 +97,32 @@ def fit_linear(hidden: int, traces: Traces, weight: Float[np.ndarray, " W"]) -> 
 
 
 def add_terms(
-    recipe: Recipe, base: Member, start: np.ndarray, traces: Traces, weight: Float[np.ndarray, " W"], seed: int
+    recipe: Recipe,
+    base: Member,
+    start: np.ndarray,
+    traces: Traces,
+    weight: Float[np.ndarray, " W"],
+    seeds: Sequence[int],
 ) -> Member:
-    """A member with the recipe's terms, from a linear one and its starts on."""
+    """A member with the recipe's terms, from a linear one and its starts on.
+
+    Each seed draws first units; where there are several, the best after a few steps go on.
+    """
     shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
     if not shape.units:
         return base
     outer = recipe.ridge * float((base.error**2).mean())
     ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
-
-    def race(racer: int) -> tuple[float, Problem, np.ndarray, np.ndarray]:
-        inner, bias = _units(recipe, shape, seed * _RACERS + racer)
+    racers = []
+    for seed in seeds:
+        inner, bias = _units(recipe, shape, seed)
         first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
         problem = _problem(shape, first, ridge, traces, weight)
         flat, starts = minimise(problem, first, start, _RACE_STEPS)
-        return problem.cost(flat, starts), problem, flat, starts
-
-    _, *best = min((race(i) for i in range(_RACERS)), key=lambda r: r[0])
-    return _finish(best[0], *minimise(*best, _STEPS))[0]
+        racers.append((problem.cost(flat, starts), seed, problem, flat, starts))
+    _, seed, problem, flat, starts = min(racers, key=lambda racer: racer[0])
+    member, _ = _finish(problem, *minimise(problem, flat, starts, _STEPS))
+    return dataclasses.replace(member, seed=seed)
 
 
 def _problem(shape: Shape, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
