@@ -188,6 +188,12 @@ def test_a_seed_gives_one_model_and_another_seed_other_members():
     assert (one != other).any()
 
 
+@pytest.mark.parametrize("horizon", [1, 20])
+def test_little_to_learn_from_is_enough(horizon):
+    learn = examples_of(*oscillator(C + horizon + 4), every=2, horizon=horizon)
+    assert np.isfinite(StateSpace.fit(learn, LENS).predict(learn.view)).all()
+
+
 def test_many_readings_are_refused():
     with pytest.raises(WorldModelError, match="few readings"):
         StateSpace.fit(examples_of(*oscillator(100)), lens_of(7))

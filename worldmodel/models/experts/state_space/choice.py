@@ -21,8 +21,10 @@ def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
     """A recipe, and how fast a context of so many ticks is forgotten.
 
     Hidden states come first, with a linear model; then the term that helps most, and hidden states that now help, as
-    often as they do; the ridge last.
+    often as they do; the ridge last. Too few windows to leave some out get one hidden state and no term.
     """
+    if len(traces.mask) < 2 * _FOLDS:
+        return Recipe(1), 0.0
     search = _Search(traces.thin(_RESIDUALS), context, seed)
     for hidden in range(_MOST_HIDDEN + 1):
         search.consider([Recipe(hidden)])

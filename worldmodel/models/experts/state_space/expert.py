@@ -82,8 +82,8 @@ class StateSpace:
         terms = tuple(t.decode() for t in arrays["terms"])
         recipe = Recipe(int(arrays["hidden"]), terms, float(arrays["ridge"]))
         shape = recipe.shape(len(lens.centre), len(lens.action_mean))
-        fields = (arrays[f"members/{k}"] for k in ("flat", "limit", "error"))
-        members = [Member(shape, *parts, int(seed)) for *parts, seed in zip(*fields, arrays["seeds"], strict=True)]
+        fields = (arrays[name] for name in ("members/flat", "members/limit", "members/error", "seeds"))
+        members = [Member(shape, flat, limit, e, int(seed)) for flat, limit, e, seed in zip(*fields, strict=True)]
         return cls(recipe, float(arrays["forgetting"]), members)
 
 

@@ -19,7 +19,7 @@ _LINEAR_STEPS, _RACE_STEPS, _STEPS = 12, 4, 16
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """Units that may be added: their activation, how many, and how steep they begin; `sharp` ones each see one state."""
+    """Units that may be added: their activation, number and first steepness; `sharp` ones see one state each."""
 
     activation: str
     count: int = 1
