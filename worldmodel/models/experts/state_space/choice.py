@@ -28,6 +28,7 @@ def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
     search = _Search(traces.thin(_RESIDUALS), context, seed)
     for hidden in range(_MOST_HIDDEN + 1):
         search.consider([Recipe(hidden)])
+    search.consider([replace(search.best, anywhere=True)])
     for _ in range(_MOST_TERMS):
         if not search.consider([search.most_promising()]):
             break
@@ -48,7 +49,7 @@ class _Search:
         self._traces, self._context = traces, context
         self._seeds = [_RACERS * seed + racer for racer in range(_RACERS)]
         self._fold = np.arange(len(traces.mask)) * _FOLDS // len(traces.mask)
-        self._linear: dict[tuple[int, int], tuple[Member, np.ndarray]] = {}
+        self._linear: dict[tuple[Recipe, int], tuple[Member, np.ndarray]] = {}
         self._fitted: dict[tuple[Recipe, int], Member] = {}
 
     def consider(self, recipes: Sequence[Recipe]) -> bool:
@@ -77,10 +78,11 @@ class _Search:
 
     def _member(self, recipe: Recipe, fold: int) -> Member:
         weight = (self._fold != fold).astype(float)
-        if (recipe.hidden, fold) not in self._linear:
-            self._linear[recipe.hidden, fold] = fit_linear(recipe.hidden, self._traces, weight)
+        linear = Recipe(recipe.hidden, anywhere=recipe.anywhere)
+        if (linear, fold) not in self._linear:
+            self._linear[linear, fold] = fit_linear(linear, self._traces, weight)
         if (recipe, fold) not in self._fitted:
-            base = self._linear[recipe.hidden, fold]
+            base = self._linear[linear, fold]
             self._fitted[recipe, fold] = add_terms(recipe, *base, self._traces, weight, self._seeds)
         return self._fitted[recipe, fold]
 

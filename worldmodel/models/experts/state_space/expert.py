@@ -72,6 +72,7 @@ class StateSpace:
             "hidden": np.array(self.recipe.hidden),
             "terms": np.array(self.recipe.terms, "S"),
             "ridge": np.array(self.recipe.ridge),
+            "anywhere": np.array(self.recipe.anywhere),
             "forgetting": np.array(self.forgetting),
             "seeds": np.array([m.seed for m in self.members]),
         }
@@ -80,7 +81,7 @@ class StateSpace:
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], lens: Lens) -> "StateSpace":
         """The inverse of `to_arrays`."""
         terms = tuple(t.decode() for t in arrays["terms"])
-        recipe = Recipe(int(arrays["hidden"]), terms, float(arrays["ridge"]))
+        recipe = Recipe(int(arrays["hidden"]), terms, float(arrays["ridge"]), bool(arrays["anywhere"]))
         shape = recipe.shape(len(lens.centre), len(lens.action_mean))
         fields = (arrays[name] for name in ("members/flat", "members/limit", "members/error", "seeds"))
         members = [Member(shape, flat, limit, e, int(seed)) for flat, limit, e, seed in zip(*fields, strict=True)]
@@ -91,7 +92,7 @@ def _members(recipe: Recipe, examples: Examples, draws: Sequence[Sequence[int]])
     """One for each of the draws, all from one linear fit on; one alone where nothing is drawn."""
     traces = Traces.of(examples).thin(_RESIDUALS)
     weight = np.ones(len(traces.mask))
-    base, start = fit_linear(recipe.hidden, traces, weight)
+    base, start = fit_linear(recipe, traces, weight)
     if not recipe.terms:
         return [base]
     return [add_terms(recipe, base, start, traces, weight, seeds) for seeds in draws]

@@ -37,11 +37,25 @@ TERMS = {
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What is chosen: hidden states, names of `TERMS`, and the ridge of their units, in shares of the linear error."""
+    """What is chosen.
+
+    Attributes:
+        hidden: states that are not read.
+        terms: names of `TERMS`.
+        ridge: of their units, in shares of the linear error.
+        anywhere: what happens does not depend on the readings themselves, as it does not on where a slide stands.
+    """
 
     hidden: int
     terms: tuple[str, ...] = ()
     ridge: float = 1e-2
+    anywhere: bool = False
+
+    def depends(self, shape: Shape) -> Float[np.ndarray, " P"]:
+        """1 for each parameter that may be other than 0, else 0."""
+        rows = np.ones((shape.inputs, 1))
+        rows[: shape.readings] = not self.anywhere
+        return shape.join(linear=rows, constant=1, inner=rows if shape.units else 0, bias=1, outer=1)
 
     def shape(self, readings: int, actions: int) -> Shape:
         """Sizes for so many readings and actions."""
@@ -87,12 +101,13 @@ class Member:
         return states[:, seen.readings.shape[1] :, : self.shape.readings]
 
 
-def fit_linear(hidden: int, traces: Traces, weight: Float[np.ndarray, " W"]) -> tuple[Member, np.ndarray]:
-    """A linear member on windows that count by `weight`, and the start of each window."""
-    shape = Recipe(hidden).shape(*_columns(traces))
-    start = np.concatenate([traces.readings[:, 0], np.zeros((len(traces.mask), hidden))], 1)
-    first = linear(shape, traces.take(np.flatnonzero(weight)))
-    problem = _problem(shape, first, np.full(shape.size, 1e-9), traces, weight)
+def fit_linear(recipe: Recipe, traces: Traces, weight: Float[np.ndarray, " W"]) -> tuple[Member, np.ndarray]:
+    """A member without terms on windows that count by `weight`, and the start of each window."""
+    recipe = dataclasses.replace(recipe, terms=())
+    shape = recipe.shape(*_columns(traces))
+    start = np.concatenate([traces.readings[:, 0], np.zeros((len(traces.mask), shape.hidden))], 1)
+    first = linear(shape, traces.take(np.flatnonzero(weight))) * recipe.depends(shape)
+    problem = _problem(recipe, first, np.full(shape.size, 1e-9), traces, weight)
     return _finish(problem, *minimise(problem, first, start, _LINEAR_STEPS))
 
 
@@ -117,7 +132,8 @@ def add_terms(
     for seed in seeds:
         inner, bias = _units(recipe, shape, seed)
         first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
-        problem = _problem(shape, first, ridge, traces, weight)
+        first = first * recipe.depends(shape)
+        problem = _problem(recipe, first, ridge, traces, weight)
         flat, starts = minimise(problem, first, start, _RACE_STEPS)
         racers.append((problem.cost(flat, starts), seed, problem, flat, starts))
     _, seed, problem, flat, starts = min(racers, key=lambda racer: racer[0])
@@ -125,9 +141,10 @@ def add_terms(
     return dataclasses.replace(member, seed=seed)
 
 
-def _problem(shape: Shape, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
-    share = traces.mask * weight[:, None, None]
-    return Problem(shape, np.full(shape.states, _WIDE), traces, share / max(share.sum(), 1e-12), first, ridge)
+def _problem(recipe: Recipe, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
+    shape, share = recipe.shape(*_columns(traces)), traces.mask * weight[:, None, None]
+    limit, share = np.full(shape.states, _WIDE), share / max(share.sum(), 1e-12)
+    return Problem(shape, limit, traces, share, first, ridge, recipe.depends(shape))
 
 
 def _finish(problem: Problem, flat: np.ndarray, start: np.ndarray) -> tuple[Member, np.ndarray]:

@@ -16,7 +16,7 @@ _DONE, _IDLE = 1e-3, 4  # so many steps that gain less, relatively, are the last
 class Problem:
     """What is minimised: the mean squared error of rollouts, and `ridge` [P] times squared departures from `prior` [P].
 
-    The weight [W, T, Y] of every reading sums to 1.
+    The weight [W, T, Y] of every reading sums to 1. Only parameters that are `free`, bool [P], move.
     """
 
     shape: Shape
@@ -25,6 +25,7 @@ class Problem:
     weight: np.ndarray
     prior: np.ndarray
     ridge: np.ndarray
+    free: np.ndarray
 
     def cost(self, flat: Float[np.ndarray, " P"], start: Float[np.ndarray, "W S"]) -> float:
         """Infinite where a rollout is no number."""
@@ -39,7 +40,7 @@ class Problem:
         root = np.sqrt(self.weight).reshape(len(start), -1, 1)
         error = root[..., 0] * (seen - self.traces.readings).reshape(len(start), -1)
         by = root * by.reshape(*root.shape[:2], -1)
-        by_flat, by_start = by[..., : self.shape.size], by[..., self.shape.size :]
+        by_flat, by_start = by[..., : self.shape.size] * self.free, by[..., self.shape.size :]
         rows = by_flat.reshape(-1, self.shape.size)
         turned = np.swapaxes(by_start, 1, 2)
         return Normal(
