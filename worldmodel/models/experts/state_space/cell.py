@@ -1,14 +1,28 @@
 """One step of the state space, its rollouts, and how they change with parameters and starts."""
 
 import dataclasses
-from functools import partial
+from functools import cached_property
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-ACTIVATIONS = {"tanh": jnp.tanh, "cube": lambda q: q**3, "ramp": lambda q: jax.nn.softplus(8 * q) / 8}
+_BEND = 0.01  # how softly a ramp begins
+_SHOTS = 15
+
+
+def _tanh(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    active = np.tanh(q)
+    return active, 1 - active**2
+
+
+def _ramp(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    root = np.sqrt(q**2 + _BEND)
+    return (q + root) / 2, (1 + q / root) / 2
+
+
+# Values and derivatives.
+ACTIVATIONS = {"tanh": _tanh, "cube": lambda q: (q**3, 3 * q**2), "ramp": _ramp}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,91 +58,141 @@ class Shape:
         """P, the number of parameters."""
         return sum(int(np.prod(shape)) for shape in self.parts.values())
 
-    def split(self, flat: Float[Array, " P"]) -> dict[str, Array]:
-        """The parts of the parameters."""
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.parts.values()])
-        pieces = (np if isinstance(flat, np.ndarray) else jnp).split(flat, ends[:-1])
-        return {name: p.reshape(shape) for (name, shape), p in zip(self.parts.items(), pieces, strict=True)}
+    @cached_property
+    def groups(self) -> dict[str, np.ndarray]:
+        """Which units have each activation."""
+        return {kind: np.flatnonzero([kind == k for k in self.units]) for kind in dict.fromkeys(self.units)}
+
+    def split(self, by: Float[np.ndarray, "*b K"]) -> dict[str, np.ndarray]:
+        """The parts of parameters, or of derivatives by them: views of the last axis, K >= P."""
+        out, end = {}, 0
+        for name, shape in self.parts.items():
+            begin, end = end, end + int(np.prod(shape))
+            out[name] = by[..., begin:end].reshape(*by.shape[:-1], *shape)
+        return out
 
     def join(self, **parts: np.ndarray | float) -> Float[np.ndarray, " P"]:
         """The inverse of `split`; numbers fill their part."""
         return np.concatenate([np.broadcast_to(parts[name], shape).ravel() for name, shape in self.parts.items()])
 
 
-def _step(shape: Shape, parts: dict[str, Array], limit: Array, x: Float[Array, " S"], u: Float[Array, " A"]) -> Array:
-    z = jnp.concatenate([x, u])
-    x = x + z @ parts["linear"] + parts["constant"]
-    if shape.units:
-        before = z @ parts["inner"] + parts["bias"]
-        after = [ACTIVATIONS[kind](before[i]) for i, kind in enumerate(shape.units)]
-        x = x + jnp.stack(after) @ parts["outer"]
-    return jnp.clip(x, -limit, limit)
+class Steps(NamedTuple):
+    """One step of W windows, and what its derivatives are made of.
 
-
-def _rollout(shape: Shape, flat: Array, limit: Array, start: Float[Array, " S"], actions: Float[Array, "N A"]) -> Array:
-    parts = shape.split(flat)
-
-    def step(x, u):
-        x = _step(shape, parts, limit, x, u)
-        return x, x
-
-    return jnp.concatenate([start[None], jax.lax.scan(step, start, actions)[1]])
-
-
-@partial(jax.jit, static_argnums=0)
-def rollout(
-    shape: Shape, flat: Float[Array, " P"], limit: Float[Array, " S"], start: Float[Array, "W S"], actions: Array
-) -> Float[Array, "W T S"]:
-    """States from the start on, under actions [W, T - 1, A]."""
-    return jax.vmap(partial(_rollout, shape, flat, limit))(start, actions)
-
-
-@partial(jax.jit, static_argnums=0)
-def sensitivity(
-    shape: Shape, flat: Float[Array, " P"], limit: Float[Array, " S"], start: Float[Array, "W S"], actions: Array
-) -> tuple[Array, Array, Array]:
-    """Readings [W, T, Y] of a rollout, and their derivatives by parameters [W, T, Y, P] and by its start [W, T, Y, S]."""
-
-    def readings(flat, start, actions):
-        seen = _rollout(shape, flat, limit, start, actions)[:, : shape.readings]
-        return seen, seen
-
-    both = jax.vmap(jax.jacfwd(readings, (0, 1), has_aux=True), (None, 0, 0))
-    (by_flat, by_start), seen = both(flat, start, actions)
-    return seen, by_flat, by_start
-
-
-@partial(jax.jit, static_argnums=(0, 8))
-def shoot(
-    shape: Shape,
-    flat: Float[Array, " P"],
-    limit: Float[Array, " S"],
-    guess: Float[Array, "W S"],
-    spread: Float[Array, " S"],
-    readings: Float[Array, "W T Y"],
-    weight: Float[Array, "W T Y"],
-    actions: Float[Array, "W N A"],
-    steps: int = 12,
-) -> Float[Array, "W S"]:
-    """States at the first tick whose rollouts meet the readings best, by damped Gauss-Newton steps from a guess.
-
-    `weight` is the inverse of a reading's standard error, 0 where there is none; the start lies about the guess by
-    `spread`.
+    Attributes:
+        z: [W, Z] states and actions.
+        active, slope: [W, U] the units, and their derivatives by what goes into them.
+        free: bool [W, S] states that the limits did not hold back.
+        after: [W, S] the next states.
     """
 
-    def one(guess, readings, weight, actions):
-        def residual(x):
-            error = (_rollout(shape, flat, limit, x, actions)[:, : shape.readings] - readings) * weight
-            return jnp.concatenate([error.ravel(), (x - guess) / spread])
+    z: np.ndarray
+    active: np.ndarray
+    slope: np.ndarray
+    free: np.ndarray
+    after: np.ndarray
 
-        def improve(carry, _):
-            x, damping = carry
-            r, jacobian = residual(x), jax.jacfwd(residual)(x)
-            gram = jacobian.T @ jacobian
-            step = jnp.linalg.solve(gram + damping * jnp.diag(jnp.diag(gram)), jacobian.T @ r)
-            better = jnp.sum(residual(x - step) ** 2) < jnp.sum(r**2)
-            return (jnp.where(better, x - step, x), jnp.where(better, damping / 5, damping * 10)), None
 
-        return jax.lax.scan(improve, (guess, jnp.float32(1e-3)), None, steps)[0][0]
+class Cell:
+    """A state space with its parameters [P] and the limits [S] of its states."""
 
-    return jax.vmap(one)(guess, readings, weight, actions)
+    def __init__(self, shape: Shape, flat: Float[np.ndarray, " P"], limit: Float[np.ndarray, " S"]) -> None:
+        self.shape, self.limit = shape, limit
+        self._linear, self._constant, self._inner, self._bias, self._outer = shape.split(flat).values()
+
+    def rollout(self, start: Float[np.ndarray, "W S"], actions: Float[np.ndarray, "W N A"]) -> np.ndarray:
+        """States [W, N + 1, S] from the start on."""
+        states = [start]
+        with np.errstate(over="ignore", invalid="ignore"):
+            for action in np.swapaxes(actions, 0, 1):
+                states.append(self._step(states[-1], action).after)
+        return np.stack(states, 1)
+
+    def sensitivity(
+        self, start: Float[np.ndarray, "W S"], actions: Float[np.ndarray, "W N A"], parameters: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Readings [W, N + 1, Y] of a rollout, and their derivatives [W, N + 1, Y, K].
+
+        These are by the parameters, where asked, and by the start: K = P + S or S.
+        """
+        size, readings = self.shape.size if parameters else 0, self.shape.readings
+        by = np.zeros((len(start), self.shape.states, size + self.shape.states))
+        by[..., size:] = np.eye(self.shape.states)
+        states, derivatives = [start], [by[:, :readings]]
+        for action in np.swapaxes(actions, 0, 1):
+            step = self._step(states[-1], action)
+            by = self._by_state(step) @ by
+            if parameters:
+                self._add_by_parameters(by, step)
+            by *= step.free[..., None]
+            states.append(step.after)
+            derivatives.append(by[:, :readings])
+        return np.stack(states, 1)[..., :readings], np.stack(derivatives, 1)
+
+    def _step(self, x: Float[np.ndarray, "W S"], action: Float[np.ndarray, "W A"]) -> Steps:
+        z = np.concatenate([x, action], 1)
+        active, slope = self._units(z @ self._inner + self._bias)
+        after = x + z @ self._linear + self._constant + active @ self._outer
+        return Steps(z, active, slope, np.abs(after) < self.limit, np.clip(after, -self.limit, self.limit))
+
+    def _units(self, q: Float[np.ndarray, "W U"]) -> tuple[np.ndarray, np.ndarray]:
+        active, slope = np.empty_like(q), np.empty_like(q)
+        for kind, units in self.shape.groups.items():
+            active[:, units], slope[:, units] = ACTIVATIONS[kind](q[:, units])
+        return active, slope
+
+    def _by_state(self, step: Steps) -> Float[np.ndarray, "W S S"]:
+        s = self.shape.states
+        through_units = (self._outer.T * step.slope[:, None]) @ self._inner[:s].T
+        return np.eye(s) + self._linear[:s].T + through_units
+
+    def _add_by_parameters(self, by: Float[np.ndarray, "W S K"], step: Steps) -> None:
+        """Adds, in place, how the step itself depends on each parameter."""
+        parts = self.shape.split(by)
+        to_bias = self._outer.T * step.slope[:, None]  # [W, S, U]
+        own = np.einsum("wszs->wsz", parts["linear"])  # views of the diagonals: a column moves its own state alone
+        own += step.z[:, None]
+        own = np.einsum("wss->ws", parts["constant"])
+        own += 1
+        own = np.einsum("wsus->wsu", parts["outer"])
+        own += step.active[:, None]
+        parts["bias"] += to_bias
+        parts["inner"] += step.z[:, None, :, None] * to_bias[:, :, None]
+
+
+def shoot(
+    cell: Cell,
+    guess: Float[np.ndarray, "W S"],
+    readings: Float[np.ndarray, "W T Y"],
+    weight: Float[np.ndarray, "W T Y"],
+    actions: Float[np.ndarray, "W N A"],
+) -> Float[np.ndarray, "W S"]:
+    """States at the first tick whose rollouts meet the readings best, by damped Gauss-Newton steps from a guess.
+
+    `weight` is the inverse of a reading's standard error, 0 where there is none; the start lies about the guess by 1.
+    """
+    x, damping = guess, np.full(len(guess), 1e-3)
+    cost = _cost(cell, x, guess, readings, weight, actions)
+    for _ in range(_SHOTS):
+        seen, by = cell.sensitivity(x, actions, parameters=False)
+        by = (by * weight[..., None]).reshape(len(x), -1, x.shape[1])
+        error = ((seen - readings) * weight).reshape(len(x), -1, 1)
+        turned = np.swapaxes(by, 1, 2)
+        gram = turned @ by + np.eye(x.shape[1])
+        gradient = turned @ error + (x - guess)[..., None]
+        damped = gram + damping[:, None, None] * gram * np.eye(x.shape[1])
+        tried = x - np.linalg.solve(damped, gradient)[..., 0]
+        new = _cost(cell, tried, guess, readings, weight, actions)
+        better = new < cost
+        done = np.where(better, new > 0.999 * cost, damping > 1e3).all()
+        x, cost = np.where(better[:, None], tried, x), np.where(better, new, cost)
+        damping = np.where(better, damping / 5, damping * 10)
+        if done:
+            break
+    return x
+
+
+def _cost(cell: Cell, x, guess, readings, weight, actions) -> Float[np.ndarray, " W"]:
+    error = (cell.rollout(x, actions)[..., : cell.shape.readings] - readings) * weight
+    cost = (error**2).sum((1, 2)) + ((x - guess) ** 2).sum(1)
+    return np.where(np.isfinite(cost), cost, np.inf)

@@ -1,7 +1,7 @@
 """What a state space should be like, by its error on blocks of windows that its fit did not see."""
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,47 +9,50 @@ from worldmodel.models.experts.state_space.fitting import FORGETTING, TERMS, Mem
 from worldmodel.models.experts.state_space.traces import Traces
 
 _FOLDS = 3
-_RESIDUALS = 10_000  # that a fit looks at
+_RACERS = 2
+_RESIDUALS = 6_000  # that a fit looks at
 _MOST_HIDDEN = 3
-_RIDGES = (1e-5, 1e-1)
+_RIDGES = (1e-4, 1.0)
 _GAIN = 0.06  # of the logarithm of a mean squared error, for which a richer one is taken
-_ROUNDS = 4
+_MOST_TERMS = 2
 
 
 def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
     """A recipe, and how fast a context of so many ticks is forgotten.
 
-    Hidden states come first, with a linear model; then, round by round, the term or the hidden state that helps most.
+    Hidden states come first, with a linear model; then the term that helps most, and hidden states that now help, as
+    often as they do; the ridge last. Too few windows to leave some out get one hidden state and no term.
     """
+    if len(traces.mask) < 2 * _FOLDS:
+        return Recipe(1), 0.0
     search = _Search(traces.thin(_RESIDUALS), context, seed)
     for hidden in range(_MOST_HIDDEN + 1):
         search.consider([Recipe(hidden)])
-    for _ in range(_ROUNDS):
-        if not search.consider(_richer(search.best)):
+    search.consider([replace(search.best, anywhere=True)])
+    for _ in range(_MOST_TERMS):
+        if not search.consider([search.most_promising()]):
             break
+        while search.best.hidden < _MOST_HIDDEN and search.consider(
+            [replace(search.best, hidden=search.best.hidden + 1)]
+        ):
+            pass
     if search.best.terms:
-        search.consider([dataclasses.replace(search.best, ridge=ridge) for ridge in _RIDGES])
+        search.consider([replace(search.best, ridge=ridge) for ridge in _RIDGES])
     return search.best, search.forgetting
 
 
-def _richer(recipe: Recipe) -> Iterator[Recipe]:
-    """With one term more, or, where there are terms, with one hidden state more."""
-    for term in TERMS:
-        yield dataclasses.replace(recipe, terms=(*recipe.terms, term))
-    if recipe.terms and recipe.hidden < _MOST_HIDDEN:
-        yield dataclasses.replace(recipe, hidden=recipe.hidden + 1)
-
-
 class _Search:
-    """Remembers the best recipe so far, and the linear fits of every fold."""
+    """Remembers the best recipe so far, and what was fitted for each fold."""
 
     def __init__(self, traces: Traces, context: int, seed: int) -> None:
         self.best, self.forgetting, self._error = Recipe(0), 0.0, np.inf
-        self._traces, self._context, self._seed = traces, context, seed
+        self._traces, self._context = traces, context
+        self._seeds = [_RACERS * seed + racer for racer in range(_RACERS)]
         self._fold = np.arange(len(traces.mask)) * _FOLDS // len(traces.mask)
-        self._linear: dict[tuple[int, int], tuple[Member, np.ndarray]] = {}
+        self._linear: dict[tuple[Recipe, int], tuple[Member, np.ndarray]] = {}
+        self._fitted: dict[tuple[Recipe, int], Member] = {}
 
-    def consider(self, recipes) -> bool:
+    def consider(self, recipes: Sequence[Recipe]) -> bool:
         """Takes the best of these if it is clearly better than what there is; whether it did."""
         errors = {recipe: self._errors(recipe) for recipe in recipes}
         recipe = min(errors, key=lambda r: errors[r].min())
@@ -59,20 +62,29 @@ class _Search:
             self.forgetting = FORGETTING[int(errors[recipe].argmin())]
         return better
 
-    def _errors(self, recipe: Recipe) -> np.ndarray:
+    def most_promising(self) -> Recipe:
+        """The best recipe with one term more, the term that does best on the first block alone."""
+        richer = [replace(self.best, terms=(*self.best.terms, term)) for term in TERMS]
+        return min(richer, key=lambda recipe: self._errors(recipe, [0]).min())
+
+    def _errors(self, recipe: Recipe, folds: Sequence[int] = range(_FOLDS)) -> np.ndarray:
         """Logarithm of the left-out error, averaged over readings, for each way to forget."""
         total = np.zeros((len(FORGETTING), self._traces.mask.shape[-1]))
-        for fold in np.unique(self._fold):
+        for fold in folds:
             member = self._member(recipe, fold)
             total += [self._squares(member, forgetting)[self._fold == fold].sum(0) for forgetting in FORGETTING]
         count = np.maximum(self._traces.mask[:, self._context :].sum((0, 1)), 1)
         return np.log(total / count + 1e-12).mean(1)
 
     def _member(self, recipe: Recipe, fold: int) -> Member:
-        weight, key = (self._fold != fold).astype(float), (recipe.hidden, int(fold))
-        if key not in self._linear:
-            self._linear[key] = fit_linear(recipe.hidden, self._traces, weight)
-        return add_terms(recipe, *self._linear[key], self._traces, weight, self._seed)
+        weight = (self._fold != fold).astype(float)
+        linear = Recipe(recipe.hidden, anywhere=recipe.anywhere)
+        if (linear, fold) not in self._linear:
+            self._linear[linear, fold] = fit_linear(linear, self._traces, weight)
+        if (recipe, fold) not in self._fitted:
+            base = self._linear[linear, fold]
+            self._fitted[recipe, fold] = add_terms(recipe, *base, self._traces, weight, self._seeds)
+        return self._fitted[recipe, fold]
 
     def _squares(self, member: Member, forgetting: float) -> np.ndarray:
         """Squared errors [W, Y] over the horizon."""

@@ -44,8 +44,8 @@ def _hidden(traces: Traces, at: np.ndarray, lags: int, count: int) -> tuple[np.n
     told = _regress(np.concatenate([past, known, coming], 1), future)[: past.shape[1]]
     from_now = _regress(known, past)
     beyond = (past - known @ from_now) @ told
-    directions = np.linalg.svd(beyond, full_matrices=False)[2][:count].T
-    directions = directions / np.maximum((beyond @ directions).std(0), 1e-9)
+    found = np.linalg.svd(beyond, full_matrices=False)[2][:count].T
+    directions = np.pad(found / np.maximum((beyond @ found).std(0), 1e-9), ((0, 0), (0, count - found.shape[1])))
     later = np.concatenate([_flat(y, at + 1), np.ones((len(now), 1))], 1)
     return beyond @ directions, (_past(traces, at + 1, lags) - later @ from_now) @ told @ directions
 

@@ -1,7 +1,7 @@
 """The compact state space as an expert: what it is like is chosen on left-out blocks, several members, their median."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +14,8 @@ from worldmodel.models.experts.state_space.traces import Traces
 
 MOST_READINGS = 6
 _MEMBERS = 3
-_RESIDUALS = 40_000  # that a fit looks at; more windows are thinned
+_RACERS = 3  # first units, of which each member goes on with the best
+_RESIDUALS = 20_000  # that a fit looks at; more windows are thinned
 
 
 def suits(lens: Lens) -> bool:
@@ -36,7 +37,6 @@ class StateSpace:
     recipe: Recipe
     forgetting: float
     members: list[Member]
-    seed: int = 0
 
     @classmethod
     def fit(cls, examples: Examples, lens: Lens, seed: int = 0) -> "StateSpace":
@@ -53,16 +53,12 @@ class StateSpace:
                 remedy="leave this expert out",
             )
         recipe, forgetting = choose(Traces.of(examples), examples.view.held.shape[1], seed)
-        return cls(recipe, forgetting, [], seed).refit(examples)
+        draws = np.arange(_MEMBERS * _RACERS).reshape(_MEMBERS, _RACERS) + seed * _MEMBERS * _RACERS
+        return cls(recipe, forgetting, _members(recipe, examples, draws.tolist()))
 
     def refit(self, examples: Examples) -> "StateSpace":
-        """What was chosen, fitted on other examples."""
-        traces = Traces.of(examples).thin(_RESIDUALS)
-        weight = np.ones(len(traces.mask))
-        base, start = fit_linear(self.recipe.hidden, traces, weight)
-        count = _MEMBERS if self.recipe.terms else 1
-        members = [add_terms(self.recipe, base, start, traces, weight, self.seed + i) for i in range(count)]
-        return dataclasses.replace(self, members=members)
+        """What was chosen, from the same first units on, fitted on other examples."""
+        return dataclasses.replace(self, members=_members(self.recipe, examples, [[m.seed] for m in self.members]))
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead: the median of the members."""
@@ -76,16 +72,27 @@ class StateSpace:
             "hidden": np.array(self.recipe.hidden),
             "terms": np.array(self.recipe.terms, "S"),
             "ridge": np.array(self.recipe.ridge),
+            "anywhere": np.array(self.recipe.anywhere),
             "forgetting": np.array(self.forgetting),
-            "seed": np.array(self.seed),
+            "seeds": np.array([m.seed for m in self.members]),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], lens: Lens) -> "StateSpace":
         """The inverse of `to_arrays`."""
         terms = tuple(t.decode() for t in arrays["terms"])
-        recipe = Recipe(int(arrays["hidden"]), terms, float(arrays["ridge"]))
+        recipe = Recipe(int(arrays["hidden"]), terms, float(arrays["ridge"]), bool(arrays["anywhere"]))
         shape = recipe.shape(len(lens.centre), len(lens.action_mean))
-        fields = (arrays[f"members/{k}"] for k in ("flat", "limit", "error"))
-        members = [Member(shape, *parts) for parts in zip(*fields, strict=True)]
-        return cls(recipe, float(arrays["forgetting"]), members, int(arrays["seed"]))
+        fields = (arrays[name] for name in ("members/flat", "members/limit", "members/error", "seeds"))
+        members = [Member(shape, flat, limit, e, int(seed)) for flat, limit, e, seed in zip(*fields, strict=True)]
+        return cls(recipe, float(arrays["forgetting"]), members)
+
+
+def _members(recipe: Recipe, examples: Examples, draws: Sequence[Sequence[int]]) -> list[Member]:
+    """One for each of the draws, all from one linear fit on; one alone where nothing is drawn."""
+    traces = Traces.of(examples).thin(_RESIDUALS)
+    weight = np.ones(len(traces.mask))
+    base, start = fit_linear(recipe, traces, weight)
+    if not recipe.terms:
+        return [base]
+    return [add_terms(recipe, base, start, traces, weight, seeds) for seeds in draws]

@@ -1,11 +1,12 @@
 """From traces to a state space that simulates them: the linear part first, then units that begin at zero."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.models.experts.state_space.cell import Shape, rollout, shoot
+from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
 from worldmodel.models.experts.state_space.closed import linear
 from worldmodel.models.experts.state_space.levenberg import Problem, minimise
 from worldmodel.models.experts.state_space.traces import Traces
@@ -13,12 +14,12 @@ from worldmodel.models.experts.state_space.traces import Traces
 FORGETTING = (0.0, 0.03, 0.1, 0.3)  # a tick: how fast readings of a context lose weight
 _WIDE = 20.0  # standard deviations that states may reach while they are fitted
 _BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
-_LINEAR_STEPS, _STEPS = 15, 40
+_LINEAR_STEPS, _RACE_STEPS, _STEPS = 12, 4, 16
 
 
 @dataclasses.dataclass(frozen=True)
 class Term:
-    """Units that may be added: their activation, how many, and how steep they begin; `sharp` ones each see one state."""
+    """Units that may be added: their activation, number and first steepness; `sharp` ones see one state each."""
 
     activation: str
     count: int = 1
@@ -36,11 +37,25 @@ TERMS = {
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What is chosen: hidden states, names of `TERMS`, and the ridge of their units, in shares of the linear error."""
+    """What is chosen.
+
+    Attributes:
+        hidden: states that are not read.
+        terms: names of `TERMS`.
+        ridge: of their units, in shares of the linear error.
+        anywhere: what happens does not depend on the readings themselves, as it does not on where a slide stands.
+    """
 
     hidden: int
     terms: tuple[str, ...] = ()
-    ridge: float = 1e-3
+    ridge: float = 1e-2
+    anywhere: bool = False
+
+    def depends(self, shape: Shape) -> Float[np.ndarray, " P"]:
+        """1 for each parameter that may be other than 0, else 0."""
+        rows = np.ones((shape.inputs, 1))
+        rows[: shape.readings] = not self.anywhere
+        return shape.join(linear=rows, constant=1, inner=rows if shape.units else 0, bias=1, outer=1)
 
     def shape(self, readings: int, actions: int) -> Shape:
         """Sizes for so many readings and actions."""
@@ -57,12 +72,19 @@ class Member:
         flat: [P] parameters.
         limit: [S] that no state's magnitude exceeds.
         error: [Y] root mean squared error of the simulation that it was fitted on.
+        seed: that drew its first units.
     """
 
     shape: Shape
     flat: np.ndarray
     limit: np.ndarray
     error: np.ndarray
+    seed: int = 0
+
+    @property
+    def cell(self) -> Cell:
+        """The state space itself."""
+        return Cell(self.shape, self.flat, self.limit)
 
     def start(self, seen: Traces, forgetting: float) -> Float[np.ndarray, "W S"]:
         """States at the first tick of contexts; readings count less by `forgetting` for every tick of their age."""
@@ -70,50 +92,64 @@ class Member:
         guess = np.concatenate([seen.readings[:, 0], np.zeros((len(seen.mask), shape.hidden))], 1)
         recent = np.exp(-0.5 * forgetting * np.arange(ticks)[::-1])[:, None]
         weight = np.where(seen.mask, recent / self.error, 0.0)
-        given = (self.flat, self.limit, guess, np.ones(shape.states), seen.readings, weight, seen.actions)
-        return np.asarray(shoot(shape, *(np.asarray(x, np.float32) for x in given)))
+        return shoot(self.cell, guess, seen.readings, weight, seen.actions)
 
     def predict(self, seen: Traces, ahead: Float[np.ndarray, "W H A"], forgetting: float) -> np.ndarray:
         """Readings [W, H, Y] at the ticks ahead."""
         start, actions = self.start(seen, forgetting), np.concatenate([seen.actions, ahead], 1)
-        given = (np.asarray(x, np.float32) for x in (self.flat, self.limit, start, actions))
-        states = np.asarray(rollout(self.shape, *given), np.float64)
+        states = self.cell.rollout(start, actions)
         return states[:, seen.readings.shape[1] :, : self.shape.readings]
 
 
-def fit_linear(hidden: int, traces: Traces, weight: Float[np.ndarray, " W"]) -> tuple[Member, np.ndarray]:
-    """A linear member on windows that count by `weight`, and the start of each window."""
-    shape = Recipe(hidden).shape(*_columns(traces))
-    start = np.concatenate([traces.readings[:, 0], np.zeros((len(traces.mask), hidden))], 1)
-    first = linear(shape, traces.take(np.flatnonzero(weight)))
-    problem = _problem(shape, first, np.full(shape.size, 1e-9), traces, weight)
-    return _finish(problem, *minimise(problem, start, _LINEAR_STEPS))
+def fit_linear(recipe: Recipe, traces: Traces, weight: Float[np.ndarray, " W"]) -> tuple[Member, np.ndarray]:
+    """A member without terms on windows that count by `weight`, and the start of each window."""
+    recipe = dataclasses.replace(recipe, terms=())
+    shape = recipe.shape(*_columns(traces))
+    start = np.concatenate([traces.readings[:, 0], np.zeros((len(traces.mask), shape.hidden))], 1)
+    first = linear(shape, traces.take(np.flatnonzero(weight))) * recipe.depends(shape)
+    problem = _problem(recipe, first, np.full(shape.size, 1e-9), traces, weight)
+    return _finish(problem, *minimise(problem, first, start, _LINEAR_STEPS))
 
 
 def add_terms(
-    recipe: Recipe, base: Member, start: np.ndarray, traces: Traces, weight: Float[np.ndarray, " W"], seed: int
+    recipe: Recipe,
+    base: Member,
+    start: np.ndarray,
+    traces: Traces,
+    weight: Float[np.ndarray, " W"],
+    seeds: Sequence[int],
 ) -> Member:
-    """A member with the recipe's terms, from a linear one and its starts on."""
+    """A member with the recipe's terms, from a linear one and its starts on.
+
+    Each seed draws first units; where there are several, the best after a few steps go on.
+    """
     shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
     if not shape.units:
         return base
-    inner, bias = _units(recipe, shape, seed)
-    first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
     outer = recipe.ridge * float((base.error**2).mean())
     ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
-    problem = _problem(shape, first, ridge, traces, weight)
-    return _finish(problem, *minimise(problem, start, _STEPS))[0]
+    racers = []
+    for seed in seeds:
+        inner, bias = _units(recipe, shape, seed)
+        first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
+        first = first * recipe.depends(shape)
+        problem = _problem(recipe, first, ridge, traces, weight)
+        flat, starts = minimise(problem, first, start, _RACE_STEPS)
+        racers.append((problem.cost(flat, starts), seed, problem, flat, starts))
+    _, seed, problem, flat, starts = min(racers, key=lambda racer: racer[0])
+    member, _ = _finish(problem, *minimise(problem, flat, starts, _STEPS))
+    return dataclasses.replace(member, seed=seed)
 
 
-def _problem(shape: Shape, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
-    share = traces.mask * weight[:, None, None]
-    return Problem(shape, np.full(shape.states, _WIDE), traces, share / max(share.sum(), 1e-12), first, ridge)
+def _problem(recipe: Recipe, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
+    shape, share = recipe.shape(*_columns(traces)), traces.mask * weight[:, None, None]
+    limit, share = np.full(shape.states, _WIDE), share / max(share.sum(), 1e-12)
+    return Problem(shape, limit, traces, share, first, ridge, recipe.depends(shape))
 
 
 def _finish(problem: Problem, flat: np.ndarray, start: np.ndarray) -> tuple[Member, np.ndarray]:
     shape, traces = problem.shape, problem.traces
-    given = (np.asarray(x, np.float32) for x in (flat, problem.limit, start, traces.actions))
-    states = np.asarray(rollout(shape, *given), np.float64)
+    states = Cell(shape, flat, problem.limit).rollout(start, traces.actions)
     counted = states[problem.weight.any((1, 2))]
     limit = np.minimum(_BEYOND * np.abs(counted).max((0, 1)), _WIDE)
     error = problem.weight * (states[..., : shape.readings] - traces.readings) ** 2

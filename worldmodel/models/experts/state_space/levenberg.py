@@ -5,18 +5,18 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.models.experts.state_space.cell import Shape, rollout, sensitivity
+from worldmodel.models.experts.state_space.cell import Cell, Shape
 from worldmodel.models.experts.state_space.traces import Traces
 
 _START = 1e-6  # ridge of the steps of starts, of a mean squared error
-_DONE = 3e-4  # a step that gains less, relatively, is the last
+_DONE, _IDLE = 1e-3, 4  # so many steps that gain less, relatively, are the last
 
 
 @dataclasses.dataclass
 class Problem:
     """What is minimised: the mean squared error of rollouts, and `ridge` [P] times squared departures from `prior` [P].
 
-    The weight [W, T, Y] of every reading sums to 1.
+    The weight [W, T, Y] of every reading sums to 1. Only parameters that are `free`, bool [P], move.
     """
 
     shape: Shape
@@ -25,23 +25,22 @@ class Problem:
     weight: np.ndarray
     prior: np.ndarray
     ridge: np.ndarray
+    free: np.ndarray
 
     def cost(self, flat: Float[np.ndarray, " P"], start: Float[np.ndarray, "W S"]) -> float:
         """Infinite where a rollout is no number."""
-        states = rollout(self.shape, *_single(flat, self.limit, start, self.traces.actions))
-        error = np.asarray(states)[..., : self.shape.readings] - self.traces.readings
+        states = Cell(self.shape, flat, self.limit).rollout(start, self.traces.actions)
+        error = states[..., : self.shape.readings] - self.traces.readings
         cost = float((self.weight * error**2).sum() + self.ridge @ (flat - self.prior) ** 2)
         return cost if np.isfinite(cost) else np.inf
 
-    def step(self, flat: np.ndarray, start: np.ndarray) -> "Normal":
+    def normal(self, flat: np.ndarray, start: np.ndarray) -> "Normal":
         """The normal equations at parameters and starts."""
-        seen, by_flat, by_start = (
-            np.asarray(x, np.float64)
-            for x in sensitivity(self.shape, *_single(flat, self.limit, start, self.traces.actions))
-        )
+        seen, by = Cell(self.shape, flat, self.limit).sensitivity(start, self.traces.actions, parameters=True)
         root = np.sqrt(self.weight).reshape(len(start), -1, 1)
         error = root[..., 0] * (seen - self.traces.readings).reshape(len(start), -1)
-        by_flat, by_start = (root * x.reshape(*root.shape[:2], x.shape[-1]) for x in (by_flat, by_start))
+        by = root * by.reshape(*root.shape[:2], -1)
+        by_flat, by_start = by[..., : self.shape.size] * self.free, by[..., self.shape.size :]
         rows = by_flat.reshape(-1, self.shape.size)
         turned = np.swapaxes(by_start, 1, 2)
         return Normal(
@@ -77,12 +76,14 @@ class Normal:
         return move, np.einsum("wst,wt->ws", inverse, self.start_gradient - self.cross @ move)
 
 
-def minimise(problem: Problem, start: Float[np.ndarray, "W S"], steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters, from the prior on, and starts [W, S] of each window."""
-    flat, damping = problem.prior, 1e-3
+def minimise(
+    problem: Problem, flat: Float[np.ndarray, " P"], start: Float[np.ndarray, "W S"], steps: int
+) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, "W S"]]:
+    """Parameters, and starts of each window, from given ones on."""
+    damping, idle = 1e-3, 0
     cost = problem.cost(flat, start)
     for _ in range(steps):
-        normal = problem.step(flat, start)
+        normal = problem.normal(flat, start)
         for _ in range(8):
             move, moves = normal.solve(damping)
             new = problem.cost(flat - move, start - moves)
@@ -92,11 +93,8 @@ def minimise(problem: Problem, start: Float[np.ndarray, "W S"], steps: int) -> t
         else:
             break
         flat, start, damping = flat - move, start - moves, max(damping / 6, 1e-9)
-        gain, cost = 1 - new / cost, new
-        if gain < _DONE:
+        idle = 0 if new < (1 - _DONE) * cost else idle + 1
+        cost = new
+        if idle == _IDLE:
             break
     return flat, start
-
-
-def _single(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-    return tuple(np.asarray(x, np.float32) for x in arrays)

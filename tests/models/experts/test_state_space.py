@@ -1,0 +1,206 @@
+"""The compact state space against systems whose equations, and whose best predictions, are known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines.view import Examples, Lens, View
+from worldmodel.models.experts.state_space import StateSpace
+from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
+from worldmodel.models.experts.state_space.expert import _members
+from worldmodel.models.experts.state_space.fitting import Recipe
+from worldmodel.types import StreamSpec
+
+C, H = 12, 20
+NOISE = 0.02
+
+
+def lens_of(readings: int) -> Lens:
+    names = tuple("abcdefghijkl"[:readings])
+    sensor = StreamSpec("s", "sensor", names, ("m",) * readings, 20.0)
+    push = StreamSpec("push", "action", ("p",), ("N",), 20.0)
+    return Lens(TickLayout(0.05, (sensor, push)), np.zeros(readings), np.ones(readings), np.zeros(1), np.ones(1))
+
+
+LENS = lens_of(1)
+
+
+def oscillator(ticks: int, spring: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [T] of a damped mass on a spring whose velocity no one sees, and the forces [T - 1] that drive it."""
+    rng = np.random.default_rng(seed)
+    force = np.repeat(rng.normal(size=ticks // 8 + 1), 8)[: ticks - 1]
+    x, v, seen = 0.0, 0.0, [0.0]
+    for f in force:
+        v += 0.2 * (1.5 * f - x - spring * x**3 - 0.3 * v)
+        x += 0.2 * v
+        seen.append(x)
+    return np.array(seen), force
+
+
+def examples_of(
+    seen: np.ndarray, force: np.ndarray, noise: float = NOISE, every: int = 10, horizon: int = H
+) -> Examples:
+    readings = seen + noise * np.random.default_rng(9).normal(size=len(seen))
+    starts = range(0, len(seen) - C - horizon, every)
+    past = np.stack([readings[i : i + C, None] for i in starts])
+    came = np.stack([seen[i + C : i + C + horizon, None] for i in starts])
+    acted = np.stack([force[i : i + C + horizon - 1, None] for i in starts])
+    view = View(
+        np.zeros((len(past), 0)), past, there(past), past, there(past), past, np.zeros(past.shape),
+        acted[:, : C - 1], there(acted[:, : C - 1]), acted[:, C - 1 :], there(acted[:, C - 1 :]),
+    )  # fmt: skip
+    return Examples(view, came, there(came), np.zeros(came.shape))
+
+
+def there(values: np.ndarray) -> np.ndarray:
+    return np.ones(values.shape, bool)
+
+
+def error(expert: StateSpace, examples: Examples) -> float:
+    return float(np.sqrt(np.mean((expert.predict(examples.view) - examples.came) ** 2)))
+
+
+def fitted(recipe: Recipe, examples: Examples, seed: int = 0) -> StateSpace:
+    """One member of a given recipe."""
+    return StateSpace(recipe, 0.0, _members(recipe, examples, [[seed]]))
+
+
+@pytest.fixture(scope="module")
+def chosen() -> StateSpace:
+    """All choices made, on a linear oscillator."""
+    return StateSpace.fit(examples_of(*oscillator(320), every=18), LENS, seed=0)
+
+
+@pytest.fixture(scope="module")
+def sprung() -> StateSpace:
+    """On an oscillator with a cubic spring."""
+    return fitted(Recipe(1, ("spring",)), examples_of(*oscillator(600, spring=1.0), noise=0.0))
+
+
+def test_derivatives_of_rollouts_are_those_of_differences():
+    rng, shape, step = np.random.default_rng(0), Shape(2, 1, 2, ("tanh", "cube", "ramp", "tanh")), 1e-6
+    flat, start, actions = 0.2 * rng.normal(size=shape.size), rng.normal(size=(3, 3)), rng.normal(size=(3, 6, 2))
+    _, by = Cell(shape, flat, np.full(3, 20.0)).sensitivity(start, actions, parameters=True)
+    for k in range(shape.size + 3):
+        move = step * np.eye(shape.size + 3)[k]
+        ends = [
+            Cell(shape, flat + sign * move[: shape.size], np.full(3, 20.0)).rollout(
+                start + sign * move[shape.size :], actions
+            )
+            for sign in (1, -1)
+        ]
+        np.testing.assert_allclose(by[..., k], (ends[0] - ends[1])[..., :2] / (2 * step), atol=1e-6)
+
+
+def test_the_start_of_a_linear_system_is_that_of_least_squares():
+    rng, shape = np.random.default_rng(1), Shape(1, 1, 1)
+    linear = np.array([[-0.1, -0.2], [0.3, -0.05], [0.1, 0.2]])
+    cell = Cell(shape, shape.join(linear=linear, constant=0.1, inner=0, bias=0, outer=0), np.full(2, 20.0))
+    actions, readings, weight = rng.normal(size=(1, 9, 1)), rng.normal(size=(1, 10, 1)), rng.uniform(size=(1, 10, 1))
+    free = cell.rollout(np.zeros((1, 2)), actions)[0, :, 0]
+    columns = np.stack([cell.rollout(e[None], actions)[0, :, 0] - free for e in np.eye(2)], 1)
+    guess, w = np.array([[0.3, 0.0]]), weight[0]
+    rows = np.concatenate([w * columns, np.eye(2)])
+    targets = np.concatenate([w[:, 0] * (readings[0, :, 0] - free), guess[0]])
+    expected = np.linalg.lstsq(rows, targets, rcond=None)[0]
+    np.testing.assert_allclose(shoot(cell, guess, readings, weight, actions)[0], expected, atol=1e-6)
+
+
+def test_a_linear_system_with_a_hidden_state_is_recovered(chosen):
+    fresh = examples_of(*oscillator(600, seed=5))
+    assert chosen.recipe.hidden >= 1
+    assert error(chosen, fresh) < NOISE  # the state is known better than one reading is
+    shape, flat = chosen.members[0].shape, fitted(Recipe(1), examples_of(*oscillator(600), noise=0.0)).members[0].flat
+    transition = np.eye(2) + Shape(1, 1, 1).split(flat)["linear"][:2].T
+    true = np.array([[1 - 0.04, 0.2 * (1 - 0.06)], [-0.2, 1 - 0.06]])
+    np.testing.assert_allclose(np.poly(transition), np.poly(true), atol=1e-3)
+    assert shape.readings == 1
+
+
+def test_without_its_hidden_state_it_is_far_worse():
+    learn, fresh = (examples_of(*oscillator(600, seed=s)) for s in (0, 5))
+    assert error(fitted(Recipe(1), learn), fresh) < 0.2 * error(fitted(Recipe(0), learn), fresh)
+
+
+def test_a_cubic_spring_is_learned(sprung):
+    learn, fresh = (examples_of(*oscillator(600, spring=1.0, seed=s), noise=0.0) for s in (0, 5))
+    assert error(sprung, fresh) < 0.1 * error(fitted(Recipe(1), learn), fresh)
+
+
+def test_the_nonlinear_term_is_chosen_where_there_is_one():
+    expert = StateSpace.fit(examples_of(*oscillator(260, spring=1.0), noise=0.0, every=25, horizon=12), LENS)
+    assert expert.recipe.terms
+
+
+def test_masked_readings_have_no_influence(sprung):
+    view = examples_of(*oscillator(200, spring=1.0, seed=3)).view
+    mask = np.random.default_rng(0).uniform(size=view.mask.shape) < 0.6
+    nonsense = np.where(mask, view.readings, 1e3)
+    gaps, other = (view._replace(mask=mask, readings=r) for r in (view.readings, nonsense))
+    np.testing.assert_array_equal(sprung.predict(gaps), sprung.predict(other))
+    assert np.abs(sprung.predict(gaps) - sprung.predict(view)).max() > 1e-6
+
+
+def test_nothing_is_known_before_the_action_that_causes_it(sprung):
+    view = examples_of(*oscillator(200, spring=1.0, seed=3)).view
+    later = view.ahead.copy()
+    later[:, 7:] += 1
+    before, after = sprung.predict(view), sprung.predict(view._replace(ahead=later))
+    np.testing.assert_array_equal(before[:, :7], after[:, :7])
+    assert (before[:, 7:9] != after[:, 7:9]).any()
+
+
+def test_the_context_says_where_hidden_states_are(sprung):
+    """A start at rest would miss the velocity; with more of the context the prediction is the better."""
+    fresh = examples_of(*oscillator(600, spring=1.0, seed=5))
+
+    def last(ticks: int) -> float:
+        view, cut = fresh.view, slice(C - ticks, None)
+        short = {k: getattr(view, k)[:, cut] for k in ("readings", "mask", "held", "age", "slots", "slots_mask")}
+        short |= {k: getattr(view, k)[:, cut] for k in ("past", "past_mask")}
+        return error(sprung, fresh._replace(view=view._replace(**short)))
+
+    assert last(C) < 0.5 * last(3) < 0.5 * last(1)
+
+
+def test_far_rollouts_stay_bounded(sprung):
+    view = examples_of(*oscillator(80, spring=1.0), every=40).view
+    pushed = np.full((len(view.ahead), 3000, 1), 50.0)
+    ahead = sprung.predict(view._replace(ahead=pushed, ahead_mask=there(pushed)))
+    assert np.isfinite(ahead).all()
+    assert np.abs(ahead).max() <= max(m.limit[0] for m in sprung.members)
+
+
+def test_arrays_bring_it_back(sprung):
+    view = examples_of(*oscillator(100, spring=1.0)).view
+    again = StateSpace.from_arrays(sprung.to_arrays(), LENS)
+    assert again.recipe == sprung.recipe
+    np.testing.assert_array_equal(again.predict(view), sprung.predict(view))
+
+
+def test_a_seed_gives_one_model_and_another_seed_other_members():
+    learn = examples_of(*oscillator(120, spring=1.0), every=30, horizon=8)
+    one, same, other = (fitted(Recipe(1, ("smooth",)), learn, seed).members[0].flat for seed in (0, 0, 7))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize("horizon", [1, 20])
+def test_little_to_learn_from_is_enough(horizon):
+    learn = examples_of(*oscillator(C + horizon + 4), every=2, horizon=horizon)
+    assert np.isfinite(StateSpace.fit(learn, LENS).predict(learn.view)).all()
+
+
+def test_many_readings_are_refused():
+    with pytest.raises(WorldModelError, match="few readings"):
+        StateSpace.fit(examples_of(*oscillator(100)), lens_of(7))
+
+
+def test_refitting_keeps_what_was_chosen(chosen):
+    again = chosen.refit(examples_of(*oscillator(300, seed=2)))
+    assert (again.recipe, again.forgetting) == (chosen.recipe, chosen.forgetting)
+    assert dataclasses.asdict(again.members[0].shape) == dataclasses.asdict(chosen.members[0].shape)
+    assert (again.members[0].flat != chosen.members[0].flat).any()
