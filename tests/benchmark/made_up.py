@@ -1,5 +1,6 @@
 """A small problem of recordings: a first-order lag that is driven at random, exactly recorded."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from worldmodel.benchmark import BenchmarkProblem, Goal, Published, Recorded
 from worldmodel.benchmark.catalogue import FREE_RUN
 from worldmodel.logs.reader import Log
-from worldmodel.validate import Forecast, Problem, make_problem, score
+from worldmodel.validate import Forecast, Problem, make_problem, score, validate
 
 DT, DECAY, GAIN = 0.1, 0.9, 0.5
 RECIPE = """
@@ -87,8 +88,10 @@ class Exact:
         return Forecast({"level": np.stack(ahead, 1)})
 
 
-def quick_validate(run, *, log, predictors, horizon_s, max_starts, **_):
-    """In the place of `validate`: an exact `model`, a `hold`, and what is given."""
+def quick_validate(run, *, log, predictors, horizon_s, max_starts, **more):
+    """In the place of `validate`, and asked as that may be: an exact `model`, a `hold`, and what is given."""
+    asked = {"log": log, "predictors": predictors, "horizon_s": horizon_s, "max_starts": max_starts}
+    inspect.signature(validate).bind(run, **asked, **more)
     model = Exact()
     model.name = "model"
     with Log(log, truth=True) as opened:

@@ -40,7 +40,7 @@ class TorchLinear(Regression):
         torch.manual_seed(seed)
         inputs, targets = (torch.as_tensor(x, dtype=torch.float32) for x in (inputs, targets))
         net = torch.nn.Linear(inputs.shape[1], targets.shape[1])
-        optimiser = torch.optim.LBFGS(net.parameters(), max_iter=100)
+        optimiser = torch.optim.LBFGS(net.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
         def closure():
             optimiser.zero_grad()
