@@ -27,7 +27,7 @@ DT, CONTEXT, HORIZON = 0.05, 8, 4
 DIAL = StreamSpec("dial", "sensor", ("level", "fixed"), ("V", "V"), 10.0)  # the second column never moves
 SEEN = (*(s for s in SPECS if s.kind != "video"), DIAL)
 READINGS = ("position", "velocity", "phase", "gps", "dial")
-PREDICTORS = ("model", "mean", "hold", "velocity", "linear")  # no floor: the log names no twin
+PREDICTORS = ("model", "mean", "hold", "velocity", "linear", "ridge", "network")  # no floor: the log names no twin
 QUIET = {"progress": False}
 SPANS = {"dt": DT, "context_s": CONTEXT * DT, "horizon_s": HORIZON * DT}
 
@@ -116,7 +116,7 @@ def test_every_stream_has_every_predictor_with_lists_aligned_with_the_horizons(r
                 assert len(found[key]) == count
                 assert all(value >= 0 for value in found[key])
             assert len(found["coverage90"]) == count
-            assert all((value is not None) == (predictor == "model") for value in found["coverage90"])
+            assert all((value is not None) == (predictor in ("model", "network")) for value in found["coverage90"])
     for predictor in PREDICTORS:
         assert len(result.metrics["overall"][predictor]["nrmse"]) == count
 
