@@ -30,7 +30,7 @@ def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
         search.consider([Recipe(hidden)])
     search.consider([replace(search.best, anywhere=True)])
     for _ in range(_MOST_TERMS):
-        if not search.consider([search.most_promising()]):
+        if not search.consider([replace(search.best, terms=(*search.best.terms, term)) for term in TERMS]):
             break
         while search.best.hidden < _MOST_HIDDEN and search.consider(
             [replace(search.best, hidden=search.best.hidden + 1)]
@@ -42,7 +42,7 @@ def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
 
 
 class _Search:
-    """Remembers the best recipe so far, and what was fitted for each fold."""
+    """Remembers the best recipe so far, and the linear fits of every fold."""
 
     def __init__(self, traces: Traces, context: int, seed: int) -> None:
         self.best, self.forgetting, self._error = Recipe(0), 0.0, np.inf
@@ -50,7 +50,6 @@ class _Search:
         self._seeds = [_RACERS * seed + racer for racer in range(_RACERS)]
         self._fold = np.arange(len(traces.mask)) * _FOLDS // len(traces.mask)
         self._linear: dict[tuple[Recipe, int], tuple[Member, np.ndarray]] = {}
-        self._fitted: dict[tuple[Recipe, int], Member] = {}
 
     def consider(self, recipes: Sequence[Recipe]) -> bool:
         """Takes the best of these if it is clearly better than what there is; whether it did."""
@@ -62,15 +61,10 @@ class _Search:
             self.forgetting = FORGETTING[int(errors[recipe].argmin())]
         return better
 
-    def most_promising(self) -> Recipe:
-        """The best recipe with one term more, the term that does best on the first block alone."""
-        richer = [replace(self.best, terms=(*self.best.terms, term)) for term in TERMS]
-        return min(richer, key=lambda recipe: self._errors(recipe, [0]).min())
-
-    def _errors(self, recipe: Recipe, folds: Sequence[int] = range(_FOLDS)) -> np.ndarray:
+    def _errors(self, recipe: Recipe) -> np.ndarray:
         """Logarithm of the left-out error, averaged over readings, for each way to forget."""
         total = np.zeros((len(FORGETTING), self._traces.mask.shape[-1]))
-        for fold in folds:
+        for fold in range(_FOLDS):
             member = self._member(recipe, fold)
             total += [self._squares(member, forgetting)[self._fold == fold].sum(0) for forgetting in FORGETTING]
         count = np.maximum(self._traces.mask[:, self._context :].sum((0, 1)), 1)
@@ -81,10 +75,7 @@ class _Search:
         linear = Recipe(recipe.hidden, anywhere=recipe.anywhere)
         if (linear, fold) not in self._linear:
             self._linear[linear, fold] = fit_linear(linear, self._traces, weight)
-        if (recipe, fold) not in self._fitted:
-            base = self._linear[linear, fold]
-            self._fitted[recipe, fold] = add_terms(recipe, *base, self._traces, weight, self._seeds)
-        return self._fitted[recipe, fold]
+        return add_terms(recipe, *self._linear[linear, fold], self._traces, weight, self._seeds)
 
     def _squares(self, member: Member, forgetting: float) -> np.ndarray:
         """Squared errors [W, Y] over the horizon."""
