@@ -71,7 +71,7 @@ def fitted(recipe: Recipe, examples: Examples, seed: int = 0) -> StateSpace:
 @pytest.fixture(scope="module")
 def chosen() -> StateSpace:
     """All choices made, on a linear oscillator."""
-    return StateSpace.fit(examples_of(*oscillator(320), every=18), LENS, seed=0)
+    return StateSpace.fit(examples_of(*oscillator(300), every=25), LENS, seed=0)
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from worldmodel.models.experts.state_space.fitting import FORGETTING, TERMS, Mem
 from worldmodel.models.experts.state_space.traces import Traces
 
 _FOLDS = 3
-_RACERS = 2
-_RESIDUALS = 6_000  # that a fit looks at
+_RACERS = 3
+_RESIDUALS = 8_000  # that a fit looks at
 _MOST_HIDDEN = 3
 _RIDGES = (1e-4, 1.0)
 _GAIN = 0.06  # of the logarithm of a mean squared error, for which a richer one is taken

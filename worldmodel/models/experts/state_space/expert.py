@@ -15,7 +15,7 @@ from worldmodel.models.experts.state_space.traces import Traces
 MOST_READINGS = 6
 _MEMBERS = 3
 _RACERS = 3  # first units, of which each member goes on with the best
-_RESIDUALS = 20_000  # that a fit looks at; more windows are thinned
+_RESIDUALS = 40_000  # that a fit looks at; more windows are thinned
 
 
 def suits(lens: Lens) -> bool:

@@ -14,7 +14,7 @@ from worldmodel.models.experts.state_space.traces import Traces
 FORGETTING = (0.0, 0.03, 0.1, 0.3)  # a tick: how fast readings of a context lose weight
 _WIDE = 20.0  # standard deviations that states may reach while they are fitted
 _BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
-_LINEAR_STEPS, _RACE_STEPS, _STEPS = 12, 4, 16
+_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 5, 20
 
 
 @dataclasses.dataclass(frozen=True)
