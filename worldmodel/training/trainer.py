@@ -138,7 +138,8 @@ def _begin(folder: RunFolder, log: Log, settings: RunSettings, source: Source, s
         if settings.layout.readings:
             show.say("fitting experts")
             examples = examples_at(baselines.lens, windows, windows.starts().thinned(), settings.seed)
-            rich = fit_rich(examples, baselines.lens, settings.seed, show.say, settings.train.rich)
+            declared = settings.about.get("structure")
+            rich = fit_rich(examples, baselines.lens, settings.seed, show.say, declared, settings.train.rich)
             start.write_experts(rich)
             given = (scaling, settings.copies, settings.seed, show.say)
             start.write_left_out(left_out_of(windows, baselines, rich, select, *given))

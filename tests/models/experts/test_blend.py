@@ -21,7 +21,8 @@ def left_out(sizes, within=None, seed=0, episodes=8, mask=None):
     inside = np.ones((len(sizes), N, E, S)) if within is None else within
     groups = np.arange(N) % episodes
     there = np.ones((N, H, Y), bool) if mask is None else mask
-    return LeftOut(np.zeros((N, 2), int), groups, came, there, np.zeros((N, H, Y)), ahead, inside)
+    led = np.zeros((N, H, 0))
+    return LeftOut(np.zeros((N, 2), int), groups, came, there, np.zeros((N, H, Y)), led, ahead, inside)
 
 
 def fitted(sizes, **options):
@@ -32,12 +33,12 @@ def calm(count, batch=4):
     return np.ones((count, batch, E, S))
 
 
-def test_the_better_expert_on_left_out_episodes_weighs_by_the_cube_of_the_ratio_of_squared_errors():
+def test_the_better_expert_on_left_out_episodes_weighs_by_the_fourth_power_of_the_ratio_of_squared_errors():
     blend = fitted([1.0, 2.0])
     ahead = np.random.default_rng(1).normal(size=(2, 4, H, Y))
     mean, _, weights = blend.mix(ahead, calm(2))
     np.testing.assert_allclose(weights.sum(0), 1)
-    expected = (blend.usual[0] / blend.usual[1]) ** 3
+    expected = (blend.usual[0] / blend.usual[1]) ** 4
     np.testing.assert_allclose(weights[1] / weights[0], np.broadcast_to(expected, weights[0].shape), rtol=1e-9)
     np.testing.assert_allclose(mean, (weights * ahead).sum(0))
     assert weights[0].mean() > 0.9
@@ -115,9 +116,10 @@ def test_members_hold_what_came_as_often_as_they_say(level):
     ahead = came + sizes[:, None, None, None] * rng.normal(size=(2, 2 * many, H, Y))
     groups, there = np.arange(2 * many) % 10, np.ones(came.shape, bool)
     data = LeftOut(
-        np.zeros((2 * many, 2), int), groups, came, there, np.zeros(came.shape), ahead, np.ones((2, 2 * many, E, S))
-    )
-    half = [x[:many] for x in data[:5]]
+        np.zeros((2 * many, 2), int), groups, came, there, np.zeros(came.shape), np.zeros((2 * many, H, 0)), ahead,
+        np.ones((2, 2 * many, E, S)),
+    )  # fmt: skip
+    half = [x[:many] for x in data[:6]]
     blend = Blend.fit(LeftOut(*half, ahead[:, :many], data.within[:, :many]), HORIZONS, STREAM_OF)
     mean, scale, _ = blend.mix(ahead[:, many:], data.within[:, many:])
     members = blend.members(mean, scale, 64, seed=0)

@@ -76,7 +76,10 @@ class TablePart:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A recipe: its streams, the episodes of a table, and what the log then says of itself."""
+    """A recipe: its streams, the episodes of a table, and what the log then says of itself.
+
+    `structure` is what is declared of the machine and else found in training (`worldmodel.models.experts.structure`).
+    """
 
     path: Path
     description: str
@@ -84,11 +87,13 @@ class Recipe:
     twin: str
     streams: tuple[TableStream, ...]
     parts: tuple[TablePart, ...]
+    structure: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def about(self) -> dict[str, object]:
         about: dict[str, object] = {"recipe": self.path.stem, "description": self.description}
-        return {**about, "scene": self.twin} if self.twin else about
+        given = {"scene": self.twin, "structure": dict(self.structure)}
+        return about | {key: value for key, value in given.items() if value}
 
 
 def shipped_recipes() -> list[str]:
@@ -131,8 +136,9 @@ def _read_recipe(table: TomlTable) -> Recipe:
     streams = tuple(_read_stream(section.table(name), name, clock) for name in section.names)
     episodes = table.table("episodes", {})
     parts = tuple(_read_part(episodes.table(name), name) for name in episodes.names)
+    structure = table.take("structure", dict, "a table [structure]", {})
     table.finish()
-    return Recipe(table.path, description, delimiter, twin, streams, parts or (TablePart(),))
+    return Recipe(table.path, description, delimiter, twin, streams, parts or (TablePart(),), structure)
 
 
 def _is_range(value: list[Any]) -> bool:

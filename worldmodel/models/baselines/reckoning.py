@@ -120,6 +120,14 @@ class Reckoner:
         out[..., self.place[0]], out[..., self.place[1]] = place.real, place.imag
         return lens.normal(out)
 
+    def reckoned(self, layout: TickLayout) -> list[int]:
+        """The columns that speed and turning tell; all others of the same streams are held."""
+        columns = list(self.place)
+        for spec in self._spoken_for(layout):
+            first, told = layout.reading_columns[spec.name].start, codec(spec).turning
+            columns += [first + c for pair in (told.pairs if told.heading is not None else ()) for c in pair]
+        return columns
+
     def describe(self, lens: Lens) -> str:
         """What was found, for people."""
         manner = Manner(*self.manner)

@@ -13,8 +13,8 @@ from jaxtyping import Float, Int
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.objective import at_sample_times
 
-_SHARPNESS = 3.0  # of weights: an expert with half the squared error of another weighs eight times as much
-_TRUST_CONTEXT = 1.0  # how much being worse than usual in the context counts, beside the error on left-out episodes
+_SHARPNESS = 4.0  # of weights: an expert with half the squared error of another weighs sixteen times as much
+_TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, beside the error on left-out episodes
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
 _FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error

@@ -21,8 +21,13 @@ class Closed(NamedTuple):
     name: str
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
-        """Normalised readings at the ticks ahead; NaN of what it says nothing of."""
-        return self.baselines.ahead(self.name, view)
+        """Normalised readings at the ticks ahead; NaN of what it says nothing of, or only holds as another does."""
+        ahead = self.baselines.ahead(self.name, view)
+        if self.name != "dead_reckoning":
+            return ahead
+        layout = self.baselines.lens.layout
+        told = [column for reckoner in self.baselines.reckoners for column in reckoner.reckoned(layout)]
+        return np.where(np.isin(np.arange(ahead.shape[-1]), told), ahead, np.nan)
 
 
 def closed(baselines: Baselines) -> list[Expert]:

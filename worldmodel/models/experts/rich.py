@@ -15,7 +15,12 @@ RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, Mechanics, StateSpace)}
 
 
 def fit_rich(
-    examples: Examples, lens: Lens, seed: int, say: Callable[[str], None], all_of_them: bool = True
+    examples: Examples,
+    lens: Lens,
+    seed: int,
+    say: Callable[[str], None],
+    declared: Mapping[str, Any] | None = None,
+    all_of_them: bool = True,
 ) -> list[Any]:
     """Fits those that suit the streams.
 
@@ -24,12 +29,13 @@ def fit_rich(
         lens: what they see through.
         seed: decides what they draw.
         say: what is found.
+        declared: what is known of the machine's structure; the rest is found.
         all_of_them: also those that take long.
     """
     experts: list[Any] = [Ridge.fit(examples, lens)]
     if not all_of_them:
         return experts
-    structure = find_structure(examples, lens)
+    structure = find_structure(examples, lens, declared)
     for line in structure.describe().splitlines():
         say(line)
     if Mechanics.suits(structure) and short_context(examples.view.context) >= _STARTS:
