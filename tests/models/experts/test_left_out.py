@@ -9,7 +9,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens, short_context
-from worldmodel.models.experts.closed import Closed, Ridge
+from worldmodel.models.experts.closed import Closed, Ridge, closed
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.fitting import examples_at, left_out_of
 from worldmodel.models.experts.left_out import ask, folds
@@ -114,6 +114,16 @@ def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, s
     expected = ask(experts, lens, context, future.actions, H)
     np.testing.assert_allclose(left_out.ahead[[0, 3]][:, rows], expected.ahead, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(left_out.within[[0, 3]][:, rows], expected.within, rtol=1e-5, atol=1e-6)
+
+
+def test_what_some_episodes_do_not_tell_is_left_open_there(windows, scaling, lens):
+    """Dead reckoning may be found in some folds and not in others; then it is measured where it was."""
+    baselines = Baselines.fit(windows, scaling, 0)
+    view = lens.examples(windows, np.asarray(windows.starts())[::50]).view
+    ahead = [expert.predict(view) for expert in closed(baselines, ("hold", "dead_reckoning"))]
+    assert np.isfinite(ahead[0]).all()
+    assert ahead[1].shape == ahead[0].shape
+    assert np.isnan(ahead[1]).all()
 
 
 def test_a_ridge_sees_the_last_ticks_alone_and_is_kept(windows, lens):

@@ -1,6 +1,7 @@
 """Experts that need no more than a moment to fit, and are hard to beat near by."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ class Closed(NamedTuple):
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead; NaN of what it says nothing of, or only holds as another does."""
+        if self.name not in self.baselines.names:  # there was nothing to reckon with in these episodes
+            return np.full((*view.ahead.shape[:2], view.held.shape[-1]), np.nan)
         ahead = self.baselines.ahead(self.name, view)
         if self.name != "dead_reckoning":
             return ahead
@@ -30,9 +33,9 @@ class Closed(NamedTuple):
         return np.where(np.isin(np.arange(ahead.shape[-1]), told), ahead, np.nan)
 
 
-def closed(baselines: Baselines) -> list[Expert]:
-    """The baselines as experts."""
-    return [Closed(baselines, name) for name in baselines.names]
+def closed(baselines: Baselines, names: Sequence[str] | None = None) -> list[Expert]:
+    """The baselines as experts: all of them, or those that are asked for, also where these lack one."""
+    return [Closed(baselines, name) for name in names or baselines.names]
 
 
 @dataclasses.dataclass

@@ -42,7 +42,7 @@ def left_out_of(
         say(f"measuring experts on what is left out, {number + 1} of {len(divided)}")
         apart = Baselines.fit(windows, scaling, seed, starts=fold.fit)
         again = [expert.refit(examples_at(lens, windows, fold.fit, seed)) for expert in rich]
-        parts.append(measured([*closed(apart), *again], lens, windows, fold.measure, fold.groups))
+        parts.append(measured([*closed(apart, baselines.names), *again], lens, windows, fold.measure, fold.groups))
     return joined(parts)
 
 
