@@ -55,6 +55,12 @@ def make(folder, source="run.csv", recipe="cart.toml", **options):
     return report, Log(folder / "log.h5")
 
 
+def test_what_is_declared_of_the_machine_goes_with_the_log(folder):
+    (folder / "cart.toml").write_text(RECIPE + '\n[structure]\nderivative = { "wheel.speed" = "wheel.angle" }\n')
+    _, log = make(folder)
+    assert log.about["structure"] == {"derivative": {"wheel.speed": "wheel.angle"}}
+
+
 def test_columns_become_streams(folder):
     report, log = make(folder)
     assert report.streams == ("wheel", "motor")
