@@ -90,7 +90,9 @@ def _blend(
     for line in trusted(team, left_out):
         show.say(line)
     if network is not None:
-        team = joined_by_network(team, left_out, selection.windows, settings.enough_select, network)
+        learned = not set(settings.select) - set(settings.learn)
+        told = {"apart": settings.enough_select, "learned": learned}
+        team = joined_by_network(team, left_out, selection.windows, network, **told)
     folder.write_blend(team)
 
 

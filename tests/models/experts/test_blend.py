@@ -140,21 +140,23 @@ def test_errors_that_were_not_seen_lie_on_lines_between_those_that_were():
     np.testing.assert_allclose(residuals[:, 5], residuals[:, 4])
 
 
-@pytest.mark.parametrize(("episodes", "pays"), [(1, True), (2, True), (3, False)])
+@pytest.mark.parametrize(("episodes", "pays"), [(0, 16), (1, 4), (2, 4), (3, 1)])
 def test_an_expert_known_from_other_windows_counts_by_how_much_it_errs_beside_another(episodes, pays):
     blend = fitted([1.0, 2.0])
     rng = np.random.default_rng(4)
     held = rng.normal(size=(20, H, Y)) ** 2
     joined = blend.joined_by(np.stack([0.25 * held, held]), beside=1, like=0, groups=episodes)
-    expected = blend.usual[1] * 0.25 * (4 if pays else 1)
+    expected = blend.usual[1] * 0.25 * pays
     np.testing.assert_allclose(joined.usual[2], expected)
     np.testing.assert_array_equal(joined.within[2], blend.within[0])
 
 
-def test_beyond_the_horizon_that_was_measured_its_end_counts():
-    blend = fitted([1.0, 2.0])
+def test_beyond_the_horizon_that_was_measured_the_best_at_its_end_counts_ever_more():
+    blend = fitted([1.0, 1.1])
     ahead = np.zeros((2, 4, 2 * H, Y))
     mean, scale, weights = blend.mix(ahead, calm(2))
     assert mean.shape == (4, 2 * H, Y)
-    np.testing.assert_allclose(weights[:, :, H:], np.repeat(weights[:, :, H - 1 : H], H, 2))
+    odds = weights[0] / weights[1]
+    np.testing.assert_allclose(odds[:, -1], odds[:, H - 1] ** 2)
+    np.testing.assert_allclose(scale[:, -1] <= scale[:, H - 1] * 1.0001, True)
     assert blend.members(mean, scale, 5, seed=0).shape == (4, 5, 2 * H, Y)

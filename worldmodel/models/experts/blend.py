@@ -18,6 +18,7 @@ _TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, b
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
 _FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
+_LEARNED = 16.0  # and one known from none but those that it learned from with so many times
 _RESIDUALS = 256  # windows whose errors members repeat
 _LEAST = 1e-12
 
@@ -60,7 +61,8 @@ class Blend:
             error: its squared errors there, and that other's; NaN where nothing came.
             beside: which of the others that is.
             like: which of the others does as it does inside a context, where it is not asked.
-            groups: how many episodes the windows are of; one that is known from few flatters itself, and pays for it.
+            groups: how many episodes the windows are of that it did not learn from; one that is known from few or none
+                flatters itself, and pays for it.
         """
         usual = np.empty(self.usual.shape[1:])
         for stream in np.unique(self.stream_of):
@@ -68,7 +70,7 @@ class Blend:
             own, other = (_nanmean(_nanmean(x[..., columns], 0), -1) for x in error)
             ratio = np.nan_to_num(own / np.maximum(other, _LEAST), nan=np.inf)
             usual[:, columns] = self.usual[beside][:, columns] * ratio[:, None]
-        usual = usual * (_FLATTERED if groups <= _FEW else 1.0)
+        usual = usual * (_LEARNED if groups == 0 else _FLATTERED if groups <= _FEW else 1.0)
         within = np.concatenate([self.within, self.within[like][None]])
         return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within)
 
@@ -77,13 +79,16 @@ class Blend:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The blend [B, H, Y] of what experts say, its expected error, a standard deviation, and weights [K, B, H, Y].
 
-        Beyond the horizon that was measured, weights and error are those of its end.
+        Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a free run
+        should not be drawn to those that no more than hold a value.
         """
-        tick = np.minimum(np.arange(ahead.shape[2]), self.usual.shape[1] - 1)
+        farthest = self.usual.shape[1]
+        tick = np.minimum(np.arange(ahead.shape[2]), farthest - 1)
+        sharpness = _SHARPNESS * np.maximum((np.arange(ahead.shape[2]) + 1) / farthest, 1)[:, None]
         expected = np.log(np.maximum(self.usual, _LEAST))[:, None, tick] + self._worse(within, tick)
         expected = np.where(np.isfinite(ahead), expected, np.inf)
         best = expected.min(0)
-        weights = np.exp(-_SHARPNESS * (expected - np.where(np.isfinite(best), best, 0)))
+        weights = np.exp(-sharpness * (expected - np.where(np.isfinite(best), best, 0)))
         total = weights.sum(0)
         weights = weights / np.where(total > 0, total, 1)
         mean = (weights * np.where(weights > 0, ahead, 0)).sum(0)
