@@ -98,6 +98,13 @@ def test_one_episode_is_left_out_in_blocks_that_no_window_reaches_into(windows):
         assert gaps.min() >= C + H
 
 
+def test_an_episode_too_short_for_blocks_does_both(windows):
+    short = Windows.of(windows.log, windows.layout, 60, 50, [1])
+    (fold,) = folds(short, copies=[0], seed=0)
+    np.testing.assert_array_equal(fold.fit, fold.measure)
+    assert len(fold.fit) == len(short.starts())
+
+
 def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, scaling, lens):
     baselines = Baselines.fit(windows, scaling, 0)
     ridge = Ridge.fit(examples_at(lens, windows, np.asarray(windows.starts()), 0), lens)

@@ -31,7 +31,10 @@ def find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> lis
     """The best fits first, each column in one pair at most; a derivative is no coordinate of another pair."""
     if len(columns) < 2:
         return []
-    fit, slope = _fits(_series(examples, lens, columns), lens.layout.dt)
+    series = _series(examples, lens, columns)
+    if series.shape[1] <= min(_SPANS):
+        return []
+    fit, slope = _fits(series, lens.layout.dt)
     good = (fit > _LEAST_FIT) & (abs(slope - 1) < _SLOPE)
     good[good.any(0)] = False  # the derivative of a derivative is left to the first
     pairs, free = [], np.ones(len(columns), bool)

@@ -105,6 +105,8 @@ def joined(parts: Sequence[LeftOut]) -> LeftOut:
 def folds(windows: Windows, copies: Sequence[int], seed: int) -> list[Fold]:
     """Parts of the windows that are left out in turn: of whole episodes, or of one alone blocks in time.
 
+    Where one is too short for blocks that no window reaches into, all is fitted on and measured.
+
     Args:
         windows: whose starts to divide.
         copies: int [episodes] which are copies of one another: they have one number.
@@ -123,4 +125,5 @@ def folds(windows: Windows, copies: Sequence[int], seed: int) -> list[Fold]:
         Fold(starts[(rows < a - span) | (rows >= b + span)], starts[a:b], np.full(b - a, i))
         for i, (a, b) in enumerate(itertools.pairwise(edges))
     ]
-    return [block for block in blocks if len(block.fit) and len(block.measure)]
+    parted = [block for block in blocks if len(block.fit) and len(block.measure)]
+    return parted or [Fold(starts, starts, np.zeros(len(starts), int))]
