@@ -9,6 +9,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens, short_context
+from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.closed import Closed, Ridge, closed
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.fitting import examples_at, left_out_of
@@ -103,6 +104,18 @@ def test_an_episode_too_short_for_blocks_does_both(windows):
     (fold,) = folds(short, copies=[0], seed=0)
     np.testing.assert_array_equal(fold.fit, fold.measure)
     assert len(fold.fit) == len(short.starts())
+    assert not fold.apart
+
+
+def test_what_learned_experts_say_of_windows_that_they_learned_from_does_not_count(windows, scaling):
+    short = Windows.of(windows.log, windows.layout, 60, 50, [1]).without_video()
+    baselines = Baselines.fit(short, scaling, 0)
+    left_out = left_out_of(short, baselines, [], None, scaling, [0], 0, lambda _: None)
+    learned = np.isin(baselines.names, ("mean", "hold", "velocity"), invert=True)
+    assert np.isnan(left_out.ahead[learned]).all()
+    assert np.isfinite(left_out.ahead[~learned]).all()
+    blend = Blend.fit(left_out, horizons_within(60, 50), short.layout.stream_of[short.layout.newest])
+    assert (blend.mix(left_out.ahead, left_out.within)[2][learned] == 0).all()
 
 
 def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, scaling, lens):

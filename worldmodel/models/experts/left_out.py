@@ -56,11 +56,12 @@ class LeftOut(NamedTuple):
 
 
 class Fold(NamedTuple):
-    """Starts [M, 2] to fit on and to measure on, and the group of each of the latter."""
+    """Starts [M, 2] to fit on and to measure on, the group of each of the latter, and whether they are apart."""
 
     fit: np.ndarray
     measure: np.ndarray
     groups: np.ndarray
+    apart: bool = True
 
 
 def ask(experts: Sequence[Expert], lens: Lens, context: Context, actions: Commands, horizon: int) -> Answer:
@@ -126,4 +127,4 @@ def folds(windows: Windows, copies: Sequence[int], seed: int) -> list[Fold]:
         for i, (a, b) in enumerate(itertools.pairwise(edges))
     ]
     parted = [block for block in blocks if len(block.fit) and len(block.measure)]
-    return parted or [Fold(starts, starts, np.zeros(len(starts), int))]
+    return parted or [Fold(starts, starts, np.zeros(len(starts), int), apart=False)]
