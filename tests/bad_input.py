@@ -188,7 +188,7 @@ CASES = {
     "run over a file": Case(("train", "GOOD", "--out", "IN/table.csv", "--force"), ("no folder",)),
     "report exists": Case(("validate", "RUN", "--log", "GOOD", "--out", "IN"), ("exists already", "--force")),
     "no source": Case((*INGEST, "IN/none.mp4"), ("does not exist", "expected:")),
-    "folder without sources": Case((*INGEST, "IN/scene_without"), ("holds no file to ingest", "expected:")),
+    "folder without sources": Case((*INGEST, "IN/scene_without"), ("holds no file that can be ingested", "expected:")),
     "no film": Case((*INGEST, "IN/fake.mp4"), ("not a whole MP4", "do:")),
     "no telemetry": Case((*INGEST, "IN/plain.mp4"), ("no GPMF telemetry", "do:")),
     "unknown format": Case((*INGEST, "IN/other.bag"), ("'.bag'", "do:")),

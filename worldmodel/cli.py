@@ -79,20 +79,19 @@ def simulate(
 
 @app.command()
 def ingest(
-    sources: Annotated[
-        list[str], typer.Argument(help="Files, folders or patterns: GoPro MP4, or CSV, Parquet, MATLAB.")
-    ],
+    sources: Annotated[list[str], typer.Argument(help="Files, folders or patterns, of any format in docs/formats.md.")],
     out: Out,
+    kind: Annotated[str | None, typer.Option("--format", help="Of all of them; by default each is detected.")] = None,
     recipe: Annotated[
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
     force: Force = False,
 ) -> None:
-    """Turn recordings into a log, an episode a file."""
+    """Turn recordings into a log. Goes on where it was stopped."""
     from worldmodel.logs.ingest import ingest as run
 
-    report = run(sources, out, recipe=recipe, size=_parse_size(size), force=force)
+    report = run(sources, out, format=kind, recipe=recipe, size=_parse_size(size), force=force)
     for note in report.notes:
         print(f"note: {note}")
     print(f"{len(report.episodes)} episodes with {', '.join(report.streams)}")

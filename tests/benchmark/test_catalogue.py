@@ -10,7 +10,7 @@ from worldmodel.benchmark import PROBLEMS, Recorded
 from worldmodel.benchmark.catalogue import FREE_RUN
 from worldmodel.benchmark.problem import ALL, Goal, Published
 from worldmodel.logs.ingest import load_recipe
-from worldmodel.logs.ingest.recipe import Recipe
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.simulate import load_scene
 
 ROOT = Path(__file__).parents[2]

@@ -1,6 +1,7 @@
 """The same stream in other units is read in those that are asked for; another stream under its name is refused."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -190,22 +191,22 @@ def test_a_missing_stream_is_named(tmp_path):
 
 def test_ingest_has_the_same_rule(tmp_path, monkeypatch):
     """Two recordings of one machine, as two releases of its firmware write them."""
-    from worldmodel.logs import ingest as module
+    from worldmodel.logs.ingest.importer import importers
     from worldmodel.logs.ingest.recording import Recording
 
-    def read(path, *_):
+    def read(path, _):
         spec = dataclasses.replace(GYRO, units=("deg/s", "g")) if "b" in path.stem else GYRO
         recording = Recording(path.name)
         recording.add(dataclasses.replace(spec, frame="other" if "c" in path.stem else "body"), np.zeros(1), data)
-        return recording
+        yield recording
 
     data = np.array([[90.0, 1.0]])
-    monkeypatch.setattr(module, "read_gopro", read)
-    monkeypatch.setattr(module, "count_frames", lambda _: 1)
-    paths = [tmp_path / f"{name}.mp4" for name in "abc"]
+    reader = SimpleNamespace(claims=lambda path: path.suffix == ".ours", read=read)
+    monkeypatch.setitem(importers(), "ours", reader)
+    paths = [tmp_path / f"{name}.ours" for name in "abc"]
     for path in paths:
         path.touch()
     ingest(paths[:2], tmp_path / "log.h5", progress=False)
     np.testing.assert_allclose(Log(tmp_path / "log.h5").episodes[1].streams["gyro"].data, [[np.pi / 2, 9.80665]], 1e-6)
-    with pytest.raises(LogFormatError, match=r"c.mp4 has other streams than a.mp4[\s\S]*'other'"):
+    with pytest.raises(LogFormatError, match=r"c.ours has other streams than a.ours[\s\S]*'other'"):
         ingest(paths[::2], tmp_path / "no.h5", progress=False)

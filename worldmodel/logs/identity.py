@@ -1,7 +1,7 @@
 """When two episodes are the same recording: a hash of what was sampled, and of nothing around it."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -23,14 +23,22 @@ class Sampled(Protocol):
 
 
 class Held(NamedTuple):
-    """A stream's samples in memory."""
+    """A stream's samples in memory, or in what is sliced as an array is."""
 
     spec: StreamSpec
     time: np.ndarray
     data: np.ndarray
 
     def stored(self, start: int, stop: int) -> np.ndarray:
-        return self.data[start:stop]
+        return np.asarray(self.data[start:stop]).astype(fmt.data_type(self.spec), copy=False)
+
+
+def blocks(stream: Sampled) -> Iterator[tuple[int, np.ndarray]]:
+    """The data of a stream as stored, block after block, each with the number of its first row."""
+    kind = fmt.data_type(stream.spec)
+    step = max(_BLOCK_BYTES // max(int(np.prod(stream.spec.sample_shape)) * kind.itemsize, 1), 1)
+    for start in range(0, len(stream.time), step):
+        yield start, stream.stored(start, min(start + step, len(stream.time)))
 
 
 def episode_sha256(streams: Iterable[Sampled]) -> str:
@@ -46,7 +54,6 @@ def episode_sha256(streams: Iterable[Sampled]) -> str:
         digest.update(stream.spec.name.encode() + b"\0" + count.to_bytes(8, "little"))
         digest.update(np.ascontiguousarray(stream.time, "<f8").data)
         kind = fmt.data_type(stream.spec).newbyteorder("<")
-        step = max(_BLOCK_BYTES // max(int(np.prod(stream.spec.sample_shape)) * kind.itemsize, 1), 1)
-        for start in range(0, count, step):
-            digest.update(np.ascontiguousarray(stream.stored(start, min(start + step, count)), kind).data)
+        for _, block in blocks(stream):
+            digest.update(np.ascontiguousarray(block, kind).data)
     return digest.hexdigest()

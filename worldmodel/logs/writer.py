@@ -12,7 +12,7 @@ from worldmodel.errors import LogFormatError
 from worldmodel.files import whole_file
 from worldmodel.logs import format as fmt
 from worldmodel.logs.clock import time_zero
-from worldmodel.logs.identity import Held, episode_sha256
+from worldmodel.logs.identity import Held, blocks, episode_sha256
 from worldmodel.patient import PatientFile
 from worldmodel.types import Samples, StreamSpec
 
@@ -25,7 +25,7 @@ class LogWriter:
 
     Args:
         path: the file to write; it appears under this name when the block ends without an error.
-        streams: what the log's streams are. An episode may leave a stream empty.
+        streams: what the log's streams are. An episode may leave a stream empty. `declare` adds more.
         truth: what the simulator knows (state, noise-free readings); kept apart from `streams`.
         about: what the log says of itself; values that JSON can hold.
         members: for imagined trajectories, how many futures every sample holds: data are then [M, K, ...].
@@ -50,7 +50,7 @@ class LogWriter:
         self.members = members
         self.path = Path(path)
         self._specs = {fmt.STREAMS: _by_name(streams), fmt.TRUTH: _by_name(truth)}
-        self._about = dict(about or {})
+        self.about = dict(about or {})
         self._output = whole_file(self.path, force)
         self._raw: PatientFile | None = None
         self._file: h5py.File | None = None
@@ -60,12 +60,12 @@ class LogWriter:
         try:
             self._raw = PatientFile(partial, "w+b")
             self._file = h5py.File(self._raw, "w", libver="latest")
-            fmt.write_attrs(self._file, self._about)
             if self.members is not None:
                 self._file.attrs[fmt.MEMBERS] = self.members
             for section, specs in self._specs.items():
                 for spec in specs.values():
                     _create_stream(self._file.require_group(section), spec, self.members)
+            self._file.require_group(fmt.STREAMS)
             table = self._file.create_group(fmt.EPISODES)
             table.create_dataset("name", (0,), h5py.string_dtype(), maxshape=(None,))
             table.create_dataset("origin_utc", (0,), np.float64, maxshape=(None,))
@@ -86,6 +86,8 @@ class LogWriter:
     def _close(self, kind, error, traceback) -> bool | None:
         try:
             if self._file is not None:
+                if error is None:
+                    fmt.write_attrs(self._file, self.about)
                 self._file.close()
             if self._raw is not None:
                 self._raw.close()
@@ -94,6 +96,16 @@ class LogWriter:
         except OSError as closing:  # the last buffers did not fit on the disk
             return self._output.__exit__(OSError, closing, closing.__traceback__)
         return self._output.__exit__(kind, error, traceback)
+
+    def declare(self, spec: StreamSpec) -> None:
+        """Adds a stream to the log, which the episodes before have no samples of.
+
+        Raises:
+            LogFormatError: if it has one of that name, or cannot hold one.
+        """
+        file, _ = self._opened()
+        self._specs[fmt.STREAMS] = _by_name([*self._specs[fmt.STREAMS].values(), spec])
+        _create_stream(file[fmt.STREAMS], spec, self.members, episodes=len(file[fmt.EPISODES]["duration"]))
 
     def append(
         self,
@@ -110,7 +122,8 @@ class LogWriter:
         `origin_utc` where it is given, is time zero then.
 
         Args:
-            streams: samples by stream name; a stream that is left out is empty in this episode.
+            streams: samples by stream name; a stream that is left out is empty in this episode. Data may be anything
+                that has an array's shape and type and is sliced as one: it is read by blocks.
             truth: the same for what the simulator knows.
             name: a label for people, such as the source file.
             origin_utc: the episode's time zero, in seconds since 1970-01-01 UTC; NaN where unknown.
@@ -119,8 +132,7 @@ class LogWriter:
         Raises:
             LogFormatError: if the episode breaks an invariant of the format; nothing of it is written then.
         """
-        if self._file is None or self._raw is None:
-            raise RuntimeError("append needs an open writer: use it in a with block")
+        file, raw = self._opened()
         given = {fmt.STREAMS: streams, fmt.TRUTH: truth or {}}
         held = {s: {n: self._check(s, n, samples) for n, samples in given[s].items()} for s in given}
         times = {f"{s}/{n}": h.time for s, group in held.items() for n, h in group.items() if len(h.time)}
@@ -139,12 +151,17 @@ class LogWriter:
         }
         for section, specs in self._specs.items():
             for stream in specs:
-                _append_rows(self._file[section][stream], held[section].get(stream))
+                _append_rows(file[section][stream], held[section].get(stream))
         for key, value in row.items():
-            dataset = self._file[fmt.EPISODES][key]
+            dataset = file[fmt.EPISODES][key]
             dataset.resize(len(dataset) + 1, axis=0)
             dataset[-1] = value
-        self._raw.check()
+        raw.check()
+
+    def _opened(self) -> tuple[h5py.File, PatientFile]:
+        if self._file is None or self._raw is None:
+            raise RuntimeError("an open writer is needed: use it in a with block")
+        return self._file, self._raw
 
     def _check(self, section: str, name: str, samples: Samples) -> Held:
         spec = self._specs[section].get(name)
@@ -152,7 +169,8 @@ class LogWriter:
             raise LogFormatError(
                 f"{self.path}: the log has no stream {name!r} in {section}.", expected=", ".join(self._specs[section])
             )
-        time, data = np.asarray(samples.time), np.asarray(samples.data)
+        time = np.asarray(samples.time)
+        data = samples.data if hasattr(samples.data, "dtype") else np.asarray(samples.data)
         if time.dtype.kind not in "fiu" or data.dtype.kind not in "fiub":
             raise LogFormatError(
                 f"Stream {name!r} has samples that are no numbers.",
@@ -167,7 +185,7 @@ class LogWriter:
             )
         time = time.astype(np.float64)
         check_increasing(time, f"Stream {name!r}")
-        return Held(spec, time, data.astype(fmt.data_type(spec), copy=False))
+        return Held(spec, time, data)
 
 
 def _by_name(specs: Iterable[StreamSpec]) -> dict[str, StreamSpec]:
@@ -208,22 +226,26 @@ def check_increasing(time: np.ndarray, what: str) -> None:
         )
 
 
-def _create_stream(section: h5py.Group, spec: StreamSpec, members: int | None) -> None:
+def _create_stream(section: h5py.Group, spec: StreamSpec, members: int | None, episodes: int = 0) -> None:
     group = section.create_group(spec.name)
     fmt.write_spec(group, spec)
     rows = fmt.FRAMES_PER_CHUNK if spec.kind == "video" else fmt.ROWS_PER_CHUNK
     shape = fmt.sample_shape(spec, members)
     group.create_dataset("data", (0, *shape), fmt.data_type(spec), maxshape=(None, *shape), chunks=(rows, *shape))
     group.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,))
-    group.create_dataset("offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,))
+    group.create_dataset(
+        "offsets", data=np.zeros(episodes + 1, np.int64), maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,)
+    )
 
 
 def _append_rows(group: h5py.Group, held: Held | None) -> None:
     start = int(group["offsets"][-1])
     count = 0 if held is None else len(held.time)
     if held is not None and count:
-        for key, values in (("data", held.data), ("time", held.time)):
+        for key in ("data", "time"):
             group[key].resize(start + count, axis=0)
-            group[key][start:] = values
+        group["time"][start:] = held.time
+        for first, block in blocks(held):
+            group["data"][start + first : start + first + len(block)] = block
     group["offsets"].resize(len(group["offsets"]) + 1, axis=0)
     group["offsets"][-1] = start + count

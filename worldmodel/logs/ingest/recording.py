@@ -1,7 +1,10 @@
-"""What every importer returns: one source file, read as one episode."""
+"""What every importer returns: one recording, on its way into a log as an episode."""
 
 import dataclasses
 import math
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -13,11 +16,12 @@ class Recording:
     """One episode on its way into a log.
 
     Attributes:
-        name: the source's file name.
+        name: the source's file name, and what parts it from others of that source.
         specs: what its streams are, by name.
         samples: their samples, times in seconds from the episode's origin.
         origin_utc: the origin in seconds since 1970-01-01 UTC; NaN where unknown.
         notes: what was dropped or assumed, a line for people each.
+        about: what the source says of itself, as a log's `about`.
     """
 
     name: str
@@ -25,6 +29,7 @@ class Recording:
     samples: dict[str, Samples] = dataclasses.field(default_factory=dict)
     origin_utc: float = math.nan
     notes: list[str] = dataclasses.field(default_factory=list)
+    about: dict[str, object] = dataclasses.field(default_factory=dict)
 
     def add(self, spec: StreamSpec, time: np.ndarray, data: np.ndarray) -> None:
         """Adds a stream, without the samples whose stamps are not finite or do not increase; these are counted."""
@@ -33,8 +38,44 @@ class Recording:
             self.notes.append(
                 f"{spec.name}: dropped {(~keep).sum()} of {len(keep)} samples whose times do not increase"
             )
+            time, data = np.asarray(time)[keep], data[keep]
         self.specs[spec.name] = spec
-        self.samples[spec.name] = Samples(np.asarray(time, np.float64)[keep], data[keep])
+        self.samples[spec.name] = Samples(np.asarray(time, np.float64), data)
+
+    def add_film(
+        self, name: str, frames: Iterable[tuple[float, np.ndarray]], size: tuple[int, int], scratch: Path,
+        frame: str = "camera", description: str = "",
+    ) -> None:  # fmt: skip
+        """Adds a video stream, whose frames are kept in a file of the system's until the episode is written.
+
+        Args:
+            name: the stream's.
+            frames: the time in seconds and the picture [rows, columns, 3] uint8 RGB of each.
+            size: (rows, columns).
+            scratch: the folder of that file, which has no name and goes when nobody uses it.
+            frame: the frame of reference.
+            description: one line for people.
+        """
+        times: list[float] = []
+        late = 0
+        with tempfile.TemporaryFile(dir=scratch) as file:
+            for seconds, picture in frames:
+                if times and not seconds > times[-1]:
+                    late += 1
+                    continue
+                times.append(seconds)
+                file.write(np.ascontiguousarray(picture, np.uint8).data)
+            file.flush()
+            shape = (len(times), *size, 3)
+            data = np.memmap(file, np.uint8, "r", shape=shape) if times else np.zeros(shape, np.uint8)
+        if late:
+            self.notes.append(f"{name}: dropped {late} of {late + len(times)} frames whose times do not increase")
+        time = np.array(times, np.float64)
+        spec = StreamSpec(
+            name, "video", ("red", "green", "blue"), ("", "", ""), nominal_rate(time), frame, size=size,
+            description=description,
+        )  # fmt: skip
+        self.add(spec, time, data)
 
     def shift(self, seconds: float) -> None:
         """Moves the origin: every time falls by `seconds`."""

@@ -10,20 +10,20 @@ import dataclasses
 import math
 import time as clock
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs import video
-from worldmodel.logs.ingest import gpmf
-from worldmodel.logs.ingest.gopro_clock import Pieces, camera_offset, drone_offset, sample_times
-from worldmodel.logs.ingest.mp4 import Payload, read_payloads
+from worldmodel.logs.ingest.formats.gopro import gpmf
+from worldmodel.logs.ingest.formats.gopro.clock import Pieces, camera_offset, drone_offset, sample_times
+from worldmodel.logs.ingest.formats.gopro.mp4 import Payload, read_payloads
+from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
-DEFAULT_SIZE = (64, 64)
 XYZ = ("x", "y", "z")
 _VECTORS = {  # key: name, unit
     "ACCL": ("accelerometer", "m/s^2"),
@@ -75,13 +75,8 @@ _DRONE = {
 }  # fmt: skip
 
 
-def read_gopro(path: Path, size: tuple[int, int], on_frame: Callable[[], object] = lambda: None) -> Recording:
+def read_gopro(path: Path, options: Options) -> Recording:
     """Reads one MP4 file as an episode whose time zero is its first sample.
-
-    Args:
-        path: the file.
-        size: (rows, columns) of the video stream.
-        on_frame: called after each frame.
 
     Raises:
         RecipeError: if the file is damaged or has no telemetry.
@@ -94,8 +89,8 @@ def read_gopro(path: Path, size: tuple[int, int], on_frame: Callable[[], object]
             expected="an MP4 file straight from a GoPro camera, with a telemetry track (gpmd)",
             remedy="use the camera's original file (editors drop the track), or ingest its sensors as CSV",
         )
-    recording = Recording(path.name)
-    _add_video(recording, path, size, on_frame)
+    recording = Recording(path.name, about={"description": "GoPro video and telemetry"})
+    recording.add_film("camera", _frames(path, options), options.size, options.scratch)
     offset = camera_offset(pieces)
     for key, (name, unit) in _VECTORS.items():
         if pieces.get(key):
@@ -125,17 +120,11 @@ def _collect(path: Path, payloads: Iterable[Payload]) -> tuple[dict[str, Pieces]
     return dict(pieces), device
 
 
-def _add_video(recording: Recording, path: Path, size: tuple[int, int], on_frame: Callable[[], object]) -> None:
-    times, frames = [], []
-    for seconds, frame in video.read_frames(path, size):
-        times.append(seconds)
-        frames.append(frame)
-        on_frame()
-    time = np.array(times)
-    spec = StreamSpec(
-        "camera", "video", ("red", "green", "blue"), ("", "", ""), nominal_rate(time), "camera", size=size
-    )
-    recording.add(spec, time, np.stack(frames))
+def _frames(path: Path, options: Options) -> Iterator[tuple[float, np.ndarray]]:
+    each = path.stat().st_size // max(video.count_frames(path), 1)
+    for frame in video.read_frames(path, options.size):
+        yield frame
+        options.advance(each)
 
 
 def _add_vector(recording: Recording, pieces: Pieces, device: str, name: str, unit: str, offset: float) -> None:

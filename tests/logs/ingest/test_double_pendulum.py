@@ -9,7 +9,7 @@ import pytest
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import Log
 
-LOGS = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[3] / "shared" / "data"))
+LOGS = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[4] / "shared" / "data"))
 RUNS = LOGS / "double_pendulum" / "design_C.1"
 pytestmark = pytest.mark.skipif(not RUNS.is_dir(), reason=f"the real double pendulum's recordings are not at {RUNS}")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.recipe import UNIT_NS, Clock, Recipe, TablePart, TableStream
+from worldmodel.logs.ingest.formats.tables.recipe import UNIT_NS, Clock, Recipe, TablePart, TableStream
 from worldmodel.logs.ingest.recording import Recording, increasing
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from worldmodel.logs.ingest.gpmf import DeviceStream
-from worldmodel.logs.ingest.mp4 import Payload
+from worldmodel.logs.ingest.formats.gopro.gpmf import DeviceStream
+from worldmodel.logs.ingest.formats.gopro.mp4 import Payload
 
 Pieces = Sequence[tuple[Payload, DeviceStream]]
 _FRAME_STREAMS = ("SHUT", "ISOE", "CORI")

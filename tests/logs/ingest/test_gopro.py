@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worldmodel.errors import RecipeError
+from worldmodel.errors import LogFormatError, RecipeError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs import video
-from worldmodel.logs.ingest import gopro, gpmf, ingest
-from worldmodel.logs.ingest.gopro_clock import camera_offset, drone_offset, sample_times
-from worldmodel.logs.ingest.mp4 import Payload, read_payloads
+from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest.formats.gopro import gpmf, reading
+from worldmodel.logs.ingest.formats.gopro.clock import camera_offset, drone_offset, sample_times
+from worldmodel.logs.ingest.formats.gopro.mp4 import Payload, read_payloads
 from worldmodel.logs.reader import Log
 
-REAL = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[3] / "shared" / "data")) / "gopro"
+REAL = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[4] / "shared" / "data")) / "gopro"
 needs_real = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real GoPro recordings are not at {REAL}")
 
 
@@ -141,12 +142,12 @@ def test_the_drone_clock_is_fixed_by_the_sample_with_the_least_delay():
     ("axes", "expected"), [("ZXY", [2, 3, 1]), ("YxZ", [-2, 1, 3]), ("yXZ", [2, -1, 3]), ("XzY", [1, 3, -2])]
 )
 def test_axes_are_put_in_order(axes, expected):
-    np.testing.assert_array_equal(gopro._to_xyz(np.array([[1.0, 2.0, 3.0]]), axes), [expected])
+    np.testing.assert_array_equal(reading._to_xyz(np.array([[1.0, 2.0, 3.0]]), axes), [expected])
 
 
 def test_unknown_axes_are_refused():
     with pytest.raises(RecipeError, match="axes"):
-        gopro._to_xyz(np.ones((1, 3)), "XXZ")
+        reading._to_xyz(np.ones((1, 3)), "XXZ")
 
 
 @pytest.fixture
@@ -290,6 +291,6 @@ def test_the_attitude_follows_the_command(real):
 
 @needs_real
 def test_recordings_of_different_machines_are_not_mixed(tmp_path):
-    with pytest.raises(RecipeError, match=r"max-heromode.mp4 has other streams[\s\S]*a log of each kind"):
+    with pytest.raises(LogFormatError, match=r"max-heromode.mp4 has other streams[\s\S]*a log of each kind"):
         ingest(REAL, tmp_path / "log.h5", progress=False)
     assert list(tmp_path.iterdir()) == []

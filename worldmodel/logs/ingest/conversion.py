@@ -1,0 +1,155 @@
+"""Turns each source into a log of its own, on all cores; what a killed ingest has finished is not done again."""
+
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
+from pathlib import Path
+from typing import Any, Self
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.assembly import Assembly, not_finite
+from worldmodel.logs.ingest.importer import Options, importer
+from worldmodel.logs.ingest.sources import Source
+from worldmodel.logs.writer import LogWriter
+from worldmodel.version import __version__
+
+_POOL_FROM = 32 << 20  # bytes: below, starting processes costs more than they save
+_POLL_S = 0.1
+_WORTH_KEEPING_S = 30.0
+NOTES = "notes"  # of a part's `about`: what was found while it was read
+
+
+class Parts:
+    """The folder of the logs that sources were turned into, beside the output until that is whole.
+
+    A context manager: the folder goes when all is done, and stays with what is finished when the process is killed or
+    interrupted, or after an error that took long to come.
+
+    Args:
+        out: the output.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out.with_name(f".{out.stem}.parts")
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        quick = time.monotonic() - self._began < _WORTH_KEEPING_S
+        if kind is None or (quick and issubclass(kind, Exception)):
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def of(self, source: Source, options: Options) -> Path:
+        """Where a source's log is, or is to be: another place if the source or the options change."""
+        stats = [(str(part.resolve()), part.stat().st_size, part.stat().st_mtime_ns) for part in source.parts]
+        given = dataclasses.asdict(dataclasses.replace(options, scratch=Path(), advance=print)) | {"advance": ""}
+        if options.recipe is not None and Path(options.recipe).is_file():
+            given["recipe"] = Path(options.recipe).read_text(errors="replace")
+        known = json.dumps([__version__, source.format, stats, given], default=str)
+        return self.folder / f"{hashlib.sha256(known.encode()).hexdigest()[:24]}.h5"
+
+
+def convert(source: Source, options: Options, part: Path) -> None:
+    """Reads a source and writes its episodes as a log; what was found stands in the log's `about`.
+
+    Raises:
+        RecipeError: if it cannot be read, or holds no recording.
+    """
+    with LogWriter(part, (), force=True) as log:
+        assembly = Assembly(log)
+        for recording in importer(source.format).read(source.path, options):
+            recording.notes += not_finite(recording)
+            assembly.append(recording)
+        if not assembly.episodes:
+            raise RecipeError(f"{source.path} holds no recording.", remedy="leave it out")
+        log.about = log.about | {NOTES: assembly.notes}
+
+
+def convert_all(
+    jobs: Sequence[tuple[Source, Path]], options: Options, workers: int | None, advance: Callable[[int], object]
+) -> Iterator[Path]:
+    """Turns sources into logs, and yields them in order; those that are there already are left as they are.
+
+    Args:
+        jobs: each source, and its log.
+        options: for all.
+        workers: how many processes; by default as many as there are cores, where that pays.
+        advance: called with numbers of bytes as they are read.
+    """
+    left = [(source, part) for source, part in jobs if not part.exists()]
+    advance(sum(source.bytes for source, part in jobs if part.exists()))
+    if workers is None:
+        worth = len(left) > 1 and sum(source.bytes for source, _ in left) > _POOL_FROM
+        workers = min(os.cpu_count() or 1, len(left)) if worth else 1
+    if workers > 1:
+        _convert_in_pool(left, options, workers, advance)
+    for source, part in jobs:
+        if not part.exists():
+            counted = _Counted(advance, source.bytes)
+            convert(source, dataclasses.replace(options, advance=counted), part)
+            counted.finish()
+        yield part
+
+
+class _Counted:
+    """Passes numbers of bytes on, never more in all than there are, and what is left at the end."""
+
+    def __init__(self, advance: Callable[[int], object], total: int) -> None:
+        self._advance, self._left = advance, total
+
+    def __call__(self, count: int) -> None:
+        count = min(count, self._left)
+        self._left -= count
+        self._advance(count)
+
+    def finish(self) -> None:
+        self(self._left)
+
+
+def _convert_in_pool(
+    jobs: Sequence[tuple[Source, Path]], options: Options, workers: int, advance: Callable[[int], object]
+) -> None:
+    """Converts in processes; the first error stops those that have not begun, and is raised."""
+    context = multiprocessing.get_context("spawn")
+    counter, told = context.Value("q", 0), 0
+    with ProcessPoolExecutor(workers, context, _count_into, (counter,)) as pool:
+        running: set[Future[None]] = {pool.submit(_convert_counted, *job, options) for job in jobs}
+        try:
+            while running:
+                done, running = wait_for(running, _POLL_S)
+                advance(counter.value - told)
+                told = counter.value
+                for future in done:
+                    future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+_counter: Any = None  # in a worker: the number of bytes that all of them have read
+
+
+def _count_into(counter: Any) -> None:
+    global _counter
+    _counter = counter
+
+
+def _add(count: int) -> None:
+    with _counter.get_lock():
+        _counter.value += count
+
+
+def _convert_counted(source: Source, part: Path, options: Options) -> None:
+    counted = _Counted(_add, source.bytes)
+    convert(source, dataclasses.replace(options, advance=counted), part)
+    counted.finish()

@@ -1,0 +1,122 @@
+"""Finds what is to be ingested, and who reads it."""
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.importer import importer, importers
+
+
+class Source(NamedTuple):
+    """One file or folder that an importer reads.
+
+    Attributes:
+        path: of it; the first of its parts where it has several files.
+        format: the importer's name.
+        parts: every file or folder that belongs to it.
+    """
+
+    path: Path
+    format: str
+    parts: tuple[Path, ...]
+
+    @property
+    def bytes(self) -> int:
+        """How large it is."""
+        return sum(file.stat().st_size for part in self.parts for file in _files(part))
+
+
+class Found(NamedTuple):
+    """The sources, in order, and the files in given folders that no importer claims."""
+
+    sources: list[Source]
+    unclaimed: list[Path]
+
+
+def find_sources(given: Sequence[str | Path] | str | Path, kind: str | None = None) -> Found:
+    """The sources that paths and patterns name; a folder that is no source itself stands for all that is in it.
+
+    Args:
+        given: files, folders or glob patterns.
+        kind: the format of all of them; by default each is detected.
+
+    Raises:
+        RecipeError: if one names nothing, or a file that no importer claims.
+    """
+    found = Found([], [])
+    taken: set[Path] = set()
+    for name in [given] if isinstance(given, str | Path) else given:
+        before = len(found.sources), len(taken)
+        for path in _paths(name):
+            if path.is_dir() and (kind is None or not importer(kind).claims(path)):
+                _add_folder(path, kind, found, taken)
+            else:
+                _add(path, kind or _detected(path), found, taken)
+        if before == (len(found.sources), len(taken)):
+            raise RecipeError(
+                f"{name} holds no file that can be ingested{f' as {kind}' if kind else ''}.",
+                expected=f"recordings of a known format: {', '.join(importers())}",
+                found=", ".join(str(path) for path in found.unclaimed[:5]),
+                remedy="--format forces one",
+            )
+    if not found.sources:
+        raise RecipeError("No source was given.", expected="one file, folder or pattern at least")
+    return found
+
+
+def _paths(name: str | Path) -> list[Path]:
+    path = Path(name)
+    paths = [path] if path.exists() else sorted(Path(match) for match in glob.glob(str(name), recursive=True))
+    if not paths:
+        raise RecipeError(f"{name} does not exist.", expected="a file, a folder or a pattern of files")
+    return paths
+
+
+def _add_folder(folder: Path, kind: str | None, found: Found, taken: set[Path]) -> None:
+    claimed = claimant(folder) if kind is None else None
+    if claimed:
+        return _add(folder, claimed, found, taken)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        name = claimant(path) if kind is None else kind if importer(kind).claims(path) else None
+        if name:
+            _add(path, name, found, taken)
+        elif path.is_dir():
+            _add_folder(path, kind, found, taken)
+        else:
+            found.unclaimed.append(path)
+    return None
+
+
+def _add(path: Path, name: str, found: Found, taken: set[Path]) -> None:
+    """Adds a source, unless it is a part of an earlier one."""
+    place = path.resolve()
+    if place in taken:
+        return
+    parts = getattr(importer(name), "parts", lambda path: [path])(path)
+    taken |= {place, *(part.resolve() for part in parts)}
+    found.sources.append(Source(path, name, tuple(parts)))
+
+
+def claimant(path: Path) -> str | None:
+    """The name of the first importer that claims a file or a folder; None if there is none."""
+    return next((name for name, reader in importers().items() if reader.claims(path)), None)
+
+
+def _detected(path: Path) -> str:
+    name = claimant(path)
+    if name is None:
+        raise RecipeError(
+            f"{path} is of no format that is known.",
+            expected=", ".join(importers()),
+            found=f"a file that ends in {path.suffix!r}",
+            remedy="--format forces one; or export it to CSV or Parquet and describe its columns in a recipe",
+        )
+    return name
+
+
+def _files(path: Path) -> Iterator[Path]:
+    return (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else iter([path])
