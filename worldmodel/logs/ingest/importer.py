@@ -17,6 +17,10 @@ ENTRY_POINTS = "worldmodel.importers"
 FORMATS = ("gopro", "tables")
 
 
+def _ignore(_: int) -> None:
+    """Progress that nobody shows."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What importers are told.
@@ -31,7 +35,7 @@ class Options:
     size: tuple[int, int] = (64, 64)
     recipe: str | Path | None = None
     scratch: Path = Path()
-    advance: Callable[[int], object] = lambda _: None
+    advance: Callable[[int], object] = _ignore
 
 
 class Importer(Protocol):

@@ -1,0 +1,256 @@
+"""From sources to one log, whatever the format: detection, parts, the union of streams, processes, being killed."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+
+from worldmodel.errors import LogFormatError, RecipeError
+from worldmodel.logs.ingest import importer as registry
+from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest.conversion import Parts
+from worldmodel.logs.ingest.importer import Options, importers, needed
+from worldmodel.logs.ingest.recording import Recording
+from worldmodel.logs.ingest.sources import find_sources
+from worldmodel.logs.reader import Log
+from worldmodel.types import StreamSpec
+
+GYRO = StreamSpec("gyro", "sensor", ("z",), ("rad/s",), 100.0)
+FILM = (4, 6)
+
+
+def read(path, options):
+    """`three 10 gyro accelerometer`: an episode of ten samples of both, which begin at 3."""
+    for line in path.read_text().splitlines():
+        start, count, *names = line.split()
+        recording = Recording(f"{path.name} {start}", about={"description": "a made-up machine"})
+        values = np.arange(int(start), int(start) + int(count), dtype=float)
+        for name in names:
+            unit = "deg/s" if name == "degrees" else "rad/s"
+            spec = StreamSpec("gyro" if name == "degrees" else name, "sensor", ("z",), (unit,), 100.0)
+            recording.add(spec, values / 100, values[:, None])
+        options.advance(len(line) + 1)
+        yield recording
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    ours = SimpleNamespace(
+        claims=lambda path: path.suffix == ".ours",
+        read=read,
+        parts=lambda path: sorted(path.parent.glob(f"{path.stem}*.ours")),
+    )
+    monkeypatch.setitem(importers(), "ours", ours)
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.ours").write_text(text)
+    return folder
+
+
+@pytest.mark.usefixtures("made_up")
+class TestSources:
+    def test_a_folder_stands_for_all_that_is_in_it(self, tmp_path):
+        (tmp_path / "deeper").mkdir()
+        write(tmp_path / "deeper", a="0 1 gyro")
+        write(tmp_path, b="0 1 gyro")
+        (tmp_path / "notes.doc").write_text("")
+        (tmp_path / ".hidden.ours").write_text("")
+        found = find_sources(tmp_path)
+        assert [(s.path.name, s.format) for s in found.sources] == [("b.ours", "ours"), ("a.ours", "ours")]
+        assert [path.name for path in found.unclaimed] == ["notes.doc"]
+
+    def test_files_of_one_recording_are_one_source(self, tmp_path):
+        write(tmp_path, a="0 1 gyro", ab="1 1 gyro", c="2 1 gyro")
+        names = [(s.path.name, len(s.parts)) for s in find_sources([tmp_path / "a.ours", tmp_path]).sources]
+        assert names == [("a.ours", 2), ("c.ours", 1)]
+
+    def test_what_nobody_claims_is_said(self, tmp_path):
+        write(tmp_path, a="0 1 gyro")
+        (tmp_path / "notes.doc").write_text("")
+        report = ingest(tmp_path, tmp_path / "log.h5", progress=False)
+        assert report.notes == ("left out, as no format claims them: notes.doc",)
+
+    def test_an_unknown_format_names_those_that_are_known(self, tmp_path):
+        with pytest.raises(RecipeError, match=r"no format 'theirs'[\s\S]*ours"):
+            ingest(write(tmp_path, a="0 1 gyro"), tmp_path / "log.h5", format="theirs")
+
+
+def test_a_package_brings_an_importer(monkeypatch):
+    """By an entry point, and is asked before our own."""
+    point = EntryPoint("theirs", f"{__name__}:theirs", registry.ENTRY_POINTS)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == registry.ENTRY_POINTS else [])
+    found = importers.__wrapped__()
+    assert next(iter(found)) == "theirs"
+    assert found["theirs"] is theirs
+
+
+theirs = SimpleNamespace(claims=lambda path: False, read=read)
+
+
+def test_a_library_that_is_missing_gives_the_line_that_installs_it():
+    with pytest.raises(RecipeError, match=r"pip install 'worldmodel-toolkit\[ros\]'"):
+        needed("no_such_library", "ros")
+
+
+@pytest.mark.usefixtures("made_up")
+class TestUnion:
+    def test_an_episode_may_lack_streams(self, tmp_path):
+        write(tmp_path, a="0 3 gyro\n3 2 accelerometer", b="5 4 gyro odometer")
+        report = ingest(tmp_path, tmp_path / "log.h5", progress=False)
+        log = Log(tmp_path / "log.h5")
+        lengths = [{name: len(stream) for name, stream in e.streams.items()} for e in log.episodes]
+        assert lengths == [
+            {"accelerometer": 0, "gyro": 3, "odometer": 0},
+            {"accelerometer": 2, "gyro": 0, "odometer": 0},
+            {"accelerometer": 0, "gyro": 4, "odometer": 4},
+        ]
+        np.testing.assert_array_equal(log.episodes[2].streams["odometer"].data[:, 0], [5, 6, 7, 8])
+        assert report.notes == (
+            "gyro: 1 of 3 episodes have none of it",
+            "accelerometer: 2 of 3 episodes have none of it",
+            "odometer: 2 of 3 episodes have none of it",
+        )
+        assert log.about == {"description": "a made-up machine", "sources": ["a.ours", "b.ours"]}
+
+    @pytest.mark.parametrize("folder", ["one source", "two sources"])
+    def test_units_become_those_of_the_first(self, tmp_path, folder):
+        files = {"a": "0 1 gyro\n90 1 degrees"} if folder == "one source" else {"a": "0 1 gyro", "b": "90 1 degrees"}
+        ingest(write(tmp_path, **files), tmp_path / "log.h5", progress=False)
+        log = Log(tmp_path / "log.h5")
+        np.testing.assert_allclose(log.episodes[1].streams["gyro"].data, [[np.pi / 2]], 1e-6)
+
+    def test_an_ingest_with_nothing_in_it_is_an_error(self, tmp_path):
+        with pytest.raises(RecipeError, match=r"a\.ours holds no recording"):
+            ingest(write(tmp_path, a=""), tmp_path / "log.h5", progress=False)
+        with pytest.raises(RecipeError, match=r"a\.ours 0 has no samples"):
+            ingest(write(tmp_path, a="0 0 gyro"), tmp_path / "log.h5", progress=False)
+        assert [path.name for path in tmp_path.iterdir()] == ["a.ours"]
+
+
+def test_a_film_goes_through_a_file(tmp_path):
+    pictures = np.arange(5 * 4 * 6 * 3, dtype=np.uint8).reshape(5, *FILM, 3)
+    recording = Recording("a")
+    recording.add_film("camera", zip([0.0, 0.1, 0.1, 0.2, 0.3], pictures, strict=True), FILM, tmp_path)
+    assert isinstance(recording.samples["camera"].data, np.memmap)
+    np.testing.assert_array_equal(recording.samples["camera"].data, pictures[[0, 1, 3, 4]])
+    assert recording.notes == ["camera: dropped 1 of 5 frames whose times do not increase"]
+    assert list(tmp_path.iterdir()) == []
+
+
+TABLES = {f"t{i}.csv": "t,v\n" + "".join(f"{row / 100},{row * (i + 1)}\n" for row in range(300)) for i in range(4)}
+RECIPE = """
+format = "worldmodel-recipe"
+version = 1
+[clock]
+column = "t"
+[streams.wheel]
+kind = "sensor"
+columns = { speed = "v" }
+rate_hz = 100
+"""
+
+
+@pytest.fixture
+def tables(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, text in TABLES.items():
+        (folder / name).write_text(text)
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    return folder
+
+
+def content(path: Path) -> str:
+    """A hash of all that a log holds, whatever the order of its bytes."""
+    digest = hashlib.sha256()
+
+    def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        digest.update(f"{name} {sorted((key, repr(value)) for key, value in item.attrs.items())}".encode())
+        if isinstance(item, h5py.Dataset):
+            digest.update(repr(item[()].tolist()).encode())
+
+    with h5py.File(path) as file:
+        add("/", file["/"])
+        file.visititems(add)
+    return digest.hexdigest()
+
+
+def test_processes_make_the_same_log(tables, tmp_path):
+    for workers in (1, 2):
+        options = {"recipe": tmp_path / "recipe.toml", "workers": workers, "progress": False}
+        ingest(tables, tmp_path / f"{workers}.h5", **options)
+    assert content(tmp_path / "1.h5") == content(tmp_path / "2.h5")
+
+
+def test_an_error_in_a_process_reaches_the_user(tables, tmp_path):
+    (tables / "t2.csv").write_text("t,other\n0,1\n")
+    with pytest.raises(RecipeError, match=r"t2\.csv lacks columns"):
+        ingest(tables, tmp_path / "log.h5", recipe=tmp_path / "recipe.toml", workers=2, progress=False)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from worldmodel.logs.ingest import conversion, ingest
+whole = conversion.convert
+def slowly(source, options, part):
+    whole(source, options, part)
+    print(source.path.name, flush=True)
+    if source.path.name == "t2.csv": time.sleep(60)
+conversion.convert = slowly
+ingest(sys.argv[1], sys.argv[2], recipe=sys.argv[3], progress=False)
+"""
+
+
+def test_what_a_killed_ingest_has_finished_is_not_done_again(tables, tmp_path):
+    recipe, out = tmp_path / "recipe.toml", tmp_path / "killed.h5"
+    command = [sys.executable, "-c", KILLED, str(tables), str(out), str(recipe)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(3)] == ["t0.csv\n", "t1.csv\n", "t2.csv\n"]
+        os.kill(process.pid, signal.SIGKILL)
+    assert not out.exists()
+    parts = sorted(Parts(out).folder.glob("*.h5"))
+    assert len(parts) == 3
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert again.stdout.split() == ["t3.csv"]
+    ingest(tables, tmp_path / "straight.h5", recipe=recipe, progress=False)
+    assert content(out) == content(tmp_path / "straight.h5")
+    assert not Parts(out).folder.exists()
+
+
+def test_a_source_that_changed_is_read_again(tables, tmp_path):
+    source, parts = find_sources(tables, "tables").sources[0], Parts(tmp_path / "log.h5")
+    first = parts.of(source, Options(recipe=tmp_path / "recipe.toml"))
+    assert parts.of(source, Options(recipe=tmp_path / "recipe.toml")) == first
+    assert parts.of(source, Options(recipe=tmp_path / "recipe.toml", size=(8, 8))) != first
+    time.sleep(0.01)
+    (tables / "t0.csv").write_text("t,v\n0,1\n")
+    assert parts.of(source, Options(recipe=tmp_path / "recipe.toml")) != first
+    second = parts.of(source, Options(recipe=tmp_path / "recipe.toml"))
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace("100", "50"))
+    assert parts.of(source, Options(recipe=tmp_path / "recipe.toml")) != second
+
+
+def test_other_machines_are_refused_by_name(tmp_path, made_up):
+    def other(path, options):
+        for recording in read(path, options):
+            if path.stem == "b":
+                spec = StreamSpec("gyro", "sensor", ("x", "y"), ("rad/s",) * 2, 100.0)
+                recording.add(spec, np.zeros(1), np.zeros((1, 2)))
+            yield recording
+
+    importers()["ours"].read = other
+    with pytest.raises(LogFormatError, match=r"b\.ours 0 has other streams than a\.ours 0"):
+        ingest(write(tmp_path, a="0 1 gyro", b="0 1 gyro"), tmp_path / "log.h5", progress=False)
