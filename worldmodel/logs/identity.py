@@ -32,13 +32,36 @@ class Held(NamedTuple):
     def stored(self, start: int, stop: int) -> np.ndarray:
         return np.asarray(self.data[start:stop]).astype(fmt.data_type(self.spec), copy=False)
 
+    @property
+    def bytes(self) -> int:
+        """How large it is as stored."""
+        return _row_bytes(self) * len(self.time)
 
-def blocks(stream: Sampled) -> Iterator[tuple[int, np.ndarray]]:
-    """The data of a stream as stored, block after block, each with the number of its first row."""
-    kind = fmt.data_type(stream.spec)
-    step = max(_BLOCK_BYTES // max(int(np.prod(stream.spec.sample_shape)) * kind.itemsize, 1), 1)
-    for start in range(0, len(stream.time), step):
-        yield start, stream.stored(start, min(start + step, len(stream.time)))
+    def copied(self) -> "Held":
+        """As it is now, whatever becomes of the array that it was given."""
+        return self._replace(data=np.array(self.stored(0, len(self.time))))
+
+    def itself(self) -> "Held":
+        return self
+
+
+def blocks(*streams: Sampled) -> Iterator[tuple[int, np.ndarray]]:
+    """The data of a stream in one episode, or in several, as stored: large blocks, each with its first row's number."""
+    row, waiting, rows = 0, [], 0
+    for stream in streams:
+        step = max(_BLOCK_BYTES // _row_bytes(stream), 1)
+        for start in range(0, len(stream.time), step):
+            waiting.append(stream.stored(start, min(start + step, len(stream.time))))
+            rows += len(waiting[-1])
+            if rows >= step:
+                yield row, np.concatenate(waiting)
+                row, waiting, rows = row + rows, [], 0
+    if waiting:
+        yield row, np.concatenate(waiting)
+
+
+def _row_bytes(stream: Sampled) -> int:
+    return max(int(np.prod(stream.spec.sample_shape)) * fmt.data_type(stream.spec).itemsize, 1)
 
 
 def episode_sha256(streams: Iterable[Sampled]) -> str:

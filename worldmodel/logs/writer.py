@@ -1,9 +1,9 @@
 """Writes logs: episode by episode, each visible only when all of it is there, the file only when it is whole."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -15,6 +15,8 @@ from worldmodel.logs.clock import time_zero
 from worldmodel.logs.identity import Held, blocks, episode_sha256
 from worldmodel.patient import PatientFile
 from worldmodel.types import Samples, StreamSpec
+
+_PENDING_BYTES = 1 << 24  # of small episodes that wait to be written together
 
 
 class LogWriter:
@@ -54,6 +56,9 @@ class LogWriter:
         self._output = whole_file(self.path, force)
         self._raw: PatientFile | None = None
         self._file: h5py.File | None = None
+        self._count = 0  # episodes in the file
+        self._pending: list[tuple[dict[str, dict[str, Held]], dict[str, Any]]] = []  # and those that wait to be
+        self._pending_bytes = 0
 
     def __enter__(self) -> Self:
         partial = self._output.__enter__()
@@ -77,17 +82,25 @@ class LogWriter:
         return self
 
     def __exit__(self, kind, error, traceback) -> bool | None:
-        if error is not None or (self._file is not None and len(self._file[fmt.EPISODES]["duration"])):
+        if error is not None:
             return self._close(kind, error, traceback)
-        empty = LogFormatError(f"{self.path} would hold no episode.", remedy="append one at least")
-        self._close(LogFormatError, empty, None)
-        raise empty
+        try:
+            self._finish()
+        except BaseException as failed:
+            self._close(type(failed), failed, failed.__traceback__)
+            raise
+        return self._close(None, None, None)
+
+    def _finish(self) -> None:
+        file, _ = self._opened()
+        self._flush()
+        if not self._count:
+            raise LogFormatError(f"{self.path} would hold no episode.", remedy="append one at least")
+        fmt.write_attrs(file, self.about)
 
     def _close(self, kind, error, traceback) -> bool | None:
         try:
             if self._file is not None:
-                if error is None:
-                    fmt.write_attrs(self._file, self.about)
                 self._file.close()
             if self._raw is not None:
                 self._raw.close()
@@ -104,8 +117,9 @@ class LogWriter:
             LogFormatError: if it has one of that name, or cannot hold one.
         """
         file, _ = self._opened()
+        self._flush()
         self._specs[fmt.STREAMS] = _by_name([*self._specs[fmt.STREAMS].values(), spec])
-        _create_stream(file[fmt.STREAMS], spec, self.members, episodes=len(file[fmt.EPISODES]["duration"]))
+        _create_stream(file[fmt.STREAMS], spec, self.members, episodes=self._count)
 
     def append(
         self,
@@ -132,14 +146,16 @@ class LogWriter:
         Raises:
             LogFormatError: if the episode breaks an invariant of the format; nothing of it is written then.
         """
-        file, raw = self._opened()
+        self._opened()
         given = {fmt.STREAMS: streams, fmt.TRUTH: truth or {}}
         held = {s: {n: self._check(s, n, samples) for n, samples in given[s].items()} for s in given}
         times = {f"{s}/{n}": h.time for s, group in held.items() for n, h in group.items() if len(h.time)}
         if not times:
             raise LogFormatError(f"Episode {name!r} has no samples.", remedy="leave empty recordings out of the log")
         zero = time_zero(times, f"episode {name!r}", origin_utc)
-        held = {s: {n: h._replace(time=h.time - zero) for n, h in held[s].items()} for s in held}
+        size = sum(h.bytes for group in held.values() for h in group.values())
+        keep = Held.copied if size <= _PENDING_BYTES else Held.itself  # a film is not held in memory
+        held = {s: {n: keep(h._replace(time=h.time - zero)) for n, h in held[s].items()} for s in held}
         last = max(time[-1] for time in times.values()) - zero
         row = {
             "name": name.replace("\0", "?").encode(
@@ -149,13 +165,23 @@ class LogWriter:
             "sha256": episode_sha256(held[fmt.STREAMS].values()),
             "duration": _checked_duration(last if duration_s is None else duration_s),  # last: it is what readers count
         }
+        self._pending.append((held, row))
+        self._pending_bytes += size
+        if self._pending_bytes > _PENDING_BYTES or len(self._pending) >= fmt.ROWS_PER_CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Writes the episodes that wait: many small ones at once, which is far faster."""
+        if not self._pending:
+            return
+        file, raw = self._opened()
         for section, specs in self._specs.items():
             for stream in specs:
-                _append_rows(file[section][stream], held[section].get(stream))
-        for key, value in row.items():
-            dataset = file[fmt.EPISODES][key]
-            dataset.resize(len(dataset) + 1, axis=0)
-            dataset[-1] = value
+                _append_rows(file[section][stream], [held[section].get(stream) for held, _ in self._pending])
+        self._count += len(self._pending)
+        for key in self._pending[0][1]:
+            _extend(file[fmt.EPISODES][key], [row[key] for _, row in self._pending])
+        self._pending, self._pending_bytes = [], 0
         raw.check()
 
     def _opened(self) -> tuple[h5py.File, PatientFile]:
@@ -238,14 +264,19 @@ def _create_stream(section: h5py.Group, spec: StreamSpec, members: int | None, e
     )
 
 
-def _append_rows(group: h5py.Group, held: Held | None) -> None:
-    start = int(group["offsets"][-1])
-    count = 0 if held is None else len(held.time)
-    if held is not None and count:
-        for key in ("data", "time"):
-            group[key].resize(start + count, axis=0)
-        group["time"][start:] = held.time
-        for first, block in blocks(held):
-            group["data"][start + first : start + first + len(block)] = block
-    group["offsets"].resize(len(group["offsets"]) + 1, axis=0)
-    group["offsets"][-1] = start + count
+def _append_rows(group: h5py.Group, parts: Sequence[Held | None]) -> None:
+    """Adds a stream's samples in several episodes; None where one has none."""
+    there = [part for part in parts if part is not None and len(part.time)]
+    counts = [0 if part is None else len(part.time) for part in parts]
+    start, data = int(group["offsets"][-1]), group["data"]
+    data.resize(start + sum(counts), axis=0)
+    for first, block in blocks(*there):
+        data[start + first : start + first + len(block)] = block
+    _extend(group["time"], np.concatenate([np.zeros(0), *(part.time for part in there)]))
+    _extend(group["offsets"], start + np.cumsum(counts))
+
+
+def _extend(dataset: h5py.Dataset, values: Any) -> None:
+    if len(values):
+        dataset.resize(len(dataset) + len(values), axis=0)
+        dataset[-len(values) :] = values
