@@ -19,6 +19,7 @@ from worldmodel.logs.ingest import importer as registry
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.conversion import Parts
 from worldmodel.logs.ingest.importer import Options, importers, needed
+from worldmodel.logs.ingest.joining import join
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.logs.ingest.sources import find_sources
 from worldmodel.logs.reader import Log
@@ -241,6 +242,21 @@ def test_a_source_that_changed_is_read_again(tables, tmp_path):
     second = parts.of(source, Options(recipe=tmp_path / "recipe.toml"))
     (tmp_path / "recipe.toml").write_text(RECIPE.replace("100", "50"))
     assert parts.of(source, Options(recipe=tmp_path / "recipe.toml")) != second
+
+
+def test_what_is_larger_than_a_shard_is_a_folder_that_reads_as_one_log(tables, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    (tables / "t1.csv").write_text("t,v\n0,7\n0.01,8\n")
+    parts = []
+    for source in sorted(tables.glob("*.csv")):
+        parts.append(tmp_path / f"{source.stem}.h5")
+        ingest(source, parts[-1], recipe=recipe, progress=False)
+    assembly = join(parts, tmp_path / "whole.h5", {}, force=False)
+    sharded = join(parts, tmp_path / "shards", {}, force=False, shard_bytes=2 * parts[0].stat().st_size)
+    assert [path.name for path in sorted((tmp_path / "shards").iterdir())] == ["shard-0000.h5", "shard-0001.h5"]
+    whole, shards = Log(tmp_path / "whole.h5"), Log(tmp_path / "shards")
+    assert whole.episode_sha256 == shards.episode_sha256
+    assert sharded.episodes == assembly.episodes == [f"t{i}.csv" for i in range(4)]
 
 
 def test_other_machines_are_refused_by_name(tmp_path, made_up):

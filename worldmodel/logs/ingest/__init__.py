@@ -7,13 +7,11 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from worldmodel.files import check_output, disk_errors
-from worldmodel.logs.ingest.assembly import Assembly, recordings
-from worldmodel.logs.ingest.conversion import NOTES, Parts, convert_all
+from worldmodel.logs.ingest.conversion import Parts, convert_all
 from worldmodel.logs.ingest.formats.tables.recipe import load_recipe, shipped_recipes
 from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.ingest.joining import join
 from worldmodel.logs.ingest.sources import Found, find_sources
-from worldmodel.logs.reader import Log
-from worldmodel.logs.writer import LogWriter
 
 __all__ = ["IngestReport", "ingest", "load_recipe", "shipped_recipes"]
 
@@ -54,7 +52,7 @@ def ingest(
 
     Args:
         sources: files, folders or glob patterns; a folder stands for all that is in it.
-        out: the log to write.
+        out: the log to write: a file, or beyond 16 GiB a folder of them, which `Log` opens as one.
         format: of all sources (`docs/formats.md`); by default each is detected.
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file. Tables need one.
         size: (rows, columns) of video; (64, 64) by default. Frames are scaled to it whatever their shape.
@@ -81,8 +79,9 @@ def ingest(
         task = bar.add_task("ingest", total=sum(source.bytes for source in found.sources))
         logs = list(convert_all(jobs, options, workers, lambda count: bar.advance(task, count)))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
-        report = _join(logs, out, about, _left_out(found), force)
-    return report
+        joined = join(logs, out, about, force)
+    notes = (*_left_out(found), *joined.notes, *joined.missing())
+    return IngestReport(out, tuple(joined.episodes), tuple(joined.specs), notes)
 
 
 def _left_out(found: Found) -> list[str]:
@@ -91,18 +90,3 @@ def _left_out(found: Found) -> list[str]:
     names = ", ".join(path.name for path in found.unclaimed[:5])
     more = f" and {len(found.unclaimed) - 5} more" if len(found.unclaimed) > 5 else ""
     return [f"left out, as no format claims them: {names}{more}"]
-
-
-def _join(logs: list[Path], out: Path, about: dict[str, object], notes: list[str], force: bool) -> IngestReport:
-    """Makes one log of those of the sources."""
-    with LogWriter(out, (), about=about, force=force) as log:
-        assembly = Assembly(log)
-        for part in logs:
-            with Log(part) as opened:
-                own = dict(opened.about)
-            notes = [*notes, *map(str, own.pop(NOTES, []))]  # type: ignore[call-overload]
-            log.about = own | log.about
-            for recording in recordings(part):
-                assembly.append(recording)
-        notes = [*notes, *assembly.missing()]
-    return IngestReport(out, tuple(assembly.episodes), tuple(assembly.specs), tuple(notes))

@@ -66,13 +66,13 @@ def convert(source: Source, options: Options, part: Path) -> None:
         RecipeError: if it cannot be read, or holds no recording.
     """
     with LogWriter(part, (), force=True) as log:
-        assembly = Assembly(log)
+        assembly = Assembly().into(log)
         for recording in importer(source.format).read(source.path, options):
             recording.notes += not_finite(recording)
             assembly.append(recording)
         if not assembly.episodes:
             raise RecipeError(f"{source.path} holds no recording.", remedy="leave it out")
-        log.about = log.about | {NOTES: assembly.notes}
+        assembly.tell({NOTES: assembly.notes})
 
 
 def convert_all(

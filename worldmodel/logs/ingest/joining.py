@@ -1,0 +1,105 @@
+"""Makes one log of the logs of the sources: a file, or above a size a folder of files that are read as one log."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from worldmodel.files import whole_folder
+from worldmodel.logs import format as fmt
+from worldmodel.logs.ingest.assembly import Assembly
+from worldmodel.logs.ingest.conversion import NOTES
+from worldmodel.logs.ingest.recording import Recording
+from worldmodel.logs.reader import Episode, Log, Stream
+from worldmodel.logs.writer import LogWriter
+from worldmodel.types import Samples, StreamSpec
+
+SHARD_BYTES = 16 << 30
+SHARDS = "shard-*.h5"
+
+
+def join(
+    parts: Sequence[Path], out: Path, about: Mapping[str, object], force: bool, shard_bytes: int = SHARD_BYTES
+) -> Assembly:
+    """Joins logs, in order; what each says of itself stands unless `about` or an earlier one says it.
+
+    Args:
+        parts: the logs.
+        out: the file to write; a folder where they are larger than a shard.
+        about: what the log says of itself.
+        force: replace `out`.
+        shard_bytes: how large a shard grows; a larger part is a shard of its own.
+
+    Raises:
+        LogFormatError: if a stream of one is another one than an earlier one's of that name.
+    """
+    assembly = Assembly()
+    shards = list(_shards(parts, shard_bytes))
+    if len(shards) == 1:
+        with LogWriter(out, (), about=about, force=force) as log:
+            _take(assembly.into(log), parts)
+        return assembly
+    specs = _union(parts)
+    with whole_folder(out, force, replaces=(SHARDS,)) as folder:
+        for number, shard in enumerate(shards):
+            with LogWriter(folder / SHARDS.replace("*", f"{number:04d}"), specs.values(), about=about) as log:
+                _take(assembly.into(log, specs), shard)
+    return assembly
+
+
+def _shards(parts: Sequence[Path], most: int) -> Iterator[list[Path]]:
+    shard: list[Path] = []
+    size = 0
+    for part in parts:
+        more = part.stat().st_size
+        if shard and size + more > most:
+            yield shard
+            shard, size = [], 0
+        shard.append(part)
+        size += more
+    yield shard
+
+
+def _union(parts: Sequence[Path]) -> dict[str, StreamSpec]:
+    """What the streams of logs are, each as the first that has it says."""
+    specs: dict[str, StreamSpec] = {}
+    for part in parts:
+        with Log(part) as log:
+            specs = log.streams | specs
+    return specs
+
+
+def _take(assembly: Assembly, parts: Sequence[Path]) -> None:
+    for part in parts:
+        with Log(part) as log:
+            about = dict(log.about)
+            assembly.note(*about.pop(NOTES, []))  # type: ignore[misc]
+            assembly.tell(about)
+            for episode in log.episodes:
+                assembly.append(_recording(episode))
+
+
+def _recording(episode: Episode) -> Recording:
+    """An episode of a log as a recording again, whose data are read when they are asked for."""
+    there = {name: stream for name, stream in episode.streams.items() if len(stream)}
+    samples = {name: Samples(stream.time, cast(np.ndarray, _Rows(stream))) for name, stream in there.items()}
+    return Recording(episode.name, {name: stream.spec for name, stream in there.items()}, samples, episode.origin_utc)
+
+
+class _Rows:
+    """A stream's data in a file, sliced as an array is."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.shape, self.dtype = (len(stream), *stream.spec.sample_shape), fmt.data_type(stream.spec)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(len(self))
+        return self._stream.stored(start, stop)
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
