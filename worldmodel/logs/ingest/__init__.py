@@ -11,6 +11,7 @@ from worldmodel.logs.ingest.conversion import Parts, convert_all
 from worldmodel.logs.ingest.formats.tables.recipe import load_recipe, shipped_recipes
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.joining import join
+from worldmodel.logs.ingest.remote import fetched
 from worldmodel.logs.ingest.sources import Found, find_sources
 
 __all__ = ["IngestReport", "ingest", "load_recipe", "shipped_recipes"]
@@ -51,7 +52,7 @@ def ingest(
     Killed and started again, it goes on after the last source that it had finished.
 
     Args:
-        sources: files, folders or glob patterns; a folder stands for all that is in it.
+        sources: files, folders, patterns or URLs (`s3://`, `gs://`, `https://`); a folder stands for all that is in it.
         out: the log to write: a file, or beyond 16 GiB a folder of them, which `Log` opens as one.
         format: of all sources (`docs/formats.md`); by default each is detected.
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file. Tables need one.
@@ -69,13 +70,15 @@ def ingest(
     out = Path(out)
     check_output(out, force)
     loaded = load_recipe(recipe) if recipe is not None else None
-    found = find_sources(sources, format or ("tables" if loaded else None))
-    inputs = [part for source in found.sources for part in source.parts]
-    check_output(out, force, inputs=[*inputs, *([Path(recipe)] if recipe is not None else [])])
+    given = [sources] if isinstance(sources, str | Path) else list(sources)
     parts = Parts(out)
     options = Options(size or Options.size, recipe, parts.folder)
-    jobs = [(source, parts.of(source, options)) for source in found.sources]
     with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
+        local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
+        found = find_sources(local, format or ("tables" if loaded else None))
+        inputs = [part for source in found.sources for part in source.parts]
+        check_output(out, force, inputs=[*inputs, *([Path(recipe)] if recipe is not None else [])])
+        jobs = [(source, parts.of(source, options)) for source in found.sources]
         task = bar.add_task("ingest", total=sum(source.bytes for source in found.sources))
         logs = list(convert_all(jobs, options, workers, lambda count: bar.advance(task, count)))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
