@@ -86,12 +86,15 @@ def ingest(
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Turn recordings into a log. Goes on where it was stopped."""
     from worldmodel.logs.ingest import ingest as run
 
-    report = run(sources, out, format=kind, recipe=recipe, size=_parse_size(size), force=force)
+    report = run(sources, out, format=kind, recipe=recipe, size=_parse_size(size), ray=ray, force=force)
     for note in report.notes:
         print(f"note: {note}")
     print(f"{len(report.episodes)} episodes with {', '.join(report.streams)}")

@@ -45,6 +45,7 @@ def ingest(
     size: tuple[int, int] | None = None,
     force: bool = False,
     workers: int | None = None,
+    ray: str | None = None,
     progress: bool = True,
 ) -> IngestReport:
     """Reads recordings and writes them as one log, whose streams are the union of theirs.
@@ -59,6 +60,7 @@ def ingest(
         size: (rows, columns) of video; (64, 64) by default. Frames are scaled to it whatever their shape.
         force: replace `out` if it exists.
         workers: how many processes read; by default all cores, where that pays.
+        ray: the address of a Ray cluster that reads, whose nodes see the same files.
         progress: show a progress bar.
 
     Raises:
@@ -80,7 +82,7 @@ def ingest(
         check_output(out, force, inputs=[*inputs, *([Path(recipe)] if recipe is not None else [])])
         jobs = [(source, parts.of(source, options)) for source in found.sources]
         task = bar.add_task("ingest", total=sum(source.bytes for source in found.sources))
-        logs = list(convert_all(jobs, options, workers, lambda count: bar.advance(task, count)))
+        logs = list(convert_all(jobs, options, workers, ray, lambda count: bar.advance(task, count)))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
         joined = join(logs, out, about, force)
     notes = (*_left_out(found), *joined.notes, *joined.missing())

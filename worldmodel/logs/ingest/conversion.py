@@ -76,7 +76,11 @@ def convert(source: Source, options: Options, part: Path) -> None:
 
 
 def convert_all(
-    jobs: Sequence[tuple[Source, Path]], options: Options, workers: int | None, advance: Callable[[int], object]
+    jobs: Sequence[tuple[Source, Path]],
+    options: Options,
+    workers: int | None,
+    ray: str | None,
+    advance: Callable[[int], object],
 ) -> Iterator[Path]:
     """Turns sources into logs, and yields them in order; those that are there already are left as they are.
 
@@ -84,11 +88,17 @@ def convert_all(
         jobs: each source, and its log.
         options: for all.
         workers: how many processes; by default as many as there are cores, where that pays.
+        ray: the address of a cluster that does it.
         advance: called with numbers of bytes as they are read.
     """
     left = [(source, part) for source, part in jobs if not part.exists()]
     advance(sum(source.bytes for source, part in jobs if part.exists()))
-    if workers is None:
+    if ray is not None:
+        from worldmodel.logs.ingest.on_ray import convert_on_ray
+
+        convert_on_ray(left, options, ray, advance)
+        workers = 1
+    elif workers is None:
         worth = len(left) > 1 and sum(source.bytes for source, _ in left) > _POOL_FROM
         workers = min(os.cpu_count() or 1, len(left)) if worth else 1
     if workers > 1:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, Self, cast
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.recording import Recording
@@ -36,6 +36,13 @@ class Options:
     recipe: str | Path | None = None
     scratch: Path = Path()
     advance: Callable[[int], object] = _ignore
+
+    def absolute(self) -> Self:
+        """The same wherever a process is started."""
+        recipe = self.recipe
+        if recipe is not None and Path(recipe).exists():
+            recipe = Path(recipe).absolute()
+        return dataclasses.replace(self, recipe=recipe, scratch=self.scratch.absolute())
 
 
 class Importer(Protocol):

@@ -22,6 +22,10 @@ class Source(NamedTuple):
     format: str
     parts: tuple[Path, ...]
 
+    def absolute(self) -> "Source":
+        """The same wherever a process is started."""
+        return self._replace(path=self.path.absolute(), parts=tuple(part.absolute() for part in self.parts))
+
     @property
     def bytes(self) -> int:
         """How large it is."""

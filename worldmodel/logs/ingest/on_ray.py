@@ -1,0 +1,54 @@
+"""Turns sources into logs on a Ray cluster, whose nodes see the same files."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.conversion import convert
+from worldmodel.logs.ingest.importer import Options, needed
+from worldmodel.logs.ingest.sources import Source
+
+_RETRIES = 8  # of a source whose node was lost
+_POLL_S = 0.2
+
+
+def convert_on_ray(
+    jobs: Sequence[tuple[Source, Path]], options: Options, address: str, advance: Callable[[int], object]
+) -> None:
+    """Turns sources into logs; what a node that was lost had begun is begun again on another.
+
+    Args:
+        jobs: each source, and its log; paths that every node sees.
+        options: for all.
+        address: of the cluster, such as `auto` or `ray://head:10001`.
+        advance: called with numbers of bytes as sources are finished.
+
+    Raises:
+        RecipeError: if there is no cluster, or a source cannot be read.
+    """
+    ray = needed("ray", "ray")
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:  # of many types, by what is wrong
+        raise RecipeError(
+            f"There is no Ray cluster at {address!r}.",
+            found=str(error).splitlines()[0],
+            remedy="start one (ray start --head), and pass its address",
+        ) from error
+    try:
+        task = ray.remote(max_retries=_RETRIES, num_cpus=1)(_convert)
+        options = options.absolute()
+        running = {task.remote(source.absolute(), options, part.absolute()): source for source, part in jobs}
+        while running:
+            done, _ = ray.wait(list(running), timeout=_POLL_S)
+            for reference in done:
+                ray.get(reference)
+                advance(running.pop(reference).bytes)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+    finally:
+        ray.shutdown()
+
+
+def _convert(source: Source, options: Options, part: Path) -> None:
+    convert(source, options, part)
