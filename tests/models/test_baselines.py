@@ -18,7 +18,7 @@ from worldmodel.models.baselines.fitted import _split
 from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.simple import Velocity, hold_last
-from worldmodel.models.baselines.view import Examples, Lens, in_phase
+from worldmodel.models.baselines.view import Examples, Lens, in_phase, in_step
 from worldmodel.training.data import measure_scaling
 from worldmodel.types import Commands, Samples, StreamSpec
 
@@ -207,6 +207,45 @@ def test_what_is_in_phase_with_a_sensor_at_the_clocks_rate_is_taken_as_it_came_a
         np.nanmean(examples.squared_errors(baselines.ahead("linear", examples.view)))
     )
     assert error < 5e-3  # lines from sample to tick and back are 3e-3 off; phases that are not told, 2e-2
+
+
+def test_what_a_sensor_read_at_even_times_lies_on_the_lines_between_its_samples():
+    """Samples of a line at uneven times: ticks without one, ticks before the first, and one that comes late."""
+    rng = np.random.default_rng(0)
+    time = np.sort(rng.uniform(4, C, (B, 8)), 1) - 1
+    newest = np.array([[np.searchsorted(t, tick, side="right") - 1 for tick in range(C)] for t in time])
+    there = newest >= 0
+    at = np.where(there, np.take_along_axis(time, np.maximum(newest, 0), 1), -np.inf)
+    line = np.arange(B)[:, None] + 1.0
+    age = np.broadcast_to((np.arange(C) - at)[..., None], (B, C, Y))
+    held = np.broadcast_to(np.where(there, line * np.where(there, at, 0.0) - 5, 0.0)[..., None], (B, C, Y))
+    view = view_of(noise(), gappy())._replace(held=held, age=age)
+    values, known = in_step(view, slice(1, 3))
+    wanted = at[:, -1:] - np.arange(C)[::-1]
+    first = at[np.arange(B), there.argmax(1)][:, None]  # that is kept: of two in a tick the newest counts
+    leading = np.ceil(first - 1e-9 - wanted)
+    np.testing.assert_array_equal(known, leading <= 2)
+    expected = line * wanted - 5
+    np.testing.assert_allclose(values[known], np.repeat(expected[known][:, None], 2, 1), atol=1e-9)
+
+
+def test_a_tick_without_a_sample_is_no_jump(tmp_path):
+    """A curve whose samples' stamps are uneven, so that some ticks have none and others two."""
+    spec = StreamSpec("s", "sensor", ("a",), ("m",), 1 / DT)
+    rng = np.random.default_rng(0)
+    with LogWriter(tmp_path / "log.h5", (spec, PUSH)) as writer:
+        for episode in range(8):
+            grid = np.arange(200) * DT
+            time = grid + DT * np.where(rng.uniform(size=200) < 0.03, 1.05, 0.2)
+            time = time[np.concatenate([[True], np.diff(time) > 0])]
+            push = Samples(grid, np.zeros((200, 2)))
+            writer.append({"s": Samples(time, np.sin(3 * time + episode)[:, None]), "push": push})
+    windows = windows_of(tmp_path / "log.h5", 16, 10)
+    baselines = fit(windows)
+    examples = baselines.lens.examples(windows, np.asarray(windows.starts()))
+    assert 0.01 < 1 - examples.view.mask.mean() < 0.05
+    errors = examples.squared_errors(baselines.ahead("linear", examples.view))
+    assert baselines.lens.scale * np.sqrt(np.nanmean(errors)) < 1.2e-2  # 0.05 where such ticks count as no change
 
 
 STEP, FORCE = np.array([[1.0, 0.05], [-0.2, 0.97]]), np.array([[0.0, 0.002], [0.05, 0.0]])

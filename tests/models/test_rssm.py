@@ -25,7 +25,7 @@ CONTEXT, HORIZON, STOCHASTIC = 20, 4, 3
 def model():
     size, changes = LAYOUT.size, np.full(len(LAYOUT.newest), 0.1)
     scaling = Scaling(np.zeros(size), np.ones(size), np.zeros(1), np.ones(1), changes, changes)
-    config = RSSMConfig(width=8, stochastic=STOCHASTIC)
+    config = RSSMConfig(width=8, stochastic=STOCHASTIC, free_nats=1.0)
     return random_model(SimpleNamespace(model=config, layout=LAYOUT, context=CONTEXT, seed=0), scaling)
 
 

@@ -75,9 +75,9 @@ class RSSMConfig:
     """
 
     family: ClassVar[str] = "rssm"
-    width: int = 64
+    width: int = 128
     stochastic: int = 48
-    free_nats: float = 1.0
+    free_nats: float = 0.0
     video_width: int = 32
     dtype: str = "float32"
 

@@ -47,7 +47,7 @@ class TrainConfig:
 
 _DEBUG = TrainConfig(batch=8, steps=200, evaluations=4, curriculum=((0.0, 1 / 2), (0.5, 1.0)), rich=False)
 _BASE = TrainConfig(batch=256, members=4, learning_rate=1e-3, frames=2, steps=100_000)
-_SMALL_RSSM = TrainConfig(batch=16, learning_rate=8e-3, warmup=50, evaluations=10)  # by tests/benchmarks/sweep.py
+_SMALL_RSSM = TrainConfig(batch=64, learning_rate=4e-3, warmup=50, evaluations=10)  # by tests/benchmarks/sweep.py
 PRESETS: dict[str, dict[str, tuple[ModelConfig, TrainConfig]]] = {
     "debug": {
         "residual": (ResidualConfig(width=32, hidden=8, noise=4, video_width=8), _DEBUG),

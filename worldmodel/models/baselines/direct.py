@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.ridge import ridge
-from worldmodel.models.baselines.view import Examples, View, in_phase, on_ticks, phase
+from worldmodel.models.baselines.view import Examples, View, in_phase, in_step, on_ticks, phase
 
 PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
 _TICKS = 32  # fitted at most; between them predictions lie on lines
@@ -101,14 +101,22 @@ def _seen(view: View, layout: TickLayout) -> Float[np.ndarray, "B F"]:
     parts = [last, np.minimum(view.age[:, -1], context)]
     for spec in layout.readings:
         columns, now = layout.slot_columns(spec), last[:, None, layout.reading_columns[spec.name]]
-        samples, there = view.slots[..., columns], view.slots_mask[..., columns]
         if len(columns) > 1:
+            samples, there = view.slots[..., columns], view.slots_mask[..., columns]
             parts += [np.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1].reshape(len(last), -1)]
+        else:
+            samples, there = _one_a_tick(view, layout.reading_columns[spec.name])
         for span in _spans(context):
             parts += _mean(samples[:, slice(*span)] - now[:, None], there[:, slice(*span)], (1, 2))
     for span in _spans(context - 1):
         parts += _mean(view.past[:, slice(*span)], view.past_mask[:, slice(*span)], (1,))
     return np.concatenate(parts, 1)
+
+
+def _one_a_tick(view: View, columns: slice) -> tuple[np.ndarray, np.ndarray]:
+    """A slow stream's samples [B, C, 1, S] at even times, and where they are known."""
+    samples, known = in_step(view, columns)
+    return samples[:, :, None], np.broadcast_to(known[..., None, None], (*samples.shape[:2], 1, samples.shape[2]))
 
 
 def _acted(view: View, tick: int) -> Float[np.ndarray, "B S"]:

@@ -20,7 +20,7 @@ from worldmodel.models.baselines.simple import Climate, Velocity, hold_last
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.types import Commands
 
-VERSION = 2
+VERSION = 3
 _LEARN, _SELECT = 4000, 1500  # windows that are drawn at most
 _VALUES = 1 << 26  # numbers in them at most: a quarter of a gigabyte
 _TO_SELECT = 4  # one episode of so many chooses, where none were given for that

@@ -4,7 +4,7 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from worldmodel.arrays import hold, last_valid
 from worldmodel.logs.align import TickLayout
@@ -12,6 +12,7 @@ from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Commands
 
+_LATE = 2  # ticks that a sensor at the clock's rate may be late
 _OVER_CONTEXT = ("slots", "slots_mask", "readings", "mask", "held", "age")
 
 
@@ -192,9 +193,12 @@ class Lens:
 
 
 def phase(view: View) -> Float[np.ndarray, "B Y"]:
-    """How many ticks before the end of the context each column was sampled last; 0 where it is more than one."""
+    """How many ticks before the end of the context each column was sampled last; 0 where it is more than two.
+
+    It is more than one where a sensor at the clock's rate missed the last tick.
+    """
     age = view.age[:, -1]
-    return np.where(age <= 1, age, 0.0)
+    return np.where(age <= _LATE, age, 0.0)
 
 
 def in_phase(examples: Examples, ticks: Float[np.ndarray, "B Y"] | float) -> Float[np.ndarray, "B H Y"]:
@@ -218,11 +222,44 @@ def in_phase(examples: Examples, ticks: Float[np.ndarray, "B Y"] | float) -> Flo
     return values + slope * np.where(mask, np.clip(age, 0, 1) - behind, 0.0)
 
 
+def in_step(view: View, columns: slice) -> tuple[Float[np.ndarray, "B C S"], Bool[np.ndarray, "B C"]]:
+    """A stream's readings at whole ticks before its last sample, on the lines between samples, and where there are any.
+
+    So a tick that no sample fell into, and one that two fell into, are like every other. The first line goes on for two
+    ticks before it; earlier, the first value stands for what is not known.
+    """
+    held, time = view.held[..., columns], np.arange(view.context) - view.age[..., columns.start]
+    wanted = time[:, -1:] + np.arange(1 - view.context, 1)
+    wanted = np.where(np.isfinite(wanted), wanted, -np.inf)
+    after = (time[:, None, :] < wanted[:, :, None]).sum(-1)  # of the first that is not earlier
+    before = np.maximum(after - 1, 0)
+    start, end = (np.take_along_axis(time, i, 1) for i in (before, after))
+    between = np.isfinite(start) & (end > start)
+    known = np.isfinite(end) & (between | (wanted == end))
+    share = np.where(between, np.where(between, wanted - start, 0) / np.where(between, end - start, 1), 1)
+    low, high = (np.take_along_axis(held, i[..., None], 1) for i in (before, after))
+    return _led(low + share[..., None] * (high - low), known)
+
+
+def _led(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values [B, C, S] whose first line goes on for two ticks before the first that is known [B, C]."""
+    first, ticks = known.argmax(1)[:, None], np.arange(known.shape[1])
+    second = np.minimum(first + 1, len(ticks) - 1)
+    at, then = (np.take_along_axis(values, i[..., None], 1) for i in (first, second))
+    leads = known.any(1, keepdims=True) & (ticks < first) & (ticks >= first - _LATE)
+    line = at + (ticks - first)[..., None] * (then - at)
+    return np.where(leads[..., None], line, values), known | leads
+
+
 def on_ticks(ahead: Float[np.ndarray, "B T Y"], view: View) -> Float[np.ndarray, "B T Y"]:
     """Predictions in phase with the context's last samples, moved to the ticks on the lines between them."""
-    before = np.concatenate([view.held[:, -1:], ahead], 1)
-    following = np.concatenate([ahead[:, 1:], 2 * before[:, -1:] - before[:, -2:-1]], 1)
-    return ahead + phase(view)[:, None] * (following - ahead)
+    whole = np.concatenate([view.held[:, -1:], ahead], 1)  # 0, 1, 2, ... ticks after the last sample
+    beyond = np.arange(1, _LATE + 2)[:, None] * (whole[:, -1:] - whole[:, -2:-1])
+    whole = np.concatenate([whole, whole[:, -1:] + beyond], 1)
+    after = phase(view)[:, None]
+    low = np.arange(1, ahead.shape[1] + 1)[:, None] + np.floor(after).astype(int)
+    start, end = (np.take_along_axis(whole, i, 1) for i in (low, low + 1))
+    return start + (after - np.floor(after)) * (end - start)
 
 
 def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout: TickLayout) -> np.ndarray:
