@@ -155,7 +155,11 @@ class _Task:
         resume = RunFolder(path).has_run
         if resume:
             self._check(path)
-        options = {"dt": p.dt, "context_s": p.context_s, "horizon_s": p.horizon_s, "holdout": p.holdout}
+        options: dict[str, Any] = {
+            "dt": p.dt, "context_s": p.context_s, "horizon_s": p.horizon_s, "holdout": p.holdout,
+        }  # fmt: skip
+        if p.free_run and not more:
+            options["network"] = False  # which is no help so far beyond the horizon that it was trained for
         return train(
             [logs.train], path, seed=seed, resume=resume, progress=self.progress,
             **{**options, **length, **self.training, **more},
