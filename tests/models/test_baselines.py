@@ -303,6 +303,22 @@ def test_a_long_horizon_is_fitted_at_some_ticks_and_asked_at_all(tmp_path):
     assert np.sqrt((((ahead - future.values) / fitted.lens.scale) ** 2).mean()) < 0.15
 
 
+def test_no_tick_is_moved_by_what_is_commanded_after_it(tmp_path):
+    """Not even one between two ticks that are fitted."""
+    windows = linear_log(tmp_path / "log.h5", [0, 1], ticks=260, horizon=80)
+    baselines = fit(windows)
+    view = baselines.lens.examples(windows, np.asarray(windows.starts())[:40:10]).view
+    direct, layout = baselines.linear.direct, baselines.lens.layout
+    before = direct.predict(view, layout)
+    assert before.shape[1] > len(direct.ticks)
+    for tick in (1, 7, 40, 43, 79):
+        later = view.ahead.copy()
+        later[:, tick:] += 3
+        after = direct.predict(view._replace(ahead=later), layout)
+        np.testing.assert_array_equal(after[:, :tick], before[:, :tick])
+        assert not np.allclose(after[:, tick:], before[:, tick:])
+
+
 @pytest.mark.parametrize("kind", [True, False])
 def test_beyond_the_horizon_that_was_fitted_one_step_goes_on_from_the_last(tmp_path, kind):
     fitted = fit(linear_log(tmp_path / "train.h5", [0, 1], horizon=8))

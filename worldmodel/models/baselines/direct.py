@@ -12,7 +12,7 @@ from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.view import Examples, View, in_phase, in_step, on_ticks, phase
 
 PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
-_TICKS = 32  # fitted at most; between them predictions lie on lines
+_TICKS = 32  # fitted at most
 _SHARES = 16  # of the time until a tick, over each of which its actions are averaged
 _STILL = 1e-6  # an input that deviates less is constant
 
@@ -20,6 +20,9 @@ _STILL = 1e-6  # an input that deviates less is constant
 @dataclasses.dataclass
 class Direct:
     """Ridge regressions of the change of every reading from the last one, at some of the ticks ahead.
+
+    A tick between two of them lies between the earlier one's prediction and the later one's, of which that asks for no
+    action after the tick.
 
     Attributes:
         ticks: int [N] the ticks ahead that are fitted, the first and the last among them.
@@ -39,7 +42,7 @@ class Direct:
         view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
         ticks = _grid(view.horizon)
         seen = _seen(view, layout)
-        acted = [_acted(view, tick) for tick in ticks]
+        acted = [_acted(view, tick, np.array([tick]))[:, 0] for tick in ticks]
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > _STILL
         weights = []
         for t, a in zip(ticks, acted, strict=True):
@@ -58,12 +61,17 @@ class Direct:
 
     def predict(self, view: View, layout: TickLayout) -> Float[np.ndarray, "B T Y"]:
         """Normalised readings at the ticks ahead, up to the last that is fitted; short actions end as they ended."""
-        seen, parts = _seen(view, layout), []
+        seen, known = _seen(view, layout), self.varies
+        acts = np.flatnonzero(known[seen.shape[1] :])
+        seen = seen[:, known[: seen.shape[1]]]
+        parts, at, before = [], 0, np.zeros((len(seen), 1, view.held.shape[-1]))
         for tick, weights in zip(self.ticks, self.weights, strict=True):
-            inputs = np.concatenate([seen, _acted(view, tick)], 1)[:, self.varies]
-            parts.append(inputs @ weights[:-1] + weights[-1])
-        ahead = view.held[:, -1:] + _between(np.stack(parts, 1), self.ticks)
-        return on_ticks(ahead, view)[:, : view.horizon]
+            until = np.arange(at + 1, tick + 1)
+            by_seen, by_acts = weights[: seen.shape[1]], weights[seen.shape[1] : -1]
+            ahead = (seen @ by_seen + weights[-1])[:, None] + _acted(view, tick, until)[..., acts] @ by_acts
+            parts.append(before + ((until - at) / (tick - at))[:, None] * (ahead - before))
+            at, before = tick, ahead[:, -1:]
+        return on_ticks(view.held[:, -1:] + np.concatenate(parts, 1), view)[:, : view.horizon]
 
 
 def _grid(horizon: int) -> np.ndarray:
@@ -71,15 +79,6 @@ def _grid(horizon: int) -> np.ndarray:
     if horizon <= _TICKS:
         return np.arange(1, horizon + 1)
     return np.unique(np.round(np.geomspace(1, horizon, _TICKS)).astype(int))
-
-
-def _between(parts: Float[np.ndarray, "B N Y"], ticks: Int[np.ndarray, " N"]) -> Float[np.ndarray, "B T Y"]:
-    """Lines between values at some ticks: values at each."""
-    wanted = np.arange(1, ticks[-1] + 1)
-    after = np.searchsorted(ticks, wanted)
-    before = np.maximum(after - 1, 0)
-    share = (wanted - ticks[before]) / np.maximum(ticks[after] - ticks[before], 1)
-    return parts[:, before] + share[:, None] * (parts[:, after] - parts[:, before])
 
 
 def _spans(ticks: int) -> list[tuple[int, int]]:
@@ -119,13 +118,21 @@ def _one_a_tick(view: View, columns: slice) -> tuple[np.ndarray, np.ndarray]:
     return samples[:, :, None], np.broadcast_to(known[..., None, None], (*samples.shape[:2], 1, samples.shape[2]))
 
 
-def _acted(view: View, tick: int) -> Float[np.ndarray, "B S"]:
-    """Means of the actions over equal shares of the time until a tick, and columns that say which are known."""
-    until = np.minimum(np.arange(tick), view.horizon - 1)
-    ends = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
-    shares = [until[a:b] for a, b in itertools.pairwise(ends)]
-    means = [np.concatenate(_mean(view.ahead[:, s], view.ahead_mask[:, s], (1,)), 1) for s in shares]
-    return np.concatenate([*means, *[np.zeros_like(means[0])] * (_SHARES - len(means))], 1)
+def _acted(view: View, tick: int, until: Int[np.ndarray, " K"]) -> Float[np.ndarray, "B K S"]:
+    """Means of the actions over equal shares of the time until a tick, and columns that say which are known.
+
+    Of those that follow `until`, which is no later than the tick, nothing is asked: the last one before it goes on.
+    """
+    until = np.minimum(until, view.horizon)[:, None]
+    edges = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
+    inside, after = np.minimum(edges, until), np.maximum(edges, until)
+    sums = []
+    for each in (np.where(view.ahead_mask, view.ahead, 0), view.ahead_mask.astype(float)):
+        running = np.concatenate([np.zeros_like(each[:, :1]), np.cumsum(each, 1)], 1)
+        sums.append(np.diff(running[:, inside], axis=2) + np.diff(after, axis=1)[..., None] * each[:, until - 1])
+    total, count = sums
+    means = np.concatenate([total / np.maximum(count, 1), count > 0], -1)
+    return np.pad(means, ((0, 0), (0, 0), (0, _SHARES - means.shape[2]), (0, 0))).reshape(*means.shape[:2], -1)
 
 
 def _mean(values: np.ndarray, mask: np.ndarray, axes: tuple[int, ...]) -> list[np.ndarray]:
