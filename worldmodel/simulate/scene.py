@@ -15,6 +15,7 @@ from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 FORMAT, VERSION = "worldmodel-scene", 1
 _SCENE_FILE = "scene.toml"
 _NUMBER = (int, float)
+_SPANS = ("position", "velocity", "x", "y", "z", "roll", "pitch", "yaw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Excitation:
     Attributes:
         hold_s: a target holds for a time uniform between these two.
         smooth_s: time constant of the approach; 0 for steps.
+        clip: what lies beyond an actuator's control range is applied, and recorded, at its limit; else it is refused.
     """
 
     low: np.ndarray
     high: np.ndarray
     hold_s: tuple[float, float]
     smooth_s: float
+    clip: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,8 @@ class SceneStream:
 
     Attributes:
         spec: what the stream is.
-        sources: MJCF sensors whose values it joins, actuators that it commands, or the one camera that it shows.
+        sources: addresses of the sensors whose values it joins, of the actuators that it commands, or of the one camera
+            that it shows (`Elements`).
         noise_std: [S] standard deviation of the noise that is added, in the stream's unit; for GPS metres.
         outages: when it is silent; None for never.
         excitation: what is commanded; only actions have one.
@@ -61,18 +65,22 @@ class SceneStream:
 
 @dataclasses.dataclass(frozen=True)
 class JointReset:
-    """Where a joint starts, each drawn uniformly between two numbers.
+    """Where a joint starts, each drawn uniformly between two numbers; what is None stays as the scene's start has it.
 
-    A hinge or slide has `position` and `velocity` (rad or m, and per second). A free joint has `x`, `y` (m) and `yaw`
-    (rad), and starts `above_ground` metres over what lies below it; without it, at the model's own height.
+    A hinge or slide has `position` and `velocity` (rad or m, and per second). A free joint has `x`, `y`, `z` (m), and
+    `roll`, `pitch`, `yaw` (rad), which turn it about its own axes, yaw first and roll last; a ball joint has only these
+    three. Instead of `z`, a free joint may start `above_ground` metres over what lies below it.
     """
 
-    position: tuple[float, float] | None
-    velocity: tuple[float, float] | None
-    x: tuple[float, float] | None
-    y: tuple[float, float] | None
-    yaw: tuple[float, float] | None
-    above_ground: float | None
+    position: tuple[float, float] | None = None
+    velocity: tuple[float, float] | None = None
+    x: tuple[float, float] | None = None
+    y: tuple[float, float] | None = None
+    z: tuple[float, float] | None = None
+    roll: tuple[float, float] | None = None
+    pitch: tuple[float, float] | None = None
+    yaw: tuple[float, float] | None = None
+    above_ground: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +92,8 @@ class Scene:
         model: the MJCF file.
         settle_s: how long the world runs before the recording begins.
         origin: latitude, longitude (deg) and altitude (m) of the world's origin; x points east, y north, z up.
-        reset: where its joints start, by name; others start as the model says.
+        key: address of the keyframe that it starts from, with its controls; None for the model's own start.
+        reset: where its joints start, by address; others start as the keyframe or the model says.
     """
 
     name: str
@@ -92,6 +101,7 @@ class Scene:
     model: Path
     settle_s: float
     origin: np.ndarray
+    key: str | None
     reset: dict[str, JointReset]
     streams: tuple[SceneStream, ...]
 
@@ -132,20 +142,20 @@ def load_scene(scene: str | Path) -> Scene:
         )
     table = TomlTable.read(folder / _SCENE_FILE, SceneError)
     table.check_format(FORMAT, VERSION)
-    model = folder / table.take("model", str, "the name of an MJCF file in the scene's folder")
+    where = "the path of an MJCF file, from the scene's folder"
+    model = folder / table.take("model", str, where)
     if not model.is_file():
-        raise table.error("model", "a file in the scene's folder", model.name)
+        raise table.error("model", where, model.name)
     description = table.take("description", str, "a line of text", "")
     settle_s = table.number("settle_s", "seconds, 0 or more", 0.0, least=0.0)
     origin = _read_origin(table.table("origin", {}))
-    resets = table.table("reset", {})
-    reset = {name: _read_reset(resets.table(name)) for name in resets.names}
+    key, reset = _read_start(table.table("reset", {}))
     section = table.table("streams")
     if not section.names:
         raise table.error("streams", "at least one table [streams.NAME]", {})
     streams = tuple(_read_stream(section.table(name), name, origin) for name in section.names)
     table.finish()
-    return Scene(name, description, model, settle_s, origin, reset, streams)
+    return Scene(name, description, model, settle_s, origin, key, reset, streams)
 
 
 def _read_origin(table: TomlTable) -> np.ndarray:
@@ -156,10 +166,20 @@ def _read_origin(table: TomlTable) -> np.ndarray:
     return np.array(origin)
 
 
+def _read_start(table: TomlTable) -> tuple[str | None, dict[str, JointReset]]:
+    """The keyframe and the joints of a table [reset], in which a table [reset.key] is a joint of that name."""
+    key = table.take("key", (str, int, dict), "the name or index of a keyframe", None)
+    joints = {name: _read_reset(table.table(name)) for name in table.names}
+    if isinstance(key, dict):
+        return None, joints | {"key": _read_reset(TomlTable(table.path, f"{table.where}key.", key, SceneError))}
+    return None if key is None else str(key), joints
+
+
 def _read_reset(table: TomlTable) -> JointReset:
-    span = "two numbers [low, high]"
-    pairs = {key: table.pair(key, span, None) for key in ("position", "velocity", "x", "y", "yaw")}
+    pairs = {key: table.pair(key, "two numbers [low, high]", None) for key in _SPANS}
     above = table.number("above_ground", "metres, 0 or more", None, least=0.0)
+    if above is not None and pairs["z"] is not None:
+        raise table.error("above_ground", "either z or above_ground", above)
     table.finish()
     return JointReset(**pairs, above_ground=above)
 
@@ -200,8 +220,8 @@ def _read_content(table: TomlTable, kind: str) -> tuple[tuple[str, ...], tuple[s
         size = table.take("size", list, "[rows, columns]")
         if len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size):
             raise table.error("size", "[rows, columns]", size)
-        camera = table.take("camera", str, "the name of a camera of the model")
-        return (camera,), ("red", "green", "blue"), ("", "", ""), tuple(size)
+        camera = table.take("camera", (str, int), "the name or index of a camera of the model")
+        return (str(camera),), ("red", "green", "blue"), ("", "", ""), tuple(size)
     key = "actuators" if kind == "action" else "sensors"
     sources = _names(table, key, REQUIRED)
     if kind == "gps":
@@ -211,10 +231,11 @@ def _read_content(table: TomlTable, kind: str) -> tuple[tuple[str, ...], tuple[s
 
 
 def _names(table: TomlTable, key: str, default: Any) -> tuple[str, ...]:
+    """Names, or indices as text."""
     names = table.take(key, list, "a list of names", default)
-    if not names or not all(isinstance(name, str) for name in names):
+    if not names or not all(isinstance(name, str | int) and not isinstance(name, bool) for name in names):
         raise table.error(key, "a list of names", names)
-    return tuple(names)
+    return tuple(map(str, names))
 
 
 def _read_outages(table: TomlTable) -> Outages | None:
@@ -240,6 +261,7 @@ def _read_excitation(table: TomlTable, count: int) -> Excitation:
     hold = table.pair("hold_s", "two numbers [low, high] of seconds")
     if not hold[0] > 0:
         raise table.error("hold_s", "seconds above 0", list(hold))
-    excitation = Excitation(low, high, hold, table.number("smooth_s", "seconds, 0 or more", 0.0, least=0.0))
+    smooth_s = table.number("smooth_s", "seconds, 0 or more", 0.0, least=0.0)
+    clip = table.take("clip", bool, "true or false", False)
     table.finish()
-    return excitation
+    return Excitation(low, high, hold, smooth_s, clip)
