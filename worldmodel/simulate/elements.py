@@ -1,5 +1,7 @@
 """The elements of a compiled model, found by name, by index, or by what they belong to (sim/README.md)."""
 
+import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -136,3 +138,12 @@ class Elements:
 
     def _controls(self, actuator: int) -> int:
         return int(self._model.actuator_ctrlnum[actuator])
+
+
+def distinct(labels: Sequence[str]) -> list[str]:
+    """Labels of which those that come again get a number."""
+    out: list[str] = []
+    for label in labels:
+        tries = itertools.chain([label], (f"{label}_{i}" for i in itertools.count(2)))
+        out.append(next(word for word in tries if word not in out))
+    return out

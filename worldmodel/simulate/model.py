@@ -1,8 +1,10 @@
 """MuJoCo models, compiled from MJCF. The only module that imports MuJoCo."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,11 @@ _READS = {
     "body": ("framepos", "framequat", "framelinvel", "frameangvel", "framelinacc", "frameangacc"),
 }
 _LISTS = {"joint": "joints", "tendon": "tendons", "actuator": "actuators", "site": "sites", "body": "bodies"}
+
+_REMEDIES = {  # by what MuJoCo says
+    "opening file": "put the files that it includes, its meshes and textures, where it looks for them",
+    "mujocoinclude": "this is a part of a model: name the file that includes it",
+}
 
 
 def mujoco() -> Any:
@@ -52,20 +59,34 @@ def compile_model(mj: Any, path: Path, sensors: Sequence[str] = ()) -> Any:
     if not path.is_file():
         raise SceneError(f"There is no model {path}.", expected="an MJCF file", found=str(path))
     try:
-        model = mj.MjModel.from_xml_path(str(path))
-        elements = Elements(mj, model)
-        lacking = [s for s in dict.fromkeys(sensors) if not elements.matches("sensor", s) and _read(elements, s)]
-        model = _with_sensors(mj, path, elements, lacking) if lacking else model
+        with warnings_of(mj):
+            model = mj.MjModel.from_xml_path(str(path))
+            elements = Elements(mj, model)
+            lacking = [s for s in dict.fromkeys(sensors) if not elements.matches("sensor", s) and _read(elements, s)]
+            model = _with_sensors(mj, path, elements, lacking) if lacking else model
     except ValueError as error:
         found = " ".join(str(error).split())  # the line number comes last
-        files = "put the files that it includes, its meshes and textures, where it looks for them"
-        remedy = files if "opening file" in found or "not found" in found else "mend the model"
+        remedy = next((remedy for words, remedy in _REMEDIES.items() if words in found), "mend the model")
         raise SceneError(f"{path} is not a valid MJCF model.", found=found, remedy=remedy) from error
     if not 0 < model.opt.timestep < float("inf"):
         raise SceneError(
             f"{path} has no physics step.", expected="a timestep in seconds", found=str(model.opt.timestep)
         )
     return model
+
+
+@contextlib.contextmanager
+def warnings_of(mj: Any) -> Iterator[list[str]]:
+    """Collects MuJoCo's warnings, which it would print, and write to a file where the program runs."""
+    heard: list[str] = []
+    before = mj.get_mju_user_warning()
+    mj.set_mju_user_warning(heard.append)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # said a second time
+            yield heard
+    finally:
+        mj.set_mju_user_warning(before)
 
 
 def _read(elements: Elements, sensor: str) -> tuple[str, int] | None:

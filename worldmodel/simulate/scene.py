@@ -1,6 +1,7 @@
 """Scenes: a folder with an MJCF model and a `scene.toml` that says what is recorded of it (sim/README.md)."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,21 @@ def load_scene(scene: str | Path) -> Scene:
     streams = tuple(_read_stream(section.table(name), name, origin) for name in section.names)
     table.finish()
     return Scene(name, description, model, settle_s, origin, key, reset, streams)
+
+
+def lost_scene(about: Mapping[str, object]) -> str:
+    """What to say of a log, by what it says of itself, whose scene cannot be read any more; else nothing."""
+    scene = str(about.get("scene") or "")
+    if not scene:
+        return ""
+    try:
+        load_scene(scene)
+    except SceneError as error:
+        return (
+            f"The scene that this log names cannot be read, so there is no simulated twin of it: {error.problem}\n"
+            f"  do:       put it back, or where it has moved: ln -s NEW_FOLDER {scene}"
+        )
+    return ""
 
 
 def _read_origin(table: TomlTable) -> np.ndarray:

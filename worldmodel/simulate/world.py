@@ -13,7 +13,7 @@ import numpy as np
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.simulate.elements import Elements
 from worldmodel.simulate.fit import check_fits
-from worldmodel.simulate.model import compile_model, control_ranges, mujoco
+from worldmodel.simulate.model import compile_model, control_ranges, mujoco, warnings_of
 from worldmodel.simulate.packing import Packing
 from worldmodel.simulate.reset import at_rest, draw
 from worldmodel.simulate.scene import Scene
@@ -110,7 +110,7 @@ class World:
         padded = np.concatenate([controls, controls[:, -1:]], 1)
         first = self.packing.started(states)
         datas = [self.mj.MjData(self.model) for _ in range(min(free_cores(), worlds))]
-        with self._warnings() as warnings:
+        with warnings_of(self.mj) as warnings:
             after, sensors = self.mj.rollout.rollout(self.model, datas, first, padded)
         lasted = after[:, -1, 0] / self.step_s
         if not np.isfinite(after).all() or (lasted < steps + 0.5).any():
@@ -121,17 +121,6 @@ class World:
                 remedy="use a smaller timestep in the MJCF model, or weaker actions",
             )
         return Rolled(np.concatenate([states[:, None], self.packing.unclocked(after[:, :-1])], 1), sensors)
-
-    @contextlib.contextmanager
-    def _warnings(self) -> Iterator[list[str]]:
-        """Collects MuJoCo's warnings, which it would write to a file where the program runs."""
-        warnings: list[str] = []
-        before = self.mj.get_mju_user_warning()
-        self.mj.set_mju_user_warning(warnings.append)
-        try:
-            yield warnings
-        finally:
-            self.mj.set_mju_user_warning(before)
 
     def render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
         """Frames uint8 [W, N, rows, columns, 3] RGB of a camera at states [W, N, Q], worlds spread over threads."""
