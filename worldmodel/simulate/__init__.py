@@ -7,5 +7,6 @@ from worldmodel.simulate.suggest import suggest
 from worldmodel.simulate.twin import Start, Twin
 
 __all__ = [
-    "BEHAVIOURS", "Branch", "Scene", "Start", "Twin", "load_scene", "lost_scene", "shipped_scenes", "simulate", "suggest",
+    "BEHAVIOURS", "Branch", "Scene", "Start", "Twin", "load_scene", "lost_scene", "shipped_scenes", "simulate",
+    "suggest",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ _UNITS = {
 }  # fmt: skip
 _UNITLESS = ("framequat", "ballquat", "framexaxis", "frameyaxis", "framezaxis", "normal", "insidesite")
 _FORCES = ("accelerometer", "force", "torque", "touch", "framelinacc", "frameangacc", "actuatorfrc", "contact")
+_INPUT_UNITS = {"voltage": "V", "pressure": "Pa", "muscle": ""}
 
 
 class Control(NamedTuple):
@@ -99,23 +100,42 @@ class Quantities:
         return Control(address, label, unit or "", low, high, unit is None, guessed)
 
     def _control_unit(self, actuator: int, word: str) -> str | None:
-        model, slides = self._model, self._actuator_slides(actuator)
-        gear = model.actuator_gear[actuator]
-        if word in ("voltage", "pressure"):
-            return {"voltage": "V", "pressure": "Pa"}[word]
-        if word in ("pos", "vel"):
-            return {"pos": ("rad", "m"), "vel": ("rad/s", "m/s")}[word][slides] if gear[0] == 1 else None
+        slides, geared = self._actuator_slides(actuator), not np.isclose(self._gear(actuator), 1)
+        meaning = self._meaning(actuator, word)
+        if meaning in _INPUT_UNITS:
+            return _INPUT_UNITS[meaning]
+        turned = {"pos": ("rad", "m"), "vel": ("rad/s", "m/s"), "ff": ("N*m", "N")}.get(meaning)
+        return turned[slides] if turned and not geared else None
+
+    def _meaning(self, actuator: int, word: str) -> str:
+        """What a control is: the name of its input, or what the gains of one without say of it."""
+        model = self._model
+        fixed = int(model.actuator_gaintype[actuator]) == int(self._mj.mjtGain.mjGAIN_FIXED)
         if self._muscle(actuator):
-            return ""
-        plain = int(model.actuator_gaintype[actuator]) == int(self._mj.mjtGain.mjGAIN_FIXED)
-        plain &= float(model.actuator_gainprm[actuator, 0]) == 1 and np.isclose(np.linalg.norm(gear[:3]), 1)
-        return ("N*m", "N")[slides] if word == "ff" or plain else None
+            return "muscle"
+        if not (fixed and word.isdecimal()):
+            return word
+        gain, (_, stiffness, damping) = float(model.actuator_gainprm[actuator, 0]), model.actuator_biasprm[actuator, :3]
+        if int(model.actuator_biastype[actuator]) == int(self._mj.mjtBias.mjBIAS_NONE):
+            return "ff" if gain == 1 else ""
+        return "pos" if np.isclose(stiffness, -gain) else "vel" if np.isclose(damping, -gain) and not stiffness else ""
+
+    def _gear(self, actuator: int) -> float:
+        """How much of a control's length or force comes out; that of a site has a direction."""
+        gear = self._model.actuator_gear[actuator]
+        owner = self._elements.owner("actuator", actuator)
+        return float(np.linalg.norm(gear[:3]) if owner and owner.kind == "site" else gear[0])
 
     def _guess(self, actuator: int, word: str) -> tuple[float, float]:
         """A range where the model gives none: the joint's for positions, and else from -1 to 1."""
         joint = int(self._model.actuator_trnid[actuator, 0])
         on_joint = self._elements.owner("actuator", actuator)
-        if word == "pos" and on_joint and on_joint.kind == "joint" and self._model.jnt_limited[joint]:
+        if (
+            self._meaning(actuator, word) == "pos"
+            and on_joint
+            and on_joint.kind == "joint"
+            and self._model.jnt_limited[joint]
+        ):
             low, high = self._model.jnt_range[joint]
             return float(low), float(high)
         return (0.0, 1.0) if self._muscle(actuator) else (-1.0, 1.0)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.errors import SceneError
+from worldmodel.logs.reader import Log, Stream
 from worldmodel.simulate.elements import Elements, Owner, distinct
 from worldmodel.simulate.model import compile_model, control_ranges, mujoco
 from worldmodel.simulate.quantities import Control, Quantities
@@ -23,6 +24,8 @@ _HZ, _CAMERA_HZ = 50.0, 10.0  # at most
 _ABOUT_KEY = 0.25  # of the control range, to either side of a keyframe's control
 _SHARES = (1.0, 0.5, 0.25, 0.1, 0.03)  # of the excitation, tried in turn until the simulation lasts
 _TRY_WORLDS, _TRY_S = 2, 5.0
+_MOVES = 0.03  # of the fastest
+_STILL = "# ? When it was tried, nothing moved any more after {:.1f} s: simulate episodes no longer than that.\n"
 _HEAD = """# A first scene for {file}, by `worldmodel simulate --suggest`. Save it as scene.toml beside the model.
 # Lines that begin with "# ?" name doubts: read them, and change what follows. sim/README.md describes the format.
 # ? Its readings are free of noise: noise_std gives them that of the machine's own sensors.
@@ -48,13 +51,13 @@ def suggest(model: Path | str) -> str:
     for share in _SHARES:
         text = draft.text(share)
         try:
-            _try(text, draft.path)
+            moving_s = _moving_s(text, draft.path)
         except SceneError as error:
             if "unstable" not in error.problem:
                 raise
             found = error.found
         else:
-            return text
+            return (_STILL.format(moving_s) if moving_s < _TRY_S / 2 else "") + text
     raise SceneError(
         f"{model} does not stay finite, however weakly it is driven.",
         expected=f"{_TRY_S:g} s of physics",
@@ -63,16 +66,26 @@ def suggest(model: Path | str) -> str:
     )
 
 
-def _try(text: str, model: Path) -> None:
-    """Simulates a scene without its camera."""
+def _moving_s(text: str, model: Path) -> float:
+    """Simulates a scene without its camera, and says for how long anything moves."""
     with tempfile.TemporaryDirectory() as folder:
-        lines = text.splitlines()
-        lines[lines.index(f"model = {quoted(model.name)}")] = f"model = {quoted(str(model.resolve()))}"
-        (Path(folder) / "scene.toml").write_text("\n".join(lines), encoding="utf-8")
+        place = f"model = {quoted(str(model.resolve()))}"
+        text = text.replace(f"model = {quoted(model.name)}\n", f"{place}\n", 1)
+        (Path(folder) / "scene.toml").write_text(text, encoding="utf-8")
         scene = load_scene(folder)
         seen = tuple(stream for stream in scene.streams if stream.spec.kind != "video")
+        tried = Path(folder) / "try.h5"
         scene = dataclasses.replace(scene, streams=seen)
-        simulate(scene, Path(folder) / "try.h5", episodes=_TRY_WORLDS, seconds=_TRY_S, progress=False)
+        simulate(scene, tried, episodes=_TRY_WORLDS, seconds=_TRY_S, progress=False)
+        with Log(tried, truth=True) as log:
+            return max(_last_motion_s(episode.truth["state"]) for episode in log.episodes)
+
+
+def _last_motion_s(state: Stream) -> float:
+    """When a simulated state last moved, by a thirtieth of the fastest that each of its coordinates did."""
+    speed = np.abs(np.diff(state.data, axis=0))
+    moves = (speed > np.maximum(_MOVES * speed.max(0), 1e-9)).any(1)
+    return float(state.time[np.flatnonzero(moves)[-1]]) if moves.any() else 0.0
 
 
 class _Draft:
@@ -127,6 +140,7 @@ class _Draft:
         columns = distinct(columns)
         doubts = ["their unit is not known"] * (None in units)
         doubts += ["q and -q are the same turn, of which four numbers know nothing"] * word.endswith("quat")
+        doubts += ["they read -1 where nothing is in their way"] * (word == "rangefinder")
         doubts += ["angles of joints without limits are taken to wrap (circular)"] * any(wraps)
         return table(
             f"streams.{word}", _said(doubts),
