@@ -90,8 +90,10 @@ class Elements:
 
     def address(self, kind: str, index: int) -> str:
         """The most telling address of an element: its name, what it belongs to, or its index."""
-        owner = self.owner(kind, index)
-        tries = [self.name(kind, index), f"{owner.what}:{self.address(owner.kind, owner.id)}" if owner else ""]
+        tries, owner = [self.name(kind, index)], self.owner(kind, index)
+        if owner is not None:
+            belongs = self.address(owner.kind, owner.id)
+            tries += [f"{owner.what}:{belongs}"] * (owner.what != "body" or not belongs.isdecimal())
         return next((a for a in tries if a and self.matches(kind, a) == [index]), str(index))
 
     def label(self, kind: str, index: int) -> str:

@@ -146,8 +146,15 @@ class Quantities:
     def _actuator_slides(self, actuator: int) -> bool:
         """Whether an actuator pushes along a line; else it turns something."""
         owner = self._elements.owner("actuator", actuator)
-        return owner is None or owner.kind != "joint" or self._slides("joint", owner.id)
+        return owner is None or owner.kind not in ("joint", "tendon") or self._slides(owner.kind, owner.id)
 
     def _slides(self, word: str, thing: int) -> bool:
-        slide = int(self._mj.mjtJoint.mjJNT_SLIDE)
-        return word.startswith("tendon") or int(self._model.jnt_type[thing]) == slide
+        """Whether a joint or tendon has a length; else an angle, as a tendon that adds angles of hinges has."""
+        model = self._model
+        joints = [thing]
+        if word.startswith("tendon"):
+            wraps = slice(model.tendon_adr[thing], model.tendon_adr[thing] + model.tendon_num[thing])
+            if (model.wrap_type[wraps] != int(self._mj.mjtWrap.mjWRAP_JOINT)).any():
+                return True
+            joints = model.wrap_objid[wraps]
+        return bool((model.jnt_type[joints] == int(self._mj.mjtJoint.mjJNT_SLIDE)).any())
