@@ -1,17 +1,19 @@
 """Bare MJCF models as people have them: what a first scene is suggested for, and what has no names."""
 
 _LINK = '<geom type="capsule" size=".03" fromto="0 0 0 .4 0 0"/>'
-# A servo arm whose sensible pose is a keyframe, with a delayed command and a delayed sensor.
-SERVO = f"""
+# A servo arm whose sensible pose is a keyframe, without a delay of its commands and with one.
+_SERVO = f"""
 <mujoco>
   <option timestep="0.002"/>
   <worldbody>
-    <body name="link" pos="0 0 1"><joint axis="0 1 0" damping="0.5"/>{_LINK}</body>
+    <body name="link" pos="0 0 1"><joint name="hinge" axis="0 1 0" damping="0.5"/>{_LINK}</body>
   </worldbody>
-  <actuator><position name="servo" joint="{{joint}}" kp="40" kv="2" ctrlrange="-1.5 1.5" {{delay}}/></actuator>
+  <actuator><position name="servo" joint="hinge" kp="40" kv="2" ctrlrange="-1.5 1.5" {{delay}}/></actuator>
   <keyframe><key name="straight"/><key name="home" qpos="-1.2" ctrl="-1.2" time="3"/></keyframe>
 </mujoco>
 """
+SERVO = _SERVO.format(delay="")
+DELAYED = _SERVO.format(delay='delay="0.05" nsample="40"')
 # Three links without names, two of them driven, one by an actuator of three inputs; as menagerie has them, no sensors.
 ARM = f"""
 <mujoco>

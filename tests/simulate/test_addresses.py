@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.simulate.models import ARM, DRONE, SERVO
+from tests.simulate.models import ARM, DELAYED, DRONE, SERVO
 from tests.simulate.scenes import mujoco, write_scene
 from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log
@@ -137,9 +137,8 @@ def test_commands_beyond_the_control_range_are_refused_or_recorded_as_applied(tm
 
 @pytest.mark.parametrize(("key", "start", "control"), [('"home"', -1.2, -1.2), ("1", -1.2, -1.2), ('"straight"', 0, 0)])
 def test_a_scene_starts_from_a_keyframe_with_its_controls(tmp_path, key, start, control):
-    xml = SERVO.format(joint="hinge", delay="").replace("<joint ", '<joint name="hinge" ')
     text = f"{SENSED}sensors = ['jointpos:hinge']\n[reset]\nkey = {key}\n"
-    given = scene(tmp_path / "arm", xml, text)
+    given = scene(tmp_path / "arm", SERVO, text)
     assert World(given).rest_controls.tolist() == [control]
     _, truth = recorded(given, tmp_path / "a.h5")
     assert truth["read"][1][0, 0] == pytest.approx(start)
@@ -147,7 +146,7 @@ def test_a_scene_starts_from_a_keyframe_with_its_controls(tmp_path, key, start, 
 
 
 def test_joints_are_reset_after_the_keyframe_and_a_joint_may_be_called_key(tmp_path):
-    xml = SERVO.format(joint="key", delay="").replace("<joint ", '<joint name="key" ')
+    xml = SERVO.replace("hinge", "key")
     world = World(
         scene(tmp_path, xml, SENSED + "sensors = ['jointvel:key']\n[reset]\nkey = 1\n[reset.0]\nvelocity = [2, 2]")
     )
@@ -156,21 +155,18 @@ def test_joints_are_reset_after_the_keyframe_and_a_joint_may_be_called_key(tmp_p
     assert world.start(np.random.default_rng(0)).tolist() == [0.5, 0.0]
 
 
-@pytest.mark.parametrize("delay", ["", 'delay="0.05" nsample="40"'])
-def test_a_delayed_command_acts_later_and_the_keyframes_before_it(tmp_path, delay):
+@pytest.mark.parametrize(("xml", "delay_s"), [(SERVO, 0.0), (DELAYED, 0.05)])
+def test_a_delayed_command_acts_later_and_the_keyframes_before_it(tmp_path, xml, delay_s):
     """Against plain MuJoCo without a delay, whose commands are those of 25 steps before."""
-    xml = SERVO.format(joint="hinge", delay=delay).replace("<joint ", '<joint name="hinge" ')
     text = f"{SENSED}sensors = ['jointpos:hinge']\n[reset]\nkey = 'home'\n" + driven(["servo"], ["servo"], -1, 1)
     streams, truth = recorded(scene(tmp_path / "arm", xml, text), tmp_path / "a.h5")
     times, commands = streams["drive"]
-    model = mujoco.MjModel.from_xml_string(
-        SERVO.format(joint="hinge", delay="").replace("<joint ", '<joint name="hinge" ')
-    )
+    model = mujoco.MjModel.from_xml_string(SERVO)
     data = mujoco.MjData(model)
     data.qpos[:], read = -1.2, []
     for step in range(501):
         read.append(data.qpos[0])
-        now = step * 0.002 - 0.05 * bool(delay)
+        now = step * 0.002 - delay_s
         row = np.searchsorted(times, now + 1e-7, side="right") - 1
         data.ctrl[:] = commands[row] if row >= 0 else -1.2
         mujoco.mj_step(model, data)
@@ -179,9 +175,8 @@ def test_a_delayed_command_acts_later_and_the_keyframes_before_it(tmp_path, dela
 
 def test_a_twin_goes_on_with_commands_that_are_under_way(tmp_path):
     """From the truth in the middle of a recording, with a delay that float32 has rounded in the log."""
-    xml = SERVO.format(joint="hinge", delay='delay="0.05" nsample="40"').replace("<joint ", '<joint name="hinge" ')
     text = f"{SENSED}sensors = ['jointpos:hinge']\n[reset]\nkey = 'home'\n" + driven(["servo"], ["servo"], -1, 1)
-    given = scene(tmp_path / "arm", xml, text)
+    given = scene(tmp_path / "arm", DELAYED, text)
     streams, truth = recorded(given, tmp_path / "a.h5", 2.0)
     ahead = np.arange(20) / 50
     for row in (0, 37):

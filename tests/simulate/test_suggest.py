@@ -6,17 +6,15 @@ import tomllib
 import numpy as np
 import pytest
 
-from tests.simulate.models import ARM, DRONE, SERVO
+from tests.simulate.models import ARM, DELAYED, DRONE, SERVO
 from worldmodel.content import content_dir
 from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log
 from worldmodel.simulate import load_scene, simulate, suggest
 from worldmodel.simulate.world import World
 
-NAMED = SERVO.format(joint="hinge", delay="").replace("<joint ", '<joint name="hinge" ')
-DELAYED = SERVO.format(joint="hinge", delay='delay="0.04" nsample="30"').replace("<joint ", '<joint name="hinge" ')
 LATE = '<sensor><jointpos name="late" joint="base" delay="0.1" nsample="60"/></sensor><actuator>'
-MODELS = {"servo": NAMED, "delayed": DELAYED, "arm": ARM, "late": ARM.replace("<actuator>", LATE), "drone": DRONE}
+MODELS = {"servo": SERVO, "delayed": DELAYED, "arm": ARM, "late": ARM.replace("<actuator>", LATE), "drone": DRONE}
 
 
 def written(folder, xml):
@@ -85,12 +83,12 @@ def test_every_joint_is_read_in_the_unit_of_its_type(tmp_path):
 
 
 def test_it_is_driven_within_the_control_range_about_the_keyframe(tmp_path):
-    scene = drafted(tmp_path / "servo", NAMED)
+    scene = drafted(tmp_path / "servo", SERVO)
     (drive,) = scene.actions
     assert scene.key == "home"
     assert drive.excitation.low.tolist() == [-1.5], "not beyond ctrlrange"
     assert drive.excitation.high.tolist() == [-0.45], "a quarter of it above the keyframe's"
-    (drive,) = drafted(tmp_path / "bare", re.sub("<keyframe>.*</keyframe>", "", NAMED)).actions
+    (drive,) = drafted(tmp_path / "bare", re.sub("<keyframe>.*</keyframe>", "", SERVO)).actions
     assert [*drive.excitation.low, *drive.excitation.high] == [-1.5, 1.5]
 
 
@@ -106,7 +104,7 @@ def test_doubts_are_comments_beside_what_they_are_of(tmp_path):
 
 def test_a_model_that_strong_commands_shake_apart_is_driven_weakly(tmp_path):
     motor = '<motor joint="hinge" ctrlrange="-8e9 8e9"/>'
-    shaky = re.sub("<position.*/>", motor, re.sub("<keyframe>.*</keyframe>", "", NAMED))
+    shaky = re.sub("<position.*/>", motor, re.sub("<keyframe>.*</keyframe>", "", SERVO))
     text = suggest(written(tmp_path, shaky))
     assert "with more, the simulation became unstable" in text
 
@@ -129,7 +127,7 @@ def test_a_model_that_comes_to_rest_says_when(tmp_path):
         ("hello", ["model.xml is not a valid MJCF model", "do:"]),
         ("<mujoco/>", ["Nothing moves", "joints"]),
         (ARM.replace('timestep="0.002"', 'timestep="0"'), ["no physics step"]),
-        (NAMED.replace("<joint ", '<joint stiffness="1e13" '), ["does not stay finite", "timestep"]),
+        (SERVO.replace("<joint ", '<joint stiffness="1e13" '), ["does not stay finite", "timestep"]),
     ],
 )
 def test_a_model_that_cannot_be_is_named(tmp_path, xml, words):

@@ -57,7 +57,7 @@ def compile_model(mj: Any, path: Path, sensors: Sequence[str] = ()) -> Any:
         SceneError: if the file is not there, or not a valid model with a physics step.
     """
     if not path.is_file():
-        raise SceneError(f"There is no model {path}.", expected="an MJCF file", found=str(path))
+        raise SceneError(f"There is no model {path}.", expected="an MJCF file", remedy="name one")
     try:
         with warnings_of(mj):
             model = mj.MjModel.from_xml_path(str(path))

@@ -13,7 +13,8 @@ class Packing:
     """Packs MuJoCo's positions, velocities, activations and what its delays remember into a state [Q].
 
     A delay remembers values and when they came; a state keeps how long before now that was, so that it can start a
-    world at any time.
+    world at any time. MuJoCo may then meet a delay of whole steps one step sooner or later than it did in the recording,
+    where rounding had moved its clock.
 
     Attributes:
         names: a name for each coordinate.
