@@ -182,7 +182,7 @@ def test_a_twin_goes_on_with_commands_that_are_under_way(tmp_path):
     for row in (0, 37):
         start = Start(row / 50, {}, truth["state"][1][row], {"drive": Samples(*streams["drive"])})
         rolled = Twin(given).rollout([start], ahead)["read"][0]
-        np.testing.assert_allclose(rolled, truth["read"][1][row : row + 20], atol=2e-3)
+        np.testing.assert_allclose(rolled, truth["read"][1][row : row + 20], atol=1e-5)
     with pytest.raises(SceneError, match="has changed since"):
         Twin(given).start_state(Start(0.0, {}, np.zeros(2), {}))
 

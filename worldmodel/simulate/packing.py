@@ -13,8 +13,7 @@ class Packing:
     """Packs MuJoCo's positions, velocities, activations and what its delays remember into a state [Q].
 
     A delay remembers values and when they came; a state keeps how long before now that was, so that it can start a
-    world at any time. MuJoCo may then meet a delay of whole steps one step sooner or later than it did in the recording,
-    where rounding had moved its clock.
+    world at any time.
 
     Attributes:
         names: a name for each coordinate.
@@ -40,14 +39,22 @@ class Packing:
 
     def load(self, data: Any, state: np.ndarray) -> None:
         """Puts a state [Q] into MuJoCo's data, at time 0."""
-        self._mj.mj_setState(self._model, data, self.started(np.asarray(state, np.float64)), self._with_time)
+        full = self.started(np.asarray(state, np.float64)[None], np.zeros(1, int))[0]
+        self._mj.mj_setState(self._model, data, full, self._with_time)
 
-    def started(self, states: np.ndarray) -> np.ndarray:
-        """MuJoCo's full states [..., 1 + Q] of states [..., Q], at time 0. A log has rounded the times of its own."""
-        full = np.concatenate([np.zeros((*states.shape[:-1], 1)), states], -1)
-        clocks, step = 1 + self._clocks, self._model.opt.timestep
-        whole = np.rint(full[..., clocks] / step) * step
-        full[..., clocks] = np.where(np.abs(whole - full[..., clocks]) < _SNAP_S, whole, full[..., clocks])
+    def started(self, states: np.ndarray, begun: np.ndarray) -> np.ndarray:
+        """MuJoCo's full states [W, 1 + Q] of states [W, Q] after some physics steps, int [W].
+
+        Whether a delay of whole steps is met depends on how MuJoCo's clock has rounded, which is therefore repeated.
+        """
+        step = self._model.opt.timestep
+        clock = np.concatenate([[0.0], np.cumsum(np.full(begun.max(), step))])
+        ages = -states[:, self._clocks]
+        back = np.rint(ages / step).astype(int)
+        kept = (np.abs(back * step - ages) < _SNAP_S) & (back <= begun[:, None])
+        stamps = np.where(kept, clock[np.maximum(begun[:, None] - back, 0)], clock[begun][:, None] - ages)
+        full = np.concatenate([clock[begun][:, None], states], 1)
+        full[:, 1 + self._clocks] = stamps
         return full
 
 

@@ -69,7 +69,8 @@ class Twin:
         steps = np.arange(rows.max()) * self.world.step_s
         states = np.stack([self.start_state(start) for start in starts])
         controls = [controls_at(self.world, self.scene, start.actions, start.time_s + steps) for start in starts]
-        sensors = self.world.rollout(states, np.stack(controls)).sensors[:, rows]
+        begun = np.rint([(self.scene.settle_s + start.time_s) / self.world.step_s for start in starts]).astype(int)
+        sensors = self.world.rollout(states, np.stack(controls), begun).sensors[:, rows]
         return {
             stream.spec.name: sense(self.scene, stream, sensors[..., self.world.sensor_columns(stream.sources)])
             for stream in self.scene.streams

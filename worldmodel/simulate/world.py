@@ -95,12 +95,13 @@ class World:
         """The state [Q] of the scene's keyframe, or the model's own start."""
         return self.packing.state_of(at_rest(self))
 
-    def rollout(self, states: np.ndarray, controls: np.ndarray) -> Rolled:
+    def rollout(self, states: np.ndarray, controls: np.ndarray, begun: np.ndarray | None = None) -> Rolled:
         """Simulates W worlds on all cores; the result does not depend on their number.
 
         Args:
             states: [W, Q] where they start.
             controls: [W, N, U], held for one physics step each.
+            begun: int [W] for how many physics steps each has run before; by default 0.
 
         Raises:
             SceneError: if a world becomes unstable.
@@ -108,11 +109,11 @@ class World:
         worlds, steps, _ = controls.shape
         # One step more than asked for: MuJoCo evaluates the sensors of a state in the step that leaves it.
         padded = np.concatenate([controls, controls[:, -1:]], 1)
-        first = self.packing.started(states)
+        first = self.packing.started(states, np.zeros(worlds, int) if begun is None else begun)
         datas = [self.mj.MjData(self.model) for _ in range(min(free_cores(), worlds))]
         with warnings_of(self.mj) as warnings:
             after, sensors = self.mj.rollout.rollout(self.model, datas, first, padded)
-        lasted = after[:, -1, 0] / self.step_s
+        lasted = (after[:, -1, 0] - first[:, 0]) / self.step_s
         if not np.isfinite(after).all() or (lasted < steps + 0.5).any():
             raise SceneError(
                 f"The simulation of {self.scene.name} became unstable.",
