@@ -80,6 +80,8 @@ def simulate(
 ) -> None:
     """Record a MuJoCo scene as a log, with the truth beside it."""
     if suggest:
+        if out is not None:
+            raise typer.BadParameter("--suggest prints: write > scene.toml instead", param_hint="--out")
         from worldmodel.simulate import suggest as draft
 
         return print(draft(scene), end="")

@@ -6,6 +6,7 @@ import tomllib
 import numpy as np
 import pytest
 
+from tests.command_line import done, run
 from tests.simulate.models import ARM, DELAYED, DRONE, SERVO
 from worldmodel.content import content_dir
 from worldmodel.errors import SceneError
@@ -140,3 +141,22 @@ def test_a_model_that_cannot_be_is_named(tmp_path, xml, words):
 def test_a_model_that_is_not_there_is_named(tmp_path, name):
     with pytest.raises(SceneError, match="There is no model"):
         suggest(tmp_path / name)
+
+
+def test_the_command_prints_the_scene_and_a_log_whose_scene_has_moved_says_so(tmp_path):
+    model, log = written(tmp_path / "arm", SERVO), tmp_path / "a.h5"
+    (tmp_path / "arm" / "scene.toml").write_text(done("simulate", "--suggest", model).out)
+    done("simulate", tmp_path / "arm", "--episodes", 1, "--seconds", 1, "--out", log)
+    assert "note:" not in done("inspect", log).out
+    (tmp_path / "arm").rename(tmp_path / "moved")
+    said = done("inspect", log).out
+    assert f"There is no scene '{tmp_path / 'arm'}'" in said
+    assert f"ln -s NEW_FOLDER {tmp_path / 'arm'}" in said
+    (tmp_path / "arm").symlink_to(tmp_path / "moved")
+    assert "note:" not in done("inspect", log).out
+
+
+def test_the_command_writes_no_log_while_it_suggests(tmp_path):
+    ran = run("simulate", "--suggest", written(tmp_path, SERVO), "--out", tmp_path / "a.h5")
+    assert (ran.code, ran.out) == (2, "")
+    assert "> scene.toml" in ran.err

@@ -98,14 +98,12 @@ class Elements:
 
     def label(self, kind: str, index: int) -> str:
         """A word for people that no other element of the kind has: its name, that of its owner, or kind and index."""
-        owner = self.owner(kind, index)
-        name = self.name(kind, index)
-        if name or owner is None:
-            return name or f"{kind}{index}"
-        borrowed = self.name(owner.kind, owner.id)
-        alone = self.address(kind, index).startswith(f"{owner.what}:")
-        taken = borrowed in {self.name(kind, i) for i in range(self.count(kind))}
-        return borrowed if borrowed and alone and not taken else f"{kind}{index}"
+        owner, name = self.owner(kind, index), self.name(kind, index)
+        taken = {self.name(kind, i) for i in range(self.count(kind))}
+        borrowed = self.name(owner.kind, owner.id) if owner else ""
+        if not name and owner and borrowed and borrowed not in taken:
+            name = borrowed if self.address(kind, index).startswith(f"{owner.what}:") else ""
+        return name or (f"{kind}{index}" if f"{kind}{index}" not in taken else f"{kind} {index}")
 
     def listed(self, kind: str) -> list[str]:
         """An address for every element of a kind."""

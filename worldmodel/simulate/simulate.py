@@ -13,7 +13,8 @@ from worldmodel.files import check_output
 from worldmodel.geo import enu_to_geodetic
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate.excitation import BEHAVIOURS, random_actions
-from worldmodel.simulate.scene import Outages, Scene, SceneStream, load_scene
+from worldmodel.simulate.scene import Outages, Scene, SceneStream
+from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.world import Rolled, World, free_cores
 from worldmodel.types import Samples, StreamSpec
 

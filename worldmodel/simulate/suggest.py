@@ -14,7 +14,7 @@ from worldmodel.logs.reader import Log, Stream
 from worldmodel.simulate.elements import Elements, Owner, distinct
 from worldmodel.simulate.model import compile_model, control_ranges, mujoco
 from worldmodel.simulate.quantities import Control, Quantities
-from worldmodel.simulate.scene import load_scene
+from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.simulate import simulate
 from worldmodel.toml import quoted, table
 
