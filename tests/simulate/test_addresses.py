@@ -135,6 +135,18 @@ def test_commands_beyond_the_control_range_are_refused_or_recorded_as_applied(tm
     World(scene(tmp_path / "arm", unlimited, sensed + driven(["m"], ["m"], -10, 2)))
 
 
+@pytest.mark.parametrize(
+    "option", ['<option actuatorgroupdisable="2"/>', '<option><flag actuation="disable"/></option>']
+)
+def test_a_command_that_does_nothing_is_refused(tmp_path, option):
+    xml = ARM.replace('name="m"', 'name="m" group="2"').replace("<worldbody>", f"{option}<worldbody>", 1)
+    sensed = SENSED + 'sensors = ["jointpos:base"]\n'
+    with pytest.raises(SceneError, match=r"streams\.drive commands actuators that the model disables"):
+        World(scene(tmp_path, xml, sensed + driven(["m"], ["m"], -1, 1)))
+    if "group" in option:
+        World(scene(tmp_path, xml, sensed + driven(["p[pos]"], ["p"], -1, 1)))
+
+
 @pytest.mark.parametrize(("key", "start", "control"), [('"home"', -1.2, -1.2), ("1", -1.2, -1.2), ('"straight"', 0, 0)])
 def test_a_scene_starts_from_a_keyframe_with_its_controls(tmp_path, key, start, control):
     text = f"{SENSED}sensors = ['jointpos:hinge']\n[reset]\nkey = {key}\n"

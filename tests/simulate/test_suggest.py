@@ -93,6 +93,15 @@ def test_it_is_driven_within_the_control_range_about_the_keyframe(tmp_path):
     assert [*drive.excitation.low, *drive.excitation.high] == [-1.5, 1.5]
 
 
+def test_actuators_that_are_switched_off_are_left_out(tmp_path):
+    off = ARM.replace('name="p"', 'name="p" group="2"').replace(
+        "<worldbody>", '<option actuatorgroupdisable="2"/><worldbody>', 1
+    )
+    (drive,) = drafted(tmp_path / "arm", off).actions
+    assert drive.sources == ("m",)
+    assert [*drive.excitation.low, *drive.excitation.high] == [0, 2], "the keyframe's 1, by a quarter of -2 to 2"
+
+
 def test_doubts_are_comments_beside_what_they_are_of(tmp_path):
     text = suggest(written(tmp_path, ARM))
     assert "ctrlrange, of p[pos], p[vel], p[ff].\n[streams.controls]" in text

@@ -46,9 +46,21 @@ def _check_sources(world: "World", stream: SceneStream) -> None:
         for source in stream.sources:
             if not len(world.elements.controls(source)):
                 raise _lacks(world, "actuator", source, where, world.elements.control_addresses())
+        _check_enabled(world, stream)
         return
     for source in stream.sources:
         _need(world, "camera" if stream.spec.kind == "video" else "sensor", source, where)
+
+
+def _check_enabled(world: "World", stream: SceneStream) -> None:
+    """A command to an actuator that the model has switched off does nothing."""
+    if not world.enabled[world.control_columns(stream.sources)].all():
+        raise SceneError(
+            f"{world.scene.name}: streams.{stream.spec.name} commands actuators that the model disables.",
+            expected="actuators that act",
+            found=", ".join(stream.sources),
+            remedy="leave them out, or enable them in the model's <option>: actuatorgroupdisable, flag actuation",
+        )
 
 
 def _check_columns(world: "World", stream: SceneStream) -> None:

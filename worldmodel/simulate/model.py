@@ -23,6 +23,7 @@ _READS = {
 }
 _LISTS = {"joint": "joints", "tendon": "tendons", "actuator": "actuators", "site": "sites", "body": "bodies"}
 
+_GROUPS = 31  # that can be disabled
 _REMEDIES = {  # by what MuJoCo says
     "opening file": "put the files that it includes, its meshes and textures, where it looks for them",
     "mujocoinclude": "this is a part of a model: name the file that includes it",
@@ -122,3 +123,11 @@ def control_ranges(mj: Any, model: Any) -> np.ndarray:
     """Least and greatest value [U, 2] that each control applies; infinite where it is not limited."""
     clamped = model.actuator_ctrllimited.astype(bool) & (not model.opt.disableflags & mj.mjtDisableBit.mjDSBL_CLAMPCTRL)
     return np.where(clamped[:, None], model.actuator_ctrlrange, [-np.inf, np.inf])
+
+
+def enabled_controls(mj: Any, model: Any) -> np.ndarray:
+    """bool [U] which controls act: those of actuators that no option of the model disables."""
+    grouped = (model.actuator_group >= 0) & (model.actuator_group < _GROUPS)
+    off = grouped & ((model.opt.disableactuator >> np.where(grouped, model.actuator_group, 0)) & 1).astype(bool)
+    off |= bool(model.opt.disableflags & mj.mjtDisableBit.mjDSBL_ACTUATION)
+    return np.repeat(~off, model.actuator_ctrlnum)

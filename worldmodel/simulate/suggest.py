@@ -12,7 +12,7 @@ import numpy as np
 from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log, Stream
 from worldmodel.simulate.elements import Elements, Owner, distinct
-from worldmodel.simulate.model import compile_model, control_ranges, mujoco
+from worldmodel.simulate.model import compile_model, control_ranges, enabled_controls, mujoco
 from worldmodel.simulate.quantities import Control, Quantities
 from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.simulate import simulate
@@ -98,6 +98,7 @@ class _Draft:
         self.model = compile_model(mj, path, lacking)
         self.elements = Elements(mj, self.model)
         self.quantities = Quantities(mj, self.model, self.elements, control_ranges(mj, self.model))
+        self.enabled = enabled_controls(mj, self.model)
         self.keys = self.elements.listed("key")
         self.key = "home" if "home" in self.keys else next(iter(self.keys), None)
         if not self.model.njnt:
@@ -167,9 +168,9 @@ class _Draft:
         return table("streams.camera", _said(doubts), words)
 
     def _controls(self, share: float) -> str:
-        controls = self.quantities.controls()
+        controls = [c for c, acts in zip(self.quantities.controls(), self.enabled, strict=True) if acts]
         if not controls:
-            return "# ? The model has no actuators, so nothing is commanded.\n"
+            return "# ? The model has no actuators that act, so nothing is commanded.\n"
         unknown, guessed = [[c.address for c in controls if getattr(c, doubt)] for doubt in ("unknown", "guessed")]
         doubts = [f"the unit is not known of {', '.join(unknown)}"] * bool(unknown)
         doubts += [f"the range is a guess, for there is no ctrlrange, of {', '.join(guessed)}"] * bool(guessed)
@@ -186,7 +187,7 @@ class _Draft:
         low, high = (np.array([getattr(c, end) for c in controls]) for end in ("low", "high"))
         doubts = ["it is driven at random over the whole range of each control"]
         if self.key is not None:
-            at = np.clip(self.model.key_ctrl[self.elements.find("key", self.key)], low, high)
+            at = np.clip(self.model.key_ctrl[self.elements.find("key", self.key), self.enabled], low, high)
             reach = _ABOUT_KEY * (high - low)
             low, high = np.maximum(low, at - reach), np.minimum(high, at + reach)
             doubts = ["it is driven at random about the keyframe's controls, by up to a quarter of each one's range"]

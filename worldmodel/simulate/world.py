@@ -13,7 +13,7 @@ import numpy as np
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.simulate.elements import Elements
 from worldmodel.simulate.fit import check_fits
-from worldmodel.simulate.model import compile_model, control_ranges, mujoco, warnings_of
+from worldmodel.simulate.model import compile_model, control_ranges, enabled_controls, mujoco, warnings_of
 from worldmodel.simulate.packing import Packing
 from worldmodel.simulate.reset import at_rest, draw
 from worldmodel.simulate.scene import Scene
@@ -48,6 +48,7 @@ class World:
         elements: finds what has a name in it, and what has none.
         packing: what a state [Q] is, and what its coordinates are called.
         control_ranges: [U, 2] least and greatest value that each control applies.
+        enabled: bool [U] which controls act at all.
         rest_controls: [U] what controls are where nothing is commanded: those of the scene's keyframe, or 0.
 
     Raises:
@@ -67,6 +68,7 @@ class World:
             buffer.offheight, buffer.offwidth = max(buffer.offheight, rows), max(buffer.offwidth, columns)
         self.step_s = float(self.model.opt.timestep)
         self.control_ranges = control_ranges(mj, self.model)
+        self.enabled = enabled_controls(mj, self.model)
         self.packing = Packing(mj, self.model, self.elements)
         check_fits(self)
         start = at_rest(self)
