@@ -165,6 +165,7 @@ CASES = {
     "scene: malformed MJCF": Case(("simulate", "IN/scene_mjcf", "--out", "OUT/log.h5"), ("not a valid MJCF", "do:")),
     "scene: no MJCF": Case(("simulate", "IN/scene_without", "--out", "OUT/log.h5"), ("the key model", "expected:")),
     "scene: unstable": Case(("simulate", "IN/scene_unstable", "--out", "OUT/log.h5"), ("unstable", "timestep")),
+    "nothing to suggest from": Case(("simulate", "--suggest", "IN/none.xml"), ("There is no model", "do:")),
     "no seconds": Case((*SIMULATE, "--seconds", 0), ("0 seconds", "expected:")),
     "seconds below a step": Case((*SIMULATE, "--seconds", 0.001), ("0.001 seconds", "0.005 or more")),
     "endless seconds": Case((*SIMULATE, "--seconds", "inf"), ("inf seconds", "expected:")),

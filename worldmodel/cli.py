@@ -1,6 +1,7 @@
 """The command line. Heavy libraries are imported by the command that needs them, so that `--help` answers at once."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -63,15 +64,29 @@ def main() -> None:
 @app.command()
 def simulate(
     scene: Annotated[
-        str, typer.Argument(help="A shipped scene (rover, cartpole, double_pendulum, pusher) or a folder.")
+        str,
+        typer.Argument(
+            help="A shipped scene (rover, cartpole, double_pendulum, pusher) or a folder; to suggest, MJCF."
+        ),
     ],
-    out: Out,
+    out: Annotated[Path | None, typer.Option("--out", help="What to write.")] = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Print a first scene.toml for a bare MJCF model instead.")
+    ] = False,
     episodes: Annotated[int, typer.Option(min=1, help="How many recordings.")] = 20,
     seconds: Annotated[float, typer.Option(help="Length of each.")] = 20.0,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
     """Record a MuJoCo scene as a log, with the truth beside it."""
+    if suggest:
+        if out is not None:
+            raise typer.BadParameter("--suggest prints: write > scene.toml instead", param_hint="--out")
+        from worldmodel.simulate import suggest as draft
+
+        return print(draft(scene), end="")
+    if out is None:
+        raise typer.BadParameter("name the log to write", param_hint="--out")
     from worldmodel.simulate import simulate as run
 
     _wrote(run(scene, out, episodes=episodes, seconds=seconds, seed=seed, force=force))
@@ -113,6 +128,7 @@ def inspect(
 
     opened = Log(log)
     print_summary(opened)
+    _say_lost_scene(opened.about)
     if plot is not None:
         _wrote(plot_log(opened, plot, episode, force=force))
 
@@ -220,10 +236,14 @@ def validate(
     from worldmodel.progress import doing
 
     with doing("loading"):
+        from worldmodel.logs import Log
         from worldmodel.report import REPORT_FILES, summarise, summary_table, write_report
         from worldmodel.validate import validate as score
 
     check_output(out, force, inputs=[run, *([log] if log else [])], replaces=REPORT_FILES)
+    if log is not None:
+        with Log(log) as opened:
+            _say_lost_scene(opened.about)
     result = score(
         run, log=log, scene=scene, predictors=predictor or (), horizon_s=horizon, beyond_trained=beyond_trained,
         seed=seed,
@@ -271,6 +291,13 @@ def demo(
     with doing("loading"):
         from worldmodel.demo import demo as run
     _wrote(*run(out, seed=seed))
+
+
+def _say_lost_scene(about: Mapping[str, object]) -> None:
+    from worldmodel.simulate import lost_scene
+
+    if note := lost_scene(about):
+        print(f"note: {note}")
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:

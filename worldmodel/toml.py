@@ -1,14 +1,17 @@
 """TOML files that people write, read key by key so that each mistake is named."""
 
 import difflib
+import json
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from worldmodel.errors import WorldModelError
 
 REQUIRED: Any = object()
+_WIDTH = 90
 
 
 class TomlTable:
@@ -108,3 +111,32 @@ class TomlTable:
             hint = f"did you mean {close[0]!r}?" if close else ""
             expected = ", ".join(self._known)
             raise self._error(f"{self.path}: the key {self.where}{key} is not known.", expected=expected, remedy=hint)
+
+
+def quoted(text: str) -> str:
+    """A TOML string."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def table(name: str, comment: str, values: Mapping[str, Any]) -> str:
+    """A TOML table of text, numbers, and lists of them, under comment lines. Its name is dotted and of bare words."""
+    return f"{comment}[{name}]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in values.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, list):
+        return _list([_value(item) for item in value])
+    return str(value).lower() if isinstance(value, bool) else repr(int(value) if value == int(value) else value)
+
+
+def _list(items: list[str]) -> str:
+    """A list on one line, or on as many as it needs."""
+    if sum(map(len, items)) < _WIDTH:
+        return f"[{', '.join(items)}]"
+    lines = [""]
+    for item in items:
+        lines += [""] if len(lines[-1]) + len(item) > _WIDTH else []
+        lines[-1] += f" {item},"
+    return "[\n   " + "\n   ".join(lines) + "\n]"

@@ -7,7 +7,7 @@ import numpy as np
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Episode
 from worldmodel.simulate import Scene, load_scene
-from worldmodel.simulate.world import _mujoco
+from worldmodel.simulate.model import mujoco as _mujoco
 
 mujoco = _mujoco()  # it chooses how to draw off-screen, which a plain import would settle otherwise
 

@@ -141,7 +141,7 @@ def test_a_turned_gyro_sets_the_spin_that_it_would_read(tmp_path):
         state[3:7] /= np.linalg.norm(state[3:7])
         readings = {"imu": rng.normal(size=6), "arm": rng.normal(size=2)}
         start = twin.start_state(Start(0, readings, state, {}))
-        twin.world.load(data, start)
+        twin.world.packing.load(data, start)
         mujoco.mj_forward(model, data)
         np.testing.assert_allclose(data.sensor("gyro").data, readings["imu"][:3], atol=1e-12)
         assert data.sensor("arm_velocity").data == readings["arm"][0]

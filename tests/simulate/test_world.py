@@ -74,7 +74,7 @@ def test_joints_start_within_their_ranges_and_others_as_the_model_says(tmp_path)
     toml = PUCK_TOML.replace("position = [0.25, 0.25]", "position = [-0.5, 1.5]")
     compiled = World(load_scene(write_scene(tmp_path / "puck", toml)))
     starts = np.array([compiled.start(np.random.default_rng(seed)) for seed in range(200)])
-    assert compiled.state_names[:6] == (
+    assert compiled.packing.names[:6] == (
         *("x.position", "y.position", "spin.position"),
         *("x.velocity", "y.velocity", "spin.velocity"),
     )
@@ -166,4 +166,4 @@ def test_a_rollout_holds_each_control_for_one_step(tmp_path):
     for step, control in enumerate(controls[1]):
         data.ctrl[:] = control
         mujoco.mj_step(compiled.model, data)
-        np.testing.assert_allclose(rolled.states[1, step + 1], compiled.state_of(data), atol=1e-12)
+        np.testing.assert_allclose(rolled.states[1, step + 1], compiled.packing.state_of(data), atol=1e-12)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from tests.oscillator import write_log
+from tests.simulate.models import ARM, DELAYED
 from tests.untrained import untrained_run
 from worldmodel.codecs import codec
 from worldmodel.content import content_dir
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
-from worldmodel.simulate import load_scene, simulate
+from worldmodel.simulate import load_scene, simulate, suggest
 from worldmodel.simulate.simulate import controls_at
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
@@ -57,6 +58,18 @@ def test_without_noise_the_floor_is_exact(tmp_path):
         assert np.nanmax(np.abs(error)) < 1e-3, name
         assert problem.truth.truth[name].values.std() > 0.1
         assert np.isfinite(error).mean() > 0.99
+
+
+@pytest.mark.parametrize("xml", [DELAYED, ARM], ids=["delayed", "without names"])
+def test_the_floor_knows_keyframes_delays_and_joints_without_names(tmp_path, xml):
+    (tmp_path / "model.xml").write_text(xml)
+    (tmp_path / "scene.toml").write_text(suggest(tmp_path / "model.xml"))
+    errors, problem = floor_errors(str(tmp_path), tmp_path / "a.h5", 0.02)
+    assert errors.keys() == {"jointpos", "jointvel"}
+    for name, error in errors.items():
+        spread = problem.truth.truth[name].values.std((0, 1))
+        assert spread.max() > 0.1
+        assert (np.nanmax(np.abs(error), (0, 1)) < np.maximum(1e-3 * spread, 1e-3)).all(), name
 
 
 def test_with_noise_the_floor_is_as_wrong_as_the_last_reading_and_then_more(tmp_path):

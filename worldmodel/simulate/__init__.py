@@ -1,8 +1,13 @@
 """Simulating: MuJoCo scenes as recordings, and as the physical twin of a recording. The only part that needs MuJoCo."""
 
 from worldmodel.simulate.excitation import BEHAVIOURS
-from worldmodel.simulate.scene import Scene, load_scene, shipped_scenes
+from worldmodel.simulate.scene import Scene
+from worldmodel.simulate.scene_file import load_scene, lost_scene, shipped_scenes
 from worldmodel.simulate.simulate import Branch, simulate
+from worldmodel.simulate.suggest import suggest
 from worldmodel.simulate.twin import Start, Twin
 
-__all__ = ["BEHAVIOURS", "Branch", "Scene", "Start", "Twin", "load_scene", "shipped_scenes", "simulate"]
+__all__ = [
+    "BEHAVIOURS", "Branch", "Scene", "Start", "Twin", "load_scene", "lost_scene", "shipped_scenes", "simulate",
+    "suggest",
+]  # fmt: skip

@@ -1,20 +1,11 @@
-"""Scenes: a folder with an MJCF model and a `scene.toml` that says what is recorded of it (sim/README.md)."""
+"""Scenes: a MuJoCo world, where it starts, and what is recorded of it."""
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from worldmodel.content import content_dir
-from worldmodel.errors import SceneError, WorldModelError
-from worldmodel.geo import enu_to_geodetic
-from worldmodel.toml import REQUIRED, TomlTable
-from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
-
-FORMAT, VERSION = "worldmodel-scene", 1
-_SCENE_FILE = "scene.toml"
-_NUMBER = (int, float)
+from worldmodel.types import StreamSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +23,14 @@ class Excitation:
     Attributes:
         hold_s: a target holds for a time uniform between these two.
         smooth_s: time constant of the approach; 0 for steps.
+        clip: what lies beyond an actuator's control range is applied, and recorded, at its limit; else it is refused.
     """
 
     low: np.ndarray
     high: np.ndarray
     hold_s: tuple[float, float]
     smooth_s: float
+    clip: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +39,8 @@ class SceneStream:
 
     Attributes:
         spec: what the stream is.
-        sources: MJCF sensors whose values it joins, actuators that it commands, or the one camera that it shows.
+        sources: addresses of the sensors whose values it joins, of the actuators that it commands, or of the one camera
+            that it shows (`Elements`).
         noise_std: [S] standard deviation of the noise that is added, in the stream's unit; for GPS metres.
         outages: when it is silent; None for never.
         excitation: what is commanded; only actions have one.
@@ -61,18 +55,22 @@ class SceneStream:
 
 @dataclasses.dataclass(frozen=True)
 class JointReset:
-    """Where a joint starts, each drawn uniformly between two numbers.
+    """Where a joint starts, each drawn uniformly between two numbers; what is None stays as the scene's start has it.
 
-    A hinge or slide has `position` and `velocity` (rad or m, and per second). A free joint has `x`, `y` (m) and `yaw`
-    (rad), and starts `above_ground` metres over what lies below it; without it, at the model's own height.
+    A hinge or slide has `position` and `velocity` (rad or m, and per second). A free joint has `x`, `y`, `z` (m), and
+    `roll`, `pitch`, `yaw` (rad), which turn it about its own axes, yaw first and roll last; a ball joint has only these
+    three. Instead of `z`, a free joint may start `above_ground` metres over what lies below it.
     """
 
-    position: tuple[float, float] | None
-    velocity: tuple[float, float] | None
-    x: tuple[float, float] | None
-    y: tuple[float, float] | None
-    yaw: tuple[float, float] | None
-    above_ground: float | None
+    position: tuple[float, float] | None = None
+    velocity: tuple[float, float] | None = None
+    x: tuple[float, float] | None = None
+    y: tuple[float, float] | None = None
+    z: tuple[float, float] | None = None
+    roll: tuple[float, float] | None = None
+    pitch: tuple[float, float] | None = None
+    yaw: tuple[float, float] | None = None
+    above_ground: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +82,8 @@ class Scene:
         model: the MJCF file.
         settle_s: how long the world runs before the recording begins.
         origin: latitude, longitude (deg) and altitude (m) of the world's origin; x points east, y north, z up.
-        reset: where its joints start, by name; others start as the model says.
+        key: address of the keyframe that it starts from, with its controls; None for the model's own start.
+        reset: where its joints start, by address; others start as the keyframe or the model says.
     """
 
     name: str
@@ -92,6 +91,7 @@ class Scene:
     model: Path
     settle_s: float
     origin: np.ndarray
+    key: str | None
     reset: dict[str, JointReset]
     streams: tuple[SceneStream, ...]
 
@@ -103,143 +103,3 @@ class Scene:
     def tick_hz(self) -> float:
         """The rate at which the true state is recorded: that of the fastest action."""
         return max((s.spec.rate_hz for s in self.actions), default=max(s.spec.rate_hz for s in self.streams))
-
-
-def shipped_scenes() -> list[str]:
-    """The names of the scenes that come with the toolkit."""
-    return sorted(path.parent.name for path in content_dir("sim").glob(f"*/{_SCENE_FILE}"))
-
-
-def load_scene(scene: str | Path) -> Scene:
-    """Reads a scene.
-
-    Args:
-        scene: the name of a shipped one, or a folder with a `scene.toml` and the MJCF file that it names.
-
-    Raises:
-        SceneError: if it cannot be found or read, naming the key, what was expected and what was found.
-    """
-    name, folder = str(scene), Path(scene)
-    if name in shipped_scenes():
-        folder = content_dir("sim") / name
-    else:
-        name = str(folder.resolve())  # a log that names it finds it from any other folder
-    if not (folder / _SCENE_FILE).is_file():
-        raise SceneError(
-            f"There is no scene {str(scene)!r}.",
-            expected=f"a shipped scene ({', '.join(shipped_scenes())}) or a folder with a {_SCENE_FILE}",
-            remedy="sim/README.md says how to write one",
-        )
-    table = TomlTable.read(folder / _SCENE_FILE, SceneError)
-    table.check_format(FORMAT, VERSION)
-    model = folder / table.take("model", str, "the name of an MJCF file in the scene's folder")
-    if not model.is_file():
-        raise table.error("model", "a file in the scene's folder", model.name)
-    description = table.take("description", str, "a line of text", "")
-    settle_s = table.number("settle_s", "seconds, 0 or more", 0.0, least=0.0)
-    origin = _read_origin(table.table("origin", {}))
-    resets = table.table("reset", {})
-    reset = {name: _read_reset(resets.table(name)) for name in resets.names}
-    section = table.table("streams")
-    if not section.names:
-        raise table.error("streams", "at least one table [streams.NAME]", {})
-    streams = tuple(_read_stream(section.table(name), name, origin) for name in section.names)
-    table.finish()
-    return Scene(name, description, model, settle_s, origin, reset, streams)
-
-
-def _read_origin(table: TomlTable) -> np.ndarray:
-    degrees, metres = "degrees (WGS-84)", "metres above the ellipsoid"
-    origin = [table.number("latitude", degrees, 0.0), table.number("longitude", degrees, 0.0)]
-    origin.append(table.number("altitude", metres, 0.0))
-    table.finish()
-    return np.array(origin)
-
-
-def _read_reset(table: TomlTable) -> JointReset:
-    span = "two numbers [low, high]"
-    pairs = {key: table.pair(key, span, None) for key in ("position", "velocity", "x", "y", "yaw")}
-    above = table.number("above_ground", "metres, 0 or more", None, least=0.0)
-    table.finish()
-    return JointReset(**pairs, above_ground=above)
-
-
-def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream:
-    if "/" in name:
-        raise table.error("", "a name without slashes", name)
-    kind = table.choose("kind", ("video", "sensor", "gps", "action"))
-    sources, columns, units, size = _read_content(table, kind)
-    count = len(columns)
-    rate = table.number("rate_hz", "samples a second, above 0")
-    if not rate > 0:
-        raise table.error("rate_hz", "samples a second, above 0", rate)
-    noise = np.array(table.per_column("noise_std", _NUMBER, "a standard deviation", count, 0.0), float)
-    if not (np.isfinite(noise) & (noise >= 0)).all():
-        raise table.error("noise_std", "standard deviations, 0 or more", noise.tolist())
-    circular = table.per_column("circular", bool, "true or false", count, False)
-    frame = table.take("frame", str, "the frame of the values", "wgs84" if kind == "gps" else "")
-    description = table.take("description", str, "a line of text", "")
-    outages = _read_outages(table)
-    excitation = _read_excitation(table.table("excitation"), count) if kind == "action" else None
-    table.finish()
-    known = np.zeros(count) if kind == "video" else noise
-    if kind == "gps":  # as the columns have it: degrees and metres
-        known = np.abs(enu_to_geodetic(noise[None], origin)[0] - origin)
-    try:
-        spec = StreamSpec(
-            name, kind, columns, units, rate, frame, tuple(known), tuple(circular), size=size, description=description
-        )
-    except WorldModelError as error:
-        raise SceneError(f"{table.path}: the table [streams.{name}] is wrong.\n  {error}") from error
-    return SceneStream(spec, sources, noise, outages, excitation)
-
-
-def _read_content(table: TomlTable, kind: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], Any]:
-    """Sources, columns, units, and the size of video."""
-    if kind == "video":
-        size = table.take("size", list, "[rows, columns]")
-        if len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size):
-            raise table.error("size", "[rows, columns]", size)
-        camera = table.take("camera", str, "the name of a camera of the model")
-        return (camera,), ("red", "green", "blue"), ("", "", ""), tuple(size)
-    key = "actuators" if kind == "action" else "sensors"
-    sources = _names(table, key, REQUIRED)
-    if kind == "gps":
-        return sources, GPS_COLUMNS, GPS_UNITS, None
-    columns = _names(table, "columns", list(sources))
-    return sources, columns, tuple(table.per_column("units", str, "a unit", len(columns), "")), None
-
-
-def _names(table: TomlTable, key: str, default: Any) -> tuple[str, ...]:
-    names = table.take(key, list, "a list of names", default)
-    if not names or not all(isinstance(name, str) for name in names):
-        raise table.error(key, "a list of names", names)
-    return tuple(names)
-
-
-def _read_outages(table: TomlTable) -> Outages | None:
-    outages = table.table("outages", {})
-    if not outages.names:
-        return None
-    read = Outages(
-        outages.number("every_s", "seconds, at least 0.1", least=0.1),
-        outages.pair("seconds", "two numbers [low, high]"),
-    )
-    if read.seconds[0] < 0:
-        raise outages.error("seconds", "seconds, 0 or more", list(read.seconds))
-    outages.finish()
-    return read
-
-
-def _read_excitation(table: TomlTable, count: int) -> Excitation:
-    low, high = (
-        np.array(table.per_column(key, _NUMBER, "a number", count, REQUIRED), float) for key in ("low", "high")
-    )
-    if not ((low <= high) & np.isfinite(low) & np.isfinite(high)).all():
-        raise table.error("low", "a finite number, at most `high`", low.tolist())
-    hold = table.pair("hold_s", "two numbers [low, high] of seconds")
-    if not hold[0] > 0:
-        raise table.error("hold_s", "seconds above 0", list(hold))
-    excitation = Excitation(low, high, hold, table.number("smooth_s", "seconds, 0 or more", 0.0, least=0.0))
-    table.finish()
-    return excitation

@@ -13,7 +13,8 @@ from worldmodel.files import check_output
 from worldmodel.geo import enu_to_geodetic
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate.excitation import BEHAVIOURS, random_actions
-from worldmodel.simulate.scene import Outages, Scene, SceneStream, load_scene
+from worldmodel.simulate.scene import Outages, Scene, SceneStream
+from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.world import Rolled, World, free_cores
 from worldmodel.types import Samples, StreamSpec
 
@@ -100,8 +101,8 @@ class _Recorder:
         self.settle = round(scene.settle_s / world.step_s)
         self.steps = round(seconds / world.step_s)
         state = StreamSpec(
-            "state", "sensor", world.state_names, ("",) * len(world.state_names), scene.tick_hz,
-            description="MuJoCo's positions, velocities and activations",
+            "state", "sensor", world.packing.names, ("",) * len(world.packing.names), scene.tick_hz,
+            description="MuJoCo's positions, velocities, activations and what delays remember",
         )  # fmt: skip
         readings = [
             dataclasses.replace(s.spec, noise_std=()) for s in scene.streams if s.spec.kind in ("sensor", "gps")
@@ -139,7 +140,8 @@ class _Recorder:
                 behave = BEHAVIOURS[self.branch.behaviours[branch % len(self.branch.behaviours)]]
                 other = behave(stream.excitation, times, self._rng(stream.spec.name, world, 1 + branch))
                 values = np.where((times >= self.branch.at_s - 1e-9)[:, None], other, values)
-            actions[stream.spec.name] = Samples(times, values.astype(np.float32))
+            low, high = self.world.control_ranges[self.world.control_columns(stream.sources)].T
+            actions[stream.spec.name] = Samples(times, np.clip(values, low, high).astype(np.float32))
         return actions
 
     def _controls(self, actions: dict[str, Samples]) -> np.ndarray:
@@ -186,11 +188,11 @@ def sense(scene: Scene, stream: SceneStream, values: np.ndarray) -> np.ndarray:
 
 
 def controls_at(world: World, scene: Scene, actions: dict[str, Samples], times: np.ndarray) -> np.ndarray:
-    """Controls [N, actuators] at times [N]: each command holds until the next that is a number.
+    """Controls [N, U] at times [N]: each command holds until the next that is a number.
 
-    Before the first, or where there is none, stands MuJoCo's own control, which is 0.
+    Before the first, or where there is none, stands the scene's own: that of its keyframe, or 0.
     """
-    controls = np.zeros((len(times), world.model.nu))
+    controls = np.tile(world.rest_controls, (len(times), 1))
     for stream in scene.actions:
         given = actions.get(stream.spec.name)
         if given is None or not len(given.time):
@@ -199,7 +201,8 @@ def controls_at(world: World, scene: Scene, actions: dict[str, Samples], times: 
         held, begun = hold(np.nan_to_num(data), np.isfinite(data), axis=0)
         row = np.searchsorted(given.time, times + 1e-7, side="right") - 1
         known = begun[np.maximum(row, 0)] & (row >= 0)[:, None]
-        controls[:, world.actuator_columns(stream.sources)] = np.where(known, held[np.maximum(row, 0)], 0.0)
+        columns = world.control_columns(stream.sources)
+        controls[:, columns] = np.where(known, held[np.maximum(row, 0)], world.rest_controls[columns])
     return controls
 
 

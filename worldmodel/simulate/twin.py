@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.errors import SceneError
+from worldmodel.simulate.reading import set_reading
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.simulate import controls_at, sense
 from worldmodel.simulate.world import World
@@ -34,15 +36,26 @@ class Twin:
         self.scene, self.world = scene, World(scene)
 
     def start_state(self, start: Start) -> np.ndarray:
-        """The state [Q]: what joints' sensors and gyros read, and for the rest the simulator's state or the model's."""
+        """The state [Q]: what sensors of coordinates read, and for the rest the simulator's state or the scene's.
+
+        Raises:
+            SceneError: if the simulator's state is that of another model.
+        """
         state = self.world.default_state() if start.state is None else np.array(start.state, np.float64)
+        if len(state) != len(self.world.packing.names):
+            raise SceneError(
+                f"The model of {self.scene.name} has changed since the log was recorded.",
+                expected=f"a state of {len(self.world.packing.names)} coordinates",
+                found=f"one of {len(state)} in the log",
+                remedy="simulate the log again",
+            )
         for stream in self.scene.streams:
             if stream.spec.kind != "sensor" or stream.spec.name not in start.readings:
                 continue
             values, at = start.readings[stream.spec.name], 0
             for sensor in stream.sources:
                 width = len(self.world.sensor_columns([sensor]))
-                self.world.set_reading(state, sensor, values[at : at + width])
+                set_reading(self.world, state, sensor, values[at : at + width])
                 at += width
         return state
 
@@ -56,7 +69,8 @@ class Twin:
         steps = np.arange(rows.max()) * self.world.step_s
         states = np.stack([self.start_state(start) for start in starts])
         controls = [controls_at(self.world, self.scene, start.actions, start.time_s + steps) for start in starts]
-        sensors = self.world.rollout(states, np.stack(controls)).sensors[:, rows]
+        begun = np.rint([(self.scene.settle_s + start.time_s) / self.world.step_s for start in starts]).astype(int)
+        sensors = self.world.rollout(states, np.stack(controls), begun).sensors[:, rows]
         return {
             stream.spec.name: sense(self.scene, stream, sensors[..., self.world.sensor_columns(stream.sources)])
             for stream in self.scene.streams

@@ -1,5 +1,6 @@
 """The physical floor: the error of MuJoCo itself, started from the readings that the model was allowed to see."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +64,7 @@ class Floor:
         recorded = {int(e): self._recorded(int(e), problem.readings) for e in np.unique(problem.starts[:, 0])}
         commands = actions_ahead(problem)
         starts = [
-            Start(0.0, recorded[int(e)].readings(t * problem.dt), recorded[int(e)].state(t * problem.dt), given)
+            recorded[int(e)].start(t * problem.dt, given)
             for (e, t), given in zip(problem.starts, commands, strict=True)
         ]
         rolled = twin.rollout(starts, np.concatenate([[0.0], problem.times]))
@@ -109,6 +110,11 @@ class _Recorded:
     def __init__(self, episode: Episode, has_truth: bool, readings: tuple[StreamSpec, ...]) -> None:
         self._truth, self._readings = episode.truth if has_truth else {}, readings
         self._valid = {spec.name: _valid(episode, spec) for spec in readings}
+
+    def start(self, now: float, ahead: Mapping[str, Samples]) -> Start:
+        """The moment `now`, with the actions after it, whose times are from then."""
+        actions = {name: Samples(given.time + now, given.data) for name, given in ahead.items()}
+        return Start(now, self.readings(now), self.state(now), actions)
 
     def readings(self, now: float) -> dict[str, np.ndarray]:
         """By sensor, its last valid reading [S] up to `now`, whichever row it is in.

@@ -1,0 +1,133 @@
+"""MuJoCo models, compiled from MJCF. The only module that imports MuJoCo."""
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldmodel.errors import SceneError, WorldModelError
+from worldmodel.simulate.elements import Elements
+
+# What a sensor type reads, for sensors that a scene names and its model lacks.
+_READS = {
+    "joint": ("jointpos", "jointvel", "ballquat", "ballangvel"),
+    "tendon": ("tendonpos", "tendonvel"),
+    "actuator": ("actuatorpos", "actuatorvel", "actuatorfrc"),
+    "site": ("accelerometer", "gyro", "velocimeter", "force", "torque", "magnetometer"),
+    "body": ("framepos", "framequat", "framelinvel", "frameangvel", "framelinacc", "frameangacc"),
+}
+_LISTS = {"joint": "joints", "tendon": "tendons", "actuator": "actuators", "site": "sites", "body": "bodies"}
+
+_GROUPS = 31  # that can be disabled
+_REMEDIES = {  # by what MuJoCo says
+    "opening file": "put the files that it includes, its meshes and textures, where it looks for them",
+    "mujocoinclude": "this is a part of a model: name the file that includes it",
+}
+
+
+def mujoco() -> Any:
+    """The module `mujoco`, set up to draw off-screen.
+
+    Raises:
+        WorldModelError: if it cannot be loaded.
+    """
+    if sys.platform.startswith("linux"):
+        os.environ.setdefault("MUJOCO_GL", "egl")  # off-screen, with or without a GPU
+        os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa draws in our thread: each core has a world of its own
+    try:
+        import mujoco
+        import mujoco.rollout
+    except (ImportError, OSError) as error:
+        raise WorldModelError(
+            "MuJoCo cannot be loaded.",
+            found=str(error),
+            remedy="pip install mujoco, and apt-get install -y libgl1 libegl1",
+        ) from error
+    return mujoco
+
+
+def compile_model(mj: Any, path: Path, sensors: Sequence[str] = ()) -> Any:
+    """The model of an MJCF file, with those of the sensors `TYPE:OBJECT` that it lacks and that it could have.
+
+    Raises:
+        SceneError: if the file is not there, or not a valid model with a physics step.
+    """
+    if not path.is_file():
+        raise SceneError(f"There is no model {path}.", expected="an MJCF file", remedy="name one")
+    try:
+        with warnings_of(mj):
+            model = mj.MjModel.from_xml_path(str(path))
+            elements = Elements(mj, model)
+            lacking = [s for s in dict.fromkeys(sensors) if not elements.matches("sensor", s) and _read(elements, s)]
+            model = _with_sensors(mj, path, elements, lacking) if lacking else model
+    except ValueError as error:
+        found = " ".join(str(error).split())  # the line number comes last
+        remedy = next((remedy for words, remedy in _REMEDIES.items() if words in found), "mend the model")
+        raise SceneError(f"{path} is not a valid MJCF model.", found=found, remedy=remedy) from error
+    if not 0 < model.opt.timestep < float("inf"):
+        raise SceneError(
+            f"{path} has no physics step.", expected="a timestep in seconds", found=str(model.opt.timestep)
+        )
+    return model
+
+
+@contextlib.contextmanager
+def warnings_of(mj: Any) -> Iterator[list[str]]:
+    """Collects MuJoCo's warnings, which it would print, and write to a file where the program runs."""
+    heard: list[str] = []
+    before = mj.get_mju_user_warning()
+    mj.set_mju_user_warning(heard.append)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # said a second time
+            yield heard
+    finally:
+        mj.set_mju_user_warning(before)
+
+
+def _read(elements: Elements, sensor: str) -> tuple[str, int] | None:
+    """Kind and index of what a sensor `TYPE:OBJECT` would read; None where there is no one such thing."""
+    what, _, thing = sensor.partition(":")
+    for kind, types in _READS.items():
+        found = elements.matches(kind, thing) if what in types else []
+        if len(found) == 1:
+            return kind, found[0]
+    return None
+
+
+def _with_sensors(mj: Any, path: Path, elements: Elements, sensors: Sequence[str]) -> Any:
+    """The model compiled again with these sensors at its end. MuJoCo wants what they read to have a name."""
+    spec = mj.MjSpec.from_file(str(path))
+    spec.compile()  # which gives elements their indices
+    for sensor in sensors:
+        read = _read(elements, sensor)
+        assert read is not None
+        kind, index = read
+        (element,) = (e for e in getattr(spec, _LISTS[kind]) if e.id == index)
+        element.name = element.name or elements.label(kind, index)
+        spec.add_sensor(
+            name=sensor,
+            type=getattr(mj.mjtSensor, f"mjSENS_{sensor.partition(':')[0].upper()}"),
+            objtype=mj.mjtObj.mjOBJ_XBODY if kind == "body" else mj.mju_str2Type(kind),
+            objname=element.name,
+        )
+    return spec.compile()
+
+
+def control_ranges(mj: Any, model: Any) -> np.ndarray:
+    """Least and greatest value [U, 2] that each control applies; infinite where it is not limited."""
+    clamped = model.actuator_ctrllimited.astype(bool) & (not model.opt.disableflags & mj.mjtDisableBit.mjDSBL_CLAMPCTRL)
+    return np.where(clamped[:, None], model.actuator_ctrlrange, [-np.inf, np.inf])
+
+
+def enabled_controls(mj: Any, model: Any) -> np.ndarray:
+    """bool [U] which controls act: those of actuators that no option of the model disables."""
+    grouped = (model.actuator_group >= 0) & (model.actuator_group < _GROUPS)
+    off = grouped & ((model.opt.disableactuator >> np.where(grouped, model.actuator_group, 0)) & 1).astype(bool)
+    off |= bool(model.opt.disableflags & mj.mjtDisableBit.mjDSBL_ACTUATION)
+    return np.repeat(~off, model.actuator_ctrlnum)
