@@ -210,6 +210,9 @@ def validate(
     ] = None,
     horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
     beyond_trained: BeyondTrained = False,
+    outages: Annotated[
+        bool, typer.Option("--outages", help="Also: what lost, frozen and stuck sensors cost on the log.")
+    ] = False,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -226,7 +229,7 @@ def validate(
     check_output(out, force, inputs=[run, *([log] if log else [])], replaces=REPORT_FILES)
     result = score(
         run, log=log, scene=scene, predictors=predictor or (), horizon_s=horizon, beyond_trained=beyond_trained,
-        seed=seed,
+        outages=outages, seed=seed,
     )  # fmt: skip
     files = write_report(result, out, force=force)
     Console().print(summary_table(result))

@@ -48,7 +48,7 @@ class _Outage:
         span = problem.truth.windows.ticks.spans(problem.starts, 1 - self._context - ticks, self._context + ticks)
         self._values, self._mask, self._age = span.values.copy(), span.mask.copy(), span.age_s
         self._slots = problem.layout.slot_columns(stream)
-        self._came = span.mask[..., self._slots].any((-2, -1))
+        self._came = np.any(span.mask[..., self._slots], axis=(-2, -1))
         self._mask[:, self._context :, self._slots] = False
 
     def at(self, back: int) -> Problem:

@@ -39,7 +39,7 @@ def drop(problem: Problem, streams: tuple[StreamSpec, ...], share: float = 0.5, 
     for spec in streams:
         slots, i = layout.slot_columns(spec), layout.readings.index(spec)
         kept = rng.random((*mask.shape[:2], len(slots))) >= share
-        there = mask[..., slots].any(-1)
+        there = np.any(mask[..., slots], axis=-1)
         mask[..., slots] &= kept[..., None]
         age_s[..., i] = _aged(age_s[..., i], there, there & kept, layout.dt)
     return _seeing(problem, np.where(mask, context.values, 0), mask, age_s)
@@ -80,7 +80,7 @@ def _seeing(problem: Problem, values: np.ndarray, mask: np.ndarray, age_s: np.nd
 def _aged(
     age_s: Float[np.ndarray, "W C"], there: Bool[np.ndarray, "W C N"], kept: Bool[np.ndarray, "W C N"], dt: float
 ) -> Float[np.ndarray, "W C"]:
-    """Seconds since the newest sample of those `kept` in N slots a tick; infinite where all that was `there` is lost."""
+    """Seconds since the newest sample `kept` in N slots a tick; infinite where all that were `there` are lost."""
     slots, tick = there.shape[2], np.arange(age_s.shape[1])
     older = np.where(kept.any(-1), newest(there, 2)[..., -1] - newest(kept, 2)[..., -1], 0) * dt / slots
     last = newest(kept.any(-1))

@@ -64,7 +64,8 @@ def estimate_leak(predictor: Predictor, problem: Problem, later: int = 0) -> Pro
         later: look only at commands that leave so many ticks after t. A predictor that takes its estimate from the line
             between two samples, one on either side of the tick, passes with 1 and not with 0.
     """
-    before, moved = ask(predictor, problem), {}
+    before = ask(predictor, problem)
+    moved: dict[str, float] = {}
     for tick in sorted({0, max(problem.horizon // 2 - later, 0)}):
         after = ask(predictor, _commanded(problem, _moved_from(problem.commands, tick + 1 + later)))
         found = _moved(_until(before, problem, tick), _until(after, problem, tick))

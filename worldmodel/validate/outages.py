@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from rich.progress import track
 
 from worldmodel.logs.windows import Windows
 from worldmodel.training.run import Run
@@ -65,15 +67,18 @@ class Outage(NamedTuple):
 
 
 class _Fault(NamedTuple):
-    """A fault of streams: how a predictor is asked under it."""
+    """A fault of streams: the starts that it is asked at, and how a predictor is asked under it."""
 
     name: str
     text: str
     hit: tuple[StreamSpec, ...]
-    asked: Callable[[Predictor, Problem], Forecast]
+    problem: Problem
+    asked: Callable[[Predictor], Forecast]
 
 
-def outages(run: Run, windows: Windows, seed: int = 0, max_starts: int = _STARTS) -> list[Outage]:
+def outages(
+    run: Run, windows: Windows, seed: int = 0, max_starts: int = _STARTS, progress: bool = False
+) -> list[Outage]:
     """What each fault that the streams admit costs the run, its network alone, and the strongest baselines.
 
     Args:
@@ -81,64 +86,66 @@ def outages(run: Run, windows: Windows, seed: int = 0, max_starts: int = _STARTS
         windows: of episodes that it has not seen.
         seed: of members, of what is lost, and of the bootstrap.
         max_starts: how many moments to start from at most, evenly over the log.
+        progress: show a bar.
     """
     asked = [Model(run, seed), *(p for p in rivals(run) if name_of(p) in _BESIDE)]
-    problem = problem_of(windows, name="outages", max_starts=max_starts)
-    quiet = dataclasses.replace(problem, frame_ticks={})
-    found = []
-    for fault in _faults(problem, seed):
-        shown = problem if fault.hit[0].kind == "video" else quiet
-        found.append(_cost(fault, shown, asked, seed))
-    return [*_positions_out(windows, asked, seed, max_starts), *found]
+    faults = [*_positions_out(windows, max_starts), *_others(windows, seed, max_starts)]
+    return [_cost(fault, asked, seed) for fault in track(faults, "outages", disable=not progress)]
 
 
-def _faults(problem: Problem, seed: int) -> Iterator[_Fault]:
-    half = problem.context.values.shape[1] // 2
-    since = f"{half * problem.dt:.2g} s"
-    if problem.layout.videos:
-        videos = problem.layout.videos
-        yield _Fault(
-            f"{_names(videos)} frozen", f"The last frame of {since} before repeats, stamped as new.", videos,
-            lambda p, q: ask(p, freeze(q, half)),
-        )  # fmt: skip
-    if imu := fastest(problem):
-        yield _Fault(
-            f"half of {_names(imu)} lost", "Every other sample is lost, at random, in the whole context.", imu,
-            lambda p, q: ask(p, drop(q, imu, seed=seed)),
-        )  # fmt: skip
-    for spec in sensors(problem)[:_STUCK]:
-        yield _Fault(
-            f"{spec.name} stuck", f"It has read the same value for {since}.", (spec,),
-            lambda p, q, spec=spec: ask(p, stick(q, spec, half)),
-        )  # fmt: skip
-
-
-def _positions_out(windows: Windows, asked: Sequence[Predictor], seed: int, max_starts: int) -> Iterator[Outage]:
+def _positions_out(windows: Windows, max_starts: int) -> Iterator[_Fault]:
     """Of each stream that tells positions; as long as the episodes have room for, at most `OUT_S`."""
     room = int(windows.ticks.lengths.max()) - windows.horizon - windows.context
     ticks = min(round(OUT_S / windows.layout.dt), room)
     if ticks < 1:
         return
-    problem = problem_of(windows, name="outages", max_starts=max_starts, after=ticks)
-    problem = dataclasses.replace(problem, frame_ticks={})
+    problem = _unseen(problem_of(windows, name="outages", max_starts=max_starts, after=ticks))
+    text = f"No reading for the last {ticks * problem.dt:.3g} s; all other sensors go on."
     for spec in positions(problem):
-        text = f"No reading for the last {ticks * windows.layout.dt:.3g} s; all other sensors go on."
-        fault = _Fault(f"{spec.name} out", text, (spec,), lambda p, q, spec=spec: carried(p, q, spec, ticks))
-        yield _cost(fault, problem, asked, seed)._replace(raw_fix=_raw(problem, spec))
+        yield _Fault(
+            f"{spec.name} out", text, (spec,), problem, partial(carried, problem=problem, stream=spec, ticks=ticks)
+        )
 
 
-def _cost(fault: _Fault, problem: Problem, asked: Sequence[Predictor], seed: int) -> Outage:
+def _others(windows: Windows, seed: int, max_starts: int) -> Iterator[_Fault]:
+    shown = problem_of(windows, name="outages", max_starts=max_starts)
+    problem, half = _unseen(shown), windows.context // 2
+    since = f"{half * problem.dt:.2g} s"
+    if cameras := problem.layout.videos:
+        text = f"The last frame of {since} before repeats, stamped as new."
+        yield _Fault(f"{_names(cameras)} frozen", text, cameras, shown, partial(ask, problem=freeze(shown, half)))
+    if imu := fastest(problem):
+        text = "Half of the samples of the whole context are lost, at random."
+        lost = drop(problem, imu, seed=seed)
+        yield _Fault(f"half of {_names(imu)} lost", text, imu, problem, partial(ask, problem=lost))
+    for spec in sensors(problem)[:_STUCK]:
+        text = f"It has read the same value for {since}."
+        yield _Fault(f"{spec.name} stuck", text, (spec,), problem, partial(ask, problem=stick(problem, spec, half)))
+
+
+def _unseen(problem: Problem) -> Problem:
+    """The problem without a question for frames, which cost far more than all else."""
+    return dataclasses.replace(problem, frame_ticks={})
+
+
+def _cost(fault: _Fault, asked: Sequence[Predictor], seed: int) -> Outage:
+    problem, subject = fault.problem, name_of(asked[0])
     without = {name_of(p): ask(p, problem) for p in asked}
-    faulty = {name_of(p): fault.asked(p, problem) for p in asked}
-    bootstrap, subject = Bootstrap.of(problem.groups, seed), name_of(asked[0])
+    faulty = {name_of(p): fault.asked(p) for p in asked}
+    chance = Bootstrap.of(problem.groups, seed)
     films = [score_video(problem, forecasts) for forecasts in (without, faulty)]
     trust = [forecasts[subject].trust for forecasts in (without, faulty)]
     return Outage(
-        fault.name, fault.text, tuple(s.name for s in fault.hit), len(np.unique(problem.groups)), len(problem.starts),
-        {s.name: _of_stream(problem, s, without, faulty, bootstrap) for s in problem.readings},
-        {name: {p: (table[p], films[1][name][p]) for p in table} for name, table in films[0].items()},
-        {s: {e: (share, trust[1][s][e]) for e, share in shares.items()} for s, shares in trust[0].items()},
-    )  # fmt: skip
+        name=fault.name,
+        text=fault.text,
+        hit=tuple(spec.name for spec in fault.hit),
+        episodes=len(np.unique(problem.groups)),
+        starts=len(problem.starts),
+        costs={spec.name: _of_stream(problem, spec, without, faulty, chance) for spec in problem.readings},
+        video={name: {p: (seen, films[1][name][p]) for p, seen in table.items()} for name, table in films[0].items()},
+        trust={s: {e: (share, trust[1][s][e]) for e, share in shares.items()} for s, shares in trust[0].items()},
+        raw_fix=_raw(problem, fault.hit[0]) if fault.hit[0] in positions(problem) else None,
+    )
 
 
 def _of_stream(
@@ -148,17 +155,14 @@ def _of_stream(
     faulty: Mapping[str, Forecast],
     chance: Bootstrap,
 ) -> dict[str, Cost]:
-    stick_ = Yardstick.of(problem, spec)
-    costs = {}
-    for name in without:
-        if spec.name not in without[name].mean or spec.name not in faulty[name].mean:
-            continue
+    measure, costs = Yardstick.of(problem, spec), {}
+    for name in (p for p in without if spec.name in without[p].mean and spec.name in faulty[p].mean):
         both = [errors_of(forecasts[name], problem, spec) for forecasts in (without, faulty)]
-        scores = [score_stream(errors, problem, stick_, chance) for errors in both]
-        deviation = stick_.deviation[stick_.counted]
-        (ours, count), (theirs, _) = ([x[..., stick_.counted] for x in stick_.sums(e.truth**2)] for e in both)
-        low, high = chance.interval_of_ratio(theirs / deviation**2, ours / deviation**2, count)
-        costs[name] = Cost(*scores, divide(scores[1].nrmse, scores[0].nrmse), low, high)
+        ours, theirs = (score_stream(errors, problem, measure, chance) for errors in both)
+        sums, counts = zip(*(measure.sums(errors.truth**2) for errors in both), strict=True)
+        shares = [(x / measure.deviation**2)[..., measure.counted] for x in sums]
+        low, high = chance.interval_of_ratio(shares[1], shares[0], counts[0][..., measure.counted])
+        costs[name] = Cost(ours, theirs, divide(theirs.nrmse, ours.nrmse), low, high)
     return costs
 
 
