@@ -12,6 +12,7 @@ from worldmodel.validate.outages import Cost, Outage
 from worldmodel.validate.result import Result
 
 _RECKONER = "dead_reckoning"
+_TINY = 0.015  # change of an error that nobody minds, however certain
 _FOLLOWS = 0.02  # change of a share of the blend that is shown in bold
 _ABOUT_S = 0.5  # horizon at which shares are shown
 _INTRODUCTION = (
@@ -21,7 +22,8 @@ _INTRODUCTION = (
 )
 _TRUST = (
     "How the blend's shares change. The context tells of an expert only by readings that came in it: a sensor that "
-    "sticks looks like one at rest in its own stream, and gives itself away in others."
+    "sticks looks like one at rest in its own stream, and gives itself away in others; a camera is in none. Of each "
+    "fault, the streams that it hits and those whose shares change."
 )
 
 
@@ -68,7 +70,7 @@ def _ratios(result: Result, cost: Cost) -> str:
 def _ratio(ratio: float, low: float, high: float) -> str:
     if not np.isfinite(ratio):
         return f"<td>{number(None)}</td>"
-    tone = "dear" if low > 1 else "best" if high < 1 else ""
+    tone = "" if abs(ratio - 1) < _TINY else "dear" if low > 1 else "best" if high < 1 else ""
     return f'<td class="{tone}">{ratio:.2f}<small>{number(low)}–{number(high)}</small></td>'  # noqa: RUF001
 
 
@@ -148,7 +150,9 @@ def _trust(result: Result) -> str:
         return ""
     tick = result.horizons[horizons[at]]
     bodies = [
-        _group(outage.name, "", len(experts) + 1, "".join(_shares(outage, experts, tick))) for outage in result.outages
+        _group(outage.name, "" if rows else "no share changes", len(experts) + 1, rows)
+        for outage in result.outages
+        for rows in ["".join(_shares(outage, experts, tick))]
     ]
     heads = [f"share of the blend at {seconds(horizons[at])}, %", *(look(expert).label for expert in experts)]
     return f"<h3>Does the blend follow?</h3><p>{_TRUST}</p>{_table(heads, bodies)}"
@@ -156,6 +160,9 @@ def _trust(result: Result) -> str:
 
 def _shares(outage: Outage, experts: list[str], tick: int) -> Iterator[str]:
     for stream, shares in outage.trust.items():
+        moved = max(abs(faulty[tick] - without[tick]) for without, faulty in shares.values())
+        if stream not in outage.hit and moved < _FOLLOWS:
+            continue
         cells = [_share(*(float(share[tick]) for share in shares[e])) if e in shares else "<td></td>" for e in experts]
         yield f"<tr><th>{escape(stream)}</th>{''.join(cells)}</tr>"
 

@@ -45,7 +45,7 @@ def future_leak(predictor: Predictor, problem: Problem) -> Probe:
     Raises:
         WorldModelError: if `problem` is without its answers, or the predictor's forecast does not fit it.
     """
-    before = ask(predictor, problem)
+    before = _copied(ask(predictor, problem))
     renamed = dataclasses.replace(problem, starts=problem.starts[::-1].copy())
     with _overwritten(problem.truth):
         moved = _moved(before, ask(predictor, renamed))
@@ -111,6 +111,12 @@ def _change(one: np.ndarray, other: np.ndarray) -> float:
     size = max(float(np.sqrt(np.mean(one**2))) if one.size else 0.0, 1e-12)
     change = float(np.abs(one - other).max(initial=0.0)) / size
     return change if change > _ROUNDING else 0.0
+
+
+def _copied(forecast: Forecast) -> Forecast:
+    """A forecast that does not change with what it was made of."""
+    mean, members, frames = ({name: x.copy() for name, x in part.items()} for part in forecast[:3])
+    return forecast._replace(mean=mean, members=members, frames=frames)
 
 
 @contextlib.contextmanager
