@@ -4,6 +4,7 @@ The first on a simulated rover and on real recordings: a double pendulum's table
 """
 
 import ast
+import dataclasses
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine import Imaginer
 from worldmodel.logs.ingest import ingest
+from worldmodel.logs.physical import by_stream
 from worldmodel.logs.reader import Episode, Log
 from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
@@ -26,6 +28,10 @@ from worldmodel.training import train, trainer
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.run import Run
 from worldmodel.types import Samples, StreamSpec
+from worldmodel.validate import Forecast, rivals
+from worldmodel.validate.floor import Floor
+from worldmodel.validate.leaks import action_use, estimate_leak, future_leak
+from worldmodel.validate.problem import problem_of
 
 LIBRARY = Path(__file__).parents[1] / "worldmodel"
 REAL = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[2] / "shared" / "data"))
@@ -220,6 +226,80 @@ def test_a_position_that_is_unknown_at_t_is_not_told_by_later_fixes(tmp_path):
             run = untrained_run(log, dt=0.1, context=10, horizon=5)
         seen.append(run.imagine(log, episode=0, at_s=at_s, members=2).imagined["gps"].data)
     np.testing.assert_array_equal(*seen)
+
+
+@pytest.fixture
+def problem(case):
+    return problem_of(windows_of(case, case.log), name="leaks", max_starts=6)
+
+
+def predictors(case, problem):
+    return [*rivals(case.run), Floor(problem.truth)]
+
+
+class Peeks:
+    """Repeats what came, from the answers that it was made with, or from the log by the start's name."""
+
+    def __init__(self, problem, by_name):
+        self.problem, self.by_name = problem, by_name
+
+    def predict(self, asked):
+        answers = self.problem.truth
+        if not self.by_name:
+            return Forecast({name: came.values for name, came in answers.recorded.items()})
+        _, future = answers.windows.cut(asked.starts, asked.horizon)
+        return Forecast(by_stream(asked.layout, future.values))
+
+
+class Foresees:
+    """Holds the command that leaves a tick for what is read there, or the one that led to it."""
+
+    def __init__(self, led):
+        self.led = led
+
+    def predict(self, asked):
+        (acted, *_), first = asked.actions.values(), asked.context.values.shape[1] - self.led
+        told = acted[:, np.minimum(first + np.arange(asked.horizon), acted.shape[1] - 1), :1]
+        return Forecast({n: np.repeat(told, past.shape[-1], -1) for n, past in asked.past.items()})
+
+
+def test_no_baseline_looks_ahead_and_whoever_does_is_caught(case, problem):
+    for predictor in predictors(case, problem):
+        named = isinstance(predictor, Floor) and bool(predictor.predict(problem).mean)  # it looks starts up in the log
+        assert future_leak(predictor, problem).passed != named
+        assert estimate_leak(predictor, problem, later=1), predictor.name
+    for by_name in (False, True):
+        caught = future_leak(Peeks(problem, by_name), problem)
+        assert not caught
+        assert set(caught.moved) == {s.name for s in problem.readings}
+        assert "Peeks depends on what came after the start" in caught.sentence
+    kept = problem_of(windows_of(case, case.log), name="leaks", max_starts=6).truth.recorded
+    for name, came in problem.truth.recorded.items():  # what was overwritten is back
+        np.testing.assert_array_equal(came.values, kept[name].values)
+
+
+def test_who_knows_what_is_commanded_afterwards_is_caught(case, problem):
+    if not case.run.layout.actions:
+        pytest.skip("nothing is commanded")
+    assert estimate_leak(Foresees(led=True), problem)
+    caught = estimate_leak(Foresees(led=False), problem)
+    assert not caught
+    assert "only afterwards" in caught.sentence
+    assert action_use(Foresees(led=True), problem)
+    for baseline in (p for p in rivals(case.run) if p.name in ("mean", "hold", "velocity")):
+        assert not action_use(baseline, problem)
+
+
+def test_the_floor_of_another_future_is_the_same(case, at_s, other):
+    """It is made of a log, so the log is another one."""
+    at = [round(case.source.at_s / case.source.dt) * case.source.dt]
+    known = Log(other.files[0], truth=True)
+    one, two = (problem_of(windows_of(case, log), name="floor", at_s=at) for log in (case.log, known))
+    two = dataclasses.replace(two, commands=one.commands)
+    said = [Floor(p.truth).predict(p).mean for p in (one, two)]
+    assert said[0].keys() == said[1].keys()
+    for name in said[0]:
+        np.testing.assert_allclose(said[0][name], said[1][name], atol=1e-6)
 
 
 class Split(NamedTuple):

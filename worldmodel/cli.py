@@ -226,6 +226,9 @@ def validate(
     ] = None,
     horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
     beyond_trained: BeyondTrained = False,
+    outages: Annotated[
+        bool, typer.Option("--outages", help="Also: what lost, frozen and stuck sensors cost on the log.")
+    ] = False,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -246,7 +249,7 @@ def validate(
             _say_lost_scene(opened.about)
     result = score(
         run, log=log, scene=scene, predictors=predictor or (), horizon_s=horizon, beyond_trained=beyond_trained,
-        seed=seed,
+        outages=outages, seed=seed,
     )  # fmt: skip
     files = write_report(result, out, force=force)
     Console().print(summary_table(result))

@@ -11,13 +11,17 @@ import pytest
 from rich.console import Console
 
 from tests.report.made_up import COLUMNS, HORIZONS, PREDICTORS, by_hand, figures, plausible
+from tests.report.made_up import score as made_score
 from worldmodel.errors import WorldModelError
 from worldmodel.report import summary_table, write_report
 from worldmodel.report.futures import draw_film
+from worldmodel.report.measured import how_measured
+from worldmodel.report.outages import outage_costs
 from worldmodel.report.page import page
 from worldmodel.report.tables import key_figures
 from worldmodel.types import StreamSpec
 from worldmodel.validate.labels import LOOKS, number
+from worldmodel.validate.outages import Cost, Outage
 from worldmodel.validate.result import Film
 
 _VOID = {"meta", "img", "br"}
@@ -270,3 +274,28 @@ def test_terminal_names_are_no_markup():
 )
 def test_numbers_have_the_digits_that_matter(value, text):
     assert number(value) == text
+
+
+def test_what_outages_cost_is_said_in_metres_and_in_shares():
+    result = plausible(streams=("gyro", "gps"), video=False)
+    assert outage_costs(result) == ""
+    count = len(result.times)
+
+    def cost(without, faulty):
+        scores = (made_score(count, 3, rmse=np.full(count, x), nrmse=np.full(count, x)) for x in (without, faulty))
+        ratio = np.full(count, faulty / without)
+        return Cost(*scores, ratio, 0.9 * ratio, 1.1 * ratio)
+
+    costs = {"gps": {"model": cost(0.8, 4.0), "dead_reckoning": cost(0.9, 8.0)}, "gyro": {"model": cost(1.0, 1.01)}}
+    trust = {"gps": {"hold": (np.full(count, 0.1), np.full(count, 0.4)), "network": (np.ones(count), np.ones(count))}}
+    result.outages = [
+        Outage("gps out", "No reading for the last 10 s.", ("gps",), 5, 60, costs, {}, trust, np.full(count, 1.2))
+    ]
+    whole = outage_costs(result)
+    text = Parsed(whole).text
+    assert Parsed(whole).open == []
+    assert "dead reckoning 8.00 m: 0.50 of it. With fixes it would be 0.80 m off" in text
+    assert "where a raw fix at that very moment is 1.20 m off" in text
+    assert "<b>10 → 40</b>" in whole
+    assert whole.count('class="dear"') == 3 * len(HORIZONS)  # of gps; a change of one per cent is none
+    assert "--outages" in how_measured(result)

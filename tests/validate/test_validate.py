@@ -22,6 +22,7 @@ from worldmodel.types import Samples, StreamSpec
 from worldmodel.validate import Forecast, Model, make_problem, of_run, score, validate
 from worldmodel.validate import scoring as scoring_module
 from worldmodel.validate.counterfactual import counterfactual
+from worldmodel.validate.leaks import action_use, estimate_leak, future_leak
 
 DT, CONTEXT, HORIZON = 0.05, 8, 4
 DIAL = StreamSpec("dial", "sensor", ("level", "fixed"), ("V", "V"), 10.0)  # the second column never moves
@@ -58,7 +59,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def result(folder):
-    return validate(folder / "run", log=folder / "fresh.h5", **QUIET)
+    return validate(folder / "run", log=folder / "fresh.h5", outages=True, **QUIET)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,53 @@ def test_the_written_standard_names_every_key(result, seen):
     assert documented("Sensors and positions") == gps.keys()
     assert documented("Video") == seen[0].metrics["streams"]["camera"]["hold"].keys()
     assert documented("Predictors") >= set(PREDICTORS)
+
+
+def test_the_written_standard_names_every_key_of_an_outage(result):
+    (first, *_) = result.metrics["outages"]
+    cost = first["streams"]["gps"]["model"]
+    (share, *_) = first["trust"]["gps"].values()
+    assert documented("Outages") == first.keys() | cost.keys() | share.keys() | {"psnr", "psnr_faulty"}
+
+
+def test_outages_cost_those_who_see_what_is_lost(result):
+    """What holds each stream is hit by its own faults alone; what is lost counts for the model elsewhere as well."""
+    outages = {o.name: o for o in result.outages}
+    names = ["gps out", "half of velocity lost", "velocity stuck", "position stuck", "phase stuck", "dial stuck"]
+    assert list(outages) == names
+    for outage in outages.values():
+        assert outage.episodes == 2
+        for stream, table in outage.costs.items():
+            assert {"model", "network", "hold", "linear", "ridge"} <= table.keys()
+            hold = table["hold"]
+            same = np.allclose(hold.without.nrmse, hold.faulty.nrmse, equal_nan=True)
+            assert same == (stream not in outage.hit)
+    stuck = outages["position stuck"].costs["position"]["model"]
+    assert np.nanmin(stuck.ratio) > 1
+    for cost in (c for o in outages.values() for t in o.costs.values() for c in t.values()):
+        known = np.isfinite(cost.ratio)
+        np.testing.assert_allclose(cost.ratio[known], (cost.faulty.nrmse / cost.without.nrmse)[known])
+        assert (cost.low[known] <= cost.high[known]).all()
+    assert outages["gps out"].raw_fix is None  # no truth is known
+    for shares in outages["gps out"].trust.values():
+        np.testing.assert_allclose(sum(faulty for _, faulty in shares.values()), 1, atol=1e-5)
+
+
+def test_outages_are_measured_on_a_log(folder):
+    with pytest.raises(WorldModelError, match="on a log"):
+        validate(folder / "run", scene="cartpole", outages=True, **QUIET)
+
+
+def test_no_predictor_of_a_run_leaks_and_the_model_uses_actions(folder):
+    """Experts of which a tick is on the line between two samples may know the command that leaves that very tick."""
+    run = load_run(folder / "run")
+    windows = run.windows(Log(folder / "fresh.h5"))
+    problem = of_run.problem_of(windows, name="leaks", max_starts=16)
+    for predictor in (Model(run), *of_run.rivals(run)):
+        assert future_leak(predictor, problem), predictor.name
+        assert estimate_leak(predictor, problem, later=1), predictor.name
+        uses = action_use(predictor, problem)
+        assert uses.passed == (predictor.name not in ("mean", "hold", "velocity")), uses.sentence
 
 
 def test_every_stream_has_every_predictor_with_lists_aligned_with_the_horizons(result):

@@ -87,7 +87,7 @@ def _truth(result: Result) -> str:
 def _again(result: Result) -> str:
     problem, made = result.setting, result.provenance
     source = f"--scene {problem.name}" if problem.kind == "counterfactual" else f"--log {problem.name}.h5"
-    options = f"--horizon {problem.horizon_s:.6g} --seed {made.validation_seed}"
+    options = f"--horizon {problem.horizon_s:.6g} --seed {made.validation_seed}{' --outages' * bool(result.outages)}"
     command = f"worldmodel validate RUN {source} {options} --out REPORT"
     return (
         f"<pre>{escape(command)}</pre><p>RUN is the folder of the training run (seed {escape(str(made.seed))}, "

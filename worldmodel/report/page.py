@@ -12,6 +12,7 @@ from worldmodel.files import whole_folder
 from worldmodel.report.futures import columns_drawn, draw_film, draw_futures, draw_tracks
 from worldmodel.report.measured import how_measured
 from worldmodel.report.opening import header, in_words
+from worldmodel.report.outages import outage_costs
 from worldmodel.report.svg import data_address
 from worldmodel.report.tables import details, key_figures, swatch
 from worldmodel.validate.curves import COLUMNS, draw_calibration, draw_errors, draw_trust
@@ -50,6 +51,7 @@ def page(result: Result) -> str:
         ("tracks", "Tracks", _tracks(result)),
         ("film", "Imagined video", _films(result)),
         ("calibration", "Calibration", _calibration(result)),
+        ("outages", "What outages cost", outage_costs(result)),
         ("measured", "How this was measured", how_measured(result)),
     ]
     there = [(anchor, title, content) for anchor, title, content in parts if content]

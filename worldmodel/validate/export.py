@@ -14,6 +14,8 @@ from worldmodel.validate.video import VideoScore
 if TYPE_CHECKING:
     import pandas as pd
 
+    from worldmodel.validate.outages import Cost, Outage
+
 FORMAT, VERSION = "worldmodel-metrics", 2
 _CURVES = tuple(name for name in Score._fields if not name.startswith("column_"))
 
@@ -41,6 +43,7 @@ def to_json(result: Result) -> dict[str, Any]:
             stream: {expert: _plain(share[ticks]) for expert, share in shares.items()}
             for stream, shares in result.trust.items()
         },
+        "outages": [_outage_json(outage, result.streams, ticks) for outage in result.outages],
         "action_sensitivity": result.action_sensitivity,
         "shared_roles": result.shared_roles,
         "notes": result.notes,
@@ -87,6 +90,38 @@ def _stream_json(score: Score, spec: StreamSpec, ticks: list[int]) -> dict[str, 
 
 def _video_json(score: VideoScore) -> dict[str, Any]:
     return {name: _plain(values) for name, values in score._asdict().items()}
+
+
+def _outage_json(outage: "Outage", specs: dict[str, StreamSpec], ticks: list[int]) -> dict[str, Any]:
+    return {
+        "name": outage.name,
+        "text": outage.text,
+        "hit": list(outage.hit),
+        "episodes": outage.episodes,
+        "starts": outage.starts,
+        "streams": {s: {p: _cost_json(cost, ticks) for p, cost in table.items()} for s, table in outage.costs.items()},
+        "video": {
+            name: {p: _pair("psnr", *(seen.psnr for seen in both)) for p, both in table.items()}
+            for name, table in outage.video.items()
+        },
+        "trust": {
+            stream: {expert: _pair("share", *(share[ticks] for share in both)) for expert, both in shares.items()}
+            for stream, shares in outage.trust.items()
+        },
+        "raw_fix": None if outage.raw_fix is None else _plain(outage.raw_fix[ticks]),
+    }
+
+
+def _cost_json(cost: "Cost", ticks: list[int]) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    for key in ("rmse", "nrmse"):
+        figures |= _pair(key, *(getattr(score, key)[ticks] for score in (cost.without, cost.faulty)))
+    ratios = (cost.ratio, cost.low, cost.high)
+    return figures | {k: _plain(v[ticks]) for k, v in zip(("ratio", "ratio_low", "ratio_high"), ratios, strict=True)}
+
+
+def _pair(key: str, without: np.ndarray, faulty: np.ndarray) -> dict[str, Any]:
+    return {key: _plain(without), f"{key}_faulty": _plain(faulty)}
 
 
 def _plain(values: np.ndarray) -> list[float | None]:

@@ -124,6 +124,10 @@ class Bootstrap(NamedTuple):
         """
         return _interval(self._roots(theirs, count) - self._roots(ours, count))
 
+    def interval_of_ratio(self, theirs: np.ndarray, ours: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """95 % interval [2, H] of how many times one root mean is another, paired as in `interval_of_gap`."""
+        return _interval(divide(self._roots(theirs, count), self._roots(ours, count)))
+
     def _roots(self, total: np.ndarray, count: np.ndarray) -> np.ndarray:
         """The root mean [R, H] in each resample; NaN where nothing is."""
         resampled, weight = self._resampled(total), self._resampled(count)

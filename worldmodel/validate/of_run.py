@@ -10,6 +10,7 @@ from worldmodel.training.run import Run, load_run
 from worldmodel.validate.counterfactual import counterfactual
 from worldmodel.validate.floor import Floor
 from worldmodel.validate.forecast import load_predictor
+from worldmodel.validate.outages import outages as cost_of_outages
 from worldmodel.validate.predictors import rivals
 from worldmodel.validate.problem import MAX_STARTS, Problem, problem_of
 from worldmodel.validate.result import Result
@@ -25,6 +26,7 @@ def validate(
     horizon_s: float | None = None,
     beyond_trained: bool = False,
     max_starts: int | None = MAX_STARTS,
+    outages: bool = False,
     seed: int = 0,
     progress: bool = True,
 ) -> Result:
@@ -39,6 +41,8 @@ def validate(
         horizon_s: how far ahead; by default as far as the run was trained.
         beyond_trained: allow more than twice that.
         max_starts: how many moments of a log to start from at most, evenly over it; None for every one.
+        outages: also measure what faults of sensors cost on the log: positions out for ten seconds, a frozen camera,
+            lost samples, a sensor that sticks.
         seed: of the members' noise, the scene and the bootstrap.
         progress: show a bar.
 
@@ -47,6 +51,8 @@ def validate(
     """
     if (log is None) == (scene is None):
         raise WorldModelError("Give one of a log and a scene to validate on.")
+    if outages and log is None:
+        raise WorldModelError("What outages cost is measured on a log.", remedy="give --log instead of --scene")
     given = [load_predictor(predictor) for predictor in predictors]  # a name that leads nowhere is said at once
     loaded = run if isinstance(run, Run) else load_run(run)
     horizon = loaded.horizon_ticks(horizon_s, beyond_trained)
@@ -58,6 +64,8 @@ def validate(
         problem = problem_of(windows, name=Path(log).stem, max_starts=max_starts)
         result = _scored(loaded, problem, given, seed, progress)
         result.shared_roles = loaded.unseen_note(opened)
+        if outages:
+            result.outages = cost_of_outages(loaded, windows, seed, progress=progress)
         return result
 
 

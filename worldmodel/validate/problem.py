@@ -227,6 +227,7 @@ def problem_of(
     branches: int = 1,
     acted: str = "",
     max_starts: int | None = MAX_STARTS,
+    after: int = 0,
 ) -> Problem:
     """A problem from aligned episodes, with starts evenly over each, or at one moment of each.
 
@@ -237,12 +238,15 @@ def problem_of(
         branches: how many consecutive episodes are futures of one world.
         acted: what kind the actions are, for people.
         max_starts: how many starts at most; None for every one.
+        after: ticks of the recording that must lie before each context.
 
     Raises:
         WorldModelError: if no episode is long enough.
     """
     layout, log, horizon = windows.layout, windows.log, windows.horizon
     starts = windows.starts()
+    if after:
+        starts = starts[starts[:, 1] >= windows.context - 1 + after]
     if at_s is not None:
         starts = starts[starts[:, 1] == np.round(np.asarray(at_s) / layout.dt)[starts[:, 0]]]
     count = len(starts) if max_starts is None else min(max_starts, len(starts))

@@ -15,6 +15,8 @@ from worldmodel.validate.video import VideoScore
 if TYPE_CHECKING:
     import pandas as pd
 
+    from worldmodel.validate.outages import Outage
+
 
 class Film(NamedTuple):
     """One video around one start: what was seen, what came and what was imagined.
@@ -107,6 +109,7 @@ class Result:
         examples: a few starts to draw.
         notes: how predictors were obtained, for people.
         trust: by stream and expert [H], how much each of the experts that the subject blends counts on average.
+        outages: what faults of sensors cost, where that was asked for.
         shared_roles: which episodes played two roles in the run; empty if none did.
         provenance: what it takes to get it again.
     """
@@ -125,6 +128,7 @@ class Result:
     notes: list[str]
     provenance: Provenance
     trust: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    outages: list["Outage"] = dataclasses.field(default_factory=list)
     shared_roles: str = ""
     levels: np.ndarray = dataclasses.field(default_factory=lambda: LEVELS)
 

@@ -72,6 +72,22 @@ def test_errors_inside_a_context_are_those_of_every_moment_as_far_back(windows, 
                 np.testing.assert_allclose(found[w, e, s], expected)
 
 
+def test_an_expert_that_says_nothing_of_a_column_is_measured_by_the_others(windows, lens):
+    """Dead reckoning knows no altitude."""
+    context, future = windows.cut(np.array([[0, 60], [2, 66]]), H)
+    seen = earlier(lens, context, future.actions, horizons_within(C, H))
+    columns = windows.layout.reading_columns["gps"]
+    ahead = np.full(seen.came.shape, np.nan)
+    ahead[..., columns.start : columns.stop - 1] = 0.0
+    found = errors_within(ahead, seen, windows.layout, horizons_within(C, H))
+    stream = list(windows.layout.reading_columns).index("gps")
+    assert np.isfinite(found[..., stream]).any()
+    assert np.isnan(np.delete(found, stream, 2)).all()
+    silent = seen._replace(mask=seen.mask & (np.arange(ahead.shape[2]) != columns.stop - 1))
+    both = errors_within(np.zeros(ahead.shape), silent, windows.layout, horizons_within(C, H))
+    np.testing.assert_allclose(found[..., stream], both[..., stream])
+
+
 @pytest.mark.parametrize(
     ("context", "horizon", "expected"), [(2, 5, ()), (40, 64, (1, 2, 3, 5, 8, 12, 20)), (40, 4, (1, 2, 3))]
 )

@@ -36,10 +36,14 @@ def earlier(lens: Lens, context: Context, actions: Commands, horizons: Sequence[
 def errors_within(
     ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout: TickLayout, horizons: Sequence[int]
 ) -> Float[np.ndarray, "W E S"]:
-    """Mean squared errors of predictions of `earlier`, by window, horizon and stream; NaN where nothing came."""
-    error = np.where(examples.mask, at_sample_times(ahead, examples.age) - examples.came, 0.0) ** 2
+    """Mean squared errors of predictions of `earlier`, by window, horizon and stream; NaN where nothing came.
+
+    The columns of a stream that a prediction says nothing of, all NaN, do not count.
+    """
+    told = examples.mask & ~np.isnan(ahead).all((0, 1))
+    error = np.where(told, at_sample_times(ahead, examples.age) - examples.came, 0.0) ** 2
     shape = (len(horizons), -1, *error.shape[1:])
-    error, there = error.reshape(shape), examples.mask.reshape(shape)
+    error, there = error.reshape(shape), told.reshape(shape)
     out = np.full((error.shape[1], len(horizons), len(layout.readings)), np.nan)
     for stream, columns in enumerate(layout.reading_columns.values()):
         for i, horizon in enumerate(horizons):
