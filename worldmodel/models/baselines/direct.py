@@ -122,10 +122,12 @@ def _one_a_tick(view: View, columns: slice) -> tuple[np.ndarray, np.ndarray]:
 def _acted(view: View, tick: int) -> Float[np.ndarray, "B S"]:
     """Means of the actions over equal shares of the time until a tick, and columns that say which are known."""
     until = np.minimum(np.arange(tick), view.horizon - 1)
-    ends = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
-    shares = [until[a:b] for a, b in itertools.pairwise(ends)]
-    means = [np.concatenate(_mean(view.ahead[:, s], view.ahead_mask[:, s], (1,)), 1) for s in shares]
-    return np.concatenate([*means, *[np.zeros_like(means[0])] * (_SHARES - len(means))], 1)
+    first = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)[:-1]
+    values, mask = view.ahead[:, until], view.ahead_mask[:, until]
+    count = np.add.reduceat(mask, first, axis=1, dtype=int)
+    means = np.add.reduceat(np.where(mask, values, 0), first, axis=1) / np.maximum(count, 1)
+    shares = np.concatenate([means, count > 0], 2).reshape(len(values), -1)
+    return np.pad(shares, [(0, 0), (0, 2 * values.shape[2] * (_SHARES - len(first)))])
 
 
 def _mean(values: np.ndarray, mask: np.ndarray, axes: tuple[int, ...]) -> list[np.ndarray]:
