@@ -34,7 +34,7 @@ types: setup ## mypy
 	@$(PY) -m mypy
 
 unit: setup ## pytest; `make unit ARGS="tests/logs -k gps"` for some of the tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 format: setup ## Let ruff mend and format the code
 	@$(PY) -m ruff check --fix

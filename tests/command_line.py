@@ -70,8 +70,11 @@ def compiled_once(tmp_path_factory):
     import jax
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all processes of pytest
     options = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_compilation_cache_dir": str(shared / "compiled"),
+        "jax_compilation_cache_max_size": 2**32,  # with a limit, a file is read and written under a lock
         "jax_persistent_cache_min_compile_time_secs": 0.1,
         "jax_persistent_cache_min_entry_size_bytes": -1,
     }

@@ -1,6 +1,8 @@
-"""Fixtures that are made once for all tests."""
+"""Fixtures that are made once for all tests of a process, and the order of the tests."""
 
 import os
+
+import pytest
 
 os.environ.setdefault("WORLDMODEL_CACHE", "off")  # tests leave nothing in the user's cache folder
 # Most of the tests' time is compiling small programs that run a few times: LLVM need not do its best.
@@ -9,3 +11,18 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llv
 from tests.command_line import compiled_once, imagined, trained, validated
 
 __all__ = ["compiled_once", "imagined", "trained", "validated"]
+
+_LONGEST = (
+    "tests/training/test_train.py",
+    "tests/test_demo.py",
+    "tests/test_bad_input.py",
+    "tests/validate/test_validate.py",
+    "tests/test_notebooks.py",
+    "tests/test_commands.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no process is left alone with one of them at the end."""
+    rank = {file: place for place, file in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(rank)))

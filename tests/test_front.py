@@ -1,6 +1,8 @@
 """`import worldmodel as wm`: every verb, whatever was imported before, and nothing heavy until it is used."""
 
 import importlib
+import inspect
+import pickle
 import subprocess
 import sys
 
@@ -32,26 +34,33 @@ def test_every_name_is_what_its_home_calls_it(name):
 
 
 USE = "print(inspect.isfunction(wm.{0}), wm.{0}.__name__)"
+NAMED = "import worldmodel.{0}.{1} as named"
+FROM = "from worldmodel.{0} import {1}"
 ORDERS = {
     "used": [USE],
     "imported, used": ["import worldmodel.{0}", USE],
     "used, imported, used": ["wm.{0}", "import worldmodel.{0}", USE],
     "a function imported, used": ["from worldmodel.{0} import {0}", "assert {0} is wm.{0}", USE],
     "a module imported, used": ["import worldmodel.{0}.{1}", USE],
+    "a module imported by a name, used": [NAMED, USE],
 }
 WITHIN = {"simulate": "world", "validate": "metrics"}  # a module of each
 
 
 @pytest.mark.parametrize("verb", ["simulate", "validate"])
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_verb_is_its_function_though_a_sub_package_has_its_name(verb, order):
-    lines = ["import inspect, worldmodel as wm", *ORDERS[order]]
+def test_a_verb_is_its_function_and_has_what_is_in_the_sub_package_of_its_name(verb, order):
+    lines = ["import inspect, worldmodel as wm", *ORDERS[order], NAMED, FROM, "print(named.__name__, named is {1})"]
     code = "\n".join(lines).replace("{0}", verb).replace("{1}", WITHIN[verb])
-    assert said(code) == f"True {verb}"
+    assert said(code).splitlines() == [f"True {verb}", f"worldmodel.{verb}.{WITHIN[verb]} True"]
 
 
-def test_what_else_is_in_such_a_sub_package_is_imported_from_it():
-    assert said("from worldmodel.validate import metrics; print(metrics.__name__)") == "worldmodel.validate.metrics"
+@pytest.mark.parametrize("verb", ["simulate", "validate"])
+def test_such_a_verb_keeps_its_signature_its_text_and_travels_to_other_processes(verb):
+    function, home = getattr(wm, verb), importlib.import_module(f"worldmodel.{verb}")
+    assert "log" in inspect.signature(function).parameters or "scene" in inspect.signature(function).parameters
+    assert function.__doc__ != home.__doc__
+    assert pickle.loads(pickle.dumps(function)) is function
 
 
 def test_a_name_that_is_not_there_is_said_so():

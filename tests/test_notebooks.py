@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LONGEST = 12  # lines of a function
 BYTES = 1_500_000
-SHORTER = {"episodes=40": "episodes=5", "steps=350": "steps=8"}  # what runs in the kernel is the same
+# What runs in the kernel is the same, of a smaller model.
+SHORTER = {"episodes=40": "episodes=5", 'preset="small", steps=350': 'preset="debug", steps=8'}
 NOT_FINITE = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
 HERE = re.compile(r"(?<![\w.:/])/(tmp|root|home|work|Users|var|private)/")  # the places that a run leaves traces of
 
@@ -29,7 +30,7 @@ def outputs(notebook) -> list:
 
 
 def shorten(notebook) -> None:
-    """Fewer drives and updates; the figures are those that are kept in the file, which another test looks at."""
+    """Fewer drives, layers and updates; the figures are those in the file, which another test looks at."""
     for long, short in SHORTER.items():
         assert any(long in cell.source for cell in code_cells(notebook))
         for cell in code_cells(notebook):
@@ -92,6 +93,15 @@ def test_what_is_kept_of_a_run_is_whole_small_and_tells_nothing_of_the_machine(p
     assert not [output for output in outputs(notebook) if output.get("name") == "stderr"]
     assert not [text for text in texts(notebook) if HERE.search(text)]
     assert path.stat().st_size < BYTES
+
+
+@each_notebook
+def test_it_ends_with_the_result_as_jupyter_shows_it(path):
+    last = code_cells(nbformat.read(path, as_version=4))[-1]
+    assert last.source.splitlines()[-1] == "result"
+    shown = last.outputs[-1].data["text/html"]
+    assert "data:image/png" in shown
+    assert "accelerometer" in shown
 
 
 @each_notebook

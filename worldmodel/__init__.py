@@ -9,15 +9,14 @@
     result = wm.validate("runs/cartpole", log="held_out.h5")
 
 Each name is imported when it is first used, so that `import worldmodel` alone takes no time. `wm.simulate` and
-`wm.validate` are functions, though sub-packages have these names too: what else is in those is imported from them, as
-in `from worldmodel.validate import metrics` (and not `import worldmodel.validate.metrics as metrics`, for which Python
-looks into the function).
+`wm.validate` are functions, though sub-packages have these names too; they have what is in those, so that both
+`from worldmodel.validate import metrics` and `import worldmodel.validate.metrics as metrics` work.
 """
 
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worldmodel.version import __version__
 
@@ -61,7 +60,10 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(_HOMES[name]), _OTHERWISE.get(name, name))
+    home = import_module(_HOMES[name])
+    found: Any = getattr(home, _OTHERWISE.get(name, name))
+    if home.__name__ == f"{__name__}.{name}":
+        found.__dict__ = vars(home)  # `import worldmodel.validate.metrics as metrics` looks for it in the function
     globals()[name] = found
     return found
 

@@ -23,7 +23,7 @@ def keep_compiled() -> Path | None:
 
     if os.environ.get(SWITCH, "").lower() == "off" or jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         return None
-    folder = cache_folder()
+    folder = _cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:  # a home that cannot be written: everything works, only later
@@ -34,7 +34,7 @@ def keep_compiled() -> Path | None:
     return folder
 
 
-def cache_folder() -> Path:
+def _cache_folder() -> Path:
     """Where programs for this kind of processor are kept: one home may be shared by machines of several kinds."""
     import platformdirs
 

@@ -37,6 +37,7 @@ def test_nothing_at_or_before_t_sees_anything_after_t(tmp_path):
     plain = align(Log(write_log(tmp_path / "a.h5", 1)).episodes[0], LAYOUT)
     other = align(Log(write_log(tmp_path / "b.h5", 1, edit=after(at))).episodes[0], LAYOUT)
     tick = round(at / LAYOUT.dt)
+    assert (plain.values.dtype, plain.mask.dtype) == (np.float32, bool)
     for name in ("values", "mask", "age_s", "frames"):
         np.testing.assert_array_equal(getattr(plain, name)[: tick + 1], getattr(other, name)[: tick + 1])
     for one, two in zip(plain.actions, other.actions, strict=True):
@@ -103,6 +104,12 @@ def aligned(spec, time, data, dt):
         with LogWriter(f"{folder}/a.h5", [spec]) as writer:
             writer.append({spec.name: Samples(time, data)})
         return align(Log(f"{folder}/a.h5").episodes[0], TickLayout(dt, (spec,)))
+
+
+def test_of_a_sample_only_the_columns_that_are_numbers_are_known():
+    spec = StreamSpec("imu", "sensor", ("x", "y"), ("", ""), 10.0)
+    ticks = aligned(spec, np.array([0.0, 0.1]), np.array([[1.0, np.nan], [np.nan, 2.0]]), 0.1)
+    np.testing.assert_array_equal(ticks.mask, [[True, False], [False, True]])
 
 
 def test_a_slot_holds_nothing_of_an_earlier_share():
@@ -193,6 +200,16 @@ def test_before_the_first_command_nothing_is_known():
     np.testing.assert_array_equal(found.age_s[:, 0], [np.inf, np.inf, 0, 1])
     nothing = in_force(np.zeros(0), np.zeros((0, 2)), np.arange(3.0), 1.0)
     assert not nothing.mask.any()
+
+
+def test_a_command_that_a_rounded_stamp_puts_into_the_tick_before_is_not_known_there():
+    found = in_force([2.0 - 1e-9], [[1500.0]], np.arange(4.0), 1.0)
+    np.testing.assert_array_equal(found.mask[:, 0], [False, False, True, True])
+
+
+@pytest.mark.parametrize(("rate", "ticks"), [(50.0, 1), (25.0, 2), (5.0, 10), (400.0, 1)])
+def test_the_ticks_from_one_sample_to_the_next(rate, ticks):
+    assert LAYOUT.interval(StreamSpec("s", "sensor", ("x",), ("m",), rate)) == ticks
 
 
 def test_an_action_that_is_no_number_does_not_end_the_one_before():

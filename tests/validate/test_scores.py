@@ -59,6 +59,7 @@ def test_figures_of_columns_in_several_units_are_given_by_column():
     assert np.isnan(score.crps).all()
     np.testing.assert_allclose(score.column_rmse, np.tile([0.5, 2e5], (H, 1)), rtol=1e-5)
     np.testing.assert_allclose(score.column_crps, np.tile([0.5, 2e5], (H, 1)), rtol=1e-5)
+    np.testing.assert_allclose(score.column_nrmse, np.tile([0.5, 0.2], (H, 1)), rtol=0.08)
 
 
 def test_all_figures_count_the_same_readings():

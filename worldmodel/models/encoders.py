@@ -20,7 +20,7 @@ class WindowEncoder(nnx.Module):
     def __init__(self, inputs: int, width: int, features: int, *, dtype, rngs: nnx.Rngs) -> None:
         self.first = nnx.Linear(inputs, width, dtype=dtype, rngs=rngs)
         self.second = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
-        self.vote = Vote(width, features, dtype=dtype, rngs=rngs)
+        self.vote = _Vote(width, features, dtype=dtype, rngs=rngs)
 
     def __call__(self, window: Float[Array, "B I"]) -> tuple[Float[Array, "B E"], Float[Array, "B E"]]:
         return self.vote(nnx.silu(self.second(nnx.silu(self.first(window)))))
@@ -50,7 +50,7 @@ def differences(values: Float[Array, "B C W"], mask: Bool[Array, "B C W"], featu
     return Differences(first[:, 1:], jnp.diff(first, axis=1), begun[:, :-2])
 
 
-class Vote(nnx.Module):
+class _Vote(nnx.Module):
     """Features and the precision of each: what a product of experts multiplies."""
 
     def __init__(self, inputs: int, features: int, *, dtype, rngs: nnx.Rngs) -> None:
@@ -94,7 +94,7 @@ class VideoEncoder(nnx.Module):
         self.embed = nnx.Linear(PATCH * PATCH * 6, width, dtype=dtype, rngs=rngs)
         self.mix = nnx.Conv(width, width, (3, 3), dtype=dtype, rngs=rngs)
         self.flat = nnx.Linear(cells * width, 2 * features, dtype=dtype, rngs=rngs)
-        self.vote = Vote(2 * features, features, dtype=dtype, rngs=rngs)
+        self.vote = _Vote(2 * features, features, dtype=dtype, rngs=rngs)
 
     def __call__(self, frames: Array, mask: Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Frames [B, 2, rows, columns, 3] in 0..1 and whether each is there [B, 2]."""

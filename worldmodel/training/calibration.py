@@ -26,7 +26,7 @@ def measure_spread(model: WorldModel, context: Context, future: Future, key: jax
     that are pooled within one are neither independent nor exchangeable. What intervals hold is measured by `validate`.
     """
     members, truth = jax.device_get(nnx.jit(_members)(model, context, future, key))
-    needed = scale_needed(members, truth)
+    needed = _scale_needed(members, truth)
     ticks = np.arange(needed.shape[1])
     factors = np.ones(needed.shape[1:], np.float32)
     for columns in model.layout.columns.values():
@@ -45,7 +45,7 @@ def central_interval(members: np.ndarray, level: float) -> np.ndarray:
     return np.quantile(members, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
 
 
-def scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def _scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The least factor on the members' [B, K, ...] distances from their mean with which their interval holds truth."""
     mean = members.mean(1)
     low, high = central_interval(members, LEVEL)

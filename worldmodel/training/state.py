@@ -48,7 +48,7 @@ class Learner:
     def __init__(self, model: WorldModel, config: TrainConfig, seed: int) -> None:
         self.config, self.seed = config, seed
         self._graph, self._params, self._rest = split_parameters(model)
-        self._optimizer = optimizer(config)
+        self._optimizer = _optimizer(config)
         self._update = jax.jit(self._apply)
 
     def start(self, horizon: int) -> TrainState:
@@ -84,7 +84,7 @@ class Learner:
         return self.model(params).loss(*batch, members=config.members, weights=weights, dropout=config.dropout, key=key)
 
 
-def optimizer(config: TrainConfig) -> optax.GradientTransformation:
+def _optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """AdamW before its learning rate: gradients clipped by their norm, scaled by Adam, decoupled decay of weights."""
     decay = optax.add_decayed_weights(config.weight_decay)
     return optax.chain(optax.clip_by_global_norm(config.clip), optax.scale_by_adam(b2=0.99), decay)

@@ -113,7 +113,7 @@ class Baseline:
         return out
 
 
-class Alone:
+class _Alone:
     """One of a run's experts by itself."""
 
     def __init__(self, expert: Expert, team: Team) -> None:
@@ -132,5 +132,5 @@ def rivals(run: Run) -> list[Predictor]:
     baselines: list[Predictor] = [Baseline(run.baselines, name) for name in run.baselines.names]
     if run.team is None:
         return baselines
-    experts = [Alone(expert, run.team) for expert in run.team.rich.values()]
+    experts = [_Alone(expert, run.team) for expert in run.team.rich.values()]
     return [*baselines, *experts, *([Model(run, alone=True)] if run.team.has_network else [])]

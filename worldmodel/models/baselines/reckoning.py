@@ -23,7 +23,7 @@ _SPANS = (8, 16, 32)
 _TURN_TICKS = 4  # that a heading's rate is taken over
 
 
-class Manner(NamedTuple):
+class _Manner(NamedTuple):
     """One way to reckon.
 
     Attributes:
@@ -48,7 +48,7 @@ class Reckoner:
         turning: int [1] a yaw rate, or [2] the east and north of a heading.
         speed_scale: m/s in one unit of the speed.
         rate_scale: rad/s counter-clockwise in one unit of the yaw rate; 0 for a heading.
-        manner: int [3] a `Manner`.
+        manner: int [3] a `_Manner`.
     """
 
     stream: str
@@ -82,7 +82,9 @@ class Reckoner:
     def choose(self, examples: Examples, linear: Float[np.ndarray, "B H Y"], lens: Lens) -> "Reckoner":
         """In the manner that is best by the distance from the fixes that came, over all ticks ahead."""
         spans = [s for s in _SPANS if s <= examples.view.held.shape[1]]
-        manners = [Manner(*m) for m in itertools.product((False, True), (0, *spans), (False, True)) if m[1] or not m[2]]
+        manners = [
+            _Manner(*m) for m in itertools.product((False, True), (0, *spans), (False, True)) if m[1] or not m[2]
+        ]
         tried = [dataclasses.replace(self, manner=np.array(m, int)) for m in manners]
         fixes = _Fixes.of(lens.units(examples.came), examples.mask, examples.age, self.place)
         errors = np.stack([fixes.squared_error(t.track(examples.view, linear, lens)[0]) for t in tried])
@@ -90,7 +92,7 @@ class Reckoner:
 
     def track(self, view: View, linear: Float[np.ndarray, "B H Y"], lens: Lens) -> tuple[np.ndarray, np.ndarray]:
         """Places ahead [B, H], complex metres in the frame of the view, and the nose's turn until then (rad)."""
-        manner, context = Manner(*self.manner), view.held.shape[1]
+        manner, context = _Manner(*self.manner), view.held.shape[1]
         ahead = linear if manner.by_linear else np.repeat(view.held[:, -1:], view.horizon, 1)
         readings = lens.units(np.concatenate([view.held, ahead], 1))
         path = self._drive(readings, lens.layout.dt, context - 1, held=not manner.by_linear)
@@ -130,7 +132,7 @@ class Reckoner:
 
     def describe(self, lens: Lens) -> str:
         """What was found, for people."""
-        manner = Manner(*self.manner)
+        manner = _Manner(*self.manner)
         speed, turning = (label(lens.layout, columns) for columns in (self.speed, self.turning))
         heading = f"the last {manner.span * lens.layout.dt:g} s of its track" if manner.span else "the frame's angle"
         return (

@@ -81,7 +81,7 @@ def single(x: np.ndarray) -> np.ndarray:
     return np.asarray(x, np.float32)
 
 
-def at_ages(
+def _at_ages(
     path: Float[Array, "T S B"], before: Float[Array, "S B"], age: Float[Array, "T S B"]
 ) -> Float[Array, "T S B"]:
     """A path at the times of samples that are so many ticks older than its ticks; `before` is a tick before it."""
@@ -109,7 +109,7 @@ def _shoot(
 
     def missed(x: jax.Array) -> jax.Array:
         before = jnp.concatenate([x[:n] - scales.dt * x[n:], x[n:]])
-        return (at_ages(path(x), before, age) - seen) * weight
+        return (_at_ages(path(x), before, age) - seen) * weight
 
     def closer(_: int, x: jax.Array) -> jax.Array:
         slopes = jax.vmap(lambda tangent: jax.jvp(missed, (x,), (tangent,))[1])(tangents)

@@ -84,7 +84,7 @@ def came_of(examples: Examples, lens: Lens, columns: Sequence[Column], track: Tr
     units = lens.units(examples.came)
     parts = []
     for i, column in enumerate(columns):
-        value = angle_of(units, column) if column.circular else units[..., column.at]
+        value = _angle_of(units, column) if column.circular else units[..., column.at]
         series = np.concatenate([track.seen[:, -1:, i], value], 1)
         known = np.concatenate([np.ones_like(mask[:, :1, i]), mask[..., i]], 1)
         parts.append(_unwrapped(series, known, column)[:, 1:])
@@ -112,7 +112,7 @@ def noise_of(samples: Samples) -> float:
     return float(1.4826 * np.median(abs(bend)) + 0.2 * bend.std())
 
 
-def angle_of(units: Float[np.ndarray, "*b Y"], column: Column) -> Float[np.ndarray, "*b"]:
+def _angle_of(units: Float[np.ndarray, "*b Y"], column: Column) -> Float[np.ndarray, "*b"]:
     """The angle whose sine and cosine are features."""
     return np.arctan2(units[..., column.at], units[..., column.at + 1])
 

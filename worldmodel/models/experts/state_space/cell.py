@@ -76,7 +76,7 @@ class Shape:
         return np.concatenate([np.broadcast_to(parts[name], shape).ravel() for name, shape in self.parts.items()])
 
 
-class Steps(NamedTuple):
+class _Steps(NamedTuple):
     """One step of W windows, and what its derivatives are made of.
 
     Attributes:
@@ -129,11 +129,11 @@ class Cell:
             derivatives.append(by[:, :readings])
         return np.stack(states, 1)[..., :readings], np.stack(derivatives, 1)
 
-    def _step(self, x: Float[np.ndarray, "W S"], action: Float[np.ndarray, "W A"]) -> Steps:
+    def _step(self, x: Float[np.ndarray, "W S"], action: Float[np.ndarray, "W A"]) -> _Steps:
         z = np.concatenate([x, action], 1)
         active, slope = self._units(z @ self._inner + self._bias)
         after = x + z @ self._linear + self._constant + active @ self._outer
-        return Steps(z, active, slope, np.abs(after) < self.limit, np.clip(after, -self.limit, self.limit))
+        return _Steps(z, active, slope, np.abs(after) < self.limit, np.clip(after, -self.limit, self.limit))
 
     def _units(self, q: Float[np.ndarray, "W U"]) -> tuple[np.ndarray, np.ndarray]:
         active, slope = np.empty_like(q), np.empty_like(q)
@@ -141,12 +141,12 @@ class Cell:
             active[:, units], slope[:, units] = ACTIVATIONS[kind](q[:, units])
         return active, slope
 
-    def _by_state(self, step: Steps) -> Float[np.ndarray, "W S S"]:
+    def _by_state(self, step: _Steps) -> Float[np.ndarray, "W S S"]:
         s = self.shape.states
         through_units = (self._outer.T * step.slope[:, None]) @ self._inner[:s].T
         return np.eye(s) + self._linear[:s].T + through_units
 
-    def _add_by_parameters(self, by: Float[np.ndarray, "W S K"], step: Steps) -> None:
+    def _add_by_parameters(self, by: Float[np.ndarray, "W S K"], step: _Steps) -> None:
         """Adds, in place, how the step itself depends on each parameter."""
         parts = self.shape.split(by)
         to_bias = self._outer.T * step.slope[:, None]  # [W, S, U]

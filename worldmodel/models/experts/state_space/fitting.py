@@ -18,7 +18,7 @@ _LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 5, 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Term:
+class _Term:
     """Units that may be added: their activation, number and first steepness; `sharp` ones see one state each."""
 
     activation: str
@@ -28,10 +28,10 @@ class Term:
 
 
 TERMS = {
-    "spring": Term("cube"),
-    "smooth": Term("tanh", 3),
-    "friction": Term("tanh", 1, 8.0, sharp=True),
-    "overflow": Term("ramp", 2),
+    "spring": _Term("cube"),
+    "smooth": _Term("tanh", 3),
+    "friction": _Term("tanh", 1, 8.0, sharp=True),
+    "overflow": _Term("ramp", 2),
 }
 
 
@@ -161,7 +161,7 @@ def _columns(traces: Traces) -> tuple[int, int]:
     return traces.readings.shape[-1], traces.actions.shape[-1]
 
 
-def _count(term: Term, states: int) -> int:
+def _count(term: _Term, states: int) -> int:
     return states if term.sharp else term.count
 
 
