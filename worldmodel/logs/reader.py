@@ -342,6 +342,12 @@ class _LogFile:
         self.path = path
         try:
             self.file = h5py.File(path, "r")
+        except BlockingIOError as error:
+            raise LogFormatError(
+                f"{path} is locked: another process is writing it.",
+                found=str(error).splitlines()[0],
+                remedy="wait until it has ended, or copy the file and read the copy",
+            ) from error
         except OSError as error:
             whole = h5py.is_hdf5(path)
             raise LogFormatError(

@@ -1,0 +1,6 @@
+"""Checks that every recording passes, whatever its format: what is wrong with it, where, and what to do.
+
+`finding` says what a check returns; `clock`, `gps`, `values`, `motion`, `derived`, `commands` and `frames` hold the
+checks, each a pure function of a recording; `examination` runs them and does to a recording what they ask for;
+`copies` compares the recordings of a log; `page` and `terminal` show what was found.
+"""

@@ -1,0 +1,167 @@
+"""What the checks say of a whole log, what of it is usable at a tick, and how much of the actions it covers."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.logs.align import default_dt, tick_count
+from worldmodel.logs.health.copies import copied
+from worldmodel.logs.health.examination import findings
+from worldmodel.logs.health.finding import FINDINGS, Finding, grouped, present
+from worldmodel.logs.ingest.joining import as_recording
+from worldmodel.logs.reader import Log
+from worldmodel.types import Samples, StreamSpec
+
+_DONE = ("cut", "sort", "mask")
+_BINS = 20  # of a command's range
+_TRIED = 0.001  # of the samples in one of them make it tried
+
+
+class Coverage(NamedTuple):
+    """How much of what a command can be was tried.
+
+    Attributes:
+        stream, column, unit: which.
+        low, high: the least and greatest value.
+        filled: share of 20 equal parts of that range in which there are 0.1 % of the samples at least.
+        histogram: int [20] samples in each part.
+    """
+
+    stream: str
+    column: str
+    unit: str
+    low: float
+    high: float
+    filled: float
+    histogram: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """A log's.
+
+    Attributes:
+        log: it.
+        dt: seconds a tick.
+        ticks: int [episodes] of each.
+        found: what the checks say of it now, and its copies.
+        done: what was cut, sorted and left out when it was ingested.
+        filled: int [episodes, streams] in how many ticks there is a sample; of an action, in how many one is in force.
+        coverage: by column of the actions.
+        independent: in how many directions all actions move, and of how many columns that move at all.
+    """
+
+    log: Log
+    dt: float
+    ticks: np.ndarray
+    found: tuple[Finding, ...]
+    done: tuple[Finding, ...]
+    filled: np.ndarray
+    coverage: tuple[Coverage, ...]
+    independent: tuple[float, int]
+
+    @property
+    def groups(self) -> list[list[Finding]]:
+        return grouped(self.found)
+
+    @property
+    def verdict(self) -> str:
+        """The first sentence: whether to train on it."""
+        refused = sum(group[0].severity == "refuse" for group in self.groups)
+        said = len(self.groups) - refused
+        more = f"; {said} more to know" if said else ""
+        if refused:
+            return f"Not to be trained on as it is: {_things(refused)} must be mended{more}."
+        if said:
+            return f"It can be trained on, with {_things(said)} to know."
+        return "Nothing wrong was found."
+
+
+def _things(count: int) -> str:
+    return "one thing" if count == 1 else f"{count} things"
+
+
+def survey(log: Log, dt: float | None = None) -> Health:
+    """Checks a log, episode after episode.
+
+    Args:
+        log: it.
+        dt: seconds a tick; by default what training would choose.
+    """
+    dt = default_dt(tuple(log.streams.values())) if dt is None else dt
+    found: list[Finding] = []
+    filled = np.zeros((len(log.episodes), len(log.streams)), int)
+    actions: dict[str, list[Samples]] = {name: [] for name, spec in log.streams.items() if spec.kind == "action"}
+    for row, episode in zip(filled, log.episodes, strict=True):
+        recording = as_recording(episode)
+        found += findings(recording)
+        row[:] = [_filled(recording.samples.get(n), s, dt, episode.duration_s) for n, s in log.streams.items()]
+        for name in actions.keys() & recording.samples.keys():
+            actions[name].append(recording.samples[name])
+    ticks = tick_count(log.durations_s, dt)
+    return Health(
+        log,
+        dt,
+        ticks,
+        (*found, *copied(log.files)),
+        tuple(finding for finding in kept(log) if finding.severity in _DONE),
+        filled,
+        tuple(part for name, samples in actions.items() for part in _coverages(log.streams[name], samples)),
+        independent(actions.values()),
+    )
+
+
+def _filled(samples: Samples | None, spec: StreamSpec, dt: float, duration_s: float) -> int:
+    """In how many ticks of an episode a stream has a sample; of an action, in how many one is in force."""
+    if samples is None:
+        return 0
+    time = samples.time if spec.kind == "video" else samples.time[present(np.asarray(samples.data))]
+    if not len(time):
+        return 0
+    tick = np.ceil(np.round(time / dt, 6)).clip(0)
+    last = int(tick_count(duration_s, dt))
+    return max(last - int(tick[0]), 0) if spec.kind == "action" else len(np.unique(tick[tick < last]))
+
+
+def _coverages(spec: StreamSpec, parts: Sequence[Samples]) -> Iterator[Coverage]:
+    for index, (column, unit) in enumerate(zip(spec.columns, spec.units, strict=True)):
+        values = [np.asarray(part.data)[:, index] for part in parts]
+        finite = np.concatenate([np.zeros(0), *(value[np.isfinite(value)] for value in values)])
+        if len(finite):
+            yield _coverage(spec.name, column, unit, finite)
+
+
+def _coverage(stream: str, column: str, unit: str, values: np.ndarray) -> Coverage:
+    low, high = float(values.min()), float(values.max())
+    histogram = np.histogram(values, _BINS, (low, high))[0] if high > low else np.zeros(_BINS, int)
+    return Coverage(stream, column, unit, low, high, float((histogram >= _TRIED * len(values)).mean()), histogram)
+
+
+def independent(actions: Iterable[Sequence[Samples]]) -> tuple[float, int]:
+    """In how many directions commands move, of how many columns that move: the participation ratio of their variances.
+
+    It is (sum of eigenvalues)^2 / (sum of their squares) of the correlations within each stream, added up over streams
+    (Gao et al. 2017, doi 10.1101/214262).
+    """
+    ratio, columns = 0.0, 0
+    for parts in actions:
+        data = np.concatenate([np.asarray(part.data, np.float64) for part in parts]) if parts else np.zeros((0, 0))
+        data = data[np.isfinite(data).all(1)]
+        data = data[:, np.ptp(data, 0) > 0] if len(data) > 1 else np.zeros((0, 0))
+        if data.shape[1]:
+            values = np.linalg.eigvalsh(np.atleast_2d(np.corrcoef(data, rowvar=False)))
+            ratio += float(values.sum() ** 2 / (values**2).sum())
+            columns += data.shape[1]
+    return ratio, columns
+
+
+def kept(log: Log) -> list[Finding]:
+    """What was found when the log was ingested."""
+    said: list[object] = []
+    for file in log.files:
+        with Log(file) as part:
+            found = part.about.get(FINDINGS, [])
+            said += found if isinstance(found, list) else []
+    return [Finding.from_json(one) for one in said if isinstance(one, dict)]
