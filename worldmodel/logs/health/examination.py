@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.health import clock, gps
+from worldmodel.logs.health import clock, commands, derived, frames, gps, motion, units, values
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples
 
@@ -26,7 +26,20 @@ STAGES: tuple[tuple[Check, ...], ...] = (
     (clock.check_origin, clock.check_rates, clock.check_overlap, clock.check_silence, gps.check_nowhere),
     (gps.check_degrees,),
     (gps.check_jumps,),
-    (gps.check_speed,),
+    (gps.check_speed, values.check_sentinels, values.check_circular, values.check_quaternions),
+    (
+        values.check_still,
+        units.check_units,
+        values.check_clipping,
+        values.check_stuck,
+        values.check_outliers,
+        motion.check_gyro,
+        motion.check_course,
+        derived.check_derivatives,
+        commands.check_lag,
+        commands.check_applied,
+        frames.check_frames,
+    ),
 )
 _TOLD = 5  # findings that an error lists
 

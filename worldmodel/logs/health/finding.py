@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Severity = Literal["refuse", "cut", "sort", "mask", "warn"]
 SEVERITIES: tuple[Severity, ...] = ("refuse", "cut", "sort", "mask", "warn")
 FINDINGS = "findings"  # of a log's `about`
+_NAMED = 4  # episodes that a line names
 _NO_ROWS = np.zeros(0, int)
 
 
@@ -103,11 +104,12 @@ def grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
 
 
 def in_a_line(group: Sequence[Finding], episodes: int) -> str:
-    """A group of findings as one line: what the first says, and in how many episodes there is one like it."""
-    first, names = group[0], len({finding.episode for finding in group})
-    if episodes == 1 or names == 1:
+    """A group of findings as one line: what the first says, and in which episodes there is one like it."""
+    first, names = group[0], list(dict.fromkeys(finding.episode for finding in group))
+    if episodes == 1 or len(names) == 1:
         return f"{first.episode}: {first.line}" if episodes > 1 else first.line
-    return f"{first.line}; in {names} of {episodes} episodes, this is {first.episode}"
+    told = ", ".join(names[1:_NAMED]) + (" and others" if len(names) > _NAMED else "")
+    return f"{first.episode}: {first.line}; the like in {len(names)} of {episodes} episodes, also {told}"
 
 
 def readings(recording: "Recording") -> Iterable[tuple[StreamSpec, Samples]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.logs.align import default_dt, tick_count
-from worldmodel.logs.health.copies import copied
+from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import findings
 from worldmodel.logs.health.finding import FINDINGS, Finding, grouped, present
 from worldmodel.logs.ingest.joining import as_recording
@@ -105,7 +105,7 @@ def survey(log: Log, dt: float | None = None) -> Health:
         log,
         dt,
         ticks,
-        (*found, *copied(log.files)),
+        (*found, *compared(log.files)),
         tuple(finding for finding in kept(log) if finding.severity in _DONE),
         filled,
         tuple(part for name, samples in actions.items() for part in _coverages(log.streams[name], samples)),

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from worldmodel.files import check_output, disk_errors
-from worldmodel.logs.health.copies import copied
+from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import refuse
 from worldmodel.logs.health.finding import Finding, grouped, in_a_line
 from worldmodel.logs.ingest.conversion import Parts, convert_all
@@ -96,10 +96,10 @@ def ingest(
         task = bar.add_task("ingest", total=sum(source.bytes for source in found.sources))
         logs = list(convert_all(jobs, options, workers, ray, lambda count: bar.advance(task, count)))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
-        copies = copied(logs)
-        if strict and copies:
-            raise refuse(copies, strict)
-        joined = join(logs, out, about, force, copies)
+        together = compared(logs)
+        if strict and together:
+            raise refuse(together, strict)
+        joined = join(logs, out, about, force, together)
     notes = (*_left_out(found), *joined.notes, *joined.missing())
     return IngestReport(out, tuple(joined.episodes), tuple(joined.specs), notes, tuple(joined.findings))
 
