@@ -13,7 +13,7 @@ from worldmodel.types import StreamSpec
 if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
 
-_ROWS = 8000  # compared, from the middle
+_ROWS = 3000  # compared, from the middle
 _LEAST = 200
 _ALIKE = 0.97  # correlation of a rate with the differences of what it may be the derivative of
 _SPAN = 12  # samples before and after that a derivative may be taken over

@@ -32,6 +32,7 @@ STAGES: tuple[tuple[Check, ...], ...] = (
         units.check_units,
         values.check_clipping,
         values.check_stuck,
+        values.check_straight,
         values.check_outliers,
         motion.check_gyro,
         motion.check_course,

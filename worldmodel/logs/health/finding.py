@@ -121,4 +121,7 @@ def readings(recording: "Recording") -> Iterable[tuple[StreamSpec, Samples]]:
 
 def present(data: np.ndarray) -> np.ndarray:
     """Which rows [M] of data [M, S] are samples: those with one reading at least that is a number."""
-    return np.isfinite(data).any(1)
+    there = np.zeros(len(data), bool)
+    for column in data.T:  # a reduction over an axis as short as that takes five times as long
+        there |= np.isfinite(column)
+    return there

@@ -14,6 +14,7 @@ from worldmodel.logs.ingest.joining import as_recording
 from worldmodel.logs.reader import Log
 from worldmodel.types import Samples, StreamSpec
 
+_BEATS = 0.05  # how near a rate is to that of the ticks, and twice that the share of them that may be empty
 _DONE = ("cut", "sort", "mask")
 _BINS = 20  # of a command's range
 _TRIED = 0.001  # of the samples in one of them make it tried
@@ -105,7 +106,7 @@ def survey(log: Log, dt: float | None = None) -> Health:
         log,
         dt,
         ticks,
-        (*found, *compared(log.files)),
+        (*found, *compared(log.files), *_astride(log, dt, filled, ticks)),
         tuple(finding for finding in kept(log) if finding.severity in _DONE),
         filled,
         tuple(part for name, samples in actions.items() for part in _coverages(log.streams[name], samples)),
@@ -123,6 +124,20 @@ def _filled(samples: Samples | None, spec: StreamSpec, dt: float, duration_s: fl
     tick = np.ceil(np.round(time / dt, 6)).clip(0)
     last = int(tick_count(duration_s, dt))
     return max(last - int(tick[0]), 0) if spec.kind == "action" else len(np.unique(tick[tick < last]))
+
+
+def _astride(log: Log, dt: float, filled: np.ndarray, ticks: np.ndarray) -> Iterator[Finding]:
+    """Streams with about a sample a tick that leave ticks empty, since two of their samples fall into one."""
+    for index, spec in enumerate(log.streams.values()):
+        there = filled[:, index] > 0
+        share = filled[there, index].sum() / max(ticks[there].sum(), 1)
+        if spec.kind != "action" and abs(spec.rate_hz * dt - 1) < _BEATS and share < 1 - 2 * _BEATS:
+            text = (
+                f"at a tick of {dt:.4g} s {1 - share:.0%} of the ticks have no sample of it, though it has about one a tick: "
+                "its stamps lie astride the ends of ticks, or it has gaps"
+            )
+            remedy = f"train with --dt {2 * dt:.4g}, or export its stamps with all their digits"
+            yield Finding("usable: astride", spec.name, "warn", text, remedy, episode=log.episodes[0].name)
 
 
 def _coverages(spec: StreamSpec, parts: Sequence[Samples]) -> Iterator[Coverage]:

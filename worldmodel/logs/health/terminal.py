@@ -9,7 +9,7 @@ from worldmodel.logs.reader import Log
 if TYPE_CHECKING:
     from rich.console import Console
 
-WORDS = {"refuse": "mend", "cut": "cut", "sort": "sorted", "mask": "left out", "warn": "know"}
+WORDS = {"refuse": "mend", "cut": "cut", "sort": "sorted", "mask": "left out", "warn": "note"}
 _COLOURS = {"refuse": "bold red", "mask": "yellow", "warn": "yellow", "cut": "cyan", "sort": "cyan"}
 
 
@@ -60,7 +60,8 @@ def _table(rows: list[tuple[str, ...]]):
 
 def usable_title(health: Health) -> str:
     """What the table of usable ticks is called."""
-    return f"Usable at a tick of {health.dt:.4g} s: {health.ticks.sum():,} ticks in {len(health.ticks)} episodes"
+    episodes = f"{len(health.ticks)} episodes" if len(health.ticks) > 1 else "one episode"
+    return f"Usable at a tick of {health.dt:.4g} s: {health.ticks.sum():,} ticks in {episodes}"
 
 
 def usable_rows(health: Health) -> list[tuple[str, ...]]:

@@ -20,6 +20,8 @@ _CLIPPED, _SATURATED = 0.01, 0.2  # share of samples at an extreme, of a sensor 
 _IN_A_ROW = 3
 _STUCK_S = 1.0
 _STUCK_ROWS = 20
+_STRAIGHT_ROWS = 50
+_ROUNDING = float(np.finfo(np.float32).eps)
 _FAR = 5.0  # times the range of nearly all readings
 _SPIKES = 0.005  # share of samples; more are no outliers
 
@@ -33,14 +35,19 @@ def thin(data: np.ndarray, most: int = _THIN) -> np.ndarray:
     return np.concatenate([data[start : start + most // pieces] for start in starts])
 
 
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """The least and the greatest of values [M] that are numbers; NaN where there is none."""
+    return float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
+
+
 def check_still(recording: "Recording") -> Iterator[Finding]:
     """Columns that never move."""
     for spec, samples in readings(recording):
         data = np.asarray(samples.data)
         if len(data) < _FEW:
             continue
-        low, high = np.fmin.reduce(data, 0), np.fmax.reduce(data, 0)
-        still = [f"{c} ({v:.4g})" for c, v, w in zip(spec.columns, low, high, strict=True) if v == w]
+        ends = [_ends(column) for column in data.T]
+        still = [f"{c} ({low:.4g})" for c, (low, high) in zip(spec.columns, ends, strict=True) if low == high]
         if not still:
             continue
         every = len(still) == len(spec.columns)
@@ -77,10 +84,9 @@ def check_sentinels(recording: "Recording") -> Iterator[Finding]:
         if spec.kind != "sensor" or len(samples.time) < _FEW:
             continue
         data = np.asarray(samples.data)
-        ends = np.fmin.reduce(data, 0), np.fmax.reduce(data, 0)
-        for index, column in enumerate(spec.columns):
-            for end in {float(ends[0][index]), float(ends[1][index])}:
-                yield from _sentinel(recording, spec, data[:, index], column, end)
+        for values, column in zip(data.T, spec.columns, strict=True):
+            for end in set(_ends(values)):
+                yield from _sentinel(recording, spec, values, column, end)
 
 
 def _sentinel(
@@ -115,10 +121,10 @@ def check_clipping(recording: "Recording") -> Iterator[Finding]:
         least = _SATURATED if spec.kind == "action" else _CLIPPED
         for index, column in enumerate(spec.columns):
             values = data[:, index]
-            for end, name in ((np.nanmin(values), "least"), (np.nanmax(values), "greatest")):
+            for end, name in zip(_ends(values), ("least", "greatest"), strict=True):
                 rows = np.flatnonzero(values == end) if np.isfinite(end) else np.zeros(0, int)
-                if not spec.circular[index] and least * len(values) < len(rows) and _is_wall(values, rows, float(end)):
-                    yield _clipped(recording, spec, column, float(end), name, rows, len(values))
+                if not spec.circular[index] and least * len(values) < len(rows) and _is_wall(values, rows, end):
+                    yield _clipped(recording, spec, column, end, name, rows, len(values))
 
 
 def _is_wall(values: np.ndarray, rows: np.ndarray, end: float) -> bool:
@@ -176,6 +182,35 @@ def _others_move(recording: "Recording", name: str, start: float, end: float) ->
             if len(inside) > _STUCK_ROWS and (np.nanstd(inside, 0) > 0.3 * usual).any() and usual.any():
                 return True
     return False
+
+
+def check_straight(recording: "Recording") -> Iterator[Finding]:
+    """A sensor whose readings go in a straight line as none does: they were extrapolated, or filled in."""
+    for spec, samples in readings(recording):
+        if spec.kind in ("action", "video") or len(samples.time) < 10 * _STUCK_ROWS:
+            continue
+        data, time = np.asarray(samples.data), samples.time
+        straight = np.zeros(len(data), bool)
+        straight[1:-1] = _straight(time, data)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], straight, [False]])))
+        starts, stops = edges[::2], edges[1::2]
+        long = (stops - starts > _STRAIGHT_ROWS) & (time[stops - 1] - time[starts] > _STUCK_S / 2)
+        if long.any() and straight.sum() - (stops - starts)[long].sum() < 0.02 * len(data):
+            rows = np.concatenate([np.arange(a, b) for a, b in zip(starts[long], stops[long], strict=True)])
+            seconds = float((time[stops - 1] - time[starts])[long].max())
+            text = f"all of it goes in a straight line for {seconds:.3g} s, so it was extrapolated or filled in"
+            yield found(recording, "values: straight line", spec.name, "warn", text, "leave these rows out", rows)
+
+
+def _straight(time: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Whether each row between two others [M - 2] lies on the line between them, and is not just still."""
+    on, moves = np.ones(len(data) - 2, bool), np.zeros(len(data) - 2, bool)
+    share = (time[1:-1] - time[:-2]) / (time[2:] - time[:-2])
+    for column in data.T:
+        between = column[:-2] + share * (column[2:] - column[:-2])
+        on &= np.abs(column[1:-1] - between) <= 4 * _ROUNDING * np.abs(column[1:-1])
+        moves |= column[2:] != column[:-2]
+    return on & moves
 
 
 def check_outliers(recording: "Recording") -> Iterator[Finding]:
