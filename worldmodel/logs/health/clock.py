@@ -1,5 +1,6 @@
 """Checks of the clock: stamps that are none, repeat, go back or jump; rates, and streams that never meet."""
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator
@@ -160,10 +161,10 @@ def check_back(recording: "Recording") -> Iterator[Finding]:
 
 
 def _cut(recording: "Recording", check: str, starts: dict[str, np.ndarray], text: str) -> Finding:
-    first = max(starts, key=lambda name: len(starts[name]))
+    inside = {name: rows[rows < len(recording.samples[name].time)] for name, rows in starts.items()}
+    first = max(inside, key=lambda name: len(inside[name]))
     remedy = "nothing is lost; a clock that was set is better cut before"
-    one = found(recording, check, first, "cut", text, remedy, starts[first])
-    return Finding(check, first, "cut", text, remedy, one.count, one.row, one.at_s, one.rows, (), starts)
+    return dataclasses.replace(found(recording, check, first, "cut", text, remedy, inside[first]), cuts=starts)
 
 
 def check_jumps(recording: "Recording") -> Iterator[Finding]:

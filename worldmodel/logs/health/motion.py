@@ -104,7 +104,9 @@ def _course_rate(time: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.nd
         return None
     course = np.unwrap(np.arctan2(step[:, 1], step[:, 0]))
     between = time[1:-1]
-    return (between[1:] + between[:-1]) / 2, np.diff(course) / np.diff(between)
+    turn = np.diff(course) / np.diff(between)
+    most = 2 * float(np.percentile(np.abs(turn), 98))  # a fix that is off turns the course by much at once
+    return (between[1:] + between[:-1]) / 2, np.clip(turn, -most, most)
 
 
 def _course_offset(

@@ -34,24 +34,42 @@ def best_match(leader: np.ndarray, follower: np.ndarray, rate_hz: float, most_s:
 
     The lag is refined to a part of a sample by a parabola through the three values around the peak.
     """
-    count = len(leader)
-    most = min(int(most_s * rate_hz), count // 4)
-    a, b = leader - leader.mean(), follower - follower.mean()
-    size = np.linalg.norm(a) * np.linalg.norm(b)
-    if count < _LEAST or most < 1 or not size > 0 or not np.isfinite(size):
+    most = min(int(most_s * rate_hz), len(leader) // 4)
+    if len(leader) < _LEAST or most < 1 or not np.isfinite(leader).all() or not np.isfinite(follower).all():
         return None
-    length = 1 << (2 * count - 1).bit_length()
-    product = np.fft.irfft(np.fft.rfft(b, length) * np.conj(np.fft.rfft(a, length)), length) / size
     lags = np.arange(-most, most + 1)
-    values = product[lags]
+    values, ratios = _correlations(leader - leader.mean(), follower - follower.mean(), lags)
     peak = int(np.argmax(np.abs(values)))
+    if not np.abs(values[peak]) > 0:
+        return None
     shift = 0.0
     if 0 < peak < len(values) - 1:
         before, here, after = np.abs(values[peak - 1 : peak + 2])
         curve = before - 2 * here + after
         shift = 0.5 * (before - after) / curve if curve else 0.0
-    slope = values[peak] * np.linalg.norm(b) / np.linalg.norm(a)
+    slope = values[peak] * ratios[peak]
     return Match(float(lags[peak] + shift) / rate_hz, float(values[peak]), float(slope))
+
+
+def _correlations(a: np.ndarray, b: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation of a[k] with b[k + lag] where both are there, for each lag, and the ratio of their deviations."""
+    count, length = len(a), 1 << (2 * len(a) - 1).bit_length()
+    products = np.fft.irfft(np.fft.rfft(b, length) * np.conj(np.fft.rfft(a, length)), length)[lags]
+    there = count - np.abs(lags)
+    first_a, first_b = np.maximum(-lags, 0), np.maximum(lags, 0)
+    sum_a, square_a = _sums(a, first_a, there)
+    sum_b, square_b = _sums(b, first_b, there)
+    spread_a = np.sqrt(np.maximum(square_a - sum_a**2 / there, 0))
+    spread_b = np.sqrt(np.maximum(square_b - sum_b**2 / there, 0))
+    moves = (spread_a > 1e-9 * np.sqrt(square_a[0] + 1e-300)) & (spread_b > 1e-9 * np.sqrt(square_b[0] + 1e-300))
+    size = np.where(moves, spread_a * spread_b, np.inf)
+    return (products - sum_a * sum_b / there) / size, spread_b / np.where(moves, spread_a, np.inf)
+
+
+def _sums(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of values, and of their squares, from each first row on."""
+    total, squares = (np.concatenate([[0.0], np.cumsum(x)]) for x in (values, values**2))
+    return total[first + count] - total[first], squares[first + count] - squares[first]
 
 
 def turning(q: np.ndarray) -> np.ndarray:

@@ -133,8 +133,8 @@ def _astride(log: Log, dt: float, filled: np.ndarray, ticks: np.ndarray) -> Iter
         share = filled[there, index].sum() / max(ticks[there].sum(), 1)
         if spec.kind != "action" and abs(spec.rate_hz * dt - 1) < _BEATS and share < 1 - 2 * _BEATS:
             text = (
-                f"at a tick of {dt:.4g} s {1 - share:.0%} of the ticks have no sample of it, though it has about one a tick: "
-                "its stamps lie astride the ends of ticks, or it has gaps"
+                f"at a tick of {dt:.4g} s {1 - share:.0%} of the ticks have no sample of it, though it has about one a "
+                "tick: its stamps lie astride the ends of ticks, or it has gaps"
             )
             remedy = f"train with --dt {2 * dt:.4g}, or export its stamps with all their digits"
             yield Finding("usable: astride", spec.name, "warn", text, remedy, episode=log.episodes[0].name)

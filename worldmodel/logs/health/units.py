@@ -49,12 +49,10 @@ def _acceleration(spec: StreamSpec, data: np.ndarray) -> _Misfits:
     columns, name = _of_unit(spec, "m/s^2"), spec.name.lower()
     if len(columns) == 3 and ("acc" in name or "imu" in name):
         length = _length(data, columns)
-        for unit, (size, scale) in _GRAVITY.items():
-            if abs(length / size - 1) < 0.1:
-                text = (
-                    f"its acceleration is {length:.4g} m/s^2 long in the median, and gravity is 9.81: it seems to be in"
-                )
-                yield f"{text} {unit}", f"convert it: scale = {scale:g}", _ALL
+        unit, (size, scale) = min(_GRAVITY.items(), key=lambda known: abs(length / known[1][0] - 1))
+        if abs(length / size - 1) < 0.1:
+            text = f"its acceleration is {length:.4g} m/s^2 long in the median, and gravity is 9.81: it seems to be in"
+            yield f"{text} {unit}", f"convert it: scale = {scale:g}", _ALL
 
 
 def _turning(spec: StreamSpec, data: np.ndarray) -> _Misfits:

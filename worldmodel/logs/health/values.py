@@ -51,6 +51,8 @@ def check_still(recording: "Recording") -> Iterator[Finding]:
         if not still:
             continue
         every = len(still) == len(spec.columns)
+        if spec.kind not in ("sensor", "action") and not every:  # what stays in a plane is none the worse
+            continue
         what = (
             "no column moves" if every and len(still) > 1 else f"{_listed(still)} never move{'s' * (len(still) == 1)}"
         )
@@ -178,16 +180,22 @@ def _others_move(recording: "Recording", name: str, start: float, end: float) ->
         if spec.name != name and spec.kind != "action":
             first, last = np.searchsorted(samples.time, [start, end])
             inside = np.asarray(samples.data)[first:last]
-            usual = np.nanstd(thin(np.asarray(samples.data)), 0)
-            if len(inside) > _STUCK_ROWS and (np.nanstd(inside, 0) > 0.3 * usual).any() and usual.any():
+            usual = _spread(thin(np.asarray(samples.data)))
+            if len(inside) > _STUCK_ROWS and ((_spread(inside) > 0.2 * usual) & (usual > 0)).any():
                 return True
     return False
+
+
+def _spread(data: np.ndarray) -> np.ndarray:
+    """Between the quarters of the readings of each column [S]; 0 where there is none."""
+    known = data[np.isfinite(data).all(1)]
+    return np.ptp(np.percentile(known, (25, 75), axis=0), axis=0) if len(known) else np.zeros(data.shape[1])
 
 
 def check_straight(recording: "Recording") -> Iterator[Finding]:
     """A sensor whose readings go in a straight line as none does: they were extrapolated, or filled in."""
     for spec, samples in readings(recording):
-        if spec.kind in ("action", "video") or len(samples.time) < 10 * _STUCK_ROWS:
+        if spec.kind == "action" or any(spec.circular) or len(samples.time) < 10 * _STUCK_ROWS:
             continue
         data, time = np.asarray(samples.data), samples.time
         straight = np.zeros(len(data), bool)
@@ -195,7 +203,8 @@ def check_straight(recording: "Recording") -> Iterator[Finding]:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], straight, [False]])))
         starts, stops = edges[::2], edges[1::2]
         long = (stops - starts > _STRAIGHT_ROWS) & (time[stops - 1] - time[starts] > _STUCK_S / 2)
-        if long.any() and straight.sum() - (stops - starts)[long].sum() < 0.02 * len(data):
+        filled = int((stops - starts)[long].sum())
+        if 0 < filled < 0.5 * len(data) and straight.sum() - filled < 0.02 * len(data):
             rows = np.concatenate([np.arange(a, b) for a, b in zip(starts[long], stops[long], strict=True)])
             seconds = float((time[stops - 1] - time[starts])[long].max())
             text = f"all of it goes in a straight line for {seconds:.3g} s, so it was extrapolated or filled in"
@@ -208,8 +217,9 @@ def _straight(time: np.ndarray, data: np.ndarray) -> np.ndarray:
     share = (time[1:-1] - time[:-2]) / (time[2:] - time[:-2])
     for column in data.T:
         between = column[:-2] + share * (column[2:] - column[:-2])
-        on &= np.abs(column[1:-1] - between) <= 4 * _ROUNDING * np.abs(column[1:-1])
-        moves |= column[2:] != column[:-2]
+        step = np.abs(column[2:] - column[:-2])
+        on &= np.abs(column[1:-1] - between) <= 4 * _ROUNDING * np.abs(column[1:-1]) + 1e-4 * step
+        moves |= step > 0
     return on & moves
 
 
