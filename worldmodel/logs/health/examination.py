@@ -143,15 +143,17 @@ def _cut(recording: "Recording", finding: Finding) -> list["Recording"]:
     }
     count = max(map(len, edges.values())) - 1
     parts = [
-        {name: _between(recording.samples[name], *rows[i : i + 2]) for name, rows in edges.items() if i + 1 < len(rows)}
+        {name: _between(recording, name, *rows[i : i + 2]) for name, rows in edges.items() if i + 1 < len(rows)}
         for i in range(count)
     ]
     there = [part for part in parts if any(len(samples.time) for samples in part.values())]
     return [_part(recording, part, number == 0) for number, part in enumerate(there)]
 
 
-def _between(samples: Samples, start: int, stop: int) -> Samples:
-    return Samples(samples.time[start:stop], samples.data[start:stop])
+def _between(recording: "Recording", name: str, start: int, stop: int) -> Samples:
+    samples, film = recording.samples[name], recording.specs[name].kind == "video"
+    data = Picked(samples.data, np.arange(start, stop)) if film else samples.data[start:stop]
+    return Samples(samples.time[start:stop], data)  # type: ignore[arg-type]
 
 
 def _part(recording: "Recording", samples: dict[str, Samples], first: bool) -> "Recording":
@@ -170,8 +172,8 @@ def _part(recording: "Recording", samples: dict[str, Samples], first: bool) -> "
 class Picked:
     """Some rows of what is sliced as an array is, such as a film in a file, read when they are asked for."""
 
-    def __init__(self, data: np.ndarray, rows: np.ndarray) -> None:
-        self._data, self._rows = data, rows
+    def __init__(self, data: "np.ndarray | Picked", rows: np.ndarray) -> None:
+        self._data, self._rows = (data._data, data._rows[rows]) if isinstance(data, Picked) else (data, rows)
         self.shape, self.dtype = (len(rows), *data.shape[1:]), data.dtype
 
     def __len__(self) -> int:
