@@ -173,8 +173,12 @@ class Picked:
     """Some rows of what is sliced as an array is, such as a film in a file, read when they are asked for."""
 
     def __init__(self, data: "np.ndarray | Picked", rows: np.ndarray) -> None:
-        self._data, self._rows = (data._data, data._rows[rows]) if isinstance(data, Picked) else (data, rows)
-        self.shape, self.dtype = (len(rows), *data.shape[1:]), data.dtype
+        held: tuple[np.ndarray, np.ndarray] = (data, rows) if not isinstance(data, Picked) else data._of(rows)
+        self._data, self._rows = held
+        self.shape, self.dtype = (len(rows), *self._data.shape[1:]), self._data.dtype
+
+    def _of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._data, self._rows[rows]
 
     def __len__(self) -> int:
         return len(self._rows)
