@@ -246,6 +246,11 @@ class Log:
         return joined(frames)
 
     @cached_property
+    def episode_names(self) -> tuple[str, ...]:
+        """The label of each episode: `Episode.name`, without opening the episodes."""
+        return tuple(name for part in self._parts for name in part.episode_names())
+
+    @cached_property
     def episode_sha256(self) -> tuple[str, ...]:
         """The hash of each episode's content: `Episode.sha256`, without opening the episodes."""
         return tuple(part.sha256(index) for part in self._parts for index in range(part.count))
@@ -491,6 +496,10 @@ class _LogFile:
     def _name(self, index: int) -> str:
         with _damage(self.path):
             return str(self.names.asstr()[index])
+
+    def episode_names(self) -> list[str]:
+        with _damage(self.path):
+            return [str(name) for name in self.names.asstr()[: self.count]]
 
     def sha256(self, index: int) -> str:
         """The hash of an episode's content: from the table or, where it has none, computed once."""

@@ -9,13 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding
-from worldmodel.logs.reader import Episode, Log
+from worldmodel.logs.reader import Log
+from worldmodel.types import StreamSpec
 
 _KINDS = ("sensor", "position", "orientation", "pose")
 _ROWS = 32  # of a window that is compared as a whole
 _CHANGES = 16  # between them at least: what stands still is alike everywhere
 _ONE_IN = 32  # windows is remembered, by its hash, so that equal windows are remembered in both places
 _SHARED = 3  # windows make a stretch
+_CHUNK_ROWS = 1 << 20  # in memory at once
 _MANTISSA = 9  # bits that another export may round differently are left out
 _FEW_EPISODES = 5
 _UNLIKE = 10.0  # times the reach of three quarters of the episodes
@@ -37,13 +39,18 @@ def compared(files: Iterable[Path]) -> list[Finding]:
     names: list[str] = []
     whole: dict[str, list[int]] = defaultdict(list)
     windows: dict[str, list[_Windows]] = defaultdict(list)
-    reach: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    reach: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
     for file in files:
         with Log(file) as log:
-            for episode, known in zip(log.episodes, log.episode_sha256, strict=True):
-                whole[known].append(len(names))
-                _take(episode, len(names), windows, reach)
-                names.append(episode.name)
+            for number, known in enumerate(log.episode_sha256, len(names)):
+                whole[known].append(number)
+            for name, spec in log.streams.items():
+                for first, starts, data in _chunks(log, name):
+                    if spec.kind == "action":
+                        _reach(reach, spec, len(names) + first, starts, data)
+                    elif spec.kind in _KINDS:
+                        windows[name].append(_remembered(data, len(names) + first, starts))
+            names += log.episode_names
     copies = [group for group in whole.values() if len(group) > 1]
     return [
         *(_copy([names[i] for i in group]) for group in copies),
@@ -52,36 +59,50 @@ def compared(files: Iterable[Path]) -> list[Finding]:
     ]
 
 
-def _take(
-    episode: Episode,
-    number: int,
-    windows: dict[str, list[_Windows]],
-    reach: dict[tuple[str, str], dict[int, float]],
+def _chunks(log: Log, name: str) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Some episodes of a stream at a time: the first of them, the row at which each begins, and their data."""
+    if log.streams[name].kind not in (*_KINDS, "action"):
+        return
+    (stream,), places = log.by_file(name)
+    edges = np.append(places[:, 1], len(stream))
+    first = 0
+    while first < len(places):
+        stop = max(int(np.searchsorted(edges, edges[first] + _CHUNK_ROWS, side="right")) - 1, first + 1)
+        yield first, edges[first:stop] - edges[first], stream.rows(int(edges[first]), int(edges[stop]))
+        first = stop
+
+
+def _reach(
+    reach: dict[tuple[str, str], list[np.ndarray]], spec: StreamSpec, first: int, starts: np.ndarray, data: np.ndarray
 ) -> None:
-    for name, stream in episode.streams.items():
-        if stream.spec.kind == "action" and len(stream):
-            most = np.fmax.reduce(np.abs(stream.data), 0)
-            for column, value in zip(stream.spec.columns, most, strict=True):
-                reach[name, column][number] = float(value)
-        elif stream.spec.kind in _KINDS and len(stream) >= _ROWS:
-            windows[name].append(_remembered(stream.data, number))
+    """Adds the greatest absolute value of each column in each episode: rows of (episode, value)."""
+    there = np.flatnonzero(np.diff(np.append(starts, len(data))) > 0)
+    if len(there):
+        most = np.fmax.reduceat(np.abs(data), starts[there], axis=0)
+        for column, values in zip(spec.columns, most.T, strict=True):
+            reach[spec.name, column].append(np.stack([first + there, values], 1))
 
 
-def _remembered(data: np.ndarray, episode: int) -> _Windows:
-    """The windows of an episode's samples [M, S] that are kept.
+def _remembered(data: np.ndarray, first: int, starts: np.ndarray) -> _Windows:
+    """The windows of the samples [M, S] of some episodes that are kept; none reaches into the next episode.
 
     A window's hash is a polynomial in its rows' hashes, modulo 2^64 (Rabin and Karp 1987), which cumulative sums give.
     """
+    if len(data) < _ROWS:
+        return _Windows(np.zeros(0, np.uint64), np.zeros(0, int), np.zeros(0, int))
     rows = _row_hashes(data)
     with np.errstate(over="ignore"):
         power = np.cumprod(np.concatenate([[np.uint64(1)], np.full(len(rows) - 1, _ODD)]), dtype=np.uint64)
         back = np.cumprod(np.concatenate([[np.uint64(1)], np.full(len(rows) - 1, _INVERSE)]), dtype=np.uint64)
         sums = np.concatenate([[np.uint64(0)], np.cumsum(rows * power, dtype=np.uint64)])
-        starts = np.arange(len(rows) - _ROWS + 1)
-        hashes = _mixed((sums[_ROWS:] - sums[:-_ROWS]) * back[starts])
+        begin = np.arange(len(rows) - _ROWS + 1)
+        hashes = _mixed((sums[_ROWS:] - sums[:-_ROWS]) * back[begin])
     changes = np.concatenate([[0], np.cumsum(rows[1:] != rows[:-1])])
-    keep = (hashes % np.uint64(_ONE_IN) == 0) & (changes[starts + _ROWS - 1] - changes[starts] >= _CHANGES)
-    return _Windows(hashes[keep], np.full(keep.sum(), episode), starts[keep])
+    keep = (hashes % np.uint64(_ONE_IN) == 0) & (changes[begin + _ROWS - 1] - changes[begin] >= _CHANGES)
+    begin, hashes = begin[keep], hashes[keep]
+    episode = np.searchsorted(starts, begin, side="right") - 1
+    inside = episode == np.searchsorted(starts, begin + _ROWS - 1, side="right") - 1
+    return _Windows(hashes[inside], first + episode[inside], (begin - starts[episode])[inside])
 
 
 def _row_hashes(data: np.ndarray) -> np.ndarray:
@@ -139,16 +160,18 @@ def _copy(names: list[str]) -> Finding:
     return Finding("copies: whole", "all streams", "warn", text, _REMEDY, episode=names[0])
 
 
-def _unlike(reach: dict[tuple[str, str], dict[int, float]], names: list[str]) -> Iterator[Finding]:
+def _unlike(reach: dict[tuple[str, str], list[np.ndarray]], names: list[str]) -> Iterator[Finding]:
     """Episodes in which a command goes far beyond what it does in others."""
     said: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for (stream, column), by_episode in reach.items():
-        values = np.array([value for value in by_episode.values() if np.isfinite(value)])
-        usual = float(np.percentile(values, 75)) if len(values) >= _FEW_EPISODES else 0.0
-        for episode, value in by_episode.items():
-            if usual and value > _UNLIKE * usual:
-                others = values[values <= _UNLIKE * usual].max()
-                said[stream, episode].append(f"{column} reaches {value:.4g}, and {others:.4g} at most in others")
+    for (stream, column), parts in reach.items():
+        every = np.concatenate(parts)
+        every = every[np.isfinite(every[:, 1])]
+        usual = float(np.percentile(every[:, 1], 75)) if len(every) >= _FEW_EPISODES else 0.0
+        odd = every[:, 1] > _UNLIKE * usual
+        if usual and odd.any():
+            others = every[~odd, 1].max()
+            for episode, value in every[odd]:
+                said[stream, int(episode)].append(f"{column} reaches {value:.4g}, and {others:.4g} at most in others")
     for (stream, episode), columns in said.items():
         text = f"{'; '.join(columns[:3])}{' and more columns' if len(columns) > 3 else ''}"
         remedy = "leave the episode out, if no machine was given that"
