@@ -91,8 +91,14 @@ def test_samples_astride_the_ends_of_ticks_are_told(tmp_path):
     shaken = TIME + 0.02 * np.sin(np.arange(400))
     log = Log(write(tmp_path / "a.h5", (drive(0, time=shaken - shaken[0]), "a")))
     (finding,) = [f for f in survey(log, dt=0.1).found if f.check == "usable: astride"]
-    assert "at a tick of 0.1 s" in finding.text
+    assert "a tick of 0.1 s" in finding.text
+    better = float(re.search(r"--dt ([\d.]+)", finding.remedy)[1])
+    assert survey(log, dt=better).filled[0, 0] > 0.98 * survey(log, dt=better).ticks[0]
     assert [f for f in survey(log, dt=0.3).found if f.check == "usable: astride"] == []
+    late = drive(0)
+    late["imu"] = late["imu"][0][200:], late["imu"][1][200:]  # half of the ticks without it, and none with two
+    log = Log(write(tmp_path / "b.h5", (late, "a")))
+    assert [f for f in survey(log, dt=0.1).found if f.check == "usable: astride"] == []
 
 
 @pytest.fixture

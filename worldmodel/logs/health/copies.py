@@ -35,7 +35,7 @@ class _Windows(NamedTuple):
 
 
 def compared(files: Iterable[Path]) -> list[Finding]:
-    """What is said of recordings beside each other, of all logs together."""
+    """Recordings of all logs beside each other: copies, shared stretches, commands far beyond those of the others."""
     names: list[str] = []
     whole: dict[str, list[int]] = defaultdict(list)
     windows: dict[str, list[_Windows]] = defaultdict(list)

@@ -30,7 +30,7 @@ class _Column(NamedTuple):
 
 
 def check_derivatives(recording: "Recording") -> Iterator[Finding]:
-    """Rates [M] beside what they are the rate of: their unit, and whether they hold samples of the future."""
+    """Rates beside what they are the rate of: their unit, and whether they hold samples of the future."""
     for time, columns in _on_one_clock(recording):
         dt = float(np.median(np.diff(time)))
         told: set[tuple[str, str]] = set()

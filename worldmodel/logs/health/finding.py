@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Severity = Literal["refuse", "cut", "sort", "mask", "warn"]
 SEVERITIES: tuple[Severity, ...] = ("refuse", "cut", "sort", "mask", "warn")
 FINDINGS = "findings"  # of a log's `about`
+_MINOR = ("commands: constant", "commands: at the limit", "commands: lead", "values: still")
 _NAMED = 4  # episodes that a line names
 _NO_ROWS = np.zeros(0, int)
 
@@ -96,11 +97,11 @@ def found(
 
 
 def grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings of one check about one stream together, the worst first."""
+    """Findings of one check about one stream together, the worst first, and what is often as it should be last."""
     groups: dict[tuple[str, str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[finding.severity, finding.check, finding.stream].append(finding)
-    return sorted(groups.values(), key=lambda group: SEVERITIES.index(group[0].severity))
+    return sorted(groups.values(), key=lambda g: (SEVERITIES.index(g[0].severity), g[0].check in _MINOR))
 
 
 def in_a_line(group: Sequence[Finding], episodes: int) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from worldmodel.draw import PAGE_STYLE, Picture
 from worldmodel.files import whole_file
+from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import STAGES
 from worldmodel.logs.health.finding import Finding, grouped, in_a_line
 from worldmodel.logs.health.pictures import draw_commands, draw_filled, draw_finding
@@ -108,7 +109,8 @@ def _commands(health: Health) -> str:
 
 def _checks() -> str:
     """What each check looks for, as it says itself."""
-    lines = [((check.__doc__ or "").strip().splitlines() or [""])[0] for stage in STAGES for check in stage]
+    checks = [*(check for stage in STAGES for check in stage), compared]
+    lines = [((check.__doc__ or "").strip().splitlines() or [""])[0] for check in checks]
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 

@@ -1,6 +1,7 @@
 """Pictures of a log's health: where samples are, what was commanded, and the rows that a finding is about."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from worldmodel.draw import INK, MUTED, WIDTH, Picture, new_figure, style
 from worldmodel.logs.health.finding import Finding
 from worldmodel.logs.health.survey import Coverage, Health
+from worldmodel.logs.physical import first_fix, physical_columns, physical_values
 from worldmodel.logs.reader import Stream
 
 if TYPE_CHECKING:
@@ -81,21 +83,21 @@ def draw_finding(health: Health, finding: Finding) -> Picture | None:
     stream = _stream(health, finding)
     if stream is None or finding.check.startswith(_UNSEEN) or stream.spec.kind == "video" or len(stream) < 2:
         return None
-    data, time = stream.data, stream.time
-    columns = _columns(finding, stream)
+    (labels, units, data), time = _shown(stream), stream.time
+    columns = _columns(finding, labels)
     step = max(len(time) // _POINTS, 1)
     with style():
         figure = new_figure(WIDTH, 1.9)
         axes = figure.subplots()
         for index in columns:
-            axes.plot(time[::step], data[::step, index], label=stream.spec.columns[index], linewidth=0.9)
+            axes.plot(time[::step], data[::step, index], label=labels[index], linewidth=0.9)
         rows = finding.rows[finding.rows < len(time)]
         for row in rows[:: max(len(rows) // _POINTS, 1)] if len(columns) == 1 else ():
             axes.plot(time[row], data[row, columns[0]], ".", color=_MARK, markersize=4)
         if len(columns) > 1 and len(rows):
             _shade(axes, time, rows)
         axes.set_xlabel("s")
-        axes.set_ylabel(stream.spec.units[columns[0]] or "1", color=MUTED)
+        axes.set_ylabel(units[columns[0]] or "1", color=MUTED)
         axes.set_title(f"{finding.stream} in {finding.episode}", color=INK)
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
         return Picture(figure, f"{finding.stream}: {finding.text}")
@@ -114,8 +116,16 @@ def _stream(health: Health, finding: Finding) -> Stream | None:
     return None
 
 
-def _columns(finding: Finding, stream: Stream) -> list[int]:
+def _shown(stream: Stream) -> tuple[Sequence[str], Sequence[str], np.ndarray]:
+    """Columns, their units, and readings [M, P]: of fixes metres from the first."""
+    if stream.spec.kind != "gps":
+        return stream.spec.columns, stream.spec.units, stream.data
+    labels, units, _ = physical_columns(stream.spec)
+    return labels, units, physical_values(stream.spec, stream.data, first_fix(stream.spec, stream.data))
+
+
+def _columns(finding: Finding, labels: Sequence[str]) -> list[int]:
     """The columns that a finding names, or the first."""
     words = set(re.findall(r"[\w.\-]+", finding.text))
-    named = [i for i, column in enumerate(stream.spec.columns) if column in words]
-    return (named or list(range(len(stream.spec.columns))))[:_LINES]
+    named = [i for i, column in enumerate(labels) if column in words]
+    return (named or list(range(len(labels))))[:_LINES]

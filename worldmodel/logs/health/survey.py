@@ -93,12 +93,15 @@ def survey(log: Log, dt: float | None = None) -> Health:
     """
     dt = default_dt(tuple(log.streams.values())) if dt is None else dt
     found: list[Finding] = []
-    filled = np.zeros((len(log.episodes), len(log.streams)), int)
+    filled, samples = np.zeros((2, len(log.episodes), len(log.streams)), int)
     actions: dict[str, list[Samples]] = {name: [] for name, spec in log.streams.items() if spec.kind == "action"}
-    for row, episode in zip(filled, log.episodes, strict=True):
+    for number, episode in enumerate(log.episodes):
         recording = as_recording(episode)
         found += findings(recording)
-        row[:] = [_filled(recording.samples.get(n), s, dt, episode.duration_s) for n, s in log.streams.items()]
+        for index, (name, spec) in enumerate(log.streams.items()):
+            if name in recording.samples:
+                counts = _filled(recording.samples[name], spec, dt, episode.duration_s)
+                filled[number, index], samples[number, index] = counts
         for name in actions.keys() & recording.samples.keys():
             actions[name].append(recording.samples[name])
     ticks = tick_count(log.durations_s, dt)
@@ -106,38 +109,45 @@ def survey(log: Log, dt: float | None = None) -> Health:
         log,
         dt,
         ticks,
-        (*found, *compared(log.files), *_astride(log, dt, filled, ticks)),
+        (*found, *compared(log.files), *_astride(log, dt, filled, samples)),
         tuple(finding for finding in kept(log) if finding.severity in _DONE),
         filled,
-        tuple(part for name, samples in actions.items() for part in _coverages(log.streams[name], samples)),
+        tuple(part for name, given in actions.items() for part in _coverages(log.streams[name], given)),
         independent(actions.values()),
     )
 
 
-def _filled(samples: Samples | None, spec: StreamSpec, dt: float, duration_s: float) -> int:
-    """In how many ticks of an episode a stream has a sample; of an action, in how many one is in force."""
-    if samples is None:
-        return 0
+def _filled(samples: Samples, spec: StreamSpec, dt: float, duration_s: float) -> tuple[int, int]:
+    """In how many ticks of an episode a stream has a sample, or an action is in force; and how many samples it has."""
     time = samples.time if spec.kind == "video" else samples.time[present(np.asarray(samples.data))]
     if not len(time):
-        return 0
-    tick = np.ceil(np.round(time / dt, 6)).clip(0)
-    last = int(tick_count(duration_s, dt))
-    return max(last - int(tick[0]), 0) if spec.kind == "action" else len(np.unique(tick[tick < last]))
+        return 0, 0
+    tick, last = np.ceil(np.round(time / dt, 6)).clip(0), int(tick_count(duration_s, dt))
+    ticks = max(last - int(tick[0]), 0) if spec.kind == "action" else len(np.unique(tick[tick < last]))
+    return ticks, len(time)
 
 
-def _astride(log: Log, dt: float, filled: np.ndarray, ticks: np.ndarray) -> Iterator[Finding]:
-    """Streams with about a sample a tick that leave ticks empty, since two of their samples fall into one."""
+def _astride(log: Log, dt: float, filled: np.ndarray, samples: np.ndarray) -> Iterator[Finding]:
+    """Streams with about a sample a tick of which two fall into one tick, and none into the next."""
     for index, spec in enumerate(log.streams.values()):
-        there = filled[:, index] > 0
-        share = filled[there, index].sum() / max(ticks[there].sum(), 1)
-        if spec.kind != "action" and abs(spec.rate_hz * dt - 1) < _BEATS and share < 1 - 2 * _BEATS:
+        lost = 1 - filled[:, index].sum() / max(samples[:, index].sum(), 1)
+        if spec.kind != "action" and abs(spec.rate_hz * dt - 1) < _BEATS and lost > 2 * _BEATS:
             text = (
-                f"at a tick of {dt:.4g} s {1 - share:.0%} of the ticks have no sample of it, though it has about one a "
-                "tick: its stamps lie astride the ends of ticks, or it has gaps"
+                f"it has about one sample a tick of {dt:.4g} s, but {lost:.0%} of them share theirs with another, and "
+                "about as many ticks have none: its stamps lie astride the ends of ticks"
             )
-            remedy = f"train with --dt {2 * dt:.4g}, or export its stamps with all their digits"
-            yield Finding("usable: astride", spec.name, "warn", text, remedy, episode=log.episodes[0].name)
+            episode = log.episodes[int(np.argmax(samples[:, index]))]
+            remedy = f"train with a tick that is longer (--dt {_longer(episode.streams[spec.name].time, dt):.4g})"
+            yield Finding("usable: astride", spec.name, "warn", text, remedy, episode=episode.name)
+
+
+def _longer(time: np.ndarray, dt: float) -> float:
+    """A longer tick, in which there is nearly always one of the samples at these times [M]."""
+    for longer in (float(f"{factor * dt:.4g}") for factor in (1.003, 1.02, 1.1, 1.2, 1.4)):
+        ticks = np.ceil(time / longer)
+        if len(np.unique(ticks)) > 0.99 * (ticks[-1] - ticks[0] + 1):
+            return longer
+    return 2 * dt
 
 
 def _coverages(spec: StreamSpec, parts: Sequence[Samples]) -> Iterator[Coverage]:

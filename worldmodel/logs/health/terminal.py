@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from worldmodel.logs.health.finding import Finding, grouped, in_a_line
 from worldmodel.logs.health.survey import Health, survey
 from worldmodel.logs.reader import Log
@@ -66,25 +68,31 @@ def usable_title(health: Health) -> str:
 
 def usable_rows(health: Health) -> list[tuple[str, ...]]:
     """A header, and for each stream what models get of it."""
-    rows: list[tuple[str, ...]] = [("stream", "kind", "ticks with it", "episodes with it", "samples a tick")]
-    shares = health.filled.sum(0) / max(health.ticks.sum(), 1)
+    rows: list[tuple[str, ...]] = [("stream", "kind", "samples a tick", "ticks with it", "episodes with it", "least")]
     for index, spec in enumerate(health.log.streams.values()):
-        count = int((health.filled[:, index] > 0).sum())
+        filled = health.filled[:, index]
+        every = f"{(filled > 0).sum()} of {len(filled)}"
+        share = filled.sum() / max(health.ticks.sum(), 1)
         rows.append(
-            (
-                spec.name,
-                spec.kind,
-                f"{shares[index]:.1%}",
-                f"{count} of {len(health.ticks)}",
-                f"{spec.rate_hz * health.dt:.3g}",
-            )
+            (spec.name, spec.kind, f"{spec.rate_hz * health.dt:.3g}", f"{share:.1%}", every, _least(health, filled))
         )
     return rows
+
+
+def _least(health: Health, filled: np.ndarray) -> str:
+    """The episode with the least of a stream, of those that have it; empty where all have about as much."""
+    there = np.flatnonzero(filled)
+    shares = filled[there] / health.ticks[there]
+    if not len(there) or shares.min() > 0.8 * shares.mean():
+        return ""
+    return f"{shares.min():.1%} in {health.log.episode_names[there[np.argmin(shares)]]}"
 
 
 def coverage_title(health: Health) -> str:
     """What the table of commands is called."""
     ratio, columns = health.independent
+    if columns == 1:
+        return "What was commanded: one column that moves"
     return f"What was commanded: {columns} columns that move, in about {ratio:.1f} independent directions"
 
 

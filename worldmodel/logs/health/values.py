@@ -57,10 +57,17 @@ def check_still(recording: "Recording") -> Iterator[Finding]:
             "no column moves" if every and len(still) > 1 else f"{_listed(still)} never move{'s' * (len(still) == 1)}"
         )
         if spec.kind == "action":
-            remedy = "leave it out, or record it while it changes: nothing can be learnt of what it does"
+            remedy = "nothing, if other recordings move it; else leave it out: nothing can be learnt of what it does"
             yield found(recording, "commands: constant", spec.name, "warn", what, remedy)
         else:
-            yield found(recording, "values: still", spec.name, "warn", what, "leave out what is not connected")
+            yield found(
+                recording,
+                "values: still",
+                spec.name,
+                "warn",
+                what,
+                "nothing, if other recordings move it; else leave it out",
+            )
 
 
 def _listed(names: list[str]) -> str:
