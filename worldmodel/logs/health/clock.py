@@ -123,8 +123,8 @@ def check_repeats(recording: "Recording") -> Iterator[Finding]:
         else:
             text = f"{len(rows)} of {len(time)} rows repeat the stamp before them: {_why_repeated(time)}"
             remedy = (
-                "export the stamps with all their digits; where rows are known to be evenly spaced, say so in the "
-                "recipe (period_s in place of the clock's column, or rows spread within their second)"
+                "export the stamps with all their digits; a table's rows can be placed evenly up to the next stamp "
+                '(duplicates = "spread" in the [clock] of its recipe)'
             )
             yield found(recording, "clock: repeats", name, "refuse", text, remedy, rows)
 

@@ -33,9 +33,14 @@ _UNSEEN = (
 
 
 def draw_filled(health: Health) -> Picture:
-    """A map of streams and episodes: the share of ticks that have a sample."""
+    """A map of streams and episodes: the share of the ticks with a sample, of as many as the stream's rate fills."""
+    from matplotlib.ticker import MaxNLocator
+
     names = list(health.log.streams)
-    shares = (health.filled / np.maximum(health.ticks, 1)[:, None]).T
+    fills = [
+        1.0 if spec.kind == "action" else min(spec.rate_hz * health.dt, 1.0) for spec in health.log.streams.values()
+    ]
+    shares = (health.filled / np.maximum(health.ticks, 1)[:, None] / fills).T
     if shares.shape[1] > _MOST_EPISODES:
         parts = np.array_split(np.arange(shares.shape[1]), _MOST_EPISODES)
         shares = np.stack([shares[:, part].mean(1) for part in parts], 1)
@@ -48,9 +53,10 @@ def draw_filled(health: Health) -> Picture:
         )  # fmt: skip
         axes.set_yticks(range(len(names)), names)
         axes.set_xlabel("episode")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(False)
-        figure.colorbar(image, ax=axes, label="share of ticks", fraction=0.03, pad=0.01)
-        return Picture(figure, "share of ticks that have a sample, by stream and episode")
+        figure.colorbar(image, ax=axes, label="of what its rate fills", fraction=0.03, pad=0.01)
+        return Picture(figure, "ticks that have a sample, by stream and episode")
 
 
 def draw_commands(health: Health) -> Picture | None:
