@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worldmodel.logs.health import clock
+from worldmodel.logs.health import clock, rates
 from worldmodel.logs.health.examination import STAGES
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
@@ -34,7 +34,7 @@ def said(recording, word=""):
     """The findings of all checks whose names begin with a word; what the checks before them ask for is not done."""
     checks = [check for stage in STAGES for check in stage]
     if word.startswith("clock") and word != "clock: offset":
-        checks = [check for check in checks if check.__module__ == clock.__name__]
+        checks = [check for check in checks if check.__module__ in (clock.__name__, rates.__name__)]
     return [finding for check in checks for finding in check(recording) if finding.check.startswith(word)]
 
 

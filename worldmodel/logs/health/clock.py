@@ -1,4 +1,4 @@
-"""Checks of the clock: stamps that are none, repeat, go back or jump; rates, and streams that never meet."""
+"""Checks of stamps: those that are none, repeat, overtake each other, go back or jump."""
 
 import dataclasses
 import itertools
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worldmodel.logs.health.finding import Finding, Severity, found, present
-from worldmodel.types import StreamSpec
+from worldmodel.logs.health.finding import Finding, Severity, found
 
 if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
@@ -17,11 +16,8 @@ if TYPE_CHECKING:
 _SHARE = 0.005  # of a stream's rows may repeat a stamp
 _BURST = 3  # rows that overtook each other, or lost their stamp, one after the other
 _LATE_S = 1.0  # later than that, rows did not just overtake each other
-_JUMP_S = 3600.0
+JUMP_S = 3600.0
 _SILENCE_S = 60.0
-_EARLIEST_UTC = 315532800.0  # 1980: the earliest date that clocks without a battery start from
-_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
-_FEW_ROWS = 8  # of fewer nothing is said about rates
 
 
 def few(count: int) -> int:
@@ -29,13 +25,14 @@ def few(count: int) -> int:
     return max(3, int(_SHARE * count))
 
 
-def _times(recording: "Recording") -> Iterator[tuple[str, np.ndarray]]:
+def times(recording: "Recording") -> Iterator[tuple[str, np.ndarray]]:
+    """The streams that have samples, and their times [M]."""
     return ((name, samples.time) for name, samples in recording.samples.items() if len(samples.time))
 
 
 def check_stamps(recording: "Recording") -> Iterator[Finding]:
     """Rows without a stamp."""
-    for name, time in _times(recording):
+    for name, time in times(recording):
         rows = np.flatnonzero(~np.isfinite(time))
         if len(rows):
             text, remedy = f"{len(rows)} of {len(time)} rows have no time", "mend the clock's column"
@@ -45,7 +42,7 @@ def check_stamps(recording: "Recording") -> Iterator[Finding]:
 
 def check_written_again(recording: "Recording") -> Iterator[Finding]:
     """Rows that are the row before once more, stamp and readings: one sample that was written several times."""
-    for name, time in _times(recording):
+    for name, time in times(recording):
         again = np.flatnonzero(np.diff(time) == 0) + 1
         if len(again) and recording.specs[name].kind != "video":
             data = np.asarray(recording.samples[name].data)
@@ -63,7 +60,7 @@ def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def check_strays(recording: "Recording") -> Iterator[Finding]:
     """Up to three rows at a time whose stamps lie ahead of all that follow."""
-    for name, time in _times(recording):
+    for name, time in times(recording):
         rows = _strays(time)
         if len(rows):
             text = f"{len(rows)} of {len(time)} rows have stamps ahead of those that follow; left out"
@@ -75,7 +72,7 @@ def _strays(time: np.ndarray) -> np.ndarray:
     back = np.flatnonzero(np.diff(time) < 0)
     if not len(back):
         return back
-    far = 10 * _typical(time)
+    far = 10 * typical(time)
     rows: list[int] = []
     for last in back:
         ahead = next((n for n in range(_BURST + 1) if last - n < 0 or time[last - n] < time[last + 1]), 0)
@@ -84,7 +81,7 @@ def _strays(time: np.ndarray) -> np.ndarray:
     return np.array(rows, int)
 
 
-def _typical(time: np.ndarray) -> float:
+def typical(time: np.ndarray) -> float:
     """The median of the intervals [M - 1] that are above zero; 0 where there is none."""
     intervals = np.diff(time)
     ahead = intervals[intervals > 0]
@@ -93,7 +90,7 @@ def _typical(time: np.ndarray) -> float:
 
 def check_order(recording: "Recording") -> Iterator[Finding]:
     """Rows that overtook each other on their way into the file: sorted, as nothing is lost by it."""
-    for name, time in _times(recording):
+    for name, time in times(recording):
         back = np.diff(time) < 0
         if back.any() and recording.specs[name].kind != "video":
             newest = np.maximum.accumulate(time)
@@ -113,7 +110,7 @@ def _longest_run(which: np.ndarray) -> int:
 
 def check_repeats(recording: "Recording") -> Iterator[Finding]:
     """Stamps that repeat: a few are dropped, more are refused with what the likely cause is."""
-    for name, time in _times(recording):
+    for name, time in times(recording):
         rows = np.flatnonzero(np.diff(time) == 0) + 1
         if not len(rows):
             continue
@@ -130,7 +127,7 @@ def check_repeats(recording: "Recording") -> Iterator[Finding]:
 
 
 def _why_repeated(time: np.ndarray) -> str:
-    step = _typical(time)
+    step = typical(time)
     if not step:
         return "every row has the same, as if a spreadsheet had cut the digits off"
     smallest = np.diff(time)[np.diff(time) > 0].min()
@@ -141,7 +138,7 @@ def _why_repeated(time: np.ndarray) -> str:
 
 def check_back(recording: "Recording") -> Iterator[Finding]:
     """A clock that goes back begins another episode."""
-    starts = {name: np.flatnonzero(np.diff(time) < 0) + 1 for name, time in _times(recording)}
+    starts = {name: np.flatnonzero(np.diff(time) < 0) + 1 for name, time in times(recording)}
     counts = {name: len(rows) for name, rows in starts.items()}
     if not any(counts.values()):
         return
@@ -169,11 +166,11 @@ def _cut(recording: "Recording", check: str, starts: dict[str, np.ndarray], text
 
 def check_jumps(recording: "Recording") -> Iterator[Finding]:
     """Hours in which no stream has a sample part two episodes: ticks for days of nothing are no data."""
-    gaps = _silences(recording, _JUMP_S)
+    gaps = _silences(recording, JUMP_S)
     if gaps:
-        starts = {name: np.searchsorted(time, [end for _, end in gaps]) for name, time in _times(recording)}
+        starts = {name: np.searchsorted(time, [end for _, end in gaps]) for name, time in times(recording)}
         longest = max(end - start for start, end in gaps)
-        text = f"no stream has a sample for {_duration(longest)}; cut there, into {len(gaps) + 1} episodes"
+        text = f"no stream has a sample for {duration(longest)}; cut there, into {len(gaps) + 1} episodes"
         yield _cut(recording, "clock: jump", starts, text)
 
 
@@ -181,19 +178,19 @@ def check_silence(recording: "Recording") -> Iterator[Finding]:
     """Minutes of nothing."""
     gaps = _silences(recording, _SILENCE_S)
     if gaps:
-        name, time = max(_times(recording), key=lambda pair: len(pair[1]))
+        name, time = max(times(recording), key=lambda pair: len(pair[1]))
         rows = np.unique(np.searchsorted(time, [end for _, end in gaps]).clip(max=len(time) - 1))
         total = sum(end - start for start, end in gaps)
-        text = f"no stream has a sample for {_duration(max(end - start for start, end in gaps))}, {total:.0f} s in all"
+        text = f"no stream has a sample for {duration(max(end - start for start, end in gaps))}, {total:.0f} s in all"
         yield found(recording, "clock: silence", name, "warn", text, "cut the recording there", rows)
 
 
 def _silences(recording: "Recording", seconds: float) -> list[tuple[float, float]]:
     """Intervals longer than that, and than a hundred of the usual ones, in which no stream has a sample."""
     gaps: list[tuple[float, float]] | None = None
-    for _, time in _times(recording):
+    for _, time in times(recording):
         intervals = np.diff(time)
-        wide = np.flatnonzero(intervals > max(seconds, 100 * _typical(time)))
+        wide = np.flatnonzero(intervals > max(seconds, 100 * typical(time)))
         own = [(-math.inf, time[0]), *((time[row], time[row + 1]) for row in wide), (time[-1], math.inf)]
         gaps = own if gaps is None else _common(gaps, own)
     return [(start, end) for start, end in gaps or () if seconds < end - start < math.inf]
@@ -204,63 +201,9 @@ def _common(some: list[tuple[float, float]], others: list[tuple[float, float]]) 
     return [(start, end) for start, end in both if start < end]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A length of time in words."""
     for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.4g} {unit}"
     return f"{seconds:.4g} s"
-
-
-def check_rates(recording: "Recording") -> Iterator[Finding]:
-    """The measured rate against the one that was declared: apart by two or more is another unit, or a mistake."""
-    for name, spec in recording.specs.items():
-        time = _sampled(recording, name)
-        if len(time) < _FEW_ROWS or not time[-1] > time[0]:
-            continue
-        usual, mean = 1 / _typical(time), (len(time) - 1) / (time[-1] - time[0])
-        apart = min((spec.rate_hz / usual, spec.rate_hz / mean), key=lambda factor: abs(math.log(factor)))
-        if not 0.5 < apart < 2:
-            yield _wrong_rate(recording, spec, usual, apart)
-
-
-def _sampled(recording: "Recording", name: str) -> np.ndarray:
-    """The times of a stream's own samples: rows in which all of its readings are missing are none."""
-    samples = recording.samples[name]
-    if recording.specs[name].kind == "video" or not len(samples.time):
-        return samples.time
-    return samples.time[present(np.asarray(samples.data))]
-
-
-def _wrong_rate(recording: "Recording", spec: StreamSpec, measured: float, apart: float) -> Finding:
-    unit = next((unit for unit, s in _UNITS.items() if abs(math.log(apart * s)) < math.log(1.5)), None)
-    text = f"its samples come at {measured:.4g} Hz, not at the {spec.rate_hz:.4g} Hz that were declared"
-    if unit:
-        remedy = f'the stamps seem to be {unit}, not seconds: unit = "{unit}" would fit'
-        return found(recording, "clock: rate", spec.name, "refuse", text, remedy)
-    remedy = f"declare rate_hz = {measured:.4g}, or mend the clock"
-    return found(recording, "clock: rate", spec.name, "warn" if spec.kind == "action" else "refuse", text, remedy)
-
-
-def check_overlap(recording: "Recording") -> Iterator[Finding]:
-    """Streams that never were at the same time as any other."""
-    spans = {name: (time[0], time[-1]) for name, time in _times(recording) if len(time) > 1}
-    if len(spans) < 2:
-        return
-    for name, (start, end) in spans.items():
-        others = [span for other, span in spans.items() if other != name]
-        if any(a <= end and start <= b for a, b in others):
-            continue
-        apart = min(max(a - end, start - b) for a, b in others)
-        text = (
-            f"it has samples from {start:.3f} s to {end:.3f} s, and no other stream has any within {_duration(apart)}"
-        )
-        remedy = "give all streams one clock, or leave this one out"
-        yield found(recording, "clock: apart", name, "refuse" if apart > _JUMP_S else "warn", text, remedy)
-
-
-def check_origin(recording: "Recording") -> Iterator[Finding]:
-    """A date before there were such recordings."""
-    if recording.origin_utc < _EARLIEST_UTC:
-        name = next(iter(recording.samples))
-        text = "it begins in 1970, before its clock was set; its date is unknown"
-        yield found(recording, "clock: date", name, "mask", text, "set the clock before recording")

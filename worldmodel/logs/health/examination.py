@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.health import clock, commands, derived, frames, gps, motion, units, values
+from worldmodel.logs.health import clock, commands, derived, frames, gps, motion, rates, shapes, units, values
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples
 
@@ -22,19 +22,19 @@ STAGES: tuple[tuple[Check, ...], ...] = (
     (clock.check_order,),
     (clock.check_repeats,),
     (clock.check_back,),
-    (clock.check_overlap,),
+    (rates.check_overlap,),
     (clock.check_jumps,),
-    (clock.check_origin, clock.check_rates, clock.check_silence, gps.check_nowhere),
+    (rates.check_origin, rates.check_rates, clock.check_silence, gps.check_nowhere),
     (gps.check_degrees,),
     (gps.check_jumps,),
     (gps.check_speed, values.check_sentinels, values.check_circular, values.check_quaternions),
     (
         values.check_still,
         units.check_units,
-        values.check_clipping,
-        values.check_stuck,
-        values.check_straight,
-        values.check_outliers,
+        shapes.check_clipping,
+        shapes.check_stuck,
+        shapes.check_straight,
+        shapes.check_outliers,
         motion.check_gyro,
         motion.check_course,
         derived.check_derivatives,

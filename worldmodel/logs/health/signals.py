@@ -59,11 +59,13 @@ def _correlations(a: np.ndarray, b: np.ndarray, lags: np.ndarray) -> tuple[np.nd
     first_a, first_b = np.maximum(-lags, 0), np.maximum(lags, 0)
     sum_a, square_a = _sums(a, first_a, there)
     sum_b, square_b = _sums(b, first_b, there)
-    spread_a = np.sqrt(np.maximum(square_a - sum_a**2 / there, 0))
-    spread_b = np.sqrt(np.maximum(square_b - sum_b**2 / there, 0))
-    moves = (spread_a > 1e-9 * np.sqrt(square_a[0] + 1e-300)) & (spread_b > 1e-9 * np.sqrt(square_b[0] + 1e-300))
-    size = np.where(moves, spread_a * spread_b, np.inf)
-    return (products - sum_a * sum_b / there) / size, spread_b / np.where(moves, spread_a, np.inf)
+    spread_a, spread_b = (
+        np.sqrt(np.maximum(square - total**2 / there, 0)) for total, square in ((sum_a, square_a), (sum_b, square_b))
+    )
+    size = spread_a * spread_b
+    moves = size > 1e-9 * np.linalg.norm(a) * np.linalg.norm(b)
+    correlation = np.divide(products - sum_a * sum_b / there, size, out=np.zeros(len(lags)), where=moves)
+    return correlation, np.divide(spread_b, spread_a, out=np.zeros(len(lags)), where=moves)
 
 
 def _sums(values: np.ndarray, first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
