@@ -18,7 +18,8 @@ Check = Callable[["Recording"], Iterator[Finding]]
 # In this order: each stage sees a recording to which has been done what the stages before asked for.
 STAGES: tuple[tuple[Check, ...], ...] = (
     (clock.check_stamps,),
-    (clock.check_written_again, clock.check_strays),
+    (clock.check_written_again,),
+    (clock.check_strays,),
     (clock.check_order,),
     (clock.check_repeats,),
     (clock.check_back,),

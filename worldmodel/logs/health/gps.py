@@ -31,14 +31,14 @@ def _fixes(recording: "Recording") -> Iterator[tuple[StreamSpec, Samples, np.nda
 def check_nowhere(recording: "Recording") -> Iterator[Finding]:
     """0,0 and other values that receivers write when they know no position."""
     for spec, samples, place in _fixes(recording):
+        left = np.ones(len(place), bool)
         for none in _NOWHERE:
             rows = np.flatnonzero((np.abs(place - none) < 1e-7).all(1))
+            left[rows] = False
             if len(rows):
                 text = f"{len(rows)} of {len(place)} fixes are {none[0]:g}, {none[1]:g}, no position; left out"
-                yield found(
-                    recording, "gps: no position", spec.name, "mask", text, "leave them out of the source", rows
-                )
-        rows = np.flatnonzero(~_has_fix(spec, np.asarray(samples.data)))
+                yield found(recording, "gps: no position", spec.name, "mask", text, _LEAVE_OUT, rows)
+        rows = np.flatnonzero(left & ~_has_fix(spec, np.asarray(samples.data)))
         if len(rows):
             text = f"{len(rows)} of {len(place)} fixes are none, as the receiver says itself; left out"
             yield found(recording, "gps: no fix", spec.name, "mask", text, _LEAVE_OUT, rows)
