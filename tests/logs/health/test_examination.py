@@ -1,6 +1,8 @@
 """What is done to recordings: nothing is lost without being counted, and what is written is read."""
 
+import contextlib
 import json
+import warnings
 
 import h5py
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.logs.health.build import action, noise, record, sensor
+from tests.logs.health.build import action, gps, noise, record, sensor
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs import Log, LogWriter
 from worldmodel.logs.health.examination import Picked, examined
@@ -80,6 +82,33 @@ def test_what_ingest_writes_the_reader_reads_and_every_row_is_kept_or_counted(tm
     assert all((np.diff(time) > 0).all() for time, _ in read)
     left_out = sum(f.count for f in assembly.findings if (f.severity, f.stream) == ("mask", "wheel") and not f.columns)
     assert sum(len(time) for time, _ in read) + left_out == len(clock)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 300), st.sampled_from([0.0, 0.02, 0.5]), st.sampled_from([0, 3, 8]))
+def test_no_recording_makes_a_check_fail(seed, count, spoilt, digits):
+    random = np.random.default_rng(seed)
+    time = np.sort(random.uniform(0, count / 10, count)) if seed % 2 else np.arange(count) / 10.0
+
+    def data(columns):
+        values = np.round(np.cumsum(random.normal(size=(count, columns)), 0) * 10.0 ** random.integers(-6, 6), digits)
+        odd = random.choice([np.nan, np.inf, -np.inf, 0.0, -1.0, 9999.0, 1e30, 1e308], values.shape)
+        return np.where(random.uniform(size=values.shape) < spoilt, odd, values)
+
+    quaternion, xyz = ("qw", "qx", "qy", "qz"), ("x", "y", "z")
+    specs = (
+        gps(("speed", "m/s"), ("fix_type", ""), ("hdop", "")),
+        StreamSpec("attitude", "orientation", quaternion, ("",) * 4, 10.0),
+        StreamSpec("pose", "pose", (*xyz, *quaternion), ("m",) * 3 + ("",) * 4, 10.0),
+        sensor("gyro", xyz, ["rad/s"] * 3, 10.0),
+        sensor("joints", ("a", "roll"), ["rad"] * 2, 10.0, circular=(True, False)),
+        action("targets", ("a", "roll"), ["rad"] * 2, 10.0),
+        sensor("imu", (*quaternion, *xyz), [""] * 4 + ["m/s^2"] * 3, 10.0),
+    )
+    recording = record(*((spec, time, data(len(spec.columns))) for spec in specs))
+    with contextlib.suppress(RecipeError), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        examined(recording)
 
 
 def test_what_was_found_is_kept_in_the_log_by_episode(folder):

@@ -78,7 +78,7 @@ def _strays(time: np.ndarray) -> np.ndarray:
         ahead = next((n for n in range(_BURST + 1) if last - n < 0 or time[last - n] < time[last + 1]), 0)
         if ahead and last - ahead >= 0 and time[last] - time[last + 1] > far:
             rows += range(last - ahead + 1, last + 1)
-    return np.array(rows, int)
+    return np.unique(np.array(rows, int))
 
 
 def typical(time: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 """Runs the checks on a recording, and does to it what they ask for."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,9 @@ def findings(recording: "Recording") -> list[Finding]:
 
 
 def _said(recording: "Recording", stage: Iterable[Check]) -> list[Finding]:
-    return [dataclasses.replace(finding, episode=recording.name) for check in stage for finding in check(recording)]
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # readings may be anything; what is NaN says nothing
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return [dataclasses.replace(finding, episode=recording.name) for check in stage for finding in check(recording)]
 
 
 def examined(recording: "Recording", strict: bool = False) -> list["Recording"]:
