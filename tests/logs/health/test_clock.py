@@ -6,6 +6,7 @@ import pytest
 from tests.logs.health.build import action, noise, one, record, said, sensor
 from worldmodel.errors import RecipeError
 from worldmodel.logs.health.examination import examined
+from worldmodel.logs.ingest.recording import nominal_rate
 
 WHEEL = sensor("wheel", ["speed"], ["m/s"], 10.0)
 TIME = np.arange(300) / 10
@@ -165,3 +166,9 @@ def test_streams_that_never_meet_are_refused_where_their_clocks_are_hours_apart(
     assert [f.severity for f in said(apart(1e5), "clock: apart")] == ["refuse", "refuse"]
     assert [f.severity for f in said(apart(50), "clock: apart")] == ["warn", "warn"]
     assert said(apart(20), "clock: apart") == []
+
+
+def test_the_rate_that_importers_measure_does_not_mind_what_is_wrong_with_a_clock():
+    assert nominal_rate(TIME) == 10
+    assert nominal_rate(np.concatenate([TIME, TIME - 90, TIME + 1e9, [np.nan]])) == 10
+    assert nominal_rate(TIME[:1]) == nominal_rate(np.zeros(5)) == 1

@@ -84,7 +84,11 @@ def increasing(time: np.ndarray) -> np.ndarray:
 
 
 def nominal_rate(time: np.ndarray) -> float:
-    """A rate in Hz to four figures from the mean interval of [M] times; 1 where fewer than two samples tell none."""
-    if len(time) < 2 or not time[-1] > time[0]:
-        return 1.0
-    return float(f"{(len(time) - 1) / (time[-1] - time[0]):.4g}")
+    """A rate in Hz to four figures from the mean interval of [M] times; 1 where fewer than two samples tell none.
+
+    Steps back, and gaps of more than a hundred of the usual intervals, do not enter: the times are as they came.
+    """
+    intervals = np.diff(time)
+    ahead = intervals[intervals > 0]
+    usual = ahead[ahead <= 100 * np.median(ahead)] if len(ahead) else ahead
+    return float(f"{len(usual) / usual.sum():.4g}") if len(usual) else 1.0
