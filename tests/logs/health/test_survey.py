@@ -6,8 +6,10 @@ import re
 import numpy as np
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from tests.logs.health.build import action, noise, record, sensor
+from worldmodel.cli import app
 from worldmodel.errors import WorldModelError
 from worldmodel.logs import Log, LogWriter
 from worldmodel.logs.health.copies import compared
@@ -146,3 +148,16 @@ def test_a_healthy_log_is_called_that(tmp_path):
     health = survey(Log(write(tmp_path / "a.h5", (drive(0), "a"), (drive(1), "b"))))
     assert health.verdict == "Nothing wrong was found."
     assert "Nothing wrong was found." in page(health)
+
+
+def test_the_command_line_checks_and_writes_the_page(sick, tmp_path):
+    page_path = tmp_path / "health.html"
+    ran = CliRunner().invoke(app, ["inspect", str(sick.files[0]), "--html", str(page_path), "--dt", "0.2"])
+    assert ran.exit_code == 0
+    assert ran.output.startswith("It can be trained on, with 2 things to know.")
+    assert "Usable at a tick of 0.2 s" in ran.output
+    assert page_path.exists()
+    ran = CliRunner().invoke(app, ["inspect", str(sick.files[0]), "--health", "--dt", "0"])
+    assert "--dt is no length of a tick" in str(ran.exception)
+    ran = CliRunner().invoke(app, ["inspect", str(sick.files[0])])
+    assert "findings: 1, which --health tells" in ran.output

@@ -49,9 +49,13 @@ def _has_fix(spec: StreamSpec, data: np.ndarray) -> np.ndarray:
     good = np.ones(len(data), bool)
     for index, name in enumerate(spec.columns[3:], 3):
         column, least = data[:, index], _FIX.get(name.lower())
-        says = column >= least if least is not None else column < _NO_DOP if "dop" in name.lower() else good
+        says = column >= least if least is not None else column < _NO_DOP if _is_dop(name) else good
         good &= np.where(says.any(), says | np.isnan(column), True)
     return good
+
+
+def _is_dop(name: str) -> bool:
+    return "dop" in name.lower() or "dilution" in name.lower()
 
 
 def check_degrees(recording: "Recording") -> Iterator[Finding]:
