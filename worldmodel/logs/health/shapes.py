@@ -19,6 +19,7 @@ _IN_A_ROW = 3
 _STUCK_S = 1.0
 _STUCK_ROWS = 20
 _STRAIGHT_ROWS = 50
+_USUAL = 0.1  # share of samples on a line between their neighbours where a few were interpolated
 _ROUNDING = float(np.finfo(np.float32).eps)
 _FAR = 5.0  # times the range of nearly all readings
 _SPIKES = 0.005  # share of samples; more are no outliers
@@ -114,7 +115,7 @@ def check_straight(recording: "Recording") -> Iterator[Finding]:
         starts, stops = edges[::2], edges[1::2]
         long = (stops - starts > _STRAIGHT_ROWS) & (time[stops - 1] - time[starts] > _STUCK_S / 2)
         filled = int((stops - starts)[long].sum())
-        if 0 < filled < 0.5 * len(data) and straight.sum() - filled < 0.02 * len(data):
+        if 0 < filled < 0.5 * len(data) and straight.sum() - filled < _USUAL * len(data):
             rows = np.concatenate([np.arange(a, b) for a, b in zip(starts[long], stops[long], strict=True)])
             seconds = float((time[stops - 1] - time[starts])[long].max())
             text = f"all of it goes in a straight line for {seconds:.3g} s, so it was extrapolated or filled in"
