@@ -135,7 +135,6 @@ def _convert_in_pool(
     """Converts in processes; the first error stops those that have not begun, and is raised."""
     context = multiprocessing.get_context("spawn")
     counter, told = context.Value("q", 0), 0
-    options = dataclasses.replace(options, advance=_add)  # what a worker can be sent
     with ProcessPoolExecutor(workers, context, _count_into, (counter,)) as pool:
         running: set[Future[None]] = {pool.submit(_convert_counted, *job, options) for job in jobs}
         try:
