@@ -3,12 +3,15 @@
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worldmodel.errors import WorldModelError
 from worldmodel.version import __version__
+
+if TYPE_CHECKING:
+    from worldmodel.logs.reader import Log
 
 app = typer.Typer(
     name="worldmodel",
@@ -104,13 +107,14 @@ def ingest(
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Make everything that is found an error.")] = False,
     force: Force = False,
 ) -> None:
     """Turn recordings into a log. Goes on where it was stopped."""
     from worldmodel.logs.ingest import ingest as run
 
-    report = run(sources, out, format=kind, recipe=recipe, size=_parse_size(size), ray=ray, force=force)
-    for note in report.notes:
+    report = run(sources, out, format=kind, recipe=recipe, size=_parse_size(size), strict=strict, ray=ray, force=force)
+    for note in report.lines:
         print(f"note: {note}")
     print(f"{len(report.episodes)} episodes with {', '.join(report.streams)}")
     _wrote(report.path)
@@ -118,16 +122,22 @@ def ingest(
 
 @app.command()
 def inspect(
-    log: Annotated[Path, typer.Argument(help="A log, or a folder of logs.")],
+    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of logs, of one machine.")],
     plot: Annotated[Path | None, typer.Option(help="Also draw an episode into this PNG file.")] = None,
     episode: Annotated[int, typer.Option(help="Which episode to draw.")] = 0,
+    health: Annotated[bool, typer.Option("--health", help="Check it instead: what is wrong, and what to do.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Of --health: also write a page with pictures.")] = None,
+    dt: Annotated[float | None, typer.Option(help="Of --health: seconds a tick; by default as training.")] = None,
     force: Force = False,
 ) -> None:
     """Say what a log holds: episodes, streams, measured rates, gaps, ranges, units."""
     from worldmodel.logs import Log, plot_log, print_summary
 
-    opened = Log(log)
-    print_summary(opened)
+    opened = Log(logs)
+    if health or html is not None:
+        _health(opened, html, dt, force)
+    else:
+        print_summary(opened)
     _say_lost_scene(opened.about)
     if plot is not None:
         _wrote(plot_log(opened, plot, episode, force=force))
@@ -301,6 +311,21 @@ def _say_lost_scene(about: Mapping[str, object]) -> None:
 
     if note := lost_scene(about):
         print(f"note: {note}")
+
+
+def _health(log: "Log", html: Path | None, dt: float | None, force: bool) -> None:
+    from worldmodel.files import check_output
+    from worldmodel.logs.health.terminal import print_health
+
+    if dt is not None and not 0 < dt < float("inf"):
+        raise WorldModelError("--dt is no length of a tick.", expected="seconds above 0", found=str(dt))
+    if html is not None:
+        check_output(html, force, inputs=log.files)
+    found = print_health(log, dt)
+    if html is not None:
+        from worldmodel.logs.health.page import write_page
+
+        _wrote(write_page(found, html, force=force))
 
 
 def _parse_size(text: str | None) -> tuple[int, int] | None:

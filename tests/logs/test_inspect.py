@@ -52,12 +52,24 @@ def test_streams_are_counted_over_all_episodes(log):
     streams = {s.spec.name: s for s in summarise(log).streams}
     assert streams.keys() == {s.name for s in SPECS}
     assert {n: s.samples for n, s in streams.items()} == {
-        "imu": 11, "once": 1, "never": 0, "gps": 2, "camera": 2, "drive": 2,
+        "imu": 11, "once": 0, "never": 0, "gps": 2, "camera": 2, "drive": 2,
     }  # fmt: skip
     assert streams["imu"].measured_rate_hz == pytest.approx(10)
     assert streams["camera"].measured_rate_hz == pytest.approx(2)
     assert math.isnan(streams["once"].measured_rate_hz)
     assert math.isnan(streams["never"].measured_rate_hz)
+
+
+def test_rows_of_a_wide_table_that_hold_none_of_a_stream_are_no_samples_of_it(tmp_path):
+    imu, gps = (StreamSpec(name, "sensor", ("x",), ("m",), rate) for name, rate in (("imu", 100.0), ("gps", 10.0)))
+    time, data = np.arange(101) / 100, np.arange(101.0)[:, None]
+    slow = np.where(np.arange(101) % 10 == 0, data[:, 0], np.nan)[:, None]
+    with LogWriter(tmp_path / "wide.h5", [imu, gps]) as writer:
+        writer.append({"imu": Samples(time, data), "gps": Samples(time, slow)})
+    streams = {s.spec.name: s for s in summarise(Log(tmp_path / "wide.h5")).streams}
+    assert (streams["gps"].samples, streams["gps"].not_finite, streams["gps"].gaps) == (11, (0,), 0)
+    assert streams["gps"].measured_rate_hz == pytest.approx(10)
+    assert streams["imu"].measured_rate_hz == pytest.approx(100)
 
 
 def test_gaps_are_long_intervals_within_an_episode(log):
@@ -70,7 +82,7 @@ def test_ranges_are_of_finite_readings_and_others_are_counted(log):
     streams = {s.spec.name: s for s in summarise(log).streams}
     imu = streams["imu"]
     assert (imu.low, imu.high, imu.not_finite) == ((-4, -1), (5, 9), (2, 2))
-    assert streams["once"].not_finite == (1,)
+    assert streams["once"].not_finite == (0,)  # its one row is no sample of it
     assert all(math.isnan(v) for v in (*streams["once"].low, *streams["never"].low, *streams["never"].high))
     camera = streams["camera"]
     assert (camera.low, camera.high, camera.not_finite) == ((0, 0, 0), (250, 200, 3), (0, 0, 0))
@@ -104,7 +116,7 @@ def test_the_tables_say_the_same(log):
     assert ["imu", "a", "m/s^2", "-4", "5", "2"] in lines
     assert ["b", "rad/s", "-1", "9", "2"] in lines
     assert ["gps", "latitude", "deg", "48.1", "48.1001", "0"] in lines
-    assert ["0", "first", "1.20", "2023-11-14", "22:13:20", "never"] in lines
+    assert ["0", "first", "1.20", "2023-11-14", "22:13:20", "never,", "once"] in lines
     (second,) = [line for line in lines if line[:4] == ["1", "second", "5.50", "unknown"]]
     assert {name.rstrip(",") for name in second[4:]} == {"once", "never", "gps", "camera", "drive"}
     assert ["2", "episodes,", "6.7", "s", "in", "all"] in lines

@@ -12,8 +12,8 @@ import numpy as np
 from worldmodel.benchmark.catalogue import FREE_RUN, PROBLEMS
 from worldmodel.benchmark.problem import BenchmarkProblem
 from worldmodel.benchmark.rows import SUBJECT, Row
+from worldmodel.draw import PAGE_STYLE
 from worldmodel.files import whole_file
-from worldmodel.report.page import STYLE
 from worldmodel.training.settings import plain_json
 from worldmodel.validate.labels import look
 from worldmodel.version import __version__
@@ -87,7 +87,7 @@ def to_html(rows: Sequence[Row]) -> str:
         sections.append(f'<section id="{name}"><h2>{escape(name)}</h2>{words}{tables}</section>')
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>world model benchmark</title><style>{STYLE.read_text(encoding='utf-8')}</style></head><body>"
+        f"<title>world model benchmark</title><style>{PAGE_STYLE.read_text(encoding='utf-8')}</style></head><body>"
         f'<header><div class="inner"><p class="eyebrow">World model</p><h1>Benchmark</h1>'
         f'<p class="kind">{escape(f"{machine()}, version {__version__}. {_HOW}")}</p></div></header>'
         f"<main>{''.join(sections)}</main></body></html>\n"

@@ -2,9 +2,9 @@
 
 from worldmodel.draw.fan import Fan, draw_fan, draw_track, draw_way
 from worldmodel.draw.film import difference, draw_strip, film
-from worldmodel.draw.style import INK, MUTED, WIDTH, Picture, beside_text, inline_image, new_figure, style
+from worldmodel.draw.style import INK, MUTED, PAGE_STYLE, WIDTH, Picture, beside_text, inline_image, new_figure, style
 
 __all__ = [
-    "Fan", "INK", "MUTED", "Picture", "WIDTH", "beside_text", "difference", "draw_fan", "draw_strip", "draw_track",
-    "draw_way", "film", "inline_image", "new_figure", "style",
+    "Fan", "INK", "MUTED", "PAGE_STYLE", "Picture", "WIDTH", "beside_text", "difference", "draw_fan", "draw_strip",
+    "draw_track", "draw_way", "film", "inline_image", "new_figure", "style",
 ]  # fmt: skip

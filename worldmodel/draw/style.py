@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PAGE_STYLE = Path(__file__).parent / "page.css"  # of every page that the toolkit writes
 INK, MUTED, IMAGINED = "#1b2733", "#6b7785", "#0072B2"  # what came, what was seen, what is imagined
 WIDTH = 10.4  # inches of a figure of several panels, as wide as the report's page
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito's

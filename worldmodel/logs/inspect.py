@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 import datetime
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from worldmodel.logs.health.finding import FINDINGS
 from worldmodel.logs.reader import Log, Stream
 from worldmodel.types import StreamSpec
 
@@ -26,6 +27,8 @@ _LISTED = 20  # episodes printed
 class StreamSummary:
     """One stream over all episodes.
 
+    Rows in which all of its readings are missing, as in a wide table of several rates, are no samples of it.
+
     Attributes:
         spec: what it is.
         samples: how many there are.
@@ -34,7 +37,7 @@ class StreamSummary:
         longest_gap_s: the longest of these; 0 for none.
         low: the least finite reading of each column, NaN where there is none; for video of each colour.
         high: the greatest.
-        not_finite: how many readings of each column are NaN or infinite.
+        not_finite: how many readings of each column are NaN or infinite, in its samples.
     """
 
     spec: StreamSpec
@@ -74,44 +77,65 @@ class LogSummary:
 def summarise(log: Log) -> LogSummary:
     """Reads a whole log and says what is in it."""
     episodes = list(log.episodes)
+    reads = {name: [_read(e.streams[name]) for e in episodes] for name in log.streams}
     return LogSummary(
         tuple(log.files),
         dict(log.about),
         tuple(
-            EpisodeSummary(e.name, e.duration_s, e.origin_utc, {name: len(s) for name, s in e.streams.items()})
-            for e in episodes
+            EpisodeSummary(
+                e.name, e.duration_s, e.origin_utc, {name: len(read[i].time) for name, read in reads.items()}
+            )
+            for i, e in enumerate(episodes)
         ),
-        tuple(_summarise_stream(spec, [e.streams[name] for e in episodes]) for name, spec in log.streams.items()),
+        tuple(_summarise_stream(spec, reads[name]) for name, spec in log.streams.items()),
     )
 
 
-def _summarise_stream(spec: StreamSpec, parts: list[Stream]) -> StreamSummary:
-    intervals = np.concatenate([np.diff(part.time) for part in parts])
+class _Read(NamedTuple):
+    """What a stream's samples are in one episode: their times, ranges by column, and readings that are no numbers."""
+
+    time: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    not_finite: np.ndarray
+
+
+def _read(stream: Stream) -> _Read:
+    axes = len(stream.spec.columns)
+    low, high, bad = np.full(axes, np.inf), np.full(axes, -np.inf), np.zeros(axes, np.int64)
+    there = np.ones(len(stream), bool)
+    for start, block in _blocks(stream):
+        finite = np.isfinite(block)
+        if stream.spec.kind != "video":
+            there[start : start + len(block)] = finite.any(1)
+            block, finite = block[finite.any(1)], finite[finite.any(1)]
+        values, finite = block.reshape(-1, axes), finite.reshape(-1, axes)
+        low = np.minimum(low, np.where(finite, values, np.inf).min(axis=0, initial=np.inf))
+        high = np.maximum(high, np.where(finite, values, -np.inf).max(axis=0, initial=-np.inf))
+        bad += (~finite).sum(axis=0)
+    return _Read(stream.time[there], low, high, bad)
+
+
+def _summarise_stream(spec: StreamSpec, reads: list[_Read]) -> StreamSummary:
+    intervals = np.concatenate([np.diff(read.time) for read in reads])
     median = float(np.median(intervals)) if len(intervals) else math.nan
     gaps = intervals[intervals > GAP * median]
-    axes = len(spec.columns)
-    low, high, bad = np.full(axes, np.inf), np.full(axes, -np.inf), np.zeros(axes, np.int64)
-    for block in (block for part in parts for block in _blocks(part)):
-        values = block.reshape(-1, axes)
-        finite = np.isfinite(values)
-        low = np.minimum(low, np.where(finite, values, np.inf).min(axis=0))
-        high = np.maximum(high, np.where(finite, values, -np.inf).max(axis=0))
-        bad += (~finite).sum(axis=0)
+    low, high = np.min([read.low for read in reads], 0), np.max([read.high for read in reads], 0)
     return StreamSummary(
         spec,
-        sum(len(part) for part in parts),
+        sum(len(read.time) for read in reads),
         1 / median if median else math.nan,
         len(gaps),
         float(gaps.max()) if len(gaps) else 0.0,
         tuple(float(v) if math.isfinite(v) else math.nan for v in low),
         tuple(float(v) if math.isfinite(v) else math.nan for v in high),
-        tuple(int(n) for n in bad),
+        tuple(int(n) for n in np.sum([read.not_finite for read in reads], 0)),
     )
 
 
-def _blocks(stream: Stream) -> Iterable[np.ndarray]:
+def _blocks(stream: Stream) -> Iterator[tuple[int, np.ndarray]]:
     rows = max(1, _BLOCK // (8 * math.prod(stream.spec.sample_shape)))
-    return (stream.rows(start, min(start + rows, len(stream))) for start in range(0, len(stream), rows))
+    return ((start, stream.rows(start, min(start + rows, len(stream)))) for start in range(0, len(stream), rows))
 
 
 def print_summary(log: Log, console: "Console | None" = None) -> LogSummary:
@@ -123,6 +147,9 @@ def print_summary(log: Log, console: "Console | None" = None) -> LogSummary:
     summary = summarise(log)
     console.print(f"[bold]{markup(', '.join(str(path) for path in summary.files))}[/bold]")
     for key, value in summary.about.items():
+        if key == FINDINGS:
+            console.print(f"  {key}: {len(value)}, which --health tells", highlight=False)  # type: ignore[arg-type]
+            continue
         console.print(f"  {key}: {value}", soft_wrap=True, highlight=False, markup=False)
     streams = _table("stream", "kind", "shape", "samples", "Hz", "measured", "gaps", "up to (s)")
     columns = _table("stream", "column", "unit", "least", "greatest", "NaN, inf")

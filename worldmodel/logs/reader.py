@@ -246,6 +246,11 @@ class Log:
         return joined(frames)
 
     @cached_property
+    def episode_names(self) -> tuple[str, ...]:
+        """The label of each episode: `Episode.name`, without opening the episodes."""
+        return tuple(name for part in self._parts for name in part.episode_names())
+
+    @cached_property
     def episode_sha256(self) -> tuple[str, ...]:
         """The hash of each episode's content: `Episode.sha256`, without opening the episodes."""
         return tuple(part.sha256(index) for part in self._parts for index in range(part.count))
@@ -342,6 +347,12 @@ class _LogFile:
         self.path = path
         try:
             self.file = h5py.File(path, "r")
+        except BlockingIOError as error:
+            raise LogFormatError(
+                f"{path} is locked: another process is writing it.",
+                found=str(error).splitlines()[0],
+                remedy="wait until it has ended, or copy the file and read the copy",
+            ) from error
         except OSError as error:
             whole = h5py.is_hdf5(path)
             raise LogFormatError(
@@ -485,6 +496,10 @@ class _LogFile:
     def _name(self, index: int) -> str:
         with _damage(self.path):
             return str(self.names.asstr()[index])
+
+    def episode_names(self) -> list[str]:
+        with _damage(self.path):
+            return [str(name) for name in self.names.asstr()[: self.count]]
 
     def sha256(self, index: int) -> str:
         """The hash of an episode's content: from the table or, where it has none, computed once."""

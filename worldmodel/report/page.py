@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from worldmodel.codecs import codec
-from worldmodel.draw import INK, MUTED
+from worldmodel.draw import INK, MUTED, PAGE_STYLE
 from worldmodel.draw.film import CONTRAST
 from worldmodel.files import whole_folder
 from worldmodel.report.futures import columns_drawn, draw_film, draw_futures, draw_tracks
@@ -20,7 +20,6 @@ from worldmodel.validate.labels import Scores, predictors, scores, seconds
 from worldmodel.validate.result import Example, Result
 
 REPORT_FILES = ("report.html", "metrics.json")
-STYLE = Path(__file__).parent / "style.css"
 _FRAMES = "Recorded and imagined frames, and their difference"
 _DRAWN = {"truth": INK, "what was seen before": MUTED}
 
@@ -61,7 +60,7 @@ def page(result: Result) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(result.setting.name)} · world model report</title>"
-        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>"
+        f"<style>{PAGE_STYLE.read_text(encoding='utf-8')}</style></head><body>"
         f"{header(result)}<nav>{links}</nav><main>{sections}</main></body></html>\n"
     )
 

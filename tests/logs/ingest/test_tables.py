@@ -110,12 +110,16 @@ def test_nan_infinity_and_empty_fields_are_kept_and_counted(folder):
     assert log.episodes[0].streams["motor"].data[1, 0] == math.inf
 
 
-def test_times_that_do_not_increase_are_dropped_and_counted(folder):
+def test_rows_without_a_time_or_of_a_time_that_was_there_are_left_out_and_counted_and_late_ones_sorted(folder):
     (folder / "run.csv").write_text("t,v,a,u\n0,1,1,0\n20,2,1,0\n10,3,1,0\n20,4,1,0\n,5,1,0\n30,6,1,0\n")
     report, log = make(folder)
-    assert report.notes[0] == "run.csv: wheel: dropped 3 of 6 samples whose times do not increase"
-    np.testing.assert_allclose(log.episodes[0].streams["wheel"].time, [0, 0.02, 0.03])
-    np.testing.assert_allclose(log.episodes[0].streams["wheel"].data[:, 0], [1.5, 2.5, 6.5])
+    assert [f.text for f in report.findings if f.stream == "wheel"] == [
+        "1 of 6 rows have no time",
+        "1 of 5 rows came out of order, by up to 0.01 s; sorted",
+        "1 of 5 rows repeat the stamp before them; left out",
+    ]
+    np.testing.assert_allclose(log.episodes[0].streams["wheel"].time, [0, 0.01, 0.02, 0.03])
+    np.testing.assert_allclose(log.episodes[0].streams["wheel"].data[:, 0], [1.5, 3.5, 2.5, 6.5])
 
 
 def test_duplicates_are_refused_if_the_recipe_says_so(folder):

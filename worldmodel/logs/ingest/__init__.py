@@ -7,6 +7,9 @@ from pathlib import Path
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from worldmodel.files import check_output, disk_errors
+from worldmodel.logs.health.copies import compared
+from worldmodel.logs.health.examination import refuse
+from worldmodel.logs.health.finding import Finding, grouped, in_a_line
 from worldmodel.logs.ingest.conversion import Parts, convert_all
 from worldmodel.logs.ingest.formats.tables.recipe import load_recipe, shipped_recipes
 from worldmodel.logs.ingest.importer import Options
@@ -28,12 +31,19 @@ class IngestReport:
         episodes: their names, in order: those of the sources, and of parts of them.
         streams: the names of the log's streams.
         notes: what was dropped, assumed, or kept though it is not finite; a line for people each.
+        findings: what the checks of every recording said (`worldmodel.logs.health`), as the log keeps it.
     """
 
     path: Path
     episodes: tuple[str, ...]
     streams: tuple[str, ...]
     notes: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """The notes, and what was found: a line for each check of a stream, however many episodes it is about."""
+        return [*self.notes, *(in_a_line(group, len(self.episodes)) for group in grouped(self.findings))]
 
 
 def ingest(
@@ -44,6 +54,7 @@ def ingest(
     recipe: str | Path | None = None,
     size: tuple[int, int] | None = None,
     force: bool = False,
+    strict: bool = False,
     workers: int | None = None,
     ray: str | None = None,
     progress: bool = True,
@@ -59,12 +70,13 @@ def ingest(
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file. Tables need one.
         size: (rows, columns) of video; (64, 64) by default. Frames are scaled to it whatever their shape.
         force: replace `out` if it exists.
+        strict: whether everything that the checks find is an error.
         workers: how many processes read; by default all cores, where that pays.
         ray: the address of a Ray cluster that reads, whose nodes see the same files.
         progress: show a progress bar.
 
     Raises:
-        RecipeError: if a source or the recipe cannot be read, or they do not fit.
+        RecipeError: if a source or the recipe cannot be read, they do not fit, or a check refuses a recording.
         LogFormatError: if a later source has a stream that is another one than an earlier source's, or an episode
             breaks an invariant of the format.
         WorldModelError: if `out` exists or cannot be written.
@@ -74,7 +86,7 @@ def ingest(
     loaded = load_recipe(recipe) if recipe is not None else None
     given = [sources] if isinstance(sources, str | Path) else list(sources)
     parts = Parts(out)
-    options = Options(size or Options.size, recipe, parts.folder)
+    options = Options(size or Options.size, recipe, parts.folder, strict)
     with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
         local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
         found = find_sources(local, format or ("tables" if loaded else None))
@@ -84,9 +96,12 @@ def ingest(
         task = bar.add_task("ingest", total=sum(source.bytes for source in found.sources))
         logs = list(convert_all(jobs, options, workers, ray, lambda count: bar.advance(task, count)))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
-        joined = join(logs, out, about, force)
+        together = compared(logs)
+        if strict and together:
+            raise refuse(together, strict)
+        joined = join(logs, out, about, force, together)
     notes = (*_left_out(found), *joined.notes, *joined.missing())
-    return IngestReport(out, tuple(joined.episodes), tuple(joined.specs), notes)
+    return IngestReport(out, tuple(joined.episodes), tuple(joined.specs), notes, tuple(joined.findings))
 
 
 def _left_out(found: Found) -> list[str]:

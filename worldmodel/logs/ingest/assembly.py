@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.health.finding import Finding
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.logs.same import conform
 from worldmodel.logs.writer import LogWriter
@@ -23,6 +24,7 @@ class Assembly:
         episodes: the names of its episodes.
         sampled: in how many episodes each stream has samples.
         notes: what was dropped, assumed, or kept though it is not finite; a line for people each.
+        findings: what the checks said of them.
     """
 
     def __init__(self) -> None:
@@ -31,6 +33,7 @@ class Assembly:
         self.episodes: list[str] = []
         self.sampled: Counter[str] = Counter()
         self.notes: list[str] = []
+        self.findings: list[Finding] = []
         self._first: dict[str, str] = {}  # the recording that a stream comes from
 
     def into(self, log: LogWriter, specs: Mapping[str, StreamSpec] | None = None) -> Self:
@@ -73,6 +76,7 @@ class Assembly:
         )
         self.episodes.append(recording.name)
         self.notes += [f"{recording.name}: {note}" for note in recording.notes]
+        self.findings += recording.findings
         self.tell(recording.about)
 
     def _read(self, recording: Recording, name: str) -> Samples:

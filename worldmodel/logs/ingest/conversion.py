@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.health.examination import examined
+from worldmodel.logs.health.finding import FINDINGS
 from worldmodel.logs.ingest.assembly import Assembly, not_finite
 from worldmodel.logs.ingest.importer import Options, importer
 from worldmodel.logs.ingest.sources import Source
@@ -63,16 +65,17 @@ def convert(source: Source, options: Options, part: Path) -> None:
     """Reads a source and writes its episodes as a log; what was found stands in the log's `about`.
 
     Raises:
-        RecipeError: if it cannot be read, or holds no recording.
+        RecipeError: if it cannot be read, holds no recording, or one that its checks refuse.
     """
     with LogWriter(part, (), force=True) as log:
         assembly = Assembly().into(log)
         for recording in importer(source.format).read(source.path, options):
-            recording.notes += not_finite(recording)
-            assembly.append(recording)
+            for episode in examined(recording, options.strict):
+                episode.notes += not_finite(episode)
+                assembly.append(episode)
         if not assembly.episodes:
             raise RecipeError(f"{source.path} holds no recording.", remedy="leave it out")
-        assembly.tell({NOTES: assembly.notes})
+        assembly.tell({NOTES: assembly.notes, FINDINGS: [finding.to_json() for finding in assembly.findings]})
 
 
 def convert_all(

@@ -29,12 +29,14 @@ class Options:
         size: (rows, columns) of video.
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file.
         scratch: a folder for what is too large for memory (`Recording.add_film`).
+        strict: whether everything that is found wrong is an error.
         advance: to be called with the number of bytes of the source that were read since the last call.
     """
 
     size: tuple[int, int] = (64, 64)
     recipe: str | Path | None = None
     scratch: Path = Path()
+    strict: bool = False
     advance: Callable[[int], object] = _ignore
 
     def absolute(self) -> Self:

@@ -8,6 +8,7 @@ import numpy as np
 
 from worldmodel.files import whole_folder
 from worldmodel.logs import format as fmt
+from worldmodel.logs.health.finding import FINDINGS, Finding
 from worldmodel.logs.ingest.assembly import Assembly
 from worldmodel.logs.ingest.conversion import NOTES
 from worldmodel.logs.ingest.recording import Recording
@@ -20,7 +21,12 @@ SHARDS = "shard-*.h5"
 
 
 def join(
-    parts: Sequence[Path], out: Path, about: Mapping[str, object], force: bool, shard_bytes: int = SHARD_BYTES
+    parts: Sequence[Path],
+    out: Path,
+    about: Mapping[str, object],
+    force: bool,
+    found: Sequence[Finding] = (),
+    shard_bytes: int = SHARD_BYTES,
 ) -> Assembly:
     """Joins logs, in order; what each says of itself stands unless `about` or an earlier one says it.
 
@@ -29,6 +35,7 @@ def join(
         out: the file to write; a folder where they are larger than a shard.
         about: what the log says of itself.
         force: replace `out`.
+        found: what was found of all together.
         shard_bytes: how large a shard grows; a larger part is a shard of its own.
 
     Raises:
@@ -38,13 +45,13 @@ def join(
     shards = list(_shards(parts, shard_bytes))
     if len(shards) == 1:
         with LogWriter(out, (), about=about, force=force) as log:
-            _take(assembly.into(log), parts)
+            _take(assembly.into(log), parts, found)
         return assembly
     specs = _union(parts)
     with whole_folder(out, force, replaces=(SHARDS,)) as folder:
         for number, shard in enumerate(shards):
             with LogWriter(folder / SHARDS.replace("*", f"{number:04d}"), specs.values(), about=about) as log:
-                _take(assembly.into(log, specs), shard)
+                _take(assembly.into(log, specs), shard, () if number else found)
     return assembly
 
 
@@ -70,14 +77,28 @@ def _union(parts: Sequence[Path]) -> dict[str, StreamSpec]:
     return specs
 
 
-def _take(assembly: Assembly, parts: Sequence[Path]) -> None:
+def _take(assembly: Assembly, parts: Sequence[Path], found: Sequence[Finding]) -> None:
+    """Appends the episodes of logs, and keeps what was found of them in the log that they go into."""
+    said = list(found)
     for part in parts:
         with Log(part) as log:
             about = dict(log.about)
             assembly.note(*about.pop(NOTES, []))  # type: ignore[misc]
+            said += map(Finding.from_json, about.pop(FINDINGS, []))  # type: ignore[call-overload]
             assembly.tell(about)
             for episode in log.episodes:
                 assembly.append(_recording(episode))
+    assembly.tell({FINDINGS: [finding.to_json() for finding in said]} if said else {})
+    assembly.findings += said
+
+
+def as_recording(episode: Episode) -> Recording:
+    """An episode of a log as a recording, all but its video in memory."""
+    recording = _recording(episode)
+    for name, stream in episode.streams.items():
+        if name in recording.samples and stream.spec.kind != "video":
+            recording.samples[name] = Samples(stream.time, stream.data)
+    return recording
 
 
 def _recording(episode: Episode) -> Recording:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples, StreamSpec
 
 
@@ -22,6 +23,7 @@ class Recording:
         origin_utc: the origin in seconds since 1970-01-01 UTC; NaN where unknown.
         notes: what was dropped or assumed, a line for people each.
         about: what the source says of itself, as a log's `about`.
+        findings: what its checks have said so far (`worldmodel.logs.health`).
     """
 
     name: str
@@ -30,15 +32,10 @@ class Recording:
     origin_utc: float = math.nan
     notes: list[str] = dataclasses.field(default_factory=list)
     about: dict[str, object] = dataclasses.field(default_factory=dict)
+    findings: list[Finding] = dataclasses.field(default_factory=list)
 
     def add(self, spec: StreamSpec, time: np.ndarray, data: np.ndarray) -> None:
-        """Adds a stream, without the samples whose stamps are not finite or do not increase; these are counted."""
-        keep = increasing(time)
-        if not keep.all():
-            self.notes.append(
-                f"{spec.name}: dropped {(~keep).sum()} of {len(keep)} samples whose times do not increase"
-            )
-            time, data = np.asarray(time)[keep], data[keep]
+        """Adds a stream with the stamps that it came with: what is wrong with them is for the checks to find."""
         self.specs[spec.name] = spec
         self.samples[spec.name] = Samples(np.asarray(time, np.float64), data)
 
@@ -57,19 +54,13 @@ class Recording:
             description: one line for people.
         """
         times: list[float] = []
-        late = 0
         with tempfile.TemporaryFile(dir=scratch) as file:
             for seconds, picture in frames:
-                if times and not seconds > times[-1]:
-                    late += 1
-                    continue
                 times.append(seconds)
                 file.write(np.ascontiguousarray(picture, np.uint8).data)
             file.flush()
             shape = (len(times), *size, 3)
             data = np.memmap(file, np.uint8, "r", shape=shape) if times else np.zeros(shape, np.uint8)
-        if late:
-            self.notes.append(f"{name}: dropped {late} of {late + len(times)} frames whose times do not increase")
         time = np.array(times, np.float64)
         spec = StreamSpec(
             name, "video", ("red", "green", "blue"), ("", "", ""), nominal_rate(time), frame, size=size,
@@ -93,7 +84,11 @@ def increasing(time: np.ndarray) -> np.ndarray:
 
 
 def nominal_rate(time: np.ndarray) -> float:
-    """A rate in Hz to four figures from the mean interval of [M] times; 1 where fewer than two samples tell none."""
-    if len(time) < 2 or not time[-1] > time[0]:
-        return 1.0
-    return float(f"{(len(time) - 1) / (time[-1] - time[0]):.4g}")
+    """A rate in Hz to four figures from the mean interval of [M] times; 1 where fewer than two samples tell none.
+
+    Steps back, and gaps of more than a hundred of the usual intervals, do not enter: the times are as they came.
+    """
+    intervals = np.diff(time)
+    ahead = intervals[intervals > 0]
+    usual = ahead[ahead <= 100 * np.median(ahead)] if len(ahead) else ahead
+    return float(f"{len(usual) / usual.sum():.4g}") if len(usual) else 1.0

@@ -1,0 +1,163 @@
+"""Whole logs: recordings beside each other, what is usable at a tick, and the page."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tests.logs.health.build import action, noise, record, sensor
+from worldmodel.cli import app
+from worldmodel.errors import WorldModelError
+from worldmodel.logs import Log, LogWriter
+from worldmodel.logs.health.copies import compared
+from worldmodel.logs.health.page import page, write_page
+from worldmodel.logs.health.survey import survey
+from worldmodel.logs.health.terminal import print_health
+
+IMU, MOTOR = sensor("imu", "xy", ["m/s^2"] * 2, 10.0), action("motor", ["u", "v"], rate_hz=10.0)
+TIME = np.arange(400) / 10
+
+
+def write(path, *episodes, about=None):
+    """A log of episodes ({stream: (time, data)}, name)."""
+    with LogWriter(path, (IMU, MOTOR), about=about) as log:
+        for streams, name in episodes:
+            made = record(*((spec, *streams[spec.name]) for spec in (IMU, MOTOR) if spec.name in streams))
+            log.append(made.samples, name=name)
+    return path
+
+
+def drive(seed, scale=1.0, time=TIME):
+    values = np.round(noise(len(time), 4, seed), 5)
+    return {"imu": (time, values[:, :2]), "motor": (time, scale * values[:, 2:])}
+
+
+def test_recordings_that_are_the_same_are_found_within_and_across_logs(tmp_path):
+    first = write(tmp_path / "a.h5", (drive(0), "a"), (drive(1), "b"))
+    other = write(tmp_path / "b.h5", (drive(1), "again"))
+    assert compared([first]) == []
+    (finding,) = compared([first, other])
+    assert (finding.check, finding.episode) == ("copies: whole", "b")
+    assert "again" in finding.text
+
+
+def test_a_stretch_that_two_recordings_share_is_found_with_its_rows_and_also_where_digits_were_cut(tmp_path):
+    long, part = drive(0, time=np.arange(3000) / 10), drive(1, time=np.arange(3000) / 10)
+    part["imu"][1][500:2500] = np.float32(long["imu"][1][800:2800]) * (1 + 1e-7)
+    (finding,) = compared([write(tmp_path / "a.h5", (long, "long"), (part, "part"))])
+    first, last, there, _ = map(int, re.findall(r"\d+", finding.text))
+    assert (finding.check, finding.episode, there - first) == ("copies: stretch", "long", -300)
+    assert 800 <= first < 1000
+    assert 2600 < last <= 2800
+
+
+def test_what_stands_still_or_comes_back_by_chance_is_no_copy(tmp_path):
+    coarse = [np.round(3 * np.sin(np.arange(3000) / 40 + phase))[:, None] * [1, 1] for phase in (0, 0.3)]
+    episodes = [({"imu": (np.arange(3000) / 10, data)}, str(i)) for i, data in enumerate(coarse)]
+    assert compared([write(tmp_path / "a.h5", *episodes)]) == []
+
+
+def test_a_command_far_beyond_those_of_the_other_episodes_is_found(tmp_path):
+    episodes = [(drive(i), f"e{i}") for i in range(6)] + [(drive(9, scale=20.0), "odd")]
+    (finding,) = compared([write(tmp_path / "a.h5", *episodes)])
+    assert (finding.check, finding.stream, finding.episode) == ("commands: unlike others", "motor", "odd")
+    assert "at most in others" in finding.text
+
+
+def test_usable_ticks_and_covered_commands_are_counted(tmp_path):
+    late = drive(0)
+    late["motor"] = (TIME[100:], np.column_stack([np.repeat([0.0, 1.0], 150), np.zeros(300)]))
+    late["imu"] = (TIME[::2], late["imu"][1][::2])
+    health = survey(Log(write(tmp_path / "a.h5", (late, "late"))), dt=0.1)
+    np.testing.assert_array_equal(health.ticks, [400])
+    np.testing.assert_array_equal(health.filled, [[200, 300]])
+    moved, still = health.coverage
+    assert (moved.low, moved.high, moved.filled) == (0.0, 1.0, 2 / 20)
+    assert (still.low, still.high) == (0.0, 0.0)
+    assert health.independent == (pytest.approx(1.0), 1)
+
+
+def test_columns_that_move_as_one_are_one_direction(tmp_path):
+    both = drive(0)
+    both["motor"] = (TIME, np.column_stack([noise(400)[:, 0], -2 * noise(400)[:, 0]]))
+    ratio, columns = survey(Log(write(tmp_path / "a.h5", (both, "a")))).independent
+    assert (ratio, columns) == (pytest.approx(1.0, abs=1e-6), 2)
+    ratio, columns = survey(Log(write(tmp_path / "b.h5", (drive(3), "a")))).independent
+    assert (ratio, columns) == (pytest.approx(2.0, abs=0.05), 2)
+
+
+def test_samples_astride_the_ends_of_ticks_are_told(tmp_path):
+    shaken = TIME + 0.02 * np.sin(np.arange(400))
+    log = Log(write(tmp_path / "a.h5", (drive(0, time=shaken - shaken[0]), "a")))
+    (finding,) = [f for f in survey(log, dt=0.1).found if f.check == "usable: astride"]
+    assert "a tick of 0.1 s" in finding.text
+    better = float(re.search(r"--dt ([\d.]+)", finding.remedy)[1])
+    assert survey(log, dt=better).filled[0, 0] > 0.98 * survey(log, dt=better).ticks[0]
+    assert [f for f in survey(log, dt=0.3).found if f.check == "usable: astride"] == []
+    late = drive(0)
+    late["imu"] = late["imu"][0][200:], late["imu"][1][200:]  # half of the ticks without it, and none with two
+    log = Log(write(tmp_path / "b.h5", (late, "a")))
+    assert [f for f in survey(log, dt=0.1).found if f.check == "usable: astride"] == []
+
+
+@pytest.fixture
+def sick(tmp_path):
+    data = drive(0)
+    data["motor"][1][:, 1] = 3.0
+    data["imu"][1][100, 0] = 500.0
+    kept = [
+        {
+            "episode": "a",
+            "check": "gps: no position",
+            "stream": "gps",
+            "severity": "mask",
+            "text": "0, 0",
+            "remedy": "r",
+        }
+    ]
+    return Log(write(tmp_path / "sick<b>.h5", (data, "a"), about={"findings": kept}))
+
+
+def test_the_terminal_says_the_verdict_first_and_what_to_do(sick):
+    console = Console(file=io.StringIO(), width=150)
+    print_health(sick, console=console)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0] == "It can be trained on, with 2 things to know."
+    text = "\n".join(lines)
+    assert "note motor: v (3) never moves" in text
+    assert "imu: x reaches 500 for 1 single readings" in text
+    assert "left out gps: 0, 0" in text
+    assert re.search(r"motor\s+v\s+3\s+3\s+never moves", text)
+
+
+def test_the_page_needs_nothing_else_and_shows_names_as_they_are(sick, tmp_path):
+    path = write_page(survey(sick), tmp_path / "page.html")
+    text = path.read_text()
+    assert "sick<b>" not in text
+    assert "sick&lt;b&gt;.h5" in text
+    assert not re.search(r'(src|href)="(?!data:|#)', text)
+    assert text.count("<img") == 3  # two findings with a picture, and the commands
+    with pytest.raises(WorldModelError, match="exists already"):
+        write_page(survey(sick), path)
+
+
+def test_a_healthy_log_is_called_that(tmp_path):
+    health = survey(Log(write(tmp_path / "a.h5", (drive(0), "a"), (drive(1), "b"))))
+    assert health.verdict == "Nothing wrong was found."
+    assert "Nothing wrong was found." in page(health)
+
+
+def test_the_command_line_checks_and_writes_the_page(sick, tmp_path):
+    page_path = tmp_path / "health.html"
+    ran = CliRunner().invoke(app, ["inspect", str(sick.files[0]), "--html", str(page_path), "--dt", "0.2"])
+    assert ran.exit_code == 0
+    assert ran.output.startswith("It can be trained on, with 2 things to know.")
+    assert "Usable at a tick of 0.2 s" in ran.output
+    assert page_path.exists()
+    ran = CliRunner().invoke(app, ["inspect", str(sick.files[0]), "--health", "--dt", "0"])
+    assert "--dt is no length of a tick" in str(ran.exception)
+    ran = CliRunner().invoke(app, ["inspect", str(sick.files[0])])
+    assert "findings: 1, which --health tells" in ran.output

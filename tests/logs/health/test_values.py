@@ -1,0 +1,145 @@
+"""Readings with the faults of real ones: what is told, and what must not be."""
+
+import numpy as np
+import pytest
+
+from tests.logs.health.build import action, noise, one, record, said, sensor
+from worldmodel.errors import RecipeError
+from worldmodel.logs.health.examination import examined
+from worldmodel.types import StreamSpec
+
+TIME = np.arange(1000) / 100
+SMOOTH = np.sin(0.7 * TIME) + 0.3 * np.sin(2.1 * TIME)
+
+
+def imu(data, units=("m/s^2",) * 3, name="accelerometer"):
+    return record((sensor(name, "xyz", units), TIME, data))
+
+
+def test_what_moves_as_sensors_do_is_told_nothing_of():
+    recording = record(
+        (sensor("distance", ["d"], ["m"]), TIME, 2 + SMOOTH + 0.01 * noise(1000)[:, 0]),
+        (sensor("counts", ["n"], [""]), TIME, np.round(20 * SMOOTH)),
+        (action("motor", ["u"]), TIME, np.sign(SMOOTH)),
+        (sensor("heading", ["yaw"], ["rad"], circular=(True,)), TIME, np.angle(np.exp(5j * TIME))),
+    )
+    assert said(recording) == []
+
+
+def test_columns_that_never_move_are_named_and_constant_commands_are_called_that():
+    data = np.column_stack([SMOOTH, np.full(1000, 3.0)])
+    assert "b (3) never moves" in one(record((sensor("s", "ab", ["", ""]), TIME, data)), "values: still").text
+    assert one(record((action("u", "ab"), TIME, data)), "commands: constant").severity == "warn"
+
+
+def test_a_circular_angle_in_degrees_is_refused_and_one_in_radians_is_not():
+    yaw = sensor("heading", ["yaw"], ["rad"], circular=(True,))
+    with pytest.raises(RecipeError, match="wraps at 360"):
+        examined(record((yaw, TIME, (300 * TIME) % 360)))
+    assert said(record((yaw, TIME, 40 * TIME)), "values: circular") == []  # turns counted on
+    assert said(record((yaw, TIME, (5 * TIME) % (2 * np.pi))), "values: circular") == []
+
+
+def test_sentinels_become_missing_and_ones_that_may_be_readings_are_told():
+    data = 2 + SMOOTH
+    far = np.where(np.arange(1000) % 100 == 7, 9999.0, data)
+    (done,) = examined(record((sensor("lidar", ["d"], ["m"]), TIME, far)))
+    np.testing.assert_array_equal(np.isnan(done.samples["lidar"].data[:, 0]), far == 9999)
+    assert (done.findings[0].check, done.findings[0].count, done.findings[0].row) == ("values: sentinel", 10, 7)
+    lost = np.where(np.arange(1000) % 100 == 7, -1.0, data)
+    assert one(record((sensor("lidar", ["d"], ["m"]), TIME, lost)), "values: sentinel").severity == "warn"
+    dropped = np.where(np.arange(1000) % 100 == 7, 0.0, 20 + data)
+    assert one(record((sensor("battery", ["v"], ["V"]), TIME, dropped)), "values: sentinel").count == 10
+
+
+def test_counts_that_reach_65535_on_their_way_are_no_sentinels():
+    encoder = np.minimum(np.linspace(60_000, 70_000, 1000).round(), 65_535)
+    assert said(record((sensor("encoder", ["n"], [""]), TIME, encoder)), "values: sentinel") == []
+
+
+def test_readings_that_run_into_a_wall_are_told_and_an_arm_that_rests_is_not():
+    clipped = np.clip(4 * np.sin(4 * TIME) + 0.01 * noise(1000)[:, 0], -2, 2)
+    found = said(imu(np.column_stack([clipped] * 3)), "values: clipped")
+    assert {(f.severity, f.text.split(" is at ")[0]) for f in found} == {("warn", c) for c in "xyz"}
+    rests = np.round(np.clip(SMOOTH, -9, 0.8) * 1000 + 2 * noise(1000)[:, 0]) / 1000
+    assert said(record((sensor("arm", ["a"], ["rad"]), TIME, rests)), "values: clipped") == []
+
+
+def test_a_sensor_that_stands_still_while_others_move_is_told_and_one_that_rests_with_all_is_not():
+    data = noise(1000, 3) + SMOOTH[:, None]
+    data[400:650] = data[400]
+    other = (sensor("gyro", "xyz", ["rad/s"] * 3), TIME, noise(1000, 3, seed=1))
+    finding = one(record((sensor("imu", "xyz", ["m/s^2"] * 3), TIME, data), other), "values: stuck")
+    assert (finding.row, finding.count) == (400, 250)
+    rest = other[2].copy()
+    rest[395:655] = rest[395]
+    assert said(record((sensor("a", "xyz", [""] * 3), TIME, data), (other[0], TIME, rest)), "values: stuck") == []
+
+
+def test_a_stretch_that_was_filled_in_is_told_and_a_ramp_of_commands_is_not():
+    data = noise(1000, 2)
+    data[700:] = data[699] + np.arange(1, 301)[:, None] * [0.2, -0.01]
+    finding = one(record((sensor("imu", "xy", ["", ""]), TIME, data)), "values: straight line")
+    assert (finding.row, finding.count) == (700, 299)
+    assert said(record((action("u", "xy"), TIME, data)), "values: straight line") == []
+
+
+def test_single_readings_far_beyond_all_others_are_told_and_shocks_are_not():
+    data = noise(1000, 3)
+    data[[100, 500], 1] = 80.0
+    finding = one(imu(data), "values: outliers")
+    assert (finding.count, finding.row) == (2, 100)
+    shock = noise(1000, 3)
+    shock[100:140] *= np.linspace(40, 1, 40)[:, None]
+    assert said(imu(shock), "values: outliers") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "data", "told"),
+    [
+        ("accelerometer", "m/s^2", [0.02, 0, 1.0], "in g"),
+        ("accelerometer", "m/s^2", [0.2, 0, 9.8], None),
+        ("accelerometer", "m/s^2", [20, 0, 998.0], "in mg"),
+        ("linear_velocity", "m/s", [0, 0, 1.0], None),
+        ("gyro", "rad/s", [120, 3, 3], "degrees a second"),
+        ("gyro", "rad/s", [20, 3, 3], None),
+        ("wheels", "rad/s", [120, 110, 100], None),
+        ("magnetometer", "T", [20, 3, 45], "uT"),
+        ("magnetometer", "T", [2e-5, 0, 4e-5], None),
+    ],
+)
+def test_sizes_that_tell_another_unit(name, unit, data, told):
+    found = said(imu(data + 0.01 * np.abs(data) * noise(1000, 3), (unit,) * 3, name), "values: units")
+    assert [told in finding.text for finding in found] == ([True] if told else [])
+
+
+def test_a_roll_in_degrees_is_told_by_its_size():
+    angles = np.column_stack([30 * SMOOTH, 10 * SMOOTH])
+    assert (
+        "degrees" in one(record((sensor("euler", ["roll", "pitch"], ["rad"] * 2), TIME, angles)), "values: units").text
+    )
+
+
+def quaternions(angle):
+    return np.stack([np.cos(angle / 2), 0 * angle, 0 * angle, np.sin(angle / 2)], 1)
+
+
+def test_quaternions_that_flip_are_told_where_they_are_four_numbers_and_are_one_thing_where_they_are_orientations():
+    q = quaternions(3 * TIME)
+    q *= np.where(q[:, :1] < 0, -1, 1)  # kept with w >= 0
+    columns = ("qw", "qx", "qy", "qz")
+    flips = int(3 * 10 / (2 * np.pi) + 0.5)
+    assert one(record((sensor("imu", columns, [""] * 4), TIME, q)), "values: quaternion").count == flips
+    attitude = StreamSpec("attitude", "orientation", columns, ("",) * 4, 100.0)
+    assert said(record((attitude, TIME, q)), "values: quaternion") == []
+
+
+def test_quaternions_that_are_none_are_missing_or_refused():
+    attitude = StreamSpec("attitude", "orientation", ("qw", "qx", "qy", "qz"), ("",) * 4, 100.0)
+    q = quaternions(TIME)
+    q[:20] = 0
+    (done,) = examined(record((attitude, TIME, q)))
+    assert np.isnan(done.samples["attitude"].data[:20]).all()
+    assert np.isfinite(done.samples["attitude"].data[20:]).all()
+    with pytest.raises(RecipeError, match="length other than 1"):
+        examined(record((attitude, TIME, 57 * quaternions(TIME))))

@@ -1,0 +1,178 @@
+"""Compares recordings with each other: copies, stretches that they share, commands unlike those of the others."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.logs.health.finding import Finding
+from worldmodel.logs.reader import Log
+from worldmodel.types import StreamSpec
+
+_KINDS = ("sensor", "position", "orientation", "pose")
+_ROWS = 32  # of a window that is compared as a whole
+_CHANGES = 16  # between them at least: what stands still is alike everywhere
+_ONE_IN = 32  # windows is remembered, by its hash, so that equal windows are remembered in both places
+_SHARED = 6  # windows make a stretch
+_CHUNK_ROWS = 1 << 20  # in memory at once
+_MANTISSA = 9  # bits that another export may round differently are left out
+_FEW_EPISODES = 5
+_UNLIKE = 10.0  # times the reach of three quarters of the episodes
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_INVERSE = np.uint64(pow(int(_ODD), -1, 1 << 64))
+_REMEDY = "leave all but one out: a copy among what measures is no measurement"
+
+
+class _Windows(NamedTuple):
+    """Windows of one stream that are remembered: their hashes, the episode and the first row of each."""
+
+    hashes: np.ndarray
+    episode: np.ndarray
+    row: np.ndarray
+
+
+def compared(files: Iterable[Path]) -> list[Finding]:
+    """Recordings of all logs beside each other: copies, shared stretches, commands far beyond those of the others."""
+    names: list[str] = []
+    whole: dict[str, list[int]] = defaultdict(list)
+    windows: dict[str, list[_Windows]] = defaultdict(list)
+    reach: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
+    for file in files:
+        with Log(file) as log:
+            for number, known in enumerate(log.episode_sha256, len(names)):
+                whole[known].append(number)
+            for name, spec in log.streams.items():
+                for first, starts, data in _chunks(log, name):
+                    if spec.kind == "action":
+                        _reach(reach, spec, len(names) + first, starts, data)
+                    elif spec.kind in _KINDS:
+                        windows[name].append(_remembered(data, len(names) + first, starts))
+            names += log.episode_names
+    copies = [group for group in whole.values() if len(group) > 1]
+    return [
+        *(_copy([names[i] for i in group]) for group in copies),
+        *_stretches(windows, names, {pair for group in copies for pair in itertools.combinations(group, 2)}),
+        *_unlike(reach, names),
+    ]
+
+
+def _chunks(log: Log, name: str) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Some episodes of a stream at a time: the first of them, the row at which each begins, and their data."""
+    if log.streams[name].kind not in (*_KINDS, "action"):
+        return
+    (stream,), places = log.by_file(name)
+    edges = np.append(places[:, 1], len(stream))
+    first = 0
+    while first < len(places):
+        stop = max(int(np.searchsorted(edges, edges[first] + _CHUNK_ROWS, side="right")) - 1, first + 1)
+        yield first, edges[first:stop] - edges[first], stream.rows(int(edges[first]), int(edges[stop]))
+        first = stop
+
+
+def _reach(
+    reach: dict[tuple[str, str], list[np.ndarray]], spec: StreamSpec, first: int, starts: np.ndarray, data: np.ndarray
+) -> None:
+    """Adds the greatest absolute value of each column in each episode: rows of (episode, value)."""
+    there = np.flatnonzero(np.diff(np.append(starts, len(data))) > 0)
+    if len(there):
+        most = np.fmax.reduceat(np.abs(data), starts[there], axis=0)
+        for column, values in zip(spec.columns, most.T, strict=True):
+            reach[spec.name, column].append(np.stack([first + there, values], 1))
+
+
+def _remembered(data: np.ndarray, first: int, starts: np.ndarray) -> _Windows:
+    """The windows of the samples [M, S] of some episodes that are kept; none reaches into the next episode.
+
+    A window's hash is a polynomial in its rows' hashes, modulo 2^64 (Rabin and Karp 1987), which cumulative sums give.
+    """
+    if len(data) < _ROWS:
+        return _Windows(np.zeros(0, np.uint64), np.zeros(0, int), np.zeros(0, int))
+    rows = _row_hashes(data)
+    with np.errstate(over="ignore"):
+        power = np.cumprod(np.concatenate([[np.uint64(1)], np.full(len(rows) - 1, _ODD)]), dtype=np.uint64)
+        back = np.cumprod(np.concatenate([[np.uint64(1)], np.full(len(rows) - 1, _INVERSE)]), dtype=np.uint64)
+        sums = np.concatenate([[np.uint64(0)], np.cumsum(rows * power, dtype=np.uint64)])
+        begin = np.arange(len(rows) - _ROWS + 1)
+        hashes = _mixed((sums[_ROWS:] - sums[:-_ROWS]) * back[begin])
+    changes = np.concatenate([[0], np.cumsum(rows[1:] != rows[:-1])])
+    keep = (hashes % np.uint64(_ONE_IN) == 0) & (changes[begin + _ROWS - 1] - changes[begin] >= _CHANGES)
+    begin, hashes = begin[keep], hashes[keep]
+    episode = np.searchsorted(starts, begin, side="right") - 1
+    inside = episode == np.searchsorted(starts, begin + _ROWS - 1, side="right") - 1
+    return _Windows(hashes[inside], first + episode[inside], (begin - starts[episode])[inside])
+
+
+def _row_hashes(data: np.ndarray) -> np.ndarray:
+    """A hash of each row [M] of samples [M, S], the last bits of float32 left out."""
+    bits = (np.ascontiguousarray(data, np.float32) + np.float32(0)).view(np.uint32)
+    kept = ((bits + np.uint32(1 << (_MANTISSA - 1))) >> np.uint32(_MANTISSA)).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        factors = np.cumprod(np.full(data.shape[1], _ODD), dtype=np.uint64)
+        return _mixed((kept * factors).sum(1, dtype=np.uint64))
+
+
+def _mixed(hashes: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        hashes = (hashes ^ (hashes >> np.uint64(29))) * _ODD
+    return hashes ^ (hashes >> np.uint64(32))
+
+
+def _stretches(windows: dict[str, list[_Windows]], names: list[str], whole: set[tuple[int, int]]) -> Iterator[Finding]:
+    """Pairs of episodes that share a stretch, but those that are the same as a whole."""
+    told: set[tuple[int, int]] = set()
+    for stream, parts in windows.items():
+        every = _Windows(*map(np.concatenate, zip(*parts, strict=True)))
+        for (one, other, offset), rows in _shared(every).items():
+            if (one, other) not in whole and (one, other) not in told and _is_whole(every, one, rows):
+                told.add((one, other))
+                yield _stretch(stream, names[one], names[other], min(rows), max(rows) + _ROWS, offset)
+
+
+def _shared(every: _Windows) -> dict[tuple[int, int, int], list[int]]:
+    """For each pair of episodes, and how many rows later it is in the other, where both have the same window."""
+    order = np.lexsort((every.row, every.episode, every.hashes))
+    hashes = every.hashes[order]
+    same = np.flatnonzero(hashes[1:] == hashes[:-1])
+    found: dict[tuple[int, int, int], list[int]] = defaultdict(list)
+    for a, b in zip(order[same], order[same + 1], strict=True):
+        row = int(every.row[a])
+        found[int(every.episode[a]), int(every.episode[b]), int(every.row[b]) - row].append(row)
+    return found
+
+
+def _is_whole(every: _Windows, episode: int, rows: list[int]) -> bool:
+    """Whether nearly all windows from the first of these rows to the last are shared: else it is chance."""
+    between = (every.episode == episode) & (every.row >= min(rows)) & (every.row <= max(rows))
+    return len(rows) >= _SHARED and len(rows) > 0.8 * between.sum()
+
+
+def _stretch(stream: str, name: str, other: str, first: int, last: int, offset: int) -> Finding:
+    text = f"rows {first} to {last} are rows {first + offset} to {last + offset} of {other}"
+    return Finding("copies: stretch", stream, "warn", text, _REMEDY, last - first, first, episode=name)
+
+
+def _copy(names: list[str]) -> Finding:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    text = f"the same recording as {', '.join(names[1:4])}{more}, to the last bit"
+    return Finding("copies: whole", "all streams", "warn", text, _REMEDY, episode=names[0])
+
+
+def _unlike(reach: dict[tuple[str, str], list[np.ndarray]], names: list[str]) -> Iterator[Finding]:
+    """Episodes in which a command goes far beyond what it does in others."""
+    said: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for (stream, column), parts in reach.items():
+        every = np.concatenate(parts)
+        every = every[np.isfinite(every[:, 1])]
+        usual = float(np.percentile(every[:, 1], 75)) if len(every) >= _FEW_EPISODES else 0.0
+        odd = every[:, 1] > _UNLIKE * usual
+        if usual and odd.any():
+            others = every[~odd, 1].max()
+            for episode, value in every[odd]:
+                said[stream, int(episode)].append(f"{column} reaches {value:.4g}, and {others:.4g} at most in others")
+    for (stream, episode), columns in said.items():
+        text = f"{'; '.join(columns[:3])}{' and more columns' if len(columns) > 3 else ''}"
+        remedy = "leave the episode out, if no machine was given that"
+        yield Finding("commands: unlike others", stream, "warn", text, remedy, episode=names[episode])

@@ -1,0 +1,71 @@
+"""Checks of rates, of streams that never meet, and of dates."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worldmodel.logs.health.clock import JUMP_S, duration, times, typical
+from worldmodel.logs.health.finding import Finding, found, present
+from worldmodel.types import StreamSpec
+
+if TYPE_CHECKING:
+    from worldmodel.logs.ingest.recording import Recording
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
+_FEW_ROWS = 8  # of fewer nothing is said about rates
+_EARLIEST_UTC = 315532800.0  # 1980: the earliest date that clocks without a battery start from
+
+
+def check_rates(recording: "Recording") -> Iterator[Finding]:
+    """The measured rate against the one that was declared: apart by two or more is another unit, or a mistake."""
+    for name, spec in recording.specs.items():
+        time = _sampled(recording, name)
+        if len(time) < _FEW_ROWS or not time[-1] > time[0]:
+            continue
+        usual, mean = 1 / typical(time), (len(time) - 1) / (time[-1] - time[0])
+        apart = min((spec.rate_hz / usual, spec.rate_hz / mean), key=lambda factor: abs(math.log(factor)))
+        if not 0.5 < apart < 2:
+            yield _wrong_rate(recording, spec, usual, apart)
+
+
+def _sampled(recording: "Recording", name: str) -> np.ndarray:
+    """The times of a stream's own samples: rows in which all of its readings are missing are none."""
+    samples = recording.samples[name]
+    if recording.specs[name].kind == "video" or not len(samples.time):
+        return samples.time
+    return samples.time[present(np.asarray(samples.data))]
+
+
+def _wrong_rate(recording: "Recording", spec: StreamSpec, measured: float, apart: float) -> Finding:
+    unit = next((unit for unit, s in _UNITS.items() if abs(math.log(apart * s)) < math.log(1.5)), None)
+    text = f"its samples come at {measured:.4g} Hz, not at the {spec.rate_hz:.4g} Hz that were declared"
+    if unit:
+        remedy = f'the stamps seem to be {unit}, not seconds: unit = "{unit}" would fit'
+        return found(recording, "clock: rate", spec.name, "refuse", text, remedy)
+    remedy = f"declare rate_hz = {measured:.4g}, or mend the clock"
+    return found(recording, "clock: rate", spec.name, "warn" if spec.kind == "action" else "refuse", text, remedy)
+
+
+def check_overlap(recording: "Recording") -> Iterator[Finding]:
+    """Streams that never were at the same time as any other."""
+    spans = {name: (time[0], time[-1]) for name, time in times(recording) if len(time) > 1}
+    if len(spans) < 2:
+        return
+    for name, (start, end) in spans.items():
+        others = [span for other, span in spans.items() if other != name]
+        if any(a <= end and start <= b for a, b in others):
+            continue
+        apart = min(max(a - end, start - b) for a, b in others)
+        text = f"it has samples from {start:.3f} s to {end:.3f} s, and no other stream has any within {duration(apart)}"
+        remedy = "give all streams one clock, or leave this one out"
+        yield found(recording, "clock: apart", name, "refuse" if apart > JUMP_S else "warn", text, remedy)
+
+
+def check_origin(recording: "Recording") -> Iterator[Finding]:
+    """A date before there were such recordings."""
+    if recording.origin_utc < _EARLIEST_UTC:
+        name = next(iter(recording.samples))
+        text = "it begins in 1970, before its clock was set; its date is unknown"
+        yield found(recording, "clock: date", name, "mask", text, "set the clock before recording")

@@ -1,0 +1,160 @@
+"""Checks of how readings go: into walls, not at all, in straight lines, and off by far for a moment."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worldmodel.logs.health.finding import Finding, found, readings
+from worldmodel.logs.health.values import ends, thin
+from worldmodel.types import StreamSpec
+
+if TYPE_CHECKING:
+    from worldmodel.logs.ingest.recording import Recording
+
+_FEW = 100  # of fewer samples nothing is said
+_CONTINUOUS = 50  # distinct values make a column one that takes any value
+_CLIPPED, _SATURATED = 0.01, 0.2  # share of samples at an extreme, of a sensor and of a command
+_IN_A_ROW = 3
+_STUCK_S = 1.0
+_STUCK_ROWS = 20
+_STRAIGHT_ROWS = 50
+_USUAL = 0.1  # share of samples on a line between their neighbours where a few were interpolated
+_ROUNDING = float(np.finfo(np.float32).eps)
+_FAR = 5.0  # times the range of nearly all readings
+_SPIKES = 0.005  # share of samples; more are no outliers
+
+
+def check_clipping(recording: "Recording") -> Iterator[Finding]:
+    """Readings that pile up at the least or greatest value; commands that are at their limit."""
+    for spec, samples in readings(recording):
+        if spec.kind not in ("sensor", "action") or len(samples.time) < _FEW:
+            continue
+        data = np.asarray(samples.data)
+        least = _SATURATED if spec.kind == "action" else _CLIPPED
+        for index, column in enumerate(spec.columns):
+            values = data[:, index]
+            for end, name in zip(ends(values), ("least", "greatest"), strict=True):
+                rows = np.flatnonzero(values == end) if np.isfinite(end) else np.zeros(0, int)
+                if not spec.circular[index] and least * len(values) < len(rows) and _is_wall(values, rows, end):
+                    yield _clipped(recording, spec, column, end, name, rows, len(values))
+
+
+def _is_wall(values: np.ndarray, rows: np.ndarray, end: float) -> bool:
+    """Whether readings run into a value: several in a row each time, and far more often than at the values beside it.
+
+    What only rests there, such as an arm that is held, is as often a step of its sensor beside it.
+    """
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+    if end == 0 or sum(len(run) >= _IN_A_ROW for run in runs) < 3:
+        return False
+    distinct, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    beside = counts[1:4] if end == distinct[0] else counts[-4:-1]
+    return len(distinct) > _CONTINUOUS and len(rows) > 10 * beside.max()
+
+
+def _clipped(
+    recording: "Recording", spec: StreamSpec, column: str, end: float, name: str, rows: np.ndarray, count: int
+) -> Finding:
+    text = f"{column} is at its {name}, {end:.5g}, in {len(rows) / count:.1%} of its samples"
+    if spec.kind == "action":
+        remedy = "nothing, if that is the actuator's limit; else the commands were cut off when they were recorded"
+        return found(recording, "commands: at the limit", spec.name, "warn", text, remedy, rows)
+    remedy = "nothing, if what it measures ends there; else widen the sensor's range"
+    return found(recording, "values: clipped", spec.name, "warn", f"{text}, so it may be clipped", remedy, rows)
+
+
+def check_stuck(recording: "Recording") -> Iterator[Finding]:
+    """A sensor whose readings all stop while others go on."""
+    for spec, samples in readings(recording):
+        if spec.kind == "action" or len(samples.time) < 10 * _STUCK_ROWS:
+            continue
+        data, time = np.asarray(samples.data), samples.time
+        same = np.concatenate([[False], (data[1:] == data[:-1]).all(1)])
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]])))
+        starts, stops = edges[::2] - 1, edges[1::2]
+        if not len(starts) or np.mean(same) > 0.9:
+            continue
+        long = (stops - starts > _STUCK_ROWS) & (time[stops - 1] - time[starts] > _STUCK_S)
+        usual = (same.sum() - (stops - starts - 1)[long].sum()) / len(same)
+        if usual > 0.05:
+            continue
+        for start, stop in zip(starts[long], stops[long], strict=True):
+            if _others_move(recording, spec.name, time[start], time[stop - 1]):
+                text = f"all of it stands still for {time[stop - 1] - time[start]:.3g} s while other sensors move"
+                rows = np.arange(start, stop)
+                yield found(recording, "values: stuck", spec.name, "warn", text, "leave these rows out", rows)
+
+
+def _others_move(recording: "Recording", name: str, start: float, end: float) -> bool:
+    for spec, samples in readings(recording):
+        if spec.name != name and spec.kind != "action":
+            first, last = np.searchsorted(samples.time, [start, end])
+            inside = np.asarray(samples.data)[first:last]
+            usual = _spread(thin(np.asarray(samples.data)))
+            if len(inside) > _STUCK_ROWS and ((_spread(inside) > 0.2 * usual) & (usual > 0)).any():
+                return True
+    return False
+
+
+def _spread(data: np.ndarray) -> np.ndarray:
+    """Between the quarters of the readings of each column [S]; 0 where there is none."""
+    known = data[np.isfinite(data).all(1)]
+    return np.ptp(np.percentile(known, (25, 75), axis=0), axis=0) if len(known) else np.zeros(data.shape[1])
+
+
+def check_straight(recording: "Recording") -> Iterator[Finding]:
+    """A sensor whose readings go in a straight line as none does: they were extrapolated, or filled in."""
+    for spec, samples in readings(recording):
+        if spec.kind == "action" or any(spec.circular) or len(samples.time) < 10 * _STUCK_ROWS:
+            continue
+        data, time = np.asarray(samples.data), samples.time
+        straight = np.zeros(len(data), bool)
+        straight[1:-1] = _straight(time, data)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], straight, [False]])))
+        starts, stops = edges[::2], edges[1::2]
+        long = (stops - starts > _STRAIGHT_ROWS) & (time[stops - 1] - time[starts] > _STUCK_S / 2)
+        filled = int((stops - starts)[long].sum())
+        if 0 < filled < 0.5 * len(data) and straight.sum() - filled < _USUAL * len(data):
+            rows = np.concatenate([np.arange(a, b) for a, b in zip(starts[long], stops[long], strict=True)])
+            seconds = float((time[stops - 1] - time[starts])[long].max())
+            text = f"all of it goes in a straight line for {seconds:.3g} s, so it was extrapolated or filled in"
+            yield found(recording, "values: straight line", spec.name, "warn", text, "leave these rows out", rows)
+
+
+def _straight(time: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Whether each row between two others [M - 2] lies on the line between them, and is not just still."""
+    on, moves = np.ones(len(data) - 2, bool), np.zeros(len(data) - 2, bool)
+    share = (time[1:-1] - time[:-2]) / (time[2:] - time[:-2])
+    for column in data.T:
+        between = column[:-2] + share * (column[2:] - column[:-2])
+        step = np.abs(column[2:] - column[:-2])
+        on &= np.abs(column[1:-1] - between) <= 4 * _ROUNDING * np.abs(column[1:-1]) + 1e-4 * step
+        moves |= step > 0
+    return on & moves
+
+
+def check_outliers(recording: "Recording") -> Iterator[Finding]:
+    """Single readings far beyond all others that come back at once."""
+    for spec, samples in readings(recording):
+        if spec.kind not in ("sensor", "position", "pose") or len(samples.time) < _FEW:
+            continue
+        data = np.asarray(samples.data, np.float64)
+        low, middle, high = np.nanpercentile(thin(data), (0.5, 50, 99.5), axis=0)
+        reach = _FAR * (high - low)
+        off = np.abs(data - middle) > reach
+        for index in np.flatnonzero(off.any(0) & (reach > 0)):
+            rows = np.flatnonzero(off[:, index])
+            if len(rows) <= max(1, _SPIKES * len(data)) and _come_back(rows):
+                worst = data[rows[np.argmax(np.abs(data[rows, index] - middle[index]))], index]
+                text = (
+                    f"{spec.columns[index]} reaches {worst:.5g} for {len(rows)} single readings; 99 % of all lie from "
+                    f"{low[index]:.4g} to {high[index]:.4g}"
+                )
+                remedy = "leave these readings out, if they are faults of the sensor"
+                yield found(recording, "values: outliers", spec.name, "warn", text, remedy, rows)
+
+
+def _come_back(rows: np.ndarray) -> bool:
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+    return max(map(len, runs)) < _IN_A_ROW

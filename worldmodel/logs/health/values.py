@@ -1,0 +1,147 @@
+"""Checks of what readings are: columns that never move, sentinels, angles that wrap at 360, quaternions."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worldmodel.logs.health.finding import Finding, Severity, found, readings
+from worldmodel.types import StreamSpec
+
+if TYPE_CHECKING:
+    from worldmodel.logs.ingest.recording import Recording
+
+_FEW = 10  # of fewer samples nothing is said
+_THIN = 50_000  # rows are enough for percentiles
+_SENTINELS = (999, 9999, 99999, 999999, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1, 1e9, 1e10, 1e20, 1e30, 1e38)
+_SMALL = (-1.0, 0.0)  # sentinels of what is never below
+
+
+def thin(data: np.ndarray, most: int = _THIN) -> np.ndarray:
+    """Data [M, ...] itself, or about `most` rows of it in stretches that follow each other."""
+    if len(data) <= most:
+        return data
+    pieces = 20
+    starts = np.linspace(0, len(data) - most // pieces, pieces).astype(int)
+    return np.concatenate([data[start : start + most // pieces] for start in starts])
+
+
+def ends(values: np.ndarray) -> tuple[float, float]:
+    """The least and the greatest of values [M] that are numbers; NaN where there is none."""
+    return float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
+
+
+def check_still(recording: "Recording") -> Iterator[Finding]:
+    """Columns that never move."""
+    for spec, samples in readings(recording):
+        data = np.asarray(samples.data)
+        if len(data) < _FEW:
+            continue
+        both = [ends(column) for column in data.T]
+        still = [f"{c} ({low:.4g})" for c, (low, high) in zip(spec.columns, both, strict=True) if low == high]
+        if not still:
+            continue
+        every = len(still) == len(spec.columns)
+        if spec.kind not in ("sensor", "action") and not every:  # what stays in a plane is none the worse
+            continue
+        what = (
+            "no column moves" if every and len(still) > 1 else f"{_listed(still)} never move{'s' * (len(still) == 1)}"
+        )
+        if spec.kind == "action":
+            remedy = "nothing, if other recordings move it; else leave it out: nothing can be learnt of what it does"
+            yield found(recording, "commands: constant", spec.name, "warn", what, remedy)
+        else:
+            yield found(
+                recording,
+                "values: still",
+                spec.name,
+                "warn",
+                what,
+                "nothing, if other recordings move it; else leave it out",
+            )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+
+
+def check_circular(recording: "Recording") -> Iterator[Finding]:
+    """Angles that are said to wrap at 2 pi and wrap at 360."""
+    for spec, samples in readings(recording):
+        for index in np.flatnonzero(spec.circular):
+            angle = np.asarray(samples.data)[:, index]
+            angle = angle[np.isfinite(angle)]
+            wraps = np.flatnonzero(np.abs(np.abs(np.diff(angle)) - 360) < 60)
+            if len(wraps) and np.ptp(angle) <= 361:
+                text = f"{spec.columns[index]} wraps at 360, so it is in degrees, and is called a circular angle in rad"
+                remedy = "convert it: scale = 0.017453292519943295"
+                yield found(recording, "values: circular", spec.name, "refuse", text, remedy, wraps + 1)
+
+
+def check_sentinels(recording: "Recording") -> Iterator[Finding]:
+    """Numbers that stand for no reading: far from all others and one of those that drivers write."""
+    for spec, samples in readings(recording):
+        if spec.kind != "sensor" or len(samples.time) < _FEW:
+            continue
+        data = np.asarray(samples.data)
+        for values, column in zip(data.T, spec.columns, strict=True):
+            for end in set(ends(values)):
+                yield from _sentinel(recording, spec, values, column, end)
+
+
+def _sentinel(
+    recording: "Recording", spec: StreamSpec, values: np.ndarray, column: str, end: float
+) -> Iterator[Finding]:
+    known = any(abs(abs(end) - s) <= 1e-6 * s for s in _SENTINELS)
+    if not (known or end in _SMALL):
+        return
+    others = values[(values != end) & np.isfinite(values)]
+    if len(others) < _FEW or len(np.unique(thin(others, 1000))) < _FEW:
+        return
+    nearest = others.min() if end < others.min() else others.max()
+    away, spread = abs(end - nearest), float(np.ptp(others))
+    rows = np.flatnonzero(values == end)
+    text = f"{column} is {end:g} in {len(rows)} of {len(values)} rows, and nowhere else beyond {nearest:.4g}"
+    if known and away > 3 * spread:
+        remedy = "leave these readings out of the source"
+        yield found(
+            recording, "values: sentinel", spec.name, "mask", f"{text}; taken for missing", remedy, rows, (column,)
+        )
+    elif (end == 0 and away > 2 * spread) or (end == -1 and nearest >= 0 and (others % 1).any()):
+        remedy = f"if {end:g} stands for no reading, make it empty in the source"
+        yield found(recording, "values: sentinel", spec.name, "warn", text, remedy, rows)
+
+
+def check_quaternions(recording: "Recording") -> Iterator[Finding]:
+    """Orientations that are none, and quaternions in streams that do not say that they are."""
+    for spec, samples in readings(recording):
+        names = [column.lower().rpartition("_")[2].rpartition(".")[2] for column in spec.columns]
+        at = [names.index(axis) for axis in ("qw", "qx", "qy", "qz") if axis in names]
+        if len(at) < 4:
+            continue
+        q = np.asarray(samples.data, np.float64)[:, at]
+        length = np.sqrt((q**2).sum(1))
+        yield from _lengths(recording, spec, length, at)
+        flips = np.flatnonzero((q[1:] * q[:-1]).sum(1) < -0.5 * length[1:] * length[:-1]) + 1
+        if spec.kind == "sensor" and np.nanmedian(np.abs(length - 1)) < 0.05:
+            text = "it holds a quaternion as four numbers" + (
+                f", whose sign flips {len(flips)} times" * bool(len(flips))
+            )
+            remedy = 'give it a stream of its own of the kind "orientation", for which q and -q are the same'
+            yield found(recording, "values: quaternion", spec.name, "warn", text, remedy, flips)
+
+
+def _lengths(recording: "Recording", spec: StreamSpec, length: np.ndarray, at: list[int]) -> Iterator[Finding]:
+    if spec.kind == "sensor":
+        return
+    none, off = np.flatnonzero(length < 0.1), np.flatnonzero(np.abs(length - 1) > 0.02)
+    if len(none):
+        text = f"{len(none)} of {len(length)} quaternions are zero, which is no orientation; taken for missing"
+        columns = tuple(spec.columns[i] for i in at)
+        remedy = "leave these readings out of the source"
+        yield found(recording, "values: no orientation", spec.name, "mask", text, remedy, none, columns)
+    elif len(off):
+        text = f"{len(off)} of {len(length)} quaternions have a length other than 1, such as {length[off[0]]:.4g}"
+        severity: Severity = "refuse" if 2 * len(off) > len(length) else "warn"
+        remedy = "check that these four columns are the quaternion, scalar first"
+        yield found(recording, "values: length of quaternions", spec.name, severity, text, remedy, off)
