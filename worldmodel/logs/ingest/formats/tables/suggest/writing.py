@@ -1,0 +1,84 @@
+"""Writes a suggested recipe as TOML, with a comment for each doubt."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock
+from worldmodel.logs.ingest.formats.tables.suggest.streams import Found, Suggested
+
+_DOUBT = "# doubt: "
+
+
+def written(path: Path, clock: FoundClock, found: Found) -> str:
+    """A recipe as TOML.
+
+    Raises:
+        RecipeError: if there is no stream.
+    """
+    if not found.streams:
+        raise RecipeError(f"{path} has no columns of numbers beside its clock.", found="; ".join(found.left_out))
+    lines = [
+        f"# Suggested for {_one_line(path.name)} from its columns and values: read each line before trusting it.",
+        'format = "worldmodel-recipe"', "version = 1", "", *_doubts(found.left_out), "[clock]",
+    ]  # fmt: skip
+    lines += [*_doubts(clock.doubts), *_clock(clock)]
+    if found.key:
+        lines += [
+            "",
+            *_doubts([f"each value of {found.key} is taken for an episode"]),
+            "[cut]",
+            f"key = {_text(found.key)}",
+        ]
+    for stream in found.streams:
+        lines += ["", *_doubts(f"{stream.name}: {doubt}" for doubt in stream.doubts), *_stream(stream)]
+    return "\n".join(lines) + "\n"
+
+
+def doubts_of(text: str) -> list[str]:
+    """The doubts that a suggested recipe has."""
+    return [line.removeprefix(_DOUBT) for line in text.splitlines() if line.startswith(_DOUBT)]
+
+
+def _doubts(texts) -> list[str]:  # type: ignore[no-untyped-def]
+    return [f"{_DOUBT}{_one_line(text)}" for text in texts]
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)
+
+
+def _clock(found: FoundClock) -> list[str]:
+    clock = found.clock
+    columns = _text(clock.columns[0]) if len(clock.columns) == 1 else f"[{', '.join(map(_text, clock.columns))}]"
+    lines = [f"column = {columns}", f"unit = {_text(clock.unit)}", f"origin = {_text(clock.origin)}"]
+    lines += [f"dates = {_text(clock.dates)}"] if clock.dates != "year_first" else []
+    return lines + ([f"duplicates = {_text(clock.duplicates)}"] if clock.duplicates != "drop" else [])
+
+
+def _stream(stream: Suggested) -> list[str]:
+    columns = ", ".join(f"{_key(c.name)} = {_text(c.source)}" for c in stream.columns)
+    lines = [f"[streams.{_key(stream.name)}]", f"kind = {_text(stream.kind)}", f"columns = {{ {columns} }}"]
+    lines += _each("units", [c.unit for c in stream.columns])
+    lines += _each("from_units", [c.from_unit for c in stream.columns])
+    if any(c.circular for c in stream.columns):
+        lines.append(f"circular = [{', '.join(str(c.circular).lower() for c in stream.columns)}]")
+    lines.append(f"rate_hz = {stream.rate_hz:g}" if stream.rate_hz else 'rate_hz = "measured"')
+    return lines + ([f"frame = {_text(stream.frame)}"] if stream.frame else [])
+
+
+def _each(key: str, values: Sequence[str]) -> list[str]:
+    if not any(values):
+        return []
+    same = len(set(values)) == 1
+    return [f"{key} = {_text(values[0])}" if same else f"{key} = [{', '.join(map(_text, values))}]"]
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
