@@ -252,3 +252,21 @@ def test_a_text_that_is_no_table_is_not_claimed(tmp_path):
     for name, content in {"a.txt": "A drone.\nMIT licence, 2024.\n", "b.txt": "", "c.log": "1,2\n"}.items():
         (tmp_path / name).write_text(content)
         assert not tables.claims(tmp_path / name)
+
+
+def test_files_of_a_folder_are_one_recording_or_an_episode_each(tmp_path):
+    files = {"a.csv": "t,x\n0,1\n1,2\n", "b.csv": "millis,y\n500,1\n1000,2\n", "c.csv": "a,b\n1,2\n"}
+    (tmp_path / "run").mkdir()
+    for name, content in files.items():
+        (tmp_path / "run" / name).write_text(content)
+    text = suggest(tmp_path / "run")
+    assert "no clock can be told in c.csv" in text
+    (tmp_path / "r.toml").write_text(text)
+    (recording,) = tables.read(tmp_path / "run", Options(recipe=tmp_path / "r.toml"))
+    assert {name: samples.time.tolist() for name, samples in recording.samples.items()} == {
+        "signals": [0, 1], "signals_2": [0.5, 1],
+    }  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "runs.zip", "w") as archive:
+        archive.writestr("a.csv", files["a.csv"])
+        archive.writestr("b.csv", files["a.csv"])
+    assert [recording.name for recording in recordings(tmp_path / "runs.zip")] == ["runs.zip a.csv", "runs.zip b.csv"]

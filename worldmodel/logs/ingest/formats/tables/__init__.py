@@ -49,7 +49,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         yield from read_table(path, load_recipe(options.recipe))
         return
     recipe, notes = _recipe_for(path)
-    for recording in read_table(path, recipe):
+    for recording in read_table(path, recipe, unread=True):
         recording.notes[:0] = notes
         recording.about = {**recipe.about, **recording.about}
         notes = []

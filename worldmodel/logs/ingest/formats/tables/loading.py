@@ -125,7 +125,8 @@ def _load_text(
     layout = find_layout(body.lines(), text, wanted, clock)
     body = body.from_line(layout.start).without_torn_line(layout)
     data, notes = _parse(path, body, layout, text, readable)
-    return Table(path, data, _units(layout), text.unreadable, [*body.notes, *notes])
+    left = tuple(name for name in layout.names if name and name not in data.column_names)
+    return Table(path, data, _units(layout), text.unreadable, [*body.notes, *notes], left)
 
 
 def _units(layout: Layout) -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 import fnmatch
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from worldmodel.errors import RecipeError
 
@@ -63,7 +63,7 @@ def archived(path: Path) -> list[str]:
     return names
 
 
-def matching(there: Mapping[str, Any], pattern: str) -> list[str]:
+def matching(there: Iterable[str], pattern: str) -> list[str]:
     """The names that a recipe's `file` means: a name or a pattern, with or without the folders above."""
     return [
         name

@@ -1,7 +1,7 @@
 """Reads a table by a recipe, as one episode or as several."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +19,41 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.recording import Recording, increasing
 
 
-def read_table(path: Path, recipe: Recipe) -> Iterator[Recording]:
+def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Recording]:
     """Reads one source, an episode after the other. Time zero is the earliest time of any stream of the episode.
 
     Readings that are NaN, infinite or empty are kept (empty as NaN): readers mask them. Rows without a time, and rows
     whose time does not increase, are dropped and counted, or refused if the recipe says so.
+
+    Args:
+        path: a file, or a folder or an archive of several.
+        recipe: how it is read.
+        unread: whether columns and files that no stream is read from are noted.
 
     Raises:
         RecipeError: if the table cannot be read or does not fit the recipe.
     """
     there = files_of(path)
     if recipe.files:
-        yield _read_joined(path, there, recipe)
+        recording = _read_joined(path, there, recipe)
+        left = [name for name in there if not any(matching([name], pattern) for pattern in recipe.files)]
+        recording.notes += _unread("files", left) if unread else []
+        yield recording
         return
     if not there:
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
     for name, opened in there.items():
         table = load(path, name, opened, recipe, recipe.needed(), recipe.rest)
         fitted = fit(path, table, recipe)
+        table.notes += _unread("columns", table.not_loaded) if unread else []
         for told, rows in episodes_of(table.path, table, fitted):
             own = path.name if len(there) == 1 else f"{path.name} {name}"
             yield _record(" ".join(filter(None, (own, told))), {"": rows}, fitted)
+
+
+def _unread(what: str, names: Sequence[str]) -> list[str]:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return [f"{what} that no stream is read from: {', '.join(names[:20])}{more}"] if names else []
 
 
 def fit(path: Path, table: Table, recipe: Recipe) -> Recipe:

@@ -27,6 +27,7 @@ class Table:
         units: what a row of units says of columns.
         unreadable: whether fields that are no numbers are an `error`, or `drop` makes them missing.
         notes: what was left out.
+        not_loaded: columns that its file has, and no stream is read from.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Table:
     units: Mapping[str, str] = dataclasses.field(default_factory=dict)
     unreadable: str = "error"
     notes: list[str] = dataclasses.field(default_factory=list)
+    not_loaded: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:

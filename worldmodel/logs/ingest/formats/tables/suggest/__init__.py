@@ -12,9 +12,11 @@ from worldmodel.logs.ingest.formats.tables.members import files_of
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
-from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams
-from worldmodel.logs.ingest.formats.tables.suggest.writing import doubts_of, written
+from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams, tell_apart
+from worldmodel.logs.ingest.formats.tables.suggest.writing import Part, doubts_of, written
 from worldmodel.toml import TomlTable
+
+_MOST_FILES = 100
 
 
 def suggest(paths: Sequence[str | Path] | str | Path) -> str:
@@ -44,15 +46,28 @@ def suggestion(path: Path) -> tuple[Recipe, list[str]]:
 
 
 def _described(path: Path) -> str:
+    """The recipe that is suggested for a table, or for a folder or an archive of several.
+
+    Files of the same columns are an episode each, and one of them is looked at; others are sensors of one recording.
+    """
     there = files_of(path)
-    if len(there) != 1:
-        raise RecipeError(
-            f"{path} is no single table.",
-            expected="one table, or files of a program that is known",
-            found=", ".join(list(there)[:10]) or "none",
-            remedy="give one of its files, or write a recipe with a `file` for each stream",
-        )
-    (name, opened) = next(iter(there.items()))
-    table = load(path, name, opened, None, (), True)
-    clock = find_clock(path, table)
-    return written(path, clock, find_streams(table, clock.columns, clock.stamps_s))
+    if not 0 < len(there) <= _MOST_FILES:
+        raise RecipeError(f"{path} is no recording of tables.", expected=f"1 to {_MOST_FILES}", found=str(len(there)))
+    tables = {name: load(path, name, opened, None, (), True) for name, opened in there.items()}
+    if len({tuple(table.names) for table in tables.values()}) == 1:
+        table = next(iter(tables.values()))
+        clock = find_clock(path, table)
+        return written(path, [Part("", clock, find_streams(table, clock.columns, clock.stamps_s))])
+    doubts = ["the files are taken for one recording, whose clocks agree"]
+    parts = []
+    for name, table in tables.items():
+        try:
+            clock = find_clock(table.path, table)
+        except RecipeError:
+            doubts.append(f"no clock can be told in {name}, which is left out")
+        else:
+            parts.append(Part(name, clock, find_streams(table, clock.columns, clock.stamps_s)))
+    if not parts:
+        raise RecipeError(f"No clock can be told in any file of {path}.", found=", ".join(tables))
+    tell_apart([stream for part in parts for stream in part.found.streams])
+    return written(path, parts, doubts)

@@ -11,7 +11,7 @@ from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock
 from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams
-from worldmodel.logs.ingest.formats.tables.suggest.writing import doubts_of, written
+from worldmodel.logs.ingest.formats.tables.suggest.writing import Part, doubts_of, written
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.toml import TomlTable
 
@@ -31,7 +31,7 @@ def other_streams(table: Table, recipe: Recipe) -> tuple[list[TableStream], list
     names = {stream.spec.name for stream in recipe.streams}
     for stream in found.streams:
         stream.name = f"other_{stream.name}" if stream.name in names else stream.name
-    text = written(table.path, FoundClock(recipe.clock, (), stamps_s, ()), found)
+    text = written(table.path, [Part("", FoundClock(recipe.clock, (), stamps_s, ()), found)])
     given = tomllib.loads(text)
     given["clock"] = {"period_s": 1.0}  # in place of the recipe's own, which its streams then have
     read = read_recipe(TomlTable(Path(recipe.path), "", given, RecipeError))

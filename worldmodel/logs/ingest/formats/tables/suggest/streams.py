@@ -71,7 +71,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Fo
     streams += _others(names, table)
     for stream in streams:
         stream.rate_hz = _rate(stream, table, stamps_s)
-    _tell_apart(streams)
+    tell_apart(streams)
     return Found(streams, left_out, key)
 
 
@@ -248,7 +248,8 @@ def _distinct(columns: Sequence[Column]) -> None:
         column.name += f"_{seen[column.name]}" if seen[column.name] > 1 else ""
 
 
-def _tell_apart(streams: Sequence[Suggested]) -> None:
+def tell_apart(streams: Sequence[Suggested]) -> None:
+    """Gives streams of one name a number each."""
     seen: dict[str, int] = defaultdict(int)
     for stream in streams:
         seen[stream.name] += 1

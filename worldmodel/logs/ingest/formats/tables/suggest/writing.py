@@ -4,37 +4,55 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock
 from worldmodel.logs.ingest.formats.tables.suggest.streams import Found, Suggested
 
 _DOUBT = "# doubt: "
 
 
-def written(path: Path, clock: FoundClock, found: Found) -> str:
+class Part(NamedTuple):
+    """What was found in one file of a recording; `file` is empty where it is the only one."""
+
+    file: str
+    clock: FoundClock
+    found: Found
+
+
+def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> str:
     """A recipe as TOML.
 
     Raises:
         RecipeError: if there is no stream.
     """
-    if not found.streams:
-        raise RecipeError(f"{path} has no columns of numbers beside its clock.", found="; ".join(found.left_out))
+    if not any(part.found.streams for part in parts):
+        left_out = "; ".join(text for part in parts for text in part.found.left_out)
+        raise RecipeError(f"{path} has no columns of numbers beside its clock.", found=left_out)
+    first = parts[0].clock
     lines = [
         f"# Suggested for {_one_line(path.name)} from its columns and values: read each line before trusting it.",
-        'format = "worldmodel-recipe"', "version = 1", "", *_doubts(found.left_out), "[clock]",
+        'format = "worldmodel-recipe"', "version = 1", "", *_doubts(doubts), "[clock]", *_doubts(first.doubts),
+        *_clock(first.clock),
     ]  # fmt: skip
-    lines += [*_doubts(clock.doubts), *_clock(clock)]
-    if found.key:
-        lines += [
-            "",
-            *_doubts([f"each value of {found.key} is taken for an episode"]),
-            "[cut]",
-            f"key = {_text(found.key)}",
-        ]
-    for stream in found.streams:
-        lines += ["", *_doubts(f"{stream.name}: {doubt}" for doubt in stream.doubts), *_stream(stream)]
+    if parts[0].found.key and not parts[0].file:
+        key = parts[0].found.key
+        lines += ["", *_doubts([f"each value of {key} is taken for an episode"]), "[cut]", f"key = {_text(key)}"]
+    for part in parts:
+        lines += ["", *_doubts(part.found.left_out)] if part.found.left_out else []
+        for stream in part.found.streams:
+            lines += ["", *_doubts(f"{stream.name}: {doubt}" for doubt in stream.doubts), *_stream(stream)]
+            lines += [f"file = {_text(_escaped(part.file))}"] if part.file else []
+            if part.clock.clock != first.clock:
+                lines += [*_doubts(part.clock.doubts), f"clock = {{ {', '.join(_clock(part.clock.clock))} }}"]
     return "\n".join(lines) + "\n"
+
+
+def _escaped(file: str) -> str:
+    """A file's name as a pattern that means no other."""
+    return re.sub(r"([*?\[])", r"[\1]", file)
 
 
 def doubts_of(text: str) -> list[str]:
@@ -50,8 +68,7 @@ def _one_line(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]+", " ", text)
 
 
-def _clock(found: FoundClock) -> list[str]:
-    clock = found.clock
+def _clock(clock: Clock) -> list[str]:
     columns = _text(clock.columns[0]) if len(clock.columns) == 1 else f"[{', '.join(map(_text, clock.columns))}]"
     lines = [f"column = {columns}", f"unit = {_text(clock.unit)}", f"origin = {_text(clock.origin)}"]
     lines += [f"dates = {_text(clock.dates)}"] if clock.dates != "year_first" else []
