@@ -46,6 +46,12 @@ def test_gaps_and_steps_back_part_episodes(tmp_path):
     assert [r.samples["s"].time[0] for r in recordings] == [0, 0, 0]
 
 
+def test_a_step_back_is_refused_where_times_have_to_increase(tmp_path):
+    body = BODY.replace('"t"', '"t"\nduplicates = "error"')
+    with pytest.raises(RecipeError, match=r"do not increase[\s\S]*row 2"):
+        read(tmp_path, "t,x\n0,1\n50,2\n3,3\n", body)
+
+
 def test_a_single_stamp_ahead_parts_nothing(tmp_path):
     stamps = [0, 0.1, 0.2, 50, 0.4, 0.5]
     assert len(read(tmp_path, "t,x\n" + "".join(f"{t},0\n" for t in stamps))) == 1

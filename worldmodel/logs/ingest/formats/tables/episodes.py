@@ -1,5 +1,6 @@
 """Parts a table into episodes: by a column, by gaps, and where the clock goes back."""
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,7 +96,10 @@ def _stretches(path: Path, table: Table, recipe: Recipe) -> list[Table]:
         return [table]
     ns, valid = nanoseconds(path, table, clock)
     there = np.flatnonzero(valid)
-    starts = there[_starts(ns[there], recipe.cut)]
+    cut = recipe.cut
+    if clock.duplicates == "error":
+        cut = dataclasses.replace(cut, back_s=float("inf"))
+    starts = there[_starts(ns[there], cut)]
     if len(starts):
         table.notes.append(f"cut into {len(starts) + 1} episodes, {_why(ns, there, starts[0])}")
     edges = [0, *map(int, starts), table.data.num_rows]
