@@ -1,5 +1,6 @@
 """Streams of the columns that a recipe names no stream for, where it says that they become some."""
 
+import dataclasses
 import tomllib
 from pathlib import Path
 
@@ -35,6 +36,4 @@ def other_streams(table: Table, recipe: Recipe) -> tuple[list[TableStream], list
     given = tomllib.loads(text)
     given["clock"] = {"period_s": 1.0}  # in place of the recipe's own, which its streams then have
     read = read_recipe(TomlTable(Path(recipe.path), "", given, RecipeError))
-    import dataclasses
-
     return [dataclasses.replace(stream, clock=recipe.clock) for stream in read.streams], doubts_of(text)

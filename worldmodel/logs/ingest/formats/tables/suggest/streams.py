@@ -1,14 +1,13 @@
 """Finds the streams of a table: what its columns are called, the units that their names tell, and their values."""
 
-import dataclasses
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from worldmodel.logs.ingest.formats.tables.conversions import DDMM, change, is_unit, si, split
+from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, si, split
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
     ANGLE,
@@ -20,40 +19,9 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     WRAPS,
     Kind,
 )  # fmt: skip
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain
+from worldmodel.logs.ingest.formats.tables.suggest.values import add_units
 from worldmodel.logs.ingest.formats.tables.table import Table
-
-_G = 9.80665
-
-
-@dataclasses.dataclass
-class Column:
-    """A column of a suggested stream: what the log calls it, the table's name, and its units."""
-
-    name: str
-    source: str
-    unit: str = ""
-    from_unit: str = ""
-    circular: bool = False
-
-
-@dataclasses.dataclass
-class Suggested:
-    """A suggested stream."""
-
-    name: str
-    kind: str
-    columns: list[Column]
-    rate_hz: float | None = None
-    frame: str = ""
-    doubts: list[str] = dataclasses.field(default_factory=list)
-
-
-class Found(NamedTuple):
-    """The streams of a table, what was left out of them, and the column that tells its episodes apart."""
-
-    streams: list[Suggested]
-    left_out: list[str]
-    key: str = ""
 
 
 def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Found:
@@ -73,11 +41,6 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Fo
         stream.rate_hz = _rate(stream, table, stamps_s)
     tell_apart(streams)
     return Found(streams, left_out, key)
-
-
-def plain(name: str) -> str:
-    """A column's name without its unit, in lower case with underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", split(name)[0].lower()).strip("_") or "column"
 
 
 def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:
@@ -131,56 +94,8 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], table: Table) -> Su
         unit = table.unit(source) if source else ""
         convertible = kind.kind == "gps" or change(unit, kind.unit) is not None
         stream.columns.append(Column(name, source, kind.unit, unit if convertible else ""))
-    _mend(stream, table)
+    add_units(stream, table)
     return stream
-
-
-def _mend(stream: Suggested, table: Table) -> None:
-    """Adds the units that values tell, where names do not."""
-    values = [table.floats(column.source) for column in stream.columns if column.source]
-    largest = [float(np.nanmax(np.abs(v), initial=0.0, where=np.isfinite(v))) for v in values]
-    if stream.kind == "gps":
-        return _mend_gps(stream, largest)
-    for column in stream.columns:
-        if column.from_unit:
-            continue
-        if column.unit == "m/s^2":
-            size = float(np.nanmedian(np.sqrt(np.sum(np.square(values[:3]), axis=0))))
-            column.from_unit = "g" if 0.7 < size < 1.4 else ""
-            seems = "g" if column.from_unit else "m/s^2" if 0.7 < size / _G < 1.4 else "m/s^2 (not told by gravity)"
-        elif column.unit == "rad/s":
-            column.from_unit = "deg/s" if max(largest) > 35 else ""
-            seems = column.from_unit or "rad/s"
-        elif column.unit == "T":
-            size = max(largest)
-            column.from_unit = "" if size < 1e-3 else "gauss" if size < 5 else "uT"
-            seems = column.from_unit or "T"
-        else:
-            continue
-        doubt = f"no unit is told; by its values it seems to be {seems}"
-        stream.doubts += [doubt] if doubt not in stream.doubts else []
-    return None
-
-
-def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
-    units = ("deg", "deg", "m")
-    for column, unit in zip(stream.columns, units, strict=True):
-        column.unit = unit
-    degrees = stream.columns[:2]
-    if max(largest[:2]) > 1e5:
-        for column in degrees:
-            column.from_unit = "1e-7 deg"
-        stream.columns[2].from_unit = stream.columns[2].from_unit or "mm"
-        stream.doubts.append("positions are taken for 1e-7 degrees, heights for mm")
-    elif largest[0] > 180 and max(largest[:2]) < 18060:
-        for column in degrees:
-            column.from_unit = DDMM
-        stream.doubts.append("positions are taken for degrees and minutes, ddmm.mmmm; without hemispheres")
-    else:
-        for column in degrees:
-            column.from_unit = ""
-        stream.doubts += ["latitudes are beyond 90: are they longitudes?"] if largest[0] > 90 else []
-    stream.frame = "wgs84"
 
 
 def _others(names: Sequence[str], table: Table) -> list[Suggested]:

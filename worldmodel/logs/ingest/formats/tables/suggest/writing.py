@@ -9,7 +9,7 @@ from typing import NamedTuple
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock
-from worldmodel.logs.ingest.formats.tables.suggest.streams import Found, Suggested
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Found, Suggested
 
 _DOUBT = "# doubt: "
 
