@@ -11,7 +11,7 @@ from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.recipe import Text
 
 HEAD = 1 << 16  # bytes that are looked at
-_LINES = 400
+LINES = 400  # of them at most
 _BELOW = 6  # lines below the header in which the data begin
 DELIMITERS = (",", ";", "\t", "|", " ")
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -97,7 +97,7 @@ def find_layout(lines: Sequence[str], text: Text, wanted: Sequence[str], clock: 
     Raises:
         ValueError: if no line can be the header.
     """
-    lines = [line if not (text.comment and line.startswith(text.comment)) else "" for line in lines[:_LINES]]
+    lines = [line if not (text.comment and line.startswith(text.comment)) else "" for line in lines[:LINES]]
     given = [text.delimiter] if text.delimiter else list(DELIMITERS)
     if not text.header:
         return _without_header(lines, text, given)

@@ -1,7 +1,6 @@
 """Loads a table from a file of any kind."""
 
 import dataclasses
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import excel
 from worldmodel.logs.ingest.formats.tables.conversions import split
-from worldmodel.logs.ingest.formats.tables.layout import HEAD, Layout, encoding_of, find_layout
+from worldmodel.logs.ingest.formats.tables.layout import HEAD, LINES, Layout, encoding_of, find_layout
 from worldmodel.logs.ingest.formats.tables.matlab import load_mat
 from worldmodel.logs.ingest.formats.tables.members import Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
@@ -22,39 +21,39 @@ from worldmodel.logs.ingest.formats.tables.text import Body, body_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MISSING = (
+_MISSING = [
     "",
-    "#N/A",
-    "N/A",
-    "n/a",
-    "NA",
-    "nan",
-    "NaN",
-    "-nan",
-    "-NaN",
-    "NAN",
-    "null",
-    "NULL",
-    "None",
-    "none",
-    "-",
-    "--",
-    "---",
-)
+    *[
+        "#N/A",
+        "N/A",
+        "n/a",
+        "NA",
+        "nan",
+        "NaN",
+        "-nan",
+        "-NaN",
+        "NAN",
+        "null",
+        "NULL",
+        "None",
+        "none",
+        "-",
+        "--",
+        "---",
+    ],
+]
+_ENOUGH = 16 << 20  # bytes of a text, from which a recipe is suggested
 
 
-def load(
-    path: Path, name: str, opened: Opener, recipe: Recipe | None, wanted: Sequence[str], all_columns: bool
-) -> Table:
+def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
     """Loads a table.
 
     Args:
         path: the source, for messages.
         name: of the file within it, whose suffix says of what kind it is.
         opened: what opens it.
-        recipe: what says how it is laid out.
-        wanted: columns that it is known to have.
-        all_columns: whether all are loaded, or those that the recipe reads.
+        recipe: what says how it is laid out, and which columns are read from it; None for all columns of a text's
+            beginning.
 
     Raises:
         RecipeError: if it cannot be read as a table.
@@ -63,7 +62,7 @@ def load(
 
     where = path if path.name == Path(name).name else path / name
     try:
-        table = _load(where, name, opened, recipe, wanted, all_columns)
+        table = _load(where, name, opened, recipe)
     except (pa.ArrowException, OSError, ValueError, NotImplementedError, MemoryError) as error:
         raise cannot_be_read(where, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     rows = pa.array(np.arange(table.data.num_rows))
@@ -80,9 +79,8 @@ def cannot_be_read(path: Path, found: str, remedy: str = "") -> RecipeError:
     )
 
 
-def _load(
-    path: Path, name: str, opened: Opener, recipe: Recipe | None, wanted: Sequence[str], all_columns: bool
-) -> Table:
+def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
+    import pyarrow as pa
     from pyarrow import feather, parquet
 
     kind = suffix(name)
@@ -90,43 +88,52 @@ def _load(
         return Table(path, load_mat(path))
     buffer = opened()
     if kind == ".parquet":
-        return Table(path, _flat(_sound(parquet.read_table(io.BytesIO(buffer)))))
+        return Table(path, _flat(_sound(parquet.read_table(pa.BufferReader(buffer)))))
     if kind in (".feather", ".arrow"):
-        return Table(path, _flat(_sound(feather.read_table(io.BytesIO(buffer)))))
-    clock = recipe.clock.columns[0] if recipe and recipe.clock.columns else ""
-    text = recipe.text if recipe else Text()
+        return Table(path, _flat(_sound(feather.read_table(pa.BufferReader(buffer)))))
     if kind in (".xlsx", ".xls", ".xlsb", ".ods"):
-        return _load_sheet(path, excel.rows_of(buffer, recipe.sheet if recipe else ""), text, wanted, clock)
-    readable = set(recipe.readable()) if recipe and not all_columns else None
-    by_place = readable is not None and any(name.startswith("#") for name in readable)
-    return _load_text(path, buffer, text, wanted, clock, None if by_place else readable)
+        return _load_sheet(path, excel.rows_of(buffer, recipe.sheet if recipe else ""), recipe)
+    return _load_text(path, buffer, recipe)
 
 
-def _load_sheet(path: Path, rows: list[list[Any]], text: Text, wanted: Sequence[str], clock: str) -> Table:
+def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None = None) -> Layout:
+    if recipe is None:
+        return find_layout(lines, Text(delimiter), ())
+    text = dataclasses.replace(recipe.text, delimiter=delimiter) if delimiter else recipe.text
+    return find_layout(lines, text, recipe.needed(), next(iter(recipe.clock.columns), ""))
+
+
+def _load_sheet(path: Path, rows: list[list[Any]], recipe: Recipe | None) -> Table:
     import pyarrow as pa
 
-    layout = find_layout(
-        [excel.as_line(row) for row in rows[:400]], dataclasses.replace(text, delimiter="\t"), wanted, clock
-    )
+    layout = _layout([excel.as_line(row) for row in rows[:LINES]], recipe, "\t")
     body = rows[layout.start :]
     columns = {
         name: excel.column([row[i] if i < len(row) else "" for row in body])
         for i, name in enumerate(layout.names)
         if name
     }
-    return Table(path, pa.table(columns), _units(layout), text.unreadable)
+    return Table(path, pa.table(columns), _units(layout), recipe.text.unreadable if recipe else "error")
 
 
-def _load_text(
-    path: Path, buffer: "pa.Buffer", text: Text, wanted: Sequence[str], clock: str, readable: set[str] | None
-) -> Table:
+def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
+    text = recipe.text if recipe else Text()
+    if recipe is None and buffer.size > _ENOUGH:
+        head = head_of(buffer, _ENOUGH)
+        buffer = buffer.slice(0, head.rfind(b"\n") + 1 or _ENOUGH)
     encoding, mark = encoding_of(head_of(buffer, HEAD), text.encoding)
     body = body_of(buffer, encoding, mark, text.comment)
-    layout = find_layout(body.lines(), text, wanted, clock)
+    layout = _layout(body.lines(), recipe)
     body = body.from_line(layout.start).without_torn_line(layout)
-    data, notes = _parse(path, body, layout, text, readable)
+    data, notes = _parse(path, body, layout, text, _readable(recipe))
     left = tuple(name for name in layout.names if name and name not in data.column_names)
     return Table(path, data, _units(layout), text.unreadable, [*body.notes, *notes], left)
+
+
+def _readable(recipe: Recipe | None) -> set[str] | None:
+    """The columns that a recipe reads; None for all, as where it names some by their places."""
+    names = set(recipe.readable()) if recipe and not recipe.rest else None
+    return None if names is None or any(name.startswith("#") for name in names) else names
 
 
 def _units(layout: Layout) -> dict[str, str]:

@@ -43,7 +43,7 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
     if not there:
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
     for name, opened in there.items():
-        table = load(path, name, opened, recipe, recipe.needed(), recipe.rest)
+        table = load(path, name, opened, recipe)
         fitted = fit(path, table, recipe)
         table.notes += _unread("columns", table.not_loaded) if unread else []
         for told, rows in episodes_of(table.path, table, fitted):
@@ -95,7 +95,7 @@ def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe) -> Rec
                 f"{path} does not have one file {pattern!r}.", expected="one", found=", ".join(found or there) or "none"
             )
         alone = dataclasses.replace(recipe, streams=tuple(dataclasses.replace(s, file="") for s in own))
-        table = load(path, found[0], there[found[0]], alone, alone.needed(), False)
+        table = load(path, found[0], there[found[0]], alone)
         fitted = fit(path, table, alone)
         check_columns(table, fitted)
         tables[pattern] = table

@@ -53,7 +53,7 @@ def _described(path: Path) -> str:
     there = files_of(path)
     if not 0 < len(there) <= _MOST_FILES:
         raise RecipeError(f"{path} is no recording of tables.", expected=f"1 to {_MOST_FILES}", found=str(len(there)))
-    tables = {name: load(path, name, opened, None, (), True) for name, opened in there.items()}
+    tables = {name: load(path, name, opened, None) for name, opened in there.items()}
     if len({tuple(table.names) for table in tables.values()}) == 1:
         table = next(iter(tables.values()))
         clock = find_clock(path, table)
