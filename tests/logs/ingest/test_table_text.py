@@ -21,6 +21,7 @@ DIALECTS = {
     "comments above": ("# t,x of a car\n# m\n" + PLAIN, ""),
     "comments within": (PLAIN.replace("0.1", "# a stop,\n0.1"), 'comment = "#"'),
     "names in a comment": ("# " + PLAIN, ""),
+    "names in a comment, blanks": ("# " + PLAIN.replace(",", " "), ""),
     "a row of units": (PLAIN.replace("t,x\n", "t,x\ns,m/s\n"), ""),
     "rows of units, declared": (PLAIN.replace("t,x\n", "t,x\ns,m/s\n1,2\n"), "units_rows = 2"),
     "returns": (PLAIN.replace("\n", "\r\n"), ""),
@@ -39,7 +40,8 @@ def test_every_dialect_reads_as_the_same(tmp_path, dialect):
     (recording,) = read(tmp_path, content, keys=keys)
     np.testing.assert_allclose(recording.samples["s"].time, [0, 0.1, 0.2], atol=1e-9)
     np.testing.assert_allclose(recording.samples["s"].data[:, 0], [1.5, 2.5, 3.5])
-    assert bool(recording.notes) == (dialect in ("zeros at the end", "a torn last line"))
+    told = ("zeros at the end", "a torn last line", "semicolons and decimal commas")
+    assert bool(recording.notes) == (dialect in told)
 
 
 def test_a_header_in_another_encoding(tmp_path):

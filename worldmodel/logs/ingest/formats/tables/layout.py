@@ -129,7 +129,10 @@ def _fits(line: str, delimiter: str, wanted: Sequence[str]) -> bool:
 
 def _stripped(names: Sequence[str]) -> list[str]:
     """Names without a mark of comment before the first of them."""
-    return [names[0].lstrip("#%").strip(), *names[1:]] if names else []
+    if not names:
+        return []
+    first = names[0].lstrip("#%").strip()
+    return [first, *names[1:]] if first or not names[0] else list(names[1:])
 
 
 def _without_header(lines: Sequence[str], text: Text, given: Sequence[str]) -> Layout:
@@ -204,7 +207,7 @@ def _above_data(lines: Sequence[str], given: Sequence[str]) -> tuple[str, int]:
 def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float, int, int, str, int]]:
     """Each delimiter's share of numbers, number of fields, rank, itself, and the row of the header."""
     for rank, delimiter in enumerate(given):
-        rows = [fields_of(line, delimiter) for line in lines]
+        rows = [_stripped(fields_of(line, delimiter)) for line in lines]
         for i in range(1, len(rows)):
             width, values = len(rows[i]), sum(map(is_value, rows[i]))
             if width < 2:
@@ -213,20 +216,20 @@ def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float
             enough = 2 * values >= width if not is_value(rows[i][0] or "0") else 3 * values >= width
             if not (enough and alike) or (width == 2 and values < 2):
                 continue
-            header = _top(rows, i, width)
+            header = _top(lines, rows, i, width)
             if header is not None:
                 share = values / max(1, sum(bool(field) for field in rows[i]))
                 yield round(share, 1), width, -rank, delimiter, header
             break
 
 
-def _top(rows: Sequence[Sequence[str]], first: int, width: int) -> int | None:
+def _top(lines: Sequence[str], rows: Sequence[Sequence[str]], first: int, width: int) -> int | None:
     """The row of names above the first row of data: the highest of words that is as wide, and full."""
     row, top = first - 1, None
     while row >= 0 and first - row <= _BELOW:
         if rows[row] and not (width - 1 <= len(rows[row]) <= width and not any(map(is_value, rows[row]))):
             break
-        if top is not None and (not rows[row] or rows[row][0].startswith("#")):
+        if top is not None and (not rows[row] or lines[row].startswith("#")):
             break
         top = row if sum(map(bool, rows[row])) > 0.5 * width else top
         row -= 1

@@ -117,7 +117,7 @@ class Table:
             if pa.types.is_dictionary(column.type):
                 column = column.cast(column.type.value_type)
             if not pa.types.is_float64(column.type):
-                column = column.cast(pa.float64())
+                column = column.cast(pa.float64(), safe=False)  # nanoseconds since 1970 lose their last digits
             return np.asarray(column.fill_null(np.nan) if column.null_count else column, np.float64)
         except pa.ArrowException as error:
             return self._mended(name, column, error)

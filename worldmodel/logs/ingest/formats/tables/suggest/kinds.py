@@ -39,7 +39,7 @@ KINDS = (
     Kind(_axes(r"mag(?:netometer|netic_?(?:field|flux)?)?", "m"), "magnetometer", "sensor", "T"),
     Kind(re.compile(r"(?:^|_)(?:q|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"), "attitude",
          "orientation", "", ("qw", "qx", "qy", "qz")),
-    Kind(re.compile(r"(?:^|_)pos(?:ition)?_?(?P<axis>[xyz])$|^p_?(?P<letter>[xyz])$"), "position", "position", "m"),
+    Kind(re.compile(r"(?:^|_)pos(?:ition)?_?(?P<axis>[xyz])$|^[pt]_?(?P<letter>[xyz])$"), "position", "position", "m"),
 )  # fmt: skip
 ACTION = re.compile(
     r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
