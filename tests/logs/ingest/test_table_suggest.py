@@ -92,6 +92,7 @@ def test_any_name_of_a_column_survives(tmp_path, name):
         ("t,mag_x,mag_y,mag_z\n0,30,0,-40\n1,30,0,-40\n", 'from_units = "uT"'),
         ("# time tx ty tz qx qy qz qw\n1305031102.1 1 2 3 0 0 0 1\n1305031102.2 1 2 3 0 0 0 1\n", 'kind = "position"'),
         ("#t [ns],w_x [rad s^-1],w_y [rad s^-1]\n1403636579758555392,1,2\n1403636579763555392,1,2\n", '"rad/s"'),
+        ("Elapsed Time,x\n00:00:00.5,1\n00:00:01.0,2\n", 'origin = "first"'),
         ("t,roll,pitch\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
     ],
 )  # fmt: skip

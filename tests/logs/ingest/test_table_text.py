@@ -111,6 +111,15 @@ def test_what_cannot_be_read_is_left_out_if_the_recipe_says_so(tmp_path):
     assert any("1 lines without 2 fields" in note for note in recording.notes)
 
 
+def test_a_file_that_was_appended_to_with_its_header_is_two_episodes(tmp_path):
+    content = "t,x\n5.0,1\n5.1,2\nt,x\n0.0,3\n0.1,4\n"
+    first, second = read(tmp_path, content)
+    for recording, values in ((first, [1, 2]), (second, [3, 4])):
+        kept = np.isfinite(recording.samples["s"].time)
+        assert recording.samples["s"].data[kept, 0].tolist() == values
+    assert "t: 1 rows are the header once more" in first.notes
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 50, b"t,x\n", b"\n\n", b"\xff\xfe", b"t,x"])
 def test_a_table_with_nothing_in_it_is_refused(tmp_path, content):
     with pytest.raises(RecipeError):

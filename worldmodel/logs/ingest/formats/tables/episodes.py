@@ -79,7 +79,8 @@ def _by_key(table: Table, key: str) -> Iterator[tuple[str, Table]]:
     from pyarrow import compute
 
     column = table.column(key)
-    if pa.types.is_string(column.type):
+    if pa.types.is_string(column.type) or pa.types.is_null(column.type):
+        column = column.cast(pa.string())
         column = compute.utf8_trim_whitespace(column)
         column = compute.if_else(compute.equal(column, ""), None, column)
     codes = compute.dictionary_encode(column).combine_chunks()

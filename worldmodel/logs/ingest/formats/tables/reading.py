@@ -128,7 +128,7 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
     if any(stream.clock.origin == "unix" for stream in recipe.streams):
         recording.origin_utc = origin * 1e-9
     for table in tables.values():
-        recording.notes += table.notes
+        recording.notes += dict.fromkeys(table.notes)
         table.notes.clear()
     return recording
 

@@ -132,6 +132,10 @@ class Table:
         text = compute.utf8_trim_whitespace(column)
         number = np.asarray(compute.match_substring_regex(text, _NUMBER).fill_null(False))
         wrong = ~number & np.asarray(compute.not_equal(text, "").fill_null(False))
+        again = wrong & np.asarray(compute.equal(text, re.sub(r"#\d+$", "", self.place(name))).fill_null(False))
+        if again.any():
+            self.notes.append(f"{name}: {again.sum()} rows are the header once more")
+            wrong &= ~again
         if wrong.any() and self.unreadable == "error":
             row = int(np.argmax(wrong))
             raise self._no_numbers(name, f"{str(text[row])!r} at row {int(self.rows[row])}, counted from 0") from error

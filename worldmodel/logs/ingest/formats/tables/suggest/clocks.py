@@ -21,6 +21,7 @@ _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
 )  # fmt: skip
 _ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
+_DAY_NS = 86400 * 10**9
 _ORDERLY = 0.9  # the share of steps that have to go on
 
 
@@ -92,7 +93,9 @@ def _tried(path: Path, table: Table, columns: tuple[str, ...]) -> Iterator[Tried
                 clock = dataclasses.replace(clock, duplicates="spread")
                 doubts = [*doubts, "the times are whole seconds: rows of one are placed evenly up to the next"]
                 ns, valid = nanoseconds(path, table, clock)
-            dated = text and ns[valid][0] > 10**17
+            dated = text and ns[valid][0] > _DAY_NS
+            if text and not dated:
+                clock, doubts = dataclasses.replace(clock, origin="first"), []
             yield (round(moving, 1), dated or clock.origin == "unix", len(columns), moving), clock, doubts, ns, valid
             return
 
