@@ -39,7 +39,7 @@ def contents():
         book.active.append(row)
     book.save(files[".xlsx"])
     with zipfile.ZipFile(files[".zip"], "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("run.csv", TEXT)
+        archive.writestr("run.csv", TEXT + "".join(f"{i},5;{i % 7};45;7;a\n" for i in range(1, 60)))
     packed = {".csv": TEXT.encode(), ".txt": TEXT.encode("utf-16"), ".csv.gz": gzip.compress(TEXT.encode())}
     return packed | {kind: file.getvalue() for kind, file in files.items()}
 

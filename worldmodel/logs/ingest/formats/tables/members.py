@@ -2,6 +2,7 @@
 
 import fnmatch
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -98,7 +99,7 @@ def _zipped(path: Path, name: str) -> Opener:
         try:
             with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
                 return _bounded(path, stream)
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
             raise ValueError(f"{name}: {error}") from error
 
     return opened
