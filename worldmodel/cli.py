@@ -98,12 +98,13 @@ def simulate(
 @app.command()
 def ingest(
     sources: Annotated[list[str], typer.Argument(help="Files, folders or patterns, of any format in docs/formats.md.")],
-    out: Out,
+    out: Annotated[Path | None, typer.Option("--out", help="What to write.")] = None,
     kind: Annotated[str | None, typer.Option("--format", help="Of all of them; by default each is detected.")] = None,
     recipe: Annotated[
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Print a first recipe for a table instead.")] = False,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
     ] = None,
@@ -112,7 +113,13 @@ def ingest(
 ) -> None:
     """Turn recordings into a log. Goes on where it was stopped."""
     from worldmodel.logs.ingest import ingest as run
+    from worldmodel.logs.ingest import suggest as first_recipe
 
+    if suggest:
+        print(first_recipe(sources), end="")
+        return
+    if out is None:
+        raise typer.BadParameter("Missing option '--out'.")
     report = run(sources, out, format=kind, recipe=recipe, size=_parse_size(size), strict=strict, ray=ray, force=force)
     for note in report.lines:
         print(f"note: {note}")

@@ -200,7 +200,8 @@ def test_an_unknown_recipe_names_the_shipped_ones(folder):
 
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_every_shipped_recipe_is_valid(name):
-    assert load_recipe(name).streams
+    recipe = load_recipe(name)
+    assert recipe.streams or recipe.rest
 
 
 @pytest.mark.parametrize(
@@ -222,9 +223,12 @@ def test_a_table_that_does_not_fit_is_refused(folder, content, words):
     assert sorted(p.name for p in folder.iterdir()) == ["cart.toml", "run.csv"]
 
 
-def test_a_table_without_a_recipe_is_refused(folder):
-    with pytest.raises(RecipeError, match=r"needs a recipe[\s\S]*--recipe"):
-        ingest(folder / "run.csv", folder / "log.h5", progress=False)
+def test_a_table_without_a_recipe_is_read_by_a_suggested_one(folder):
+    report = ingest(folder / "run.csv", folder / "log.h5", progress=False)
+    assert any("--suggest prints it" in note for note in report.notes)
+    (folder / "run.csv").write_text("v,a,u\n1,1000,0\n2,2000,1\n")
+    with pytest.raises(RecipeError, match=r"No clock can be told[\s\S]*period_s"):
+        ingest(folder / "run.csv", folder / "none.h5", progress=False)
 
 
 @pytest.mark.parametrize(("source", "words"), [("none.csv", "does not exist"), ("x*.csv", "does not exist")])

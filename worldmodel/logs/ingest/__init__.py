@@ -1,6 +1,7 @@
 """Turns recordings of every common format into logs: `formats` has the importers, `importer` says what one is."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import refuse
 from worldmodel.logs.health.finding import Finding, grouped, in_a_line
 from worldmodel.logs.ingest.conversion import Parts, convert_all
-from worldmodel.logs.ingest.formats.tables.recipe import load_recipe, shipped_recipes
+from worldmodel.logs.ingest.formats.tables.known import has_files
+from worldmodel.logs.ingest.formats.tables.recipe import shipped_recipes
+from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
+from worldmodel.logs.ingest.formats.tables.suggest import suggest
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.joining import join
 from worldmodel.logs.ingest.remote import fetched
 from worldmodel.logs.ingest.sources import Found, find_sources
 
-__all__ = ["IngestReport", "ingest", "load_recipe", "shipped_recipes"]
+__all__ = ["IngestReport", "ingest", "load_recipe", "shipped_recipes", "suggest"]
 
 _COLUMNS = (TextColumn("ingest"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
 
@@ -67,7 +71,8 @@ def ingest(
         sources: files, folders, patterns or URLs (`s3://`, `gs://`, `https://`); a folder stands for all that is in it.
         out: the log to write: a file, or beyond 16 GiB a folder of them, which `Log` opens as one.
         format: of all sources (`docs/formats.md`); by default each is detected.
-        recipe: how a table's columns become streams: a shipped recipe's name or a TOML file. Tables need one.
+        recipe: how a table's columns become streams: a shipped recipe's name or a TOML file; by default that of a known
+            program, or one that is suggested.
         size: (rows, columns) of video; (64, 64) by default. Frames are scaled to it whatever their shape.
         force: replace `out` if it exists.
         strict: whether everything that the checks find is an error.
@@ -89,7 +94,8 @@ def ingest(
     options = Options(size or Options.size, recipe, parts.folder, strict)
     with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
         local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
-        found = find_sources(local, format or ("tables" if loaded else None))
+        whole = functools.partial(has_files, recipe=loaded) if loaded and loaded.files else None
+        found = find_sources(local, format or ("tables" if loaded else None), whole)
         inputs = [part for source in found.sources for part in source.parts]
         check_output(out, force, inputs=[*inputs, *([Path(recipe)] if recipe is not None else [])])
         jobs = [(source, parts.of(source, options)) for source in found.sources]

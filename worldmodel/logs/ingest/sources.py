@@ -1,7 +1,7 @@
 """Finds what is to be ingested, and who reads it."""
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,23 +39,27 @@ class Found(NamedTuple):
     unclaimed: list[Path]
 
 
-def find_sources(given: Sequence[str | Path] | str | Path, kind: str | None = None) -> Found:
+def find_sources(
+    given: Sequence[str | Path] | str | Path, kind: str | None = None, whole: Callable[[Path], bool] | None = None
+) -> Found:
     """The sources that paths and patterns name; a folder that is no source itself stands for all that is in it.
 
     Args:
         given: files, folders or glob patterns.
         kind: the format of all of them; by default each is detected.
+        whole: which paths are sources of that format, where it is not the importer that knows.
 
     Raises:
         RecipeError: if one names nothing, or a file that no importer claims.
     """
     found = Found([], [])
     taken: set[Path] = set()
+    claims = whole or (importer(kind).claims if kind else None)
     for name in [given] if isinstance(given, str | Path) else given:
         before = len(found.sources), len(taken)
         for path in _paths(name):
-            if path.is_dir() and (kind is None or not importer(kind).claims(path)):
-                _add_folder(path, kind, found, taken)
+            if path.is_dir() and (claims is None or not claims(path)):
+                _add_folder(path, kind, claims, found, taken)
             else:
                 _add(path, kind or _detected(path), found, taken)
         if before == (len(found.sources), len(taken)):
@@ -78,18 +82,20 @@ def _paths(name: str | Path) -> list[Path]:
     return paths
 
 
-def _add_folder(folder: Path, kind: str | None, found: Found, taken: set[Path]) -> None:
+def _add_folder(
+    folder: Path, kind: str | None, claims: Callable[[Path], bool] | None, found: Found, taken: set[Path]
+) -> None:
     claimed = claimant(folder) if kind is None else None
     if claimed:
         return _add(folder, claimed, found, taken)
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        name = claimant(path) if kind is None else kind if importer(kind).claims(path) else None
+        name = claimant(path) if claims is None else kind if claims(path) else None
         if name:
             _add(path, name, found, taken)
         elif path.is_dir():
-            _add_folder(path, kind, found, taken)
+            _add_folder(path, kind, claims, found, taken)
         else:
             found.unclaimed.append(path)
     return None

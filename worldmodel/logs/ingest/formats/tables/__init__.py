@@ -1,30 +1,66 @@
-"""Tables (CSV, Parquet, MATLAB), by a recipe."""
+"""Tables (text, Parquet, Feather, Excel, MATLAB), by a recipe, by that of a known program, or by a suggested one."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.formats.tables.reading import SUFFIXES, read_table
-from worldmodel.logs.ingest.formats.tables.recipe import load_recipe, shipped_recipes
+from worldmodel.logs.ingest.formats.tables import known
+from worldmodel.logs.ingest.formats.tables.members import BINARY, files_of, is_table, suffix
+from worldmodel.logs.ingest.formats.tables.reading import read_table
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe
+from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
 
 
 def claims(path: Path) -> bool:
-    """By its suffix."""
-    return path.is_file() and path.suffix.lower() in SUFFIXES
+    """By its suffix; text of any kind if it has a header with numbers below, folders and archives by their files."""
+    try:
+        if path.is_dir():
+            return known.recognised_files(path) is not None
+        if not path.is_file():
+            return False
+    except OSError:
+        return False
+    if path.suffix.lower() == ".zip":
+        return known.holds_tables(path)
+    return is_table(path.name) and (suffix(path.name) in (".csv", ".tsv", *BINARY) or known.looks_like_table(path))
+
+
+def parts(path: Path) -> list[Path]:
+    """The files of a folder that is one recording."""
+    return [path / name for name in files_of(path)] if path.is_dir() else [path]
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:
-    """An episode a table, or as many as the recipe says."""
-    if options.recipe is None:
-        remedy = f"pass --recipe: {', '.join(shipped_recipes())} or a TOML file (see datasets/README.md)"
-        raise RecipeError(f"{path} is a table, and a table needs a recipe.", remedy=remedy)
-    if not claims(path):
+    """An episode a table, or as many as the recipe says.
+
+    Raises:
+        RecipeError: if it cannot be read, or does not fit the recipe.
+    """
+    if not (path.is_dir() or path.suffix.lower() == ".zip" or is_table(path.name)):
         raise RecipeError(
             f"{path} is no table, and only tables are read with a recipe.",
-            expected=f"a file that ends in {', '.join(SUFFIXES)}",
+            expected="CSV or other text, Parquet, Feather, Excel or MATLAB",
             found=f"one that ends in {path.suffix!r}",
             remedy="leave out --recipe",
         )
-    yield from read_table(path, load_recipe(options.recipe))
+    if options.recipe is not None:
+        yield from read_table(path, load_recipe(options.recipe))
+        return
+    recipe, notes = _recipe_for(path)
+    for recording in read_table(path, recipe, unread=True):
+        recording.notes[:0] = notes
+        recording.about = {**recipe.about, **recording.about}
+        notes = []
+        yield recording
+
+
+def _recipe_for(path: Path) -> tuple[Recipe, list[str]]:
+    """The recipe of a table that none was given for, and what is said of it."""
+    name = known.recognised(path)
+    if name is not None:
+        return load_recipe(name), [f"read by the shipped recipe {name}, which it was recognised by"]
+    from worldmodel.logs.ingest.formats.tables.suggest import suggestion
+
+    return suggestion(path)

@@ -1,43 +1,114 @@
-"""Reads a table (CSV, Parquet or MATLAB) by a recipe, as one episode or as several."""
+"""Reads a table by a recipe, as one episode or as several."""
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.formats.tables.recipe import UNIT_NS, Clock, Recipe, TablePart, TableStream
+from worldmodel.logs.ingest.formats.tables import rates
+from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
+from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
+from worldmodel.logs.ingest.formats.tables.loading import load
+from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe, TableStream
+from worldmodel.logs.ingest.formats.tables.rows import select
+from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds
+from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.recording import Recording, increasing
 
-if TYPE_CHECKING:
-    import pyarrow as pa
 
-SUFFIXES = (".csv", ".parquet", ".mat")
-_ROW = "\0row"  # the name of a column that is added: which row of the table it is
-
-
-def read_table(path: Path, recipe: Recipe) -> Iterator[Recording]:
-    """Reads one table, an episode after the other. Time zero is the earliest time of any stream of the episode.
+def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Recording]:
+    """Reads one source, an episode after the other. Time zero is the earliest time of any stream of the episode.
 
     Readings that are NaN, infinite or empty are kept (empty as NaN): readers mask them. Rows without a time, and rows
     whose time does not increase, are dropped and counted, or refused if the recipe says so.
 
+    Args:
+        path: a file, or a folder or an archive of several.
+        recipe: how it is read.
+        unread: whether columns and files that no stream is read from are noted.
+
     Raises:
         RecipeError: if the table cannot be read or does not fit the recipe.
     """
-    table = _load(path, recipe)
-    for part in recipe.parts:
-        name = " ".join(filter(None, (path.name, part.name)))
-        yield _read_episode(path, name, _part_of(path, table, part), recipe)
+    there = files_of(path)
+    if recipe.files:
+        recording = _read_joined(path, there, recipe)
+        left = [name for name in there if not any(matching([name], pattern) for pattern in recipe.files)]
+        recording.notes += _unread("files", left) if unread else []
+        yield recording
+        return
+    if not there:
+        raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
+    for name, opened in there.items():
+        table = load(path, name, opened, recipe)
+        fitted = fit(path, table, recipe)
+        table.notes += _unread("columns", table.not_loaded) if unread else []
+        for told, rows in episodes_of(table.path, table, fitted):
+            own = path.name if len(there) == 1 else f"{path.name} {name}"
+            yield _record(" ".join(filter(None, (own, told))), {"": rows}, fitted)
 
 
-def _read_episode(path: Path, name: str, table: "pa.Table", recipe: Recipe) -> Recording:
-    _check_columns(path, table, recipe)
+def _unread(what: str, names: Sequence[str]) -> list[str]:
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    return [f"{what} that no stream is read from: {', '.join(names[:20])}{more}"] if names else []
+
+
+def fit(path: Path, table: Table, recipe: Recipe) -> Recipe:
+    """A recipe without the optional streams that a table lacks, and with those of its other columns if it says so.
+
+    Raises:
+        RecipeError: if no stream is left.
+    """
+    streams = tuple(s for s in recipe.streams if not s.optional or not table.lacking(_columns(s)))
+    fitted = dataclasses.replace(recipe, streams=streams)
+    if recipe.rest:
+        from worldmodel.logs.ingest.formats.tables.suggest.rest import other_streams
+
+        more, doubts = other_streams(table, fitted)
+        fitted = dataclasses.replace(fitted, streams=(*streams, *more))
+        table.notes.extend(doubts)
+    if not fitted.streams:
+        raise RecipeError(
+            f"{path} has no column of any stream of {recipe.path.name}.", found=", ".join(table.names[:40])
+        )
+    return fitted
+
+
+def _columns(stream: TableStream) -> list[str]:
+    return [name for name in stream.needed if name]
+
+
+def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe) -> Recording:
+    """One recording from several files, on the clock that they share."""
+    tables: dict[str, Table] = {}
+    streams: list[TableStream] = []
+    for pattern in recipe.files:
+        own = [stream for stream in recipe.streams if stream.file == pattern]
+        found = matching(there, pattern)
+        if not found and all(stream.optional for stream in own):
+            continue
+        if len(found) != 1:
+            raise RecipeError(
+                f"{path} does not have one file {pattern!r}.", expected="one", found=", ".join(found or there) or "none"
+            )
+        alone = dataclasses.replace(recipe, streams=tuple(dataclasses.replace(s, file="") for s in own))
+        table = load(path, found[0], there[found[0]], alone)
+        fitted = fit(path, table, alone)
+        check_columns(table, fitted)
+        tables[pattern] = table
+        streams += [dataclasses.replace(stream, file=pattern) for stream in fitted.streams]
+    return _record(path.name, tables, dataclasses.replace(recipe, streams=tuple(streams)))
+
+
+def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording:
     recording = Recording(name)
-    parts = {stream.spec.name: _select(path, table, stream) for stream in recipe.streams}
-    clocks = {stream.spec.name: _nanoseconds(path, parts[stream.spec.name], stream.clock) for stream in recipe.streams}
+    rows = {stream.spec.name: _select(tables[stream.file], stream) for stream in recipe.streams}
+    clocks = {stream.spec.name: _clock(rows[stream.spec.name], stream) for stream in recipe.streams}
     firsts = [int(ns[valid].min()) for ns, valid in clocks.values() if valid.any()]
+    path = next(iter(tables.values())).path
     if not firsts:
         raise RecipeError(
             f"{path} has no rows for any stream of {recipe.path.name}.", remedy="check `where` and the clock"
@@ -45,177 +116,72 @@ def _read_episode(path: Path, name: str, table: "pa.Table", recipe: Recipe) -> R
     origin = min(firsts)
     for stream in recipe.streams:
         ns, valid = clocks[stream.spec.name]
-        time = np.where(valid, (ns - origin) * 1e-9, np.nan)
+        time = (ns - origin) * 1e-9
+        time = time if valid.all() else np.where(valid, time, np.nan)
         _refuse_duplicates(path, stream, time)
-        columns = [_floats(path, parts[stream.spec.name], source) for source in stream.sources]
-        recording.add(stream.spec, time, stream.offset + stream.scale * np.stack(columns, axis=1))
+        data = _readings(rows[stream.spec.name], stream)
+        rate = rates.checked(path, stream, time, data)
+        if rate != stream.spec.rate_hz and not stream.measured:
+            recording.notes.append(f"{stream.spec.name}: it comes at {rate:g} Hz, not at {stream.spec.rate_hz:g}")
+        spec = dataclasses.replace(stream.spec, rate_hz=rate)
+        recording.add(spec, time, data)
     if any(stream.clock.origin == "unix" for stream in recipe.streams):
         recording.origin_utc = origin * 1e-9
+    for table in tables.values():
+        recording.notes += dict.fromkeys(table.notes)
+        table.notes.clear()
     return recording
 
 
-def _load(path: Path, recipe: Recipe) -> "pa.Table":
-    import pyarrow as pa
-    from pyarrow import csv, parquet
+def _select(table: Table, stream: TableStream) -> Table:
+    where = {table.place(column): condition for column, condition in stream.where.items()}
+    return table.part(select(table.path, stream.spec.name, table.data, where))
 
-    try:
-        if path.suffix.lower() == ".mat":
-            table = _load_mat(path)
-        elif path.suffix.lower() == ".parquet":
-            table = _flat(parquet.read_table(path))
-        else:
-            table = csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=recipe.delimiter))
-    except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
+
+def _clock(table: Table, stream: TableStream) -> tuple[np.ndarray, np.ndarray]:
+    ns, valid = nanoseconds(table.path, table, stream.clock)
+    return ns - round(stream.lag_s * 1e9), valid
+
+
+def _readings(table: Table, stream: TableStream) -> np.ndarray:
+    """A stream's samples: float64 [M, S]."""
+    data = np.empty((table.data.num_rows, len(stream.sources)))
+    for i, source in enumerate(stream.sources):
+        if not source:
+            data[:, i] = np.nan
+            continue
+        stored = _converted(table, stream, i, table.floats(source))
+        plain = stream.scale[i] == 1 and stream.offset[i] == 0
+        data[:, i] = stored if plain else stream.offset[i] + stream.scale[i] * stored
+    return data
+
+
+def _converted(table: Table, stream: TableStream, i: int, values: np.ndarray) -> np.ndarray:
+    """A column in its unit, from the one that it is stored in."""
+    old, new = stream.from_units[i], stream.spec.units[i]
+    if old == HEADER:
+        old = table.unit(stream.sources[i])
+    if not old or old == new:
+        return values
+    convert = change(old, new)
+    if convert is None:
         raise RecipeError(
-            f"{path} cannot be read as a table.",
-            expected="Parquet, MATLAB up to version 7.2, or CSV with a header line and as many fields in every line",
-            found=str(error).splitlines()[0],
-        ) from error
-    return table.append_column(_ROW, pa.array(np.arange(table.num_rows)))
-
-
-def _load_mat(path: Path) -> "pa.Table":
-    """The vectors of a MATLAB file that are as long as the longest of them, by name."""
-    import pyarrow as pa
-    from scipy.io import loadmat
-
-    try:
-        variables = loadmat(path)
-    except Exception as error:  # of many types, by what is damaged
-        raise ValueError(str(error) or type(error).__name__) from error
-    vectors = {
-        name: value.ravel()
-        for name, value in variables.items()
-        if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size == max(value.shape, default=0)
-    }
-    longest = max(map(len, vectors.values()), default=0)
-    return pa.table({name: vector for name, vector in vectors.items() if len(vector) == longest})
-
-
-def _flat(table: "pa.Table") -> "pa.Table":
-    """A table whose columns of lists of one length are a column an element: `state[0]`, `state[1]` and so on."""
-    import pyarrow as pa
-
-    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
-    for field, column in zip(table.schema, table.columns, strict=True):
-        if pa.types.is_fixed_size_list(field.type):
-            elements = column.combine_chunks().flatten()
-            size = field.type.list_size
-            columns |= {
-                f"{field.name}[{i}]": elements.take(pa.array(range(i, len(elements), size))) for i in range(size)
-            }
-        else:
-            columns[field.name] = column
-    return pa.table(columns)
-
-
-def _part_of(path: Path, table: "pa.Table", part: TablePart) -> "pa.Table":
-    """The rows of an episode, with the names that the streams use."""
-    first, stop = part.rows
-    if stop is not None and stop > table.num_rows:
-        raise RecipeError(
-            f"{path} has fewer rows than the episode {part.name!r} needs.",
-            expected=str(stop),
-            found=str(table.num_rows),
+            f"{table.path}: the column {stream.sources[i]!r} is in a unit that does not become {new!r} exactly.",
+            found=repr(old),
+            remedy=f"say from_units or scale of streams.{stream.spec.name} in the recipe",
         )
-    if missing := sorted(set(part.columns.values()) - set(table.column_names)):
-        raise RecipeError(
-            f"{path} lacks columns of the episode {part.name!r}: {', '.join(missing)}.",
-            found=", ".join(n for n in table.column_names if n != _ROW),
-        )
-    for name, source in part.columns.items():
-        table = table.append_column(name, table[source])
-    return table.slice(first, None if stop is None else stop - first)
-
-
-def _check_columns(path: Path, table: "pa.Table", recipe: Recipe) -> None:
-    needed = {name for s in recipe.streams for name in (*s.sources, *s.where, s.clock.column or _ROW)} - {_ROW}
-    there = [name for name in table.column_names if name != _ROW]
-    missing = sorted(needed - set(there))
-    if missing:
-        raise RecipeError(
-            f"{path} lacks columns that the recipe {recipe.path.name} names: {', '.join(missing)}.",
-            expected=", ".join(sorted(needed)),
-            found=", ".join(there),
-            remedy="mend the names in the recipe, or choose the recipe that fits this source",
-        )
-    twice = sorted(name for name in needed if there.count(name) > 1)
-    if twice:
-        raise RecipeError(
-            f"{path} has more than one column of a name that the recipe {recipe.path.name} names.",
-            expected="one of each",
-            found=", ".join(twice),
-            remedy="give the columns names of their own",
-        )
-
-
-def _select(path: Path, table: "pa.Table", stream: TableStream) -> "pa.Table":
-    import pyarrow as pa
-    from pyarrow import compute
-
-    for column, value in stream.where.items():
-        try:
-            if isinstance(value, list):
-                low, high = compute.greater_equal(table[column], value[0]), compute.less_equal(table[column], value[1])
-                table = table.filter(compute.and_(low, high))
-            else:
-                table = table.filter(compute.equal(table[column], value))
-        except pa.ArrowException as error:
-            raise RecipeError(
-                f"{path}: streams.{stream.spec.name}.where compares column {column!r} with {value!r}.",
-                expected=f"a value of type {table[column].type}",
-            ) from error
-    return table
-
-
-def _nanoseconds(path: Path, table: "pa.Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
-    """The clock as int64 nanoseconds [M], so that large stamps keep their last digits, and which rows have one [M]."""
-    import pyarrow as pa
-
-    if clock.column is None:
-        rows = np.asarray(table[_ROW])
-        return np.rint(rows * (clock.period_s or 0) * 1e9).astype(np.int64), np.ones(len(rows), bool)
-    column = table[clock.column]
-    if pa.types.is_timestamp(column.type):
-        column, unit = column.cast(pa.timestamp("ns")).cast(pa.int64()), 1
-    else:
-        unit = UNIT_NS[clock.unit]
-    if pa.types.is_integer(column.type):
-        stamps, most = np.asarray(column.fill_null(0)), (2**63 - 1) // unit
-        if ((stamps > most) | (stamps < -most)).any():
-            raise RecipeError(
-                f"{path}: the clock {clock.column!r} cannot be in {clock.unit}.",
-                expected=f"stamps up to {most}, which is the year 2262",
-                found=str(stamps[(stamps > most) | (stamps < -most)][0]),
-                remedy="give the unit that the stamps are in",
-            )
-        return stamps.astype(np.int64) * unit, ~np.asarray(column.is_null())
-    seconds = _floats(path, table, clock.column)
-    valid = np.isfinite(seconds) & (np.abs(seconds) * unit < 2**63)
-    return np.rint(np.where(valid, seconds, 0) * unit).astype(np.int64), valid
-
-
-def _floats(path: Path, table: "pa.Table", name: str) -> np.ndarray:
-    """A column as float64 [M], NaN where it is empty."""
-    import pyarrow as pa
-
-    try:
-        return np.asarray(table[name].cast(pa.float64()).fill_null(np.nan), np.float64)
-    except pa.ArrowException as error:
-        raise RecipeError(
-            f"{path}: the column {name!r} does not hold numbers.",
-            expected="numbers, nan, inf or nothing in every row",
-            found=str(error).splitlines()[0],
-        ) from error
+    return convert(values)
 
 
 def _refuse_duplicates(path: Path, stream: TableStream, time: np.ndarray) -> None:
+    if stream.clock.duplicates != "error":
+        return
     keep = increasing(time)
-    if stream.clock.duplicates == "error" and not keep.all():
+    if not keep.all():
         row = int(np.argmin(keep))
         raise RecipeError(
             f"{path}: the times of stream {stream.spec.name!r} do not increase.",
-            expected=f"each {stream.clock.column} later than the one before",
+            expected=f"each {' '.join(stream.clock.columns)} later than the one before",
             found=f"{time[row]!r} s at row {row} of the stream",
             remedy='mend the file, or set duplicates = "drop" in the recipe\'s [clock]',
         )

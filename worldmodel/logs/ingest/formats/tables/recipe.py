@@ -1,22 +1,43 @@
 """Recipes: TOML files that say how the columns of a table become streams. `datasets/README.md` describes them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from worldmodel.codecs import KINDS
 from worldmodel.content import content_dir
-from worldmodel.errors import RecipeError, WorldModelError
-from worldmodel.toml import REQUIRED, TomlTable
 from worldmodel.types import StreamSpec
 
-FORMAT, VERSION = "worldmodel-recipe", 1
-UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_DUPLICATES = ("drop", "error")
-_ORIGINS = ("first", "unix")
+MEASURED = 1.0  # the rate of a specification whose own is measured in each file
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+    """How a text file is laid out. What is None is found out from the file.
+
+    Attributes:
+        delimiter: one character between fields; a space is any run of blanks.
+        decimal: `.` or `,`.
+        encoding: as Python names it.
+        comment: what lines to be left out begin with.
+        header: whether a line has the columns' names; without one they go by position, `#1` being the first.
+        skip: how many lines come before that line.
+        units_rows: how many lines lie between it and the data; the first of them has the units.
+        missing: further words for a reading that is missing.
+        unreadable: whether fields and rows that cannot be read are an `error`, or `drop` leaves them out, counted.
+    """
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    comment: str | None = None
+    header: bool = True
+    skip: int | None = None
+    units_rows: int | None = None
+    missing: tuple[str, ...] = ()
+    unreadable: str = "error"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,16 +45,23 @@ class Clock:
     """Which column is the time.
 
     Attributes:
-        column: its name; None where rows follow each other evenly.
+        columns: its name; two where date and time of day have one each; none where rows follow each other evenly.
         period_s: seconds from one row to the next; None where a column tells the time.
-        unit: `s`, `ms`, `us` or `ns`.
-        duplicates: whether samples whose time does not increase are dropped and counted, or refused.
+        unit: of a number (`stamps.UNITS`).
+        dates: `year_first`, `day_first`, `month_first`, or a format as `strptime` takes it.
+        time_zone: of dates that tell none, an IANA name.
+        week: of seconds of a GPS week: its number, or the column that has it.
+        duplicates: whether samples whose time does not increase are dropped and counted, refused, or `spread` evenly
+            up to the next stamp.
         origin: `unix` if it counts from 1970-01-01 UTC, else `first`.
     """
 
-    column: str | None
+    columns: tuple[str, ...]
     period_s: float | None = None
     unit: str = "s"
+    dates: str = "year_first"
+    time_zone: str = "UTC"
+    week: int | str | None = None
     duplicates: str = "drop"
     origin: str = "first"
 
@@ -46,17 +74,32 @@ class TableStream:
         spec: what the stream is.
         sources: the table's column for each column of the stream.
         scale, offset: a reading is `offset + scale * stored`, for each column.
-        where: rows that belong to the stream have these values in these columns, or lie between these two; empty for
-            all rows.
+        from_units: the unit that each column is stored in; `header` where the table says it, empty for none.
+        where: rows that belong to the stream have these values in these columns; empty for all rows.
         clock: its clock.
+        file: the file of a recording of several that it is in, a name or a pattern; empty where there is one.
+        optional: whether it is left out where the table lacks one of its columns.
+        measured: whether its rate is measured in each file.
+        lag_s: how much later than what they tell of its stamps are, in seconds.
     """
 
     spec: StreamSpec
     sources: tuple[str, ...]
     scale: np.ndarray
     offset: np.ndarray
+    from_units: tuple[str, ...]
     where: Mapping[str, Any]
     clock: Clock
+    file: str = ""
+    optional: bool = False
+    measured: bool = False
+    lag_s: float = 0.0
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Every column that it is read from."""
+        week = (self.clock.week,) if isinstance(self.clock.week, str) else ()
+        return (*self.clock.columns, *week, *self.where, *self.sources)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,18 +118,55 @@ class TablePart:
 
 
 @dataclasses.dataclass(frozen=True)
+class Cut:
+    """Where a table is parted into episodes.
+
+    Attributes:
+        key: the column whose values tell them apart; empty for none.
+        gap_s: a step ahead of the clock that parts two; infinite for none.
+        back_s: a step back that does.
+    """
+
+    key: str = ""
+    gap_s: float = float("inf")
+    back_s: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Signs:
+    """What tells that a table is one of some program's.
+
+    Attributes:
+        begins: what its first line begins with; empty for anything.
+        columns: columns that it has.
+        files: files that a folder of it has, names or patterns.
+    """
+
+    begins: str = ""
+    columns: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """A recipe: its streams, the episodes of a table, and what the log then says of itself.
 
-    `structure` is what is declared of the machine and else found in training (`worldmodel.models.experts.structure`).
+    `rest` says whether columns that no stream names become streams as `--suggest` finds them, and `sheet` which of an
+    Excel file is read. `structure` is what is declared of the machine and else found in training
+    (`worldmodel.models.experts.structure`).
     """
 
     path: Path
     description: str
-    delimiter: str
+    text: Text
     twin: str
+    clock: Clock
     streams: tuple[TableStream, ...]
     parts: tuple[TablePart, ...]
+    cut: Cut = Cut()
+    signs: Signs | None = None
+    rest: bool = False
+    sheet: str = ""
     structure: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -95,117 +175,26 @@ class Recipe:
         given = {"scene": self.twin, "structure": dict(self.structure)}
         return about | {key: value for key, value in given.items() if value}
 
+    @property
+    def files(self) -> list[str]:
+        """The files that one recording consists of, names or patterns; empty where it is one."""
+        return list(dict.fromkeys(stream.file for stream in self.streams if stream.file))
+
+    def needed(self) -> list[str]:
+        """Columns that a table has to have, but those that its episodes call otherwise."""
+        renamed = {name for part in self.parts for name in part.columns}
+        names = {name for stream in self.streams if not stream.optional for name in stream.needed if name}
+        if not names:
+            names = {*self.clock.columns}
+        return sorted((names | ({self.cut.key} if self.cut.key else set())) - renamed)
+
+    def readable(self) -> Iterator[str]:
+        """Columns that are read from a table, where it has them."""
+        yield from (name for stream in self.streams for name in stream.needed)
+        yield from (source for part in self.parts for source in part.columns.values())
+        yield from (self.cut.key,) if self.cut.key else ()
+
 
 def shipped_recipes() -> list[str]:
     """The names of the recipes that come with the toolkit."""
     return sorted(path.stem for path in content_dir("datasets").glob("*.toml"))
-
-
-def load_recipe(recipe: str | Path) -> Recipe:
-    """Reads a recipe.
-
-    Args:
-        recipe: the name of a shipped one, or a path to a TOML file.
-
-    Raises:
-        RecipeError: if it cannot be found or read, naming the key, what was expected and what was found.
-    """
-    path = Path(recipe)
-    if not path.suffix and not path.exists():
-        path = content_dir("datasets") / f"{recipe}.toml"
-    if not path.is_file():
-        raise RecipeError(
-            f"There is no recipe {str(recipe)!r}.",
-            expected=f"a shipped recipe ({', '.join(shipped_recipes())}) or a path to a TOML file",
-            remedy="datasets/README.md says how to write one",
-        )
-    return _read_recipe(TomlTable.read(path, RecipeError))
-
-
-def _read_recipe(table: TomlTable) -> Recipe:
-    table.check_format(FORMAT, VERSION)
-    description = table.take("description", str, "a line of text", "")
-    delimiter = table.take("delimiter", str, "one character", ",")
-    if len(delimiter) != 1:
-        raise table.error("delimiter", "one character", delimiter)
-    twin = table.take("twin", str, "the name of a scene", "")
-    clock = _read_clock(table.table("clock"), None)
-    section = table.table("streams")
-    if not section.names:
-        raise table.error("streams", "at least one table [streams.NAME]", {})
-    streams = tuple(_read_stream(section.table(name), name, clock) for name in section.names)
-    episodes = table.table("episodes", {})
-    parts = tuple(_read_part(episodes.table(name), name) for name in episodes.names)
-    structure = table.take("structure", dict, "a table [structure]", {})
-    table.finish()
-    return Recipe(table.path, description, delimiter, twin, streams, parts or (TablePart(),), structure)
-
-
-def _is_range(value: list[Any]) -> bool:
-    return len(value) == 2 and all(isinstance(v, int | float) for v in value) and value[0] <= value[1]
-
-
-def _read_part(table: TomlTable, name: str) -> TablePart:
-    wanted = "the first row, counted from 0, and the one after the last, such as [0, 100]"
-    rows = table.take("rows", list, wanted, None)
-    if rows is not None and not (len(rows) == 2 and all(type(r) is int for r in rows) and 0 <= rows[0] < rows[1]):
-        raise table.error("rows", wanted, rows)
-    columns = table.take("columns", dict, "a table { COLUMN = 'column of the source', ... }", {})
-    if not all(isinstance(source, str) for source in columns.values()):
-        raise table.error("columns", "a table { COLUMN = 'column of the source', ... }", columns)
-    table.finish()
-    return TablePart(name, tuple(rows) if rows else (0, None), columns)
-
-
-def _read_clock(table: TomlTable, base: Clock | None) -> Clock:
-    column = table.take("column", str, "the name of the time column", None)
-    period = table.number("period_s", "seconds above zero", None)
-    if column is None and period is None and base:
-        column, period = base.column, base.period_s
-    if (column is None) == (period is None):
-        raise table.error("column", "the name of the time column, or period_s in its place", column or REQUIRED)
-    if period is not None and not period > 0:
-        raise table.error("period_s", "seconds above zero", period)
-    clock = Clock(
-        column,
-        period,
-        table.choose("unit", tuple(UNIT_NS), base.unit if base else "s"),
-        table.choose("duplicates", _DUPLICATES, base.duplicates if base else "drop"),
-        table.choose("origin", _ORIGINS, base.origin if base else "first"),
-    )
-    table.finish()
-    return clock
-
-
-def _read_stream(table: TomlTable, name: str, clock: Clock) -> TableStream:
-    if "/" in name or not name:
-        raise table.error("", "a name without slashes", name)
-    kind = table.choose("kind", tuple(k for k in KINDS if k != "video"))
-    columns = table.take("columns", dict, "a table { COLUMN = 'column of the source', ... }")
-    if not columns or not all(isinstance(source, str) for source in columns.values()):
-        raise table.error("columns", "a table { COLUMN = 'column of the source', ... }", columns)
-    count = len(columns)
-    number = (int, float)
-    where = table.take("where", dict, "a table { COLUMN = value, ... }", {})
-    if not all(_is_range(value) for value in where.values() if isinstance(value, list)):
-        raise table.error("where", "a table { COLUMN = value, ... } of values or pairs [low, high]", where)
-    rate = table.take("rate_hz", number, "the nominal rate in samples a second")
-    if not rate > 0:
-        raise table.error("rate_hz", "a rate above zero", rate)
-    units = table.per_column("units", str, "a unit", count, "")
-    noise = table.per_column("noise_std", number, "a standard deviation", count, float("nan"))
-    circular = table.per_column("circular", bool, "true or false", count, False)
-    scale = table.per_column("scale", number, "a number", count, 1.0)
-    offset = table.per_column("offset", number, "a number", count, 0.0)
-    frame = table.take("frame", str, "the frame of the values", "")
-    description = table.take("description", str, "a line of text", "")
-    own = _read_clock(table.table("clock", {}), clock)
-    table.finish()
-    try:
-        spec = StreamSpec(
-            name, kind, tuple(columns), tuple(units), float(rate), frame, tuple(map(float, noise)), tuple(circular),
-            description=description,
-        )  # fmt: skip
-    except WorldModelError as error:
-        raise RecipeError(f"{table.path}: the table [streams.{name}] is wrong.\n  {error}") from error
-    return TableStream(spec, tuple(columns.values()), np.array(scale, float), np.array(offset, float), where, own)

@@ -1,0 +1,167 @@
+"""Clocks of tables: every way to write a time, each against the same times worked out by hand."""
+
+import calendar
+import datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.logs.ingest.table_case import BODY, HEAD, read
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest import load_recipe
+from worldmodel.logs.ingest.formats.tables.stamps import spread, wrapped
+
+START = calendar.timegm((2025, 10, 26, 10, 59, 30))  # UTC
+CLOCKS = {
+    "seconds": ("100.0 100.5 101.5", ""),
+    "milliseconds": ("100000 100500 101500", 'unit = "ms"'),
+    "minutes": ("1 1.00833333333333 1.025", 'unit = "minutes"'),
+    "UTC in seconds": (f"{START} {START}.5 {START + 1}.5", 'origin = "unix"'),
+    "ISO": ("2025-10-26T10:59:30Z 2025-10-26T10:59:30.5Z 2025-10-26T10:59:31.5Z", 'origin = "unix"'),
+    "offsets, in and out of summer time": (
+        "2025-10-26T12:59:30.0+02:00 2025-10-26T11:59:30.5+0100 2025-10-26T10:59:31.5+00", 'origin = "unix"'
+    ),
+    "day first": ("26/10/2025 10:59:30|26/10/2025 10:59:30.5|26/10/2025 10:59:31.5", 'dates = "day_first"'),
+    "day first with points": ("26.10.25 10:59:30|26.10.25 10:59:30.5|26.10.25 10:59:31.5", 'dates = "day_first"'),
+    "month first, half days": (
+        "10/26/2025 10:59:30 AM|10/26/2025 10:59:30.5 AM|10/26/2025 10:59:31.5 AM", 'dates = "month_first"'
+    ),
+    "names of months": ("26-Oct-2025 10:59:30|26-Oct-2025 10:59:30.5|26-Oct-2025 10:59:31.500000", ""),
+    "as Java writes it": (
+        "Sun Oct 26 10:59:30 GMT 2025|Sun Oct 26 10:59:30.5 GMT 2025|Sun Oct 26 10:59:31.5 GMT 2025", ""
+    ),
+    "a format": ("20251026 105930.0 20251026 105930.5 20251026 105931.5", 'dates = "%Y%m%d %H%M%S.%f"'),
+    "a time zone": ("2025-10-26 11:59:30 2025-10-26 11:59:30.5 2025-10-26 11:59:31.5", 'time_zone = "Europe/Berlin"'),
+    "Excel's days": (" ".join(f"{25569 + (START + s) / 86400:.10f}" for s in (0, 0.5, 1.5)), 'unit = "excel_days"'),
+    "MATLAB's days": (" ".join(f"{719529 + (START + s) / 86400:.10f}" for s in (0, 0.5, 1.5)), 'unit = "matlab_days"'),
+    "seconds of a GPS week": ("39588.0 39588.5 39589.5", 'unit = "week_s"\nweek = 2390'),
+    "digits of the time of day": ("235959.5 000000.0 000001.0", 'unit = "hhmmss"'),
+    "time of day over midnight": ("23:59:59.5 00:00:00 00:00:01.000", ""),
+}  # fmt: skip
+TELLS_NO_DATE = ("seconds", "milliseconds", "minutes", "digits of the time of day", "time of day over midnight")
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_every_clock_tells_the_same_times(tmp_path, clock):
+    text, keys = CLOCKS[clock]
+    words = text.split("|") if "|" in text else text.split()
+    stamps = [" ".join(words[i : i + len(words) // 3]) for i in range(0, len(words), len(words) // 3)]
+    content = "t;x\n" + "".join(f"{stamp};{i}\n" for i, stamp in enumerate(stamps))
+    dated = clock not in TELLS_NO_DATE
+    keys = keys if "origin" in keys or not dated else f'{keys}\norigin = "unix"'
+    (recording,) = read(tmp_path, content, BODY.replace('column = "t"', f'column = "t"\n{keys}'))
+    np.testing.assert_allclose(recording.samples["s"].time, [0, 0.5, 1.5], atol=2e-5)
+    if dated:
+        assert recording.origin_utc == pytest.approx(START, abs=1e-4)
+
+
+def test_date_and_time_of_day_in_two_columns(tmp_path):
+    content = "Date,Time,x\n2025-10-26,10:59:30.000,1\n2025-10-26,10:59:30.500,2\n"
+    body = BODY.replace('"t"', '["Date", "Time"]\norigin = "unix"')
+    (recording,) = read(tmp_path, content, body)
+    np.testing.assert_allclose(recording.samples["s"].time, [0, 0.5])
+    assert recording.origin_utc == START
+
+
+def test_a_date_whose_order_is_not_told_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match=r"row 0 \(column 't'\)[\s\S]*02/03/2025[\s\S]*day_first"):
+        read(tmp_path, "t,x\n02/03/2025 10:00:00,1\n02/03/2025 10:00:01,2\n")
+
+
+@pytest.mark.parametrize("stamp", ["31/02/2025 10:00:00", "1/1/2025 10:61:00", "soon", "2025-10-26T25:00:00"])
+def test_what_is_no_time_is_refused(tmp_path, stamp):
+    with pytest.raises(RecipeError, match="row 1"):
+        body = BODY.replace('"t"', '"t"\ndates = "day_first"')
+        read(tmp_path, f"t,x\n1/1/2025 10:00:00,1\n{stamp},2\n1/1/2025 10:00:02,1\n", body)
+
+
+@given(st.datetimes(datetime.datetime(1971, 1, 1), datetime.datetime(2099, 1, 1)), st.sampled_from(["day", "month"]))
+@settings(max_examples=30, deadline=None)
+def test_any_instant_comes_back(tmp_path_factory, when, first):
+    form = "%d/%m/%Y %H:%M:%S.%f" if first == "day" else "%m-%d-%Y, %I:%M:%S.%f %p"
+    content = f't;x\n"{when.strftime(form)}";1\n'
+    body = BODY.replace('"t"', f'"t"\ndates = "{first}_first"\norigin = "unix"')
+    (recording,) = read(tmp_path_factory.mktemp("t"), content, body)
+    assert recording.origin_utc == pytest.approx(when.replace(tzinfo=datetime.UTC).timestamp(), abs=1e-6)
+
+
+def test_whole_seconds_are_spread_evenly(tmp_path):
+    """At 4 Hz, from within a second to within another."""
+    true = np.arange(2, 38) / 4
+    content = "t,x\n" + "".join(f"{int(t)},{t}\n" for t in true)
+    body = BODY.replace('"t"', '"t"\nduplicates = "spread"')
+    (recording,) = read(tmp_path, content, body)
+    np.testing.assert_allclose(recording.samples["s"].time, true - 0.5, atol=1e-9)
+    assert recording.specs["s"].rate_hz == 4
+    with pytest.raises(RecipeError, match=r"rows that repeat one, whole seconds[\s\S]*spread"):
+        read(tmp_path, content)
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=20))
+@settings(max_examples=50, deadline=None)
+def test_spread_stamps_increase_and_stay_within_their_second(counts):
+    ns = np.repeat(np.arange(len(counts)), counts) * 10**9
+    out = spread(ns)
+    assert (np.diff(out) > 0).all()
+    assert ((out - ns >= 0) & (out - ns < 10**9)).all()
+
+
+def test_a_clock_that_begins_anew_goes_on():
+    ns = np.array([8, 9, 0, 1, 9, 0], np.int64)
+    assert wrapped(ns, np.ones(6, bool), 10).tolist() == [8, 9, 10, 11, 19, 20]
+    valid = np.array([True, True, False, True, True, True])
+    assert wrapped(ns, valid, 10)[valid].tolist() == [8, 9, 11, 19, 20]
+
+
+@pytest.mark.parametrize(
+    ("step", "unit", "fits"), [("10", "s", "ms"), ("10000", "s", "us"), ("0.00001", "ms", "s"), ("0.01", "ms", "s")]
+)
+def test_a_rate_that_another_unit_explains_is_refused(tmp_path, step, unit, fits):
+    rate = 100 if fits != "s" or step == "0.01" else 1e5
+    body = BODY.replace('"measured"', f"{rate}").replace('"t"', f'"t"\nunit = "{unit}"')
+    content = "t,x\n" + "".join(f"{i * float(step):.9g},{i}\n" for i in range(40))
+    with pytest.raises(RecipeError, match=f'does not come at its rate[\\s\\S]*unit = "{fits}" in'):
+        read(tmp_path, content, body)
+
+
+def test_a_rate_of_half_is_refused_and_a_faster_one_is_noted(tmp_path):
+    content = "t,x\n" + "".join(f"{i / 50:.6g},{i}\n" for i in range(40))
+    with pytest.raises(RecipeError, match="say rate_hz = 50"):
+        read(tmp_path, content, BODY.replace('"measured"', "101"))
+    (recording,) = read(tmp_path, content, BODY.replace('"measured"', "5"))
+    assert recording.specs["s"].rate_hz == 50
+    assert "comes at 50 Hz, not at 5" in recording.notes[0]
+
+
+def test_one_stamp_in_all_rows_is_refused(tmp_path):
+    with pytest.raises(RecipeError, match="spreadsheet"):
+        read(tmp_path, "t,x\n" + "".join(f"1.70E+09,{i}\n" for i in range(50)))
+
+
+def test_rows_written_again_are_no_fault_of_the_clock(tmp_path):
+    content = "t,x\n" + "".join(f"{i // 2 / 10},{i // 2}\n" for i in range(100))
+    assert read(tmp_path, content)[0].samples["s"].time[-1] == pytest.approx(4.9)
+
+
+def test_a_known_lag_is_taken_off(tmp_path):
+    other = '[streams.late]\nkind = "action"\ncolumns = { u = "x" }\nrate_hz = 10\nlag_s = 0.25\n'
+    (recording,) = read(tmp_path, "t,x\n0.0,1\n0.1,2\n", BODY + other)
+    np.testing.assert_allclose(recording.samples["late"].time, [0, 0.1], atol=1e-9)
+    np.testing.assert_allclose(recording.samples["s"].time, [0.25, 0.35])
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ('unit = "weeks"', "clock.unit"),
+        ('dates = "backwards"', "clock.dates"),
+        ('time_zone = "Mars/Olympus"', "clock.time_zone"),
+        ('duplicates = "keep"', "clock.duplicates"),
+    ],
+)
+def test_what_a_clock_cannot_be(tmp_path, keys, words):
+    (tmp_path / "r.toml").write_text(HEAD + BODY.replace('"t"', f'"t"\n{keys}'))
+    with pytest.raises(RecipeError, match=words):
+        load_recipe(tmp_path / "r.toml")

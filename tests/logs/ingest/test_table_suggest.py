@@ -1,0 +1,275 @@
+"""Recipes that nobody wrote: what is suggested for a table, and what known programs' tables are read as."""
+
+import re
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.logs.ingest.table_case import read_file
+from worldmodel.cli import app
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest import suggest
+from worldmodel.logs.ingest.formats import tables
+from worldmodel.logs.ingest.formats.tables import known
+from worldmodel.logs.ingest.importer import Options
+
+PHONE = "time_ms,ax [g],ay [g],az [g],gx,gy,gz,lat,lon,heading_deg,speed_kmh,cmd_steer,mode,frame_index\n" + "".join(
+    f"{10 * i},0,0,1,{90 + i},0,0,{48 + i / 1e5},11,{i * 40 % 360},36,{i / 50},AUTO,{i}\n" for i in range(50)
+)
+
+
+def recordings(path):
+    return list(tables.read(path, Options()))
+
+
+def test_names_units_values_and_rates_make_a_recipe(tmp_path):
+    path = tmp_path / "phone.csv"
+    path.write_text(PHONE)
+    (recording,) = recordings(path)
+    specs, samples = recording.specs, recording.samples
+    assert {name: spec.kind for name, spec in specs.items()} == {
+        "accelerometer": "sensor", "gyro": "sensor", "gps": "gps", "signals": "sensor", "commands": "action",
+    }  # fmt: skip
+    np.testing.assert_allclose(samples["accelerometer"].data[0], [0, 0, 9.80665])
+    np.testing.assert_allclose(samples["gyro"].data[0, 0], np.pi / 2)
+    np.testing.assert_allclose(samples["gps"].data[0, :2], [48, 11])
+    assert specs["signals"].columns == ("heading", "speed")
+    assert specs["signals"].circular == (True, False)
+    np.testing.assert_allclose(samples["signals"].data[1], [np.radians(40), 10])
+    assert specs["gyro"].rate_hz == 100
+    notes = "\n".join(recording.notes)
+    for doubt in ("gyro: no unit", "commands: taken for commands", "hold words are left out: mode", "count rows"):
+        assert doubt in notes
+
+
+def test_what_is_printed_reads_as_what_is_ingested(tmp_path):
+    path = tmp_path / "phone.csv"
+    path.write_text(PHONE)
+    text = suggest(path)
+    assert text.count("# doubt: ") >= 3
+    head, _, body = text.partition("version = 1\n")
+    assert 'format = "worldmodel-recipe"' in head
+    (by_hand,), (by_itself,) = read_file(path, body), recordings(path)
+    assert str(by_hand.specs) == str(by_itself.specs)  # as no NaN equals another
+    for name, (time, data) in by_itself.samples.items():
+        np.testing.assert_array_equal(by_hand.samples[name].time, time)
+        np.testing.assert_array_equal(by_hand.samples[name].data, data)
+
+
+def test_the_command_prints_it_and_writes_nothing(tmp_path):
+    (tmp_path / "phone.csv").write_text(PHONE)
+    said = CliRunner().invoke(app, ["ingest", "--suggest", str(tmp_path / "phone.csv")])
+    assert (said.exit_code, said.output) == (0, suggest(tmp_path / "phone.csv"))
+    assert [path.name for path in tmp_path.iterdir()] == ["phone.csv"]
+    assert CliRunner().invoke(app, ["ingest", str(tmp_path / "phone.csv")]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ['a "b"', "a\\b", "ä]", "a b\tc", "x=1", "[s]", "#", "'"])
+def test_any_name_of_a_column_survives(tmp_path, name):
+    quoted = '"' + name.replace('"', '""') + '"'
+    (tmp_path / "run.csv").write_text(f"t;{quoted};ok\n0;1;2\n1;2;3\n2;3;4\n", encoding="utf-8")
+    (recording,) = recordings(tmp_path / "run.csv")
+    assert sum(samples.data.shape[1] for samples in recording.samples.values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("millis,x\n0,1\n20,2\n40,3\n", 'unit = "ms"'),
+        ("timestamp,x\n1700000000000000,1\n1700000000020000,2\n", 'unit = "us"'),
+        ("t,x\n0,1\n5000,2\n10000,3\n", 'unit = "us"'),
+        ("Date,Time,x\n2025-01-02,10:00:00.0,1\n2025-01-02,10:00:00.5,2\n", 'column = ["Date", "Time"]'),
+        ("time,x\n26/10/2025 10:00:00,1\n26/10/2025 10:00:01,2\n", 'dates = "day_first"'),
+        ("time,x\n10/26/2025 10:00:00,1\n10/26/2025 10:00:01,2\n", 'dates = "month_first"'),
+        ("time,x\n45956.458333,1\n45956.458345,2\n", 'unit = "excel_days"'),
+        ("t,x,episode\n" + "".join(f"{i % 20},0,{i // 20}\n" for i in range(60)), 'key = "episode"'),
+        ("t,lat,lon\n0,450000000,70000000\n1,450000000,70000000\n", '"1e-7 deg"'),
+        ("t,qw,qx,qy,qz\n0,1,0,0,0\n1,1,0,0,0\n", 'kind = "orientation"'),
+        ("t,px,py,pz\n0,1,0,0\n1,1,0,0\n", 'kind = "position"'),
+        ("t,mag_x,mag_y,mag_z\n0,30,0,-40\n1,30,0,-40\n", 'from_units = "uT"'),
+        ("# time tx ty tz qx qy qz qw\n1305031102.1 1 2 3 0 0 0 1\n1305031102.2 1 2 3 0 0 0 1\n", 'kind = "position"'),
+        ("#t [ns],w_x [rad s^-1],w_y [rad s^-1]\n1403636579758555392,1,2\n1403636579763555392,1,2\n", '"rad/s"'),
+        ("Elapsed Time,x\n00:00:00.5,1\n00:00:01.0,2\n", 'origin = "first"'),
+        ("t,roll,pitch\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
+    ],
+)  # fmt: skip
+def test_what_a_column_tells(tmp_path, content, expected):
+    (tmp_path / "run.csv").write_text(content)
+    assert expected in suggest(tmp_path / "run.csv")
+    assert recordings(tmp_path / "run.csv")
+
+
+@pytest.mark.parametrize(
+    "content", ["a,b\n1,2\n2,3\n", "time,b\n3,2\n1,3\n2,2\n1,1\n", "time,b\n1,2\n1,3\n", "t\n1\n2\n"]
+)
+def test_a_table_whose_clock_cannot_be_told_is_refused(tmp_path, content):
+    (tmp_path / "run.csv").write_text(content)
+    with pytest.raises(RecipeError):
+        suggest(tmp_path / "run.csv")
+
+
+# Headers as the programs write them (each recipe's comment says the source), with a row or two.
+EXPORTS = {
+    "betaflight": (
+        "loopIteration, time (us), gyroADC[0], gyroADC[1], gyroADC[2], accSmooth[0], accSmooth[1], accSmooth[2],"
+        " motor[0], motor[1], motor[2], motor[3], flightModeFlags (flags)\n"
+        "0, 40000006, 180, 0, 0, 1, 2, 2048, 300, 310, 290, 305, ANGLE_MODE\n"
+        "2, 40000506, 90, 0, 0, 1, 2, 2048, 300, 310, 290, 305, ANGLE_MODE|ARM\n",
+        {"gyro": np.pi, "motors": 300}, 5e-4,
+    ),
+    "edgetx": (
+        "Date,Time,1RSS(dB),RQly(%),GPS,GSpd(kmh),Hdg(°),Alt(m),RxBt(V),Ptch(rad),Roll(rad),Yaw(rad),Rud,Ele,Thr,Ail,SA\n"
+        "2026-09-12,14:00:00.000,-60,100,45.5 7.5,36,90,30,16.0,0.1,0.2,0.3,512,0,0,0,1\n"
+        "2026-09-12,14:00:00.100,-60,100,45.5 7.5,36,90,30,16.0,0.1,0.2,0.3,512,0,0,0,1\n",
+        {"sticks": 0.5, "speed": 10, "gps": 45.5, "angles": 0.2}, 0.1,
+    ),
+    "airdata": (
+        "time(millisecond),datetime(utc),latitude,longitude,height_above_takeoff(feet),altitude_above_seaLevel(feet),"
+        "speed(mph),voltage(v), xSpeed(mph), ySpeed(mph), zSpeed(mph), compass_heading(degrees), pitch(degrees),"
+        " roll(degrees),rc_elevator,rc_aileron,rc_throttle,rc_rudder,rc_elevator(percent)\n"
+        "0,2024-05-01 10:00:00,48.1,11.5,10,1000,0,15.1,10,0,0,180,0,90,0,5,0,0,0\n"
+        "100,2024-05-01 10:00:00,48.1,11.5,10,1000,0,15.1,10,0,0,180,0,90,0,5,0,0,0\n",
+        {"gps": 48.1, "velocity": 4.4704, "height": 3.048, "angles": np.pi / 2, "sticks": 5}, 0.1,
+    ),
+    "racechrono": (
+        "This file is created using RaceChrono Pro v9.1.3 ( http://racechrono.com/ ).\nFormat,3\n"
+        "Session title,\"Track\"\nSession type,Lap timing\nCreated,31/12/2025,02:54\nNote,\n\n"
+        "timestamp,fragment_id,lap_number,elapsed_time,altitude,latitude,longitude,speed,speed,rpm\n"
+        "unix time,,,s,m,deg,deg,m/s,m/s,rpm\n,,,,100: gps,100: gps,100: gps,100: gps,200: obd,200: obd\n"
+        "1767150797.44,0,8,1149.08,1.1,45.5,7.5,20,19,3000\n1767150797.54,0,8,1149.18,1.1,45.5,7.5,20,19,3000\n",
+        {"gps": 45.5}, 0.1,
+    ),
+    "motec": (
+        '"Format","MoTeC CSV File",,,"Workbook",""\n"Venue","Track",,,"Worksheet",""\n"Log Time","14:30:00"\n'
+        '"Sample Rate","100.000","Hz",,"End Time","0.030","s"\n\n"Time","Ground Speed","Engine RPM"\n'
+        '"s","km/h","rpm"\n\n'
+        '"0.000","36","3000"\n"0.010","36","3000"\n',
+        {"signals": 10}, 0.01,
+    ),
+    "aim": (
+        '"Format","AiM CSV File"\n"Session","Track"\n"Time","3:35 PM"\n"Sample Rate","20"\n"Duration","92.130"\n\n'
+        '"Time","GPS Speed","GPS LatAcc","GPS Latitude","GPS Longitude","GPS Altitude"\n'
+        '"s","km/h","g","deg","deg","m"\n\n'
+        '"0.000","36","1","45.5","7.5","100"\n"0.050","36","1","45.5","7.5","100"\n',
+        {"gps": 45.5, "signals": 10}, 0.05,
+    ),
+    "torque": (
+        "GPS Time, Device Time, Longitude, Latitude,GPS Speed (Meters/second), Horizontal Dilution of Precision,"
+        " Altitude, Bearing, G(x),Engine RPM(rpm)\n"
+        "Sun Oct 05 14:22:01 GMT 2026,05-Oct-2026 14:22:01.100,7.5,45.5,10,1,500,36,0,-\n"
+        "GPS Time, Device Time, Longitude, Latitude,GPS Speed (Meters/second), Horizontal Dilution of Precision,"
+        " Altitude, Bearing, G(x),Engine RPM(rpm)\n"
+        "Sun Oct 05 14:22:02 GMT 2026,05-Oct-2026 14:22:02.100,7.5,45.5,10,1,500,36,0,2000\n",
+        {"gps": 45.5}, None,
+    ),
+    "vbox": (
+        "File created on 19/08/2026 @ 11:20:05\n\n[header]\nsatellites\ntime\nlatitude\nlongitude\nvelocity kmh\n"
+        "heading\nheight\n\n[comments]\nLog Rate (Hz) : 10.00\n\n[column names]\n"
+        "sats time lat long velocity heading height\n\n[data]\n"
+        "014 163920.600 +02730.00000000 -00450.00000000 036.000 090.000 +0100.00\n"
+        "014 163920.700 +02730.00000000 -00450.00000000 036.000 090.000 +0100.00\n",
+        {"gps": 45.5, "motion": 10}, 0.1,
+    ),
+    "plotjuggler": (
+        "__time,/odom/pose/position/x,/odom/pose/position/y,/imu/accel/z\n1624114000.0,1,2,\n1624114000.1,1,2,\n"
+        "1624114000.11,,,9.8\n1624114000.2,1,2,\n1624114000.3,1,2,\n1624114000.4,1,2,\n",
+        {"odom": 1}, 0.1,
+    ),
+    "crazyflie": (
+        "Timestamp,stateEstimate.x,stateEstimate.y,stateEstimate.z,stabilizer.roll,stabilizer.pitch,stabilizer.yaw,pm.vbat\n"
+        "119637,1,2,3,0,90,0,3.9\n119737,1,2,3,0,90,0,3.9\n",
+        {"position": 1, "pm": 3.9}, 0.1,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_a_known_program_is_recognised_and_said(tmp_path, name):
+    content, first, step = EXPORTS[name]
+    path = tmp_path / ("run.vbo" if name == "vbox" else "run.csv")
+    path.write_text(content, encoding="utf-8")
+    assert tables.claims(path)
+    (recording,) = recordings(path)
+    assert f"the shipped recipe {name}" in recording.notes[0]
+    for stream, value in first.items():
+        assert recording.samples[stream].data[0, 0] == pytest.approx(value), stream
+        if step:
+            assert recording.samples[stream].time[1] == pytest.approx(step, rel=1e-5)
+
+
+FOLDERS = {
+    "sensor_logger": {
+        "Metadata.csv": "version,device name,recording epoch time\n3,phone,1700000000000\n",
+        "Gyroscope.csv": "time,seconds_elapsed,z,y,x\n1700000000000000000,0,3,2,1\n1700000000010000000,0.01,3,2,1\n",
+        "TotalAcceleration.csv": "time,seconds_elapsed,z,y,x\n1700000000000000000,0,9.8,0,0.1\n",
+        "Orientation.csv": "time,seconds_elapsed,qz,qy,qx,qw,roll,pitch,yaw\n1700000000000000000,0,0,0,0,1,0,0,0\n",
+    },
+    "phyphox": {
+        "Gyroscope.csv": '"Time (s)","Gyroscope x (rad/s)","Gyroscope y (rad/s)","Gyroscope z (rad/s)"\n0.0,1,2,3\n',
+        "Accelerometer.csv": '"Time (s)","Acceleration x (m/s^2)","Acceleration y (m/s^2)","Acceleration z (m/s^2)"\n'
+        "3.8E-2,0,0,9.8\n",
+        "meta/device.csv": '"property","value"\n"version","1.1"\n',
+        "meta/time.csv": '"event","experiment time","system time"\n"START",0.0,1.7E9\n',
+    },
+    "ulog2csv": {
+        "log_1_sensor_combined_0.csv": "timestamp,gyro_rad[0],gyro_rad[1],gyro_rad[2],gyro_integral_dt,"
+        "accelerometer_timestamp_relative,accelerometer_m_s2[0],accelerometer_m_s2[1],accelerometer_m_s2[2]\n"
+        "1000000,1,2,3,0,0,0,0,-9.8\n",
+        "log_1_vehicle_gps_position_0.csv": "timestamp,lat,lon,alt,fix_type\n"
+        "1000000,0,0,0,0\n1100000,455000000,75000000,100000,3\n",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_known_program_s_folder_is_one_recording(tmp_path, name):
+    folder = tmp_path / "run"
+    for file, content in FOLDERS[name].items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(content)
+    with zipfile.ZipFile(tmp_path / "run.zip", "w") as archive:
+        for file in FOLDERS[name]:
+            archive.write(folder / file, f"run/{file}")
+    for path in (folder, tmp_path / "run.zip"):
+        assert tables.claims(path)
+        assert known.recognised(path) == name
+        (recording,) = recordings(path)
+        assert recording.samples["gyro"].data[0].tolist() == [1, 2, 3]
+        assert abs(recording.samples["accelerometer"].data[0, 2]) == 9.8
+    if name == "ulog2csv":
+        np.testing.assert_allclose(recording.samples["gps"].data, [[45.5, 7.5, 100]])
+    shutil.copytree(folder, tmp_path / "again")
+    assert not tables.claims(tmp_path)  # two recordings are no single one
+
+
+def test_every_recipe_of_a_program_says_its_source():
+    for name, recipe in known.exporters().items():
+        comment = recipe.path.read_text(encoding="utf-8").partition("format =")[0]
+        assert re.match(r"# .{40,}", comment), name
+
+
+def test_a_text_that_is_no_table_is_not_claimed(tmp_path):
+    for name, content in {"a.txt": "A drone.\nMIT licence, 2024.\n", "b.txt": "", "c.log": "1,2\n"}.items():
+        (tmp_path / name).write_text(content)
+        assert not tables.claims(tmp_path / name)
+
+
+def test_files_of_a_folder_are_one_recording_or_an_episode_each(tmp_path):
+    files = {"a.csv": "t,x\n0,1\n1,2\n", "b.csv": "millis,y\n500,1\n1000,2\n", "c.csv": "a,b\n1,2\n"}
+    (tmp_path / "run").mkdir()
+    for name, content in files.items():
+        (tmp_path / "run" / name).write_text(content)
+    text = suggest(tmp_path / "run")
+    assert "no clock can be told in c.csv" in text
+    (tmp_path / "r.toml").write_text(text)
+    (recording,) = tables.read(tmp_path / "run", Options(recipe=tmp_path / "r.toml"))
+    assert {name: samples.time.tolist() for name, samples in recording.samples.items()} == {
+        "signals": [0, 1], "signals_2": [0.5, 1],
+    }  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "runs.zip", "w") as archive:
+        archive.writestr("a.csv", files["a.csv"])
+        archive.writestr("b.csv", files["a.csv"])
+    assert [recording.name for recording in recordings(tmp_path / "runs.zip")] == ["runs.zip a.csv", "runs.zip b.csv"]

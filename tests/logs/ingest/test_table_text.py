@@ -1,0 +1,126 @@
+"""Text as programs and people write it: the same numbers from every dialect, and what is torn or wrong is told."""
+
+import numpy as np
+import pytest
+
+from tests.logs.ingest.table_case import BODY, read
+from worldmodel.errors import RecipeError
+
+PLAIN = "t,x\n0.0,1.5\n0.1,2.5\n0.2,3.5\n"
+DIALECTS = {
+    "plain": (PLAIN, ""),
+    "semicolons and decimal commas": ("t;x\n0,0;1,5\n0,1;2,5\n0,2;3,5\n", ""),
+    "the same, declared": ("t;x\n0,0;1,5\n0,1;2,5\n0,2;3,5\n", 'delimiter = ";"\ndecimal = ","'),
+    "tabs": (PLAIN.replace(",", "\t"), ""),
+    "blanks": ("t   x\n 0.0  1.5\n0.1    2.5 \n0.2 3.5\n", 'delimiter = " "'),
+    "blanks around names": (PLAIN.replace("t,x", " t , x "), ""),
+    "quotes": ('"t","x"\n"0.0","1.5"\n"0.1","2.5"\n"0.2","3.5"\n', ""),
+    "a trailing comma": (PLAIN.replace("5\n", "5,\n"), ""),
+    "a preamble": ("made by,my logger\nat,2026\n\n" + PLAIN, ""),
+    "a preamble to skip": ("t,x\n9,9\n" + PLAIN, "skip = 2"),
+    "comments above": ("# t,x of a car\n# m\n" + PLAIN, ""),
+    "comments within": (PLAIN.replace("0.1", "# a stop,\n0.1"), 'comment = "#"'),
+    "names in a comment": ("# " + PLAIN, ""),
+    "names in a comment, blanks": ("# " + PLAIN.replace(",", " "), ""),
+    "a row of units": (PLAIN.replace("t,x\n", "t,x\ns,m/s\n"), ""),
+    "rows of units, declared": (PLAIN.replace("t,x\n", "t,x\ns,m/s\n1,2\n"), "units_rows = 2"),
+    "returns": (PLAIN.replace("\n", "\r\n"), ""),
+    "a mark of UTF-8": (b"\xef\xbb\xbf" + PLAIN.encode(), ""),
+    "UTF-16": (PLAIN.encode("utf-16"), ""),
+    "UTF-16 without a mark": (PLAIN.encode("utf-16-le"), ""),
+    "zeros at the end": (PLAIN.encode() + bytes(700), ""),
+    "a torn last line": (PLAIN + "0.3", ""),
+    "no end of the last line": (PLAIN.rstrip("\n"), ""),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_reads_as_the_same(tmp_path, dialect):
+    content, keys = DIALECTS[dialect]
+    (recording,) = read(tmp_path, content, keys=keys)
+    np.testing.assert_allclose(recording.samples["s"].time, [0, 0.1, 0.2], atol=1e-9)
+    np.testing.assert_allclose(recording.samples["s"].data[:, 0], [1.5, 2.5, 3.5])
+    told = ("zeros at the end", "a torn last line", "semicolons and decimal commas")
+    assert bool(recording.notes) == (dialect in told)
+
+
+def test_a_header_in_another_encoding(tmp_path):
+    body = BODY.replace('x = "x"', 'x = "temp (°C)"')
+    content = PLAIN.replace("t,x", "t,temp (°C)").encode("latin-1")
+    for keys in ("", 'encoding = "latin-1"'):
+        (recording,) = read(tmp_path, content, body, keys)
+        assert recording.samples["s"].data[0, 0] == 1.5
+
+
+@pytest.mark.parametrize("word", ["", "None", "-", "nan", "NaN", "N/A"])
+def test_words_for_nothing(tmp_path, word):
+    (recording,) = read(tmp_path, PLAIN.replace("2.5", word))
+    assert np.isnan(recording.samples["s"].data[1, 0])
+
+
+def test_a_word_for_nothing_that_the_recipe_names(tmp_path):
+    (recording,) = read(tmp_path, PLAIN.replace("2.5", "lost"), keys='missing = ["lost"]')
+    assert np.isnan(recording.samples["s"].data[1, 0])
+
+
+def test_a_table_without_a_header_goes_by_places(tmp_path):
+    body = BODY.replace('"t"', '"#1"').replace('"x"', '"#2"')
+    (recording,) = read(tmp_path, PLAIN.partition("\n")[2], body, "header = false")
+    assert recording.samples["s"].data[:, 0].tolist() == [1.5, 2.5, 3.5]
+    with pytest.raises(RecipeError, match="no line is a header"):
+        read(tmp_path, PLAIN.partition("\n")[2])
+
+
+def test_columns_of_one_name_go_by_their_places(tmp_path):
+    content = "t,x,x\n0.0,1,4\n0.1,2,5\n"
+    with pytest.raises(RecipeError, match=r'more than one column[\s\S]*"x#1"'):
+        read(tmp_path, content)
+    for place, values in (("x#1", [1, 2]), ("x#2", [4, 5]), ("#3", [4, 5])):
+        (recording,) = read(tmp_path, content, BODY.replace('"x"', f'"{place}"'))
+        assert recording.samples["s"].data[:, 0].tolist() == values
+
+
+def test_numbers_within_one_field(tmp_path):
+    content = 't,GPS,list\n0.0,45.5 7.25,"[1, 2]"\n0.1,,"[3, 4]"\n'
+    body = BODY.replace('{ x = "x" }', '{ lat = "GPS[0]", lon = "GPS[1]", second = "list[1]" }')
+    (recording,) = read(tmp_path, content, body)
+    np.testing.assert_array_equal(recording.samples["s"].data, [[45.5, 7.25, 2], [np.nan, np.nan, 4]])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (PLAIN.replace("2.5", "fast"), ["'x' does not hold numbers", "'fast'", "row 1"]),
+        (PLAIN.replace("0.1,2.5", "0.1"), ["line 3 has 1 fields, not 2", "'0.1'"]),
+        (PLAIN.replace("0.1,2.5", "0.1,2.5,7"), ["line 3 has 3 fields, not 2"]),
+        (PLAIN.replace("0.1,", "noon,"), ["row 1", "'t'", "noon"]),
+    ],
+)
+def test_what_cannot_be_read_is_told_by_file_row_and_column(tmp_path, content, words):
+    with pytest.raises(RecipeError) as caught:
+        read(tmp_path, content)
+    assert all(word in str(caught.value) for word in ["run.csv", *words]), caught.value
+
+
+def test_what_cannot_be_read_is_left_out_if_the_recipe_says_so(tmp_path):
+    content = "t,x\n0.0,1\n0.1,fast\n0.2\nt,x\n0.4,5\n"
+    (recording,) = read(tmp_path, content, keys='unreadable = "drop"')
+    kept = np.isfinite(recording.samples["s"].data[:, 0])
+    np.testing.assert_allclose(recording.samples["s"].time[kept], [0, 0.4])
+    assert any("fields are no numbers" in note for note in recording.notes)
+    assert any("1 lines without 2 fields" in note for note in recording.notes)
+
+
+def test_a_file_that_was_appended_to_with_its_header_is_two_episodes(tmp_path):
+    content = "t,x\n5.0,1\n5.1,2\nt,x\n0.0,3\n0.1,4\n"
+    first, second = read(tmp_path, content)
+    for recording, values in ((first, [1, 2]), (second, [3, 4])):
+        kept = np.isfinite(recording.samples["s"].time)
+        assert recording.samples["s"].data[kept, 0].tolist() == values
+    assert "t: 1 rows are the header once more" in first.notes
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 50, b"t,x\n", b"\n\n", b"\xff\xfe", b"t,x"])
+def test_a_table_with_nothing_in_it_is_refused(tmp_path, content):
+    with pytest.raises(RecipeError):
+        read(tmp_path, content)

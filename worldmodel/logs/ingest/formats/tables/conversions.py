@@ -1,0 +1,97 @@
+"""Units as headers spell them, and what turns a column from one into another."""
+
+import functools
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from worldmodel.units import conversion
+
+HEADER = "header"  # in place of a unit: the one that the table says itself
+DDMM = "ddmm.mmmm"  # degrees and minutes as NMEA writes them: 100 * degrees + minutes
+_SPELT = {
+    "m/s²": "m/s^2", "m/s2": "m/s^2", "m/ss": "m/s^2", "m/s/s": "m/s^2", "mps2": "m/s^2", "ms2": "m/s^2",
+    "meters/second": "m/s", "meter/second": "m/s", "mps": "m/s", "ms": "ms", "m.s-1": "m/s", "m/sec": "m/s",
+    "ms^-2": "m/s^2", "ms^-1": "m/s", "rads^-1": "rad/s",
+    "kmh": "km/h", "kph": "km/h", "kmph": "km/h", "km/hr": "km/h", "miles/h": "mph", "mi/h": "mph",
+    "kts": "kn", "kt": "kn", "knots": "kn", "knot": "kn",
+    "°": "deg", "º": "deg", "degree": "deg", "degrees": "deg", "degs": "deg",
+    "°/s": "deg/s", "deg/sec": "deg/s", "dps": "deg/s", "degrees/s": "deg/s", "rads": "rad/s", "radps": "rad/s",
+    "radians": "rad", "radian": "rad", "rad/sec": "rad/s",
+    "meter": "m", "meters": "m", "metre": "m", "metres": "m", "feet": "ft", "foot": "ft", "miles": "mi",
+    "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "millisecond": "ms", "milliseconds": "ms",
+    "msec": "ms", "µs": "us", "μs": "us", "usec": "us", "microseconds": "us", "nanoseconds": "ns", "nsec": "ns",
+    "v": "V", "volt": "V", "volts": "V", "mv": "mV", "a": "A", "amp": "A", "amps": "A", "ma": "mA", "w": "W",
+    "°c": "degC", "ºc": "degC", "c": "degC", "degc": "degC", "celsius": "degC",
+    "°f": "degF", "f": "degF", "degf": "degF", "k": "K",
+    "µt": "uT", "μt": "uT", "ut": "uT", "gauss": "gauss", "hpa": "hPa", "mbar": "hPa", "kpa": "kPa", "pa": "Pa",
+    "bar": "bar", "psi": "psi", "nm": "N*m", "n·m": "N*m", "n*m": "N*m", "n": "N", "rpm": "rpm", "hz": "Hz",
+    "g": "g", "gs": "g", "mg": "mg", "%": "%", "percent": "%", "pct": "%",
+}  # fmt: skip
+SI = ("m/s^2", "rad/s", "rad", "m/s", "m", "K", "V", "A", "W", "T", "Pa", "N*m", "N", "Hz", "s", "kg")
+_BRACKETS = re.compile(r"^(?P<name>.*?)\s*[(\[{](?P<unit>[^()\[\]{}]*)[)\]}]\s*$")
+_SLASH = re.compile(r"^(?P<name>.+?)\s+/\s*(?P<unit>\S+)$")  # Zeit t / s
+# What a name ends in, the longest first; one letter alone says too little.
+_ENDINGS = (
+    ("_m_s2", "m/s^2"), ("_mps2", "m/s^2"), ("_ms2", "m/s^2"), ("_m_s", "m/s"), ("_mps", "m/s"), ("_kmh", "km/h"),
+    ("_km_h", "km/h"), ("_kph", "km/h"), ("_mph", "mph"), ("_rad_s", "rad/s"), ("_radps", "rad/s"), ("_rads", "rad/s"),
+    ("_deg_s", "deg/s"), ("_dps", "deg/s"), ("_degs", "deg/s"), ("_rad", "rad"), ("_deg", "deg"), ("_ft", "ft"),
+    ("_km", "km"), ("_cm", "cm"), ("_mm", "mm"), ("_ms", "ms"), ("_us", "us"), ("_ns", "ns"), ("_sec", "s"),
+    ("_mv", "mV"), ("_ma", "mA"), ("_ut", "uT"), ("_hpa", "hPa"), ("_kpa", "kPa"), ("_rpm", "rpm"), ("_hz", "Hz"),
+    ("_nm", "N*m"), ("_pct", "%"), ("_percent", "%"), ("_m", "m"), ("_s", "s"), ("_g", "g"), ("_v", "V"), ("_a", "A"),
+)  # fmt: skip
+
+
+def spelt(unit: str) -> str:
+    """A unit as logs spell it; as it is where it is no known one."""
+    plain = re.sub(r"\s+", "", unit.strip()).replace("**", "^")
+    return _SPELT.get(plain, _SPELT.get(plain.lower(), plain))
+
+
+@functools.lru_cache(4096)
+def split(name: str) -> tuple[str, str]:
+    """A column's name without its unit, and the unit as logs spell it; empty where the name has none."""
+    for pattern in (_BRACKETS, _SLASH):
+        if (match := pattern.match(name.strip())) and match["name"]:
+            unit = spelt(match["unit"])
+            index = pattern is _BRACKETS and (match["unit"].strip().isdigit() or not match["unit"].strip())
+            return (name.strip(), "") if index else (match["name"], unit)
+    for ending, unit in _ENDINGS:
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            return name[: -len(ending)], unit
+    return name.strip(), ""
+
+
+def is_unit(unit: str) -> bool:
+    """Whether a unit is one that is known."""
+    return unit in _SPELT.values() or any(conversion(unit, new) is not None for new in SI)
+
+
+def si(unit: str) -> str:
+    """The SI unit that one becomes exactly; the unit itself where there is none."""
+    return next((new for new in SI if unit != new and conversion(unit, new) is not None), unit)
+
+
+def change(old: str, new: str) -> Callable[[np.ndarray], np.ndarray] | None:
+    """What turns values in one unit into another; None where nothing exact does.
+
+    A number before the unit multiplies it: `1e-7 deg`. `ddmm.mmmm` is degrees and minutes.
+    """
+    if old == DDMM:
+        return _from_minutes if new == "deg" else None
+    factor, _, unit = old.partition(" ")
+    try:
+        scale = float(factor)
+    except ValueError:
+        scale, unit = 1.0, old
+    exact = conversion(spelt(unit), new)
+    if exact is None:
+        return None
+    return lambda values: exact.offset + exact.scale * scale * values
+
+
+def _from_minutes(values: np.ndarray) -> np.ndarray:
+    size = np.abs(values)
+    degrees = np.floor(size / 100)
+    return np.sign(values) * (degrees + (size - 100 * degrees) / 60)

@@ -1,0 +1,130 @@
+"""Tables of programs that are known: a shipped recipe that says what it is recognised by."""
+
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.layout import (
+    DELIMITERS,
+    HEAD,
+    calls,
+    encoding_of,
+    fields_of,
+    find_layout,
+    has_columns,
+)
+from worldmodel.logs.ingest.formats.tables.members import BINARY, archived, files_of, is_table, matching, suffix
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Signs, Text, shipped_recipes
+from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
+
+_LINES = 200
+_MOST = 1000  # files of a folder that are looked at
+
+
+@functools.cache
+def exporters() -> dict[str, Recipe]:
+    """The shipped recipes that say what their tables are recognised by, the most particular first."""
+    recipes = {name: load_recipe(name) for name in shipped_recipes()}
+    there = {name: recipe for name, recipe in recipes.items() if recipe.signs}
+    return dict(sorted(there.items(), key=lambda item: -_detail(item[1].signs or Signs())))
+
+
+def _detail(signs: Signs) -> int:
+    return 100 * bool(signs.begins) + 10 * len(signs.files) + len(signs.columns)
+
+
+def recognised(path: Path) -> str | None:
+    """The name of the recipe of the program that a table, or a folder or an archive of them, comes from."""
+    if path.is_dir() or path.suffix.lower() == ".zip":
+        return recognised_files(path)
+    if suffix(path.name) in BINARY or not path.is_file():
+        return None
+    try:
+        lines = first_lines(path)
+    except (OSError, ValueError, RecipeError):
+        return None
+    return _recognised_text(lines)
+
+
+def recognised_files(path: Path) -> str | None:
+    """The name of the recipe that fits the files of a folder or an archive."""
+    try:
+        there = dict.fromkeys(_within(path) if path.is_dir() else archived(path))
+    except (OSError, RecipeError):
+        return None
+    for name, recipe in exporters().items():
+        files = recipe.signs.files if recipe.signs else ()
+        if files and all(len(matching(there, pattern)) == 1 for pattern in files):
+            return name
+    return None
+
+
+def has_files(path: Path, recipe: Recipe) -> bool:
+    """Whether a folder or an archive has the files of one recording that a recipe is for."""
+    try:
+        there = dict.fromkeys(files_of(path)) if path.is_dir() or path.suffix.lower() == ".zip" else {}
+    except (OSError, RecipeError):
+        return False
+    needed = {stream.file for stream in recipe.streams if not stream.optional} or set(recipe.files)
+    count = {pattern: len(matching(there, pattern)) for pattern in recipe.files}
+    return any(count.values()) and all(n == 1 or (n == 0 and p not in needed) for p, n in count.items())
+
+
+def _within(folder: Path) -> Iterator[str]:
+    """The names of files in a folder and in the folders in it, as many as one recording may have."""
+    for path in itertools.islice(sorted(folder.iterdir()), _MOST):
+        if path.is_dir():
+            yield from (f"{path.name}/{file.name}" for file in itertools.islice(path.iterdir(), _MOST))
+        else:
+            yield path.name
+
+
+def first_lines(path: Path) -> list[str]:
+    """The first lines of a text file, without surrounding blanks.
+
+    Raises:
+        OSError, ValueError: if it cannot be read.
+    """
+    import pyarrow as pa
+
+    with pa.input_stream(str(path), compression="detect") as stream:
+        head = stream.read(HEAD)
+    encoding, mark = encoding_of(head, None)
+    return [line.strip() for line in head[mark:].decode(encoding, "replace").splitlines()[:_LINES]]
+
+
+def _recognised_text(lines: Sequence[str]) -> str | None:
+    """The name of the recipe whose signs a text's first lines have."""
+    first = next((line for line in lines if line), "").replace('"', "").lower()
+    headers = [calls(fields_of(line, d)) for line in lines for d in DELIMITERS if d in line]
+    for name, recipe in exporters().items():
+        signs = recipe.signs or Signs()
+        begins = first.startswith(signs.begins.lower())
+        if (signs.begins or signs.columns) and begins and (not signs.columns or _any_has(headers, signs.columns)):
+            return name
+    return None
+
+
+def _any_has(headers: Sequence[set[str]], columns: Sequence[str]) -> bool:
+    return any(has_columns(called, columns) for called in headers)
+
+
+def looks_like_table(path: Path) -> bool:
+    """Whether a text file has a header with lines of numbers below, or is one of a known program."""
+    try:
+        lines = first_lines(path)
+        if _recognised_text(lines) is None:
+            find_layout(lines, Text(), ())
+    except (OSError, ValueError, RecipeError):
+        return False
+    return True
+
+
+def holds_tables(path: Path) -> bool:
+    """Whether an archive has a table in it."""
+    try:
+        return any(map(is_table, archived(path)))
+    except RecipeError:
+        return False

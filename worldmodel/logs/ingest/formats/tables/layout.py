@@ -1,0 +1,236 @@
+"""How a text file is laid out: what the recipe says, and the rest from its first lines."""
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from worldmodel.logs.ingest.formats.tables.conversions import split
+from worldmodel.logs.ingest.formats.tables.recipe import Text
+
+HEAD = 1 << 16  # bytes that are looked at
+LINES = 400  # of them at most
+_BELOW = 6  # lines below the header in which the data begin
+DELIMITERS = (",", ";", "\t", "|", " ")
+_BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
+_TIME = re.compile(r"\d{1,4}([-/.:]\w{1,9}){1,5}.*")
+_WITH_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
+
+
+class Layout(NamedTuple):
+    """Where what is in a text.
+
+    Attributes:
+        delimiter: between fields; a space is any run of blanks.
+        decimal: `.` or `,`.
+        names: of the columns, without surrounding blanks.
+        units: of the columns as a row of units spells them; empty where there is none.
+        start: the first line of the data, counted from 0.
+    """
+
+    delimiter: str
+    decimal: str
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    start: int
+
+
+def encoding_of(head: bytes, given: str | None) -> tuple[str, int]:
+    """A text's encoding, and how many bytes of a mark come before it."""
+    for mark, name in _BOMS.items():
+        if head.startswith(mark):
+            return name, len(mark)
+    if given:
+        return given, 0
+    zeros = head[:512]
+    if len(zeros) >= 8 and zeros[1::2].count(0) > 0.4 * len(zeros) / 2 and 0 not in zeros[::2]:
+        return "utf-16-le", 0
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "cp1252", 0
+    return "utf-8", 0
+
+
+def fields_of(line: str, delimiter: str) -> list[str]:
+    """The fields of a line, without surrounding blanks."""
+    if delimiter == " ":
+        return line.split()
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
+    except csv.Error:
+        return [field.strip() for field in line.split(delimiter)]
+
+
+def is_value(field: str) -> bool:
+    """Whether a field is a number, or a time."""
+    return bool(_NUMBER.fullmatch(field) or _TIME.fullmatch(field))
+
+
+def calls(names: Sequence[str]) -> set[str]:
+    """Everything that a recipe may call columns of these names: with and without their units, by name and place."""
+    return {*names, *(split(name)[0] for name in names), *(f"{name}#{i}" for name, i in _places(names))}
+
+
+def _places(names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    counts = Counter(names)
+    yield from ((name, i) for name, count in counts.items() if count > 1 for i in range(1, count + 1))
+
+
+def has_columns(called: set[str], wanted: Sequence[str]) -> bool:
+    """Whether columns that may be called so have all that are wanted; those by place are thought to be there."""
+    return all({name, re.sub(r"\[\d+\]$", "", name)} & called or name.startswith("#") for name in wanted)
+
+
+def find_layout(lines: Sequence[str], text: Text, wanted: Sequence[str], clock: str = "") -> Layout:
+    """The layout of a text.
+
+    Args:
+        lines: its first.
+        text: what the recipe says.
+        wanted: columns that it is known to have; without any, the header is the line above the first data.
+        clock: the column whose fields have digits in every line of data.
+
+    Raises:
+        ValueError: if no line can be the header.
+    """
+    lines = [line if not (text.comment and line.startswith(text.comment)) else "" for line in lines[:LINES]]
+    given = [text.delimiter] if text.delimiter else list(DELIMITERS)
+    if not text.header:
+        return _without_header(lines, text, given)
+    if text.skip is not None:
+        given = sorted(given, key=lambda d: not has_columns(calls(_names(lines, text.skip or 0, d)), wanted))
+        return _below(lines, text, text.skip, given[0], clock)
+    named = ((d, row) for d in given for row in range(len(lines)) if wanted and _fits(lines[row], d, wanted))
+    first: Layout | None = None
+    for delimiter, row in named:
+        layout = _below(lines, text, row, delimiter, clock)
+        if _has_data(lines, layout, clock):
+            return layout
+        first = first or layout
+    if first:
+        return first
+    delimiter, row = _above_data(lines, given)
+    return _below(lines, text, row, delimiter, clock)
+
+
+def _names(lines: Sequence[str], row: int, delimiter: str) -> list[str]:
+    return fields_of(lines[row], delimiter) if row < len(lines) else []
+
+
+def _fits(line: str, delimiter: str, wanted: Sequence[str]) -> bool:
+    if any(name not in line and not set(name) & set('"#[') for name in wanted):
+        return False  # at once, as most lines are no header
+    return has_columns(calls(_stripped(fields_of(line, delimiter))), wanted)
+
+
+def _stripped(names: Sequence[str]) -> list[str]:
+    """Names without a mark of comment before the first of them."""
+    if not names:
+        return []
+    first = names[0].lstrip("#%").strip()
+    return [first, *names[1:]] if first or not names[0] else list(names[1:])
+
+
+def _without_header(lines: Sequence[str], text: Text, given: Sequence[str]) -> Layout:
+    start = text.skip or 0
+    delimiter = max(given, key=lambda d: sum(map(is_value, _names(lines, start, d))))
+    fields = _names(lines, start, delimiter)
+    names = tuple(f"#{i}" for i in range(1, len(fields) + 1))
+    return Layout(delimiter, text.decimal or _decimal(fields, delimiter), names, (), start)
+
+
+def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: str) -> Layout:
+    """The layout whose header is a row."""
+    names = _stripped(_names(lines, row, delimiter))
+    at = next((i for i, name in enumerate(names) if clock in (name, split(name)[0])), None)
+    if text.units_rows is not None:
+        start = row + 1 + text.units_rows
+    else:
+        below = range(row + 1, min(len(lines), row + 1 + _BELOW))
+        start = next((i for i in below if _is_data(fields_of(lines[i], delimiter), len(names), at)), row + 1)
+    above = [fields_of(line, delimiter) for line in lines[row + 1 : start]]
+    units = next((tuple(fields) for fields in above if len(fields) >= len(names) > 0), ())
+    first = _names(lines, start, delimiter)
+    if len(first) > len(names) and not any(first[len(names) :]):  # each line ends in a delimiter
+        names += [""] * (len(first) - len(names))
+    return Layout(delimiter, text.decimal or _decimal(first, delimiter), _unique(names), units, start)
+
+
+def _is_data(fields: Sequence[str], count: int, clock: int | None) -> bool:
+    if clock is not None:
+        return clock < len(fields) and any(c.isdigit() for c in fields[clock])
+    return any(map(is_value, fields)) and len(fields) <= count + 1
+
+
+def _has_data(lines: Sequence[str], layout: Layout, clock: str) -> bool:
+    """Whether lines of data of as many fields as names lie below."""
+    below = [fields_of(line, layout.delimiter) for line in lines[layout.start : layout.start + _BELOW] if line.strip()]
+    at = next((i for i, name in enumerate(layout.names) if clock in (name, split(name)[0])), None)
+    return any(len(fields) >= len(layout.names) and _is_data(fields, len(layout.names), at) for fields in below)
+
+
+def _decimal(fields: Sequence[str], delimiter: str) -> str:
+    return "," if delimiter != "," and any(map(_WITH_COMMA.fullmatch, fields)) else "."
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of which those that come again are told apart by their place: `speed#1`, `speed#2`."""
+    counts: dict[str, int] = {}
+    out = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        out.append(f"{name}#{counts[name]}" if names.count(name) > 1 else name)
+    return tuple(out)
+
+
+def _above_data(lines: Sequence[str], given: Sequence[str]) -> tuple[str, int]:
+    """The delimiter, and the row of the header: the words above the first lines of numbers.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    best = max(_guesses(lines, given), default=None)
+    if best is None:
+        first = next((line for line in lines if line.strip()), "")[:80]
+        raise ValueError(
+            f"no line is a header, with lines of numbers below, where the first is {first!r} (a recipe can say how "
+            "many lines to skip, which delimiter there is, or that there is no header)"
+        )
+    _, _, _, delimiter, row = best
+    return delimiter, row
+
+
+def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float, int, int, str, int]]:
+    """Each delimiter's share of numbers, number of fields, rank, itself, and the row of the header."""
+    for rank, delimiter in enumerate(given):
+        rows = [_stripped(fields_of(line, delimiter)) for line in lines]
+        for i in range(1, len(rows)):
+            width, values = len(rows[i]), sum(map(is_value, rows[i]))
+            if width < 2:
+                continue
+            alike = all(len(row) in (0, width) for row in rows[i : i + 3])
+            enough = 2 * values >= width if not is_value(rows[i][0] or "0") else 3 * values >= width
+            if not (enough and alike) or (width == 2 and values < 2):
+                continue
+            header = _top(lines, rows, i, width)
+            if header is not None:
+                share = values / max(1, sum(bool(field) for field in rows[i]))
+                yield round(share, 1), width, -rank, delimiter, header
+            break
+
+
+def _top(lines: Sequence[str], rows: Sequence[Sequence[str]], first: int, width: int) -> int | None:
+    """The row of names above the first row of data: the highest of words that is as wide, and full."""
+    row, top = first - 1, None
+    while row >= 0 and first - row <= _BELOW:
+        if rows[row] and not (width - 1 <= len(rows[row]) <= width and not any(map(is_value, rows[row]))):
+            break
+        if top is not None and (not rows[row] or lines[row].startswith("#")):
+            break
+        top = row if sum(map(bool, rows[row])) > 0.5 * width else top
+        row -= 1
+    return top

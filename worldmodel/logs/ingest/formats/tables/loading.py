@@ -1,0 +1,241 @@
+"""Loads a table from a file of any kind."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables import excel
+from worldmodel.logs.ingest.formats.tables.conversions import split
+from worldmodel.logs.ingest.formats.tables.layout import HEAD, LINES, Layout, encoding_of, find_layout
+from worldmodel.logs.ingest.formats.tables.matlab import load_mat
+from worldmodel.logs.ingest.formats.tables.members import Opener, head_of, suffix
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
+from worldmodel.logs.ingest.formats.tables.table import ROW, Table
+from worldmodel.logs.ingest.formats.tables.text import Body, body_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MISSING = [
+    "",
+    *[
+        "#N/A",
+        "N/A",
+        "n/a",
+        "NA",
+        "nan",
+        "NaN",
+        "-nan",
+        "-NaN",
+        "NAN",
+        "null",
+        "NULL",
+        "None",
+        "none",
+        "-",
+        "--",
+        "---",
+    ],
+]
+_ENOUGH = 16 << 20  # bytes of a text, from which a recipe is suggested
+
+
+def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
+    """Loads a table.
+
+    Args:
+        path: the source, for messages.
+        name: of the file within it, whose suffix says of what kind it is.
+        opened: what opens it.
+        recipe: what says how it is laid out, and which columns are read from it; None for all columns of a text's
+            beginning.
+
+    Raises:
+        RecipeError: if it cannot be read as a table.
+    """
+    import pyarrow as pa
+
+    where = path if path.name == Path(name).name else path / name
+    try:
+        table = _load(where, name, opened, recipe)
+    except (pa.ArrowException, OSError, ValueError, NotImplementedError, MemoryError) as error:
+        raise cannot_be_read(where, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    rows = pa.array(np.arange(table.data.num_rows))
+    return table.part(table.data.append_column(ROW, rows))
+
+
+def cannot_be_read(path: Path, found: str, remedy: str = "") -> RecipeError:
+    """The error that says so."""
+    return RecipeError(
+        f"{path} cannot be read as a table.",
+        expected="Parquet, Feather, Excel, MATLAB, or text with a header line and as many fields in every line",
+        found=found,
+        remedy=remedy,
+    )
+
+
+def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
+    import pyarrow as pa
+    from pyarrow import feather, parquet
+
+    kind = suffix(name)
+    if kind == ".mat":
+        return Table(path, load_mat(path))
+    buffer = opened()
+    if kind == ".parquet":
+        return Table(path, _flat(_sound(parquet.read_table(pa.BufferReader(buffer)))))
+    if kind in (".feather", ".arrow"):
+        return Table(path, _flat(_sound(feather.read_table(pa.BufferReader(buffer)))))
+    if kind in (".xlsx", ".xls", ".xlsb", ".ods"):
+        return _load_sheet(path, excel.rows_of(buffer, recipe.sheet if recipe else ""), recipe)
+    return _load_text(path, buffer, recipe)
+
+
+def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None = None) -> Layout:
+    if recipe is None:
+        return find_layout(lines, Text(delimiter), ())
+    text = dataclasses.replace(recipe.text, delimiter=delimiter) if delimiter else recipe.text
+    return find_layout(lines, text, recipe.needed(), next(iter(recipe.clock.columns), ""))
+
+
+def _load_sheet(path: Path, rows: list[list[Any]], recipe: Recipe | None) -> Table:
+    import pyarrow as pa
+
+    layout = _layout([excel.as_line(row) for row in rows[:LINES]], recipe, "\t")
+    body = rows[layout.start :]
+    columns = {
+        name: excel.column([row[i] if i < len(row) else "" for row in body])
+        for i, name in enumerate(layout.names)
+        if name
+    }
+    return Table(path, pa.table(columns), _units(layout), recipe.text.unreadable if recipe else "error")
+
+
+def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
+    text = recipe.text if recipe else Text()
+    if recipe is None and buffer.size > _ENOUGH:
+        head = head_of(buffer, _ENOUGH)
+        buffer = buffer.slice(0, head.rfind(b"\n") + 1 or _ENOUGH)
+    encoding, mark = encoding_of(head_of(buffer, HEAD), text.encoding)
+    body = body_of(buffer, encoding, mark, text.comment)
+    layout = _layout(body.lines(), recipe)
+    body = body.from_line(layout.start).without_torn_line(layout)
+    data, notes = _parse(path, body, layout, text, _readable(recipe))
+    if layout.decimal == "," and text.decimal is None:
+        notes = ["its numbers are read with decimal commas", *notes]
+    left = tuple(name for name in layout.names if name and name not in data.column_names)
+    return Table(path, data, _units(layout), text.unreadable, [*body.notes, *notes], left)
+
+
+def _readable(recipe: Recipe | None) -> set[str] | None:
+    """The columns that a recipe reads; None for all, as where it names some by their places."""
+    names = set(recipe.readable()) if recipe and not recipe.rest else None
+    return None if names is None or any(name.startswith("#") for name in names) else names
+
+
+def _units(layout: Layout) -> dict[str, str]:
+    return {name: unit for name, unit in zip(layout.names, layout.units, strict=False) if name and unit}
+
+
+def _parse(
+    path: Path, body: Body, layout: Layout, text: Text, readable: set[str] | None
+) -> tuple["pa.Table", list[str]]:
+    """The columns, and what was left out."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if layout.delimiter == " ":
+        body = body.with_single(",")
+    names = [name or f"\0{i}" for i, name in enumerate(layout.names)]
+    options = (
+        csv.ReadOptions(column_names=names),
+        csv.ParseOptions(delimiter="," if layout.delimiter == " " else layout.delimiter),
+        csv.ConvertOptions(
+            null_values=[*_MISSING, *text.missing],
+            decimal_point=layout.decimal,
+            include_columns=[name for name in names if _is_read(name, readable)] or [names[0]],
+        ),
+    )
+    if not len(body):
+        return pa.table({name: pa.array([], pa.float64()) for name in names if name[0] != "\0"}), []
+    try:
+        return csv.read_csv(pa.BufferReader(body.buffer), *options), []
+    except pa.ArrowInvalid as error:
+        if "Expected" not in str(error):
+            raise
+        return _parse_ragged(path, body.in_utf8(), layout, text, options)
+
+
+def _parse_ragged(
+    path: Path, body: Body, layout: Layout, text: Text, options: tuple[Any, ...]
+) -> tuple["pa.Table", list[str]]:
+    """What has lines with another number of fields: without these, if the recipe says so.
+
+    Raises:
+        RecipeError: naming the first of them, if it does not.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    wrong: list[tuple[int, str]] = []
+
+    def skip(row: "csv.InvalidRow") -> str:
+        wrong.append((row.actual_columns, row.text[:200]))
+        return "skip"
+
+    read, parse, convert = options
+    parse.invalid_row_handler = skip
+    table = csv.read_csv(pa.BufferReader(body.buffer), read, parse, convert)
+    count, first = wrong[0]
+    if text.unreadable == "error":
+        found = f"line {body.line_of(first)} has {count} fields, not {len(layout.names)}: {first[:60]!r}"
+        raise cannot_be_read(path, found, 'mend it, or leave such lines out by unreadable = "drop" in the recipe')
+    return table, [f"{len(wrong)} lines without {len(layout.names)} fields were left out, first {first[:40]!r}"]
+
+
+def _is_read(name: str, readable: set[str] | None) -> bool:
+    """Whether a recipe may read a column: by its name, by that without its unit or place, or a part of its text."""
+    if name.startswith("\0"):
+        return False
+    called = {name, split(name)[0], re.sub(r"#\d+$", "", name)}
+    return readable is None or bool(called & readable) or any(one.startswith(f"{name}[") for one in readable)
+
+
+def _sound(table: "pa.Table") -> "pa.Table":
+    """A table whose offsets and lengths have been checked: those of a damaged file may point anywhere."""
+    table.validate(full=True)
+    return table
+
+
+def _flat(table: "pa.Table") -> "pa.Table":
+    """A table whose columns of lists of one length are a column an element: `state[0]`, `state[1]` and so on."""
+    import pyarrow as pa
+
+    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
+    for field, column in zip(table.schema, table.columns, strict=True):
+        size = _list_size(field.type, column)
+        if size:
+            elements = column.combine_chunks().flatten()
+            columns |= {
+                f"{field.name}[{i}]": elements.take(pa.array(range(i, len(elements), size))) for i in range(size)
+            }
+        else:
+            columns[field.name] = column
+    return pa.table(columns)
+
+
+def _list_size(kind: "pa.DataType", column: "pa.ChunkedArray") -> int:
+    """How many elements each list of a column has; 0 where it holds no lists, or not all of one length."""
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(kind):
+        return kind.list_size
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or column.null_count or not len(column):
+        return 0
+    lengths = pa.compute.unique(pa.compute.list_value_length(column))
+    return lengths[0].as_py() if len(lengths) == 1 else 0

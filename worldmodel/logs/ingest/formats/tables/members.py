@@ -1,0 +1,135 @@
+"""The files that a source consists of: one, those of a folder, or those in an archive; unpacked within bounds."""
+
+import fnmatch
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from worldmodel.errors import RecipeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat")
+BINARY = (".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".xlsb", ".ods", ".mat")
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+LARGEST = 4 << 30  # bytes of what is unpacked
+_BLOCK = 1 << 24
+_MOST_FILES = 4096
+
+Opener = Callable[[], "pa.Buffer"]
+
+
+def suffix(name: str) -> str:
+    """What a table's name ends in, without what packs it: `.csv` of `log.csv.gz`."""
+    path = Path(name.lower())
+    return Path(path.stem).suffix if path.suffix in PACKED else path.suffix
+
+
+def is_table(name: str) -> bool:
+    """Whether a file's name is a table's."""
+    hidden = Path(name).name.startswith((".", "~$")) or "__MACOSX" in name
+    return not hidden and suffix(name) in (*TEXT, *BINARY)
+
+
+def files_of(path: Path) -> Mapping[str, Opener]:
+    """What opens each table of a source, by its name within it.
+
+    Raises:
+        RecipeError: if it is an archive that cannot be read.
+    """
+    if path.is_dir():
+        names = sorted(file for file in path.rglob("*") if file.is_file() and is_table(file.name))
+        return {str(file.relative_to(path)): _opener(file) for file in names}
+    if path.suffix.lower() == ".zip":
+        return {name: _zipped(path, name) for name in archived(path) if is_table(name)}
+    return {path.name: _opener(path)}
+
+
+def archived(path: Path) -> list[str]:
+    """The names of the files in an archive.
+
+    Raises:
+        RecipeError: if it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise RecipeError(f"{path} cannot be unpacked.", expected="a whole zip archive", found=str(error)) from error
+    if len(names) > _MOST_FILES:
+        raise RecipeError(f"{path} holds too many files.", expected=f"up to {_MOST_FILES}", found=str(len(names)))
+    return names
+
+
+def matching(there: Iterable[str], pattern: str) -> list[str]:
+    """The names that a recipe's `file` means: a name or a pattern, with or without the folders above."""
+    return [
+        name
+        for name in there
+        if any(fnmatch.fnmatch(one, pattern) for one in (name, Path(name).name, name.partition("/")[2]))
+    ]
+
+
+def _opener(path: Path) -> Opener:
+    if path.suffix.lower() in PACKED:
+        return lambda: _unpacked(path, PACKED[path.suffix.lower()])
+    return lambda: _mapped(path)
+
+
+def _mapped(path: Path) -> "pa.Buffer":
+    import pyarrow as pa
+
+    if not path.stat().st_size:
+        raise ValueError("it is empty")
+    return pa.memory_map(str(path)).read_buffer()
+
+
+def _unpacked(path: Path, compression: str) -> "pa.Buffer":
+    import pyarrow as pa
+
+    with pa.input_stream(str(path), compression=compression) as stream:
+        return _bounded(path, stream)
+
+
+def _zipped(path: Path, name: str) -> Opener:
+    def opened() -> "pa.Buffer":
+        try:
+            with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
+                return _bounded(path, stream)
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+            raise ValueError(f"{name}: {error}") from error
+
+    return opened
+
+
+def _bounded(path: Path, stream: IO[bytes]) -> "pa.Buffer":
+    """All that a stream unpacks to.
+
+    Raises:
+        RecipeError: if that is more than `LARGEST`.
+    """
+    import pyarrow as pa
+
+    out = pa.BufferOutputStream()
+    for block in _blocks(stream):
+        if out.tell() + len(block) > LARGEST:
+            raise RecipeError(
+                f"{path} unpacks to more than {LARGEST >> 30} GiB.", remedy="unpack it, and give what is in it"
+            )
+        out.write(block)
+    if not out.tell():
+        raise ValueError("it is empty")
+    return out.getvalue()
+
+
+def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
+    while block := stream.read(_BLOCK):
+        yield block
+
+
+def head_of(buffer: "pa.Buffer", count: int) -> bytes:
+    """Its first bytes, as many at most."""
+    return buffer.slice(0, min(count, buffer.size)).to_pybytes()

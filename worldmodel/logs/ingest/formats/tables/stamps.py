@@ -1,0 +1,125 @@
+"""A table's clock as nanoseconds: numbers in many units, dates in many spellings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.dates import instants
+from worldmodel.logs.ingest.formats.tables.recipe import Clock
+
+if TYPE_CHECKING:
+    from worldmodel.logs.ingest.formats.tables.table import Table
+
+_DAY = 86400 * 10**9
+UNITS = {
+    "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "minutes": 60 * 10**9, "hours": 3600 * 10**9,
+    "days": _DAY,
+    "excel_days": _DAY,  # since 1899-12-30
+    "matlab_days": _DAY,  # since the year 0, 1970-01-01 being 719529
+    "hhmmss": 10**9,  # time of day as digits, 163920.6
+    "week_s": 10**9,  # seconds of a GPS week
+}  # fmt: skip
+ORDERS = ("year_first", "day_first", "month_first")
+_EPOCH_DAYS = {"excel_days": 25569, "matlab_days": 719529}
+_GPS_EPOCH_S, _WEEK_S = 315964800, 604800
+# From when on GPS time was how many seconds ahead of UTC (IERS bulletin C).
+_LEAPS = ((915148800, 13), (1136073600, 14), (1230768000, 15), (1341100800, 16), (1435708800, 17), (1483228800, 18))
+_PERIODS = {"hhmmss": _DAY, "week_s": _WEEK_S * 10**9}
+
+
+def nanoseconds(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
+    """The clock as int64 nanoseconds [M], so that large stamps keep their last digits, and which rows have one [M].
+
+    Raises:
+        RecipeError: if a stamp cannot be read, naming its row.
+    """
+    ns, valid = _read(path, table, clock)
+    if clock.duplicates == "spread":
+        ns = ns.copy()
+        ns[valid] = spread(ns[valid])
+    return ns, valid
+
+
+def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
+    import pyarrow as pa
+
+    if not clock.columns:
+        return np.rint(table.rows * (clock.period_s or 0) * 1e9).astype(np.int64), np.ones(len(table.rows), bool)
+    name = clock.columns[0]
+    kind = table.kind(name)
+    if len(clock.columns) == 2 or table.is_words(name) or pa.types.is_temporal(kind):
+        columns = [table.column(column) for column in clock.columns]
+        return instants(path, clock.columns, columns, clock.dates, clock.time_zone, table.unreadable == "drop")
+    if pa.types.is_integer(kind) and clock.unit not in (*_EPOCH_DAYS, *_PERIODS):
+        return _integers(path, table, clock)
+    number = table.floats(name) - _EPOCH_DAYS.get(clock.unit, 0)
+    valid = np.abs(number) < 2.0**63 / UNITS[clock.unit]  # which NaN and infinity are not
+    return _from_numbers(table, clock, np.where(valid, number, 0), valid), valid
+
+
+def _integers(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
+    column, unit = table.column(clock.columns[0]), UNITS[clock.unit]
+    stamps, most = np.asarray(column.fill_null(0)), (2**63 - 1) // unit
+    if ((stamps > most) | (stamps < -most)).any():
+        raise RecipeError(
+            f"{path}: the clock {clock.columns[0]!r} cannot be in {clock.unit}.",
+            expected=f"stamps up to {most}, which is the year 2262",
+            found=str(stamps[(stamps > most) | (stamps < -most)][0]),
+            remedy="give the unit that the stamps are in",
+        )
+    return stamps.astype(np.int64) * unit, ~np.asarray(column.is_null())
+
+
+def _from_numbers(table: "Table", clock: Clock, number: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    if clock.unit in _EPOCH_DAYS:
+        return np.rint(number * 86400 * 1e6).astype(np.int64) * 1000  # whole microseconds, which is what days tell
+    if clock.unit == "hhmmss":
+        minutes, seconds = np.divmod(number, 100)
+        hours, minutes = np.divmod(minutes, 100)
+        return wrapped(np.rint((3600 * hours + 60 * minutes + seconds) * 1e9).astype(np.int64), valid, _DAY)
+    ns = np.rint(number * UNITS[clock.unit]).astype(np.int64)
+    if clock.unit != "week_s":
+        return ns
+    if clock.week is None:
+        return wrapped(ns, valid, _PERIODS["week_s"])
+    week = table.floats(clock.week) if isinstance(clock.week, str) else np.full(len(ns), float(clock.week))
+    gps_s = (_GPS_EPOCH_S + np.nan_to_num(week) * _WEEK_S).astype(np.int64)
+    return ns + gps_s * 10**9 - _leaps(gps_s) * 10**9
+
+
+def _leaps(gps_s: np.ndarray) -> np.ndarray:
+    starts, counts = np.transpose(_LEAPS)
+    return counts[np.searchsorted(starts, gps_s, "right").clip(1) - 1]
+
+
+def wrapped(ns: np.ndarray, valid: np.ndarray, period: int) -> np.ndarray:
+    """Stamps [M] that begin anew after a period, on from there: at midnight, or at the end of a week."""
+    ns = ns.copy()
+    steps = np.diff(ns[valid], prepend=ns[valid][:1])
+    ns[valid] += period * np.cumsum(steps < -period // 2)
+    return ns
+
+
+def spread(ns: np.ndarray) -> np.ndarray:
+    """Stamps [M] of which several rows have the same, each at its place up to the next stamp.
+
+    The first of them may be cut off at its beginning, so its rows lie before the next at the usual distance.
+    """
+    starts = np.flatnonzero(np.diff(ns, prepend=ns[:1] - 1))
+    if len(starts) < 2:
+        return ns
+    counts, steps = np.diff(starts, append=len(ns)), np.diff(ns[starts])
+    usual = int(np.median(steps[steps > 0])) if (steps > 0).any() else 0
+    lengths = np.append(np.where(steps > 0, np.minimum(steps, usual), usual), usual)
+    place = np.arange(len(ns)) - np.repeat(starts, counts)
+    full = np.rint(np.repeat(lengths / counts, counts) * place).astype(np.int64)
+    period = np.median(lengths[1:] / counts[1:])
+    late = max(0, int(lengths[0] - counts[0] * period)) if counts[0] * period < lengths[0] else 0
+    out = ns + full
+    if late:
+        out[: counts[0]] = ns[0] + late + np.rint(place[: counts[0]] * period).astype(np.int64)
+    last = slice(starts[-1], len(ns))  # it may be cut off at its end
+    out[last] = ns[last] + np.rint(place[last] * min(period, lengths[-1] / counts[-1])).astype(np.int64)
+    return out

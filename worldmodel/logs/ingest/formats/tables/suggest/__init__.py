@@ -1,0 +1,73 @@
+"""A first recipe for a table that nobody has described: from its columns, their units, values and rates."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldmodel.content import content_dir
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables import known
+from worldmodel.logs.ingest.formats.tables.loading import load
+from worldmodel.logs.ingest.formats.tables.members import files_of
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe
+from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
+from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
+from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams, tell_apart
+from worldmodel.logs.ingest.formats.tables.suggest.writing import Part, doubts_of, written
+from worldmodel.toml import TomlTable
+
+_MOST_FILES = 100
+
+
+def suggest(paths: Sequence[str | Path] | str | Path) -> str:
+    """A recipe for tables of one kind, as TOML, with a comment for each doubt.
+
+    That of a program whose tables are known is the shipped one. Else the first of the tables is looked at.
+
+    Args:
+        paths: the tables, or folders or archives that are one recording each.
+
+    Raises:
+        RecipeError: if no clock can be told, or there is no table.
+    """
+    path = Path(paths if isinstance(paths, str | Path) else next(iter(paths), ""))
+    name = known.recognised(path)
+    if name is not None:
+        return (content_dir("datasets") / f"{name}.toml").read_text(encoding="utf-8")
+    return _described(path)
+
+
+def suggestion(path: Path) -> tuple[Recipe, list[str]]:
+    """The recipe that is suggested for a table, and its doubts."""
+    text = _described(path)
+    recipe = read_recipe(TomlTable(Path("suggested.toml"), "", tomllib.loads(text), RecipeError))
+    said = "read by a suggested recipe; ingest --suggest prints it, to be mended and given as --recipe"
+    return recipe, [said, *doubts_of(text)]
+
+
+def _described(path: Path) -> str:
+    """The recipe that is suggested for a table, or for a folder or an archive of several.
+
+    Files of the same columns are an episode each, and one of them is looked at; others are sensors of one recording.
+    """
+    there = files_of(path)
+    if not 0 < len(there) <= _MOST_FILES:
+        raise RecipeError(f"{path} is no recording of tables.", expected=f"1 to {_MOST_FILES}", found=str(len(there)))
+    tables = {name: load(path, name, opened, None) for name, opened in there.items()}
+    if len({tuple(table.names) for table in tables.values()}) == 1:
+        table = next(iter(tables.values()))
+        clock = find_clock(path, table)
+        return written(path, [Part("", clock, find_streams(table, clock.columns, clock.stamps_s))])
+    doubts = ["the files are taken for one recording, whose clocks agree"]
+    parts = []
+    for name, table in tables.items():
+        try:
+            clock = find_clock(table.path, table)
+        except RecipeError:
+            doubts.append(f"no clock can be told in {name}, which is left out")
+        else:
+            parts.append(Part(name, clock, find_streams(table, clock.columns, clock.stamps_s)))
+    if not parts:
+        raise RecipeError(f"No clock can be told in any file of {path}.", found=", ".join(tables))
+    tell_apart([stream for part in parts for stream in part.found.streams])
+    return written(path, parts, doubts)

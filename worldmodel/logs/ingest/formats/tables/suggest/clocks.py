@@ -1,0 +1,157 @@
+"""Finds a table's clock: by its name, and by values that grow from row to row."""
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.conversions import split
+from worldmodel.logs.ingest.formats.tables.recipe import Clock
+from worldmodel.logs.ingest.formats.tables.stamps import UNITS, nanoseconds
+from worldmodel.logs.ingest.formats.tables.table import Table
+
+_NAMES = re.compile(
+    r"time|stamp|^t$|^ts$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^clock$|^tow"
+)
+_TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
+    (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
+)  # fmt: skip
+_ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
+_DAY_NS = 86400 * 10**9
+_ORDERLY = 0.9  # the share of steps that have to go on
+
+
+# How well columns serve as a clock, the clock, its doubts, its stamps, and which rows have one.
+Tried = tuple[tuple[float, bool, int, float], Clock, list[str], np.ndarray, np.ndarray]
+
+
+class FoundClock(NamedTuple):
+    """A table's clock.
+
+    Attributes:
+        clock: as a recipe has it.
+        columns: every column that tells a time, which no stream is read from.
+        stamps_s: the seconds of each row since the first [M], NaN for rows without.
+        doubts: what is not certain.
+    """
+
+    clock: Clock
+    columns: tuple[str, ...]
+    stamps_s: np.ndarray
+    doubts: tuple[str, ...]
+
+
+def find_clock(path: Path, table: Table) -> FoundClock:
+    """The clock of a table.
+
+    Raises:
+        RecipeError: if none can be told.
+    """
+    named = [name for name in table.names if _NAMES.search(_plain(name))]
+    found = [clock for columns in _candidates(table, named) for clock in _tried(path, table, columns)]
+    if not found:
+        raise RecipeError(
+            f"No clock can be told in {path}.",
+            expected="a column of a name such as time, whose numbers or dates grow from row to row",
+            found=", ".join(table.names[:40]),
+            remedy="write a recipe whose [clock] names it, or says period_s (see datasets/README.md)",
+        )
+    _, clock, doubts, ns, valid = max(found, key=lambda one: one[0])
+    origin = ns[valid].min()
+    return FoundClock(clock, tuple(named), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", split(name)[0].lower()).strip("_") or name.lower()
+
+
+def _candidates(table: Table, named: list[str]) -> Iterator[tuple[str, ...]]:
+    yield from ((name,) for name in named)
+    dates = [name for name in named if _plain(name).startswith("date") and "time" not in _plain(name)]
+    times = [name for name in named if _plain(name).startswith("time")]
+    yield from ((date, time) for date in dates for time in times)
+
+
+def _tried(path: Path, table: Table, columns: tuple[str, ...]) -> Iterator[Tried]:
+    """Columns as a clock; nothing where they do not serve as one."""
+    import pyarrow as pa
+
+    text = len(columns) == 2 or table.is_words(columns[0]) or pa.types.is_temporal(table.kind(columns[0]))
+    for clock, doubts in _as_dates(table, columns) if text else _as_numbers(table, columns[0]):
+        try:
+            ns, valid = nanoseconds(path, table, clock)
+        except RecipeError:
+            continue
+        steps = np.diff(ns[valid])
+        if len(steps) and (steps >= 0).mean() >= _ORDERLY and (steps > 0).any():
+            moving = float((steps > 0).mean())
+            if moving < _ORDERLY and not (ns[valid] % 10**9).any():
+                clock = dataclasses.replace(clock, duplicates="spread")
+                doubts = [*doubts, "the times are whole seconds: rows of one are placed evenly up to the next"]
+                ns, valid = nanoseconds(path, table, clock)
+            dated = text and ns[valid][0] > _DAY_NS
+            if text and not dated:
+                clock, doubts = dataclasses.replace(clock, origin="first"), []
+            yield (round(moving, 1), dated or clock.origin == "unix", len(columns), moving), clock, doubts, ns, valid
+            return
+
+
+def _as_dates(table: Table, columns: tuple[str, ...]) -> Iterator[tuple[Clock, list[str]]]:
+    kind = table.kind(columns[-1])
+    zoned = getattr(kind, "tz", None) or _ZONE.search(str(table.column(columns[-1])[0]))
+    doubts = [] if zoned else ["the times tell no zone, and are taken for UTC; time_zone in [clock] says which it is"]
+    yield Clock(columns, origin="unix"), doubts
+    for order, other in (("day_first", "month_first"), ("month_first", "day_first")):
+        either = _reads(table, Clock(columns, dates=other))
+        told = [f"the dates may have the day or the month first; they are read {order}"] if either else []
+        yield Clock(columns, dates=order, origin="unix"), [*told, *doubts]
+
+
+def _reads(table: Table, clock: Clock) -> bool:
+    try:
+        nanoseconds(table.path, table, clock)
+    except RecipeError:
+        return False
+    return True
+
+
+def _as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
+    numbers = table.floats(name)
+    numbers = numbers[np.isfinite(numbers)]
+    if len(numbers) < 2:
+        return
+    first, steps = float(numbers[0]), np.diff(numbers)
+    step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+    unit = table.unit(name)
+    since_1970 = next((u for low, high, u in _TELLING if low <= first < high), None)
+    if since_1970:
+        yield Clock((name,), unit=since_1970, origin="unix"), []
+    elif unit in UNITS:
+        yield Clock((name,), unit=unit), []
+    elif hint := next(
+        (u for sign, u in (("milli", "ms"), ("micro", "us"), ("nano", "ns")) if sign in name.lower()), ""
+    ):
+        yield Clock((name,), unit=hint), []
+    elif 30000 < first < 80000 and 0 < step < 0.05:
+        yield Clock((name,), unit="excel_days", origin="unix"), [f"{name} is taken for day numbers of Excel, in UTC"]
+    elif 700000 < first < 800000 and 0 < step < 0.05:
+        yield Clock((name,), unit="matlab_days", origin="unix"), [f"{name} is taken for day numbers of MATLAB, in UTC"]
+    elif step:
+        unit = _by_step(numbers, step)
+        sure = name.lower().endswith("seconds_elapsed")
+        yield Clock((name,), unit=unit), [] if sure else [f"{name} is taken for {unit}: {_rate(step, unit):.4g} Hz"]
+
+
+def _by_step(numbers: np.ndarray, step: float) -> str:
+    """The unit of stamps that tell none: whole numbers far apart are parts of a second."""
+    if (numbers % 1).any() or step < 2:
+        return "s"
+    return "ms" if step < 500 else "us" if step < 500_000 else "ns"
+
+
+def _rate(step: float, unit: str) -> float:
+    return 1e9 / (step * UNITS[unit])

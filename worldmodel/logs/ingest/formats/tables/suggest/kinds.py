@@ -1,0 +1,56 @@
+"""What columns of some names are."""
+
+import re
+from typing import NamedTuple
+
+AXES = {"0": "x", "1": "y", "2": "z"}
+
+
+class Kind(NamedTuple):
+    """What columns of some names are.
+
+    Attributes:
+        pattern: of the name, lower case with underscores; `axis` is what tells its columns apart.
+        stream: what the stream is called.
+        kind: of the stream.
+        unit: the SI unit, empty for none.
+        columns: those that have to be there, in order.
+    """
+
+    pattern: re.Pattern[str]
+    stream: str
+    kind: str
+    unit: str
+    columns: tuple[str, ...] = ("x", "y", "z")
+
+
+def _axes(words: str, short: str) -> re.Pattern[str]:
+    last = r"(?:_?(?:rad|m_s2|adc|raw|filt|smooth|t|ga))?(?:_s)?"
+    return re.compile(rf"(?:^|_)(?:{words}){last}_?(?P<axis>[xyz012])$|^{short}_?(?P<letter>[xyz])$")
+
+
+KINDS = (
+    Kind(re.compile(r"(?:^|_)(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude|gitude)?(?:_.*)?$"),
+         "gps", "gps", "", ("latitude", "longitude", "altitude")),
+    Kind(_axes(r"(?:lin(?:ear)?_?)?acc(?:el(?:eration|erometer)?)?(?:meter)?", "a"),
+         "accelerometer", "sensor", "m/s^2"),
+    Kind(_axes(r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|angular_?(?:velocity|rate)|ang_?vel", "[gw]"),
+         "gyro", "sensor", "rad/s"),
+    Kind(_axes(r"mag(?:netometer|netic_?(?:field|flux)?)?", "m"), "magnetometer", "sensor", "T"),
+    Kind(re.compile(r"(?:^|_)(?:q|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"), "attitude",
+         "orientation", "", ("qw", "qx", "qy", "qz")),
+    Kind(re.compile(r"(?:^|_)pos(?:ition)?_?(?P<axis>[xyz])$|^[pt]_?(?P<letter>[xyz])$"), "position", "position", "m"),
+)  # fmt: skip
+ACTION = re.compile(
+    r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
+    r"|set_?point|sp|target|desired|servo|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
+)
+NOT_ACTION = re.compile(r"angle|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
+ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
+WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
+
+
+COUNTER = re.compile(
+    r"(?:^|_)(?:index|idx|iteration|loopiteration|counter|seq(?:uence)?(?:_?(?:id|num(?:ber)?))?|row|frame_?(?:id|num(?:ber)?)?)$|^id$"
+)
+EPISODE = re.compile(r"^(?:episode|trial|run|rollout|trajectory|traj|session)(?:_?(?:id|index|idx|num(?:ber)?))?$")

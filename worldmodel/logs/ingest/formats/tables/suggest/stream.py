@@ -1,0 +1,43 @@
+"""A stream that is suggested."""
+
+import dataclasses
+import re
+from typing import NamedTuple
+
+from worldmodel.logs.ingest.formats.tables.conversions import split
+
+
+@dataclasses.dataclass
+class Column:
+    """A column of a suggested stream: what the log calls it, the table's name, and its units."""
+
+    name: str
+    source: str
+    unit: str = ""
+    from_unit: str = ""
+    circular: bool = False
+
+
+@dataclasses.dataclass
+class Suggested:
+    """A suggested stream."""
+
+    name: str
+    kind: str
+    columns: list[Column]
+    rate_hz: float | None = None
+    frame: str = ""
+    doubts: list[str] = dataclasses.field(default_factory=list)
+
+
+class Found(NamedTuple):
+    """The streams of a table, what was left out of them, and the column that tells its episodes apart."""
+
+    streams: list[Suggested]
+    left_out: list[str]
+    key: str = ""
+
+
+def plain(name: str) -> str:
+    """A column's name without its unit, in lower case with underscores."""
+    return re.sub(r"[^a-z0-9]+", "_", split(name)[0].lower()).strip("_") or "column"

@@ -1,0 +1,178 @@
+"""Finds the streams of a table: what its columns are called, the units that their names tell, and their values."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, si, split
+from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
+    ACTION,
+    ANGLE,
+    AXES,
+    COUNTER,
+    EPISODE,
+    KINDS,
+    NOT_ACTION,
+    WRAPS,
+    Kind,
+)  # fmt: skip
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain
+from worldmodel.logs.ingest.formats.tables.suggest.values import add_units
+from worldmodel.logs.ingest.formats.tables.table import Table
+
+
+def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Found:
+    """The streams of a table's columns but those that are taken."""
+    names, left_out = _numeric([name for name in table.names if name not in taken], table)
+    key = next((name for name in table.names if EPISODE.search(plain(name))), "")
+    names = [name for name in names if name != key]
+    streams: list[Suggested] = []
+    for kind in KINDS:
+        for prefix, columns in _of_kind(kind, names).items():
+            stream = _known(kind, prefix, columns, table)
+            if stream:
+                streams.append(stream)
+                names = [name for name in names if name not in columns.values()]
+    streams += _others(names, table)
+    for stream in streams:
+        stream.rate_hz = _rate(stream, table, stamps_s)
+    tell_apart(streams)
+    return Found(streams, left_out, key)
+
+
+def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:
+    words, empty, counters, there = [], [], [], []
+    for name in names:
+        column = table.column(name)
+        if table.data.num_rows and column.null_count == table.data.num_rows:
+            empty.append(name)
+        elif table.is_words(name) or not any(test(column.type) for test in _tests()):
+            words.append(name)
+        elif COUNTER.search(plain(name)):
+            counters.append(name)
+        else:
+            there.append(name)
+    told = [("hold words", words), ("hold nothing", empty), ("count rows", counters)]
+    return there, [f"columns that {what} are left out: {', '.join(names)}" for what, names in told if names]
+
+
+def _tests() -> tuple[Callable[[Any], bool], ...]:
+    from pyarrow import types
+
+    return types.is_integer, types.is_floating, types.is_boolean, types.is_string
+
+
+def _of_kind(kind: Kind, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The columns of a kind, by what comes before, each by its axis."""
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
+    for name in names:
+        match = kind.pattern.search(plain(name))
+        if match:
+            axis = next(filter(None, match.groupdict().values()))
+            groups[plain(name)[: match.start()].strip("_")].setdefault(_axis(kind, axis), name)
+    return groups
+
+
+def _axis(kind: Kind, axis: str) -> str:
+    if kind.kind == "gps":
+        return {"lat": "latitude", "alt": "altitude", "hei": "altitude", "ele": "altitude"}.get(axis[:3], "longitude")
+    return f"q{axis}" if kind.kind == "orientation" else AXES.get(axis, axis)
+
+
+def _known(kind: Kind, prefix: str, columns: dict[str, str], table: Table) -> Suggested | None:
+    """A stream of a kind; None where columns of it are missing."""
+    needed = kind.columns[:2] if kind.kind == "gps" else kind.columns
+    if any(name not in columns for name in needed):
+        return None
+    own = "" if prefix in ("", "imu", "raw", "sensor", "gps", "device") else f"{prefix}_"
+    stream = Suggested(f"{own}{kind.stream}", kind.kind, [], frame="body" if kind.kind == "sensor" else "")
+    for name in kind.columns:
+        source = columns.get(name, "")
+        unit = table.unit(source) if source else ""
+        convertible = kind.kind == "gps" or change(unit, kind.unit) is not None
+        stream.columns.append(Column(name, source, kind.unit, unit if convertible else ""))
+    add_units(stream, table)
+    return stream
+
+
+def _others(names: Sequence[str], table: Table) -> list[Suggested]:
+    """Streams of all other columns: commands, and the rest by the beginning of their names and by their rows."""
+    groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
+    stems = Counter(_stem(name) for name in names)
+    for name in names:
+        base = plain(name)
+        action = bool(ACTION.search(base)) and not NOT_ACTION.search(base)
+        prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
+        groups["action" if action else "sensor", prefix, _missing(table, name)].append(name)
+    streams = []
+    for (kind, prefix, _), columns in groups.items():
+        stream = Suggested(prefix or ("commands" if kind == "action" else "signals"), kind, [])
+        stream.columns = [_column(name, table, prefix) for name in columns]
+        if kind == "action":
+            stream.doubts.append('taken for commands by their names; kind = "sensor" if they are measured')
+        stream.doubts += [
+            f"{column.source}: an angle without a unit, {_angle(column, table)}" for column in stream.columns
+            if ANGLE.search(column.name) and not column.from_unit
+        ]  # fmt: skip
+        _distinct(stream.columns)
+        streams.append(stream)
+    return streams
+
+
+def _prefix(name: str) -> str:
+    """What a name has before the first dot, slash or bracket, in small letters; empty where it has none."""
+    first, *rest = re.split(r"[./\[:]", split(name)[0].strip("/"), maxsplit=1)
+    return re.sub(r"\W+", "_", first.lower()) if rest else ""
+
+
+def _stem(name: str) -> str:
+    """A name without the number or the axis at its end."""
+    return re.sub(r"_?(?:\d+|[xyz])$", "", plain(name)) or plain(name)
+
+
+def _missing(table: Table, name: str) -> int:
+    """How many rows of a column hold nothing, where most do: such columns are of another rate."""
+    count = table.column(name).null_count
+    return count if 2 * count > table.data.num_rows else 0
+
+
+def _column(name: str, table: Table, prefix: str) -> Column:
+    base = plain(name)
+    own = base.removeprefix(prefix).strip("_") if prefix else base
+    old = table.unit(name) if is_unit(table.unit(name)) else ""
+    new = si(old) if old else ""
+    wraps = new == "rad" and bool(WRAPS.search(base))
+    return Column(own or base, name, new, old if old != new else "", wraps)
+
+
+def _angle(column: Column, table: Table) -> str:
+    values = table.floats(column.source)
+    degrees = bool(np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values)) > 6.3)
+    column.unit, column.from_unit = "rad", "deg" if degrees else ""
+    column.circular = bool(WRAPS.search(column.name))
+    return "taken for degrees" if degrees else "taken for radians"
+
+
+def _distinct(columns: Sequence[Column]) -> None:
+    seen: dict[str, int] = defaultdict(int)
+    for column in columns:
+        seen[column.name] += 1
+        column.name += f"_{seen[column.name]}" if seen[column.name] > 1 else ""
+
+
+def tell_apart(streams: Sequence[Suggested]) -> None:
+    """Gives streams of one name a number each."""
+    seen: dict[str, int] = defaultdict(int)
+    for stream in streams:
+        seen[stream.name] += 1
+        stream.name += f"_{seen[stream.name]}" if seen[stream.name] > 1 else ""
+
+
+def _rate(stream: Suggested, table: Table, stamps_s: np.ndarray) -> float | None:
+    from worldmodel.logs.ingest.formats.tables.rates import measured
+
+    data = np.stack([table.floats(column.source) for column in stream.columns if column.source], axis=1)
+    return measured(stamps_s, data)

@@ -1,0 +1,59 @@
+"""Units that the values of columns tell, where their names do not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from worldmodel.logs.ingest.formats.tables.conversions import DDMM
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested
+from worldmodel.logs.ingest.formats.tables.table import Table
+
+_G = 9.80665
+
+
+def add_units(stream: Suggested, table: Table) -> None:
+    """Adds the units that values tell, where names do not."""
+    values = [table.floats(column.source) for column in stream.columns if column.source]
+    largest = [float(np.nanmax(np.abs(v), initial=0.0, where=np.isfinite(v))) for v in values]
+    if stream.kind == "gps":
+        return _mend_gps(stream, largest)
+    for column in stream.columns:
+        if column.from_unit:
+            continue
+        if column.unit == "m/s^2":
+            size = float(np.nanmedian(np.sqrt(np.sum(np.square(values[:3]), axis=0))))
+            column.from_unit = "g" if 0.7 < size < 1.4 else ""
+            seems = "g" if column.from_unit else "m/s^2" if 0.7 < size / _G < 1.4 else "m/s^2 (not told by gravity)"
+        elif column.unit == "rad/s":
+            column.from_unit = "deg/s" if max(largest) > 35 else ""
+            seems = column.from_unit or "rad/s"
+        elif column.unit == "T":
+            size = max(largest)
+            column.from_unit = "" if size < 1e-3 else "gauss" if size < 5 else "uT"
+            seems = column.from_unit or "T"
+        else:
+            continue
+        doubt = f"no unit is told; by its values it seems to be {seems}"
+        stream.doubts += [doubt] if doubt not in stream.doubts else []
+    return None
+
+
+def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
+    units = ("deg", "deg", "m")
+    for column, unit in zip(stream.columns, units, strict=True):
+        column.unit = unit
+    degrees = stream.columns[:2]
+    if max(largest[:2]) > 1e5:
+        for column in degrees:
+            column.from_unit = "1e-7 deg"
+        stream.columns[2].from_unit = stream.columns[2].from_unit or "mm"
+        stream.doubts.append("positions are taken for 1e-7 degrees, heights for mm")
+    elif largest[0] > 180 and max(largest[:2]) < 18060:
+        for column in degrees:
+            column.from_unit = DDMM
+        stream.doubts.append("positions are taken for degrees and minutes, ddmm.mmmm; without hemispheres")
+    else:
+        for column in degrees:
+            column.from_unit = ""
+        stream.doubts += ["latitudes are beyond 90: are they longitudes?"] if largest[0] > 90 else []
+    stream.frame = "wgs84"

@@ -1,0 +1,101 @@
+"""Writes a suggested recipe as TOML, with a comment for each doubt."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.recipe import Clock
+from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Found, Suggested
+
+_DOUBT = "# doubt: "
+
+
+class Part(NamedTuple):
+    """What was found in one file of a recording; `file` is empty where it is the only one."""
+
+    file: str
+    clock: FoundClock
+    found: Found
+
+
+def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> str:
+    """A recipe as TOML.
+
+    Raises:
+        RecipeError: if there is no stream.
+    """
+    if not any(part.found.streams for part in parts):
+        left_out = "; ".join(text for part in parts for text in part.found.left_out)
+        raise RecipeError(f"{path} has no columns of numbers beside its clock.", found=left_out)
+    first = parts[0].clock
+    lines = [
+        f"# Suggested for {_one_line(path.name)} from its columns and values: read each line before trusting it.",
+        'format = "worldmodel-recipe"', "version = 1", "", *_doubts(doubts), "[clock]", *_doubts(first.doubts),
+        *_clock(first.clock),
+    ]  # fmt: skip
+    if parts[0].found.key and not parts[0].file:
+        key = parts[0].found.key
+        lines += ["", *_doubts([f"each value of {key} is taken for an episode"]), "[cut]", f"key = {_text(key)}"]
+    for part in parts:
+        lines += ["", *_doubts(part.found.left_out)] if part.found.left_out else []
+        for stream in part.found.streams:
+            lines += ["", *_doubts(f"{stream.name}: {doubt}" for doubt in stream.doubts), *_stream(stream)]
+            lines += [f"file = {_text(_escaped(part.file))}"] if part.file else []
+            if part.clock.clock != first.clock:
+                lines += [*_doubts(part.clock.doubts), f"clock = {{ {', '.join(_clock(part.clock.clock))} }}"]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(file: str) -> str:
+    """A file's name as a pattern that means no other."""
+    return re.sub(r"([*?\[])", r"[\1]", file)
+
+
+def doubts_of(text: str) -> list[str]:
+    """The doubts that a suggested recipe has."""
+    return [line.removeprefix(_DOUBT) for line in text.splitlines() if line.startswith(_DOUBT)]
+
+
+def _doubts(texts) -> list[str]:  # type: ignore[no-untyped-def]
+    return [f"{_DOUBT}{_one_line(text)}" for text in texts]
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", text)
+
+
+def _clock(clock: Clock) -> list[str]:
+    columns = _text(clock.columns[0]) if len(clock.columns) == 1 else f"[{', '.join(map(_text, clock.columns))}]"
+    lines = [f"column = {columns}", f"unit = {_text(clock.unit)}", f"origin = {_text(clock.origin)}"]
+    lines += [f"dates = {_text(clock.dates)}"] if clock.dates != "year_first" else []
+    return lines + ([f"duplicates = {_text(clock.duplicates)}"] if clock.duplicates != "drop" else [])
+
+
+def _stream(stream: Suggested) -> list[str]:
+    columns = ", ".join(f"{_key(c.name)} = {_text(c.source)}" for c in stream.columns)
+    lines = [f"[streams.{_key(stream.name)}]", f"kind = {_text(stream.kind)}", f"columns = {{ {columns} }}"]
+    lines += _each("units", [c.unit for c in stream.columns])
+    lines += _each("from_units", [c.from_unit for c in stream.columns])
+    if any(c.circular for c in stream.columns):
+        lines.append(f"circular = [{', '.join(str(c.circular).lower() for c in stream.columns)}]")
+    lines.append(f"rate_hz = {stream.rate_hz:g}" if stream.rate_hz else 'rate_hz = "measured"')
+    return lines + ([f"frame = {_text(stream.frame)}"] if stream.frame else [])
+
+
+def _each(key: str, values: Sequence[str]) -> list[str]:
+    if not any(values):
+        return []
+    same = len(set(values)) == 1
+    return [f"{key} = {_text(values[0])}" if same else f"{key} = [{', '.join(map(_text, values))}]"]
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")

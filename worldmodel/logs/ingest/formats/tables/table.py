@@ -1,0 +1,171 @@
+"""A table in memory: columns found by the names that recipes give them, readings as numbers."""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.conversions import spelt, split
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW = "\0row"  # the name of a column that is added: which row of the file it is
+
+
+@dataclasses.dataclass
+class Table:
+    """A table, or some of its rows.
+
+    Attributes:
+        path: of its file, for messages.
+        data: its columns and `ROW`.
+        units: what a row of units says of columns.
+        unreadable: whether fields that are no numbers are an `error`, or `drop` makes them missing.
+        notes: what was left out.
+        not_loaded: columns that its file has, and no stream is read from.
+    """
+
+    path: Path
+    data: "pa.Table"
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    unreadable: str = "error"
+    notes: list[str] = dataclasses.field(default_factory=list)
+    not_loaded: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name in self.data.column_names if name != ROW]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Which rows of the file its rows are: int64 [M]."""
+        return np.asarray(self.data[ROW])
+
+    def find(self, name: str) -> str | None:
+        """The column that a recipe's name means.
+
+        That is itself, the one at a place (`#3`), the one with a unit behind it, or a part of a text (`GPS[1]`).
+        """
+        names = self.names
+        if name in names:
+            return name
+        if name.startswith("#") and name[1:].isdigit() and 0 < int(name[1:]) <= len(names):
+            return names[int(name[1:]) - 1]
+        based = [column for column in names if split(column)[0] == name and split(column)[1]]
+        if len(based) == 1:
+            return based[0]
+        match = _ELEMENT.fullmatch(name)
+        return name if match and match["name"] in names else None
+
+    def twice(self, name: str) -> bool:
+        """Whether several columns have a name."""
+        return f"{name}#1" in self.names or self.names.count(name) > 1
+
+    def place(self, name: str) -> str:
+        """The column that a recipe's name means.
+
+        Raises:
+            RecipeError: if there is none.
+        """
+        found = self.find(name)
+        if found is None:
+            raise RecipeError(f"{self.path} lacks the column {name!r}.", found=", ".join(self.names))
+        return found
+
+    def column(self, name: str) -> "pa.ChunkedArray":
+        found = self.place(name)
+        if found in self.data.column_names:
+            return self.data[found]
+        match = _ELEMENT.fullmatch(found)
+        return _element(self.data[match["name"]], int(match["index"])) if match else self.data[found]
+
+    def kind(self, name: str) -> "pa.DataType":
+        return self.column(name).type
+
+    def unit(self, name: str) -> str:
+        """The unit that the table gives a column, as logs spell it; empty where it gives none."""
+        found = self.place(name)
+        return spelt(self.units.get(found, "")) or split(found)[1]
+
+    def is_words(self, name: str) -> bool:
+        """Whether a column holds text, most of which is no number."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        column = self.column(name).slice(0, 100)
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            return False
+        text = compute.utf8_trim_whitespace(column.drop_null())
+        numbers = np.asarray(compute.match_substring_regex(text, _NUMBER))
+        return int((~numbers & np.asarray(compute.not_equal(text, ""))).sum()) > int(numbers.sum())
+
+    def floats(self, name: str) -> np.ndarray:
+        """A column as float64 [M], NaN where it is empty.
+
+        Raises:
+            RecipeError: for the first field that holds no number.
+        """
+        import pyarrow as pa
+
+        column = self.column(name)
+        try:
+            if pa.types.is_dictionary(column.type):
+                column = column.cast(column.type.value_type)
+            if not pa.types.is_float64(column.type):
+                column = column.cast(pa.float64(), safe=False)  # nanoseconds since 1970 lose their last digits
+            return np.asarray(column.fill_null(np.nan) if column.null_count else column, np.float64)
+        except pa.ArrowException as error:
+            return self._mended(name, column, error)
+
+    def _mended(self, name: str, column: "pa.ChunkedArray", error: Exception) -> np.ndarray:
+        """A column of text with its numbers [M], NaN for fields that are missing, or are to be dropped."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        if not pa.types.is_string(column.type):
+            raise self._no_numbers(name, str(error).splitlines()[0]) from error
+        text = compute.utf8_trim_whitespace(column)
+        number = np.asarray(compute.match_substring_regex(text, _NUMBER).fill_null(False))
+        wrong = ~number & np.asarray(compute.not_equal(text, "").fill_null(False))
+        again = wrong & np.asarray(compute.equal(text, re.sub(r"#\d+$", "", self.place(name))).fill_null(False))
+        if again.any():
+            self.notes.append(f"{name}: {again.sum()} rows are the header once more")
+            wrong &= ~again
+        if wrong.any() and self.unreadable == "error":
+            row = int(np.argmax(wrong))
+            raise self._no_numbers(name, f"{str(text[row])!r} at row {int(self.rows[row])}, counted from 0") from error
+        if wrong.any():
+            self.notes.append(f"{name}: {wrong.sum()} of {len(wrong)} fields are no numbers; left out")
+        return np.asarray(compute.if_else(pa.array(number), text, None).cast(pa.float64()).fill_null(np.nan))
+
+    def _no_numbers(self, name: str, found: str) -> RecipeError:
+        return RecipeError(
+            f"{self.path}: the column {name!r} does not hold numbers.",
+            expected="numbers, nan, inf or nothing in every row",
+            found=found,
+            remedy='name words for nothing in missing = [...], or leave such fields out by unreadable = "drop"',
+        )
+
+    def part(self, data: "pa.Table") -> "Table":
+        """The same with other rows or columns."""
+        return dataclasses.replace(self, data=data)
+
+    def lacking(self, wanted: Sequence[str]) -> list[str]:
+        return [name for name in dict.fromkeys(wanted) if self.find(name) is None]
+
+
+def _element(column: "pa.ChunkedArray", index: int) -> "pa.ChunkedArray":
+    """One of several numbers in each field of a column of text, between blanks, commas or brackets."""
+    from pyarrow import compute
+
+    pattern = rf'^[\s\[({{"]*(?:[^\s,;|]+[\s,;|]+){{{index}}}(?P<value>[^\s,;|\])}}"]+)'
+    return compute.struct_field(compute.extract_regex(column, pattern), "value")
+
+
+_ELEMENT = re.compile(r"(?P<name>.+)\[(?P<index>\d{1,3})\]")
+_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?(?i:nan|inf|infinity)$"
