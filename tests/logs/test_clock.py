@@ -195,7 +195,7 @@ def test_what_the_writer_accepts_opens_and_reads_back(tmp_path_factory, times, n
             np.testing.assert_array_equal(stream.data, samples.data)
 
 
-def test_a_clock_that_the_network_set_is_refused_and_not_written(tmp_path):
+def test_where_the_network_set_a_clock_an_episode_begins(tmp_path):
     """No clock of its own: the file begins in 1970, until the network tells the time."""
     rows = [f"{t},{t % 1}" for t in (*np.arange(5, 8, 0.1), *(NOW + np.arange(0, 3, 0.1)))]
     (tmp_path / "drive.csv").write_text("\n".join(["time,speed", *rows]))
@@ -203,6 +203,9 @@ def test_a_clock_that_the_network_set_is_refused_and_not_written(tmp_path):
         'format = "worldmodel-recipe"\nversion = 1\n[clock]\ncolumn = "time"\norigin = "unix"\n'
         '[streams.car]\nkind = "sensor"\ncolumns = { speed = "speed" }\nrate_hz = 10\n'
     )
-    with pytest.raises(LogFormatError, match=r"streams/car in episode 'drive.csv' [\s\S]*at row 30 after [\s\S]*cut"):
-        ingest(tmp_path / "drive.csv", tmp_path / "log.h5", recipe=tmp_path / "car.toml", progress=False)
-    assert not (tmp_path / "log.h5").exists()
+    report = ingest(tmp_path / "drive.csv", tmp_path / "log.h5", recipe=tmp_path / "car.toml", progress=False)
+    assert any("cut" in line and "30" in line for line in report.lines)
+    early, late = Log(tmp_path / "log.h5").episodes
+    assert (len(early.streams["car"]), len(late.streams["car"])) == (30, 30)
+    assert math.isnan(early.origin_utc)
+    assert late.origin_utc == pytest.approx(NOW)
