@@ -3,8 +3,6 @@
 import math
 import os
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 
 from worldmodel.errors import LogFormatError, RecipeError
 from worldmodel.geo import geodetic_to_enu
-from worldmodel.logs import video
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats.gopro import gpmf, reading
 from worldmodel.logs.ingest.formats.gopro.clock import camera_offset, drone_offset, sample_times
@@ -150,13 +147,6 @@ def test_unknown_axes_are_refused():
         reading._to_xyz(np.ones((1, 3)), "XXZ")
 
 
-@pytest.fixture
-def plain_video(tmp_path):
-    frames = np.random.default_rng(0).integers(0, 255, (5, 32, 48, 3), dtype=np.uint8)
-    video.write_video(tmp_path / "plain.webm", frames, 10)
-    return tmp_path / "plain.webm"
-
-
 def test_an_mp4_without_telemetry_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(mp4([b"subtitle"], coding="text"))
     with pytest.raises(RecipeError, match=r"no GPMF telemetry[\s\S]*original file"):
@@ -175,45 +165,6 @@ def test_damaged_telemetry_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(mp4([accelerometer(np.ones((4, 3)))[:-8]]))
     with pytest.raises(RecipeError, match=r"telemetry at 0\.00 s is damaged"):
         ingest(tmp_path / "a.mp4", tmp_path / "log.h5", progress=False)
-
-
-def test_video_round_trip(plain_video):
-    times, frames = zip(*video.read_frames(plain_video, (16, 24)), strict=True)
-    np.testing.assert_allclose(times, np.arange(5) / 10, atol=1e-3)
-    assert {frame.shape for frame in frames} == {(16, 24, 3)}
-
-
-def test_video_keeps_its_colours(tmp_path):
-    red = np.zeros((4, 32, 32, 3), np.uint8)
-    red[..., 0] = 220
-    video.write_video(tmp_path / "red.webm", red, 10)
-    _, frame = next(video.read_frames(tmp_path / "red.webm", (8, 8)))
-    assert frame[..., 0].mean() > 180 > 60 > frame[..., 1:].mean()
-
-
-def test_a_video_that_the_disk_cannot_hold_is_an_error(tmp_path):
-    """OpenCV itself says nothing."""
-    script = """
-import resource, signal, sys
-import numpy as np
-from worldmodel.logs.video import write_video
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-frames = np.random.default_rng(0).integers(0, 255, (40, 64, 64, 3), np.uint8)
-try:
-    write_video(sys.argv[1], frames, 10)
-except OSError as error:
-    print(error)
-"""
-    command = [sys.executable, "-c", script, str(tmp_path / "noise.webm")]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "of 40 frames could be written" in said
-
-
-def test_a_file_that_holds_no_video_is_refused(tmp_path):
-    (tmp_path / "a.mp4").write_bytes(b"nothing")
-    with pytest.raises(Exception, match="no video"):
-        next(video.read_frames(tmp_path / "a.mp4", (8, 8)))
 
 
 @pytest.fixture(scope="module")
