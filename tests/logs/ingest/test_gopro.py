@@ -11,8 +11,10 @@ import pytest
 from worldmodel.errors import LogFormatError, RecipeError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest.formats import gopro
 from worldmodel.logs.ingest.formats.gopro import gpmf, reading
 from worldmodel.logs.ingest.formats.gopro.clock import camera_offset, drone_offset, sample_times
+from worldmodel.logs.ingest.formats.gopro.fixes import contradicted
 from worldmodel.logs.ingest.formats.gopro.mp4 import Payload, read_payloads
 from worldmodel.logs.reader import Log
 
@@ -150,7 +152,7 @@ def test_unknown_axes_are_refused():
 def test_an_mp4_without_telemetry_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(mp4([b"subtitle"], coding="text"))
     with pytest.raises(RecipeError, match=r"no GPMF telemetry[\s\S]*original file"):
-        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", progress=False)
+        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", format="gopro", progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -158,13 +160,51 @@ def test_an_mp4_without_telemetry_is_refused(tmp_path):
 def test_a_damaged_mp4_is_refused(tmp_path, content):
     (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(RecipeError, match="not a whole MP4 file"):
-        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", progress=False)
+        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", format="gopro", progress=False)
 
 
 def test_damaged_telemetry_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(mp4([accelerometer(np.ones((4, 3)))[:-8]]))
     with pytest.raises(RecipeError, match=r"telemetry at 0\.00 s is damaged"):
-        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", progress=False)
+        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", format="gopro", progress=False)
+
+
+def test_files_with_telemetry_are_claimed(tmp_path):
+    for name, content in (("a.mp4", mp4([b"x"])), ("b.mp4", mp4([b"x"], coding="text")), ("c.mp4", b"\0\0\0\1moov")):
+        (tmp_path / name).write_bytes(content)
+    assert [path.name for path in sorted(tmp_path.iterdir()) if gopro.claims(path)] == ["a.mp4"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["GOPR0123.MP4", "GP010123.MP4", "GP020123.MP4"],
+        ["GX010123.MP4", "GX020123.MP4", "GX030123.MP4"],
+        ["gh010123.mp4", "gh020123.mp4"],
+        ["drive.mp4"],
+    ],
+)
+def test_chapters_are_one_recording(tmp_path, names):
+    for name in [*names, "GX010124.MP4", "GX050123.MP4", "GP010124.MP4"]:
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in gopro.parts(tmp_path / names[0])] == names
+
+
+@pytest.mark.parametrize("wrong", [[0], [0, 1], [40], [79], []])
+def test_fixes_that_the_speed_contradicts_are_found(wrong):
+    """A walk of 2 m/s; what is wrong lies a thousand kilometres off, or a hundred metres."""
+    time = np.arange(80) / 2
+    places = np.stack([45 + time * 2 / 111_000, np.full(80, 7.0), np.full(80, 300.0)], 1)
+    places[wrong, 0] += 9.0 if len(wrong) > 1 else 0.001
+    noise = np.random.default_rng(0).normal(0, 3e-5, (80, 2))
+    places[:, :2] += noise
+    assert np.flatnonzero(contradicted(time, places, np.full(80, 2.0))).tolist() == wrong
+
+
+def test_a_gap_of_fixes_is_no_contradiction():
+    time = np.concatenate([np.arange(20), 100 + np.arange(20)]) * 1.0
+    places = np.stack([45 + time * 10 / 111_000, np.full(40, 7.0), np.zeros(40)], 1)
+    assert not contradicted(time, places, np.full(40, 10.0)).any()
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +285,18 @@ def test_recordings_of_different_machines_are_not_mixed(tmp_path):
     with pytest.raises(LogFormatError, match=r"max-heromode.mp4 has other streams[\s\S]*a log of each kind"):
         ingest(REAL, tmp_path / "log.h5", progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_real
+def test_chapters_follow_each_other(tmp_path, real):
+    """The same file twice: each chapter's media clock begins at zero."""
+    for name in ("GX010007.MP4", "GX020007.MP4"):
+        (tmp_path / name).symlink_to(REAL / "max-heromode.mp4")
+    report = ingest(tmp_path, tmp_path / "log.h5", size=(8, 8), progress=False)
+    assert report.episodes == ("GX010007.MP4",)
+    assert any("may be of several recordings" in note for note in report.notes)
+    one, two = real["max-heromode"].streams, Log(tmp_path / "log.h5").episodes[0].streams
+    for name in ("camera", "magnetometer"):
+        count = len(one[name])
+        assert len(two[name]) == 2 * count
+        np.testing.assert_allclose(two[name].time[count:] - two[name].time[:count], 10.51, atol=0.05)

@@ -1,13 +1,15 @@
 """Reads what telemetry needs from an MP4 file: where a track's samples are, and when each begins."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
+
+T = TypeVar("T")
 
 
 class Payload(NamedTuple):
@@ -24,8 +26,17 @@ class Payload(NamedTuple):
     content: bytes
 
 
+def has_track(path: Path, coding: bytes) -> bool:
+    """Whether a file has a track with this coding (a four-letter code such as `gpmd`).
+
+    Raises:
+        RecipeError: if the file is no MP4 or is damaged.
+    """
+    return _with_track(path, coding, lambda file, table: True) or False
+
+
 def read_payloads(path: Path, coding: bytes) -> list[Payload]:
-    """Every sample of the first track with this coding (a four-letter code such as `gpmd`), in order.
+    """Every sample of the first track with this coding, in order.
 
     Returns:
         The payloads; empty if the file has no such track.
@@ -33,18 +44,23 @@ def read_payloads(path: Path, coding: bytes) -> list[Payload]:
     Raises:
         RecipeError: if the file is no MP4 or is damaged.
     """
+    return _with_track(path, coding, _read_track) or []
+
+
+def _with_track(path: Path, coding: bytes, read: Callable[[BinaryIO, dict[str, bytes]], T]) -> T | None:
+    """What `read` makes of the first track with this coding; None if there is none."""
     try:
         with open(path, "rb") as file:
             for table in _sample_tables(_read_movie(file)):
                 if table["stsd"][12:16] == coding:
-                    return _read_track(file, table)
+                    return read(file, table)
     except (struct.error, KeyError, IndexError, ValueError) as error:
         raise RecipeError(
             f"{path} is not a whole MP4 file.",
             found=f"{type(error).__name__} while reading its index: {error}",
             remedy="copy it again from the camera",
         ) from error
-    return []
+    return None
 
 
 def _read_movie(file: BinaryIO) -> bytes:
