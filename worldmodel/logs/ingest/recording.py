@@ -44,7 +44,7 @@ class Recording:
 
     def add_film(
         self, name: str, frames: Iterable[tuple[float, np.ndarray]], size: tuple[int, int], scratch: Path,
-        frame: str = "camera", description: str = "",
+        frame: str = "camera", description: str = "", rate_hz: float = 0.0,
     ) -> None:  # fmt: skip
         """Adds a video stream, whose frames are kept in a file of the system's until the episode is written.
 
@@ -55,6 +55,7 @@ class Recording:
             scratch: the folder of that file, which has no name and goes when nobody uses it.
             frame: the frame of reference.
             description: one line for people.
+            rate_hz: nominal; by default that of the times.
         """
         times: list[float] = []
         late = 0
@@ -72,7 +73,7 @@ class Recording:
             self.notes.append(f"{name}: dropped {late} of {late + len(times)} frames whose times do not increase")
         time = np.array(times, np.float64)
         spec = StreamSpec(
-            name, "video", ("red", "green", "blue"), ("", "", ""), nominal_rate(time), frame, size=size,
+            name, "video", ("red", "green", "blue"), ("", "", ""), rate_hz or nominal_rate(time), frame, size=size,
             description=description,
         )  # fmt: skip
         self.add(spec, time, data)

@@ -67,12 +67,12 @@ def _read_episode(data: DataSet, rows: Rows, options: Options) -> Recording:
     for feature in features:
         if feature.is_image:
             frames = images(rows.table, feature, time, options.size, recording)
-            recording.add_film(feature.stream, frames, options.size, options.scratch)
+            recording.add_film(feature.stream, frames, options.size, options.scratch, rate_hz=data.fps)
         else:
             _add_numbers(recording, rows, feature, time, data.fps)
     clips = data.clips(rows.episode)
     for key, clip in clips.items():
-        _add_clip(recording, key, clip, count, options)
+        _add_clip(recording, key, clip, count, data.fps, options)
     if data.given:
         recording.notes += [f"{Feature(key).stream}: its film is not there" for key in data.videos if key not in clips]
     known = BOOKKEEPING | {feature.key for feature in features} | set(data.videos)
@@ -100,13 +100,13 @@ def _add_numbers(recording: Recording, rows: Rows, feature: Feature, time: np.nd
     recording.add(spec, time, values)
 
 
-def _add_clip(recording: Recording, key: str, clip: Clip, count: int, options: Options) -> None:
+def _add_clip(recording: Recording, key: str, clip: Clip, count: int, fps: float, options: Options) -> None:
     def frames() -> Iterator[tuple[float, np.ndarray]]:
         for seconds, frame in video.read_frames(clip.path, options.size, clip.span, recording.notes):
             yield seconds - clip.zero, frame
 
     name = Feature(key).stream
-    recording.add_film(name, frames(), options.size, options.scratch)
+    recording.add_film(name, frames(), options.size, options.scratch, rate_hz=fps)
     options.advance(clip.bytes)
     found = len(recording.samples[name].time)
     if not found:
