@@ -86,6 +86,7 @@ def ingest(
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
+    dbc: Annotated[Path | None, typer.Option(help="What the messages of a CAN bus mean: a DBC file.")] = None,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
     ] = None,
@@ -94,7 +95,7 @@ def ingest(
     """Turn recordings into a log. Goes on where it was stopped."""
     from worldmodel.logs.ingest import ingest as run
 
-    report = run(sources, out, format=kind, recipe=recipe, size=_parse_size(size), ray=ray, force=force)
+    report = run(sources, out, format=kind, recipe=recipe, dbc=dbc, size=_parse_size(size), ray=ray, force=force)
     for note in report.notes:
         print(f"note: {note}")
     print(f"{len(report.episodes)} episodes with {', '.join(report.streams)}")

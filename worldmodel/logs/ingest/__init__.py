@@ -42,6 +42,7 @@ def ingest(
     *,
     format: str | None = None,
     recipe: str | Path | None = None,
+    dbc: str | Path | None = None,
     size: tuple[int, int] | None = None,
     force: bool = False,
     workers: int | None = None,
@@ -57,6 +58,7 @@ def ingest(
         out: the log to write: a file, or beyond 16 GiB a folder of them, which `Log` opens as one.
         format: of all sources (`docs/formats.md`); by default each is detected.
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file. Tables need one.
+        dbc: a DBC file, which says what the messages of a CAN bus mean.
         size: (rows, columns) of video; (64, 64) by default. Frames are scaled to it whatever their shape.
         force: replace `out` if it exists.
         workers: how many processes read; by default all cores, where that pays.
@@ -74,7 +76,7 @@ def ingest(
     loaded = load_recipe(recipe) if recipe is not None else None
     given = [sources] if isinstance(sources, str | Path) else list(sources)
     parts = Parts(out)
-    options = Options(size or Options.size, recipe, parts.folder)
+    options = Options(size or Options.size, recipe, Path(dbc) if dbc is not None else None, parts.folder)
     with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
         local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
         found = find_sources(local, format or ("tables" if loaded else None))
