@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.matlab import load_mat
 from worldmodel.logs.ingest.formats.tables.recipe import UNIT_NS, Clock, Recipe, TablePart, TableStream
 from worldmodel.logs.ingest.recording import Recording, increasing
 
@@ -60,7 +61,7 @@ def _load(path: Path, recipe: Recipe) -> "pa.Table":
 
     try:
         if path.suffix.lower() == ".mat":
-            table = _load_mat(path)
+            table = load_mat(path)
         elif path.suffix.lower() == ".parquet":
             table = _flat(parquet.read_table(path))
         else:
@@ -68,28 +69,10 @@ def _load(path: Path, recipe: Recipe) -> "pa.Table":
     except (pa.ArrowException, OSError, ValueError, NotImplementedError) as error:
         raise RecipeError(
             f"{path} cannot be read as a table.",
-            expected="Parquet, MATLAB up to version 7.2, or CSV with a header line and as many fields in every line",
+            expected="Parquet, MATLAB, or CSV with a header line and as many fields in every line",
             found=str(error).splitlines()[0],
         ) from error
     return table.append_column(_ROW, pa.array(np.arange(table.num_rows)))
-
-
-def _load_mat(path: Path) -> "pa.Table":
-    """The vectors of a MATLAB file that are as long as the longest of them, by name."""
-    import pyarrow as pa
-    from scipy.io import loadmat
-
-    try:
-        variables = loadmat(path)
-    except Exception as error:  # of many types, by what is damaged
-        raise ValueError(str(error) or type(error).__name__) from error
-    vectors = {
-        name: value.ravel()
-        for name, value in variables.items()
-        if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size == max(value.shape, default=0)
-    }
-    longest = max(map(len, vectors.values()), default=0)
-    return pa.table({name: vector for name, vector in vectors.items() if len(vector) == longest})
 
 
 def _flat(table: "pa.Table") -> "pa.Table":
