@@ -65,8 +65,13 @@ def _frames(
 
 
 def _add(recording: Recording, name: str, told: Sequence[Recording], starts: Sequence[float]) -> None:
-    """Adds a stream of all chapters, on the media clock of the first."""
-    pieces = [(chapter, start) for chapter, start in zip(told, starts, strict=True) if name in chapter.specs]
-    samples = [Samples(start + chapter.samples[name].time, chapter.samples[name].data) for chapter, start in pieces]
-    spec = pieces[0][0].specs[name]
-    recording.add(spec, np.concatenate([s.time for s in samples]), np.concatenate([s.data for s in samples]))
+    """Adds a stream of all chapters, on the media clock of the first; a chapter ends where the next one begins."""
+    there = [(chapter, start) for chapter, start in zip(told, starts, strict=True) if name in chapter.specs]
+    pieces = [Samples(start + chapter.samples[name].time, chapter.samples[name].data) for chapter, start in there]
+    firsts = [piece.time[0] if len(piece.time) else math.inf for piece in pieces[1:]]
+    keep = [piece.time < first for piece, first in zip(pieces, [*firsts, math.inf], strict=True)]
+    if beyond := sum(int((~one).sum()) for one in keep):
+        recording.notes.append(f"{name}: {beyond} samples of a chapter that reach into the next one are left out")
+    time = np.concatenate([piece.time[one] for piece, one in zip(pieces, keep, strict=True)])
+    data = np.concatenate([piece.data[one] for piece, one in zip(pieces, keep, strict=True)])
+    recording.add(there[0][0].specs[name], time, data)
