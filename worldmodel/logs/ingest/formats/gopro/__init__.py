@@ -18,7 +18,7 @@ def claims(path: Path) -> bool:
         return False
     try:
         return has_track(path, b"gpmd")
-    except (RecipeError, OSError):
+    except (RecipeError, OSError, MemoryError):
         return False
 
 

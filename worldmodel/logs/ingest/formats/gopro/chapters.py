@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from worldmodel.logs import video
+from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.gopro.reading import read_telemetry
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
@@ -36,7 +37,8 @@ def read_chapters(paths: Sequence[Path], options: Options) -> Recording:
     Raises:
         RecipeError: if a file is damaged or has no telemetry.
     """
-    told = [read_telemetry(path) for path in paths]
+    with reading(paths[0], "the telemetry of a GoPro film"):
+        told = [read_telemetry(path) for path in paths]
     lengths = [video.duration_s(path) for path in paths[:-1]]
     starts = [0.0, *itertools.accumulate(lengths)]
     recording = Recording(paths[0].name, about={"description": "GoPro video and telemetry"})

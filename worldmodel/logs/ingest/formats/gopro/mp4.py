@@ -10,6 +10,7 @@ import numpy as np
 from worldmodel.errors import RecipeError
 
 T = TypeVar("T")
+_MOST_SAMPLES = 1 << 24  # of a track: a header alone may claim any number
 
 
 class Payload(NamedTuple):
@@ -107,6 +108,8 @@ def _read_track(file: BinaryIO, table: dict[str, bytes]) -> list[Payload]:
         raise ValueError(f"{len(sizes)} sizes, {len(durations)} durations and {len(offsets)} places")
     header = table["mdhd"]
     timescale = struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)[0]
+    if not timescale:
+        raise ValueError("its clock stands still")
     seconds = durations / timescale
     starts = np.cumsum(seconds) - seconds
     payloads = []
@@ -121,12 +124,19 @@ def _read_track(file: BinaryIO, table: dict[str, bytes]) -> list[Payload]:
 
 def _sizes(box: bytes) -> np.ndarray:
     size, count = struct.unpack_from(">II", box, 4)
+    _check_count(count)
     return np.full(count, size) if size else np.frombuffer(box, ">u4", count, 12).astype(np.int64)
 
 
 def _durations(box: bytes) -> np.ndarray:
     runs = np.frombuffer(box, ">u4", 2 * struct.unpack_from(">I", box, 4)[0], 8).reshape(-1, 2).astype(np.int64)
+    _check_count(int(runs[:, 0].sum()))
     return np.repeat(runs[:, 1], runs[:, 0])
+
+
+def _check_count(count: int) -> None:
+    if count > _MOST_SAMPLES:
+        raise ValueError(f"a track of {count} samples")
 
 
 def _offsets(table: dict[str, bytes]) -> np.ndarray:
