@@ -67,7 +67,8 @@ def write_segment(root, film=True):
     save(root, "processed_log/IMU/gyro_bias", time, np.zeros((200, 3)))
     radar = np.tile([50.0, 1, 2, np.nan, np.nan, 528, 0], (20, 1))
     radar[1::2, 5] = 529
-    save(root, "processed_log/CAN/radar", np.repeat(time[:10], 2), radar)
+    radar[1::2, 0] = 60
+    save(root, "processed_log/CAN/radar", np.repeat(time[:50:5], 2)[:-1] + np.arange(19) % 2 / 1000, radar[:-1])
     write_can(
         root,
         [
@@ -124,8 +125,11 @@ def test_streams_and_units(segment, tmp_path):
     np.testing.assert_allclose(streams["steering"].data, np.pi / 2, rtol=1e-6)
     np.testing.assert_allclose(streams["magnetometer"].data[0], [20e-6, 0, 40e-6], rtol=1e-6)
     np.testing.assert_allclose(streams["camera"].time, np.arange(40) / 20, atol=1e-9)
-    assert len(streams["radar_528"]) == len(streams["radar_529"]) == 10
-    assert streams["radar_528"].spec.columns == ("forward", "left", "relative_speed")
+    radar = streams["radar"]
+    assert radar.spec.columns[::3] == ("forward_528", "forward_529")
+    np.testing.assert_allclose(radar.time, np.arange(10) / 20 + 0.001 * (np.arange(10) < 9), atol=1e-6)
+    np.testing.assert_allclose(radar.data[:9], np.tile([50, 1, 2, 60, 1, 2], (9, 1)))
+    np.testing.assert_allclose(radar.data[9], [50, 1, 2, np.nan, np.nan, np.nan])
     assert episode.origin_utc == pytest.approx(UTC)
     for said in ("acceleration, lateral_speed", "IMU/gyro_bias", "holds some of the future", "1 of 10 rows are no fix"):
         assert any(said in note for note in report.notes), said

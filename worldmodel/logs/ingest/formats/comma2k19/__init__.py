@@ -47,6 +47,7 @@ _SENSORS = (
     _Sensor("IMU/magnetometer", "magnetometer", XYZ, "T", "body", f"{_BODY}; calibrated by the phone", 1e-6),
 )
 _RADAR = ("forward", "left", "relative_speed", "acceleration", "lateral_speed", "track", "is_new")
+_SWEEP_S = 0.015  # rows that are further apart are of two sweeps, which come at 20 Hz
 _RADAR_UNITS = ("m", "m", "m/s", "m/s^2", "m/s", "", "")
 _LEFT_OUT = (
     *("IMU/gyro_uncalibrated", "IMU/gyro_bias", "IMU/magnetometer_uncalibrated"),
@@ -127,20 +128,25 @@ def _add_fixes(folder: Folder, recording: Recording, name: str, stream: str, zer
 
 
 def _add_radar(folder: Folder, recording: Recording) -> None:
-    """A stream a track, as their rows come mixed; columns that never have a value are left out."""
+    """A row a sweep, with the columns of every track; NaN where a track sees nothing. A sweep is whole at its end."""
     pair = folder.pair("processed_log/CAN/radar", len(_RADAR))
-    if pair is None:
+    if pair is None or not len(pair[0]):
         return
     time, values = pair
     empty = ~np.isfinite(values).any(0)
     if empty.any():
         recording.notes.append(f"radar: columns without any value are left out: {', '.join(_picked(_RADAR, empty))}")
     shown = ~empty & ~np.isin(_RADAR, ["track", "is_new"])
-    columns, units = _picked(_RADAR, shown), _picked(_RADAR_UNITS, shown)
-    for track in np.unique(values[np.isfinite(values[:, 5]), 5]):
-        rows = values[:, 5] == track
-        spec = StreamSpec(f"radar_{track:.0f}", "sensor", columns, units, nominal_rate(time[rows]), "body")
-        recording.add(spec, time[rows], values[rows][:, shown])
+    begins = np.concatenate([[True], np.diff(time) > _SWEEP_S])
+    sweep = np.cumsum(begins) - 1
+    tracks, place = np.unique(values[:, 5], return_inverse=True)
+    data = np.full((sweep[-1] + 1, len(tracks), int(shown.sum())), np.nan)
+    data[sweep, place] = values[:, shown]
+    ends = time[np.append(np.flatnonzero(begins)[1:] - 1, len(time) - 1)]
+    columns = tuple(f"{name}_{track:.0f}" for track in tracks for name in _picked(_RADAR, shown))
+    units = _picked(_RADAR_UNITS, shown) * len(tracks)
+    spec = StreamSpec("radar", "sensor", columns, units, nominal_rate(ends), "body", description="by track")
+    recording.add(spec, ends, data.reshape(len(data), -1))
 
 
 def _picked(names: tuple[str, ...], which: np.ndarray) -> tuple[str, ...]:
