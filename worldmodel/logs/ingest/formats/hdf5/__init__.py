@@ -24,14 +24,14 @@ _UNIT = 0.01  # that the length of a unit quaternion may be off
 
 def claims(path: Path) -> bool:
     """HDF5 files with the groups of one of the layouts."""
-    import h5py
-
     if not path.is_file():
         return False
     try:
         with open(path, "rb") as file:
             if file.read(len(_SIGNATURE)) != _SIGNATURE:
                 return False
+        import h5py
+
         with h5py.File(path, "r") as opened:
             return layout_of(opened) is not None
     except Exception:  # of many types, by what is damaged

@@ -39,9 +39,12 @@ def images_of(path: Path) -> list[Path]:
 
 def in_order(images: list[Path]) -> list[Path]:
     """Images by the numbers in their names: 2 comes before 10."""
-    return sorted(
-        images, key=lambda image: [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", image.stem)]
-    )
+    return sorted(images, key=lambda image: _parts(image.stem))
+
+
+def _parts(name: str) -> list[str | int]:
+    """A name as text and numbers by turns."""
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", name))]
 
 
 def stamps_in_names(images: list[Path]) -> np.ndarray | None:
