@@ -26,8 +26,9 @@ LAYERS = (
     ("__main__",),
 )
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
-HOMES = {"mujoco": "worldmodel/simulate/", "cv2": "worldmodel/logs/video.py", "h5py": "worldmodel/logs/"}
-LAZY = ("matplotlib", "mujoco", "cv2")
+VIDEO = "worldmodel/logs/video.py"
+HOMES = {"mujoco": "worldmodel/simulate/", "av": VIDEO, "cv2": VIDEO, "h5py": "worldmodel/logs/"}
+LAZY = ("matplotlib", "mujoco", "av", "cv2")
 
 
 def parts_of(path: str) -> list[str]:

@@ -105,6 +105,7 @@ def ingest(
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
     suggest: Annotated[bool, typer.Option("--suggest", help="Print a first recipe for a table instead.")] = False,
+    dbc: Annotated[Path | None, typer.Option(help="What the messages of a CAN bus mean: a DBC file.")] = None,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
     ] = None,
@@ -120,7 +121,9 @@ def ingest(
         return
     if out is None:
         raise typer.BadParameter("Missing option '--out'.")
-    report = run(sources, out, format=kind, recipe=recipe, size=_parse_size(size), strict=strict, ray=ray, force=force)
+    report = run(
+        sources, out, format=kind, recipe=recipe, dbc=dbc, size=_parse_size(size), strict=strict, ray=ray, force=force
+    )
     for note in report.lines:
         print(f"note: {note}")
     print(f"{len(report.episodes)} episodes with {', '.join(report.streams)}")

@@ -14,6 +14,7 @@ from worldmodel.training.state import TrainState
 
 def state(step: int) -> TrainState:
     numbers = {"a": np.arange(6.0, dtype=np.float32).reshape(2, 3) + step, "b": np.float32(step)}
+    numbers["none"] = np.zeros((0, 4), np.float32)  # as of a log without low-dimensional readings
     zero, errors = np.float64(0.1), np.array([1.0, np.nan])
     return TrainState(numbers, (numbers, ()), np.int64(step), zero, zero, errors, np.float64(np.inf), np.int64(3))
 
@@ -22,7 +23,7 @@ def same(one: TrainState, two: TrainState) -> None:
     assert jax.tree.structure(one) == jax.tree.structure(two)
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
         np.testing.assert_array_equal(a, b)
-        assert a.dtype == b.dtype
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
 
 
 def test_the_newest_state_comes_back_whole(tmp_path):

@@ -52,6 +52,18 @@ def test_actions_are_scaled_by_those_that_were_given(tmp_path):
     assert scaling.action_std[0] == pytest.approx(20, rel=0.3)
 
 
+def test_a_field_in_tesla_is_scaled_by_what_it_moves(tmp_path):
+    """Its millionths are all that there is of it; a column that never moves is left as it is."""
+    spec = StreamSpec("field", "sensor", ("x", "y", "z"), ("T",) * 3, 10.0)
+    rng = np.random.default_rng(0)
+    field = np.stack([2e-5 + 3e-7 * rng.normal(size=200), 1e-7 * rng.normal(size=200), np.full(200, 4.2e-5)], 1)
+    with LogWriter(tmp_path / "a.h5", [spec]) as writer:
+        writer.append({"field": Samples(np.arange(200) * 0.1, field)})
+    scaling = measure_scaling(Windows.of(Log(tmp_path / "a.h5"), TickLayout(0.1, (spec,)), 20, 20), 0)
+    np.testing.assert_allclose(scaling.std[:2], [3e-7, 1e-7], rtol=0.2)
+    assert scaling.std[2] == 1
+
+
 def test_positions_are_scaled_as_the_model_sees_them(tmp_path):
     """Straight drives in all directions: along the track they spread far, and across it not at all, at one scale."""
     spec = StreamSpec("gps", "gps", GPS_COLUMNS, GPS_UNITS, 10.0)

@@ -59,7 +59,8 @@ class Checkpoints:
             return None
         shapes = jax.tree.map(lambda x: ocp.utils.to_shape_dtype_struct(_array(x)), like)
         try:
-            return self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
+            tree = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
+            return jax.tree.map(lambda kept, x: x if np.size(x) == 0 else kept, tree, like)
         except Exception as error:  # Orbax and TensorStore have types of their own
             raise WorldModelError(
                 f"The checkpoint {self.folder / str(step)} cannot be read.",
@@ -80,5 +81,7 @@ def _system_error(text: str) -> OSError | None:
 
 
 def _array(x: Any) -> Any:
-    """NumPy's scalars as arrays without axes, which Orbax keeps."""
+    """What Orbax keeps: NumPy's scalars as arrays without axes, and a zero in place of an array of no size."""
+    if np.size(x) == 0:
+        return np.zeros((), x.dtype)
     return np.asarray(x) if isinstance(x, np.generic) else x

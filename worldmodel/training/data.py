@@ -93,10 +93,10 @@ def measure_scaling(windows: Windows, seed: int) -> Scaling:
     for spec in layout.readings:
         _share_scale(layout, spec, mean, std)
     commanded = layout.frames.actions.turn(future.actions.values, -angle)
-    std = _moving(std)
+    std = _moving(std, mean)
     action_mean, action_std = _moments(commanded, future.actions.mask)
     step, bend = _changes(layout, np.where(context.mask, (past - mean) / std, 0), context.mask)
-    return Scaling(mean, std, action_mean, _moving(action_std), step, bend)
+    return Scaling(mean, std, action_mean, _moving(action_std, action_mean), step, bend)
 
 
 def _share_scale(layout: TickLayout, spec: StreamSpec, mean: np.ndarray, std: np.ndarray) -> None:
@@ -119,12 +119,16 @@ def _changes(layout: TickLayout, values: np.ndarray, mask: np.ndarray) -> tuple[
         count = np.maximum(known.sum((0, 1)), 1)
         for sizes, change in ((steps, first), (bends, second)):
             sizes.append(np.sqrt((np.square(change) * known).sum((0, 1)) / count))
-    return _moving(np.concatenate(steps)), _moving(np.concatenate(bends))
+    return _moving(np.concatenate(steps), np.zeros(())), _moving(np.concatenate(bends), np.zeros(()))
 
 
-def _moving(deviation: np.ndarray) -> np.ndarray:
-    """Deviations to divide by: of a column that never moves 1."""
-    return np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
+def _moving(deviation: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Deviations to divide by: of a column that never moves, but for the rounding of its mean, 1.
+
+    A field in tesla moves by a millionth of its unit, so what is little is little beside the mean, where there is one.
+    """
+    least = np.where(mean == 0, 1e-6, 1e-7 * np.abs(mean))
+    return np.where(deviation > least, deviation, 1).astype(np.float32)
 
 
 def _moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,6 @@
 import math
 import os
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +10,11 @@ import pytest
 
 from worldmodel.errors import LogFormatError, RecipeError
 from worldmodel.geo import geodetic_to_enu
-from worldmodel.logs import video
 from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest.formats import gopro
 from worldmodel.logs.ingest.formats.gopro import gpmf, reading
 from worldmodel.logs.ingest.formats.gopro.clock import camera_offset, drone_offset, sample_times
+from worldmodel.logs.ingest.formats.gopro.fixes import contradicted
 from worldmodel.logs.ingest.formats.gopro.mp4 import Payload, read_payloads
 from worldmodel.logs.reader import Log
 
@@ -150,17 +149,10 @@ def test_unknown_axes_are_refused():
         reading._to_xyz(np.ones((1, 3)), "XXZ")
 
 
-@pytest.fixture
-def plain_video(tmp_path):
-    frames = np.random.default_rng(0).integers(0, 255, (5, 32, 48, 3), dtype=np.uint8)
-    video.write_video(tmp_path / "plain.webm", frames, 10)
-    return tmp_path / "plain.webm"
-
-
 def test_an_mp4_without_telemetry_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(mp4([b"subtitle"], coding="text"))
     with pytest.raises(RecipeError, match=r"no GPMF telemetry[\s\S]*original file"):
-        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", progress=False)
+        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", format="gopro", progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
 
 
@@ -168,52 +160,51 @@ def test_an_mp4_without_telemetry_is_refused(tmp_path):
 def test_a_damaged_mp4_is_refused(tmp_path, content):
     (tmp_path / "a.mp4").write_bytes(content)
     with pytest.raises(RecipeError, match="not a whole MP4 file"):
-        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", progress=False)
+        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", format="gopro", progress=False)
 
 
 def test_damaged_telemetry_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(mp4([accelerometer(np.ones((4, 3)))[:-8]]))
     with pytest.raises(RecipeError, match=r"telemetry at 0\.00 s is damaged"):
-        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", progress=False)
+        ingest(tmp_path / "a.mp4", tmp_path / "log.h5", format="gopro", progress=False)
 
 
-def test_video_round_trip(plain_video):
-    times, frames = zip(*video.read_frames(plain_video, (16, 24)), strict=True)
-    np.testing.assert_allclose(times, np.arange(5) / 10, atol=1e-3)
-    assert {frame.shape for frame in frames} == {(16, 24, 3)}
+def test_files_with_telemetry_are_claimed(tmp_path):
+    for name, content in (("a.mp4", mp4([b"x"])), ("b.mp4", mp4([b"x"], coding="text")), ("c.mp4", b"\0\0\0\1moov")):
+        (tmp_path / name).write_bytes(content)
+    assert [path.name for path in sorted(tmp_path.iterdir()) if gopro.claims(path)] == ["a.mp4"]
 
 
-def test_video_keeps_its_colours(tmp_path):
-    red = np.zeros((4, 32, 32, 3), np.uint8)
-    red[..., 0] = 220
-    video.write_video(tmp_path / "red.webm", red, 10)
-    _, frame = next(video.read_frames(tmp_path / "red.webm", (8, 8)))
-    assert frame[..., 0].mean() > 180 > 60 > frame[..., 1:].mean()
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["GOPR0123.MP4", "GP010123.MP4", "GP020123.MP4"],
+        ["GX010123.MP4", "GX020123.MP4", "GX030123.MP4"],
+        ["gh010123.mp4", "gh020123.mp4"],
+        ["drive.mp4"],
+    ],
+)
+def test_chapters_are_one_recording(tmp_path, names):
+    for name in [*names, "GX010124.MP4", "GX050123.MP4", "GP010124.MP4"]:
+        (tmp_path / name).write_bytes(b"")
+    assert [path.name for path in gopro.parts(tmp_path / names[0])] == names
 
 
-def test_a_video_that_the_disk_cannot_hold_is_an_error(tmp_path):
-    """OpenCV itself says nothing."""
-    script = """
-import resource, signal, sys
-import numpy as np
-from worldmodel.logs.video import write_video
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-frames = np.random.default_rng(0).integers(0, 255, (40, 64, 64, 3), np.uint8)
-try:
-    write_video(sys.argv[1], frames, 10)
-except OSError as error:
-    print(error)
-"""
-    command = [sys.executable, "-c", script, str(tmp_path / "noise.webm")]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "of 40 frames could be written" in said
+@pytest.mark.parametrize("wrong", [[0], [0, 1], [40], [79], []])
+def test_fixes_that_the_speed_contradicts_are_found(wrong):
+    """A walk of 2 m/s; what is wrong lies a thousand kilometres off, or a hundred metres."""
+    time = np.arange(80) / 2
+    places = np.stack([45 + time * 2 / 111_000, np.full(80, 7.0), np.full(80, 300.0)], 1)
+    places[wrong, 0] += 9.0 if len(wrong) > 1 else 0.001
+    noise = np.random.default_rng(0).normal(0, 3e-5, (80, 2))
+    places[:, :2] += noise
+    assert np.flatnonzero(contradicted(time, places, np.full(80, 2.0))).tolist() == wrong
 
 
-def test_a_file_that_holds_no_video_is_refused(tmp_path):
-    (tmp_path / "a.mp4").write_bytes(b"nothing")
-    with pytest.raises(Exception, match="no video"):
-        next(video.read_frames(tmp_path / "a.mp4", (8, 8)))
+def test_a_gap_of_fixes_is_no_contradiction():
+    time = np.concatenate([np.arange(20), 100 + np.arange(20)]) * 1.0
+    places = np.stack([45 + time * 10 / 111_000, np.full(40, 7.0), np.zeros(40)], 1)
+    assert not contradicted(time, places, np.full(40, 10.0)).any()
 
 
 @pytest.fixture(scope="module")
@@ -294,3 +285,18 @@ def test_recordings_of_different_machines_are_not_mixed(tmp_path):
     with pytest.raises(LogFormatError, match=r"max-heromode.mp4 has other streams[\s\S]*a log of each kind"):
         ingest(REAL, tmp_path / "log.h5", progress=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_real
+def test_chapters_follow_each_other(tmp_path, real):
+    """The same file twice: each chapter's media clock begins at zero."""
+    for name in ("GX010007.MP4", "GX020007.MP4"):
+        (tmp_path / name).symlink_to(REAL / "max-heromode.mp4")
+    report = ingest(tmp_path, tmp_path / "log.h5", size=(8, 8), progress=False)
+    assert report.episodes == ("GX010007.MP4",)
+    assert any("may be of several recordings" in note for note in report.notes)
+    one, two = real["max-heromode"].streams, Log(tmp_path / "log.h5").episodes[0].streams
+    for name in ("camera", "magnetometer"):
+        count = len(one[name])
+        assert len(two[name]) == 2 * count
+        np.testing.assert_allclose(two[name].time[count:] - two[name].time[:count], 10.51, atol=0.05)

@@ -55,8 +55,9 @@ class Parts:
         """Where a source's log is, or is to be: another place if the source or the options change."""
         stats = [(str(part.resolve()), part.stat().st_size, part.stat().st_mtime_ns) for part in source.parts]
         given = dataclasses.asdict(dataclasses.replace(options, scratch=Path(), advance=print)) | {"advance": ""}
-        if options.recipe is not None and Path(options.recipe).is_file():
-            given["recipe"] = Path(options.recipe).read_text(errors="replace")
+        for name in ("recipe", "dbc"):
+            if given[name] is not None and Path(given[name]).is_file():
+                given[name] = Path(given[name]).read_text(errors="replace")
         known = json.dumps([__version__, source.format, stats, given], default=str)
         return self.folder / f"{hashlib.sha256(known.encode()).hexdigest()[:24]}.h5"
 

@@ -14,7 +14,7 @@ from worldmodel.logs.ingest.recording import Recording
 
 ENTRY_POINTS = "worldmodel.importers"
 # In the order in which they are asked: who claims what others would take too comes first.
-FORMATS = ("gopro", "tables")
+FORMATS = ("gopro", "lerobot", "donkeycar", "comma2k19", "hdf5", "video", "tables")
 
 
 def _ignore(_: int) -> None:
@@ -28,6 +28,7 @@ class Options:
     Attributes:
         size: (rows, columns) of video.
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file.
+        dbc: what the messages of a CAN bus mean.
         scratch: a folder for what is too large for memory (`Recording.add_film`).
         strict: whether everything that is found wrong is an error.
         advance: to be called with the number of bytes of the source that were read since the last call.
@@ -35,6 +36,7 @@ class Options:
 
     size: tuple[int, int] = (64, 64)
     recipe: str | Path | None = None
+    dbc: Path | None = None
     scratch: Path = Path()
     strict: bool = False
     advance: Callable[[int], object] = _ignore
@@ -44,7 +46,8 @@ class Options:
         recipe = self.recipe
         if recipe is not None and Path(recipe).exists():
             recipe = Path(recipe).absolute()
-        return dataclasses.replace(self, recipe=recipe, scratch=self.scratch.absolute())
+        dbc = self.dbc.absolute() if self.dbc is not None else None
+        return dataclasses.replace(self, recipe=recipe, dbc=dbc, scratch=self.scratch.absolute())
 
 
 class Importer(Protocol):

@@ -41,7 +41,7 @@ class Recording:
 
     def add_film(
         self, name: str, frames: Iterable[tuple[float, np.ndarray]], size: tuple[int, int], scratch: Path,
-        frame: str = "camera", description: str = "",
+        frame: str = "camera", description: str = "", rate_hz: float = 0.0,
     ) -> None:  # fmt: skip
         """Adds a video stream, whose frames are kept in a file of the system's until the episode is written.
 
@@ -52,6 +52,7 @@ class Recording:
             scratch: the folder of that file, which has no name and goes when nobody uses it.
             frame: the frame of reference.
             description: one line for people.
+            rate_hz: nominal; by default that of the times.
         """
         times: list[float] = []
         with tempfile.TemporaryFile(dir=scratch) as file:
@@ -63,7 +64,7 @@ class Recording:
             data = np.memmap(file, np.uint8, "r", shape=shape) if times else np.zeros(shape, np.uint8)
         time = np.array(times, np.float64)
         spec = StreamSpec(
-            name, "video", ("red", "green", "blue"), ("", "", ""), nominal_rate(time), frame, size=size,
+            name, "video", ("red", "green", "blue"), ("", "", ""), rate_hz or nominal_rate(time), frame, size=size,
             description=description,
         )  # fmt: skip
         self.add(spec, time, data)

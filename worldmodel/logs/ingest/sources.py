@@ -89,7 +89,7 @@ def _add_folder(
     if claimed:
         return _add(folder, claimed, found, taken)
     for path in sorted(folder.iterdir()):
-        if path.name.startswith("."):
+        if path.name.startswith(".") or path.resolve() in taken:
             continue
         name = claimant(path) if claims is None else kind if claims(path) else None
         if name:
@@ -107,7 +107,10 @@ def _add(path: Path, name: str, found: Found, taken: set[Path]) -> None:
     if place in taken:
         return
     parts = getattr(importer(name), "parts", lambda path: [path])(path)
-    taken |= {place, *(part.resolve() for part in parts)}
+    places = {place, *(part.resolve() for part in parts)}
+    taken |= places
+    found.sources[:] = [source for source in found.sources if source.path.resolve() not in places]
+    found.unclaimed[:] = [path for path in found.unclaimed if path.resolve() not in places]
     found.sources.append(Source(path, name, tuple(parts)))
 
 

@@ -1,9 +1,11 @@
-"""GoPro MP4 files with GPMF telemetry."""
+"""GoPro MP4 files with GPMF telemetry, and recordings that the camera wrote as several files, its chapters."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from worldmodel.logs.ingest.formats.gopro.reading import read_gopro
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.gopro.chapters import chapters, read_chapters
+from worldmodel.logs.ingest.formats.gopro.mp4 import has_track
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
 
@@ -11,10 +13,20 @@ SUFFIXES = (".mp4", ".360")
 
 
 def claims(path: Path) -> bool:
-    """By its suffix."""
-    return path.is_file() and path.suffix.lower() in SUFFIXES
+    """MP4 files with a track of GPMF."""
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    try:
+        return has_track(path, b"gpmd")
+    except (RecipeError, OSError, MemoryError):
+        return False
+
+
+def parts(path: Path) -> list[Path]:
+    """The file and the chapters that follow it."""
+    return chapters(path)
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:
-    """One episode a file."""
-    yield read_gopro(path, options)
+    """One episode a recording."""
+    yield read_chapters(chapters(path), options)

@@ -1,13 +1,16 @@
 """Reads what telemetry needs from an MP4 file: where a track's samples are, and when each begins."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
+
+T = TypeVar("T")
+_MOST_SAMPLES = 1 << 24  # of a track: a header alone may claim any number
 
 
 class Payload(NamedTuple):
@@ -24,8 +27,17 @@ class Payload(NamedTuple):
     content: bytes
 
 
+def has_track(path: Path, coding: bytes) -> bool:
+    """Whether a file has a track with this coding (a four-letter code such as `gpmd`).
+
+    Raises:
+        RecipeError: if the file is no MP4 or is damaged.
+    """
+    return _with_track(path, coding, lambda file, table: True) or False
+
+
 def read_payloads(path: Path, coding: bytes) -> list[Payload]:
-    """Every sample of the first track with this coding (a four-letter code such as `gpmd`), in order.
+    """Every sample of the first track with this coding, in order.
 
     Returns:
         The payloads; empty if the file has no such track.
@@ -33,18 +45,23 @@ def read_payloads(path: Path, coding: bytes) -> list[Payload]:
     Raises:
         RecipeError: if the file is no MP4 or is damaged.
     """
+    return _with_track(path, coding, _read_track) or []
+
+
+def _with_track(path: Path, coding: bytes, read: Callable[[BinaryIO, dict[str, bytes]], T]) -> T | None:
+    """What `read` makes of the first track with this coding; None if there is none."""
     try:
         with open(path, "rb") as file:
             for table in _sample_tables(_read_movie(file)):
                 if table["stsd"][12:16] == coding:
-                    return _read_track(file, table)
+                    return read(file, table)
     except (struct.error, KeyError, IndexError, ValueError) as error:
         raise RecipeError(
             f"{path} is not a whole MP4 file.",
             found=f"{type(error).__name__} while reading its index: {error}",
             remedy="copy it again from the camera",
         ) from error
-    return []
+    return None
 
 
 def _read_movie(file: BinaryIO) -> bytes:
@@ -91,6 +108,8 @@ def _read_track(file: BinaryIO, table: dict[str, bytes]) -> list[Payload]:
         raise ValueError(f"{len(sizes)} sizes, {len(durations)} durations and {len(offsets)} places")
     header = table["mdhd"]
     timescale = struct.unpack_from(">I", header, 20 if header[0] == 1 else 12)[0]
+    if not timescale:
+        raise ValueError("its clock stands still")
     seconds = durations / timescale
     starts = np.cumsum(seconds) - seconds
     payloads = []
@@ -105,12 +124,19 @@ def _read_track(file: BinaryIO, table: dict[str, bytes]) -> list[Payload]:
 
 def _sizes(box: bytes) -> np.ndarray:
     size, count = struct.unpack_from(">II", box, 4)
+    _check_count(count)
     return np.full(count, size) if size else np.frombuffer(box, ">u4", count, 12).astype(np.int64)
 
 
 def _durations(box: bytes) -> np.ndarray:
     runs = np.frombuffer(box, ">u4", 2 * struct.unpack_from(">I", box, 4)[0], 8).reshape(-1, 2).astype(np.int64)
+    _check_count(int(runs[:, 0].sum()))
     return np.repeat(runs[:, 1], runs[:, 0])
+
+
+def _check_count(count: int) -> None:
+    if count > _MOST_SAMPLES:
+        raise ValueError(f"a track of {count} samples")
 
 
 def _offsets(table: dict[str, bytes]) -> np.ndarray:

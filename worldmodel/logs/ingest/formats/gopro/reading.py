@@ -10,17 +10,16 @@ import dataclasses
 import math
 import time as clock
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs import video
 from worldmodel.logs.ingest.formats.gopro import gpmf
 from worldmodel.logs.ingest.formats.gopro.clock import Pieces, camera_offset, drone_offset, sample_times
+from worldmodel.logs.ingest.formats.gopro.fixes import contradicted
 from worldmodel.logs.ingest.formats.gopro.mp4 import Payload, read_payloads
-from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
@@ -75,30 +74,26 @@ _DRONE = {
 }  # fmt: skip
 
 
-def read_gopro(path: Path, options: Options) -> Recording:
-    """Reads one MP4 file as an episode whose time zero is its first sample.
+def read_telemetry(path: Path) -> Recording:
+    """Reads the sensors of one MP4 file, in seconds of its media clock.
 
     Raises:
         RecipeError: if the file is damaged or has no telemetry.
     """
-    payloads = read_payloads(path, b"gpmd")
-    pieces, device = _collect(path, payloads)
+    pieces, device = _collect(path, read_payloads(path, b"gpmd"))
     if not pieces:
         raise RecipeError(
             f"{path} has no GPMF telemetry.",
             expected="an MP4 file straight from a GoPro camera, with a telemetry track (gpmd)",
             remedy="use the camera's original file (editors drop the track), or ingest its sensors as CSV",
         )
-    recording = Recording(path.name, about={"description": "GoPro video and telemetry"})
-    recording.add_film("camera", _frames(path, options), options.size, options.scratch)
+    recording = Recording(path.name)
     offset = camera_offset(pieces)
     for key, (name, unit) in _VECTORS.items():
         if pieces.get(key):
             _add_vector(recording, pieces[key], device[key], name, unit, offset)
     _add_camera_gps(recording, pieces, offset)
     _add_drone(recording, pieces)
-    first = min(samples.time[0] for samples in recording.samples.values() if len(samples.time))
-    recording.shift(first)
     return recording
 
 
@@ -118,13 +113,6 @@ def _collect(path: Path, payloads: Iterable[Payload]) -> tuple[dict[str, Pieces]
                 remedy="copy the file again from the camera",
             ) from error
     return dict(pieces), device
-
-
-def _frames(path: Path, options: Options) -> Iterator[tuple[float, np.ndarray]]:
-    each = path.stat().st_size // max(video.count_frames(path), 1)
-    for frame in video.read_frames(path, options.size):
-        yield frame
-        options.advance(each)
 
 
 def _add_vector(recording: Recording, pieces: Pieces, device: str, name: str, unit: str, offset: float) -> None:
@@ -178,6 +166,12 @@ def _add_camera_gps(recording: Recording, pieces: dict[str, Pieces], offset: flo
     locked = fix >= _NO_LOCK
     if not locked.all():
         recording.notes.append(f"gps: dropped {(~locked).sum()} of {len(locked)} fixes that had no lock")
+    wrong = contradicted(time[locked], values[locked, :3], values[locked, 3])
+    if wrong.any():
+        recording.notes.append(
+            f"gps: dropped {wrong.sum()} of {len(wrong)} fixes further from the others than the receiver's speed allows"
+        )
+        locked[locked] = ~wrong
     spec = StreamSpec(
         "gps", "gps", (*GPS_COLUMNS, "dilution_of_precision"), (*GPS_UNITS, ""), nominal_rate(time), "wgs84",
         description="altitude above the WGS-84 ellipsoid",

@@ -1,31 +1,128 @@
-"""Vectors of a MATLAB file."""
+"""MATLAB files as tables: version 5 by scipy, version 7.3, which is HDF5, by h5py.
 
+Fields of structs are columns `log.imu.ax`, columns of matrices `position[0]`. Vectors of several lengths, as of sensors
+with clocks of their own, stand side by side: the shorter ones are followed by nothing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_BEFORE_HDF5 = 512  # bytes that MATLAB writes first
+_NO_NUMBERS = (b"char", b"cell", b"struct", b"function_handle", b"table", b"string")
+_MOST_BYTES = 1 << 31
+_DEEPEST = 16
+
 
 def load_mat(path: Path) -> "pa.Table":
-    """The vectors of a MATLAB file that are as long as the longest of them, by name.
+    """The vectors of a MATLAB file that are as long as the longest, or share their length with another, by name.
 
     Raises:
-        ValueError: if it cannot be read.
+        ValueError: if it cannot be read, or holds none.
     """
     import pyarrow as pa
-    from scipy.io import loadmat
 
     try:
-        variables = loadmat(path)
+        found = _from_hdf5(path) if _is_hdf5(path) else _from_version_5(path)
+        columns = dict(column for name, value in found for column in _columns(name, value))
     except Exception as error:  # of many types, by what is damaged
         raise ValueError(str(error) or type(error).__name__) from error
-    vectors = {
-        name: value.ravel()
-        for name, value in variables.items()
-        if isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size == max(value.shape, default=0)
-    }
-    longest = max(map(len, vectors.values()), default=0)
-    return pa.table({name: vector for name, vector in vectors.items() if len(vector) == longest})
+    longest = max(map(len, columns.values()), default=0)
+    if longest < 2:
+        raise ValueError("no vectors of numbers (tables and time series: save them as structs, or write them as CSV)")
+    sharing = Counter(length for _, length in {(name.split("[")[0], len(c)) for name, c in columns.items()})
+    kept = {name: c for name, c in columns.items() if len(c) == longest or (sharing[len(c)] > 1 and len(c) > 1)}
+    return pa.table({name: _filled(column, longest) for name, column in kept.items()})
+
+
+def _filled(column: np.ndarray, rows: int) -> "pa.Array":
+    """A column of so many rows, with nothing where it has none."""
+    import pyarrow as pa
+
+    return pa.concat_arrays([pa.array(column), pa.nulls(rows - len(column), pa.array(column[:0]).type)])
+
+
+def _columns(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+    """The columns in a variable: of its fields if it is a struct, of its elements if it is an array of structs."""
+    if depth > _DEEPEST:
+        return
+    if isinstance(value, Mapping):
+        for field, item in value.items():
+            yield from _columns(f"{name}.{field}", item, depth + 1)
+    elif isinstance(value, list) or (isinstance(value, np.ndarray) and value.dtype == object):
+        items = list(np.ravel(value)) if isinstance(value, np.ndarray) else value
+        if rows := _rows(items):
+            yield from ((f"{name}.{field}", column) for field, column in rows.items())
+        else:
+            for i, item in enumerate(items):
+                yield from _columns(f"{name}[{i}]", item, depth + 1)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size:
+        yield from _vectors(name, value)
+
+
+def _rows(items: list[Any]) -> dict[str, np.ndarray]:
+    """The fields of an array of structs whose fields are numbers, as columns; empty where it is none."""
+    if not items or not all(isinstance(item, Mapping) for item in items):
+        return {}
+    names = [n for n, v in items[0].items() if isinstance(v, int | float) and all(n in item for item in items)]
+    try:
+        return {name: np.array([float(item[name]) for item in items]) for name in names}
+    except (TypeError, ValueError):
+        return {}
+
+
+def _vectors(name: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """A vector, or each vector along the longer side of a matrix."""
+    value = np.squeeze(value)
+    value = value.astype(value.dtype.newbyteorder("="))
+    if value.ndim == 1:
+        yield name, value
+    elif value.ndim == 2:
+        matrix = value if value.shape[0] >= value.shape[1] else value.T
+        yield from ((f"{name}[{i}]", np.ascontiguousarray(column)) for i, column in enumerate(matrix.T))
+
+
+def _from_version_5(path: Path) -> Iterator[tuple[str, Any]]:
+    from scipy.io import loadmat
+
+    variables = loadmat(path, simplify_cells=True)
+    return ((name, value) for name, value in variables.items() if not name.startswith("__"))
+
+
+def _is_hdf5(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(_BEFORE_HDF5)
+        return file.read(len(_HDF5)) == _HDF5
+
+
+def _from_hdf5(path: Path) -> Iterator[tuple[str, Any]]:
+    """The variables of a file of version 7.3, whose arrays lie there with their axes in the other order."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        for name in file:
+            if not name.startswith("#"):  # what the variables refer to
+                yield name, _of_hdf5(file, name)
+
+
+def _of_hdf5(group: Any, name: str, depth: int = 0) -> Any:
+    """A variable as arrays and dictionaries; None where it is neither numbers nor a struct."""
+    import h5py
+
+    if isinstance(group.get(name, getlink=True), h5py.ExternalLink) or depth > _DEEPEST:
+        return None
+    item = group[name]
+    if isinstance(item, h5py.Group):
+        return {field: _of_hdf5(item, field, depth + 1) for field in item}
+    if item.dtype.kind not in "iuf" or item.attrs.get("MATLAB_class") in _NO_NUMBERS or "MATLAB_empty" in item.attrs:
+        return None
+    if item.is_virtual or item.external or item.size * item.dtype.itemsize > _MOST_BYTES:
+        return None
+    return np.asarray(item).T

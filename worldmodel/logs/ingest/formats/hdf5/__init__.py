@@ -1,0 +1,105 @@
+"""HDF5 files of episodes: robomimic, Minari, D4RL and ACT.
+
+None of them tells times: a step takes what the file says of its rate, or what is then said to be assumed.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.damage import reading
+from worldmodel.logs.ingest.formats.hdf5.arrays import Piece, is_image, is_number, pictures
+from worldmodel.logs.ingest.formats.hdf5.layouts import LAYOUTS, Episode, Layout, layout_of
+from worldmodel.logs.ingest.formats.hdf5.told import METADATA, mjcf_of, rate_of
+from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.ingest.recording import Recording
+from worldmodel.types import StreamSpec
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_ASSUMED_HZ = 20.0
+_UNIT = 0.01  # that the length of a unit quaternion may be off
+
+
+def claims(path: Path) -> bool:
+    """HDF5 files with the groups of one of the layouts."""
+    if not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            if file.read(len(_SIGNATURE)) != _SIGNATURE:
+                return False
+        import h5py
+
+        with h5py.File(path, "r") as opened:
+            return layout_of(opened) is not None
+    except Exception:  # of many types, by what is damaged
+        return False
+
+
+def parts(path: Path) -> list[Path]:
+    """The file, and what Minari writes beside it."""
+    beside = path.with_name(METADATA)
+    return [path, beside] if beside.is_file() else [path]
+
+
+def read(path: Path, options: Options) -> Iterator[Recording]:
+    """An episode after the other."""
+    import h5py
+
+    with reading(path, "an HDF5 file of episodes"), h5py.File(path, "r") as file:
+        layout = layout_of(file)
+        if layout is None:
+            raise RecipeError(
+                f"{path} holds no episodes in a layout that is known.",
+                expected=", ".join(f"{one.name} ({one.marks})" for one in LAYOUTS),
+                found=", ".join(list(file)[:8]),
+                remedy="write its columns as a table, and describe them in a recipe",
+            )
+        rate, told = rate_of(file, path)
+        about, notes = {"description": f"{layout.name} episodes{told}"}, []
+        if rate is None:
+            notes.append(f"nothing tells how long a step is: {1 / _ASSUMED_HZ:g} s are assumed")
+        mjcf, several = mjcf_of(file)
+        about |= {"mjcf": mjcf} if mjcf else {}
+        if several > 1:
+            notes.append(f"its episodes have {several} MJCF models: the log keeps that of the first")
+        for episode in layout.episodes(file):
+            recording = _read_episode(layout, episode, rate or _ASSUMED_HZ, options)
+            recording.about, recording.notes = dict(about), notes + recording.notes
+            notes = []
+            options.advance(sum(piece.bytes for piece in episode.pieces))
+            yield recording
+
+
+def _read_episode(layout: Layout, episode: Episode, rate: float, options: Options) -> Recording:
+    recording = Recording(episode.name)
+    left = list(episode.left)
+    for piece in episode.pieces:
+        if is_image(piece):
+            time = np.arange(piece.rows) / rate
+            frames = zip(time, pictures(piece, options.size), strict=True)
+            recording.add_film(piece.name, frames, options.size, options.scratch, rate_hz=rate)
+        elif is_number(piece) and piece.rows - episode.steps in (0, 1):
+            _add_numbers(layout, recording, piece, rate)
+        else:
+            left.append(piece.name)
+    if left:
+        recording.notes.append(f"left out, as no numbers of each step, images or its actions again: {', '.join(left)}")
+    return recording
+
+
+def _add_numbers(layout: Layout, recording: Recording, piece: Piece, rate: float) -> None:
+    values = piece.numbers()
+    time = np.arange(len(values)) / rate
+    columns, kind = tuple(map(str, range(values.shape[1]))), "action" if piece.is_action else "sensor"
+    if layout.scalar_last and piece.name.endswith("_quat") and _is_unit(values):
+        columns, values, kind = ("qw", "qx", "qy", "qz"), values[:, [3, 0, 1, 2]], "orientation"
+    spec = StreamSpec(piece.name, kind, columns, ("",) * len(columns), rate)
+    recording.add(spec, time, values)
+
+
+def _is_unit(values: np.ndarray) -> bool:
+    """Whether rows [M, S] are quaternions of length 1."""
+    return values.shape[1] == 4 and bool((np.abs(np.linalg.norm(values, axis=1) - 1) < _UNIT).all())

@@ -1,0 +1,63 @@
+"""What an HDF5 file of episodes says of itself: its rate, its environment and its MuJoCo model."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.damage import read_json
+
+METADATA = "metadata.json"  # of Minari, beside the file
+_MODEL = "model_file"
+_RATES = ("control_freq", "control_frequency", "fps", "render_fps", "frequency")
+_PERIODS = ("dt", "control_timestep", "control_dt")
+_NAMES = ("env_name", "env_id", "id", "dataset_id")
+_DEEPEST = 8
+
+
+def rate_of(file: Any, path: Path) -> tuple[float | None, str]:
+    """Steps a second, None where nothing says, and the environment's name after " of", empty where nothing says."""
+    told = list(_told(file, path))
+    rates = [(key, value) for key, value in told if key in (*_RATES, *_PERIODS) and isinstance(value, int | float)]
+    hertz = [value if key in _RATES else 1 / value for key, value in rates if value and math.isfinite(value)]
+    names = (value for key, value in told if key in _NAMES and isinstance(value, str))
+    name = next(names, "")[:100]
+    return next((float(rate) for rate in hertz if 0 < rate < 1e6), None), f" of {name}" if name else ""
+
+
+def _told(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    """Every key and value of the attributes, with what is JSON in them, and of the metadata beside the file."""
+    for group in (file, file.get("data"), *[file[name] for name in file if name == "episode_0"]):
+        attrs = getattr(group, "attrs", {})
+        yield from _flat({key: attrs[key] for key in attrs})
+    beside = path.with_name(METADATA)
+    if beside.is_file():
+        try:
+            yield from _flat(read_json(beside))
+        except RecipeError:
+            return
+
+
+def _flat(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping) or depth > _DEEPEST:
+        return
+    for key, item in value.items():
+        item = getattr(item, "tolist", lambda item=item: item)()
+        if isinstance(item, str) and item.startswith("{"):
+            try:
+                item = json.loads(item)
+            except (ValueError, RecursionError):
+                continue
+        yield str(key), item
+        yield from _flat(item, depth + 1)
+
+
+def mjcf_of(file: Any) -> tuple[str, int]:
+    """The MJCF of the first episode, empty where there is none, and how many different ones there are."""
+    groups = file.get("data", file)
+    models = [groups[name].attrs[_MODEL] for name in groups if _MODEL in getattr(groups[name], "attrs", ())]
+    texts = [model if isinstance(model, str) else bytes(model).decode(errors="replace") for model in models]
+    return (texts[0] if texts else ""), len({hashlib.sha256(text.encode()).digest() for text in texts})
