@@ -104,8 +104,8 @@ def ingest(
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
-    suggest: Annotated[bool, typer.Option("--suggest", help="Print a first recipe for a table instead.")] = False,
     dbc: Annotated[Path | None, typer.Option(help="What the messages of a CAN bus mean: a DBC file.")] = None,
+    suggest: Annotated[bool, typer.Option("--suggest", help="Print a first recipe for a table instead.")] = False,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
     ] = None,

@@ -88,8 +88,10 @@ def _stream_of(container: Any, path: Path | str) -> Any:
     if not container.streams.video:
         raise _no_video(path, "no video track")
     stream = container.streams.video[0]
-    if stream.codec_context is None or (stream.width or 0) * (stream.height or 0) > _MOST_PIXELS:
-        raise _no_video(path, f"frames of {stream.height} x {stream.width}")
+    if stream.codec_context is None:
+        raise _no_video(path, "a codec that is not known")
+    if stream.codec_context.width * stream.codec_context.height > _MOST_PIXELS:
+        raise _no_video(path, f"frames of {stream.codec_context.height} x {stream.codec_context.width}")
     stream.thread_type = "AUTO"
     return stream
 

@@ -99,6 +99,16 @@ def test_damage_is_an_error_of_one_kind(tmp_path, write):
     damage()
 
 
+def test_what_says_that_it_is_sparse_is_not_read(tmp_path):
+    """A byte that is damaged: scipy's reader of sparse matrices crashes on it."""
+    write_version_5(tmp_path / "a.mat", {"log": LOG, "t": T})
+    whole = bytearray((tmp_path / "a.mat").read_bytes())
+    assert whole[144] == 2  # the class of the first variable: a struct
+    whole[144] = 5
+    (tmp_path / "a.mat").write_bytes(whole)
+    assert load_mat(tmp_path / "a.mat").column_names == ["t"]
+
+
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the real MATLAB files are not at {REAL}")
 def test_real_files(tmp_path):
     table, told = load_mat(REAL / "DATA_EMPS.mat"), loadmat(REAL / "DATA_EMPS.mat")

@@ -93,7 +93,7 @@ def ingest(
     loaded = load_recipe(recipe) if recipe is not None else None
     given = [sources] if isinstance(sources, str | Path) else list(sources)
     parts = Parts(out)
-    options = Options(size or Options.size, recipe, Path(dbc) if dbc is not None else None, parts.folder, strict=strict)
+    options = Options(size or Options.size, recipe, Path(dbc) if dbc is not None else None, parts.folder, strict)
     with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
         local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
         whole = functools.partial(has_files, recipe=loaded) if loaded and loaded.files else None

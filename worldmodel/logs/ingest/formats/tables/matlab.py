@@ -90,9 +90,11 @@ def _vectors(name: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _from_version_5(path: Path) -> Iterator[tuple[str, Any]]:
-    from scipy.io import loadmat
+    """The variables but sparse ones, which are no columns, and of which scipy crashes the process where they are damaged."""
+    from scipy.io import loadmat, whosmat
 
-    variables = loadmat(path, simplify_cells=True)
+    dense = [name for name, _, kind in whosmat(path) if kind != "sparse"]
+    variables = loadmat(path, simplify_cells=True, variable_names=dense)
     return ((name, value) for name, value in variables.items() if not name.startswith("__"))
 
 
