@@ -90,7 +90,7 @@ def _vectors(name: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _from_version_5(path: Path) -> Iterator[tuple[str, Any]]:
-    """The variables but sparse ones, which are no columns, and of which scipy crashes the process where they are damaged."""
+    """The variables but sparse ones: they are no columns, and where they are damaged, scipy crashes the process."""
     from scipy.io import loadmat, whosmat
 
     dense = [name for name, _, kind in whosmat(path) if kind != "sparse"]
