@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest.importer import importers
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
@@ -43,3 +45,15 @@ def test_the_recipe_reads_a_table(tmp_path):
     assert (imu.spec.columns, imu.spec.units, imu.spec.frame) == (("x", "y", "z"), ("m/s^2",) * 3, "body")
     np.testing.assert_allclose(imu.time, [0, 0.01])
     assert imu.data[1] == pytest.approx(9.80665 * np.array([0.1, 0.5, 2]), rel=1e-6)
+
+
+def test_the_importer_reads_its_format(tmp_path, monkeypatch):
+    ours: dict[str, object] = {}
+    exec(example("py"), ours)
+    monkeypatch.setitem(importers(), "mine", SimpleNamespace(**ours))
+    rows = np.random.default_rng(0).normal(size=(50, 4))
+    rows[:, 0] = np.arange(50) / 200
+    (tmp_path / "a.mine").write_bytes(b"MINE" + rows.astype("<f8").tobytes())
+    ingest(tmp_path / "a.mine", tmp_path / "log.h5", progress=False)
+    gyro = Log(tmp_path / "log.h5").episodes[0].streams["gyro"]
+    np.testing.assert_allclose(gyro.data, rows[:, 1:], rtol=1e-6)
