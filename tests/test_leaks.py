@@ -267,7 +267,7 @@ def test_no_baseline_looks_ahead_and_whoever_does_is_caught(case, problem):
     for predictor in predictors(case, problem):
         named = isinstance(predictor, Floor) and bool(predictor.predict(problem).mean)  # it looks starts up in the log
         assert future_leak(predictor, problem).passed != named
-        assert estimate_leak(predictor, problem, later=1), predictor.name
+        assert estimate_leak(predictor, problem), predictor.name
     for by_name in (False, True):
         caught = future_leak(Peeks(problem, by_name), problem)
         assert not caught

@@ -19,7 +19,7 @@ from worldmodel.models.baselines.fitted import _split
 from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.simple import Velocity, hold_last
-from worldmodel.models.baselines.view import Examples, Lens, in_phase, in_step
+from worldmodel.models.baselines.view import Examples, Lens, in_phase, in_step, on_ticks
 from worldmodel.training.data import measure_scaling
 from worldmodel.types import Commands, Samples, StreamSpec
 
@@ -320,20 +320,32 @@ def test_a_long_horizon_is_fitted_at_some_ticks_and_asked_at_all(tmp_path):
     assert np.sqrt((((ahead - future.values) / fitted.lens.scale) ** 2).mean()) < 0.15
 
 
-def test_no_tick_is_moved_by_what_is_commanded_after_it(tmp_path):
-    """Not even one between two ticks that are fitted."""
+@pytest.mark.parametrize("late", [0.0, 0.3, 1.0, 1.6])
+def test_no_tick_is_moved_by_what_is_commanded_after_it(tmp_path, late):
+    """Not even one between two ticks that are fitted, or between two samples."""
     windows = linear_log(tmp_path / "log.h5", [0, 1], ticks=260, horizon=80)
     baselines = fit(windows)
     view = baselines.lens.examples(windows, np.asarray(windows.starts())[:40:10]).view
+    view = view._replace(age=view.age + late)
     direct, layout = baselines.linear.direct, baselines.lens.layout
     before = direct.predict(view, layout)
     assert before.shape[1] > len(direct.ticks)
-    for tick in (1, 7, 40, 43, 79):
+    for tick in (1, 7, 40, 43, 77):
         later = view.ahead.copy()
         later[:, tick:] += 3
         after = direct.predict(view._replace(ahead=later), layout)
         np.testing.assert_array_equal(after[:, :tick], before[:, :tick])
         assert not np.allclose(after[:, tick:], before[:, tick:])
+
+
+def test_predictions_between_samples_lie_on_the_lines_between_them():
+    age = np.random.default_rng(0).uniform(0, 2, (B, 1, Y))
+    age[0] = 1.0
+    age[1] = 0.0
+    view = view_of(noise(), np.ones((B, C, Y), bool))._replace(age=np.broadcast_to(age, (B, C, Y)))
+    line = view.held[:, -1:] + 2.0 * np.arange(1, H + 1)[:, None]
+    moved = on_ticks(lambda late: line + 0 * late, view)
+    np.testing.assert_allclose(moved, view.held[:, -1:] + 2.0 * (np.arange(1, H + 1)[:, None] + age), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [True, False])

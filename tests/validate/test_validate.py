@@ -145,7 +145,7 @@ def test_no_predictor_of_a_run_leaks_and_the_model_uses_actions(folder):
     problem = of_run.problem_of(windows, name="leaks", max_starts=16)
     for predictor in (Model(run), *of_run.rivals(run)):
         assert future_leak(predictor, problem), predictor.name
-        assert estimate_leak(predictor, problem, later=1), predictor.name
+        assert estimate_leak(predictor, problem), predictor.name
         uses = action_use(predictor, problem)
         assert uses.passed == (predictor.name not in ("mean", "hold", "velocity")), uses.sentence
 

@@ -52,7 +52,7 @@ def future_leak(predictor: Predictor, problem: Problem) -> Probe:
     return _forbidden(predictor, moved, "what came after the start")
 
 
-def estimate_leak(predictor: Predictor, problem: Problem, later: int = 0) -> Probe:
+def estimate_leak(predictor: Predictor, problem: Problem) -> Probe:
     """Whether the estimate at a tick t depends on what is commanded from t on.
 
     The command that leaves t cannot have moved the machine by t, yet a model that pairs actions with the wrong readings
@@ -61,13 +61,11 @@ def estimate_leak(predictor: Predictor, problem: Problem, later: int = 0) -> Pro
     Args:
         predictor: any.
         problem: of a horizon of two ticks or more.
-        later: look only at commands that leave so many ticks after t. A predictor that takes its estimate from the line
-            between two samples, one on either side of the tick, passes with 1 and not with 0.
     """
     before = ask(predictor, problem)
     moved: dict[str, float] = {}
-    for tick in sorted({0, max(problem.horizon // 2 - later, 0)}):
-        after = ask(predictor, _commanded(problem, _moved_from(problem.commands, tick + 1 + later)))
+    for tick in sorted({0, max(problem.horizon // 2, 0)}):
+        after = ask(predictor, _commanded(problem, _moved_from(problem.commands, tick + 1)))
         found = _moved(_until(before, problem, tick), _until(after, problem, tick))
         moved = {name: max(size, moved.get(name, 0.0)) for name, size in found.items()}
     return _forbidden(predictor, moved, "what is commanded only afterwards")

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -62,16 +63,45 @@ class Direct:
     def predict(self, view: View, layout: TickLayout) -> Float[np.ndarray, "B T Y"]:
         """Normalised readings at the ticks ahead, up to the last that is fitted; short actions end as they ended."""
         seen, known = _seen(view, layout), self.varies
-        acts = np.flatnonzero(known[seen.shape[1] :])
-        seen = seen[:, known[: seen.shape[1]]]
-        parts, at, before = [], 0, np.zeros((len(seen), 1, view.held.shape[-1]))
-        for tick, weights in zip(self.ticks, self.weights, strict=True):
-            until = np.arange(at + 1, tick + 1)
-            by_seen, by_acts = weights[: seen.shape[1]], weights[seen.shape[1] : -1]
-            ahead = (seen @ by_seen + weights[-1])[:, None] + _acted(view, tick, until)[..., acts] @ by_acts
-            parts.append(before + ((until - at) / (tick - at))[:, None] * (ahead - before))
-            at, before = tick, ahead[:, -1:]
-        return on_ticks(view.held[:, -1:] + np.concatenate(parts, 1), view)[:, : view.horizon]
+        asked = _Asked(view, seen[:, known[: seen.shape[1]]], np.flatnonzero(known[seen.shape[1] :]))
+        now = view.held[:, -1:]
+        return on_ticks(lambda late: now + self._ahead(asked, late), view)[:, : view.horizon]
+
+    def _ahead(self, asked: "_Asked", late: int) -> Float[np.ndarray, "B T Y"]:
+        """Changes at the ticks ahead, each as if the command in force so many ticks before it went on."""
+        parts, at = [], 0
+        for i, tick in enumerate(self.ticks):
+            ticks = np.arange(at + 1, tick + 1)
+            until = np.maximum(ticks - late, 0)
+            ahead = asked.of(tick, self.weights[i], until)
+            if len(ticks) > 1:  # the one before was told less, where that is later than it may know
+                before = asked.of(at, self.weights[i - 1], np.minimum(until, at))
+                ahead = before + ((ticks - at) / (tick - at))[:, None] * (ahead - before)
+            parts.append(ahead)
+            at = tick
+        return np.concatenate(parts, 1)
+
+
+class _Asked(NamedTuple):
+    """What is asked of the models of all ticks.
+
+    Attributes:
+        view: what was seen and is commanded.
+        seen: [B, F] the inputs of it that vary.
+        acts: int [S'] which means of actions vary.
+    """
+
+    view: View
+    seen: np.ndarray
+    acts: np.ndarray
+
+    def of(
+        self, tick: int, weights: Float[np.ndarray, "F Y"], until: Int[np.ndarray, " K"]
+    ) -> Float[np.ndarray, "B K Y"]:
+        """The change at a tick, under the commands until each of some ticks."""
+        by_seen, by_acts = weights[: self.seen.shape[1]], weights[self.seen.shape[1] : -1]
+        acted = _acted(self.view, tick, until)[..., self.acts]
+        return (self.seen @ by_seen + weights[-1])[:, None] + acted @ by_acts
 
 
 def _grid(horizon: int) -> np.ndarray:
@@ -127,9 +157,12 @@ def _acted(view: View, tick: int, until: Int[np.ndarray, " K"]) -> Float[np.ndar
     edges = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
     inside, after = np.minimum(edges, until), np.maximum(edges, until)
     sums = []
-    for each in (np.where(view.ahead_mask, view.ahead, 0), view.ahead_mask.astype(float)):
-        running = np.concatenate([np.zeros_like(each[:, :1]), np.cumsum(each, 1)], 1)
-        sums.append(np.diff(running[:, inside], axis=2) + np.diff(after, axis=1)[..., None] * each[:, until - 1])
+    for past, ahead in ((view.past, view.ahead), (view.past_mask, view.ahead_mask)):
+        each = np.where(view.ahead_mask, ahead, 0).astype(float)
+        last = np.where(view.past_mask, past, 0)[:, -1:].astype(float)  # in force until the first of them
+        running = np.concatenate([np.zeros_like(last), np.cumsum(each, 1)], 1)
+        held = np.concatenate([last, each], 1)[:, until]
+        sums.append(np.diff(running[:, inside], axis=2) + np.diff(after, axis=1)[..., None] * held)
     total, count = sums
     means = np.concatenate([total / np.maximum(count, 1), count > 0], -1)
     return np.pad(means, ((0, 0), (0, 0), (0, _SHARES - means.shape[2]), (0, 0))).reshape(*means.shape[:2], -1)

@@ -1,6 +1,7 @@
 """What baselines see: the model's own view of a window, turned to the heading, relative, and normalised."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -193,12 +194,12 @@ class Lens:
 
 
 def phase(view: View) -> Float[np.ndarray, "B Y"]:
-    """How many ticks before the end of the context each column was sampled last; 0 where it is more than two.
+    """How many ticks before the end of the context each column was sampled last; 0 where it is two or more.
 
     It is more than one where a sensor at the clock's rate missed the last tick.
     """
     age = view.age[:, -1]
-    return np.where(age <= _LATE, age, 0.0)
+    return np.where(age < _LATE, age, 0.0)
 
 
 def in_phase(examples: Examples, ticks: Float[np.ndarray, "B Y"] | float) -> Float[np.ndarray, "B H Y"]:
@@ -236,7 +237,8 @@ def in_step(view: View, columns: slice) -> tuple[Float[np.ndarray, "B C S"], Boo
     start, end = (np.take_along_axis(time, i, 1) for i in (before, after))
     between = np.isfinite(start) & (end > start)
     known = np.isfinite(end) & (between | (wanted == end))
-    share = np.where(between, np.where(between, wanted - start, 0) / np.where(between, end - start, 1), 1)
+    with np.errstate(invalid="ignore"):  # of what is before the first
+        share = np.where(between, (wanted - start) / np.where(between, end - start, 1), 1)
     low, high = (np.take_along_axis(held, i[..., None], 1) for i in (before, after))
     return _led(low + share[..., None] * (high - low), known)
 
@@ -251,15 +253,29 @@ def _led(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return np.where(leads[..., None], line, values), known | leads
 
 
-def on_ticks(ahead: Float[np.ndarray, "B T Y"], view: View) -> Float[np.ndarray, "B T Y"]:
-    """Predictions in phase with the context's last samples, moved to the ticks on the lines between them."""
-    whole = np.concatenate([view.held[:, -1:], ahead], 1)  # 0, 1, 2, ... ticks after the last sample
-    beyond = np.arange(1, _LATE + 2)[:, None] * (whole[:, -1:] - whole[:, -2:-1])
-    whole = np.concatenate([whole, whole[:, -1:] + beyond], 1)
+def on_ticks(ahead: Callable[[int], Float[np.ndarray, "B T Y"]], view: View) -> Float[np.ndarray, "B T Y"]:
+    """Predictions in phase with the context's last samples, moved to the ticks on the lines between them.
+
+    Args:
+        ahead: what is predicted 1, 2, ... ticks after the last sample, each with no command of so many ticks before it.
+        view: what was seen.
+    """
     after = phase(view)[:, None]
-    low = np.arange(1, ahead.shape[1] + 1)[:, None] + np.floor(after).astype(int)
-    start, end = (np.take_along_axis(whole, i, 1) for i in (low, low + 1))
-    return start + (after - np.floor(after)) * (end - start)
+    whole, part = np.floor(after).astype(int), after - np.floor(after)
+    most = int(whole.max(initial=0)) + 1 if after.any() else 0
+    lines = [_prolonged(view.held[:, -1:], ahead(late)) for late in range(most + 1)]
+    count = lines[0].shape[1] - 1 - _LATE
+    moved = lines[0][:, 1 : count + 1]
+    for late in range(most):  # between samples that are so many, and one more, ticks after the wanted one
+        start, end = (lines[n][:, 1 + n : 1 + n + count] for n in (late, late + 1))
+        moved = np.where(whole == late, start + part * (end - start), moved)
+    return moved
+
+
+def _prolonged(now: Float[np.ndarray, "B 1 Y"], ahead: Float[np.ndarray, "B T Y"]) -> np.ndarray:
+    """From the last sample on, and beyond what is predicted on the last line."""
+    line = np.concatenate([now, ahead], 1)
+    return np.concatenate([line, line[:, -1:] + np.arange(1, _LATE + 1)[:, None] * (line[:, -1:] - line[:, -2:-1])], 1)
 
 
 def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout: TickLayout) -> np.ndarray:
