@@ -1,6 +1,7 @@
 """A linear model for each tick ahead, straight from what was seen and what is commanded until then."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -43,7 +44,10 @@ class Direct:
         view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
         ticks = _grid(view.horizon)
         seen = _seen(view, layout)
-        acted = [_acted(view, tick, np.array([tick]))[:, 0] for tick in ticks]
+        means = _Means.of(view)
+        acted = [
+            _padded(means.shares(tick, np.array([tick]))[:, 0], 2 * _SHARES * view.ahead.shape[2]) for tick in ticks
+        ]
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > _STILL
         weights = []
         for t, a in zip(ticks, acted, strict=True):
@@ -63,7 +67,7 @@ class Direct:
     def predict(self, view: View, layout: TickLayout) -> Float[np.ndarray, "B T Y"]:
         """Normalised readings at the ticks ahead, up to the last that is fitted; short actions end as they ended."""
         seen, known = _seen(view, layout), self.varies
-        asked = _Asked(view, seen[:, known[: seen.shape[1]]], np.flatnonzero(known[seen.shape[1] :]))
+        asked = _Asked(_Means.of(view), seen[:, known[: seen.shape[1]]], np.flatnonzero(known[seen.shape[1] :]))
         now = view.held[:, -1:]
         return on_ticks(lambda late: now + self._ahead(asked, late), view)[:, : view.horizon]
 
@@ -86,12 +90,12 @@ class _Asked(NamedTuple):
     """What is asked of the models of all ticks.
 
     Attributes:
-        view: what was seen and is commanded.
-        seen: [B, F] the inputs of it that vary.
+        means: of what is commanded.
+        seen: [B, F] the inputs of what was seen that vary.
         acts: int [S'] which means of actions vary.
     """
 
-    view: View
+    means: "_Means"
     seen: np.ndarray
     acts: np.ndarray
 
@@ -99,9 +103,10 @@ class _Asked(NamedTuple):
         self, tick: int, weights: Float[np.ndarray, "F Y"], until: Int[np.ndarray, " K"]
     ) -> Float[np.ndarray, "B K Y"]:
         """The change at a tick, under the commands until each of some ticks."""
-        by_seen, by_acts = weights[: self.seen.shape[1]], weights[self.seen.shape[1] : -1]
-        acted = _acted(self.view, tick, until)[..., self.acts]
-        return (self.seen @ by_seen + weights[-1])[:, None] + acted @ by_acts
+        acted, count = self.means.shares(tick, until), self.seen.shape[1]
+        acts = self.acts[: np.searchsorted(self.acts, acted.shape[-1])]  # the others are of more shares: none
+        by_seen = self.seen @ weights[:count] + weights[-1]
+        return by_seen[:, None] + acted[..., acts] @ weights[count : count + len(acts)]
 
 
 def _grid(horizon: int) -> np.ndarray:
@@ -148,24 +153,45 @@ def _one_a_tick(view: View, columns: slice) -> tuple[np.ndarray, np.ndarray]:
     return samples[:, :, None], np.broadcast_to(known[..., None, None], (*samples.shape[:2], 1, samples.shape[2]))
 
 
-def _acted(view: View, tick: int, until: Int[np.ndarray, " K"]) -> Float[np.ndarray, "B K S"]:
-    """Means of the actions over equal shares of the time until a tick, and columns that say which are known.
+class _Means(NamedTuple):
+    """Means of the actions ahead over parts of them, from running sums.
 
-    Of those that follow `until`, which is no later than the tick, nothing is asked: the last one before it goes on.
+    Attributes:
+        running: [B, H + 1, 2, A] sums of the actions until each tick, and of how many are known.
+        held: [B, H + 1, 2, A] what is in force when each tick comes, and whether it is known.
     """
-    until = np.minimum(until, view.horizon)[:, None]
-    edges = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
-    inside, after = np.minimum(edges, until), np.maximum(edges, until)
-    sums = []
-    for past, ahead in ((view.past, view.ahead), (view.past_mask, view.ahead_mask)):
-        each = np.where(view.ahead_mask, ahead, 0).astype(float)
-        last = np.where(view.past_mask, past, 0)[:, -1:].astype(float)  # in force until the first of them
-        running = np.concatenate([np.zeros_like(last), np.cumsum(each, 1)], 1)
-        held = np.concatenate([last, each], 1)[:, until]
-        sums.append(np.diff(running[:, inside], axis=2) + np.diff(after, axis=1)[..., None] * held)
-    total, count = sums
-    means = np.concatenate([total / np.maximum(count, 1), count > 0], -1)
-    return np.pad(means, ((0, 0), (0, 0), (0, _SHARES - means.shape[2]), (0, 0))).reshape(*means.shape[:2], -1)
+
+    running: np.ndarray
+    held: np.ndarray
+
+    @classmethod
+    def of(cls, view: View) -> "_Means":
+        each, last = (
+            np.stack([np.where(mask, values, 0), mask], 2).astype(float)
+            for values, mask in ((view.ahead, view.ahead_mask), (view.past[:, -1:], view.past_mask[:, -1:]))
+        )
+        return cls(np.concatenate([np.zeros_like(last), np.cumsum(each, 1)], 1), np.concatenate([last, each], 1))
+
+    def shares(self, tick: int, until: Int[np.ndarray, " K"]) -> Float[np.ndarray, "B K S"]:
+        """Means over equal shares of the time until a tick, and columns that say which are known.
+
+        Of those that follow `until`, which is no later than the tick, nothing is asked: the last one before goes on.
+        """
+        until = np.minimum(until, self.held.shape[1] - 1)[:, None]
+        edges = _edges(tick)
+        inside, beyond = np.minimum(edges, until), np.diff(np.maximum(edges, until), axis=1)
+        sums = np.diff(self.running[:, inside], axis=2) + beyond[..., None, None] * self.held[:, until]
+        means = np.stack([sums[..., 0, :] / np.maximum(sums[..., 1, :], 1), sums[..., 1, :] > 0], -2)
+        return means.reshape(*means.shape[:2], -1)
+
+
+@functools.cache
+def _edges(tick: int) -> Int[np.ndarray, " S"]:
+    return np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
+
+
+def _padded(columns: np.ndarray, count: int) -> np.ndarray:
+    return np.pad(columns, ((0, 0), (0, count - columns.shape[1])))
 
 
 def _mean(values: np.ndarray, mask: np.ndarray, axes: tuple[int, ...]) -> list[np.ndarray]:
