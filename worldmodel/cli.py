@@ -51,7 +51,7 @@ def main() -> None:
     try:
         app()
     except (WorldModelError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("\n  or:       ".join([f"error: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
         sys.exit(2)
     except (MemoryError, OverflowError) as error:
         print(
@@ -110,6 +110,7 @@ def ingest(
         str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Make everything that is found an error.")] = False,
+    skip: Annotated[bool, typer.Option("--skip", help="Leave out sources that are refused, and say why.")] = False,
     force: Force = False,
 ) -> None:
     """Turn recordings into a log. Goes on where it was stopped."""
@@ -122,7 +123,16 @@ def ingest(
     if out is None:
         raise typer.BadParameter("Missing option '--out'.")
     report = run(
-        sources, out, format=kind, recipe=recipe, dbc=dbc, size=_parse_size(size), strict=strict, ray=ray, force=force
+        sources,
+        out,
+        format=kind,
+        recipe=recipe,
+        dbc=dbc,
+        size=_parse_size(size),
+        strict=strict,
+        skip=skip,
+        ray=ray,
+        force=force,
     )
     for note in report.lines:
         print(f"note: {note}")

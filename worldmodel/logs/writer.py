@@ -1,5 +1,6 @@
 """Writes logs: episode by episode, each visible only when all of it is there, the file only when it is whole."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -120,6 +121,12 @@ class LogWriter:
         self._flush()
         self._specs[fmt.STREAMS] = _by_name([*self._specs[fmt.STREAMS].values(), spec])
         _create_stream(file[fmt.STREAMS], spec, self.members, episodes=self._count)
+
+    def set_rate(self, name: str, rate_hz: float) -> None:
+        """Another nominal rate of a stream, where more is known of it than when it was declared."""
+        file, _ = self._opened()
+        self._specs[fmt.STREAMS][name] = dataclasses.replace(self._specs[fmt.STREAMS][name], rate_hz=rate_hz)
+        file[fmt.STREAMS][name].attrs["rate_hz"] = rate_hz
 
     def append(
         self,

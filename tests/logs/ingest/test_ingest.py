@@ -1,5 +1,6 @@
 """From sources to one log, whatever the format: detection, parts, the union of streams, processes, being killed."""
 
+import dataclasses
 import hashlib
 import os
 import signal
@@ -200,6 +201,32 @@ def test_an_error_in_a_process_reaches_the_user(tables, tmp_path):
     (tables / "t2.csv").write_text("t,other\n0,1\n")
     with pytest.raises(RecipeError, match=r"t2\.csv lacks columns"):
         ingest(tables, tmp_path / "log.h5", recipe=tmp_path / "recipe.toml", workers=2, progress=False)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_refused_is_left_out_where_that_is_asked_for(tables, tmp_path, workers):
+    (tables / "t2.csv").write_text("t,other\n0,1\n")
+    options = {"recipe": tmp_path / "recipe.toml", "workers": workers, "progress": False}
+    report = ingest(tables, tmp_path / "log.h5", skip=True, **options)
+    assert report.episodes == ("t0.csv", "t1.csv", "t3.csv")
+    (line,) = [note for note in report.notes if "left out" in note]
+    assert "t2.csv lacks columns" in line
+    with pytest.raises(RecipeError, match=r"t2\.csv lacks columns") as refused:
+        ingest(tables, tmp_path / "no.h5", **options)
+    assert "--skip" in refused.value.__notes__[0]
+    with pytest.raises(RecipeError, match=r"t2\.csv lacks columns"):
+        ingest(tables / "t2.csv", tmp_path / "no.h5", skip=True, **options)
+
+
+def test_a_rate_is_that_of_the_longest_recording(tmp_path, made_up):
+    def fast_at_first(path, options):
+        for number, recording in enumerate(read(path, options)):
+            recording.specs["gyro"] = dataclasses.replace(GYRO, rate_hz=100.0 if number == 1 else 120.0)
+            yield recording
+
+    importers()["ours"].read = fast_at_first
+    ingest(write(tmp_path, a="0 2 gyro\n0 50 gyro\n0 3 gyro"), tmp_path / "log.h5", progress=False)
+    assert Log(tmp_path / "log.h5").streams["gyro"].rate_hz == 100
 
 
 KILLED = """

@@ -78,11 +78,14 @@ def _spelling(place: np.ndarray) -> tuple[str, str]:
     """What fixes [M, 2] seem to be, and what to do."""
     latitude, longitude = np.abs(place).T
     if latitude.max() > 1e5 and latitude.max() <= 90e7 and longitude.max() <= 180e7:
-        return "they seem to be 1e-7 degrees", "convert them: scale = 1e-7 for these two; heights are then often in mm"
+        return (
+            "they seem to be 1e-7 degrees",
+            'from_units = ["1e-7 deg", ...] in a recipe; heights are then often in mm',
+        )
     if longitude.max() <= 90 and latitude.max() <= 180:
         return "latitude and longitude seem to be swapped", "give each its own column"
     if latitude.max() < 9060 and longitude.max() < 18060 and (np.abs(place) % 100 < 60).all():
-        remedy = "convert ddmm.mmmm to degrees before: the whole hundreds, and the rest divided by 60"
+        remedy = 'from_units = ["ddmm.mmmm", ...] in a recipe, or convert them before'
         return "they seem to be degrees and minutes, ddmm.mmmm", remedy
     return "they are no degrees", "convert them to degrees of WGS 84"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, disk_errors
 from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import refuse
@@ -19,7 +20,7 @@ from worldmodel.logs.ingest.formats.tables.suggest import suggest
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.joining import join
 from worldmodel.logs.ingest.remote import fetched
-from worldmodel.logs.ingest.sources import Found, find_sources
+from worldmodel.logs.ingest.sources import Found, Source, find_sources
 
 __all__ = ["IngestReport", "ingest", "load_recipe", "shipped_recipes", "suggest"]
 
@@ -60,6 +61,7 @@ def ingest(
     size: tuple[int, int] | None = None,
     force: bool = False,
     strict: bool = False,
+    skip: bool = False,
     workers: int | None = None,
     ray: str | None = None,
     progress: bool = True,
@@ -78,6 +80,7 @@ def ingest(
         size: (rows, columns) of video; (64, 64) by default. Frames are scaled to it whatever their shape.
         force: replace `out` if it exists.
         strict: whether everything that the checks find is an error.
+        skip: whether sources that are refused are left out and told, where others are left.
         workers: how many processes read; by default all cores, where that pays.
         ray: the address of a Ray cluster that reads, whose nodes see the same files.
         progress: show a progress bar.
@@ -102,14 +105,30 @@ def ingest(
         check_output(out, force, inputs=[*inputs, *([Path(recipe)] if recipe is not None else [])])
         jobs = [(source, parts.of(source, options)) for source in found.sources]
         task = bar.add_task("ingest", total=sum(source.bytes for source in found.sources))
-        logs = list(convert_all(jobs, options, workers, ray, lambda count: bar.advance(task, count)))
+        refused = _Refused(len(jobs), skip)
+        logs = list(convert_all(jobs, options, workers, ray, lambda count: bar.advance(task, count), refused))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
         together = compared(logs)
         if strict and together:
             raise refuse(together, strict)
         joined = join(logs, out, about, force, together)
-    notes = (*_left_out(found), *joined.notes, *joined.missing())
+    notes = (*_left_out(found), *refused.lines, *joined.notes, *joined.missing())
     return IngestReport(out, tuple(joined.episodes), tuple(joined.specs), notes, tuple(joined.findings))
+
+
+class _Refused:
+    """What is done with a source that is refused: an error, or a line where it is to be skipped and others are left."""
+
+    def __init__(self, sources: int, skip: bool) -> None:
+        self._sources, self._skip = sources, skip
+        self.lines: list[str] = []
+
+    def __call__(self, source: Source, error: WorldModelError) -> None:
+        if not self._skip or len(self.lines) == self._sources - 1:
+            if self._sources > 1 and not self._skip:
+                error.add_note("--skip (skip=True) leaves out what is refused, and tells it")
+            raise error
+        self.lines.append(f"left out: {error.problem}" + (f" ({error.found})" if error.found else ""))
 
 
 def _left_out(found: Found) -> list[str]:

@@ -1,5 +1,6 @@
 """Makes one log of many recordings: the union of their streams, each in the units of the first that has it."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Self
@@ -35,6 +36,7 @@ class Assembly:
         self.notes: list[str] = []
         self.findings: list[Finding] = []
         self._first: dict[str, str] = {}  # the recording that a stream comes from
+        self._longest: dict[str, tuple[int, float]] = {}  # of its recordings: samples and nominal rate
 
     def into(self, log: LogWriter, specs: Mapping[str, StreamSpec] | None = None) -> Self:
         """Goes on with another log, which has the streams `specs` already."""
@@ -88,7 +90,15 @@ class Assembly:
         whose = self._first.get(name, "an earlier recording")
         read = conform(self.specs[name], spec, f"{recording.name} has other streams than {whose}", _REMEDY)
         self.sampled[name] += len(samples.time) > 0
+        self._longest[name] = max(self._longest.get(name, (0, spec.rate_hz)), (len(samples.time), spec.rate_hz))
         return Samples(samples.time, read(samples.data))
+
+    def settle(self) -> None:
+        """Gives each stream the nominal rate of its longest recording, which tells it best."""
+        for name, (_, rate_hz) in self._longest.items():
+            if rate_hz != self.specs[name].rate_hz:
+                self._writer.set_rate(name, rate_hz)
+                self.specs[name] = dataclasses.replace(self.specs[name], rate_hz=rate_hz)
 
     def missing(self) -> Iterator[str]:
         """A line for each stream that some episodes lack."""

@@ -13,7 +13,7 @@ from concurrent.futures import wait as wait_for
 from pathlib import Path
 from typing import Any, Self
 
-from worldmodel.errors import RecipeError
+from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS
 from worldmodel.logs.ingest.assembly import Assembly, not_finite
@@ -25,6 +25,7 @@ from worldmodel.version import __version__
 _POOL_FROM = 32 << 20  # bytes: below, starting processes costs more than they save
 _POLL_S = 0.1
 _WORTH_KEEPING_S = 30.0
+Refuse = Callable[[Source, WorldModelError], None]
 NOTES = "notes"  # of a part's `about`: what was found while it was read
 
 
@@ -76,6 +77,7 @@ def convert(source: Source, options: Options, part: Path) -> None:
                 assembly.append(episode)
         if not assembly.episodes:
             raise RecipeError(f"{source.path} holds no recording.", remedy="leave it out")
+        assembly.settle()
         assembly.tell({NOTES: assembly.notes, FINDINGS: [finding.to_json() for finding in assembly.findings]})
 
 
@@ -85,6 +87,7 @@ def convert_all(
     workers: int | None,
     ray: str | None,
     advance: Callable[[int], object],
+    refuse: Refuse,
 ) -> Iterator[Path]:
     """Turns sources into logs, and yields them in order; those that are there already are left as they are.
 
@@ -94,25 +97,36 @@ def convert_all(
         workers: how many processes; by default as many as there are cores, where that pays.
         ray: the address of a cluster that does it.
         advance: called with numbers of bytes as they are read.
+        refuse: called with a source that cannot be taken and the error that says why; returns where it is left out.
     """
+    refused: set[Source] = set()
+
+    def leave_out(source: Source, error: WorldModelError) -> None:
+        refuse(source, error)
+        refused.add(source)
+
     left = [(source, part) for source, part in jobs if not part.exists()]
     advance(sum(source.bytes for source, part in jobs if part.exists()))
     if ray is not None:
         from worldmodel.logs.ingest.on_ray import convert_on_ray
 
-        convert_on_ray(left, options, ray, advance)
+        convert_on_ray(left, options, ray, advance, leave_out)
         workers = 1
     elif workers is None:
         worth = len(left) > 1 and sum(source.bytes for source, _ in left) > _POOL_FROM
         workers = min(os.cpu_count() or 1, len(left)) if worth else 1
     if workers > 1:
-        _convert_in_pool(left, options, workers, advance)
+        _convert_in_pool(left, options, workers, advance, leave_out)
     for source, part in jobs:
-        if not part.exists():
+        if not part.exists() and source not in refused:
             counted = _Counted(advance, source.bytes)
-            convert(source, dataclasses.replace(options, advance=counted), part)
+            try:
+                convert(source, dataclasses.replace(options, advance=counted), part)
+            except WorldModelError as error:
+                leave_out(source, error)
             counted.finish()
-        yield part
+        if source not in refused:
+            yield part
 
 
 class _Counted:
@@ -131,20 +145,28 @@ class _Counted:
 
 
 def _convert_in_pool(
-    jobs: Sequence[tuple[Source, Path]], options: Options, workers: int, advance: Callable[[int], object]
+    jobs: Sequence[tuple[Source, Path]],
+    options: Options,
+    workers: int,
+    advance: Callable[[int], object],
+    refuse: Refuse,
 ) -> None:
-    """Converts in processes; the first error stops those that have not begun, and is raised."""
+    """Converts in processes; an error that `refuse` raises stops those that have not begun."""
     context = multiprocessing.get_context("spawn")
     counter, told = context.Value("q", 0), 0
     with ProcessPoolExecutor(workers, context, _count_into, (counter,)) as pool:
-        running: set[Future[None]] = {pool.submit(_convert_counted, *job, options) for job in jobs}
+        sources = {pool.submit(_convert_counted, *job, options): job[0] for job in jobs}
+        running: set[Future[None]] = set(sources)
         try:
             while running:
                 done, running = wait_for(running, _POLL_S)
                 advance(counter.value - told)
                 told = counter.value
                 for future in done:
-                    future.result()
+                    try:
+                        future.result()
+                    except WorldModelError as error:
+                        refuse(sources[future], error)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -88,6 +88,7 @@ def _take(assembly: Assembly, parts: Sequence[Path], found: Sequence[Finding]) -
             assembly.tell(about)
             for episode in log.episodes:
                 assembly.append(_recording(episode))
+    assembly.settle()
     assembly.tell({FINDINGS: [finding.to_json() for finding in said]} if said else {})
     assembly.findings += said
 

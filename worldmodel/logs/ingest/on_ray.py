@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.conversion import convert
+from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.logs.ingest.conversion import Refuse, convert
 from worldmodel.logs.ingest.importer import Options, needed
 from worldmodel.logs.ingest.sources import Source
 
@@ -13,7 +13,11 @@ _POLL_S = 0.2
 
 
 def convert_on_ray(
-    jobs: Sequence[tuple[Source, Path]], options: Options, address: str, advance: Callable[[int], object]
+    jobs: Sequence[tuple[Source, Path]],
+    options: Options,
+    address: str,
+    advance: Callable[[int], object],
+    refuse: Refuse,
 ) -> None:
     """Turns sources into logs; what a node that was lost had begun is begun again on another.
 
@@ -22,6 +26,7 @@ def convert_on_ray(
         options: for all.
         address: of the cluster, such as `auto` or `ray://head:10001`.
         advance: called with numbers of bytes as sources are finished.
+        refuse: called with a source that cannot be taken and the error that says why.
 
     Raises:
         RecipeError: if there is no cluster, or a source cannot be read.
@@ -42,10 +47,14 @@ def convert_on_ray(
         while running:
             done, _ = ray.wait(list(running), timeout=_POLL_S)
             for reference in done:
-                ray.get(reference)
-                advance(running.pop(reference).bytes)
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from error
+                source = running.pop(reference)
+                try:
+                    ray.get(reference)
+                except ray.exceptions.RayTaskError as error:
+                    if not isinstance(error.cause, WorldModelError):
+                        raise error.cause from error
+                    refuse(source, error.cause)
+                advance(source.bytes)
     finally:
         ray.shutdown()
 
