@@ -30,7 +30,8 @@ class Held(NamedTuple):
     data: np.ndarray
 
     def stored(self, start: int, stop: int) -> np.ndarray:
-        return np.asarray(self.data[start:stop]).astype(fmt.data_type(self.spec), copy=False)
+        with np.errstate(over="ignore"):  # what is too large is infinite
+            return np.asarray(self.data[start:stop]).astype(fmt.data_type(self.spec), copy=False)
 
     @property
     def bytes(self) -> int:

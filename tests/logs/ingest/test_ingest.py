@@ -78,6 +78,14 @@ class TestSources:
         names = [(s.path.name, len(s.parts)) for s in find_sources([tmp_path / "a.ours", tmp_path]).sources]
         assert names == [("a.ours", 2), ("c.ours", 1)]
 
+    def test_links_that_lead_back_or_nowhere_are_passed_over(self, tmp_path):
+        folder = tmp_path / "in"
+        folder.mkdir()
+        write(folder, a="0 1 gyro")
+        for name, target in (("me", "me"), ("up", ".."), ("here", "."), ("nowhere", "gone")):
+            (folder / name).symlink_to(target)
+        assert [source.path.name for source in find_sources(folder).sources] == ["a.ours"]
+
     def test_what_nobody_claims_is_said(self, tmp_path):
         write(tmp_path, a="0 1 gyro")
         (tmp_path / "notes.doc").write_text("")

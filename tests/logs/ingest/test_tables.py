@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -317,3 +318,23 @@ def test_vectors_of_a_matlab_file_are_columns(folder):
     (folder / "run.mat").write_bytes(b"no matlab file")
     with pytest.raises(RecipeError, match="cannot be read as a table"):
         make(folder, "run.mat", force=True)
+
+
+def test_what_is_too_large_for_the_log_is_counted_as_infinite(folder):
+    (folder / "run.csv").write_text("t,v,a,u\n0,1e39,1,0\n10,1,1,0\n")
+    report, log = make(folder)
+    assert any("1 of 4 readings are NaN or infinite" in note for note in report.notes)
+    assert log.episodes[0].streams["wheel"].data[0, 0] == math.inf
+
+
+def test_an_archive_is_whole_and_names_its_files_once(folder):
+    with zipfile.ZipFile(folder / "run.zip", "w") as archive:
+        archive.writestr("a.csv", TABLE)
+    whole = (folder / "run.zip").read_bytes()
+    (folder / "cut.zip").write_bytes(whole[:-30])
+    with pytest.raises(RecipeError, match="cannot be unpacked"):
+        make(folder, "cut.zip")
+    with zipfile.ZipFile(folder / "run.zip", "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("a.csv", TABLE)
+    with pytest.raises(RecipeError, match=r"several files of one name[\s\S]*a\.csv"):
+        make(folder, "run.zip")

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs import format as fmt
 from worldmodel.logs.health.finding import Finding
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.logs.same import conform
@@ -112,7 +113,8 @@ def not_finite(recording: Recording) -> Iterator[str]:
     """A line for each stream that has readings which are no numbers."""
     for name, spec in recording.specs.items():
         if spec.kind != "video":
-            count = int((~np.isfinite(recording.samples[name].data)).sum())
+            with np.errstate(over="ignore"):  # what is too large for the log is infinite there
+                data = np.asarray(recording.samples[name].data).astype(fmt.data_type(spec))
+            count, size = int((~np.isfinite(data)).sum()), data.size
             if count:
-                size = recording.samples[name].data.size
                 yield f"{name}: {count} of {size} readings are NaN or infinite (kept as they are; readers mask them)"

@@ -89,7 +89,10 @@ def _add_folder(
     if claimed:
         return _add(folder, claimed, found, taken)
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.resolve() in taken:
+        if path.name.startswith(".") or not path.exists():  # a link that leads nowhere, or to itself
+            continue
+        place = path.resolve()
+        if place in taken or place in (folder / "_").resolve().parents:  # a link that leads back
             continue
         name = claimant(path) if claims is None else kind if claims(path) else None
         if name:

@@ -128,7 +128,8 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     data, notes = _parse(path, body, layout, text, _readable(recipe))
     if layout.decimal == "," and text.decimal is None:
         notes = ["its numbers are read with decimal commas", *notes]
-    left = tuple(name for name in layout.names if name and name not in data.column_names)
+    there = set(data.column_names)
+    left = tuple(name for name in layout.names if name and name not in there)
     return Table(path, data, _units(layout), text.unreadable, [*body.notes, *notes], left)
 
 

@@ -3,6 +3,7 @@
 import fnmatch
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -59,6 +60,10 @@ def archived(path: Path) -> list[str]:
             names = sorted(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise RecipeError(f"{path} cannot be unpacked.", expected="a whole zip archive", found=str(error)) from error
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise RecipeError(
+            f"{path} holds several files of one name.", expected="one of each", found=", ".join(twice[:5])
+        )
     if len(names) > _MOST_FILES:
         raise RecipeError(f"{path} holds too many files.", expected=f"up to {_MOST_FILES}", found=str(len(names)))
     return names

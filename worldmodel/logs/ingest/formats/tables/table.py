@@ -1,6 +1,7 @@
 """A table in memory: columns found by the names that recipes give them, readings as numbers."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,9 +38,13 @@ class Table:
     notes: list[str] = dataclasses.field(default_factory=list)
     not_loaded: tuple[str, ...] = ()
 
-    @property
+    @functools.cached_property
     def names(self) -> list[str]:
         return [name for name in self.data.column_names if name != ROW]
+
+    @functools.cached_property
+    def _there(self) -> frozenset[str]:
+        return frozenset(self.names)
 
     @property
     def rows(self) -> np.ndarray:
@@ -51,9 +56,9 @@ class Table:
 
         That is itself, the one at a place (`#3`), the one with a unit behind it, or a part of a text (`GPS[1]`).
         """
-        names = self.names
-        if name in names:
+        if name in self._there:
             return name
+        names = self.names
         if name.startswith("#") and name[1:].isdigit() and 0 < int(name[1:]) <= len(names):
             return names[int(name[1:]) - 1]
         based = [column for column in names if split(column)[0] == name and split(column)[1]]
@@ -64,7 +69,7 @@ class Table:
 
     def twice(self, name: str) -> bool:
         """Whether several columns have a name."""
-        return f"{name}#1" in self.names or self.names.count(name) > 1
+        return f"{name}#1" in self._there or self.names.count(name) > 1
 
     def place(self, name: str) -> str:
         """The column that a recipe's name means.
@@ -79,7 +84,7 @@ class Table:
 
     def column(self, name: str) -> "pa.ChunkedArray":
         found = self.place(name)
-        if found in self.data.column_names:
+        if found in self._there:
             return self.data[found]
         match = _ELEMENT.fullmatch(found)
         return _element(self.data[match["name"]], int(match["index"])) if match else self.data[found]
