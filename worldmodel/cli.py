@@ -354,6 +354,8 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(part.isdecimal() and int(part) for part in parts):
         raise WorldModelError("--size is wrong.", expected="rows x columns, such as 64x64", found=repr(text))
+    if int(parts[0]) * int(parts[1]) > 1 << 24:
+        raise WorldModelError("--size is more than a model can see.", expected="up to 4096x4096", found=text)
     return int(parts[0]), int(parts[1])
 
 

@@ -27,6 +27,8 @@ def check_output(
         inputs: what the command reads, which is never replaced.
         replaces: of a folder, patterns of the names that the command itself writes there; it always writes the first.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise WorldModelError(f"{path} is no file and no folder, so it is not replaced.", remedy="choose another path")
     if path.exists() and not force:
         raise WorldModelError(
             f"{path} exists already.",

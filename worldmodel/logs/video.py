@@ -15,6 +15,7 @@ from worldmodel.errors import WorldModelError
 # Containers that hold a film themselves: a playlist names files and addresses of its writer's choice.
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,hevc,h264,av1,mpegts,mpeg,mpegvideo,flv,asf,ogg,mjpeg,ivf"
 _MOST_PIXELS = 1 << 27
+_WHOLE = (0.0, math.inf)
 
 
 def _cv2():
@@ -33,7 +34,7 @@ def _cv2():
 def read_frames(
     path: Path | str,
     size: tuple[int, int],
-    span: tuple[float, float] = (0.0, math.inf),
+    span: tuple[float, float] = _WHOLE,
     notes: list[str] | None = None,
 ) -> Iterator[tuple[float, np.ndarray]]:
     """The frames of a video file, one by one, turned upright as the file says.
@@ -42,7 +43,7 @@ def read_frames(
         path: any file that FFmpeg decodes.
         size: (rows, columns) to which each frame is scaled, whatever its shape.
         span: seconds of media time from which and before which frames are wanted.
-        notes: gets a line where parts of the film cannot be decoded; these are left out.
+        notes: gets a line where parts of the film cannot be decoded, or found; these are left out.
 
     Yields:
         Seconds of media time, which all tracks of a file share, and the frame [rows, columns, 3] uint8 RGB.
@@ -52,11 +53,12 @@ def read_frames(
     """
     import av
 
-    count = 0
+    count = told = 0
     damaged: list[str] = []
     try:
         with _opened(path) as container:
             stream = _stream_of(container, path)
+            told = stream.frames if span == _WHOLE else 0
             if span[0] > 0:
                 container.seek(int(span[0] / stream.time_base), stream=stream)
             for frame in _decoded(container, stream, damaged):
@@ -74,6 +76,8 @@ def read_frames(
         raise _no_video(path, damaged[0] if damaged else "none of its frames")
     if damaged and notes is not None:
         notes.append(f"{Path(path).name}: {len(damaged)} parts of the film cannot be decoded and are left out")
+    if count < told and notes is not None:
+        notes.append(f"{Path(path).name}: {told - count} of the {told} frames that its index tells cannot be read")
 
 
 def _opened(path: Path | str) -> Any:

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from worldmodel.errors import LogFormatError, RecipeError
+from worldmodel.errors import LogFormatError, RecipeError, WorldModelError
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.ingest import importer as registry
 from worldmodel.logs.ingest import ingest
@@ -265,6 +265,14 @@ def test_what_a_killed_ingest_has_finished_is_not_done_again(tables, tmp_path):
     assert again.stdout.split() == ["t3.csv"]
     ingest(tables, tmp_path / "straight.h5", recipe=recipe, progress=False)
     assert content(out) == content(tmp_path / "straight.h5")
+    assert not Parts(out).folder.exists()
+
+
+def test_two_at_once_do_not_write_one_log(tables, tmp_path):
+    out = tmp_path / "log.h5"
+    with Parts(out), pytest.raises(WorldModelError, match=r"Another ingest writes .*log\.h5"):
+        ingest(tables, out, recipe=tmp_path / "recipe.toml", progress=False)
+    ingest(tables, out, recipe=tmp_path / "recipe.toml", progress=False)
     assert not Parts(out).folder.exists()
 
 

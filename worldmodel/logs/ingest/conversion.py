@@ -13,6 +13,8 @@ from concurrent.futures import wait as wait_for
 from pathlib import Path
 from typing import Any, Self
 
+from filelock import FileLock, Timeout
+
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS
@@ -40,14 +42,23 @@ class Parts:
     """
 
     def __init__(self, out: Path) -> None:
+        self.out = out
         self.folder = out.with_name(f".{out.stem}.parts")
 
     def __enter__(self) -> Self:
         self._began = time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / "lock", blocking=False)
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise WorldModelError(
+                f"Another ingest writes {self.out}.", remedy="wait for it, or choose another output"
+            ) from error
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
+        self._lock.release()
         quick = time.monotonic() - self._began < _WORTH_KEEPING_S
         if kind is None or (quick and issubclass(kind, Exception)):
             shutil.rmtree(self.folder, ignore_errors=True)

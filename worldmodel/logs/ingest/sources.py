@@ -76,6 +76,8 @@ def find_sources(
 
 def _paths(name: str | Path) -> list[Path]:
     path = Path(name)
+    if not str(name).strip():
+        raise RecipeError("A source has no name.", expected="a file, a folder or a pattern of files")
     paths = [path] if path.exists() else sorted(Path(match) for match in glob.glob(str(name), recursive=True))
     if not paths:
         raise RecipeError(f"{name} does not exist.", expected="a file, a folder or a pattern of files")

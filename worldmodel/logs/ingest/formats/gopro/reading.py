@@ -80,7 +80,8 @@ def read_telemetry(path: Path) -> Recording:
     Raises:
         RecipeError: if the file is damaged or has no telemetry.
     """
-    pieces, device = _collect(path, read_payloads(path, b"gpmd"))
+    payloads = read_payloads(path, b"gpmd")
+    pieces, device = _collect(path, payloads)
     if not pieces:
         raise RecipeError(
             f"{path} has no GPMF telemetry.",
@@ -92,6 +93,10 @@ def read_telemetry(path: Path) -> Recording:
     for key, (name, unit) in _VECTORS.items():
         if pieces.get(key):
             _add_vector(recording, pieces[key], device[key], name, unit, offset)
+            if missing := len(payloads) - len({payload.start for payload, _ in pieces[key]}):
+                recording.notes.append(
+                    f"{name}: {missing} of the {len(payloads)} parts of the telemetry have none of it"
+                )
     _add_camera_gps(recording, pieces, offset)
     _add_drone(recording, pieces)
     return recording
