@@ -83,6 +83,18 @@ def test_the_imu_and_its_clocks(tmp_path):
     assert noted(recording, "accelerometer: 1 of 10")
 
 
+def test_a_reading_that_comes_again_with_a_faster_sensor_is_one(tmp_path):
+    """The magnetometer's reading of every other message is the one before: its stamp says so."""
+    log = Builder()
+    imu = log.topic("sensor_combined", [("magnetometer_timestamp_relative", "i"), ("magnetometer_ga", "3f")])
+    for i in range(8):
+        imu(START + 4000 * i, -4000 * (i % 2), i // 2, 0, 1)
+    recording = read(log.save(tmp_path / "a.ulg"))
+    np.testing.assert_allclose(recording.samples["magnetometer"].time, 0.008 * np.arange(4), atol=1e-9)
+    np.testing.assert_allclose(recording.samples["magnetometer"].data[:, 0], 1e-4 * np.arange(4), rtol=1e-6)
+    assert noted(recording, "magnetometer: 4 of 8", "repeat")
+
+
 def test_the_older_fields_of_gps(tmp_path):
     log = Builder()
     gps = log.topic("vehicle_gps_position", OLD_GPS)

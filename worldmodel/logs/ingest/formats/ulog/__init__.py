@@ -71,18 +71,18 @@ def _add(messages: Messages, stream: str, recording: Recording) -> dict[str, flo
 
 
 def _add_instance(messages: Messages, topic: Topic, name: str, fields: Fields, recording: Recording) -> float:
-    time, delay = messages.stamps(fields, measured=topic.kind != "action")
     names = topic.columns or _used(topic, fields)
+    if not names:
+        return 0.0
+    time, delay = messages.stamps(fields, topic.kind != "action", topic.late)
     data = np.column_stack([fields[field] for field in topic.fields[: len(names)]]).astype(np.float64) * topic.scale
-    keep = np.ones(len(time), bool)
-    if topic.late in fields:
-        keep &= fields[topic.late] != _NO_TIME
-        time = time + fields[topic.late] / 1e6
-    if topic.valid in fields:
-        keep &= fields[topic.valid] != 0
+    keep = ~_empty(topic, fields)
     if not keep.all():
         recording.notes.append(f"{name}: {(~keep).sum()} of {len(keep)} messages say that they hold none; left out")
-    if not names or not keep.any():
+    if topic.late in fields and (again := _repeated(time, data)).any():
+        recording.notes.append(f"{name}: {again.sum()} of {len(keep)} messages repeat the reading before; left out")
+        keep &= ~again
+    if not keep.any():
         return 0.0
     spec = StreamSpec(
         name, topic.kind, names, (topic.unit,) * len(names), nominal_rate(time[keep]), topic.frame,
@@ -90,6 +90,21 @@ def _add_instance(messages: Messages, topic: Topic, name: str, fields: Fields, r
     )  # fmt: skip
     recording.add(spec, time[keep], data[keep])
     return delay
+
+
+def _empty(topic: Topic, fields: Fields) -> np.ndarray:
+    """Which messages [M] say themselves that they have no reading."""
+    empty = np.zeros(rows(fields), bool)
+    if topic.late in fields:
+        empty |= fields[topic.late] == _NO_TIME
+    if topic.valid in fields:
+        empty |= fields[topic.valid] == 0
+    return empty
+
+
+def _repeated(time: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Which rows [M] are the one before them again: a message of several sensors comes with the fastest of them."""
+    return np.concatenate([[False], (np.diff(time) == 0) & (np.diff(data, axis=0) == 0).all(1)])
 
 
 def _used(topic: Topic, fields: Fields) -> tuple[str, ...]:

@@ -55,22 +55,23 @@ class Messages:
             if topic == name and rows(fields) and all(field in fields for field in needs)
         }
 
-    def stamps(self, fields: Fields, measured: bool) -> tuple[np.ndarray, float]:
+    def stamps(self, fields: Fields, measured: bool, late: str = "") -> tuple[np.ndarray, float]:
         """When messages were published, or measured where they tell, and the median of how much earlier that is.
 
         Args:
             fields: of the messages.
             measured: whether it is the measurement that counts.
+            late: a field of microseconds that are added.
 
         Returns:
             Seconds from the log's start [M], which are exact where its clock is that of the world too; and seconds.
         """
-        published, sampled = fields["timestamp"].astype(np.int64), fields.get("timestamp_sample")
+        published, sampled = fields["timestamp"].astype(np.int64) - self._start, fields.get("timestamp_sample")
         if measured and sampled is not None:
-            delay = published - sampled.astype(np.int64)
+            delay = fields["timestamp"].astype(np.int64) - sampled.astype(np.int64)
             if (np.abs(delay) < _LONGEST_DELAY_US).all():
-                return (published - delay - self._start) / 1e6, float(np.median(delay)) / 1e6
-        return (published - self._start) / 1e6, 0.0
+                return (published - delay) / 1e6, float(np.median(delay)) / 1e6
+        return (published + fields[late] if late in fields else published) / 1e6, 0.0
 
 
 def rows(fields: Fields) -> int:
