@@ -2,6 +2,7 @@
 
 import base64
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from tests.fuzz import fuzz
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.ros.images import picture
 from worldmodel.logs.ingest.formats.ros.types import TYPES, short
 from worldmodel.logs.ingest.importer import Options, importer
 from worldmodel.logs.ingest.sources import claimant
@@ -274,6 +276,51 @@ def test_a_bag_without_a_known_topic_is_refused(tmp_path):
 
 def test_types_are_known_however_they_are_written():
     assert {short(name) for name in ("sensor_msgs/msg/Imu", "sensor_msgs/Imu", "ros.sensor_msgs.Imu")} <= TYPES.keys()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pixel"),
+    [("rgb8", [9, 120, 200]), ("bgr8", [200, 120, 9]), ("bgra8", [200, 120, 9, 255]), ("rgba8", [9, 120, 200, 1])],
+)
+def test_encodings_of_colour(encoding, pixel):
+    image = SimpleNamespace(encoding=encoding, height=4, width=6, step=32, is_bigendian=0)
+    rows = np.zeros((4, 32), np.uint8)  # rows are longer than their pixels
+    rows[:, : 6 * len(pixel)] = np.tile(pixel, 6)
+    image.data = rows.reshape(-1)
+    np.testing.assert_array_equal(picture(image, (4, 6), "here"), np.full((4, 6, 3), [9, 120, 200]))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "value"),
+    [
+        ("mono8", np.full(32, 7, np.uint8), 7),
+        ("mono16", np.full(32, 7 * 256 + 3, "<u2"), 7),
+        ("bayer_rggb8", np.full(32, 7, np.uint8), 7),
+        ("yuyv", np.full(64, 128, np.uint8), 130),
+    ],
+)
+def test_encodings_of_one_value(encoding, data, value):
+    image = SimpleNamespace(encoding=encoding, height=4, width=8, step=0, is_bigendian=0, data=data.tobytes())
+    np.testing.assert_allclose(picture(image, (4, 8), "here"), np.full((4, 8, 3), value), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "red"),
+    [("bayer_rggb8", (0, 0)), ("bayer_bggr8", (1, 1)), ("bayer_grbg8", (0, 1)), ("bayer_gbrg8", (1, 0))],
+)
+def test_bayer_patterns(encoding, red):
+    """A red surface: only the pixels behind the red filters see it."""
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[red[0] :: 2, red[1] :: 2] = 200
+    image = SimpleNamespace(encoding=encoding, height=8, width=8, step=8, data=pixels.tobytes())
+    np.testing.assert_allclose(picture(image, (8, 8), "here")[2:-2, 2:-2].mean((0, 1)), [200, 0, 0], atol=1)
+
+
+@pytest.mark.parametrize("told", [{"height": 5}, {"width": 10**9}, {"encoding": "odd"}, {"width": -1}])
+def test_an_image_that_is_not_what_it_says_is_refused(told):
+    fields = {"encoding": "mono8", "height": 4, "width": 8, "step": 0, "data": bytes(32)} | told
+    with pytest.raises(ValueError, match="image"):
+        picture(SimpleNamespace(**fields), (4, 8), "here")
 
 
 @pytest.mark.parametrize("kind", KINDS)

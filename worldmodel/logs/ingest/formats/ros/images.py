@@ -18,11 +18,11 @@ _CHANNELS = {
 }  # fmt: skip
 # OpenCV names a Bayer pattern by the second row's second and third pixels.
 _CODES = {
-    "rgba8": "RGBA2RGB", "bgr8": "BGR2RGB", "8UC3": "BGR2RGB", "bgra8": "BGRA2RGB", "8UC4": "BGRA2RGB",
-    "mono8": "GRAY2RGB", "8UC1": "GRAY2RGB", "mono16": "GRAY2RGB", "16UC1": "GRAY2RGB",
-    "bayer_rggb8": "BayerBG2RGB", "bayer_bggr8": "BayerRG2RGB", "bayer_gbrg8": "BayerGR2RGB",
-    "bayer_grbg8": "BayerGB2RGB", "yuv422": "YUV2RGB_UYVY", "uyvy": "YUV2RGB_UYVY", "yuv422_yuy2": "YUV2RGB_YUY2",
-    "yuyv": "YUV2RGB_YUY2",
+    "rgba8": "RGBA", "bgr8": "BGR", "8UC3": "BGR", "bgra8": "BGRA", "8UC4": "BGRA",
+    "mono8": "GRAY", "8UC1": "GRAY", "mono16": "GRAY", "16UC1": "GRAY",
+    "bayer_rggb8": "BayerBG", "bayer_bggr8": "BayerRG", "bayer_gbrg8": "BayerGR",
+    "bayer_grbg8": "BayerGB", "yuv422": "YUV_UYVY", "uyvy": "YUV_UYVY", "yuv422_yuy2": "YUV_YUY2",
+    "yuyv": "YUV_YUY2",
 }  # fmt: skip
 
 
@@ -39,8 +39,6 @@ def picture(message: Any, size: tuple[int, int], where: str) -> np.ndarray:
 
 
 def _raw(message: Any, data: bytes) -> np.ndarray:
-    import cv2
-
     encoding, height, width = message.encoding, message.height, message.width
     if encoding not in _CHANNELS:
         raise ValueError(f"images in the encoding {encoding!r}")
@@ -55,4 +53,4 @@ def _raw(message: Any, data: bytes) -> np.ndarray:
     if pixels.dtype.itemsize == 2:
         pixels = (pixels >> 8).astype(np.uint8)
     pixels = np.ascontiguousarray(pixels.reshape(height, width, channels))
-    return pixels if encoding == "rgb8" else cv2.cvtColor(pixels, getattr(cv2, f"COLOR_{_CODES[encoding]}"))
+    return pixels if encoding == "rgb8" else video.to_rgb(pixels, _CODES[encoding])
