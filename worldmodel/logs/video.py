@@ -230,6 +230,24 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(np.ascontiguousarray(image), (size[1], size[0]), interpolation=method)
 
 
+def to_rgb(pixels: np.ndarray, coding: str) -> np.ndarray:
+    """Pixels [rows, columns, channels] uint8 of another coding as RGB: uint8 [rows, columns, 3].
+
+    Args:
+        pixels: of the image.
+        coding: what OpenCV calls it, such as `BGR`, `GRAY`, `BayerBG`.
+
+    Raises:
+        ValueError: if the pixels are none of that coding.
+    """
+    cv2 = _cv2()
+    name, mark, variant = coding.partition("_")
+    try:
+        return cv2.cvtColor(pixels, getattr(cv2, f"COLOR_{name}2RGB{mark}{variant}"))
+    except cv2.error as error:
+        raise ValueError(f"pixels of shape {pixels.shape} are no {coding}") from error
+
+
 def read_image(content: bytes, size: tuple[int, int], name: str) -> np.ndarray:
     """An image file's content (JPEG, PNG and the like) as [rows, columns, 3] uint8 RGB of `size` (rows, columns).
 

@@ -23,10 +23,10 @@ UNITS = {
 }  # fmt: skip
 ORDERS = ("year_first", "day_first", "month_first")
 _EPOCH_DAYS = {"excel_days": 25569, "matlab_days": 719529}
-_GPS_EPOCH_S, _WEEK_S = 315964800, 604800
+GPS_EPOCH_S, WEEK_S = 315964800, 604800
 # From when on GPS time was how many seconds ahead of UTC (IERS bulletin C).
 _LEAPS = ((915148800, 13), (1136073600, 14), (1230768000, 15), (1341100800, 16), (1435708800, 17), (1483228800, 18))
-_PERIODS = {"hhmmss": _DAY, "week_s": _WEEK_S * 10**9}
+_PERIODS = {"hhmmss": _DAY, "week_s": WEEK_S * 10**9}
 
 
 def nanoseconds(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
@@ -85,11 +85,12 @@ def _from_numbers(table: "Table", clock: Clock, number: np.ndarray, valid: np.nd
     if clock.week is None:
         return wrapped(ns, valid, _PERIODS["week_s"])
     week = table.floats(clock.week) if isinstance(clock.week, str) else np.full(len(ns), float(clock.week))
-    gps_s = (_GPS_EPOCH_S + np.nan_to_num(week) * _WEEK_S).astype(np.int64)
-    return ns + gps_s * 10**9 - _leaps(gps_s) * 10**9
+    gps_s = (GPS_EPOCH_S + np.nan_to_num(week) * WEEK_S).astype(np.int64)
+    return ns + gps_s * 10**9 - leap_seconds(gps_s) * 10**9
 
 
-def _leaps(gps_s: np.ndarray) -> np.ndarray:
+def leap_seconds(gps_s: np.ndarray) -> np.ndarray:
+    """How many seconds GPS time was ahead of UTC at seconds since 1970 [M]."""
     starts, counts = np.transpose(_LEAPS)
     return counts[np.searchsorted(starts, gps_s, "right").clip(1) - 1]
 

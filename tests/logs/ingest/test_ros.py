@@ -1,0 +1,330 @@
+"""ROS messages out of every kind of bag, each written by the library that people write it with."""
+
+import base64
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from mcap.writer import Writer as McapWriter
+from mcap_ros2.writer import Writer as Ros2Writer
+from rosbags import rosbag1, rosbag2
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from tests.fuzz import fuzz
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.ros.images import picture
+from worldmodel.logs.ingest.formats.ros.types import TYPES, short
+from worldmodel.logs.ingest.importer import Options, importer
+from worldmodel.logs.ingest.sources import claimant
+
+START = 1_700_000_000  # seconds since 1970
+LATE_NS = 5_000_000  # from a header to when its message comes
+STORES = {1: get_typestore(Stores.ROS1_NOETIC), 2: get_typestore(Stores.ROS2_HUMBLE)}
+DRIVE = "float32 steering_angle\nfloat32 steering_angle_velocity\nfloat32 speed\nfloat32 acceleration\nfloat32 jerk\n"
+for store in STORES.values():
+    store.register(get_types_from_msg(DRIVE, "ackermann_msgs/msg/AckermannDrive"))
+KINDS = ["ros1", "sqlite", "mcap_folder", "mcap"]
+
+
+class Maker:
+    """Makes messages of a version of ROS, all zeros but what is said."""
+
+    def __init__(self, version):
+        self.store, self.version = STORES[version], version
+
+    def __call__(self, of, /, **fields):
+        kind = self.store.types[of.replace("/", "/msg/")]
+        filled = {field: self.default(layout) for field, layout in self.store.fielddefs[kind.__msgtype__][1]}
+        return kind(**(filled | fields))
+
+    def default(self, layout):
+        node, detail = layout
+        if node.name == "NAME":
+            return self(detail.replace("/msg/", "/"))
+        if node.name == "BASE":
+            return "" if detail[0] == "string" else False if detail[0] == "bool" else 0
+        (base, of), count = detail
+        if base.name == "BASE" and of[0] != "string":
+            return np.zeros(count if node.name == "ARRAY" else 0, of[0].replace("byte", "uint8"))
+        return []
+
+    def vector(self, x, y, z, name="Vector3"):
+        return self(f"geometry_msgs/{name}", x=x, y=y, z=z)
+
+    def header(self, ns, frame="odom"):
+        told = {"seq": 0} if self.version == 1 else {}
+        stamp = self("builtin_interfaces/Time", sec=START + ns // 10**9, nanosec=ns % 10**9)
+        return self("std_msgs/Header", stamp=stamp, frame_id=frame, **told)
+
+
+def write(path, kind, messages):
+    """A bag of (topic, type, nanoseconds since START when it came, message)."""
+    if kind == "mcap":
+        return write_mcap(path.with_suffix(".mcap"), messages)
+    path = path.with_suffix(".bag") if kind == "ros1" else path
+    plugin = {"sqlite": StoragePlugin.SQLITE3, "mcap_folder": StoragePlugin.MCAP}
+    store = STORES[1 if kind == "ros1" else 2]
+    opened = rosbag1.Writer(path) if kind == "ros1" else rosbag2.Writer(path, version=9, storage_plugin=plugin[kind])
+    with opened as writer:
+        there = {}
+        for topic, name, at, message in messages:
+            full = name.replace("/", "/msg/")
+            if topic not in there:
+                there[topic] = writer.add_connection(topic, full, typestore=store)
+            content = store.serialize_ros1(message, full) if kind == "ros1" else store.serialize_cdr(message, full)
+            writer.write(there[topic], START * 10**9 + at, content)
+    return path
+
+
+def plain(value):
+    """A message as its writer for MCAP takes it: nested fields, and lists for arrays."""
+    if hasattr(value, "__msgtype__"):
+        return {name: plain(field) for name, field in vars(value).items() if name != "__msgtype__"}
+    return bytes(value) if getattr(value, "dtype", None) == np.uint8 else list(value) if np.ndim(value) else value
+
+
+def write_mcap(path, messages):
+    with open(path, "wb") as file:
+        writer, schemas = Ros2Writer(file, chunk_size=4096), {}
+        for topic, name, at, message in messages:
+            full = name.replace("/", "/msg/")
+            if name not in schemas:
+                schemas[name] = writer.register_msgdef(full, STORES[2].generate_msgdef(full, ros_version=2)[0])
+            writer.write_message(topic, schemas[name], plain(message), START * 10**9 + at)
+        writer.finish()
+    return path
+
+
+def read(path):
+    (recording,) = importer(claimant(path)).read(path, Options((6, 8), scratch=path.parent))
+    return recording
+
+
+def noted(recording, *words):
+    return any(all(word in note for word in words) for note in recording.notes)
+
+
+def drive(make, count=5):
+    """A drive of a robot with an IMU, a receiver without a fix at first, odometry, joints, two cameras, a command."""
+    image = np.zeros((12, 16, 3), np.uint8)
+    image[..., 0] = 200  # red, which is last in BGR
+    _, jpeg = cv2.imencode(".png", image[..., ::-1])
+    for i in range(count):
+        at = i * 100_000_000
+        header, come = make.header(at), at + LATE_NS
+        no_covariance = np.array([-1.0, *[0.0] * 8])
+        yield "/imu", "sensor_msgs/Imu", come, make(
+            "sensor_msgs/Imu", header=header, orientation_covariance=no_covariance,
+            angular_velocity=make.vector(0.0, 0.1, float(i)), linear_acceleration=make.vector(0.0, 0.0, 9.8),
+        )  # fmt: skip
+        status = make("sensor_msgs/NavSatStatus", status=-1 if i == 0 else 0)
+        yield "/fix", "sensor_msgs/NavSatFix", come, make(
+            "sensor_msgs/NavSatFix", header=header, status=status, latitude=47.5, longitude=8.5, altitude=500.0 + i,
+            position_covariance=np.array([4.0, 0, 0, 0, 4.0, 0, 0, 0, 9.0]), position_covariance_type=2,
+        )  # fmt: skip
+        pose = make("geometry_msgs/Pose", position=make.vector(float(i), 2.0, 0.0, "Point"),
+                    orientation=make("geometry_msgs/Quaternion", x=0.0, y=0.0, z=0.6, w=0.8))  # fmt: skip
+        twist = make("geometry_msgs/Twist", linear=make.vector(1.0, 0.0, 0.0), angular=make.vector(0.0, 0.0, 0.2))
+        yield "/odom", "nav_msgs/Odometry", come, make(
+            "nav_msgs/Odometry", header=header, pose=make("geometry_msgs/PoseWithCovariance", pose=pose),
+            twist=make("geometry_msgs/TwistWithCovariance", twist=twist),
+        )  # fmt: skip
+        yield "/cmd_vel", "geometry_msgs/Twist", come, twist
+        yield "/joint_states", "sensor_msgs/JointState", come, make(
+            "sensor_msgs/JointState", header=header, name=["hip", "knee"], position=np.array([0.5, float(i)]),
+        )  # fmt: skip
+        yield "/front/image_raw", "sensor_msgs/Image", come, make(
+            "sensor_msgs/Image", header=header, height=12, width=16, step=48, encoding="bgr8",
+            data=image[..., ::-1].reshape(-1),
+        )  # fmt: skip
+        yield (
+            "/rear/image/compressed",
+            "sensor_msgs/CompressedImage",
+            come,
+            make("sensor_msgs/CompressedImage", header=header, format="png", data=jpeg.reshape(-1)),
+        )
+        yield "/wheel", "std_msgs/Float64", come, make("std_msgs/Float64", data=float(i))
+        yield (
+            "/pwm/command",
+            "std_msgs/Float64MultiArray",
+            come,
+            make("std_msgs/Float64MultiArray", data=np.array([1.0, float(i)])),
+        )
+        drive = make("ackermann_msgs/AckermannDrive", steering_angle=0.25, speed=float(i))
+        yield "/ackermann", "ackermann_msgs/AckermannDrive", come, drive
+        yield "/chatter", "std_msgs/String", come, make("std_msgs/String", data="hello")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_bag_gives_the_same_recording(tmp_path, kind):
+    recording = read(write(tmp_path / "bag", kind, list(drive(Maker(1 if kind == "ros1" else 2)))))
+    steps = np.arange(5)
+    expected = {
+        "gyro": ("sensor", np.array([[0, 0.1, i] for i in steps])),
+        "accelerometer": ("sensor", [[0, 0, 9.8]] * 5),
+        "odometry": ("pose", [[i, 2, 0, 0.8, 0, 0, 0.6] for i in steps]),
+        "odometry_twist": ("sensor", [[1, 0, 0, 0, 0, 0.2]] * 5),
+        "twist_command": ("action", [[1, 0, 0, 0, 0, 0.2]] * 5),
+        "joint_position": ("sensor", [[0.5, i] for i in steps]),
+        "wheel": ("sensor", steps[:, None]),
+        "pwm_command": ("action", [[1, i] for i in steps]),
+        "ackermann_command": ("action", [[0.25, 0, i, 0, 0] for i in steps]),
+        "gps": ("gps", [[47.5, 8.5, 500 + i, 2, 3] for i in steps[1:]]),
+    }
+    assert set(recording.samples) == {*expected, "front", "rear"}
+    for name, (kind_of, data) in expected.items():
+        assert recording.specs[name].kind == kind_of
+        np.testing.assert_allclose(recording.samples[name].data, data, err_msg=name)
+    for name in ("front", "rear"):
+        np.testing.assert_array_equal(recording.samples[name].data, np.full((5, 6, 8, 3), (200, 0, 0)))
+    assert recording.specs["joint_position"].columns == ("hip", "knee")
+    assert recording.specs["odometry"].frame == "odom"
+    np.testing.assert_allclose(recording.samples["gyro"].time, 0.1 * steps, atol=1e-6)
+    np.testing.assert_allclose(recording.samples["front"].time, 0.1 * steps, atol=1e-6)
+    np.testing.assert_allclose(recording.samples["wheel"].time, 0.1 * steps + LATE_NS / 1e9, atol=1e-6)
+    assert recording.origin_utc == pytest.approx(START)
+    assert noted(recording, "/imu: by its headers, median 0.0050 s")
+    assert noted(recording, "gps: 1 of 5")
+    assert noted(recording, "attitude: 5 of 5")
+    assert noted(recording, "no stream is made of", "/chatter (std_msgs/String)")
+
+
+def test_several_topics_of_a_type_are_told_apart_and_another_clock_is_moved(tmp_path):
+    """The rear IMU's clock began with its power: its headers count from there."""
+    make = Maker(2)
+    messages = []
+    for i in range(4):
+        at = i * 10_000_000
+        for topic, header in (("/front/imu", make.header(at)), ("/rear/imu", make.header(at - (START - 7) * 10**9))):
+            messages.append((topic, "sensor_msgs/Imu", at + LATE_NS, make("sensor_msgs/Imu", header=header)))
+    recording = read(write(tmp_path / "bag", "mcap", messages))
+    assert {"front_imu_gyro", "rear_imu_gyro"} <= set(recording.samples)
+    np.testing.assert_allclose(recording.samples["front_imu_gyro"].time, 0.01 * np.arange(4), atol=1e-6)
+    np.testing.assert_allclose(recording.samples["rear_imu_gyro"].time, 0.005 + 0.01 * np.arange(4), atol=1e-6)
+    assert noted(recording, "/rear/imu: its headers have another clock")
+
+
+def write_json(path, messages):
+    with open(path, "wb") as file:
+        writer = McapWriter(file)
+        writer.start()
+        channels = {}
+        for topic, schema, at, message in messages:
+            if topic not in channels:
+                number = writer.register_schema(schema, "jsonschema", b"{}")
+                channels[topic] = writer.register_channel(topic, "json", number)
+            writer.add_message(channels[topic], START * 10**9 + at, json.dumps(message).encode(), START * 10**9 + at)
+        writer.finish()
+    return path
+
+
+def test_json(tmp_path):
+    stamp = {"sec": START, "nsec": 0}
+    _, png = cv2.imencode(".png", np.full((12, 16, 3), 50, np.uint8))
+    fix = {"timestamp": stamp, "frame_id": "gps", "latitude": 47.5, "longitude": 8.5, "altitude": 5}
+    fix |= {"position_covariance": [0] * 9, "position_covariance_type": 0}
+    image = {"timestamp": stamp, "frame_id": "", "format": "png", "data": base64.b64encode(png.tobytes()).decode()}
+    twist = {"linear": {"x": 1, "y": 0, "z": 0}, "angular": {"x": 0, "y": 0, "z": 2}}
+    messages = [
+        ("/fix", "foxglove.LocationFix", 0, fix), ("/image", "foxglove.CompressedImage", 0, image),
+        ("/cmd_vel", "geometry_msgs/Twist", 0, twist), ("/cmd_vel", "geometry_msgs/Twist", 10**8, {"linear": 3}),
+    ]  # fmt: skip
+    recording = read(write_json(tmp_path / "a.mcap", messages))
+    np.testing.assert_allclose(recording.samples["gps"].data, [[47.5, 8.5, 5, np.nan, np.nan]])
+    np.testing.assert_array_equal(recording.samples["camera"].data, np.full((1, 6, 8, 3), 50))
+    np.testing.assert_allclose(recording.samples["twist_command"].data, [[1, 0, 0, 0, 0, 2]])
+    assert noted(recording, "/cmd_vel: 1 messages are no geometry_msgs/Twist")
+
+
+def test_protobuf(tmp_path):
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from mcap_protobuf.writer import Writer
+
+    file = descriptor_pb2.FileDescriptorProto(name="fix.proto", package="foxglove", syntax="proto3")
+    kind = file.message_type.add(name="LocationFix")
+    labels = [("latitude", 1, 1), ("longitude", 1, 1), ("altitude", 1, 1), ("position_covariance", 1, 3)]
+    for number, (name, type_of, label) in enumerate([*labels, ("position_covariance_type", 5, 1)], 1):
+        kind.field.add(name=name, number=number, type=type_of, label=label)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    fix = message_factory.GetMessageClass(pool.FindMessageTypeByName("foxglove.LocationFix"))
+    with open(tmp_path / "a.mcap", "wb") as stream, Writer(stream) as writer:
+        for i in range(3):
+            place = {"latitude": 47.5 + i, "longitude": 8.5, "altitude": 5.0}
+            writer.write_message("/gps", fix(**place), START * 10**9 + i, START * 10**9)
+    recording = read(tmp_path / "a.mcap")
+    np.testing.assert_allclose(recording.samples["gps"].data[:, 0], [47.5, 48.5, 49.5])
+
+
+def test_an_unfinished_file_is_read_as_far_as_it_goes(tmp_path):
+    path = write(tmp_path / "bag", "mcap", list(drive(Maker(2), 40)))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    recording = read(path)
+    assert 5 < len(recording.samples["gyro"].time) < 40
+    assert noted(recording, "not finished")
+
+
+def test_a_bag_without_a_known_topic_is_refused(tmp_path):
+    make = Maker(2)
+    path = write(tmp_path / "bag", "sqlite", [("/chatter", "std_msgs/String", 0, make("std_msgs/String", data="a"))])
+    with pytest.raises(RecipeError, match=r"has no samples[\s\S]*/chatter"):
+        read(path)
+
+
+def test_types_are_known_however_they_are_written():
+    assert {short(name) for name in ("sensor_msgs/msg/Imu", "sensor_msgs/Imu", "ros.sensor_msgs.Imu")} <= TYPES.keys()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pixel"),
+    [("rgb8", [9, 120, 200]), ("bgr8", [200, 120, 9]), ("bgra8", [200, 120, 9, 255]), ("rgba8", [9, 120, 200, 1])],
+)
+def test_encodings_of_colour(encoding, pixel):
+    image = SimpleNamespace(encoding=encoding, height=4, width=6, step=32, is_bigendian=0)
+    rows = np.zeros((4, 32), np.uint8)  # rows are longer than their pixels
+    rows[:, : 6 * len(pixel)] = np.tile(pixel, 6)
+    image.data = rows.reshape(-1)
+    np.testing.assert_array_equal(picture(image, (4, 6), "here"), np.full((4, 6, 3), [9, 120, 200]))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "value"),
+    [
+        ("mono8", np.full(32, 7, np.uint8), 7),
+        ("mono16", np.full(32, 7 * 256 + 3, "<u2"), 7),
+        ("bayer_rggb8", np.full(32, 7, np.uint8), 7),
+        ("yuyv", np.full(64, 128, np.uint8), 130),
+    ],
+)
+def test_encodings_of_one_value(encoding, data, value):
+    image = SimpleNamespace(encoding=encoding, height=4, width=8, step=0, is_bigendian=0, data=data.tobytes())
+    np.testing.assert_allclose(picture(image, (4, 8), "here"), np.full((4, 8, 3), value), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "red"),
+    [("bayer_rggb8", (0, 0)), ("bayer_bggr8", (1, 1)), ("bayer_grbg8", (0, 1)), ("bayer_gbrg8", (1, 0))],
+)
+def test_bayer_patterns(encoding, red):
+    """A red surface: only the pixels behind the red filters see it."""
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[red[0] :: 2, red[1] :: 2] = 200
+    image = SimpleNamespace(encoding=encoding, height=8, width=8, step=8, data=pixels.tobytes())
+    np.testing.assert_allclose(picture(image, (8, 8), "here")[2:-2, 2:-2].mean((0, 1)), [200, 0, 0], atol=1)
+
+
+@pytest.mark.parametrize("told", [{"height": 5}, {"width": 10**9}, {"encoding": "odd"}, {"width": -1}])
+def test_an_image_that_is_not_what_it_says_is_refused(told):
+    fields = {"encoding": "mono8", "height": 4, "width": 8, "step": 0, "data": bytes(32)} | told
+    with pytest.raises(ValueError, match="image"):
+        picture(SimpleNamespace(**fields), (4, 8), "here")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damage_ends_in_a_named_error(tmp_path, kind):
+    path = write(tmp_path / "bag", kind, list(drive(Maker(1 if kind == "ros1" else 2), 2)))
+    found = fuzz(claimant(path), path, 20, 0, tmp_path / "kept", Options((4, 4), scratch=tmp_path))
+    assert set(found) <= {"read", "refused"}

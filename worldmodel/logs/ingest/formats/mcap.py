@@ -1,0 +1,102 @@
+"""MCAP files with messages in ROS 2's CDR, in JSON or in Protobuf.
+
+The file is read by mcap (https://mcap.dev/spec), its messages by mcap-ros2-support and mcap-protobuf-support.
+"""
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+from worldmodel.logs.ingest.formats.damage import reading
+from worldmodel.logs.ingest.formats.ros import Message, read_bag
+from worldmodel.logs.ingest.importer import Options, needed
+from worldmodel.logs.ingest.recording import Recording
+
+_MAGIC = b"\x89MCAP0\r\n"
+
+
+def claims(path: Path) -> bool:
+    """Files that begin as MCAP does."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
+def read(path: Path, options: Options) -> Iterator[Recording]:
+    """One episode a file."""
+    with reading(path, "an MCAP file"), open(path, "rb") as file:
+        yield read_bag(path, _Bag(file, path.stat().st_size), options)
+
+
+class _Bag:
+    """An MCAP file as a bag: by its index, or from front to back where its writer was cut off before it wrote one."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self._size = file, size
+        self._decoders: dict[int, Callable[[bytes], Any] | None] = {}
+        self.notes: list[str] = []
+        self.topics: dict[str, str] = {}
+        unread: set[str] = set()
+        for schema, channel in self._channels():
+            if self._decoder(schema, channel) is None:
+                unread.add(f"{channel.topic} ({channel.message_encoding})")
+            else:
+                self.topics[channel.topic] = schema.name if schema is not None else ""
+        if unread:
+            self.notes.append(f"topics in codings that are not read: {', '.join(sorted(unread))}")
+
+    def messages(self, topics: Iterable[str]) -> Iterator[Message]:
+        topics = list(topics)
+        for schema, channel, message in self._stored(topics):
+            decode = self._decoder(schema, channel)
+            if decode is not None and channel.topic in topics:
+                yield Message(channel.topic, message.log_time, decode(message.data), len(message.data))
+
+    def _channels(self) -> list[tuple[Any, Any]]:
+        reader = needed("mcap.reader", "ros")
+        summary = None
+        with contextlib.suppress(Exception):  # of which there are many kinds where the end is missing
+            summary = reader.SeekingReader(self._file, record_size_limit=self._size).get_summary()
+        self._indexed = summary is not None and bool(summary.channels)
+        if summary is not None and self._indexed:
+            return [(summary.schemas.get(channel.schema_id), channel) for channel in summary.channels.values()]
+        self.notes.append("the file has no index, as it was not finished: read as far as it goes")
+        found = {channel.id: (schema, channel) for schema, channel, _ in self._stored(None)}
+        return list(found.values())
+
+    def _stored(self, topics: list[str] | None) -> Iterator[tuple[Any, Any, Any]]:
+        reader = needed("mcap.reader", "ros")
+        self._file.seek(0, io.SEEK_SET)
+        if self._indexed:
+            whole = reader.SeekingReader(self._file, record_size_limit=self._size)
+            yield from whole.iter_messages(topics, log_time_order=False)
+            return
+        with contextlib.suppress(Exception):  # its end
+            yield from reader.NonSeekingReader(self._file, record_size_limit=self._size).iter_messages(
+                topics, log_time_order=False
+            )
+
+    def _decoder(self, schema: Any, channel: Any) -> Callable[[bytes], Any] | None:
+        if channel.id not in self._decoders:
+            self._decoders[channel.id] = _decoder(schema, channel)
+        return self._decoders[channel.id]
+
+
+def _decoder(schema: Any, channel: Any) -> Callable[[bytes], Any] | None:
+    if channel.message_encoding == "json":
+        return _from_json
+    for module in ("mcap_ros2.decoder", "mcap_protobuf.decoder"):
+        decoder = needed(module, "ros").DecoderFactory().decoder_for(channel.message_encoding, schema)
+        if decoder is not None:
+            return decoder
+    return None
+
+
+def _from_json(content: bytes) -> Any:
+    return json.loads(content, object_hook=lambda fields: SimpleNamespace(**fields))

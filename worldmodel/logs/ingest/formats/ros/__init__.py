@@ -1,0 +1,225 @@
+"""Streams of ROS messages, whatever bag they come from.
+
+A topic's time is that of its messages' headers; where they have none it is when they were received.
+"""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.logs.ingest.formats.ros.images import picture
+from worldmodel.logs.ingest.formats.ros.types import COMMANDS, HEADER, IMAGES, TYPES, Part, Row, short
+from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.ingest.recording import Recording, nominal_rate
+from worldmodel.types import StreamSpec
+
+_COMMAND = re.compile(r"(^|[/_])(cmd|commands?|setpoints?|targets?|controls?)([/_]|$)", re.IGNORECASE)
+_IMAGE_WORDS = re.compile(r"(_?(image|raw|color|rect|compressed|mono))+$")
+_OTHER_CLOCK_S = 60.0  # headers that differ more from when they came are of a clock that was set otherwise
+CAMERA = "camera"
+_SINCE_1970_S = 1e9  # receive times of a simulation are less
+
+
+class Message(NamedTuple):
+    """A message of a bag: its topic, nanoseconds when it was received, its fields as attributes, its bytes."""
+
+    topic: str
+    received: int
+    content: Any
+    bytes: int
+
+
+class Bag(Protocol):
+    """What a bag's reader gives.
+
+    Attributes:
+        topics: the type of each topic.
+        notes: what was lost.
+    """
+
+    topics: dict[str, str]
+    notes: list[str]
+
+    def messages(self, topics: Iterable[str]) -> Iterator[Message]:
+        """The messages of topics, in the order in which they are stored."""
+        ...
+
+
+def read_bag(path: Path, bag: Bag, options: Options) -> Recording:
+    """The recording of a bag, whose time zero is its first sample.
+
+    Raises:
+        RecipeError: if no stream can be made of it.
+    """
+    recording = Recording(path.name, about={"description": "ROS messages"})
+    types = {topic: short(kind) for topic, kind in bag.topics.items()}
+    names = _names(types)
+    tables = {topic: _Topic(topic, kind) for topic, kind in sorted(types.items()) if kind in TYPES}
+    if tables:
+        for message in bag.messages(list(tables)):
+            tables[message.topic].add(message)
+            options.advance(message.bytes)
+    for table in tables.values():
+        table.finish(names, recording)
+    for topic, kind in sorted(types.items()):
+        if kind in IMAGES:
+            _add_film(bag, topic, names[topic, CAMERA], recording, options)
+    if left := [f"{topic} ({kind})" for topic, kind in sorted(types.items()) if kind not in (*TYPES, *IMAGES)]:
+        recording.notes.append(f"topics that no stream is made of: {', '.join(left)}")
+    recording.notes += bag.notes
+    firsts = [samples.time.min() for samples in recording.samples.values() if len(samples.time)]
+    if not firsts:
+        raise RecipeError(f"{path} has no samples.", found="; ".join(recording.notes), remedy="leave it out")
+    recording.origin_utc = 0.0 if min(firsts) > _SINCE_1970_S else np.nan  # which moves with the first sample
+    recording.shift(min(firsts))
+    return recording
+
+
+def _slug(topic: str) -> str:
+    return topic.strip("/").replace("/", "_") or "topic"
+
+
+def _names(types: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """What the streams of topics are called, by topic and part: after the topic too where two would share a name."""
+    bases: dict[tuple[str, str], str] = {}
+    for topic, kind in types.items():
+        for part in TYPES.get(kind, ()):
+            bases[topic, part.stream] = part.stream + "_command" * bool(part.stream and is_action(topic, kind, part))
+        if kind in IMAGES:
+            bases[topic, CAMERA] = CAMERA
+    often = Counter(bases.values())
+    return {key: base if base and often[base] == 1 else _named(key[0], base) for key, base in bases.items()}
+
+
+def _named(topic: str, base: str) -> str:
+    if base == CAMERA:
+        return _IMAGE_WORDS.sub("", _slug(topic)).strip("_") or CAMERA
+    return f"{_slug(topic)}_{base}".strip("_")
+
+
+def is_action(topic: str, kind: str, part: Part) -> bool:
+    """Whether a stream is of commands: by its type, or where its topic is called so."""
+    return part.kind == "action" or (kind in COMMANDS and _COMMAND.search(topic) is not None)
+
+
+class _Topic:
+    """The readings of a topic as its messages come."""
+
+    def __init__(self, topic: str, kind: str) -> None:
+        self._topic, self._kind, self._parts = topic, kind, TYPES[kind]
+        self._rows: list[list[Row]] = [[] for _ in self._parts]
+        self._times = _Times()
+        self._frame = ""
+        self._odd: Counter[str] = Counter()
+
+    def add(self, message: Message) -> None:
+        try:
+            read = [part.row(message.content) for part in self._parts]
+        except (AttributeError, TypeError, ValueError) as error:  # JSON may hold anything
+            self._odd[str(error).splitlines()[0]] += 1
+            return
+        self._times.add(message)
+        self._frame = self._frame or _frame(message.content)
+        for rows, row in zip(self._rows, read, strict=True):
+            rows.append(row)
+
+    def finish(self, names: Mapping[tuple[str, str], str], recording: Recording) -> None:
+        """Adds its streams."""
+        recording.notes += [f"{self._topic}: {n} messages are no {self._kind}: {why}" for why, n in self._odd.items()]
+        time = self._times.seconds(self._topic, recording.notes)
+        for rows, part in zip(self._rows, self._parts, strict=True):
+            name = names[self._topic, part.stream]
+            there = np.array([row is not None for row in rows], bool)
+            if rows and not there.all():
+                recording.notes.append(
+                    f"{name}: {(~there).sum()} of {len(rows)} messages say that they hold none; left out"
+                )
+            if there.any():
+                columns, data = _table([row for row in rows if row is not None], part)
+                kind = "action" if is_action(self._topic, self._kind, part) else part.kind
+                units = part.units if len(part.units) == len(columns) else part.units * len(columns)
+                frame = self._frame if part.frame == HEADER else part.frame
+                spec = StreamSpec(name, kind, columns, units, nominal_rate(time[there]), frame, description=self._topic)
+                recording.add(spec, time[there], data)
+
+
+def _table(rows: list[Any], part: Part) -> tuple[tuple[str, ...], np.ndarray]:
+    """Columns and values [M, S]; of messages that name their values, NaN where one lacks a name that others have."""
+    if part.columns:
+        return part.columns, np.array(rows, np.float64)
+    columns = tuple(dict.fromkeys(name for row in rows for name in row))
+    return columns, np.array([[row.get(name, np.nan) for name in columns] for row in rows], np.float64)
+
+
+class _Times:
+    """When the messages of a topic are of."""
+
+    def __init__(self) -> None:
+        self._received: list[int] = []
+        self._stamps: list[int] = []
+
+    def add(self, message: Message) -> None:
+        self._received.append(message.received)
+        self._stamps.append(_stamp(message.content))
+
+    def seconds(self, name: str, notes: list[str]) -> np.ndarray:
+        """Seconds [M] by the headers, and a note of how they lie to when the messages came."""
+        received, stamps = np.array(self._received, np.int64), np.array(self._stamps, np.int64)
+        if not len(stamps) or (stamps == 0).any():
+            return received / 1e9
+        late = (received - stamps) / 1e9
+        median = float(np.median(late))
+        spread = float(np.percentile(late, 95) - np.percentile(late, 5))
+        if abs(median) > _OTHER_CLOCK_S:
+            notes.append(
+                f"{name}: its headers have another clock, {median:.3f} s behind (5 to 95 %: {spread:.4f} s); moved"
+            )
+            return (stamps + int(np.median(received - stamps))) / 1e9
+        if median or spread:
+            notes.append(f"{name}: by its headers, median {median:.4f} s before it came (5 to 95 %: {spread:.4f} s)")
+        return stamps / 1e9
+
+
+def _frame(content: Any) -> str:
+    return str(getattr(getattr(content, "header", content), "frame_id", ""))
+
+
+def _stamp(content: Any) -> int:
+    """Nanoseconds of a message's header, or of its `timestamp`; 0 where it has none."""
+    header = getattr(content, "header", None)
+    stamp = getattr(header, "stamp", None) if header is not None else getattr(content, "timestamp", None)
+    for whole, rest in (("sec", "nanosec"), ("sec", "nsec"), ("secs", "nsecs"), ("seconds", "nanos")):
+        if hasattr(stamp, whole) and hasattr(stamp, rest):
+            return int(getattr(stamp, whole)) * 10**9 + int(getattr(stamp, rest))
+    return 0
+
+
+def _add_film(bag: Bag, topic: str, name: str, recording: Recording, options: Options) -> None:
+    """A film of a topic's pictures, in a pass of its own so that none has to be kept."""
+    times, damaged = _Times(), Counter[str]()
+
+    def frames() -> Iterator[tuple[float, np.ndarray]]:
+        for message in bag.messages([topic]):
+            options.advance(message.bytes)
+            try:
+                frame = picture(message.content, options.size, topic)
+            except (WorldModelError, ValueError) as error:
+                damaged[str(error).splitlines()[0]] += 1
+                continue
+            times.add(message)
+            yield 0.0, frame
+
+    recording.add_film(name, frames(), options.size, options.scratch, description=topic)
+    recording.notes += [f"{name}: {count} pictures are left out: {why}" for why, count in damaged.items()]
+    time = times.seconds(topic, recording.notes)
+    if len(time):
+        spec = dataclasses.replace(recording.specs[name], rate_hz=nominal_rate(time))
+        recording.add(spec, time, recording.samples[name].data)
+    else:
+        del recording.specs[name], recording.samples[name]

@@ -1,0 +1,155 @@
+"""Which types of ROS messages make which streams. One table, whatever the bag and the coding.
+
+Fields and units are those of https://github.com/ros2/common_interfaces, of ackermann_msgs and of Foxglove's schemas;
+frames are those of REP 103 and REP 145.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from worldmodel.codecs import QUATERNION, XYZ
+from worldmodel.types import GPS_COLUMNS, GPS_UNITS
+
+Row = Sequence[float] | Mapping[str, float] | None
+HEADER = "header"  # as a frame: the one that the messages name
+
+
+class Part(NamedTuple):
+    """A stream that messages of a type make.
+
+    Attributes:
+        stream: its name, where one topic makes it; an empty one stands for the topic's.
+        kind: its kind; an action where the topic is a command (`COMMANDS`).
+        columns: their names; without any, the row is a mapping from them.
+        units: one a column, or one for all.
+        frame: of reference, or `HEADER`.
+        row: what is read off a message; None where it has no reading.
+    """
+
+    stream: str
+    kind: str
+    columns: tuple[str, ...]
+    units: tuple[str, ...]
+    frame: str
+    row: Callable[[Any], Row]
+
+
+def _vector(vector: Any) -> tuple[float, float, float]:
+    return vector.x, vector.y, vector.z
+
+
+def _quaternion(rotation: Any) -> tuple[float, ...]:
+    return rotation.w, rotation.x, rotation.y, rotation.z
+
+
+def _pose(pose: Any) -> Row:
+    rotation = _quaternion(pose.orientation)
+    return (*_vector(pose.position), *rotation) if any(rotation) else None
+
+
+def _twist(twist: Any) -> Row:
+    return (*_vector(twist.linear), *_vector(twist.angular))
+
+
+def _unless_absent(field: str) -> Callable[[Any], Row]:
+    """A vector of sensor_msgs/Imu; -1 as the first covariance says that there is none."""
+
+    def row(message: Any) -> Row:
+        covariance = getattr(message, f"{field}_covariance")
+        return None if len(covariance) and covariance[0] == -1 else _vector(getattr(message, field))
+
+    return row
+
+
+def _attitude(message: Any) -> Row:
+    rotation, covariance = _quaternion(message.orientation), message.orientation_covariance
+    return rotation if any(rotation) and not (len(covariance) and covariance[0] == -1) else None
+
+
+def _fix(message: Any) -> Row:
+    """A fix with its standard deviations; none where its status is below 0 or its place 0,0."""
+    status = getattr(message, "status", None)
+    if (status is not None and status.status < 0) or (message.latitude == 0 and message.longitude == 0):
+        return None
+    known, covariance = getattr(message, "position_covariance_type", 0), message.position_covariance
+    horizontal = vertical = math.nan
+    if known and len(covariance) == 9 and min(covariance[0], covariance[4], covariance[8]) >= 0:
+        horizontal, vertical = math.sqrt((covariance[0] + covariance[4]) / 2), math.sqrt(covariance[8])
+    return message.latitude, message.longitude, message.altitude, horizontal, vertical
+
+
+def _joints(field: str) -> Callable[[Any], Row]:
+    def row(message: Any) -> Row:
+        values = getattr(message, field)
+        names = message.name if len(message.name) else [f"joint_{i}" for i in range(len(values))]
+        return dict(zip(names, values, strict=True)) if len(values) else None
+
+    return row
+
+
+def _listed(message: Any) -> Row:
+    return {f"value_{i}": value for i, value in enumerate(message.data)}
+
+
+def _ackermann(drive: Any) -> Row:
+    return drive.steering_angle, drive.steering_angle_velocity, drive.speed, drive.acceleration, drive.jerk
+
+
+_POSE = (*XYZ, *QUATERNION), ("m",) * 3 + ("",) * 4
+_TWIST = (
+    ("linear_x", "linear_y", "linear_z", "angular_x", "angular_y", "angular_z"),
+    ("m/s",) * 3 + ("rad/s",) * 3,
+)
+_GPS = (*GPS_COLUMNS, "horizontal_accuracy", "vertical_accuracy"), (*GPS_UNITS, "m", "m")
+_ACKERMANN = (
+    ("steering_angle", "steering_angle_velocity", "speed", "acceleration", "jerk"),
+    ("rad", "rad/s", "m/s", "m/s^2", "m/s^3"),
+)
+_NUMBER = (Part("", "sensor", ("value",), ("",), "", lambda m: (m.data,)),)
+_NUMBERS = (Part("", "sensor", (), ("",), "", _listed),)
+
+TYPES: dict[str, tuple[Part, ...]] = {
+    "sensor_msgs/Imu": (
+        Part("gyro", "sensor", XYZ, ("rad/s",), "body", _unless_absent("angular_velocity")),
+        Part("accelerometer", "sensor", XYZ, ("m/s^2",), "body", _unless_absent("linear_acceleration")),
+        Part("attitude", "orientation", QUATERNION, ("",), "enu", _attitude),
+    ),
+    "sensor_msgs/MagneticField": (
+        Part("magnetometer", "sensor", XYZ, ("T",), "body", lambda m: _vector(m.magnetic_field)),
+    ),
+    "sensor_msgs/NavSatFix": (Part("gps", "gps", *_GPS, "wgs84", _fix),),
+    "foxglove/LocationFix": (Part("gps", "gps", *_GPS, "wgs84", _fix),),
+    "sensor_msgs/JointState": (
+        Part("joint_position", "sensor", (), ("rad",), "joint", _joints("position")),
+        Part("joint_velocity", "sensor", (), ("rad/s",), "joint", _joints("velocity")),
+        Part("joint_effort", "sensor", (), ("N*m",), "joint", _joints("effort")),
+    ),
+    "geometry_msgs/Twist": (Part("twist", "sensor", *_TWIST, "body", _twist),),
+    "geometry_msgs/TwistStamped": (Part("twist", "sensor", *_TWIST, "body", lambda m: _twist(m.twist)),),
+    "geometry_msgs/PoseStamped": (Part("pose", "pose", *_POSE, HEADER, lambda m: _pose(m.pose)),),
+    "foxglove/PoseInFrame": (Part("pose", "pose", *_POSE, HEADER, lambda m: _pose(m.pose)),),
+    "nav_msgs/Odometry": (
+        Part("odometry", "pose", *_POSE, HEADER, lambda m: _pose(m.pose.pose)),
+        Part("odometry_twist", "sensor", *_TWIST, "body", lambda m: _twist(m.twist.twist)),
+    ),
+    "ackermann_msgs/AckermannDrive": (Part("ackermann", "action", *_ACKERMANN, "body", _ackermann),),
+    "ackermann_msgs/AckermannDriveStamped": (
+        Part("ackermann", "action", *_ACKERMANN, "body", lambda m: _ackermann(m.drive)),
+    ),
+    "std_msgs/Float64": _NUMBER,
+    "std_msgs/Float32": _NUMBER,
+    "std_msgs/Float64MultiArray": _NUMBERS,
+    "std_msgs/Float32MultiArray": _NUMBERS,
+}
+COMMANDS = {  # what is a command where its topic is called so
+    *("geometry_msgs/Twist", "geometry_msgs/TwistStamped", "sensor_msgs/JointState", "std_msgs/Float64"),
+    *("std_msgs/Float32", "std_msgs/Float64MultiArray", "std_msgs/Float32MultiArray"),
+}
+IMAGES = ("sensor_msgs/Image", "sensor_msgs/CompressedImage", "foxglove/RawImage", "foxglove/CompressedImage")
+
+
+def short(name: str) -> str:
+    """A type's package and name, however it is written: `sensor_msgs/msg/Imu`, `sensor_msgs.Imu`."""
+    parts = [part for part in name.replace(".", "/").split("/") if part != "msg"]
+    return "/".join(parts[-2:])
