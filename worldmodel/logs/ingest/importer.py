@@ -14,7 +14,7 @@ from worldmodel.logs.ingest.recording import Recording
 
 ENTRY_POINTS = "worldmodel.importers"
 # In the order in which they are asked: who claims what others would take too comes first.
-FORMATS = ("gopro", "lerobot", "donkeycar", "comma2k19", "hdf5", "video", "tracks", "tables")
+FORMATS = ("gopro", "lerobot", "donkeycar", "comma2k19", "hdf5", "video", "can", "mdf", "tracks", "tables")
 
 
 def _ignore(_: int) -> None:
