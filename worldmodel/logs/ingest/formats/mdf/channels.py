@@ -1,38 +1,35 @@
-"""Measurements in ASAM's MDF 3 and 4 (https://www.asam.net/standards/detail/mdf), by asammdf."""
+"""The channel groups of an MDF file as streams, by asammdf.
 
+    python -m worldmodel.logs.ingest.formats.mdf.channels FILE OUT.npz
+
+writes them as numpy arrays, for a process that a damaged file must not end.
+"""
+
+import dataclasses
 import datetime
+import json
 import math
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from worldmodel.errors import RecipeError
+from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.dbc import in_si
-from worldmodel.logs.ingest.importer import Options, needed
+from worldmodel.logs.ingest.importer import needed
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import StreamSpec
 
-_MARKS = (b"MDF     ", b"UnFinMF ")
 _MOST_BYTES = 2 << 30  # of one group's numbers
 _LONGEST_NOTE = 12
 _NUMBERS = {3: (0, 1, 2, 3, 9, 10, 11, 12, 13, 14, 15, 16), 4: (0, 1, 2, 3, 4, 5)}  # data types, by version
 _VARIABLE_LENGTH = 1  # a type of channel in version 4, whose damaged offsets crash the library
 
 
-def claims(path: Path) -> bool:
-    """By the first bytes."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(8) in _MARKS
-    except OSError:
-        return False
-
-
-def read(path: Path, options: Options) -> Iterator[Recording]:
-    """One episode: a stream a channel group, on the times of its master; time zero is the first sample.
+def read_channels(path: Path) -> Recording:
+    """The streams, each a channel group on the times of its master; time zero is the first sample.
 
     Raises:
         RecipeError: if it is damaged, or no group has numbers with times.
@@ -44,7 +41,6 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         groups = [index for index in range(len(file.groups)) if _cycles(file, index)]
         for index in groups:
             _add_group(recording, file, index, left)
-            options.advance(path.stat().st_size // len(groups))
         start = file.header.start_time
     if left:
         more = f" and {len(left) - _LONGEST_NOTE} more" if len(left) > _LONGEST_NOTE else ""
@@ -53,7 +49,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         raise RecipeError(f"{path} has no channels with numbers and times.", found="; ".join(recording.notes))
     _date(recording, start)
     recording.shift(min(float(samples.time[0]) for samples in recording.samples.values()))
-    yield recording
+    return recording
 
 
 def _date(recording: Recording, start: datetime.datetime) -> None:
@@ -114,3 +110,23 @@ def _name(recording: Recording, group: Any, index: int) -> str:
     told = str(getattr(group.channel_group, "acq_name", "") or "").strip().splitlines()[:1]
     name = told[0].replace("/", "_")[:60] if told else f"group_{index}"
     return name if name not in recording.specs else f"{name}_{index}"
+
+
+def main() -> None:
+    """Writes what `read_channels` reads, or the error that it raises."""
+    source, out = map(Path, sys.argv[1:])
+    told: dict[str, Any] = {}
+    arrays: list[np.ndarray] = []
+    try:
+        recording = read_channels(source)
+    except WorldModelError as error:
+        told["refused"] = str(error)
+    else:
+        told = {"origin_utc": recording.origin_utc, "notes": recording.notes, "about": recording.about}
+        told["specs"] = [dataclasses.asdict(spec) for spec in recording.specs.values()]
+        arrays = [array for samples in recording.samples.values() for array in samples]
+    np.savez(out, *arrays, told=json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
