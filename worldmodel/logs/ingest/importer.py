@@ -25,6 +25,9 @@ FORMATS = (
     "comma2k19",
     "hdf5",
     "video",
+    "can",
+    "mdf",
+    "tracks",
     "tables",
 )
 

@@ -1,22 +1,18 @@
 """The raw CAN bus of a comma2k19 segment: the commands that the device sent, and messages by a DBC."""
 
-from collections import defaultdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.comma2k19.arrays import Folder
-from worldmodel.logs.ingest.formats.damage import reading
-from worldmodel.logs.ingest.importer import needed
+from worldmodel.logs.ingest.formats.dbc import add_message, load
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import StreamSpec
-from worldmodel.units import conversion
 
 SENT = 128  # added to the number of a bus where the device itself sent
 _BYTES = 8
-_SI = ("m/s", "rad", "rad/s", "m/s^2", "m", "V", "A", "N", "Nm", "K")
 
 
 class _Command(NamedTuple):
@@ -81,54 +77,20 @@ def add_commands(folder: Folder, recording: Recording) -> None:
 def add_messages(folder: Folder, recording: Recording, dbc: Path) -> None:
     """Adds every message of the car's main bus that a DBC knows; of those that the device sent, as actions.
 
-    Signals that share a message are a stream; multiplexed ones are of several, each at its own times.
+    Signals that share a message are a stream; multiplexed ones are of several, by the multiplexer's value.
     """
     frames = _frames(folder)
     if frames is None:
         return
-    messages = _messages(dbc)
+    messages = {message.frame_id: message for message in load(dbc)}
     for bus, kind in ((0, "sensor"), (SENT, "action")):
         for address in np.unique(frames.address[frames.bus == bus]):
             if int(address) in messages:
                 rows = np.flatnonzero((frames.address == address) & (frames.bus == bus))
-                _add_message(recording, messages[int(address)], kind, frames.time[rows], frames.content[rows])
+                message, name = messages[int(address)], messages[int(address)].name
+                stream = f"{name}_sent" if kind == "action" else name
+                contents = (row.tobytes() for row in frames.content[rows])
+                add_message(recording, message, stream, kind, zip(frames.time[rows], contents, strict=True))
     others = sorted({int(bus) for bus in np.unique(frames.bus)} - {0, SENT})
     if others:
         recording.notes.append(f"CAN: the DBC is taken for bus 0; buses {', '.join(map(str, others))} are left out")
-
-
-def _messages(dbc: Path) -> dict[int, Any]:
-    cantools = needed("cantools", "can")
-    with reading(dbc, "a DBC"):
-        return {message.frame_id: message for message in cantools.database.load_file(str(dbc)).messages}
-
-
-def _add_message(recording: Recording, message: Any, kind: str, time: np.ndarray, content: np.ndarray) -> None:
-    groups: dict[tuple[str, ...], list[tuple[float, list[float]]]] = defaultdict(list)
-    broken = 0
-    for seconds, row in zip(time, content, strict=True):
-        try:
-            values = message.decode(row.tobytes()[: message.length], decode_choices=False, allow_truncated=True)
-        except Exception:  # of several types, by what the DBC says
-            broken += 1
-            continue
-        groups[tuple(values)].append((float(seconds), [float(value) for value in values.values()]))
-    if broken:
-        recording.notes.append(f"{message.name}: {broken} of {len(time)} frames do not fit the DBC and are left out")
-    for number, (names, rows) in enumerate(sorted(groups.items())):
-        name = message.name if len(groups) == 1 else f"{message.name}_{number}"
-        stream = f"{name}_sent" if kind == "action" else name
-        stamps, values = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-        units, scale, offset = zip(
-            *(_in_si(message.get_signal_by_name(name).unit or "") for name in names), strict=True
-        )
-        spec = StreamSpec(stream, kind, names, units, nominal_rate(stamps), description=str(message.comment or ""))
-        recording.add(spec, stamps, values * scale + offset)
-
-
-def _in_si(unit: str) -> tuple[str, float, float]:
-    """The SI unit that a unit becomes, and its scale and offset; the unit itself where none fits."""
-    for si in _SI:
-        if found := conversion(unit, si):
-            return si, found.scale, found.offset
-    return unit, 1.0, 0.0

@@ -1,0 +1,149 @@
+"""CAN logs by python-can's writers, decoded by a DBC, against what went into them."""
+
+import contextlib
+import math
+
+import can
+import cantools
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest.formats import can as importer
+from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.ingest.sources import claimant
+from worldmodel.logs.reader import Log
+
+DBC = """VERSION ""
+NS_ :
+BS_:
+BU_: CAR
+BO_ 180 SPEED: 8 CAR
+ SG_ SPEED : 47|16@0+ (0.01,0) [0|250] "km/h" CAR
+BO_ 800 MIXED: 8 CAR
+ SG_ PAGE M : 7|8@0+ (1,0) [0|5] "" CAR
+ SG_ FIRST m0 : 15|8@0+ (1,0) [0|255] "deg" CAR
+ SG_ SECOND m5 : 15|8@0+ (1,0) [0|255] "" CAR
+BO_ 2147483949 WIDE: 16 CAR
+ SG_ LAST : 127|8@0+ (1,0) [0|255] "" CAR
+"""
+UNIX = 1_715_938_200.0
+
+
+def frame(seconds, address, content, **given):
+    told = {"is_extended_id": False, "channel": 0} | given
+    return can.Message(timestamp=UNIX + seconds, arbitration_id=address, data=content, **told)
+
+
+def frames():
+    return [
+        frame(0, 180, b"\0\0\0\0\0\x0e\x10\0"),
+        frame(0.25, 800, b"\x05\x07"),
+        frame(0.5, 800, b"\x00\xb4"),
+        frame(0.75, 180, b"\0\0\0\0\0\x1c\x20\0", is_rx=False),
+        frame(1, 301, b"\0" * 15 + b"\x09", is_extended_id=True, is_fd=True),
+        frame(1.25, 1000, b"\1"),
+        frame(1.25, 180, None, is_remote_frame=True, dlc=8),
+        frame(1.5, 180, b"\0\0\0\0\0\x0e\x10\0"),
+    ]
+
+
+def write(path, messages, dbc=True):
+    if dbc:
+        (path.parent / "car.dbc").write_text(DBC)
+    writer = {".log": can.CanutilsLogWriter, ".asc": can.ASCWriter, ".blf": can.BLFWriter}[path.suffix](str(path))
+    for message in messages:
+        writer(message)
+    writer.stop()
+    return path
+
+
+def read(path, **given):
+    assert claimant(path) == "can"
+    (recording,) = importer.read(path, Options(**given))
+    return recording
+
+
+@pytest.mark.parametrize("name", ["a.log", "a.asc", "a.blf"])
+def test_messages_are_streams(tmp_path, name):
+    recording = read(write(tmp_path / name, frames()))
+    samples, specs = recording.samples, recording.specs
+    assert set(samples) == {"SPEED", "SPEED_sent", "MIXED_0", "MIXED_5", "WIDE"}
+    np.testing.assert_allclose(samples["SPEED"].data, [[10], [10]])
+    np.testing.assert_allclose(samples["SPEED"].time, [0, 1.5], atol=1e-5)
+    np.testing.assert_allclose(samples["SPEED_sent"].data, [[20]])
+    np.testing.assert_allclose(samples["MIXED_0"].data, [[0, math.pi]])
+    np.testing.assert_allclose(samples["MIXED_5"].time, [0.25], atol=1e-5)
+    np.testing.assert_allclose(samples["WIDE"].data, [[9]])
+    assert (specs["SPEED"].units, specs["SPEED"].kind, specs["SPEED_sent"].kind) == (("m/s",), "sensor", "action")
+    left = "CAN: left out: 1 remote frames, 1 frames of addresses that the DBC does not know (0x3e8)"
+    assert recording.notes == ["decoded by car.dbc, which lies beside it", left]
+    assert recording.origin_utc == pytest.approx(UNIX, abs=1e-3) or name == "a.asc"
+
+
+def test_values_are_those_of_the_library(tmp_path):
+    (tmp_path / "car.dbc").write_text(DBC)
+    message = cantools.database.load_file(str(tmp_path / "car.dbc")).get_message_by_name("SPEED")
+    speeds = [0.0, 12.34, 99.99, 250.0]
+    path = write(tmp_path / "a.log", [frame(i, 180, message.encode({"SPEED": v})) for i, v in enumerate(speeds)])
+    np.testing.assert_allclose(read(path).samples["SPEED"].data[:, 0], np.array(speeds) / 3.6)
+
+
+def test_several_buses_are_apart(tmp_path):
+    content = [b"\0\0\0\0\0\x0e\x10\0", b"\0\0\0\0\0\x1c\x20\0"]
+    path = write(tmp_path / "a.blf", [frame(i, 180, content[i], channel=i) for i in (0, 1)])
+    samples = read(path).samples
+    assert (samples["SPEED_1"].data, samples["SPEED_2"].data) == (pytest.approx(10), pytest.approx(20))
+
+
+def test_what_candump_prints_for_people(tmp_path):
+    (tmp_path / "car.dbc").write_text(DBC)
+    line = " (1715938200.{})  can0  {}0B4   [8]  00 00 00 00 00 0E 10 00{}\n"
+    text = line.format("000000", "", "   '......'") + line.format("500000", "TX - -  ", "") + " (1715938201.0"
+    (tmp_path / "a.log").write_text(text)
+    recording = read(tmp_path / "a.log")
+    np.testing.assert_allclose(recording.samples["SPEED"].data, [[10]])
+    np.testing.assert_allclose(recording.samples["SPEED_sent"].time, [0.5])
+    assert "the last line has no end and is left out" in recording.notes
+
+
+def test_a_dbc_is_needed(tmp_path):
+    path = write(tmp_path / "a.log", frames(), dbc=False)
+    with pytest.raises(RecipeError, match=r"(?s)Nothing says.*--dbc FILE"):
+        read(path)
+    (tmp_path / "DBC").mkdir()
+    other = tmp_path / "DBC" / "other.dbc"
+    other.write_text(DBC.replace("180", "181").replace("800", "801").replace("3949", "3950"))
+    with pytest.raises(RecipeError, match="no frame of a message"):
+        read(path, dbc=other)
+
+
+def test_relative_stamps_are_refused(tmp_path):
+    path = write(tmp_path / "a.asc", frames())
+    path.write_text(path.read_text().replace("timestamps absolute", "timestamps relative"))
+    with pytest.raises(RecipeError, match="relative to the line before"):
+        read(path)
+
+
+def test_it_goes_into_a_log(tmp_path):
+    write(tmp_path / "a.log", [frame(i / 10, 180, bytes(5) + bytes((i, 16, 0))) for i in range(20)])
+    report = ingest(tmp_path, tmp_path / "log.h5", progress=False)
+    assert not any("no format claims" in note for note in report.notes)
+    assert Log(tmp_path / "log.h5").episodes[0].streams["SPEED"].spec.units == ("m/s",)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from(["log", "asc", "blf"]), at=st.integers(0, 900), value=st.integers(0, 255), cut=st.booleans()
+)
+def test_damage_ends_in_a_named_error(tmp_path, suffix, at, value, cut):
+    path = write(tmp_path / f"a.{suffix}", frames())
+    content = bytearray(path.read_bytes())
+    content[at % len(content)] = value
+    path.write_bytes(content[:at] if cut else content)
+    importer.claims(path)
+    with contextlib.suppress(WorldModelError):
+        assert list(importer.read(path, Options()))

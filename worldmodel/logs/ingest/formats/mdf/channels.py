@@ -1,0 +1,132 @@
+"""The channel groups of an MDF file as streams, by asammdf.
+
+    python -m worldmodel.logs.ingest.formats.mdf.channels FILE OUT.npz
+
+writes them as numpy arrays, for a process that a damaged file must not end.
+"""
+
+import dataclasses
+import datetime
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.logs.ingest.formats.damage import reading
+from worldmodel.logs.ingest.formats.dbc import in_si
+from worldmodel.logs.ingest.importer import needed
+from worldmodel.logs.ingest.recording import Recording, nominal_rate
+from worldmodel.types import StreamSpec
+
+_MOST_BYTES = 2 << 30  # of one group's numbers
+_LONGEST_NOTE = 12
+_NUMBERS = {3: (0, 1, 2, 3, 9, 10, 11, 12, 13, 14, 15, 16), 4: (0, 1, 2, 3, 4, 5)}  # data types, by version
+_VARIABLE_LENGTH = 1  # a type of channel in version 4, whose damaged offsets crash the library
+
+
+def read_channels(path: Path) -> Recording:
+    """The streams, each a channel group on the times of its master; time zero is the first sample.
+
+    Raises:
+        RecipeError: if it is damaged, or no group has numbers with times.
+    """
+    asammdf = needed("asammdf", "mdf")
+    recording = Recording(path.name, about={"description": "MDF measurement"})
+    left: list[str] = []
+    with reading(path, "an MDF file"), asammdf.MDF(str(path)) as file:
+        groups = [index for index in range(len(file.groups)) if _cycles(file, index)]
+        for index in groups:
+            _add_group(recording, file, index, left)
+        start = file.header.start_time
+    if left:
+        more = f" and {len(left) - _LONGEST_NOTE} more" if len(left) > _LONGEST_NOTE else ""
+        recording.notes.append(f"left out, as no numbers with times: {', '.join(left[:_LONGEST_NOTE])}{more}")
+    if not recording.samples:
+        raise RecipeError(f"{path} has no channels with numbers and times.", found="; ".join(recording.notes))
+    _date(recording, start)
+    recording.shift(min(float(samples.time[0]) for samples in recording.samples.values()))
+    return recording
+
+
+def _date(recording: Recording, start: datetime.datetime) -> None:
+    """Takes the start for time zero, where the file tells its zone."""
+    if start.tzinfo is None:
+        recording.notes.append(f"began {start:%Y-%m-%d %H:%M:%S} in a time zone that it does not tell")
+    elif start.timestamp() > 0:
+        recording.origin_utc = start.timestamp()
+
+
+def _cycles(file: Any, index: int) -> int:
+    return int(file.groups[index].channel_group.cycles_nr)
+
+
+def _add_group(recording: Recording, file: Any, index: int, left: list[str]) -> None:
+    group, cycles = file.groups[index], _cycles(file, index)
+    name = _name(recording, group, index)
+    master = file.masters_db.get(index)
+    if master is None:
+        left.append(f"{name} (no times)")
+        return
+    channels = [number for number in range(len(group.channels)) if number != master]
+    if 8 * cycles * (len(channels) + 1) > _MOST_BYTES:
+        raise RecipeError(
+            f"{name} is larger than fits into memory.", found=f"{cycles} samples of {len(channels)} channels"
+        )
+    columns: dict[str, np.ndarray] = {}
+    units: list[str] = []
+    time = np.zeros(0)
+    for number in channels:
+        if not _is_number(file, group.channels[number]):
+            left.append(f"{name}.{group.channels[number].name}")
+            continue
+        signal = file.get(group=index, index=number, ignore_invalidation_bits=True)
+        values = np.asarray(signal.samples)
+        if values.dtype.kind not in "fiub" or values.ndim != 1 or len(values) != len(signal.timestamps):
+            left.append(f"{name}.{signal.name}")
+            continue
+        values, time = values.astype(np.float64), np.asarray(signal.timestamps, np.float64)
+        if signal.invalidation_bits is not None:
+            values[np.asarray(signal.invalidation_bits, bool)] = math.nan
+        unit, scale, offset = in_si(str(signal.unit or ""))
+        label = signal.name if signal.name not in columns else f"{signal.name}#{number}"
+        columns[label] = values * scale + offset
+        units.append(unit)
+    if columns and len(time):
+        spec = StreamSpec(name, "sensor", tuple(columns), tuple(units), nominal_rate(time))
+        recording.add(spec, time, np.column_stack(list(columns.values())))
+
+
+def _is_number(file: Any, channel: Any) -> bool:
+    version = 4 if str(file.version) >= "4" else 3
+    return channel.data_type in _NUMBERS[version] and (version == 3 or channel.channel_type != _VARIABLE_LENGTH)
+
+
+def _name(recording: Recording, group: Any, index: int) -> str:
+    """A group's own name where it has one that is not taken yet."""
+    told = str(getattr(group.channel_group, "acq_name", "") or "").strip().splitlines()[:1]
+    name = told[0].replace("/", "_")[:60] if told else f"group_{index}"
+    return name if name not in recording.specs else f"{name}_{index}"
+
+
+def main() -> None:
+    """Writes what `read_channels` reads, or the error that it raises."""
+    source, out = map(Path, sys.argv[1:])
+    told: dict[str, Any] = {}
+    arrays: list[np.ndarray] = []
+    try:
+        recording = read_channels(source)
+    except WorldModelError as error:
+        told["refused"] = str(error)
+    else:
+        told = {"origin_utc": recording.origin_utc, "notes": recording.notes, "about": recording.about}
+        told["specs"] = [dataclasses.asdict(spec) for spec in recording.specs.values()]
+        arrays = [array for samples in recording.samples.values() for array in samples]
+    np.savez(out, *arrays, told=json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
