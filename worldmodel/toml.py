@@ -37,7 +37,7 @@ class TomlTable:
         """
         try:
             return cls(path, "", tomllib.loads(path.read_text(encoding="utf-8")), error)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
             raise error(f"{path} is not valid TOML.", found=str(problem), remedy="mend that line") from problem
 
     def error(self, key: str, expected: str, found: object) -> WorldModelError:

@@ -1,5 +1,6 @@
 """What the checks say of a whole log, what of it is usable at a tick, and how much of the actions it covers."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -189,4 +190,8 @@ def kept(log: Log) -> list[Finding]:
         with Log(file) as part:
             found = part.about.get(FINDINGS, [])
             said += found if isinstance(found, list) else []
-    return [Finding.from_json(one) for one in said if isinstance(one, dict)]
+    findings = []
+    for one in said:
+        with contextlib.suppress(TypeError, ValueError, AttributeError):  # what others wrote there
+            findings.append(Finding.from_json(one))  # type: ignore[arg-type]
+    return findings

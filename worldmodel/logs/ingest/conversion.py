@@ -20,6 +20,7 @@ from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS
 from worldmodel.logs.ingest.assembly import Assembly, not_finite
 from worldmodel.logs.ingest.importer import Options, importer
+from worldmodel.logs.ingest.recording import Recording
 from worldmodel.logs.ingest.sources import Source
 from worldmodel.logs.writer import LogWriter
 from worldmodel.version import __version__
@@ -82,7 +83,7 @@ def convert(source: Source, options: Options, part: Path) -> None:
     """
     with LogWriter(part, (), force=True) as log:
         assembly = Assembly().into(log)
-        for recording in importer(source.format).read(source.path, options):
+        for recording in _read(source, options):
             for episode in examined(recording, options.strict):
                 episode.notes += not_finite(episode)
                 assembly.append(episode)
@@ -90,6 +91,15 @@ def convert(source: Source, options: Options, part: Path) -> None:
             raise RecipeError(f"{source.path} holds no recording.", remedy="leave it out")
         assembly.settle()
         assembly.tell({NOTES: assembly.notes, FINDINGS: [finding.to_json() for finding in assembly.findings]})
+
+
+def _read(source: Source, options: Options) -> Iterator[Recording]:
+    try:
+        yield from importer(source.format).read(source.path, options)
+    except OSError as error:
+        if error.filename is None or Path(error.filename).is_relative_to(options.scratch):
+            raise
+        raise RecipeError(f"{error.filename} cannot be read.", found=str(error.strerror)) from error
 
 
 def convert_all(

@@ -56,13 +56,14 @@ def find_sources(
     taken: set[Path] = set()
     claims = whole or (importer(kind).claims if kind else None)
     for name in [given] if isinstance(given, str | Path) else given:
-        before = len(found.sources), len(taken)
-        for path in _paths(name):
+        before, paths = (len(found.sources), len(taken)), _paths(name)
+        again = any(path.resolve() in taken for path in paths)
+        for path in paths:
             if path.is_dir() and (claims is None or not claims(path)):
                 _add_folder(path, kind, claims, found, taken)
             else:
                 _add(path, kind or _detected(path), found, taken)
-        if before == (len(found.sources), len(taken)):
+        if before == (len(found.sources), len(taken)) and not again:
             raise RecipeError(
                 f"{name} holds no file that can be ingested{f' as {kind}' if kind else ''}.",
                 expected=f"recordings of a known format: {', '.join(importers())}",

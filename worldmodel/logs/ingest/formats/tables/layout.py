@@ -101,6 +101,8 @@ def find_layout(lines: Sequence[str], text: Text, wanted: Sequence[str], clock: 
     given = [text.delimiter] if text.delimiter else list(DELIMITERS)
     if not text.header:
         return _without_header(lines, text, given)
+    if text.skip is not None and text.skip >= len(lines):
+        raise ValueError(f"the recipe skips {text.skip} lines, and its beginning has {len(lines)}")
     if text.skip is not None:
         given = sorted(given, key=lambda d: not has_columns(calls(_names(lines, text.skip or 0, d)), wanted))
         return _below(lines, text, text.skip, given[0], clock)

@@ -4,6 +4,9 @@ Fields of structs are columns `log.imu.ax`, columns of matrices `position[0]`. V
 with clocks of their own, stand side by side: the shorter ones are followed by nothing.
 """
 
+import subprocess
+import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +22,7 @@ _BEFORE_HDF5 = 512  # bytes that MATLAB writes first
 _NO_NUMBERS = (b"char", b"cell", b"struct", b"function_handle", b"table", b"string")
 _MOST_BYTES = 1 << 31
 _DEEPEST = 16
+_LONGEST_S = 3600
 
 
 def load_mat(path: Path) -> "pa.Table":
@@ -30,8 +34,7 @@ def load_mat(path: Path) -> "pa.Table":
     import pyarrow as pa
 
     try:
-        found = _from_hdf5(path) if _is_hdf5(path) else _from_version_5(path)
-        columns = dict(column for name, value in found for column in _columns(name, value))
+        columns = dict(_in_columns(_from_hdf5(path))) if _is_hdf5(path) else _apart(path)
     except Exception as error:  # of many types, by what is damaged
         raise ValueError(str(error) or type(error).__name__) from error
     longest = max(map(len, columns.values()), default=0)
@@ -40,6 +43,23 @@ def load_mat(path: Path) -> "pa.Table":
     sharing = Counter(length for _, length in {(name.split("[")[0], len(c)) for name, c in columns.items()})
     kept = {name: c for name, c in columns.items() if len(c) == longest or (sharing[len(c)] > 1 and len(c) > 1)}
     return pa.table({name: _filled(column, longest) for name, column in kept.items()})
+
+
+def _in_columns(variables: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
+    return (column for name, value in variables for column in _columns(name, value))
+
+
+def _apart(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a file of version 5, by a process of its own: scipy has parts in C that damaged files crash."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "columns.npz"
+        command = [sys.executable, "-c", f"from {__name__} import _write; _write()", str(path.absolute()), str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_LONGEST_S)
+        if done.returncode or not out.exists():
+            lines = done.stderr.strip().splitlines() or [f"its reader ended with {done.returncode}"]
+            raise ValueError(lines[-1])
+        with np.load(out, allow_pickle=False) as arrays:
+            return {str(name): arrays[f"arr_{i}"] for i, name in enumerate(arrays["names"])}
 
 
 def _filled(column: np.ndarray, rows: int) -> "pa.Array":
@@ -90,11 +110,9 @@ def _vectors(name: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _from_version_5(path: Path) -> Iterator[tuple[str, Any]]:
-    """The variables but sparse ones: they are no columns, and where they are damaged, scipy crashes the process."""
-    from scipy.io import loadmat, whosmat
+    from scipy.io import loadmat
 
-    dense = [name for name, _, kind in whosmat(path) if kind != "sparse"]
-    variables = loadmat(path, simplify_cells=True, variable_names=dense)
+    variables = loadmat(path, simplify_cells=True)
     return ((name, value) for name, value in variables.items() if not name.startswith("__"))
 
 
@@ -128,3 +146,9 @@ def _of_hdf5(group: Any, name: str, depth: int = 0) -> Any:
     if item.is_virtual or item.external or item.size * item.dtype.itemsize > _MOST_BYTES:
         return None
     return np.asarray(item).T
+
+
+def _write() -> None:
+    """What the process of its own does, with the paths that it is given."""
+    named = dict(_in_columns(_from_version_5(Path(sys.argv[1]))))
+    np.savez(sys.argv[2], *named.values(), names=np.array(list(named), str))

@@ -101,7 +101,7 @@ def _read_text(table: TomlTable) -> Text:
     )
     if text.encoding is not None:
         try:
-            b"".decode(text.encoding)
+            b"a".decode(text.encoding, "replace")
         except LookupError as error:
             raise table.error("encoding", "the name of an encoding, such as latin-1", text.encoding) from error
     if text.decimal not in (None, ".", ","):
@@ -188,7 +188,7 @@ def _check_zone(table: TomlTable, name: str) -> None:
 
 
 def _read_stream(table: TomlTable, name: str, clock: Clock) -> TableStream:
-    if "/" in name or not name:
+    if {"/", "\0"} & set(name) or not name:
         raise table.error("", "a name without slashes", name)
     kind = table.choose("kind", tuple(k for k in KINDS if k != "video"))
     columns = table.take("columns", dict, _COLUMNS)
