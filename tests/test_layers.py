@@ -124,7 +124,7 @@ def test_a_breach_is_seen(path, source):
         ("worldmodel/simulate/scene.py", "def f():\n    import mujoco"),
         ("worldmodel/logs/inspect.py", "if TYPE_CHECKING:\n    from matplotlib.axes import Axes"),
         ("worldmodel/__init__.py", "from worldmodel.training import train"),
-        ("worldmodel/cli.py", "from worldmodel import demo"),
+        ("worldmodel/cli/measuring.py", "from worldmodel import demo"),
     ],
 )
 def test_what_is_allowed_passes(path, source):

@@ -301,7 +301,7 @@ def test_the_first_word_comes_before_the_libraries(monkeypatch, capsys):
     """Whatever they cost: the module that imports them has not been asked for anything yet."""
     import types
 
-    from worldmodel import cli
+    from worldmodel.cli import runs
 
     class Slow(types.ModuleType):
         def __getattr__(self, name):
@@ -313,7 +313,7 @@ def test_the_first_word_comes_before_the_libraries(monkeypatch, capsys):
     said = []
     monkeypatch.setitem(sys.modules, "worldmodel.training", Slow("worldmodel.training"))
     with pytest.raises(ImportError):
-        cli.train([], "nowhere")
+        runs.train([], "nowhere")
     assert said == ["loading libraries\n"]
 
 

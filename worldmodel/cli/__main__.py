@@ -1,0 +1,5 @@
+"""`python -m worldmodel.cli` is `worldmodel`."""
+
+from worldmodel.cli import main
+
+main()

@@ -1,0 +1,133 @@
+"""Runs: trained, asked, scored."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worldmodel.cli.application import app
+from worldmodel.cli.options import BeyondTrained, Force, Out, Seed, say_lost_scene, wrote
+
+
+@app.command()
+def train(
+    logs: Annotated[list[Path], typer.Argument(help="Logs, or folders of logs, of one machine.")],
+    out: Out,
+    preset: Annotated[
+        str | None, typer.Option(help="debug, small (for a CPU; the default) or base (for a GPU).")
+    ] = None,
+    dynamics: Annotated[str | None, typer.Option(help="residual (the default), or rssm to compare with.")] = None,
+    network: Annotated[
+        bool | None,
+        typer.Option(help="Train a network beside the cheaper experts; by default where the log is rich enough."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How many updates in all.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="How long in all, with all compiling, instead of steps.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Decides everything random; by default 0.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's last checkpoint, with --steps or --minutes to those.")
+    ] = False,
+    holdout: Annotated[
+        float | None,
+        typer.Option(help="Share of the episodes that select, and of those that measure; by default 0.1."),
+    ] = None,
+    dt: Annotated[float | None, typer.Option(help="Seconds a tick; by default the fastest action's interval.")] = None,
+    context: Annotated[float | None, typer.Option(help="Seconds that the model sees; by default 64 ticks.")] = None,
+    horizon: Annotated[
+        float | None, typer.Option(help="Seconds that it learns to imagine; by default 64 ticks.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Train a model on logs and keep it, with all that imagining needs, as a run."""
+    print("loading libraries", flush=True)  # before the imports, which take their time
+    from worldmodel.training import train as run
+
+    trained = run(
+        logs, out, preset=preset, dynamics=dynamics, steps=steps, minutes=minutes, seed=seed, resume=resume,
+        holdout=holdout, dt=dt, context_s=context, horizon_s=horizon, network=network, force=force,
+    )  # fmt: skip
+    wrote(trained.folder)
+
+
+@app.command()
+def imagine(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    log: Annotated[Path, typer.Argument(help="The log that holds the moment to start from.")],
+    out: Out,
+    episode: Annotated[int, typer.Option(help="Which episode of the log.")],
+    at: Annotated[float, typer.Option(help="The moment, in seconds of the episode.")],
+    horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    beyond_trained: BeyondTrained = False,
+    members: Annotated[int, typer.Option(help="How many futures.")] = 16,
+    seed: Seed = 0,
+    actions: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of actions to imagine under (time in seconds from --at), after what is in force; else the log's."
+        ),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Roll out imagined futures from a moment of a log: trajectory.h5, a plot, and a video where there is one."""
+    from worldmodel.files import check_output
+    from worldmodel.progress import doing
+
+    with doing(f"opening the run {run}"):
+        from worldmodel.imagine import imagine_to
+        from worldmodel.imagine.output import TRAJECTORY_FILES
+        from worldmodel.training import load_run
+
+        check_output(out, force, inputs=[log], replaces=TRAJECTORY_FILES)
+        opened = load_run(run)
+    with doing(f"imagining {members} futures (the first time, it is compiled)"):
+        files = imagine_to(
+            opened, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
+            beyond_trained=beyond_trained, force=force,
+        )  # fmt: skip
+    wrote(*files)
+
+
+@app.command()
+def validate(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    out: Out,
+    log: Annotated[Path | None, typer.Option(help="Replay: a log that the run was not trained on.")] = None,
+    scene: Annotated[str | None, typer.Option(help="Counterfactual: a scene, under actions never logged.")] = None,
+    predictor: Annotated[
+        list[str] | None, typer.Option(help="Also score one of yours: package.module:Class. May be repeated.")
+    ] = None,
+    horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    beyond_trained: BeyondTrained = False,
+    outages: Annotated[
+        bool, typer.Option("--outages", help="Also: what lost, frozen and stuck sensors cost on the log.")
+    ] = False,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Score a run beside baselines and the physical limit: metrics.json and report.html."""
+    from rich.console import Console
+
+    from worldmodel.files import check_output
+    from worldmodel.progress import doing
+
+    with doing("loading"):
+        from worldmodel.logs import Log
+        from worldmodel.report import REPORT_FILES, summarise, summary_table, write_report
+        from worldmodel.validate import validate as score
+
+    check_output(out, force, inputs=[run, *([log] if log else [])], replaces=REPORT_FILES)
+    if log is not None:
+        with Log(log) as opened:
+            say_lost_scene(opened.about)
+    result = score(
+        run, log=log, scene=scene, predictors=predictor or (), horizon_s=horizon, beyond_trained=beyond_trained,
+        outages=outages, seed=seed,
+    )  # fmt: skip
+    files = write_report(result, out, force=force)
+    Console().print(summary_table(result))
+    print("\n".join(summarise(result).headline))
+    wrote(*files)
