@@ -176,3 +176,80 @@ def test_angles_average_across_pi_and_attitudes_whatever_their_sign():
     expected = Rotation.from_euler("z", np.pi).as_matrix()
     found = Rotation.from_quat(codec(ORIENTATION).average(turned, 0), scalar_first=True).as_matrix()
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+YAW = StreamSpec("nose", "sensor", ("roll", "yaw"), ("rad", "rad"), 10.0, "enu", circular=(False, True))
+WIND = StreamSpec("wind", "sensor", ("gust", "wind_east", "wind_north"), ("m/s",) * 3, 10.0, "enu")
+
+
+def turned_recording(spec: StreamSpec, data: np.ndarray, angle: float) -> np.ndarray:
+    """What a world turned by `angle` (rad, counter-clockwise from above) would have recorded."""
+    down = spec.frame == "ned"  # x is north, y is east, z points down: the same turn is a negative one about z
+    turn = Rotation.from_euler("z", -angle if down else angle)
+    out = data.copy()
+    if spec.kind in ("position", "pose"):
+        out[:, :3] = turn.apply(data[:, :3])
+    if spec.kind in ("orientation", "pose"):
+        out[:, -4:] = (turn * Rotation.from_quat(data[:, -4:], scalar_first=True)).as_quat(scalar_first=True)
+    if spec.name == "nose":
+        out[:, 1] = data[:, 1] + (-angle if down else angle)
+    if spec.name == "wind":
+        out[:, 1:] = Rotation.from_euler("z", angle).apply(np.pad(data[:, 1:], ((0, 0), (0, 1))))[:, :2]
+    return out
+
+
+@pytest.mark.parametrize("frame", ["enu", "ned"])
+@pytest.mark.parametrize("spec", [POSITION, ORIENTATION, POSE, YAW, WIND], ids=lambda s: s.name)
+def test_the_features_that_turn_are_those_that_a_turned_world_turns(spec, frame):
+    rng, angle = np.random.default_rng(3), 0.7
+    spec = dataclasses.replace(spec, frame=frame)
+    data = (
+        recorded(spec, np.zeros(3), rng)
+        if spec.name not in ("nose", "wind")
+        else rng.normal(size=(9, len(spec.columns)))
+    )
+    features, turned = (codec(spec).encode(x, np.zeros(3)) for x in (data, turned_recording(spec, data, angle)))
+    for east, north in codec(spec).turning.pairs:
+        e, n = features[:, east].copy(), features[:, north].copy()
+        features[:, east], features[:, north] = (
+            e * np.cos(angle) - n * np.sin(angle),
+            e * np.sin(angle) + n * np.cos(angle),
+        )
+    np.testing.assert_allclose(turned, features, atol=1e-9)
+
+
+@pytest.mark.parametrize(("frame", "yaw"), [("enu", np.pi / 2 - 0.4), ("ned", 0.4)])
+@pytest.mark.parametrize("spec", [ORIENTATION, POSE, YAW], ids=lambda s: s.name)
+def test_the_nose_points_east_and_north_as_its_pair_says(spec, frame, yaw):
+    """The nose is 0.4 rad clockwise from north."""
+    spec = dataclasses.replace(spec, frame=frame)
+    attitude = Rotation.from_euler("z", yaw).as_quat(scalar_first=True)
+    data = {"pose": np.r_[1.0, 2.0, 3.0, attitude], "attitude": attitude, "nose": np.r_[0.3, yaw]}[spec.name]
+    features = codec(spec).encode(data[None], np.zeros(3))[0]
+    np.testing.assert_allclose(features[list(codec(spec).turning.heading)], [np.sin(0.4), np.cos(0.4)], atol=1e-12)
+
+
+def test_a_place_is_told_by_those_that_tell_one():
+    places = {spec.kind: codec(spec).turning.place for spec in (POSITION, GPS, POSE, ORIENTATION, YAW)}
+    assert places == {"position": (0, 1), "gps": (0, 1), "pose": (0, 1), "orientation": None, "sensor": None}
+    assert codec(dataclasses.replace(POSE, frame="ned")).turning.place == (1, 0)
+
+
+def test_nothing_turns_in_a_frame_without_north_and_no_command_is_a_heading():
+    assert not codec(dataclasses.replace(YAW, frame="body")).turning.pairs
+    steered = codec(dataclasses.replace(YAW, kind="action")).turning
+    assert steered.pairs
+    assert steered.heading is None
+
+
+def test_the_parts_of_a_pose_keep_their_own_noise():
+    pose = dataclasses.replace(POSE, noise_std=tuple(range(7)))
+    place, turned = codec(pose)._parts
+    assert (place.spec.noise_std, turned.spec.noise_std) == ((0, 1, 2), (3, 4, 5, 6))
+    assert (place.spec.columns, turned.spec.columns) == (XYZ, QUATERNION)
+
+
+def test_only_angles_that_wrap_err_the_short_way():
+    spec = dataclasses.replace(ANGLES, circular=(False, True), units=("m", "rad"))
+    error = codec(spec).residual(np.array([3.2, 3.2]), np.array([-3.0, -3.0]))
+    np.testing.assert_allclose(error, [6.2, 6.2 - 2 * np.pi], atol=1e-12)
