@@ -10,7 +10,12 @@ from worldmodel.report.summary import Verdict, verdicts
 from worldmodel.validate.labels import Scores, look, nearest, number, overall, predictors, scores, seconds
 from worldmodel.validate.result import Result
 
-_SHORT = {"state_space": "states", "dead_reckoning": "reckoning", "floor_reading": "floor"}
+_SHORT = {
+    "state_space": "states",
+    "dead_reckoning": "reckoning",
+    "floor_reading": "floor",
+    "floor_estimate": "estimated",
+}
 _DETAILS = {
     "rmse": "RMSE",
     "rmse_reading": "RMSE to the readings",

@@ -7,7 +7,7 @@ import numpy as np
 if TYPE_CHECKING:
     from worldmodel.simulate.world import World
 
-_TURNS = ("framequat", "ballquat")
+TURNS = ("framequat", "ballquat")
 
 
 def set_reading(world: "World", state: np.ndarray, sensor: str, values: np.ndarray) -> None:
@@ -21,22 +21,22 @@ def set_reading(world: "World", state: np.ndarray, sensor: str, values: np.ndarr
     read = np.asarray(values, np.float64)
     kind = world.elements.sensor_type(index)
     if kind == "gyro":
-        read = _of_body(world, int(world.model.sensor_objid[index]), read)
-    if kind in _TURNS:
+        read = of_body(world, int(world.model.sensor_objid[index]), read)
+    if kind in TURNS:
         read = read / max(float(np.linalg.norm(read)), 1e-9)
-    at = _coordinates(world, index, kind)
+    at = coordinates(world, index, kind)
     if at is not None:
         state[at : at + len(read)] = read
 
 
-def _of_body(world: "World", site: int, turning: np.ndarray) -> np.ndarray:
-    """A gyro's reading [3] in the axes of the body that its site is fixed to."""
-    turned = np.zeros(3)
-    world.mj.mju_rotVecQuat(turned, turning, world.model.site_quat[site])
-    return turned
+def of_body(world: "World", site: int, turning: np.ndarray) -> np.ndarray:
+    """A gyro's readings [..., 3] in the axes of the body that its site is fixed to."""
+    matrix = np.zeros(9)
+    world.mj.mju_quat2Mat(matrix, world.model.site_quat[site])
+    return turning @ matrix.reshape(3, 3).T
 
 
-def _coordinates(world: "World", sensor: int, kind: str) -> int | None:
+def coordinates(world: "World", sensor: int, kind: str) -> int | None:
     """Where in a state the coordinates begin that a sensor reads; None where it reads something else."""
     model = world.model
     thing = int(model.sensor_objid[sensor])

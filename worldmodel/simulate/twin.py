@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.errors import SceneError
+from worldmodel.simulate.observer import Observer, Readings
 from worldmodel.simulate.reading import set_reading
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.signals import controls_at, readings_at
@@ -59,19 +60,63 @@ class Twin:
                 at += width
         return state
 
-    def rollout(self, starts: Sequence[Start], ahead_s: np.ndarray) -> dict[str, np.ndarray]:
+    def estimate(
+        self, begins: Sequence[Start], read: Sequence[Mapping[str, Samples]], span_s: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """States [W, Q] `span_s` after each beginning, simulated and pulled to what was read since, and bool [W].
+
+        Args:
+            begins: where the simulation begins, and what was commanded from there on.
+            read: for each, by stream what was read up to the end, at times from the episode's origin.
+            span_s: seconds, which are rounded to physics steps.
+
+        Returns:
+            The states, and whether each simulation stayed finite.
+        """
+        observer, given = Observer(self.world), {}
+        for stream in self.scene.sensed:
+            if all(stream.spec.name in each for each in read):
+                late = [
+                    Samples(samples.time - stream.delay_s - begin.time_s, samples.data - stream.bias)
+                    for samples, begin in ((each[stream.spec.name], b) for each, b in zip(read, begins, strict=True))
+                ]
+                given[stream.spec.name] = Readings.of(late)
+        states = observer.begin(given, np.stack([self.start_state(begin) for begin in begins]))
+        controls = self._controls(begins, round(span_s / self.world.step_s))
+        followed, sound = observer.follow(given, states, controls, begun=self._begun(begins))
+        return followed[:, 0], sound
+
+    def read_coordinates(self, streams: Sequence[str]) -> np.ndarray:
+        """int [R] which coordinates of a state the sensors of some streams read."""
+        found = [np.r_[pull.coordinates, pull.speeds] for pull in Observer(self.world).pulls if pull.stream in streams]
+        return np.unique(np.concatenate([np.zeros(0, int), *found]))
+
+    def rollout(
+        self, starts: Sequence[Start], ahead_s: np.ndarray, states: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
         """Noise-free readings [W, H, S] of every sensor and GPS stream, `ahead_s` [H] seconds after each of W starts.
+
+        Args:
+            starts: W of them.
+            ahead_s: [H].
+            states: [W, Q] where they are; by default `start_state` of each.
 
         Raises:
             SceneError: if the simulation becomes unstable.
         """
-        count = int(np.rint(ahead_s.max() / self.world.step_s))
-        steps = np.arange(count) * self.world.step_s
-        states = np.stack([self.start_state(start) for start in starts])
-        controls = [controls_at(self.world, self.scene, start.actions, start.time_s + steps) for start in starts]
-        begun = np.array([self.world.settle_steps + round(start.time_s / self.world.step_s) for start in starts])
-        sensors = self.world.rollout(states, np.stack(controls), begun).sensors
+        if states is None:
+            states = np.stack([self.start_state(start) for start in starts])
+        controls = self._controls(starts, int(np.rint(ahead_s.max() / self.world.step_s)))
+        sensors = self.world.rollout(states, controls, self._begun(starts)).sensors
         return {
             stream.spec.name: readings_at(self.world, self.scene, stream, sensors, ahead_s)
             for stream in self.scene.sensed
         }
+
+    def _controls(self, starts: Sequence[Start], steps: int) -> np.ndarray:
+        times = np.arange(steps) * self.world.step_s
+        return np.stack([controls_at(self.world, self.scene, start.actions, start.time_s + times) for start in starts])
+
+    def _begun(self, starts: Sequence[Start]) -> np.ndarray:
+        """int [W] physics steps that each world has run since it settled."""
+        return np.array([self.world.settle_steps + round(start.time_s / self.world.step_s) for start in starts])

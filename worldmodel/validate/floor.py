@@ -1,6 +1,6 @@
-"""The physical floor: the error of MuJoCo itself, started from the readings that the model was allowed to see."""
+"""The physical floors: the error of MuJoCo itself, started from the readings that the model was allowed to see."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,10 @@ _HOW = (
     "actions that the others get, means over each time step. Coordinates that no sensor reads, or has not read for ten "
     "of its intervals, are taken from the simulator's own state where it is known, which only helps it."
 )
+_HOW_ESTIMATED = (
+    " The estimate starts it from the whole context instead: simulated under the same actions, and pulled to every "
+    "reading on the way."
+)
 _BEFORE = " Where no command was given yet, the scene's own control holds."
 
 
@@ -31,6 +35,7 @@ class Floor:
     """
 
     name = "floor_reading"
+    _how = _HOW
 
     def __init__(self, answers: Answers) -> None:
         self._log, self._windows = answers.log, answers.windows
@@ -48,7 +53,7 @@ class Floor:
                 note=f"There is no physical floor, for MuJoCo cannot follow this log: {error.problem}{found}"
             )
         unknown = not all(mask.all() for mask in problem.actions_mask.values())
-        return Forecast(mean, note=_HOW + _BEFORE * unknown)
+        return Forecast(mean, note=self._how + _BEFORE * unknown)
 
     def _roll_out(self, problem: Problem, twin: Twin) -> dict[str, np.ndarray]:
         """The twin's readings by stream [W, H, P].
@@ -67,7 +72,8 @@ class Floor:
             recorded[int(e)].start(t * problem.dt, given)
             for (e, t), given in zip(problem.starts, commands, strict=True)
         ]
-        rolled = twin.rollout(starts, np.concatenate([[0.0], problem.times]))
+        states = self._states(problem, twin, starts, [recorded[int(e)] for e in problem.starts[:, 0]])
+        rolled = twin.rollout(starts, np.concatenate([[0.0], problem.times]), states)
         out = {}
         for spec in problem.readings:
             values = np.asarray(rolled[spec.name], np.float64)
@@ -79,21 +85,64 @@ class Floor:
             out[spec.name] = values[:, 1:]
         return out
 
+    def _states(
+        self, problem: Problem, twin: Twin, starts: Sequence[Start], recorded: Sequence["_Recorded"]
+    ) -> np.ndarray:
+        """Where MuJoCo starts: states [W, Q]."""
+        return np.stack([twin.start_state(start) for start in starts])
+
     def _recorded(self, row: int, readings: tuple[StreamSpec, ...]) -> "_Recorded":
         return _Recorded(self._log.episodes[self._windows.episodes[row]], self._log.has_truth, readings)
 
 
+class FloorEstimate(Floor):
+    """MuJoCo from the best estimate of the state given the context; what no sensor reads is known as in `Floor`.
+
+    Args:
+        answers: of the problem that it will be asked.
+    """
+
+    name = "floor_estimate"
+    _how = _HOW_ESTIMATED
+
+    def _states(
+        self, problem: Problem, twin: Twin, starts: Sequence[Start], recorded: Sequence["_Recorded"]
+    ) -> np.ndarray:
+        span, before = -float(problem.past_times[0]), actions_before(problem)
+        begins = [
+            episode.start(start.time_s - span, given)
+            for episode, start, given in zip(recorded, starts, before, strict=True)
+        ]
+        read = [
+            episode.between(begin.time_s, start.time_s)
+            for episode, begin, start in zip(recorded, begins, starts, strict=True)
+        ]
+        followed, sound = twin.estimate(begins, read, span)
+        states = super()._states(problem, twin, starts, recorded)
+        for row, start in enumerate(starts):
+            if sound[row] and start.state is None:
+                states[row] = followed[row]
+            elif sound[row]:
+                seen = twin.read_coordinates([name for name, samples in read[row].items() if len(samples.time)])
+                states[row, seen] = followed[row, seen]
+        return states
+
+
 def actions_ahead(problem: Problem) -> list[dict[str, Samples]]:
     """Of each start, by stream, what is commanded at each tick ahead, times from the start; NaN where unknown."""
-    first = len(problem.past_times) - 1
+    return _commanded(problem, slice(len(problem.past_times) - 1, None), problem.times - problem.dt)
+
+
+def actions_before(problem: Problem) -> list[dict[str, Samples]]:
+    """Of each start, by stream, what was commanded in its context, times from its first tick; NaN where unknown."""
+    return _commanded(problem, slice(len(problem.past_times) - 1), problem.past_times[:-1] - problem.past_times[0])
+
+
+def _commanded(problem: Problem, ticks: slice, times: np.ndarray) -> list[dict[str, Samples]]:
     given = {
-        name: np.where(problem.actions_mask[name], values, np.nan)[:, first:]
-        for name, values in problem.actions.items()
+        name: np.where(problem.actions_mask[name], values, np.nan)[:, ticks] for name, values in problem.actions.items()
     }
-    return [
-        {name: Samples(problem.times - problem.dt, values[row]) for name, values in given.items()}
-        for row in range(len(problem.starts))
-    ]
+    return [{name: Samples(times, values[row]) for name, values in given.items()} for row in range(len(problem.starts))]
 
 
 class _Valid(NamedTuple):
@@ -130,6 +179,16 @@ class _Recorded:
             old = now - valid.time[row] > _OLDEST_INTERVALS * valid.interval_s
             if not (old and "state" in self._truth):
                 out[spec.name] = valid.data[row]
+        return out
+
+    def between(self, begin: float, now: float) -> dict[str, Samples]:
+        """By sensor, its valid samples after `begin` and up to `now`."""
+        out = {}
+        for spec in self._readings:
+            if spec.kind == "sensor":
+                valid = self._valid[spec.name]
+                rows = slice(*np.searchsorted(valid.time, [begin - 1e-7, now + 1e-7], side="right"))
+                out[spec.name] = Samples(valid.time[rows], valid.data[rows])
         return out
 
     def state(self, now: float) -> np.ndarray | None:

@@ -32,6 +32,7 @@ LOOKS = {
     "state_space": Look("state space", "the state space", "#b2182b", ":"),
     "network": Look("network", "the network", "#1b7837", ":"),
     "floor_reading": Look("floor (MuJoCo)", "the floor", "#D55E00", "--"),
+    "floor_estimate": Look("floor, estimated", "the floor from an estimate", "#8b0000", "--"),
 }
 _PARTS = ("network", "ridge", "mechanics", "state_space")
 _UNKNOWN = ("#b15928", "#e7298a", "#666600", "#00868B")  # of predictors that users bring

@@ -8,7 +8,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.training.run import Run, load_run
 from worldmodel.validate.counterfactual import counterfactual
-from worldmodel.validate.floor import Floor
+from worldmodel.validate.floor import Floor, FloorEstimate
 from worldmodel.validate.forecast import load_predictor
 from worldmodel.validate.outages import outages as cost_of_outages
 from worldmodel.validate.predictors import rivals
@@ -70,6 +70,11 @@ def validate(
 
 
 def _scored(run: Run, problem: Problem, given: Sequence[Any], seed: int, progress: bool) -> Result:
-    result = score(problem, [run, *rivals(run), Floor(problem.truth), *given], seed=seed, progress=progress)
+    result = score(
+        problem,
+        [run, *rivals(run), Floor(problem.truth), FloorEstimate(problem.truth), *given],
+        seed=seed,
+        progress=progress,
+    )
     result.provenance = result.provenance._replace(seed=run.settings.seed)
     return result
