@@ -67,10 +67,9 @@ class Floor:
                 listed = ", ".join(spec.columns)
                 raise SceneError(f"The scene {twin.scene.name!r} has no stream {spec.name!r} of {listed}.")
         recorded = {int(e): self._recorded(int(e), problem.readings) for e in np.unique(problem.starts[:, 0])}
-        commands = actions_ahead(problem)
         starts = [
             recorded[int(e)].start(t * problem.dt, given)
-            for (e, t), given in zip(problem.starts, commands, strict=True)
+            for (e, t), given in zip(problem.starts, commands(problem), strict=True)
         ]
         states = self._states(problem, twin, starts, [recorded[int(e)] for e in problem.starts[:, 0]])
         rolled = twin.rollout(starts, np.concatenate([[0.0], problem.times]), states)
@@ -108,10 +107,9 @@ class FloorEstimate(Floor):
     def _states(
         self, problem: Problem, twin: Twin, starts: Sequence[Start], recorded: Sequence["_Recorded"]
     ) -> np.ndarray:
-        span, before = -float(problem.past_times[0]), actions_before(problem)
+        span = -float(problem.past_times[0])
         begins = [
-            episode.start(start.time_s - span, given)
-            for episode, start, given in zip(recorded, starts, before, strict=True)
+            episode.start(start.time_s - span, start.actions) for episode, start in zip(recorded, starts, strict=True)
         ]
         read = [
             episode.between(begin.time_s, start.time_s)
@@ -128,21 +126,17 @@ class FloorEstimate(Floor):
         return states
 
 
-def actions_ahead(problem: Problem) -> list[dict[str, Samples]]:
-    """Of each start, by stream, what is commanded at each tick ahead, times from the start; NaN where unknown."""
-    return _commanded(problem, slice(len(problem.past_times) - 1, None), problem.times - problem.dt)
+def commands(problem: Problem) -> list[dict[str, Samples]]:
+    """Of each start, by stream, what is commanded at each tick of its context and ahead; NaN where unknown.
 
-
-def actions_before(problem: Problem) -> list[dict[str, Samples]]:
-    """Of each start, by stream, what was commanded in its context, times from its first tick; NaN where unknown."""
-    return _commanded(problem, slice(len(problem.past_times) - 1), problem.past_times[:-1] - problem.past_times[0])
-
-
-def _commanded(problem: Problem, ticks: slice, times: np.ndarray) -> list[dict[str, Samples]]:
-    given = {
-        name: np.where(problem.actions_mask[name], values, np.nan)[:, ticks] for name, values in problem.actions.items()
-    }
-    return [{name: Samples(times, values[row]) for name, values in given.items()} for row in range(len(problem.starts))]
+    Times are those of the episode. What was commanded before the start may act after it, where the scene has a delay.
+    """
+    times = np.concatenate([problem.past_times[:-1], problem.times - problem.dt])
+    given = {name: np.where(problem.actions_mask[name], x, np.nan) for name, x in problem.actions.items()}
+    return [
+        {name: Samples(tick * problem.dt + times, values[row]) for name, values in given.items()}
+        for row, tick in enumerate(problem.starts[:, 1])
+    ]
 
 
 class _Valid(NamedTuple):
@@ -160,9 +154,8 @@ class _Recorded:
         self._truth, self._readings = episode.truth if has_truth else {}, readings
         self._valid = {spec.name: _valid(episode, spec) for spec in readings}
 
-    def start(self, now: float, ahead: Mapping[str, Samples]) -> Start:
-        """The moment `now`, with the actions after it, whose times are from then."""
-        actions = {name: Samples(given.time + now, given.data) for name, given in ahead.items()}
+    def start(self, now: float, actions: dict[str, Samples]) -> Start:
+        """The moment `now`, with what is commanded about it."""
         return Start(now, self.readings(now), self.state(now), actions)
 
     def readings(self, now: float) -> dict[str, np.ndarray]:

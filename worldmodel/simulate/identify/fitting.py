@@ -1,0 +1,215 @@
+"""Fits numbers of a scene by shooting through windows: Gauss-Newton on simulated readings, each window's start free.
+
+The windows' starts have an arrow structure and are eliminated. Readings weigh by the inverse of the error that is now
+made at their moment and column, so that neither the first instant nor the far end drowns the other.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from worldmodel.errors import SceneError
+from worldmodel.simulate.identify.parameters import Machine, Parameters
+from worldmodel.simulate.identify.windows import Windows
+
+_EPS, _EPS_START = 1e-2, 0.3  # steps of finite differences: in plausible errors of a number, in those of a start
+_WORTH = 2.0  # independent numbers that one column of a whole window is worth: neighbours err alike
+_LARGEST = 3.0  # a step in plausible errors; also the error, in usual ones, beyond which a window counts less
+_TELLS = 1e-4  # what a number must tell, beside the prior's 1, to be tried on in this stage
+_TRIES, _ENOUGH = 6, 1e-3  # steps that are tried before it ends, and the share of the cost that is worth going on for
+
+
+class Fit(NamedTuple):
+    """What was found.
+
+    Attributes:
+        z: [P] coordinates of the parameters.
+        covariance: [P, P] of them.
+        share: [P] how much of each the data decided: 1 less the posterior's variance over the prior's.
+        unstable: how many windows were left out in the last step because a simulation of theirs became unstable.
+    """
+
+    z: np.ndarray
+    covariance: np.ndarray
+    share: np.ndarray
+    unstable: int
+
+
+class _Linear(NamedTuple):
+    """The problem about a point: gradient and curvature once starts are eliminated."""
+
+    gradient: np.ndarray
+    curvature: np.ndarray
+    start_step: Callable[[np.ndarray], np.ndarray]  # of the starts [W, F], for a step of the parameters
+    by_window: np.ndarray  # [W, P] each one's part of the gradient
+    used: np.ndarray  # bool [W]
+    weights: np.ndarray  # [W, R]
+
+
+def fit(
+    parameters: Parameters, windows: Windows, z: np.ndarray, *, share: float, iterations: int, tick: Callable[[], None]
+) -> Fit:
+    """Fits parameters on windows, from z [P].
+
+    Args:
+        parameters: of the scene.
+        windows: to shoot through.
+        z: where to begin.
+        share: of the longest windows that these are.
+        iterations: at most.
+        tick: is called after each.
+
+    Raises:
+        SceneError: if most of the windows are unstable where it begins.
+    """
+    shooting = _Shooting(parameters, windows, share)
+    moved, damping = np.zeros((len(windows), len(windows.free))), 1e-3
+    active = np.ones(len(parameters), bool)
+    for _ in range(iterations):
+        linear = shooting.linear(z, moved, active)
+        if active.all():
+            told = np.diag(linear.curvature)
+            active = told > _TELLS
+        before, done = shooting.cost(z, moved, linear), False
+        for _ in range(_TRIES):
+            step = _step(linear, z, active, parameters.least, damping)
+            trial = np.maximum(z + step, parameters.least)
+            starts = moved + linear.start_step(trial - z)
+            after = shooting.cost(trial, starts, linear)
+            if after < before:
+                done = True
+                break
+            damping *= 8
+        if done:
+            z, moved, damping = trial, starts, max(damping / 5, 1e-6)
+        tick()
+        if not done or before - after < _ENOUGH * before:
+            break
+    linear = shooting.linear(z, moved, np.ones(len(parameters), bool))
+    return _fit_of(linear, z, windows)
+
+
+def _step(linear: _Linear, z: np.ndarray, active: np.ndarray, least: np.ndarray, damping: float) -> np.ndarray:
+    """A damped Gauss-Newton step [P] of what is active and not held by its bound."""
+    curvature = linear.curvature + np.eye(len(z))
+    gradient = linear.gradient + z
+    free = active & ~((z <= least + 1e-12) & (gradient > 0))
+    damped = curvature + damping * np.diag(np.diag(curvature))
+    step = np.zeros(len(z))
+    step[free] = -np.linalg.solve(damped[np.ix_(free, free)], gradient[free])
+    return np.clip(step, -_LARGEST, _LARGEST)
+
+
+def _fit_of(linear: _Linear, z: np.ndarray, windows: Windows) -> Fit:
+    """With a covariance that does not take neighbouring readings for independent ones.
+
+    Recordings' parts of the gradient vary more than independent readings' would: so much wider it becomes, all of it,
+    for what cannot be told apart must stay so.
+    """
+    inverse = np.linalg.inv(linear.curvature + np.eye(len(z)))
+    scores = np.stack([linear.by_window[group].sum(0) for group in _groups(windows)])
+    varies = len(scores) * scores.var(0, ddof=1)
+    told = np.diag(linear.curvature) > _TELLS
+    wider = max(float(np.median(varies[told] / np.diag(linear.curvature)[told])), 1.0) if told.any() else 1.0
+    covariance = inverse @ (wider * linear.curvature + np.eye(len(z))) @ inverse
+    return Fit(z, covariance, np.clip(1 - np.diag(inverse), 0, 1), int((~linear.used).sum()))
+
+
+def _groups(windows: Windows) -> list[np.ndarray]:
+    """Windows of each recording, or of a quarter of each where there are fewer than four."""
+    indices = [np.flatnonzero(windows.starts[:, 0] == i) for i in np.unique(windows.starts[:, 0])]
+    if len(indices) >= 4:
+        return indices
+    return [part for rows in indices for part in np.array_split(rows, 4) if len(part)]
+
+
+class _Shooting:
+    """Windows, and what simulations of them cost."""
+
+    def __init__(self, parameters: Parameters, windows: Windows, share: float) -> None:
+        self.parameters, self.windows = parameters, windows
+        self._worth = _WORTH * windows.columns * min(share, 1.0)
+        self._eps = _EPS_START * windows.std
+
+    def errors(self, machine: Machine, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[W, R], and which windows stayed finite."""
+        predicted, sound = self.windows.predict(machine, moved)
+        return self.windows.errors(predicted), sound
+
+    def linear(self, z: np.ndarray, moved: np.ndarray, active: np.ndarray) -> _Linear:
+        """Finite differences about z [P] and starts [W, F], of what is active."""
+        here = self.parameters.machine(z)
+        error, used = self.errors(here, moved)
+        self._check(used)
+        by_number = np.zeros((len(z), *error.shape))
+        for i in np.flatnonzero(active):
+            other, sound = self.errors(self.parameters.machine(z + _EPS * (np.arange(len(z)) == i)), moved)
+            by_number[i], used = (other - error) / _EPS, used & sound
+        by_start = np.zeros((moved.shape[1], *error.shape))
+        for i in range(moved.shape[1]):
+            other, sound = self.errors(here, moved + self._eps * (np.arange(moved.shape[1]) == i))
+            by_start[i], used = (other - error) / self._eps[i], used & sound
+        weights = self._weights(error, used)
+        return self._eliminated(error, by_number, by_start, moved, weights, used)
+
+    def _weights(self, error: np.ndarray, used: np.ndarray) -> np.ndarray:
+        """[W, R] of each number: 0 where unknown."""
+        there = used[:, None] & np.isfinite(error)
+        squared = np.where(there, error**2, 0.0)
+        count = np.maximum(there.sum(0), 1)
+        usual = np.sqrt(np.maximum(squared.sum(0) / count, np.maximum(self.windows.noise, 1e-9) ** 2))
+        size = np.sqrt((squared / usual**2).sum(1) / np.maximum(there.sum(1), 1))
+        robust = np.minimum(1, _LARGEST / np.maximum(size, 1e-9))
+        scale = robust * self._worth / np.maximum(there.sum(1), 1)
+        return np.where(there, np.sqrt(scale)[:, None] / usual, 0.0)
+
+    def _eliminated(
+        self,
+        error: np.ndarray,
+        by_number: np.ndarray,
+        by_start: np.ndarray,
+        moved: np.ndarray,
+        weights: np.ndarray,
+        used: np.ndarray,
+    ) -> _Linear:
+        zero = np.where(weights > 0, error, 0.0) * weights
+        jacobian = np.where(weights > 0, by_number, 0.0) * weights
+        starts = np.where(weights > 0, by_start, 0.0) * weights
+        prior = self._start_prior()
+        each = np.einsum("awr,bwr->wab", starts, starts) + np.diag(prior)
+        pull = np.einsum("awr,wr->wa", starts, zero) + moved * prior
+        cross = np.einsum("awr,pwr->wap", starts, jacobian)
+        inverse = np.linalg.inv(each)
+        by_window = np.einsum("pwr,wr->wp", jacobian, zero) - np.einsum("wap,wab,wb->wp", cross, inverse, pull)
+        curvature = np.einsum("pwr,qwr->pq", jacobian, jacobian)
+        curvature -= np.einsum("wap,wab,wbq->pq", cross, inverse, cross)
+
+        def start_step(step: np.ndarray) -> np.ndarray:
+            return -np.einsum("wab,wb->wa", inverse, pull + np.einsum("wap,p->wa", cross, step))
+
+        return _Linear(by_window.sum(0), curvature, start_step, by_window, used, weights)
+
+    def _start_prior(self) -> np.ndarray:
+        """[F] the precision of starts, which is worth as much less as readings are."""
+        return self._worth / self.windows.columns / np.maximum(self.windows.std, 1e-12) ** 2
+
+    def cost(self, z: np.ndarray, moved: np.ndarray, linear: _Linear) -> float:
+        """By the weights of the linear problem; infinite where a window that it used becomes unstable."""
+        error, sound = self.errors(self.parameters.machine(z), moved)
+        if (linear.used & ~sound).any():
+            return np.inf
+        left = np.where(linear.weights > 0, error, 0.0) * linear.weights
+        starts = (moved[linear.used] ** 2 * self._start_prior()).sum()
+        return float(0.5 * (left**2).sum() + 0.5 * starts + 0.5 * (z**2).sum())
+
+    def _check(self, used: np.ndarray) -> None:
+        if used.mean() < 0.5:
+            first = self.windows.starts[int(np.argmin(used))]
+            raise SceneError(
+                f"The simulation of {self.windows.world.scene.name} became unstable.",
+                expected="finite states in most of the windows",
+                found=f"{(~used).sum()} of {len(used)} unstable, the first at {first[1]:.2f} s of "
+                f"{self.windows.recordings[int(first[0])].name}",
+                remedy="use a smaller timestep in the MJCF model, or less wrong masses",
+            )

@@ -1,0 +1,316 @@
+"""`identify`: a scene whose numbers fit recordings."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from worldmodel.errors import SceneError
+from worldmodel.files import check_output
+from worldmodel.logs.reader import Log
+from worldmodel.simulate.identify.fitting import Fit, fit
+from worldmodel.simulate.identify.parameters import Machine, Parameters
+from worldmodel.simulate.identify.windows import Recording, Windows, spread
+from worldmodel.simulate.identify.writing import write_scene
+from worldmodel.simulate.scene import Scene
+from worldmodel.simulate.scene_file import load_scene
+from worldmodel.simulate.world import World
+
+_STAGES = ((0.2, 4), (0.5, 4), (1.0, 8))  # shares of the horizon, and iterations at most
+_EVERY = 0.4  # of the horizon from window to window
+_LEAST_WINDOWS = 8
+_HARDLY = 0.1  # of a number's variance: below, the data say hardly anything
+_FAR = 10.0  # prior deviations
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """One number that was fitted.
+
+    Attributes:
+        name, group, unit: of the parameter.
+        before, after, std: its values, and the standard deviation of the new one.
+        factor: whether its uncertainty is that of a factor.
+        share: how much of it the data decided, 0 to 1.
+        at_bound: whether it ended at a bound, or far from where it began.
+    """
+
+    name: str
+    group: str
+    unit: str
+    before: float
+    after: float
+    std: float
+    factor: bool
+    share: float
+    at_bound: bool
+
+    @property
+    def told(self) -> str:
+        """How clearly the data tell it, for people."""
+        return "clearly" if self.share > 0.9 else "partly" if self.share > _HARDLY else "hardly: your value counts"
+
+
+@dataclasses.dataclass(frozen=True)
+class Identified:
+    """A fitted scene.
+
+    Attributes:
+        scene: the user's. folder: of the fitted one. logs: that it was fitted to, and the hashes of their files.
+        found: every number.
+        covariance: [P, P] of their coordinates: of logarithms, or in their units.
+        horizons_s: [T] at which errors are told.
+        errors: NRMSE [T] by who (`hold`, `before`, `after`) and stream, on recordings that were not fitted if any.
+        fitted, measured: names of the recordings. windows: how many were shot through.
+        unstable: how many of them were left out in the end.
+        seconds: it took.
+    """
+
+    scene: Scene
+    folder: Path
+    logs: tuple[str, ...]
+    logs_sha256: tuple[str, ...]
+    found: tuple[Found, ...]
+    covariance: np.ndarray
+    horizons_s: tuple[float, ...]
+    errors: dict[str, dict[str, np.ndarray]]
+    fitted: tuple[str, ...]
+    measured: tuple[str, ...]
+    windows: int
+    unstable: int
+    seconds: float
+
+    def overall(self, who: str) -> np.ndarray:
+        """[T] the root mean square over streams."""
+        return np.sqrt(np.mean([each**2 for each in self.errors[who].values()], 0))
+
+
+def identify(
+    scene: Scene | Path | str,
+    logs: Log | Path | str | Sequence[Path | str],
+    out: Path | str,
+    *,
+    fit: Sequence[str] = (),
+    fix: Sequence[str] = (),
+    horizon_s: float = 0.5,
+    holdout: float = 0.15,
+    minutes: float = 2.0,
+    seed: int = 0,
+    force: bool = False,
+    progress: bool = True,
+) -> Identified:
+    """Fits the numbers of a scene to recordings, and writes the fitted scene.
+
+    Args:
+        scene: a scene, a shipped one's name, or a folder.
+        logs: recordings of the machine, whose streams the scene has.
+        out: the folder to write.
+        fit: names or groups of numbers to fit (`GROUPS`; `*` stands for anything); by default what suits.
+        fix: what not to fit.
+        horizon_s: how far predictions shall be good, in seconds.
+        holdout: share of the recordings that only measure; 0 for none.
+        minutes: it may take about so long; fewer windows are used then.
+        seed: decides which recordings measure.
+        force: replace a folder that exists.
+        progress: show a bar.
+
+    Raises:
+        SceneError: if the log's streams are not the scene's, there is nothing to fit, the recordings tell nothing, or
+            the fitted scene predicts no better than the given one. Nothing is written then.
+    """
+    began = time.monotonic()
+    scene = scene if isinstance(scene, Scene) else load_scene(scene)
+    log = logs if isinstance(logs, Log) else Log(logs)
+    check_output(Path(out), force, inputs=[*log.files, *scene.model.parent.rglob("*")])
+    _check_span(horizon_s, holdout, minutes)
+    check_streams(scene, log)
+    world = World(scene)
+    parameters = Parameters.of(world, fit, fix)
+    learn, measure = _roles(log, holdout, seed)
+    recordings = [Recording.of(scene, log.episodes[i]) for i in learn]
+    plan = _Plan(world, parameters, recordings, horizon_s, minutes)
+    with Progress(
+        TextColumn("fitting {task.description}"), BarColumn(), TimeElapsedColumn(), disable=not progress
+    ) as bar:
+        result, windows = plan.run(bar)
+    if result.share.max() < _HARDLY:
+        raise SceneError(
+            f"The recordings tell little of {scene.name}: no parameter's variance fell by a tenth.",
+            expected="motion well above the noise",
+            found=f"at most {result.share.max():.0%} of a parameter told",
+            remedy="record larger, faster motion in both directions",
+        )
+    checked = [Recording.of(scene, log.episodes[i]) for i in measure] or recordings
+    errors = _errors(world, checked, horizon_s, parameters.machine(np.zeros(len(parameters))), parameters.machine(result.z))
+    _check_better(scene, errors, horizon_s)
+    made = Identified(
+        scene, Path(out), tuple(str(f) for f in log.files), tuple(log.file_sha256), _found(parameters, result), _scaled(parameters, result),
+        tuple(horizon_s * share for share in (0.1, 0.2, 0.5, 1.0)), errors, tuple(r.name for r in recordings),
+        tuple(log.episodes[i].name for i in measure), len(windows), result.unstable, time.monotonic() - began,
+    )  # fmt: skip
+    write_scene(made, parameters.machine(result.z), world, force=force)
+    return made
+
+
+class _Plan:
+    """Three horizons in turn, with as many windows as there is time for."""
+
+    def __init__(
+        self, world: World, parameters: Parameters, recordings: Sequence[Recording], horizon_s: float, minutes: float
+    ) -> None:
+        self.world, self.parameters, self.recordings = world, parameters, recordings
+        self.horizon_s, self._left = horizon_s, minutes * 60
+
+    def run(self, bar: Progress) -> tuple[Fit, Windows]:
+        """Fits, and shows how far it is."""
+        total = sum(share * iterations for share, iterations in _STAGES)
+        task, z = bar.add_task("", total=total), np.zeros(len(self.parameters))
+        for share, iterations in _STAGES:
+            bar.update(task, description=f"over {share * self.horizon_s:.2g} s")
+            windows = self._windows(share, iterations, total)
+            windows.follow(self.parameters.machine(z))
+            tick = lambda share=share: bar.advance(task, share)  # noqa: E731
+            result = fit(self.parameters, windows, z, share=share, iterations=iterations, tick=tick)
+            z = result.z
+        bar.update(task, completed=total)
+        return result, windows
+
+    def _windows(self, share: float, iterations: int, total: float) -> Windows:
+        """Windows of a stage, thinned to what there is time for."""
+        horizon_s = share * self.horizon_s
+        starts = spread(self.recordings, self.horizon_s, _EVERY * self.horizon_s)
+        if len(starts) < _LEAST_WINDOWS:
+            raise SceneError(
+                "The recordings are too short.",
+                expected=f"at least {_LEAST_WINDOWS} windows of {self.horizon_s:g} s",
+                found=f"{len(starts)}",
+                remedy="record longer, or ask for a shorter --horizon",
+            )
+        probe = Windows.cut(self.world, self.recordings, starts[:: max(len(starts) // 16, 1)], horizon_s)
+        began = time.monotonic()
+        probe.predict(self.parameters.machine(np.zeros(len(self.parameters))), np.zeros((len(probe), len(probe.free))))
+        each = (time.monotonic() - began) / len(probe)
+        rollouts = (iterations + 1) * (len(self.parameters) + len(probe.free) + 3)
+        affordable = self._left * share * iterations / total / max(each * rollouts, 1e-9)
+        every = max(int(np.ceil(len(starts) / max(affordable, _LEAST_WINDOWS))), 1)
+        return Windows.cut(self.world, self.recordings, starts[::every], horizon_s)
+
+
+def check_streams(scene: Scene, log: Log) -> None:
+    """Refuses a log without the sensors and actions of a scene.
+
+    Raises:
+        SceneError: naming the stream, the log's and the scene's.
+    """
+    for stream in (*scene.actions, *(s for s in scene.sensed if s.spec.kind == "sensor")):
+        spec = log.streams.get(stream.spec.name)
+        if spec is None or spec.columns != stream.spec.columns:
+            raise SceneError(
+                f"The log has no stream {stream.spec.name!r} of {', '.join(stream.spec.columns)}.",
+                expected=f"the scene's streams: {_told(s.spec for s in scene.streams)}",
+                found=f"the log's: {_told(log.streams.values())}",
+                remedy="name them alike in scene.toml",
+            )
+        if spec.units != stream.spec.units:
+            raise SceneError(
+                f"Stream {spec.name!r} has other units in the log.",
+                expected=", ".join(stream.spec.units),
+                found=", ".join(spec.units),
+                remedy="ingest the log in the scene's units, or change scene.toml and the model's gears",
+            )
+
+
+def _told(specs) -> str:
+    return "; ".join(f"{spec.name} ({', '.join(spec.columns)})" for spec in specs)
+
+
+def _check_span(horizon_s: float, holdout: float, minutes: float) -> None:
+    for name, value, most in (("--horizon", horizon_s, 60.0), ("--minutes", minutes, 1e5)):
+        if not 0 < value <= most:
+            raise SceneError(f"{name} makes no sense.", expected=f"above 0, at most {most:g}", found=f"{value}")
+    if not 0 <= holdout < 1:
+        raise SceneError("--holdout makes no sense.", expected="a share, 0 to below 1", found=f"{holdout}")
+
+
+def _roles(log: Log, holdout: float, seed: int) -> tuple[list[int], list[int]]:
+    """Which episodes are fitted, and which only measure; copies stay together."""
+    count = len(log.episodes)
+    if holdout == 0:
+        return list(range(count)), []
+    if count == 1:
+        raise SceneError(
+            "No episode is left to measure.",
+            expected="two episodes or more",
+            found="one",
+            remedy="--holdout 0 fits it alone: the errors that are reported are then those of the fit",
+        )
+    alike = {i: group[0] for group in log.copies() for i in group}
+    units = [i for i in range(count) if alike.get(i, i) == i]
+    order = np.random.default_rng(seed).permutation(units)
+    chosen = set(order[: max(round(holdout * len(units)), 1)].tolist())
+    measure = [i for i in range(count) if alike.get(i, i) in chosen]
+    return [i for i in range(count) if i not in measure], measure
+
+
+def _found(parameters: Parameters, result: Fit) -> tuple[Found, ...]:
+    std = np.sqrt(np.diag(result.covariance))
+    return tuple(
+        Found(
+            p.name, p.group, p.unit, p.before, p.value(z), p.deviation(z, s), p.factor, float(share),
+            bool((z <= p.least + 1e-9 and p.before > 0) or abs(z) > _FAR),
+        )
+        for p, z, s, share in zip(parameters.free, result.z, std, result.share, strict=True)
+    )  # fmt: skip
+
+
+def _scaled(parameters: Parameters, result: Fit) -> np.ndarray:
+    """The covariance of logarithms of what moves by factors, and of values of the rest."""
+    scale = np.array([p.scale for p in parameters.free])
+    return result.covariance * scale[:, None] * scale
+
+
+def _errors(
+    world: World, recordings: Sequence[Recording], horizon_s: float, before: Machine, after: Machine
+) -> dict[str, dict[str, np.ndarray]]:
+    """NRMSE [T] by who and stream, at shares of the horizon."""
+    windows = Windows.cut(world, recordings, spread(recordings, horizon_s, _EVERY * horizon_s), horizon_s)
+    out: dict[str, dict[str, np.ndarray]] = {"hold": {}, "before": {}, "after": {}}
+    for who, machine in (("before", before), ("after", after)):
+        windows.follow(machine)
+        predicted, _ = windows.predict(machine, np.zeros((len(windows), len(windows.free))))
+        for name, part in windows.compared.items():
+            out[who][name] = _nrmse(windows, name, np.nan_to_num(predicted[name], nan=1e6, posinf=1e6, neginf=-1e6))
+            first = np.argmax(part.known, 1)
+            held = part.values[np.arange(len(windows)), first][:, None]
+            out["hold"][name] = _nrmse(windows, name, np.broadcast_to(held, part.values.shape))
+    return out
+
+
+def _nrmse(windows: Windows, name: str, predicted: np.ndarray) -> np.ndarray:
+    """At a tenth, a fifth, a half and all of the horizon; of a stream by the deviation of its readings."""
+    part = windows.compared[name]
+    spec = next(s.spec for s in windows.world.scene.streams if s.spec.name == name)
+    from worldmodel.codecs import codec
+
+    error = codec(spec).residual(part.values, predicted)
+    error = np.where(part.known[..., None], error, np.nan)
+    deviation = np.nanstd(np.where(part.known[..., None], part.values, np.nan), (0, 1))
+    at = [max(round(share * part.time.shape[1]) - 1, 0) for share in (0.1, 0.2, 0.5, 1.0)]
+    columns = np.sqrt(np.nanmean(error[:, at] ** 2, 0)) / np.maximum(deviation, 1e-12)
+    return np.sqrt(np.mean(columns**2, -1))
+
+
+def _check_better(scene: Scene, errors: dict[str, dict[str, np.ndarray]], horizon_s: float) -> None:
+    before, after = (
+        float(np.sqrt(np.mean([e[-1] ** 2 for e in errors[who].values()]))) for who in ("before", "after")
+    )
+    if not after < before:
+        raise SceneError(
+            f"The fitted scene predicts the recordings no better than {scene.name}.",
+            expected=f"an error below {before:.3g} at {horizon_s:g} s",
+            found=f"{after:.3g}",
+            remedy="record episodes with more motion, or choose what to fit with --fit",
+        )
