@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from worldmodel.logs.ingest import ingest
     from worldmodel.report import summary_table, write_report
     from worldmodel.simulate import simulate
+    from worldmodel.simulate.identification import identify
     from worldmodel.training import Run, train
     from worldmodel.training import load_run as load
     from worldmodel.types import Samples, StreamSpec
@@ -41,6 +42,7 @@ _HOMES = {
     "StreamSpec": "worldmodel.types",
     "Trajectory": "worldmodel.imagine",
     "WorldModelError": "worldmodel.errors",
+    "identify": "worldmodel.simulate.identification",
     "ingest": "worldmodel.logs.ingest",
     "load": "worldmodel.training",
     "simulate": "worldmodel.simulate",
@@ -53,7 +55,7 @@ _OTHERWISE = {"load": "load_run"}  # what a name is called at home
 
 __all__ = [
     "Log", "LogWriter", "Result", "Run", "Samples", "StreamSpec", "Trajectory", "WorldModelError", "__version__",
-    "ingest", "load", "simulate", "summary_table", "train", "validate", "write_report",
+    "identify", "ingest", "load", "simulate", "summary_table", "train", "validate", "write_report",
 ]  # fmt: skip
 
 

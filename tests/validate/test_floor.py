@@ -18,7 +18,8 @@ from worldmodel.simulate.signals import controls_at
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 from worldmodel.validate import Forecast, Model, make_problem, rivals, score
-from worldmodel.validate.floor import Floor, actions_ahead
+from worldmodel.validate.floor import Floor
+from worldmodel.validate.floor import commands as commanded
 
 HORIZON_S = 0.6
 
@@ -224,7 +225,7 @@ def test_floor_baselines_and_model_get_the_same_actions_number_by_number(recorde
 
     floor = Floor(problem.truth)
     score(problem, [model, *rivals(run), Mine()])
-    forced = actions_ahead(given["mine"])
+    forced = commanded(given["mine"])
     assert floor.predict(problem.asked).mean.keys() == {"cart", "pole"}
     commands = given["model"]
     assert not commands.mask.all()
@@ -234,8 +235,9 @@ def test_floor_baselines_and_model_get_the_same_actions_number_by_number(recorde
     np.testing.assert_array_equal(given["mine"].actions_mask["push"][:, 19:], commands.mask)
     for row, streams in enumerate(forced):
         known = commands.mask[row]
-        np.testing.assert_array_equal(streams["push"].data, np.where(known, commands.values[row], np.nan))
-        np.testing.assert_allclose(streams["push"].time, np.arange(25) * 0.02)
+        now = given["mine"].starts[row, 1] * 0.02
+        np.testing.assert_array_equal(streams["push"].data[19:], np.where(known, commands.values[row], np.nan))
+        np.testing.assert_allclose(streams["push"].time[19:], now + np.arange(25) * 0.02)
 
 
 def test_controls_hold_until_the_next_number():

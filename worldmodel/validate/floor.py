@@ -1,6 +1,6 @@
 """The physical floors: the error of MuJoCo itself, started from the readings that the model was allowed to see."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np

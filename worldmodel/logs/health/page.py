@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from worldmodel.draw import PAGE_STYLE, Picture
+from worldmodel.draw import Picture, header_of, image_of, page_of, table_of
 from worldmodel.files import whole_file
 from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import STAGES
@@ -42,16 +42,8 @@ def page(health: Health) -> str:
         ("commands", "What was commanded", _commands(health)),
         ("checks", "What was checked", _checks()),
     ]
-    there = [part for part in parts if part[2]]
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
-    sections = "".join(f'<section id="{anchor}"><h2>{title}</h2>{body}</section>' for anchor, title, body in there)
     name = ", ".join(file.name for file in health.log.files[:3])
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(name)} · health</title><style>{PAGE_STYLE.read_text(encoding='utf-8')}</style></head><body>"
-        f"{_header(health, name)}<nav>{links}</nav><main>{sections}</main></body></html>\n"
-    )
+    return page_of(f"{name} · health", _header(health, name), parts)
 
 
 def _header(health: Health, name: str) -> str:
@@ -62,18 +54,14 @@ def _header(health: Health, name: str) -> str:
         "tick": f"{health.dt:.4g} s",
         "ticks": f"{health.ticks.sum():,}",
     }
-    listing = "".join(f"<div><dt>{key}</dt><dd>{value}</dd></div>" for key, value in facts.items())
-    return (
-        f'<header><div class="inner"><p class="eyebrow">Health of a log</p><h1>{escape(name)}</h1>'
-        f'<p class="kind">{escape(health.verdict)}</p><dl>{listing}</dl></div></header>'
-    )
+    return header_of("Health of a log", name, health.verdict, facts)
 
 
 def _found(health: Health) -> Iterator[str]:
     yield f'<p class="lead">{escape(health.verdict)}</p>'
     for number, group in enumerate(health.groups):
         picture = draw_finding(health, group[0]) if number < _MOST_PICTURES else None
-        yield f'<article class="card">{_words(group, health)}{_image(picture)}</article>'
+        yield f'<article class="card">{_words(group, health)}{image_of(picture)}</article>'
 
 
 def _done(health: Health) -> Iterator[str]:
@@ -93,7 +81,7 @@ def _usable(health: Health) -> str:
     picture = draw_filled(health) if len(health.ticks) > 1 else None
     return (
         f"<p>{escape(usable_title(health))}. A stream counts in a tick if it has a sample in it, a command if one is "
-        f"in force.</p><div class=card>{_table(usable_rows(health))}</div>{_card(picture)}"
+        f"in force.</p><div class=card>{table_of(usable_rows(health))}</div>{_card(picture)}"
     )
 
 
@@ -103,7 +91,7 @@ def _commands(health: Health) -> str:
         return "<p>The log has no commands: what a model imagines cannot depend on any.</p>"
     return (
         f"<p>{escape(coverage_title(health))}. A twentieth of a command's range is tried if a thousandth of the "
-        f"samples lie in it.</p><div class=card>{_table(rows)}</div>{_card(draw_commands(health))}"
+        f"samples lie in it.</p><div class=card>{table_of(rows)}</div>{_card(draw_commands(health))}"
     )
 
 
@@ -114,17 +102,5 @@ def _checks() -> str:
     return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[1:])
-    return f'<div class="scroll"><table class="board"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
 def _card(picture: Picture | None) -> str:
-    return f'<div class="card">{_image(picture)}</div>' if picture else ""
-
-
-def _image(picture: Picture | None) -> str:
-    if picture is None:
-        return ""
-    return f'<div class="scroll"><img class="plot" src="{picture.address()}" alt="{escape(picture.title)}"></div>'
+    return f'<div class="card">{image_of(picture)}</div>' if picture else ""

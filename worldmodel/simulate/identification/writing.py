@@ -7,7 +7,6 @@ files or generated elements, MuJoCo writes it anew, without comments. Either way
 import json
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -15,15 +14,17 @@ from xml.etree import ElementTree
 import numpy as np
 
 from worldmodel.errors import SceneError
-from worldmodel.files import disk_errors
-from worldmodel.simulate.identify.parameters import Machine
+from worldmodel.files import whole_folder
+from worldmodel.simulate.identification.page import page
+from worldmodel.simulate.identification.parameters import Machine
+from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.world import World
 
 if TYPE_CHECKING:
-    from worldmodel.simulate.identify.identify import Identified
+    from worldmodel.simulate.identification.identify import Identified
 
-IDENTIFIED_FILE = "identified.json"
+IDENTIFIED_FILE, PAGE_FILE = OWN_FILES = "identified.json", "identified.html"
 FORMAT, VERSION = "worldmodel-identified", 1
 _CLOSE = 1e-5  # what a file may lose of a number
 _ARRAYS = (
@@ -37,20 +38,21 @@ def write_scene(made: "Identified", machine: Machine, world: World, *, force: bo
 
     Raises:
         SceneError: if the model cannot be written so that it compiles to the fitted one.
+        WorldModelError: if the folder exists and not `force`, or holds what is not of the scene.
     """
-    out, source = made.folder, made.scene.model.parent
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as place:
-            folder = Path(place) / out.name
-            shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".*", IDENTIFIED_FILE, "identified.html"))
-            _write_model(folder / made.scene.model.name, made.scene.model, machine, world)
-            _write_toml(folder / "scene.toml", machine, made)
-            (folder / IDENTIFIED_FILE).write_text(json.dumps(_as_json(made), indent=1) + "\n", encoding="utf-8")
-            load_scene(folder)
-            if out.exists() and force:
-                shutil.rmtree(out)
-            folder.rename(out)
+    source = made.scene.model.parent
+    with whole_folder(made.folder, force, replaces=replaced(made.scene)) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", *OWN_FILES))
+        _write_model(folder / made.scene.model.name, made.scene.model, machine, world)
+        _write_toml(folder / "scene.toml", machine, made)
+        (folder / IDENTIFIED_FILE).write_text(json.dumps(_as_json(made), indent=1) + "\n", encoding="utf-8")
+        (folder / PAGE_FILE).write_text(page(made), encoding="utf-8")
+        load_scene(folder)
+
+
+def replaced(scene: Scene) -> tuple[str, ...]:
+    """What a folder that may be replaced holds, the first of it always."""
+    return ("scene.toml", *OWN_FILES, *sorted(each.name for each in scene.model.parent.iterdir()))
 
 
 def _write_model(path: Path, source: Path, machine: Machine, world: World) -> None:
@@ -111,7 +113,8 @@ def _patched(source: Path, machine: Machine, world: World) -> str | None:
             element.set("friction", _numbers(now.pair_friction[pair]))
     for actuator, element in enumerate(found.actuators):
         _put_actuator(element, before, now, actuator)
-    return text[:begin] + ElementTree.tostring(root, encoding="unicode") + text[end:]
+    written = ElementTree.tostring(root, encoding="unicode")
+    return text[:begin] + (written if " />" in text else written.replace(" />", "/>")) + text[end:]
 
 
 class _Found:

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from worldmodel.codecs import codec
 from worldmodel.errors import SceneError
 from worldmodel.files import check_output
 from worldmodel.logs.reader import Log
-from worldmodel.simulate.identify.fitting import Fit, fit
-from worldmodel.simulate.identify.parameters import Machine, Parameters
-from worldmodel.simulate.identify.windows import Recording, Windows, spread
-from worldmodel.simulate.identify.writing import write_scene
+from worldmodel.simulate.identification.fitting import Fit, fit
+from worldmodel.simulate.identification.parameters import Machine, Parameters
+from worldmodel.simulate.identification.windows import Recording, Windows, spread
+from worldmodel.simulate.identification.writing import replaced, write_scene
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.world import World
@@ -124,7 +125,7 @@ def identify(
     began = time.monotonic()
     scene = scene if isinstance(scene, Scene) else load_scene(scene)
     log = logs if isinstance(logs, Log) else Log(logs)
-    check_output(Path(out), force, inputs=[*log.files, *scene.model.parent.rglob("*")])
+    check_output(Path(out), force, inputs=[*log.files, *scene.model.parent.rglob("*")], replaces=replaced(scene))
     _check_span(horizon_s, holdout, minutes)
     check_streams(scene, log)
     world = World(scene)
@@ -144,14 +145,16 @@ def identify(
             remedy="record larger, faster motion in both directions",
         )
     checked = [Recording.of(scene, log.episodes[i]) for i in measure] or recordings
-    errors = _errors(world, checked, horizon_s, parameters.machine(np.zeros(len(parameters))), parameters.machine(result.z))
+    given, fitted = (parameters.machine(z) for z in (np.zeros(len(parameters)), result.z))
+    errors = _errors(world, checked, horizon_s, given, fitted)
     _check_better(scene, errors, horizon_s)
     made = Identified(
-        scene, Path(out), tuple(str(f) for f in log.files), tuple(log.file_sha256), _found(parameters, result), _scaled(parameters, result),
+        scene, Path(out), tuple(str(f) for f in log.files), tuple(log.file_sha256), _found(parameters, result),
+        _scaled(parameters, result),
         tuple(horizon_s * share for share in (0.1, 0.2, 0.5, 1.0)), errors, tuple(r.name for r in recordings),
         tuple(log.episodes[i].name for i in measure), len(windows), result.unstable, time.monotonic() - began,
     )  # fmt: skip
-    write_scene(made, parameters.machine(result.z), world, force=force)
+    write_scene(made, fitted, world, force=force)
     return made
 
 
@@ -293,8 +296,6 @@ def _nrmse(windows: Windows, name: str, predicted: np.ndarray) -> np.ndarray:
     """At a tenth, a fifth, a half and all of the horizon; of a stream by the deviation of its readings."""
     part = windows.compared[name]
     spec = next(s.spec for s in windows.world.scene.streams if s.spec.name == name)
-    from worldmodel.codecs import codec
-
     error = codec(spec).residual(part.values, predicted)
     error = np.where(part.known[..., None], error, np.nan)
     deviation = np.nanstd(np.where(part.known[..., None], part.values, np.nan), (0, 1))
@@ -304,9 +305,7 @@ def _nrmse(windows: Windows, name: str, predicted: np.ndarray) -> np.ndarray:
 
 
 def _check_better(scene: Scene, errors: dict[str, dict[str, np.ndarray]], horizon_s: float) -> None:
-    before, after = (
-        float(np.sqrt(np.mean([e[-1] ** 2 for e in errors[who].values()]))) for who in ("before", "after")
-    )
+    before, after = (float(np.sqrt(np.mean([e[-1] ** 2 for e in errors[who].values()]))) for who in ("before", "after"))
     if not after < before:
         raise SceneError(
             f"The fitted scene predicts the recordings no better than {scene.name}.",

@@ -8,7 +8,7 @@ import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.logs.reader import Episode
-from worldmodel.simulate.identify.parameters import Machine
+from worldmodel.simulate.identification.parameters import Machine
 from worldmodel.simulate.observer import Observer, Pull, Readings, pulls
 from worldmodel.simulate.reading import of_body
 from worldmodel.simulate.scene import Scene, SceneStream
@@ -134,7 +134,9 @@ class Windows:
         states[:, self.free] += moved
         for pull in pulls(self.world):
             if pull.kind == "place":
-                gained = machine.bias[pull.stream][pull.columns] - _stream(self.world.scene, pull.stream).bias[pull.columns]
+                gained = (
+                    machine.bias[pull.stream][pull.columns] - _stream(self.world.scene, pull.stream).bias[pull.columns]
+                )
                 states[:, pull.coordinates] -= gained
         controls = self._controls(machine)
         begun = np.rint(self.starts[:, 1] / self.world.step_s).astype(int) + self.world.settle_steps
@@ -195,9 +197,7 @@ def _read(world: World, machine: Machine, name: str, sensors: np.ndarray, time: 
     return values[row, low] * (1 - share) + values[row, low + 1] * share + machine.bias[name]
 
 
-def _compared(
-    stream: SceneStream, recordings: Sequence[Recording], starts: np.ndarray, horizon_s: float
-) -> Compared:
+def _compared(stream: SceneStream, recordings: Sequence[Recording], starts: np.ndarray, horizon_s: float) -> Compared:
     """The newest reading at each of some moments that lie evenly over the window."""
     count = int(np.clip(horizon_s * stream.spec.rate_hz, 1, _COMPARED))
     moments = np.arange(1, count + 1) / count * horizon_s
@@ -220,9 +220,9 @@ def _compared(
 
 
 def _noise(samples: Samples) -> np.ndarray:
-    """[S] the standard deviation of what is left by a local cubic: third differences of noise have 20 times its variance.
+    """[S] the standard deviation of noise, whose third differences have 20 times its variance.
 
-    Of large ones half are left out, for steps and collisions are none.
+    By their median, for steps and collisions are none.
     """
     if len(samples.time) < 8:
         return np.full(samples.data.shape[1], np.nan)
@@ -243,9 +243,7 @@ def _fixed(world: World) -> np.ndarray:
     return np.unique(np.concatenate([np.zeros(0, int), *found]))
 
 
-def _followed(
-    world: World, scene: Scene, machine: Machine, recording: Recording, times: np.ndarray
-) -> np.ndarray:
+def _followed(world: World, scene: Scene, machine: Machine, recording: Recording, times: np.ndarray) -> np.ndarray:
     """States [K, Q] at times [K] of a recording, simulated from its beginning and pulled to what was read."""
     keep = np.rint(times / world.step_s).astype(int)
     read = {
@@ -258,7 +256,7 @@ def _followed(
     controls = controls_at(world, scene, recording.actions, np.arange(keep.max() + 1) * world.step_s)[None]
     begun = np.full(1, world.settle_steps)
     order = np.argsort(keep, kind="stable")
-    out, _ = observer.follow(read, states, controls, begun=begun, model=machine.model, keep=keep[order])
+    out, _ = observer.follow(read, states, controls, begun=begun, model=machine.model, keep=keep[order].tolist())
     return out[0][np.argsort(order)]
 
 
@@ -273,9 +271,9 @@ def _starts(
         place, rate = _sensors_of(found, speed)
         for index in np.unique(starts[:, 0]).astype(int):
             rows = np.flatnonzero(starts[:, 0] == index)
-            series = [None if p is None else _column(world, recordings[index], *p) for p in (place, rate)]
+            at_place, of_speed = (None if p is None else _column(world, recordings[index], *p) for p in (place, rate))
             for row in rows:
-                fitted = _local(*series, starts[row, 1])
+                fitted = _local(at_place, of_speed, starts[row, 1])
                 at = [place[0].place + place[1] if place else -1, speed]
                 for coordinate, value, error in zip(at, *fitted, strict=True):
                     if coordinate >= 0 and np.isfinite(value):
@@ -289,9 +287,7 @@ def _starts(
 
 def _sensors_of(found: Sequence[Pull], speed: int) -> tuple[tuple[Pull, int] | None, tuple[Pull, int] | None]:
     """The sensors of a coordinate and of its speed, each with which of its values that is."""
-    of = {
-        pull.kind: (pull, speed - pull.speed) for pull in reversed(found) if pull.speed <= speed < pull.speeds.stop
-    }
+    of = {pull.kind: (pull, speed - pull.speed) for pull in reversed(found) if pull.speed <= speed < pull.speeds.stop}
     return of.get("place"), of.get("speed")
 
 

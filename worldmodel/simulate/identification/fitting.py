@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.errors import SceneError
-from worldmodel.simulate.identify.parameters import Machine, Parameters
-from worldmodel.simulate.identify.windows import Windows
+from worldmodel.simulate.identification.parameters import Machine, Parameters
+from worldmodel.simulate.identification.windows import Windows
 
 _EPS, _EPS_START = 1e-2, 0.3  # steps of finite differences: in plausible errors of a number, in those of a start
 _WORTH = 2.0  # independent numbers that one column of a whole window is worth: neighbours err alike
@@ -147,7 +147,7 @@ class _Shooting:
             other, sound = self.errors(self.parameters.machine(z + _EPS * (np.arange(len(z)) == i)), moved)
             by_number[i], used = (other - error) / _EPS, used & sound
         by_start = np.zeros((moved.shape[1], *error.shape))
-        for i in range(moved.shape[1]):
+        for i in np.arange(moved.shape[1]):
             other, sound = self.errors(here, moved + self._eps * (np.arange(moved.shape[1]) == i))
             by_start[i], used = (other - error) / self._eps[i], used & sound
         weights = self._weights(error, used)

@@ -1,0 +1,48 @@
+"""Scenes: fitted to recordings."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worldmodel.cli.application import app
+from worldmodel.cli.options import Force, Out, Seed, listed, wrote
+
+
+@app.command()
+def identify(
+    scene: Annotated[str, typer.Argument(help="A shipped scene or a folder, with numbers that may be wrong.")],
+    logs: Annotated[list[Path], typer.Argument(help="Logs of the machine, whose streams the scene has.")],
+    out: Out,
+    fit: Annotated[
+        list[str] | None, typer.Option(help="Numbers or groups to fit, as mass, '*.friction'; by default what suits.")
+    ] = None,
+    fix: Annotated[list[str] | None, typer.Option(help="Numbers or groups to leave as they are.")] = None,
+    horizon: Annotated[float, typer.Option(help="Seconds ahead that predictions shall be good.")] = 0.5,
+    holdout: Annotated[float, typer.Option(help="Share of the episodes that only measure; 0 for none.")] = 0.15,
+    minutes: Annotated[float, typer.Option(help="How long it may take, about.")] = 2.0,
+    seed: Seed = 0,
+    force: Force = False,
+) -> None:
+    """Fit a scene's masses, friction, delays and the like to recordings: a scene that predicts them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from worldmodel.progress import doing
+
+    with doing("loading"):
+        from worldmodel.simulate.identification import error_rows, number_rows
+        from worldmodel.simulate.identification import identify as run
+    made = run(
+        scene, logs, out, fit=listed(fit) or (), fix=listed(fix) or (), horizon_s=horizon, holdout=holdout,
+        minutes=minutes, seed=seed, force=force,
+    )  # fmt: skip
+    for rows in (number_rows(made.found), error_rows(made)[:4]):
+        table = Table(*rows[0], box=None)
+        for row in rows[1:]:
+            table.add_row(*row)
+        Console().print(table)
+    if not made.measured:
+        print("note: no episode was left to measure; the errors are those of the fit")
+    wrote(made.folder)
+    print(f"next: worldmodel simulate {out} ..., or the page {out / 'identified.html'}")
