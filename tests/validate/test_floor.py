@@ -14,7 +14,7 @@ from worldmodel.content import content_dir
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import load_scene, simulate, suggest
-from worldmodel.simulate.simulate import controls_at
+from worldmodel.simulate.signals import controls_at
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 from worldmodel.validate import Forecast, Model, make_problem, rivals, score

@@ -1,9 +1,10 @@
 """Simulating: MuJoCo scenes as recordings, and as the physical twin of a recording. The only part that needs MuJoCo."""
 
 from worldmodel.simulate.excitation import BEHAVIOURS
+from worldmodel.simulate.recorder import Branch
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene, lost_scene, shipped_scenes
-from worldmodel.simulate.simulate import Branch, simulate
+from worldmodel.simulate.simulate import simulate
 from worldmodel.simulate.suggest import suggest
 from worldmodel.simulate.twin import Start, Twin
 

@@ -21,6 +21,13 @@ def random_actions(excitation: Excitation, times: np.ndarray, rng: np.random.Gen
     return np.stack(columns, -1)
 
 
+def of_episode(excitation: Excitation, rng: np.random.Generator) -> Excitation:
+    """The excitation of one episode: its range narrowed by an amplitude of the episode's own."""
+    factor = np.exp(rng.uniform(*np.log(excitation.amplitude)))
+    middle, half = (excitation.high + excitation.low) / 2, (excitation.high - excitation.low) / 2
+    return dataclasses.replace(excitation, low=middle - factor * half, high=middle + factor * half)
+
+
 def _held_longer(excitation: Excitation, times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Targets of the same kind that hold four times as long."""
     low, high = excitation.hold_s

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.errors import SceneError
-from worldmodel.simulate.scene import JointReset, SceneStream
+from worldmodel.simulate.scene import JointLimits, JointReset, SceneStream
 
 if TYPE_CHECKING:
     from worldmodel.simulate.world import World
 
 _LISTED = 40
-_POSE, _TURN, _ONE = ("x", "y", "z", "roll", "pitch", "yaw", "above_ground"), ("roll", "pitch", "yaw"), (
-    "position", "velocity",
-)  # fmt: skip
+_PLACE, _TURN, _ONE = ("x", "y", "z"), ("roll", "pitch", "yaw"), ("position", "velocity")
+_POSE = (*_PLACE, *_TURN, "above_ground")
 
 
 def check_fits(world: "World") -> None:
@@ -29,7 +28,10 @@ def check_fits(world: "World") -> None:
         _need(world, "key", scene.key, "reset.key", "keyframe")
     for address, reset in scene.reset.items():
         _check_reset(world, _need(world, "joint", address, "reset"), address, reset)
+    for address, limits in scene.limits.items():
+        _check_limits(world, _need(world, "joint", address, "limits"), address, limits)
     _once(world, "joint", (world.elements.find("joint", address) for address in scene.reset), "reset")
+    _once(world, "joint", (world.elements.find("joint", address) for address in scene.limits), "limits")
     for stream in scene.streams:
         _check_sources(world, stream)
         _check_columns(world, stream)
@@ -130,14 +132,29 @@ def _check_settled(world: "World", stream: SceneStream) -> None:
 
 
 def _check_reset(world: "World", joint: int, address: str, reset: JointReset) -> None:
-    kinds, kind = world.mj.mjtJoint, int(world.model.jnt_type[joint])
-    known = {int(kinds.mjJNT_FREE): _POSE, int(kinds.mjJNT_BALL): _TURN}.get(kind, _ONE)
-    for key in (*_POSE, *_ONE):
-        if getattr(reset, key) is not None and key not in known:
+    kinds = world.mj.mjtJoint
+    known = {int(kinds.mjJNT_FREE): _POSE, int(kinds.mjJNT_BALL): _TURN}
+    _check_keys(world, joint, f"reset.{address}", reset, known)
+
+
+def _check_limits(world: "World", joint: int, address: str, limits: JointLimits) -> None:
+    kinds = world.mj.mjtJoint
+    known = {int(kinds.mjJNT_FREE): _PLACE, int(kinds.mjJNT_BALL): ()}
+    _check_keys(world, joint, f"limits.{address}", limits, known)
+
+
+def _check_keys(
+    world: "World", joint: int, where: str, given: JointReset | JointLimits, known: dict[int, tuple[str, ...]]
+) -> None:
+    """Refuses a key that a joint of its type does not have."""
+    kind = int(world.model.jnt_type[joint])
+    fitting = known.get(kind, _ONE)
+    for key, value in vars(given).items():
+        if value is not None and key not in fitting:
             raise SceneError(
-                f"{world.scene.name}: reset.{address}.{key} does not suit this joint.",
-                expected=", ".join(known),
-                found=f"a {kinds(kind).name.removeprefix('mjJNT_').lower()} joint",
+                f"{world.scene.name}: {where}.{key} does not suit this joint.",
+                expected=", ".join(fitting) or "no key",
+                found=f"a {world.mj.mjtJoint(kind).name.removeprefix('mjJNT_').lower()} joint",
                 remedy="remove the key, or name another joint",
             )
 

@@ -24,6 +24,8 @@ class Excitation:
         hold_s: a target holds for a time uniform between these two.
         smooth_s: time constant of the approach; 0 for steps.
         clip: what lies beyond an actuator's control range is applied, and recorded, at its limit; else it is refused.
+        amplitude: each episode narrows the range about its middle by a factor log-uniform between these two, so that
+            small motion and large are both seen.
     """
 
     low: np.ndarray
@@ -31,6 +33,7 @@ class Excitation:
     hold_s: tuple[float, float]
     smooth_s: float
     clip: bool = False
+    amplitude: tuple[float, float] = (1.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +47,8 @@ class SceneStream:
         noise_std: [S] standard deviation of the noise that is added, in the stream's unit; for GPS metres.
         outages: when it is silent; None for never.
         excitation: what is commanded; only actions have one.
+        delay_s: how much later than stamped a command acts, or how much earlier than stamped a reading was taken.
+        bias: [S] what a sensor reads too much, in the stream's unit, for GPS in metres; what is added to a command.
     """
 
     spec: StreamSpec
@@ -51,6 +56,8 @@ class SceneStream:
     noise_std: np.ndarray
     outages: Outages | None
     excitation: Excitation | None
+    delay_s: float
+    bias: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +81,20 @@ class JointReset:
 
 
 @dataclasses.dataclass(frozen=True)
+class JointLimits:
+    """Where a simulated episode ends: between two numbers each; None for anywhere.
+
+    A hinge or slide has `position` and `velocity` (rad or m, and per second), a free joint `x`, `y` and `z` (m).
+    """
+
+    position: tuple[float, float] | None = None
+    velocity: tuple[float, float] | None = None
+    x: tuple[float, float] | None = None
+    y: tuple[float, float] | None = None
+    z: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Scene:
     """A MuJoCo world and what is recorded of it.
 
@@ -84,6 +105,7 @@ class Scene:
         origin: latitude, longitude (deg) and altitude (m) of the world's origin; x points east, y north, z up.
         key: address of the keyframe that it starts from, with its controls; None for the model's own start.
         reset: where its joints start, by address; others start as the keyframe or the model says.
+        limits: by a joint's address, what ends an episode that leaves it.
     """
 
     name: str
@@ -93,11 +115,22 @@ class Scene:
     origin: np.ndarray
     key: str | None
     reset: dict[str, JointReset]
+    limits: dict[str, JointLimits]
     streams: tuple[SceneStream, ...]
 
     @property
     def actions(self) -> tuple[SceneStream, ...]:
         return tuple(s for s in self.streams if s.excitation is not None)
+
+    @property
+    def sensed(self) -> tuple[SceneStream, ...]:
+        """The streams that read numbers: sensors and GPS."""
+        return tuple(s for s in self.streams if s.spec.kind in ("sensor", "gps"))
+
+    @property
+    def longest_delay_s(self) -> float:
+        """Of any stream."""
+        return max(s.delay_s for s in self.streams)
 
     @property
     def tick_hz(self) -> float:

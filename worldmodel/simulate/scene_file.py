@@ -9,7 +9,7 @@ import numpy as np
 from worldmodel.content import content_dir
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.geo import enu_to_geodetic
-from worldmodel.simulate.scene import Excitation, JointReset, Outages, Scene, SceneStream
+from worldmodel.simulate.scene import Excitation, JointLimits, JointReset, Outages, Scene, SceneStream
 from worldmodel.toml import REQUIRED, TomlTable
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
@@ -17,6 +17,7 @@ FORMAT, VERSION = "worldmodel-scene", 1
 _SCENE_FILE = "scene.toml"
 _NUMBER = (int, float)
 _SPANS = ("position", "velocity", "x", "y", "z", "roll", "pitch", "yaw")
+_LIMITS = ("position", "velocity", "x", "y", "z")
 
 
 def shipped_scenes() -> list[str]:
@@ -54,12 +55,14 @@ def load_scene(scene: str | Path) -> Scene:
     settle_s = table.number("settle_s", "seconds, 0 or more", 0.0, least=0.0)
     origin = _read_origin(table.table("origin", {}))
     key, reset = _read_start(table.table("reset", {}))
+    limits = table.table("limits", {})
+    ends = {joint: _read_limits(limits.table(joint)) for joint in limits.names}
     section = table.table("streams")
     if not section.names:
         raise table.error("streams", "at least one table [streams.NAME]", {})
     streams = tuple(_read_stream(section.table(name), name, origin) for name in section.names)
     table.finish()
-    return Scene(name, description, model, settle_s, origin, key, reset, streams)
+    return Scene(name, description, model, settle_s, origin, key, reset, ends, streams)
 
 
 def lost_scene(about: Mapping[str, object]) -> str:
@@ -103,6 +106,12 @@ def _read_reset(table: TomlTable) -> JointReset:
     return JointReset(**pairs, above_ground=above)
 
 
+def _read_limits(table: TomlTable) -> JointLimits:
+    read = JointLimits(**{key: table.pair(key, "two numbers [low, high]", None) for key in _LIMITS})
+    table.finish()
+    return read
+
+
 def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream:
     if "/" in name:
         raise table.error("", "a name without slashes", name)
@@ -115,6 +124,12 @@ def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream
     noise = np.array(table.per_column("noise_std", _NUMBER, "a standard deviation", count, 0.0), float)
     if not (np.isfinite(noise) & (noise >= 0)).all():
         raise table.error("noise_std", "standard deviations, 0 or more", noise.tolist())
+    bias, delay_s = np.zeros(count), 0.0
+    if kind != "video":
+        bias = np.array(table.per_column("bias", _NUMBER, "a number", count, 0.0), float)
+        delay_s = table.number("delay_s", "seconds, 0 or more", 0.0, least=0.0)
+    if not np.isfinite(bias).all():
+        raise table.error("bias", "finite numbers", bias.tolist())
     circular = table.per_column("circular", bool, "true or false", count, False)
     frame = table.take("frame", str, "the frame of the values", "wgs84" if kind == "gps" else "")
     description = table.take("description", str, "a line of text", "")
@@ -130,7 +145,7 @@ def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream
         )
     except WorldModelError as error:
         raise SceneError(f"{table.path}: the table [streams.{name}] is wrong.\n  {error}") from error
-    return SceneStream(spec, sources, noise, outages, excitation)
+    return SceneStream(spec, sources, noise, outages, excitation, delay_s, bias)
 
 
 def _read_content(table: TomlTable, kind: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], Any]:
@@ -182,5 +197,8 @@ def _read_excitation(table: TomlTable, count: int) -> Excitation:
         raise table.error("hold_s", "seconds above 0", list(hold))
     smooth_s = table.number("smooth_s", "seconds, 0 or more", 0.0, least=0.0)
     clip = table.take("clip", bool, "true or false", False)
+    amplitude = table.pair("amplitude", "two factors [low, high], above 0 and at most 1", (1.0, 1.0))
+    if not 0 < amplitude[0] <= amplitude[1] <= 1:
+        raise table.error("amplitude", "two factors [low, high], above 0 and at most 1", list(amplitude))
     table.finish()
-    return Excitation(low, high, hold, smooth_s, clip)
+    return Excitation(low, high, hold, smooth_s, clip, amplitude)

@@ -8,7 +8,7 @@ import numpy as np
 from worldmodel.errors import SceneError
 from worldmodel.simulate.reading import set_reading
 from worldmodel.simulate.scene import Scene
-from worldmodel.simulate.simulate import controls_at, sense
+from worldmodel.simulate.signals import controls_at, readings_at
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 
@@ -52,10 +52,10 @@ class Twin:
         for stream in self.scene.streams:
             if stream.spec.kind != "sensor" or stream.spec.name not in start.readings:
                 continue
-            values, at = start.readings[stream.spec.name], 0
+            unbiased, at = start.readings[stream.spec.name] - stream.bias, 0
             for sensor in stream.sources:
                 width = len(self.world.sensor_columns([sensor]))
-                set_reading(self.world, state, sensor, values[at : at + width])
+                set_reading(self.world, state, sensor, unbiased[at : at + width])
                 at += width
         return state
 
@@ -65,14 +65,13 @@ class Twin:
         Raises:
             SceneError: if the simulation becomes unstable.
         """
-        rows = np.rint(ahead_s / self.world.step_s).astype(int)
-        steps = np.arange(rows.max()) * self.world.step_s
+        count = int(np.rint(ahead_s.max() / self.world.step_s))
+        steps = np.arange(count) * self.world.step_s
         states = np.stack([self.start_state(start) for start in starts])
         controls = [controls_at(self.world, self.scene, start.actions, start.time_s + steps) for start in starts]
-        begun = np.rint([(self.scene.settle_s + start.time_s) / self.world.step_s for start in starts]).astype(int)
-        sensors = self.world.rollout(states, np.stack(controls), begun).sensors[:, rows]
+        begun = np.array([self.world.settle_steps + round(start.time_s / self.world.step_s) for start in starts])
+        sensors = self.world.rollout(states, np.stack(controls), begun).sensors
         return {
-            stream.spec.name: sense(self.scene, stream, sensors[..., self.world.sensor_columns(stream.sources)])
-            for stream in self.scene.streams
-            if stream.spec.kind in ("sensor", "gps")
+            stream.spec.name: readings_at(self.world, self.scene, stream, sensors, ahead_s)
+            for stream in self.scene.sensed
         }

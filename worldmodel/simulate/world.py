@@ -32,10 +32,14 @@ class Rolled(NamedTuple):
     Attributes:
         states: float64 [W, N + 1, Q], as `Packing.names` lists them.
         sensors: float64 [W, N + 1, all sensor values of the model].
+        sound: int [W] how many steps went well; what comes after them in a world that became unstable means nothing.
+        warning: what MuJoCo said first; empty where it said nothing.
     """
 
     states: np.ndarray
     sensors: np.ndarray
+    sound: np.ndarray
+    warning: str
 
 
 class World:
@@ -58,7 +62,7 @@ class World:
     def __init__(self, scene: Scene) -> None:
         self.mj = mj = mujoco()
         self.scene = scene
-        sensors = [source for s in scene.streams if s.spec.kind in ("sensor", "gps") for source in s.sources]
+        sensors = [source for stream in scene.sensed for source in stream.sources]
         self.model = compile_model(mj, scene.model, sensors)
         self.elements = Elements(mj, self.model)
         self.model.vis.quality.offsamples = 0
@@ -108,22 +112,69 @@ class World:
         Raises:
             SceneError: if a world becomes unstable.
         """
-        worlds, steps, _ = controls.shape
+        rolled = self.try_rollout(states, controls, begun)
+        if (rolled.sound < controls.shape[1]).any():
+            raise self.unstable(rolled)
+        return rolled
+
+    def unstable(self, rolled: Rolled) -> SceneError:
+        """What to say of worlds of which one became unstable."""
+        return SceneError(
+            f"The simulation of {self.scene.name} became unstable.",
+            expected="finite states throughout",
+            found=rolled.warning or f"the end of a world after {rolled.sound.min() * self.step_s:.3f} s",
+            remedy="use a smaller timestep in the MJCF model, or weaker actions",
+        )
+
+    def try_rollout(
+        self,
+        states: np.ndarray,
+        controls: np.ndarray,
+        begun: np.ndarray | None = None,
+        models: Sequence[Any] | None = None,
+    ) -> Rolled:
+        """As `rollout`, but worlds may become unstable, as `Rolled.sound` tells.
+
+        Args:
+            states: [W, Q].
+            controls: [W, N, U].
+            begun: int [W].
+            models: one for each world, all copies of this world's with other numbers; by default its own.
+        """
+        worlds = len(controls)
         # One step more than asked for: MuJoCo evaluates the sensors of a state in the step that leaves it.
         padded = np.concatenate([controls, controls[:, -1:]], 1)
         first = self.packing.started(states, np.zeros(worlds, int) if begun is None else begun)
         datas = [self.mj.MjData(self.model) for _ in range(min(free_cores(), worlds))]
         with warnings_of(self.mj) as warnings:
-            after, sensors = self.mj.rollout.rollout(self.model, datas, first, padded)
-        lasted = (after[:, -1, 0] - first[:, 0]) / self.step_s
-        if not np.isfinite(after).all() or (lasted < steps + 0.5).any():
-            raise SceneError(
-                f"The simulation of {self.scene.name} became unstable.",
-                expected="finite states throughout",
-                found=warnings[0] if warnings else f"the end of a world after {lasted.min() * self.step_s:.3f} s",
-                remedy="use a smaller timestep in the MJCF model, or weaker actions",
-            )
-        return Rolled(np.concatenate([states[:, None], self.packing.unclocked(after[:, :-1])], 1), sensors)
+            after, sensors = self.mj.rollout.rollout(self.model if models is None else models, datas, first, padded)
+        states = np.concatenate([states[:, None], self.packing.unclocked(after[:, :-1])], 1)
+        return Rolled(states, sensors, self._sound(first, after), warnings[0] if warnings else "")
+
+    def _sound(self, first: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """int [W] steps before a world was not finite, or before MuJoCo set it back: then its clock begins again."""
+        steps = after.shape[1]
+        clock = (after[..., 0] - first[:, :1]) / self.step_s
+        wrong = (np.abs(clock - np.arange(1, steps + 1)) > 0.5) | ~np.isfinite(after).all(-1)
+        # A world set back in its first step shows it in the second; the last step is the one for the sensors.
+        return np.where(wrong.any(1), np.maximum(wrong.argmax(1) - 1, 0), steps - 1)
+
+    def within_limits(self, states: np.ndarray) -> np.ndarray:
+        """bool [...] of states [..., Q]: whether every joint is where the scene's limits allow it."""
+        inside = np.ones(states.shape[:-1], bool)
+        for address, limits in self.scene.limits.items():
+            joint = self.elements.find("joint", address)
+            place, speed = int(self.model.jnt_qposadr[joint]), int(self.model.nq + self.model.jnt_dofadr[joint])
+            at = {"position": place, "velocity": speed, "x": place, "y": place + 1, "z": place + 2}
+            for key, span in vars(limits).items():
+                if span is not None:
+                    inside &= (states[..., at[key]] >= span[0]) & (states[..., at[key]] <= span[1])
+        return inside
+
+    @property
+    def settle_steps(self) -> int:
+        """Physics steps before a recording begins: as the scene settles, and at least as long as its longest delay."""
+        return max(round(self.scene.settle_s / self.step_s), int(np.ceil(self.scene.longest_delay_s / self.step_s)))
 
     def render(self, camera: str, size: tuple[int, int], states: np.ndarray) -> np.ndarray:
         """Frames uint8 [W, N, rows, columns, 3] RGB of a camera at states [W, N, Q], worlds spread over threads."""
