@@ -26,7 +26,7 @@ try:
 finally:
     print("LOADED", *sorted(name for name in sys.modules if name in {HEAVY}))
 """
-PREDICTORS = {"model", "mean", "hold", "velocity", "linear", "ridge", "network", "floor_reading"}
+PREDICTORS = {"model", "mean", "hold", "velocity", "linear", "ridge", "network", "floor_reading", "floor_estimate"}
 
 
 def wrote(ran):

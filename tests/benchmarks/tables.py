@@ -13,6 +13,7 @@ PREDICTORS = {
     "linear": "linear",
     "dead_reckoning": "dead reckoning",
     "floor_reading": "MuJoCo from the last reading",
+    "floor_estimate": "MuJoCo from the best estimate",
 }
 STREAMS = {"gps": "GPS position", "wheels": "wheel speeds"}
 
