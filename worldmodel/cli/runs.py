@@ -40,6 +40,7 @@ def train(
     horizon: Annotated[
         float | None, typer.Option(help="Seconds that it learns to imagine; by default 64 ticks.")
     ] = None,
+    prior: Annotated[str | None, typer.Option(help="A scene that joins the experts, as far as it earns trust.")] = None,
     force: Force = False,
 ) -> None:
     """Train a model on logs and keep it, with all that imagining needs, as a run."""
@@ -48,7 +49,8 @@ def train(
 
     trained = run(
         logs, out, preset=preset, dynamics=dynamics, steps=steps, minutes=minutes, seed=seed, resume=resume,
-        holdout=holdout, dt=dt, context_s=context, horizon_s=horizon, network=network, force=force,
+        holdout=holdout, dt=dt, context_s=context, horizon_s=horizon, network=network, prior=prior,
+        force=force,
     )  # fmt: skip
     wrote(trained.folder)
 
