@@ -19,6 +19,7 @@ from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
 from worldmodel.logs.ingest.formats.tables.suggest import suggest
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.joining import join
+from worldmodel.logs.ingest.notes import in_lines
 from worldmodel.logs.ingest.remote import fetched
 from worldmodel.logs.ingest.sources import Found, Source, find_sources
 
@@ -47,8 +48,11 @@ class IngestReport:
 
     @property
     def lines(self) -> list[str]:
-        """The notes, and what was found: a line for each check of a stream, however many episodes it is about."""
-        return [*self.notes, *(in_a_line(group, len(self.episodes)) for group in grouped(self.findings))]
+        """The notes, and what was found, each said once, however many episodes it is about."""
+        return [
+            *in_lines(self.notes, self.episodes),
+            *(in_a_line(group, len(self.episodes)) for group in grouped(self.findings)),
+        ]
 
 
 def ingest(
