@@ -68,11 +68,14 @@ class Parts:
         """Where a source's log is, or is to be: another place if the source or the options change."""
         stats = [(str(part.resolve()), part.stat().st_size, part.stat().st_mtime_ns) for part in source.parts]
         given = dataclasses.asdict(dataclasses.replace(options, scratch=Path(), advance=print)) | {"advance": ""}
-        for name in ("recipe", "dbc"):
-            if given[name] is not None and Path(given[name]).is_file():
-                given[name] = Path(given[name]).read_text(errors="replace")
+        given["recipe"], given["dbc"] = _content(options.recipe), [_content(path) for path in options.dbc]
         known = json.dumps([__version__, source.format, stats, given], default=str)
         return self.folder / f"{hashlib.sha256(known.encode()).hexdigest()[:24]}.h5"
+
+
+def _content(path: str | Path | None) -> str | Path | None:
+    """The text of a file; a name that is none as it is."""
+    return Path(path).read_text(errors="replace") if path is not None and Path(path).is_file() else path
 
 
 def convert(source: Source, options: Options, part: Path) -> None:
