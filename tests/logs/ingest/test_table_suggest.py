@@ -273,3 +273,10 @@ def test_files_of_a_folder_are_one_recording_or_an_episode_each(tmp_path):
         archive.writestr("a.csv", files["a.csv"])
         archive.writestr("b.csv", files["a.csv"])
     assert [recording.name for recording in recordings(tmp_path / "runs.zip")] == ["runs.zip a.csv", "runs.zip b.csv"]
+
+
+def test_several_tables_are_all_looked_at(tmp_path):
+    for name, header in (("a", "t,ax [m/s^2]"), ("b", "t,ax [m/s^2]"), ("c", "t,volt [V]")):
+        (tmp_path / f"{name}.csv").write_text(header + "".join(f"\n{i / 50},{i % 7}" for i in range(30)))
+    assert "a.csv, and fits all 2 sources" in suggest([tmp_path / "a.csv", tmp_path / "b.csv"]).splitlines()[0]
+    assert "other columns, units or clocks: c.csv" in suggest([tmp_path / f"{n}.csv" for n in "abc"]).splitlines()[0]
