@@ -23,7 +23,7 @@ from worldmodel.logs.ingest.conversion import Parts
 from worldmodel.logs.ingest.importer import Options, importers, needed
 from worldmodel.logs.ingest.joining import join
 from worldmodel.logs.ingest.notes import in_lines
-from worldmodel.logs.ingest.recording import Recording
+from worldmodel.logs.ingest.recording import Recording, exact
 from worldmodel.logs.ingest.sources import find_sources
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
@@ -355,3 +355,11 @@ def test_notes_that_are_nearly_the_same_are_one_line():
         "f1: other",
         "f2: gps: none",
     ]
+
+
+def test_stamps_that_float32_has_rounded_are_whole_periods_again():
+    """Such as do not follow the rate stay as they are, as do those that would be one."""
+    told = np.arange(3000) / 30
+    np.testing.assert_array_equal(exact(told.astype(np.float32), 30.0), told)
+    for other in (told + 0.001, told * 1.001, np.array([0.0, 1e-9])):
+        np.testing.assert_array_equal(exact(other, 30.0), other)
