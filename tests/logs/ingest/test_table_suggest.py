@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 import zipfile
 
 import numpy as np
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from tests.logs.ingest.table_case import read_file
 from worldmodel.cli import app
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest import suggest
+from worldmodel.logs.ingest import ingest, suggest
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.importer import Options
@@ -280,3 +281,57 @@ def test_several_tables_are_all_looked_at(tmp_path):
         (tmp_path / f"{name}.csv").write_text(header + "".join(f"\n{i / 50},{i % 7}" for i in range(30)))
     assert "a.csv, and fits all 2 sources" in suggest([tmp_path / "a.csv", tmp_path / "b.csv"]).splitlines()[0]
     assert "other columns, units or clocks: c.csv" in suggest([tmp_path / f"{n}.csv" for n in "abc"]).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "accelerations"),
+    [
+        ("Time,G Force Lat,G Force Long,GPS Latitude,GPS Longitude", ["G Force Lat", "G Force Long"]),
+        ("time,lat_acc,long_acc,lat,lon", ["lat_acc", "long_acc"]),
+        ("time,GPS_LatAcc,GPS_LonAcc,latitude,longitude", ["GPS_LatAcc", "GPS_LonAcc"]),
+    ],
+)
+def test_lateral_and_longitudinal_forces_are_no_places(tmp_path, header, accelerations):
+    rows = "".join(f"\n{i / 10},{i % 3},{i % 4},{45 + i * 1e-6:.6f},{7 + i * 1e-6:.6f}" for i in range(30))
+    (tmp_path / "a.csv").write_text(header + rows)
+    streams = tomllib.loads(suggest(tmp_path / "a.csv"))["streams"]
+    (place,) = [stream for stream in streams.values() if stream["kind"] == "gps"]
+    assert list(place["columns"].values())[:2] == header.split(",")[3:]
+    others = [name for stream in streams.values() if stream["kind"] != "gps" for name in stream["columns"].values()]
+    assert sorted(others) == sorted(accelerations)
+
+
+def test_axes_may_stand_before_what_they_are_of(tmp_path):
+    columns = [f"{axis}_{what}" for what in ("acc [G]", "rate_of_rotation [deg/s]") for axis in "xyz"]
+    rows = "".join(f"\n{i / 10},0,0,1,{i},{-i},3" for i in range(30))
+    (tmp_path / "a.csv").write_text(",".join(["t", *columns]) + rows)
+    streams = tomllib.loads(suggest(tmp_path / "a.csv"))["streams"]
+    assert {name: stream["units"] for name, stream in streams.items()} == {"accelerometer": "m/s^2", "gyro": "rad/s"}
+
+
+def test_a_column_of_half_the_rate_is_a_stream_of_its_own(tmp_path):
+    rows = "".join(f"\n{i / 20},{i},{i if i % 2 == 0 else ''}" for i in range(40))
+    (tmp_path / "a.csv").write_text(f"t,fast [V],slow [V]{rows}")
+    streams = tomllib.loads(suggest(tmp_path / "a.csv"))["streams"]
+    assert [(*stream["columns"].values(), stream["rate_hz"]) for stream in streams.values()] == [
+        ("fast [V]", 20),
+        ("slow [V]", 10),
+    ]
+
+
+def test_a_known_program_that_writes_semicolons_is_recognised(tmp_path):
+    rows = "".join(f'\n"{i / 20:.2f}";"{70 + i}"'.replace(".", ",") for i in range(30))
+    text = f'"Format";"AIM CSV File"\n"Sample Rate";"20"\n\n"Time";"GPS Speed"\n"s";"km/h"\n{rows}'
+    (tmp_path / "a.csv").write_text(text)
+    assert known.recognised(tmp_path / "a.csv") == "aim"
+
+
+def test_a_column_that_holds_a_word_for_nothing_and_its_header_again_holds_numbers(tmp_path):
+    head = 'format = "worldmodel-recipe"\nversion = 1\nmissing = ["-"]\nrest = true'
+    recipe = head + '\n[clock]\ncolumn = "t"\n[streams]\n'
+    (tmp_path / "r.toml").write_text(recipe)
+    rows = [f"{i / 10},{'-' if i % 4 else i}" for i in range(40)]
+    (tmp_path / "a.csv").write_text("\n".join(["t,v", *rows[:20], "t,v", *rows[20:]]) + "\n")
+    report = ingest(tmp_path / "a.csv", tmp_path / "log.h5", recipe=tmp_path / "r.toml", progress=False)
+    assert "a.csv: 1 rows are the header once more" in report.notes
+    assert len(report.streams) == 1

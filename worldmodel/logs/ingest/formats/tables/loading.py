@@ -158,6 +158,7 @@ def _parse(
         csv.ParseOptions(delimiter="," if layout.delimiter == " " else layout.delimiter),
         csv.ConvertOptions(
             null_values=[*_MISSING, *text.missing],
+            strings_can_be_null=True,
             decimal_point=layout.decimal,
             include_columns=[name for name in names if _is_read(name, readable)] or [names[0]],
         ),
