@@ -221,6 +221,8 @@ FOLDERS = {
         "1000000,1,2,3,0,0,0,0,-9.8\n",
         "log_1_vehicle_gps_position_0.csv": "timestamp,lat,lon,alt,fix_type\n"
         "1000000,0,0,0,0\n1100000,455000000,75000000,100000,3\n",
+        "log_1_actuator_motors_0.csv": f"timestamp,{','.join(f'control[{i}]' for i in range(12))}\n"
+        f"1000000,0.1,0.2,0.3,0.4{',nan' * 8}\n",
     },
 }  # fmt: skip
 
@@ -242,6 +244,7 @@ def test_a_known_program_s_folder_is_one_recording(tmp_path, name):
         assert abs(recording.samples["accelerometer"].data[0, 2]) == 9.8
     if name == "ulog2csv":
         np.testing.assert_allclose(recording.samples["gps"].data, [[45.5, 7.5, 100]])
+        np.testing.assert_allclose(recording.samples["motors"].data[0, :5], [0.1, 0.2, 0.3, 0.4, np.nan])
     shutil.copytree(folder, tmp_path / "again")
     assert not tables.claims(tmp_path)  # two recordings are no single one
 
