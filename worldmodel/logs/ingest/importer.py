@@ -24,6 +24,7 @@ FORMATS = (
     "donkeycar",
     "comma2k19",
     "hdf5",
+    "minari",
     "video",
     "can",
     "mdf",
