@@ -338,3 +338,15 @@ def test_a_column_that_holds_a_word_for_nothing_and_its_header_again_holds_numbe
     report = ingest(tmp_path / "a.csv", tmp_path / "log.h5", recipe=tmp_path / "r.toml", progress=False)
     assert "a.csv: 1 rows are the header once more" in report.notes
     assert len(report.streams) == 1
+
+
+def test_of_a_long_text_its_middle_and_end_are_looked_at_too(tmp_path, monkeypatch):
+    """A receiver that finds its place late, and a column that never does."""
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.tables.loading._ENOUGH", 4000)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.tables.loading._PART", 1000)
+    rows = [f"{i / 50:.2f},{i % 7},{'45.1,7.2' if i > 500 else ','}," for i in range(600)]
+    (tmp_path / "a.csv").write_text("\n".join(["t,ax [m/s^2],lat,lon,never", *rows]) + "\n")
+    text = suggest(tmp_path / "a.csv")
+    assert {stream["kind"] for stream in tomllib.loads(text)["streams"].values()} == {"gps", "sensor"}
+    assert "columns that hold nothing are left out: never" in text
+    assert "rate_hz = 50" in text

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from worldmodel.logs import video
 from worldmodel.logs.health.finding import Finding
 from worldmodel.logs.health.motion import clock_offset, gyros
 from worldmodel.logs.health.signals import at, best_match, even
@@ -45,14 +46,11 @@ def shifts(film: np.ndarray, count: int) -> np.ndarray:
         film: uint8 [M, rows, columns, 3], or what is sliced as such.
         count: how many of them.
     """
-    import cv2
-
     grey = _grey(film, count)
     before = next(grey)
-    window = cv2.createHanningWindow(before.shape[::-1], cv2.CV_32F)
     found = []
     for picture in grey:
-        shift, share = cv2.phaseCorrelate(before.copy(), picture.copy(), window)  # which changes what it is given
+        shift, share = video.shift(before, picture)
         found.append(shift if share > _LEAST_SHARE else (np.nan, np.nan))
         before = picture
     return np.array(found).reshape(-1, 2)
