@@ -18,7 +18,7 @@ def widened(parts: Sequence[Path]) -> dict[str, StreamSpec]:
     """The streams that some logs have with fewer columns than others, with all of their columns."""
     first: dict[str, StreamSpec] = {}
     wide: dict[str, StreamSpec] = {}
-    for part in parts:
+    for part in parts if len(parts) > 1 else ():
         with Log(part) as log:
             for name, spec in log.streams.items():
                 widest = wide.get(name, first.setdefault(name, spec))
