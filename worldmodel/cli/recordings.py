@@ -53,7 +53,9 @@ def ingest(
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
-    dbc: Annotated[Path | None, typer.Option(help="What the messages of a CAN bus mean: a DBC file.")] = None,
+    dbc: Annotated[
+        list[Path] | None, typer.Option(help="What the messages of a CAN bus mean: a DBC file; may be given again.")
+    ] = None,
     suggest: Annotated[bool, typer.Option("--suggest", help="Print a first recipe for a table instead.")] = False,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
@@ -76,7 +78,7 @@ def ingest(
         out,
         format=kind,
         recipe=recipe,
-        dbc=dbc,
+        dbc=dbc or (),
         size=_parse_size(size),
         strict=strict,
         skip=skip,
