@@ -17,6 +17,7 @@ LAYERS = (
     ("simulate",),
     ("models",),
     ("imagine",),
+    ("live",),
     ("training",),
     ("validate",),
     ("report",),

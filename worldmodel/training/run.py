@@ -15,6 +15,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.imagine.actions import Given
 from worldmodel.imagine.session import Session
 from worldmodel.imagine.trajectory import Trajectory
+from worldmodel.live import Live
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -80,6 +81,10 @@ class Run:
             log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions,
             beyond_trained=beyond_trained,
         )  # fmt: skip
+
+    def live(self, *, start_s: float | None = None, watermark_s: float = 0.5) -> Live:
+        """The run beside a machine, whose readings are pushed one at a time; see `worldmodel.live.Live`."""
+        raise NotImplementedError
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.
