@@ -27,7 +27,7 @@ def run(path):
 def compiled_once(run, request, monkeypatch):
     """Every session has the run's compiled functions, unless the test counts how often there is compiling."""
     if "counted" not in request.fixturenames:
-        shared = run.session._forecaster
+        shared = run.session.forecaster
         monkeypatch.setattr("worldmodel.imagine.session.Forecaster", lambda team, model: shared)
 
 

@@ -1,14 +1,19 @@
 """A run beside a machine."""
 
-from typing import Literal
+from collections.abc import Callable
 
 import numpy as np
 
-from worldmodel.imagine.actions import Given
-from worldmodel.imagine.trajectory import Trajectory
+from worldmodel.errors import WorldModelError
+from worldmodel.imagine.actions import Given, continued
+from worldmodel.imagine.forecaster import Forecaster
+from worldmodel.imagine.session import SAME_TICK, check_members, foretell
+from worldmodel.imagine.trajectory import Moment, Trajectory
 from worldmodel.live.belief import Belief
-
-Arrival = Literal["in time", "late", "dropped"]
+from worldmodel.live.intake import Arrival, Intake, Seen
+from worldmodel.logs.align import ROUNDING_S, TickLayout
+from worldmodel.logs.windows import Context, last_fix, make_relative, seen
+from worldmodel.types import Commands, Samples
 
 
 class Live:
@@ -22,13 +27,34 @@ class Live:
     up to it. One thread may push while another imagines.
 
     Args:
+        forecaster: experts and network of the run.
+        layout: the streams and the tick.
+        context: ticks that a model sees.
+        horizon_ticks: how many ticks a horizon in seconds has (`Run.horizon_ticks`).
         start_s: the moment of the first tick; by default the first stamp that is pushed.
-        watermark_s: how far a sample may be behind the newest stamp of all streams, or of its own, and is still put in
-            its place.
+        watermark_s: how far a sample may be behind the newest stamp of all streams, and is still put in its place.
     """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        layout: TickLayout,
+        context: int,
+        horizon_ticks: Callable[[float | None, bool], int],
+        start_s: float | None = None,
+        watermark_s: float = 0.5,
+    ) -> None:
+        if not 0 <= watermark_s < float("inf"):
+            raise WorldModelError("A watermark is seconds.", expected="0 or more", found=f"{watermark_s}")
+        self.layout, self.context = layout, context
+        self._forecaster, self._horizon_ticks = forecaster, horizon_ticks
+        self._intake = Intake(layout, context, start_s, watermark_s)
 
     def push(self, stream: str, time_s: float, value: np.ndarray | float) -> Arrival:
         """Takes one sample: a reading, a frame, or a command that was given.
+
+        Streams may come in any order. Across streams a sample that is old, but new in its own stream, is a slow
+        sensor's; within a stream a sample far behind another can only be a clock that was set.
 
         Args:
             stream: its name in the run.
@@ -36,14 +62,25 @@ class Live:
             value: [S] in the stream's units, NaN where a column is missing; a frame is uint8 [rows, columns, 3].
 
         Returns:
-            `late` where a newer one was there before it. `dropped` where it is more than the watermark behind the
-            newest of any stream, or its own stream has one of that very time.
+            `late` where its own stream had a newer one. `dropped` where it is more than the watermark behind the newest
+            of all streams, or its own stream has one of that very time.
 
         Raises:
             WorldModelError: if there is no such stream, the value does not fit it, or the stream's clock went back: the
                 sample is more than the watermark behind its own stream.
         """
-        raise NotImplementedError
+        return self._intake.push(stream, time_s, value)
+
+    @property
+    def start_s(self) -> float:
+        """The moment of the first tick.
+
+        Raises:
+            WorldModelError: if nothing was pushed yet.
+        """
+        if self._intake.start_s is None or not np.isfinite(self._intake.newest_s):
+            raise WorldModelError("Nothing was pushed yet.", remedy="push what the machine reads first")
+        return self._intake.start_s
 
     @property
     def belief(self) -> Belief:
@@ -52,7 +89,18 @@ class Live:
         Raises:
             WorldModelError: if nothing was pushed yet.
         """
-        raise NotImplementedError
+        start_s, row = self.start_s, self._row(None)
+        seen = self._intake.seen(row)
+        known = {name: _until(part, row * self.layout.dt) for name, part in seen.samples.items()}
+        return Belief(
+            at_s=start_s + row * self.layout.dt,
+            ready=self._ready(row),
+            context=self._context(seen),
+            readings={name: part.data[-1] for name, part in known.items() if len(part.time)},
+            age_s={n: row * self.layout.dt - p.time[-1] if len(p.time) else float("inf") for n, p in known.items()},
+            late=seen.late,
+            dropped=seen.dropped,
+        )
 
     def imagine(
         self,
@@ -76,7 +124,76 @@ class Live:
                 earlier by no more than the watermark.
             beyond_trained: allow a horizon of more than twice what was trained.
 
+        Returns:
+            The trajectory, on the machine's clock.
+
         Raises:
             WorldModelError: if too little was pushed, or the moment or the actions do not fit.
         """
-        raise NotImplementedError
+        check_members(members)
+        horizon, row = self._horizon_ticks(horizon_s, beyond_trained), self._row(at_s)
+        self._check_ready(row)
+        late_s = 0.0 if at_s is None else max(at_s - self.start_s - row * self.layout.dt, 0.0)
+        moment = self._moment(row)
+        before = {s.name: _until(moment.logged[s.name], row * self.layout.dt + late_s) for s in self.layout.actions}
+        commands = continued(before, self.layout, row, horizon, actions, late_s)
+        return foretell(self._forecaster.seeded(seed), moment, commands, members).later(self.start_s)
+
+    def _row(self, at_s: float | None) -> int:
+        """The last tick at or before a moment."""
+        after = self._intake.newest_s if at_s is None else at_s - self.start_s
+        oldest = self._intake.newest_s - self._intake.watermark_s
+        if not (np.isfinite(after) and after >= oldest - ROUNDING_S):
+            raise WorldModelError(
+                "That moment is over." if np.isfinite(after) else "That is no moment.",
+                expected=f"{oldest + self.start_s:g} s or later",
+                found=f"{at_s} s",
+                remedy="a longer watermark_s keeps more of the past",
+            )
+        return int(np.floor(after / self.layout.dt + SAME_TICK))
+
+    def _ready(self, row: int) -> bool:
+        return (
+            row >= self.context - 1 and self._intake.first_s <= (row + 1 - self.context) * self.layout.dt + ROUNDING_S
+        )
+
+    def _check_ready(self, row: int) -> None:
+        if not row >= self.context - 1:
+            dt = self.layout.dt
+            raise WorldModelError(
+                "Too little was pushed to imagine from.",
+                expected=f"{(self.context - 1) * dt:g} s, the run's context",
+                found=f"{row * dt:g} s",
+                remedy="push on, and ask again (live.belief.ready)",
+            )
+
+    def _moment(self, row: int) -> Moment:
+        known = self._intake.seen(row)
+        fixes = {
+            s.name: last_fix(self.layout, known.ticks.values, known.ticks.mask, s.name) for s in self.layout.readings
+        }
+        return Moment(self.layout, row, self._context(known), fixes, known.ticks.origin, known.samples, 0.0)
+
+    def _context(self, known: Seen) -> Context:
+        ticks = known.ticks
+        actions = Commands(*(part[None] for part in ticks.actions))
+        span = ticks._replace(
+            values=ticks.values[None].copy(), mask=ticks.mask[None].copy(), age_s=ticks.age_s[None],
+            frames=ticks.frames[None], actions=actions,
+        )  # fmt: skip
+        make_relative(self.layout, span.values, span.mask, self.context)
+        return seen(self.layout, span, self.context, lambda video, index: _frames(known.shown[video], index))
+
+
+def _until(samples: Samples, time_s: float) -> Samples:
+    """What was stamped up to a moment."""
+    count = int(np.searchsorted(samples.time, time_s + ROUNDING_S))
+    return Samples(samples.time[:count], samples.data[:count])
+
+
+def _frames(shown: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frames int [1, P], black where the index is negative, and which are there."""
+    there = index >= 0
+    out = np.zeros((*index.shape, *shown.shape[1:]), np.uint8)
+    out[there] = shown[index[there]]
+    return out, there

@@ -84,7 +84,9 @@ class Run:
 
     def live(self, *, start_s: float | None = None, watermark_s: float = 0.5) -> Live:
         """The run beside a machine, whose readings are pushed one at a time; see `worldmodel.live.Live`."""
-        raise NotImplementedError
+        return Live(
+            self.session.forecaster, self.layout, self.settings.context, self.horizon_ticks, start_s, watermark_s
+        )
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.
