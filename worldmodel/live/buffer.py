@@ -52,7 +52,7 @@ class Buffer:
         self._drop(int(np.searchsorted(self.samples.time, before_s)) - 1)
 
     def _drop(self, count: int) -> None:
-        """Drops the oldest. A command holds column by column: the first that is left takes over what it is silent on."""
+        """Drops the oldest. A command holds column by column: the first left takes over what it is silent on."""
         if count <= 0:
             return
         first = self._begin + count

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from worldmodel.arrays import hold
 from worldmodel.codecs import READINGS, codec
@@ -269,7 +269,7 @@ def _each(first: Int[np.ndarray, " T"], end: Int[np.ndarray, " T"]) -> tuple[np.
     return of, np.arange(len(of)) + np.repeat(first - np.cumsum(count) + count, count)
 
 
-def _sums(values: Float[np.ndarray, "N F"], of: Int[np.ndarray, " N"], count: int) -> Float[np.ndarray, "T F"]:
+def _sums(values: Shaped[np.ndarray, "N F"], of: Int[np.ndarray, " N"], count: int) -> Float[np.ndarray, "T F"]:
     """Sums of the rows that are of each, one after the other: running sums would carry over what came before."""
     return np.stack([np.bincount(of, column, count) for column in values.T], 1)
 
