@@ -129,14 +129,17 @@ def _stamp(path: Path, log: Log) -> tuple:
     return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
 
 
-def foretell(forecaster: Forecaster, moment: Moment, commands: Commands, members: int) -> Trajectory:
-    """What follows a moment under commands [H, A]."""
+def foretell(
+    forecaster: Forecaster, moment: Moment, commands: Commands, members: int, frames: int | None = None
+) -> Trajectory:
+    """What follows a moment under commands [H, A], with the last `frames` of each video, by default all."""
     layout, given = moment.layout, Commands(*(part[None] for part in commands))
-    ticks = [asked[None] for asked in frame_ticks(layout, len(commands.values))]
-    foreseen = forecaster.futures(moment.context, given, ticks, members)
+    ticks = frame_ticks(layout, len(commands.values), frames)
+    foreseen = forecaster.futures(moment.context, given, [asked[None] for asked in ticks], members)
     trusted = trust(forecaster.names, foreseen.weights[:, 0], layout)
     outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
-    return assemble(moment, commands, foreseen.read[0], [video[0] for video in foreseen.frames], trusted, outside)
+    shown = [(asked, video[0]) for asked, video in zip(ticks, foreseen.frames, strict=True)] if foreseen.frames else []
+    return assemble(moment, commands, foreseen.read[0], shown, trusted, outside)
 
 
 def check_members(members: int) -> None:

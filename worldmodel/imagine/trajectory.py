@@ -141,7 +141,7 @@ def assemble(
     moment: Moment,
     commands: Commands,
     readings: np.ndarray,
-    frames: list[np.ndarray],
+    frames: list[tuple[np.ndarray, np.ndarray]],
     trust: dict[str, dict[str, np.ndarray]],
     outside: dict[str, float],
 ) -> Trajectory:
@@ -151,24 +151,26 @@ def assemble(
         moment: that the futures begin at.
         commands: actions [H, A] that they are under.
         readings: features [K, H, D].
-        frames: for each video uint8 [K, P, rows, columns, 3] at `frame_ticks`.
+        frames: for each video the horizon ticks [P], and uint8 [K, P, rows, columns, 3]; none without video.
         trust: as in `Trajectory`.
         outside: so is it.
     """
     layout, horizon = moment.layout, len(commands.values)
     when = (moment.row + 1 + np.arange(horizon)) * layout.dt
     imagined = {spec.name: _recorded(moment, spec, readings, when) for spec in layout.readings}
-    for spec, asked, video in zip(layout.videos, frame_ticks(layout, horizon), frames, strict=True):
+    for spec, (asked, video) in zip(layout.videos, frames, strict=False):
         imagined[spec.name] = Samples(when[asked], video.swapaxes(0, 1))
     imagined |= _commanded(layout, commands, when - layout.dt, len(readings))
     specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
     return Trajectory(moment.row * layout.dt, specs, imagined, moment.logged, moment.origin_utc, trust, outside)
 
 
-def frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
-    """Horizon ticks [P] at which each video would have a frame, at its nominal rate."""
+def frame_ticks(layout: TickLayout, horizon: int, most: int | None = None) -> list[np.ndarray]:
+    """Horizon ticks [P] at which each video would have a frame, at its nominal rate; the last ones, where `most`."""
+    if most == 0:
+        return []
     spans = [layout.interval(spec) for spec in layout.videos]
-    return [np.arange(min(span, horizon) - 1, horizon, span) for span in spans]
+    return [np.arange(min(span, horizon) - 1, horizon, span)[-(most or 0) :] for span in spans]
 
 
 def _recorded(moment: Moment, spec: StreamSpec, readings: np.ndarray, when: np.ndarray) -> Samples:

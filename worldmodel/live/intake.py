@@ -16,10 +16,10 @@ _BURST = 4  # times its nominal rate, that a stream may have over what is kept
 
 
 class Seen(NamedTuple):
-    """What was pushed, over the ticks of a context; all of it copies.
+    """What was pushed, over some ticks; all of it copies.
 
     Attributes:
-        ticks: [C, ...].
+        ticks: [T, ...].
         shown: by video stream, the frames that `ticks.frames` count.
         samples: by stream, seconds after the first tick of all.
         late, dropped: by stream, how many.
@@ -37,14 +37,14 @@ class Intake:
 
     Args:
         layout: the streams and the tick.
-        context: ticks that are kept.
+        keep: ticks that are kept.
         start_s: the moment of the first tick; None for the first stamp.
         watermark_s: how far behind a sample may be.
     """
 
-    def __init__(self, layout: TickLayout, context: int, start_s: float | None, watermark_s: float) -> None:
-        self.layout, self.context, self.start_s, self.watermark_s = layout, context, start_s, watermark_s
-        self._keep_s = watermark_s + (context + 2) * layout.dt
+    def __init__(self, layout: TickLayout, keep: int, start_s: float | None, watermark_s: float) -> None:
+        self.layout, self.start_s, self.watermark_s = layout, start_s, watermark_s
+        self._keep_s = watermark_s + (keep + 2) * layout.dt
         self._buffers = {s.name: Buffer(s, int(_BURST * s.rate_hz * self._keep_s) + 16) for s in layout.streams}
         self._origin, self._lock = Origin(layout.readings), threading.Lock()
         self._late, self._dropped = ({name: 0 for name in self._buffers} for _ in range(2))
@@ -80,10 +80,10 @@ class Intake:
         self._late[name] += time_s < own
         return "late" if time_s < own else "in time"
 
-    def seen(self, row: int) -> Seen:
-        """The ticks of the context that ends at tick `row`, which are those of a log of the same samples."""
+    def seen(self, row: int, count: int) -> Seen:
+        """The `count` ticks that end at tick `row`, which are those of a log of the same samples."""
         layout = self.layout
-        times = np.arange(row + 1 - self.context, row + 1) * layout.dt
+        times = np.arange(row + 1 - count, row + 1) * layout.dt
         with self._lock:
             now = {name: buffer.samples for name, buffer in self._buffers.items()}
             shown = [now[s.name].time for s in layout.videos]

@@ -9,10 +9,11 @@ from worldmodel.imagine.actions import Given, continued
 from worldmodel.imagine.forecaster import Forecaster
 from worldmodel.imagine.session import SAME_TICK, check_members, foretell
 from worldmodel.imagine.trajectory import Moment, Trajectory
+from worldmodel.live.alarms import Alarms, Watch
 from worldmodel.live.belief import Belief
 from worldmodel.live.intake import Arrival, Intake, Seen
-from worldmodel.logs.align import ROUNDING_S, TickLayout
-from worldmodel.logs.windows import Context, last_fix, make_relative, seen
+from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks
+from worldmodel.logs.windows import Context, came_after, last_fix, make_relative, seen
 from worldmodel.types import Commands, Samples
 
 
@@ -33,6 +34,7 @@ class Live:
         horizon_ticks: how many ticks a horizon in seconds has (`Run.horizon_ticks`).
         start_s: the moment of the first tick; by default the first stamp that is pushed.
         watermark_s: how far a sample may be behind the newest stamp of all streams, and is still put in its place.
+        watch: what alarms are told by (`Run.watch`).
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Live:
         horizon_ticks: Callable[[float | None, bool], int],
         start_s: float | None = None,
         watermark_s: float = 0.5,
+        watch: Watch | None = None,
     ) -> None:
         if not 0 <= watermark_s < float("inf"):
             raise WorldModelError("A watermark is seconds.", expected="0 or more", found=f"{watermark_s}")
         self.layout, self.context = layout, context
         self._forecaster, self._horizon_ticks = forecaster, horizon_ticks
-        self._intake = Intake(layout, context, start_s, watermark_s)
+        self._watch = watch
+        self._intake = Intake(layout, context + (watch.look if watch else 0), start_s, watermark_s)
 
     def push(self, stream: str, time_s: float, value: np.ndarray | float) -> Arrival:
         """Takes one sample: a reading, a frame, or a command that was given.
@@ -90,7 +94,7 @@ class Live:
             WorldModelError: if nothing was pushed yet.
         """
         start_s, row = self.start_s, self._row(None)
-        seen = self._intake.seen(row)
+        seen = self._intake.seen(row, self.context)
         known = {name: _until(part, row * self.layout.dt) for name, part in seen.samples.items()}
         return Belief(
             at_s=start_s + row * self.layout.dt,
@@ -102,6 +106,22 @@ class Live:
             dropped=seen.dropped,
         )
 
+    @property
+    def alarms(self) -> Alarms:
+        """Whether what was read up to the newest tick was to be expected a moment before, and like what was trained on.
+
+        Raises:
+            WorldModelError: if too little was pushed, or this was begun without a watch.
+        """
+        if self._watch is None:
+            raise WorldModelError("Nobody watches.", remedy="run.live(watch=run.watch(LOG)), a log that was held out")
+        row = self._row(None)
+        self._check_ready(row - self._watch.look)
+        known = self._intake.seen(row, self.context + self._watch.look)
+        return self._watch.judge(
+            self.start_s + row * self.layout.dt, self._context(known), came_after(self._span(known), self.context)
+        )
+
     def imagine(
         self,
         actions: Given | None = None,
@@ -110,6 +130,7 @@ class Live:
         *,
         seed: int = 0,
         at_s: float | None = None,
+        frames: int | None = None,
         beyond_trained: bool = False,
     ) -> Trajectory:
         """Imagines what every stream reads next; the answer is that of `run.imagine` on a log of the same samples.
@@ -122,6 +143,8 @@ class Live:
             seed: decides their noise.
             at_s: the moment, rounded down to a tick; by default the newest stamp. Later, where all streams are silent;
                 earlier by no more than the watermark.
+            frames: how many of each video are drawn, the last of the horizon; by default all, at its rate. They take
+                most of the time where there are many.
             beyond_trained: allow a horizon of more than twice what was trained.
 
         Returns:
@@ -137,7 +160,7 @@ class Live:
         moment = self._moment(row)
         before = {s.name: _until(moment.logged[s.name], row * self.layout.dt + late_s) for s in self.layout.actions}
         commands = continued(before, self.layout, row, horizon, actions, late_s)
-        return foretell(self._forecaster.seeded(seed), moment, commands, members).later(self.start_s)
+        return foretell(self._forecaster.seeded(seed), moment, commands, members, frames).later(self.start_s)
 
     def _row(self, at_s: float | None) -> int:
         """The last tick at or before a moment."""
@@ -168,21 +191,22 @@ class Live:
             )
 
     def _moment(self, row: int) -> Moment:
-        known = self._intake.seen(row)
+        known = self._intake.seen(row, self.context)
         fixes = {
             s.name: last_fix(self.layout, known.ticks.values, known.ticks.mask, s.name) for s in self.layout.readings
         }
         return Moment(self.layout, row, self._context(known), fixes, known.ticks.origin, known.samples, 0.0)
 
     def _context(self, known: Seen) -> Context:
-        ticks = known.ticks
-        actions = Commands(*(part[None] for part in ticks.actions))
-        span = ticks._replace(
-            values=ticks.values[None].copy(), mask=ticks.mask[None].copy(), age_s=ticks.age_s[None],
-            frames=ticks.frames[None], actions=actions,
-        )  # fmt: skip
+        return seen(self.layout, self._span(known), self.context, lambda i, index: _frames(known.shown[i], index))
+
+    def _span(self, known: Seen) -> Ticks:
+        """The ticks as one window [1, T, ...], relative to the last positions of its context."""
+        values, mask, age_s, actions, frames, origin = known.ticks
+        led = Commands(*(part[None] for part in actions))
+        span = Ticks(values[None].copy(), mask[None].copy(), age_s[None], led, frames[None], origin)
         make_relative(self.layout, span.values, span.mask, self.context)
-        return seen(self.layout, span, self.context, lambda video, index: _frames(known.shown[video], index))
+        return span
 
 
 def _until(samples: Samples, time_s: float) -> Samples:

@@ -179,13 +179,14 @@ class Windows:
         asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
         span = self.ticks.spans(starts[:], 1 - self.context, self.context + horizon)
         make_relative(self.layout, span.values, span.mask, self.context)
-        now = self.context - 1
-        ahead = slice(now + 1, None)
+        ahead = slice(self.context, None)
         shown = [span.frames[..., video] for video in range(len(self.layout.videos))]
-        came = [self.frames(i, starts, np.take_along_axis(x[:, ahead], asked, 1)) for i, x in enumerate(shown)]
+        shots, there = _unzip(
+            self.frames(i, starts, np.take_along_axis(x[:, ahead], asked, 1)) for i, x in enumerate(shown)
+        )
         return (
             seen(self.layout, span, self.context, lambda video, index: self.frames(video, starts, index)),
-            Future(_commands(span, slice(now, now + horizon)), *_readings(span, ahead), asked, *_unzip(came)),
+            came_after(span, self.context)._replace(frame_ticks=asked, frames=shots, frames_mask=there),
         )
 
     def frames(
@@ -221,6 +222,14 @@ def seen(
     past = slice(context)
     shown = [frames(i, _newest_frames(span.frames[:, past, i])) for i in range(len(layout.videos))]
     return Context(*_readings(span, past), _commands(span, slice(context - 1)), *_unzip(shown))
+
+
+def came_after(span: Ticks, context: int) -> Future:
+    """What followed the first ticks of spans [B, ...], whose positions are relative already; without frames."""
+    horizon = span.values.shape[1] - context
+    led = _commands(span, slice(context - 1, context - 1 + horizon))
+    asked = np.zeros((len(span.values), 0), np.int32)
+    return Future(led, *_readings(span, slice(context, None)), asked, (), ())
 
 
 def last_fix(
@@ -282,4 +291,5 @@ def _commands(span: Ticks, ticks: slice) -> Commands:
 
 def _unzip(frames):
     """Frames and masks, one each a video."""
-    return tuple(f for f, _ in frames), tuple(m for _, m in frames)
+    both = list(frames)
+    return tuple(f for f, _ in both), tuple(m for _, m in both)
