@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.ridge import ridge
@@ -151,6 +151,7 @@ def _grid(horizon: int) -> np.ndarray:
     return np.unique(np.round(np.geomspace(1, horizon, _TICKS)).astype(int))
 
 
+@functools.cache
 def _spans(ticks: int) -> list[tuple[int, int]]:
     """Shares (from, to) of the last ticks, the newest first, that grow with age: 1, 1, 1, 1, 2, 2, 4, 4, 8, 8, ..."""
     ends = [0, 1, 2, 3]
@@ -175,10 +176,8 @@ def _seen(view: View, layout: TickLayout) -> Float[np.ndarray, "B F"]:
             parts += [np.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1].reshape(len(last), -1)]
         else:
             samples, there = _one_a_tick(view, layout.reading_columns[spec.name])
-        for span in _spans(context):
-            parts += _mean(samples[:, slice(*span)] - now[:, None], there[:, slice(*span)], (1, 2))
-    for span in _spans(context - 1):
-        parts += _mean(view.past[:, slice(*span)], view.past_mask[:, slice(*span)], (1,))
+        parts.append(_over_spans(samples - now[:, None], there))
+    parts.append(_over_spans(view.past[:, :, None], view.past_mask[:, :, None]))
     return np.concatenate(parts, 1)
 
 
@@ -226,7 +225,13 @@ def _edges(tick: int) -> Int[np.ndarray, " E"]:
     return np.pad(edges, (0, _SHARES + 1 - len(edges)), "edge")
 
 
-def _mean(values: np.ndarray, mask: np.ndarray, axes: tuple[int, ...]) -> list[np.ndarray]:
-    """Means over `axes` where `mask`, else 0, and whether there is one, as numbers."""
-    count = mask.sum(axes)
-    return [np.where(mask, values, 0).sum(axes) / np.maximum(count, 1), (count > 0).astype(float)]
+def _over_spans(values: Float[np.ndarray, "B C N S"], mask: Shaped[np.ndarray, "B C N S"]) -> Float[np.ndarray, "B F"]:
+    """Of each span of ticks the means where `mask`, else 0, and whether there is one, as numbers."""
+    spans = np.array(_spans(values.shape[1])).reshape(-1, 2).T
+    sums, counts = (
+        np.pad(np.cumsum(each.sum(2, dtype=float), 1), ((0, 0), (1, 0), (0, 0)))
+        for each in (np.where(mask, values, 0), mask)
+    )
+    total, count = (x[:, spans[1]] - x[:, spans[0]] for x in (sums, counts))
+    means = np.stack([np.where(count, total / np.maximum(count, 1), 0), count > 0], 2)
+    return means.reshape(len(values), -1)
