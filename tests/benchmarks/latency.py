@@ -84,7 +84,7 @@ def within_a_process(run: Path, log: Path) -> Iterator[Row]:
 
 def compiled_call(run, log):
     """The compiled program and the very inputs that `run.imagine` gives it."""
-    imaginer, inputs = run.session._forecaster._imaginer, []
+    imaginer, inputs = run.session.forecaster._imaginer, []
     program = imaginer._compiled
     imaginer._compiled = lambda *given: inputs.append(given) or program(*given)
     run.imagine(log, **START)

@@ -14,7 +14,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines
-from worldmodel.models.baselines.direct import Direct, _Means
+from worldmodel.models.baselines.direct import Direct, _edges, _Means
 from worldmodel.models.baselines.fitted import _split
 from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.ridge import ridge
@@ -182,13 +182,14 @@ def test_actions_are_averaged_over_equal_shares_of_the_time_until_a_tick(tick):
     mask = rng.uniform(size=(B, 30, A)) < 0.5
     values = np.where(mask, rng.normal(size=mask.shape), np.nan)
     view = view_of(noise(), gappy())._replace(ahead=values, ahead_mask=mask)
-    got = _Means.of(view).shares(tick, np.array([tick]))[:, 0].reshape(B, min(tick, 16), 2, A)
+    got = _Means.of(view).shares(_edges(tick)[None], np.array([[tick]])).reshape(B, 16, 2, A)
     edges = np.round(np.linspace(0, tick, min(tick, 16) + 1)).astype(int)
     for share, (a, b) in enumerate(itertools.pairwise(edges)):
         ticks = [min(t, 29) for t in range(a, b)]  # short actions end as they ended
         known = mask[:, ticks].any(1)
         mean = np.nan_to_num(np.nansum(values[:, ticks], 1) / np.maximum(mask[:, ticks].sum(1), 1))
         np.testing.assert_allclose(got[:, share], np.stack([mean, known], 1), rtol=1e-12, atol=1e-13)
+    assert not got[:, len(edges) - 1 :].any()
 
 
 def test_targets_are_moved_from_their_samples_times_to_the_ticks():

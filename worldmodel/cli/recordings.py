@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldmodel.cli.application import app
-from worldmodel.cli.options import Force, Seed, say_lost_scene, wrote
+from worldmodel.cli.options import Force, Mcap, Rrd, Seed, say_lost_scene, write_tracks, wrote
 from worldmodel.errors import WorldModelError
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def inspect(
     health: Annotated[bool, typer.Option("--health", help="Check it instead: what is wrong, and what to do.")] = False,
     html: Annotated[Path | None, typer.Option(help="Of --health: also write a page with pictures.")] = None,
     dt: Annotated[float | None, typer.Option(help="Of --health: seconds a tick; by default as training.")] = None,
+    rrd: Rrd = None,
+    mcap: Mcap = None,
     force: Force = False,
 ) -> None:
     """Say what a log holds: episodes, streams, measured rates, gaps, ranges, units."""
@@ -112,6 +114,10 @@ def inspect(
     say_lost_scene(opened.about)
     if plot is not None:
         wrote(plot_log(opened, plot, episode, force=force))
+    if rrd or mcap:
+        from worldmodel.export.tracks import tracks_of_log
+
+        write_tracks(lambda: tracks_of_log(opened), rrd, mcap, force)
 
 
 def _health(log: "Log", html: Path | None, dt: float | None, force: bool) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.align import ROUNDING_S, commands
-from worldmodel.logs.reader import Stream
+from worldmodel.logs.align import ROUNDING_S, TickLayout, commands
 from worldmodel.logs.windows import Windows
 from worldmodel.types import Commands, Samples, StreamSpec
 
@@ -30,14 +29,25 @@ def commands_ahead(windows: Windows, row: int, horizon: int, given: Given | None
     """
     if given is None:
         return _logged(windows, row, horizon)
-    layout, start_s = windows.layout, row * windows.layout.dt
-    given = read_actions(Path(given), layout.actions) if isinstance(given, str | Path) else given
     recorded = windows.log.episodes[windows.episodes[0]].streams
-    continued = {
-        spec.name: _continued(recorded[spec.name], start_s, _checked(spec, given), offset_s) for spec in layout.actions
-    }
-    _check_reach(given, layout.actions, horizon * layout.dt - offset_s)
-    return commands(continued, layout, np.arange(horizon) * layout.dt)
+    layout, until = windows.layout, row * windows.layout.dt + offset_s + ROUNDING_S
+    before = {spec.name: recorded[spec.name][:until] for spec in layout.actions}
+    return continued(before, layout, row, horizon, given, offset_s)
+
+
+def continued(
+    before: Mapping[str, Samples], layout: TickLayout, row: int, horizon: int, given: Given | None, offset_s: float
+) -> Commands:
+    """As `commands_ahead`, of what was commanded `before` that; without `given`, what is in force holds."""
+    if isinstance(given, str | Path):
+        given = read_actions(Path(given), layout.actions)
+    parts = {}
+    for spec in layout.actions:
+        held = Samples(before[spec.name].time - row * layout.dt, before[spec.name].data)
+        parts[spec.name] = held if given is None else _joined(held, _checked(spec, given), offset_s)
+    if given is not None:
+        _check_reach(given, layout.actions, horizon * layout.dt - offset_s)
+    return commands(parts, layout, np.arange(horizon) * layout.dt)
 
 
 def _logged(windows: Windows, row: int, horizon: int) -> Commands:
@@ -53,14 +63,11 @@ def _logged(windows: Windows, row: int, horizon: int) -> Commands:
     return logged
 
 
-def _continued(logged: Stream, start_s: float, given: Samples, offset_s: float) -> Samples:
-    """The log's commands until the first given one, and then those; seconds after `start_s`."""
+def _joined(held: Samples, given: Samples, offset_s: float) -> Samples:
+    """What was commanded until the first of what is given, and then that."""
     time = np.asarray(given.time, np.float64) + offset_s
-    before = logged[: start_s + offset_s + ROUNDING_S]
-    in_force = before.time - start_s < time[0]
-    return Samples(
-        np.concatenate([before.time[in_force] - start_s, time]), np.concatenate([before.data[in_force], given.data])
-    )
+    in_force = held.time < time[0]
+    return Samples(np.concatenate([held.time[in_force], time]), np.concatenate([held.data[in_force], given.data]))
 
 
 def _checked(spec: StreamSpec, given: Mapping[str, Samples]) -> Samples:

@@ -9,7 +9,7 @@ import numpy as np
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.actions import Given, commands_ahead
 from worldmodel.imagine.forecaster import Forecaster, trust
-from worldmodel.imagine.trajectory import Trajectory, assemble, frame_ticks
+from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ticks
 from worldmodel.logs.reader import Log, check_episode
 from worldmodel.logs.windows import Windows
 from worldmodel.models.experts.reach import described
@@ -18,7 +18,7 @@ from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands
 
 _MOST_MEMBERS = 10_000
-_SAME_TICK = 1e-6  # of a tick: 0.3 s is the third tick of 0.1 s, though it is a little less in binary
+SAME_TICK = 1e-6  # of a tick: 0.3 s is the third tick of 0.1 s, though it is a little less in binary
 
 
 class Trained(Protocol):
@@ -52,7 +52,7 @@ class Session:
 
     def __init__(self, run: Trained) -> None:
         self.run = run
-        self._forecaster = Forecaster(run.team, run.model)
+        self.forecaster = Forecaster(run.team, run.model)
         self._opened: _Opened | None = None
         self._aligned: tuple[Log, Windows] | None = None  # of which log, and an episode of it as the run reads it
 
@@ -98,20 +98,13 @@ class Session:
         Raises:
             WorldModelError: if the moment, the log or the actions do not fit.
         """
-        _check_members(members)
+        check_members(members)
         horizon = self.run.horizon_ticks(horizon_s, beyond_trained)
         windows = self._episode(self._log(log), episode)
         row = _tick(windows, at_s)
         offset_s = max(at_s - row * windows.layout.dt, 0.0)
-        context, _ = windows.cut(np.array([[0, row]]), 0)
         commands = commands_ahead(windows, row, horizon, actions, offset_s)
-        given = Commands(*(part[None] for part in commands))
-        ticks = [asked[None] for asked in frame_ticks(windows.layout, horizon)]
-        foreseen = self._forecaster.seeded(seed).futures(context, given, ticks, members)
-        trusted = trust(self._forecaster.names, foreseen.weights[:, 0], windows.layout)
-        outside = described(foreseen.outside, windows.layout) if foreseen.outside.size else {}
-        shown = [video[0] for video in foreseen.frames]
-        return assemble(windows, row, commands, foreseen.read[0], shown, trusted, outside)
+        return foretell(self.forecaster.seeded(seed), Moment.of(windows, row, horizon), commands, members)
 
     def _log(self, given: Log | Path | str) -> Log:
         """The log that is given, or the one at that path, opened anew only if its files have changed."""
@@ -136,7 +129,21 @@ def _stamp(path: Path, log: Log) -> tuple:
     return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
 
 
-def _check_members(members: int) -> None:
+def foretell(
+    forecaster: Forecaster, moment: Moment, commands: Commands, members: int, frames: int | None = None
+) -> Trajectory:
+    """What follows a moment under commands [H, A], with the last `frames` of each video, by default all."""
+    layout, given = moment.layout, Commands(*(part[None] for part in commands))
+    ticks = frame_ticks(layout, len(commands.values), frames)
+    foreseen = forecaster.futures(moment.context, given, [asked[None] for asked in ticks], members)
+    trusted = trust(forecaster.names, foreseen.weights[:, 0], layout)
+    outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
+    shown = [(asked, video[0]) for asked, video in zip(ticks, foreseen.frames, strict=True)] if foreseen.frames else []
+    return assemble(moment, commands, foreseen.read[0], shown, trusted, outside)
+
+
+def check_members(members: int) -> None:
+    """Refuses a number of futures that cannot be meant."""
     if not 1 <= members <= _MOST_MEMBERS:
         raise WorldModelError(
             "There must be at least one member, and not too many.", expected=f"1 to {_MOST_MEMBERS}", found=f"{members}"
@@ -150,7 +157,7 @@ def _tick(windows: Windows, at_s: float) -> int:
         WorldModelError: unless the context lies before it in the recording, and it within that.
     """
     dt = windows.layout.dt
-    row = int(np.floor(at_s / dt + _SAME_TICK)) if np.isfinite(at_s) else -1
+    row = int(np.floor(at_s / dt + SAME_TICK)) if np.isfinite(at_s) else -1
     first, last = windows.context - 1, len(windows.ticks[0].values) - 1
     if not first <= row <= last:
         raise WorldModelError(

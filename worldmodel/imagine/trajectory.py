@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from worldmodel.draw import Picture, beside_text
 from worldmodel.files import whole_folder
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.tidy import tidy
-from worldmodel.logs.windows import Windows
+from worldmodel.logs.windows import Context, Windows
 from worldmodel.types import Commands, Samples, StreamSpec
 
 if TYPE_CHECKING:
@@ -51,6 +51,14 @@ class Trajectory:
     @property
     def horizon_s(self) -> float:
         return max(float(s.time[-1]) for s in self.imagined.values() if len(s.time)) - self.start_s
+
+    def later(self, seconds: float) -> "Trajectory":
+        """The same on a clock that shows so much more."""
+        imagined, logged = (
+            {name: Samples(time + seconds, data) for name, (time, data) in part.items()}
+            for part in (self.imagined, self.logged)
+        )
+        return dataclasses.replace(self, start_s=self.start_s + seconds, imagined=imagined, logged=logged)
 
     def plot(self) -> Picture:
         """What was seen, came and is imagined: films, a fan for each column, and GPS on the ground."""
@@ -97,51 +105,80 @@ class Trajectory:
         return beside_text(repr(self), self.plot())
 
 
+class Moment(NamedTuple):
+    """The tick that futures begin at, and what was seen until then.
+
+    Attributes:
+        layout: the streams and the tick.
+        row: the tick, at `row * dt` seconds.
+        context: what models see, of one window.
+        fixes: by reading stream, what its relative features are relative to (`last_fix`).
+        origin: what fixes are measured from.
+        logged: by stream, what is known of the context and of the horizon.
+        origin_utc: of the recording.
+    """
+
+    layout: TickLayout
+    row: int
+    context: Context
+    fixes: dict[str, np.ndarray]
+    origin: np.ndarray
+    logged: dict[str, Samples]
+    origin_utc: float
+
+    @classmethod
+    def of(cls, windows: Windows, row: int, horizon: int) -> "Moment":
+        """A tick of the only episode of `windows`."""
+        layout, episode = windows.layout, windows.log.episodes[windows.episodes[0]]
+        span = slice((row + 1 - windows.context) * layout.dt, (row + horizon) * layout.dt + 1e-6)
+        logged = {spec.name: episode.streams[spec.name][span] for spec in layout.streams}
+        fixes = {spec.name: windows.last_fix(0, row, spec.name) for spec in layout.readings}
+        context, _ = windows.cut(np.array([[0, row]]), 0)
+        return cls(layout, row, context, fixes, windows.ticks[0].origin, logged, episode.origin_utc)
+
+
 def assemble(
-    windows: Windows,
-    row: int,
+    moment: Moment,
     commands: Commands,
     readings: np.ndarray,
-    frames: list[np.ndarray],
+    frames: list[tuple[np.ndarray, np.ndarray]],
     trust: dict[str, dict[str, np.ndarray]],
     outside: dict[str, float],
 ) -> Trajectory:
-    """The trajectory of what a model imagined from tick `row` of the only episode of `windows`.
+    """The trajectory of what a model imagined.
 
     Args:
-        windows: the aligned episode.
-        row: the tick that the futures begin at.
+        moment: that the futures begin at.
         commands: actions [H, A] that they are under.
         readings: features [K, H, D].
-        frames: for each video uint8 [K, P, rows, columns, 3] at `frame_ticks`.
+        frames: for each video the horizon ticks [P], and uint8 [K, P, rows, columns, 3]; none without video.
         trust: as in `Trajectory`.
         outside: so is it.
     """
-    layout, horizon = windows.layout, len(commands.values)
-    when = (row + 1 + np.arange(horizon)) * layout.dt
-    imagined = {spec.name: _recorded(windows, row, spec, readings, when) for spec in layout.readings}
-    for spec, asked, video in zip(layout.videos, frame_ticks(layout, horizon), frames, strict=True):
+    layout, horizon = moment.layout, len(commands.values)
+    when = (moment.row + 1 + np.arange(horizon)) * layout.dt
+    imagined = {spec.name: _recorded(moment, spec, readings, when) for spec in layout.readings}
+    for spec, (asked, video) in zip(layout.videos, frames, strict=False):
         imagined[spec.name] = Samples(when[asked], video.swapaxes(0, 1))
     imagined |= _commanded(layout, commands, when - layout.dt, len(readings))
-    episode = windows.log.episodes[windows.episodes[0]]
-    span = slice((row + 1 - windows.context) * layout.dt, (row + horizon) * layout.dt + 1e-6)
-    logged = {spec.name: episode.streams[spec.name][span] for spec in layout.streams}
     specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
-    return Trajectory(row * layout.dt, specs, imagined, logged, episode.origin_utc, trust, outside)
+    return Trajectory(moment.row * layout.dt, specs, imagined, moment.logged, moment.origin_utc, trust, outside)
 
 
-def frame_ticks(layout: TickLayout, horizon: int) -> list[np.ndarray]:
-    """Horizon ticks [P] at which each video would have a frame, at its nominal rate."""
+def frame_ticks(layout: TickLayout, horizon: int, most: int | None = None) -> list[np.ndarray]:
+    """Horizon ticks [P] at which each video would have a frame, at its nominal rate; the last ones, where `most`."""
+    if most == 0:
+        return []
     spans = [layout.interval(spec) for spec in layout.videos]
-    return [np.arange(min(span, horizon) - 1, horizon, span) for span in spans]
+    return [np.arange(min(span, horizon) - 1, horizon, span)[-(most or 0) :] for span in spans]
 
 
-def _recorded(windows: Windows, row: int, spec: StreamSpec, readings: np.ndarray, when: np.ndarray) -> Samples:
+def _recorded(moment: Moment, spec: StreamSpec, readings: np.ndarray, when: np.ndarray) -> Samples:
     """Of features [K, H, D] at ticks `when` [H] those of one stream, at its own times and in its own columns."""
-    layout = windows.layout
+    layout = moment.layout
     slots = layout.slots(spec)
     features = readings[..., layout.slot_columns(spec)]
-    data = codec(spec).recorded(features, windows.last_fix(0, row, spec.name), windows.ticks[0].origin)
+    data = codec(spec).recorded(features, moment.fixes[spec.name], moment.origin)
     time = when[:, None] + layout.dt * (np.arange(slots) + 1 - slots) / slots
     return Samples(time.ravel(), data.reshape(len(readings), time.size, -1).swapaxes(0, 1))
 

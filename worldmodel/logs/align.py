@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from worldmodel.arrays import hold
 from worldmodel.codecs import READINGS, codec
@@ -181,17 +181,42 @@ def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.
     ticks = np.arange(tick_count(episode.duration_s, layout.dt)) * layout.dt
     source = episode.truth if truth else episode.streams
     origin = _origin(episode, layout) if origin is None else origin
+    readings = {s.name: source[s.name] for s in layout.readings if s.name in source}
+    given = {s.name: Samples(episode.streams[s.name].time, episode.streams[s.name].data) for s in layout.actions}
+    return ticks_of(readings, given, [episode.streams[s.name].time for s in layout.videos], layout, ticks, origin)
+
+
+def ticks_of(
+    readings: Mapping[str, Samples | Stream],
+    given: Mapping[str, Samples],
+    shown: Sequence[Float[np.ndarray, " M"]],
+    layout: TickLayout,
+    ticks: Float[np.ndarray, " T"],
+    origin: Float[np.ndarray, " 3"],
+) -> Ticks:
+    """The ticks at some times, of a whole recording or of one tick alone.
+
+    A tick is made of the samples within it, and of the newest before it: its age, and what is commanded. The same
+    samples give the same bits, whatever else there is.
+
+    Args:
+        readings: by stream; one may be missing.
+        given: commands by action stream.
+        shown: when the frames of each video were taken.
+        layout: the streams and the tick.
+        ticks: seconds, increasing.
+        origin: what fixes are measured from.
+    """
     values = np.zeros((len(ticks), layout.size), np.float32)
     mask = np.zeros(values.shape, bool)
     ages = np.full((len(ticks), len(layout.readings)), np.inf, np.float32)
     for i, spec in enumerate(layout.readings):
-        if spec.name in source and len(source[spec.name]):
+        if spec.name in readings and len(readings[spec.name].time):
             columns = layout.columns[spec.name]
-            values[:, columns], mask[:, columns], ages[:, i] = _slots(source[spec.name], layout, spec, ticks, origin)
-    frames = [_newest(episode.streams[s.name].time, ticks, layout.dt) for s in layout.videos]
-    given = {s.name: Samples(episode.streams[s.name].time, episode.streams[s.name].data) for s in layout.actions}
-    shown = np.stack(frames, 1) if frames else np.zeros((len(ticks), 0), int)
-    return Ticks(values, mask, ages, commands(given, layout, ticks), shown, origin)
+            values[:, columns], mask[:, columns], ages[:, i] = _slots(readings[spec.name], layout, spec, ticks, origin)
+    frames = [_newest(time, ticks, layout.dt) for time in shown]
+    indices = np.stack(frames, 1) if frames else np.zeros((len(ticks), 0), int)
+    return Ticks(values, mask, ages, commands(given, layout, ticks), indices, origin)
 
 
 def commands(given: Mapping[str, Samples], layout: TickLayout, ticks: Float[np.ndarray, " T"]) -> Commands:
@@ -216,8 +241,8 @@ def _in_force(
         shape = (len(ticks), features.shape[1])
         return np.zeros(shape, np.float32), np.zeros(shape, bool), np.full((len(ticks), 1), np.inf, np.float32)
     held, begun = hold(np.where(known, features, 0.0), known, axis=0)
-    total = _integral(time, np.where(begun, held, 0.0), ticks, dt)
-    span = _integral(time, begun.astype(float), ticks, dt)
+    both = np.concatenate([np.where(begun, held, 0.0), begun], 1)
+    total, span = np.hsplit(_integral(time, both, ticks, dt), 2)
     mask = span > 1e-6 * dt
     mean = codec(spec).normalised(np.where(mask, total / np.maximum(span, 1e-9 * dt), 0.0))
     row = np.searchsorted(time, ticks + dt - ROUNDING_S) - 1
@@ -229,15 +254,24 @@ def _integral(
     time: Float[np.ndarray, " M"], values: Float[np.ndarray, "M F"], ticks: Float[np.ndarray, " T"], dt: float
 ) -> Float[np.ndarray, "T F"]:
     """Integral over [t, t + dt) of values [M, F] that hold until the next one, 0 before the first: [T, F]."""
-    steps = np.diff(time)[:, None] * values[:-1]
-    until_row = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(steps, 0)])
+    first, last = np.searchsorted(time, ticks, side="right") - 1, np.searchsorted(time, ticks + dt) - 1
+    tick, row = _each(first, last + 1)
+    row, none = np.maximum(row, 0), row < 0
+    until = np.minimum(np.append(time[1:], np.inf)[row], ticks[tick] + dt)
+    held = np.where(none, 0.0, until - np.maximum(time[row], ticks[tick]))
+    return _sums(held[:, None] * values[row], tick, len(ticks))
 
-    def until(t: np.ndarray) -> np.ndarray:
-        row = np.searchsorted(time, t, side="right") - 1
-        held = (t - time[np.maximum(row, 0)])[:, None] * values[np.maximum(row, 0)]
-        return np.where(row[:, None] < 0, 0.0, until_row[np.maximum(row, 0)] + held)
 
-    return until(ticks + dt) - until(ticks)
+def _each(first: Int[np.ndarray, " T"], end: Int[np.ndarray, " T"]) -> tuple[np.ndarray, np.ndarray]:
+    """int [N] of all the rows from each `first` to before its `end`: which it is of, and the row."""
+    count = np.maximum(end - first, 0)
+    of = np.repeat(np.arange(len(first)), count)
+    return of, np.arange(len(of)) + np.repeat(first - np.cumsum(count) + count, count)
+
+
+def _sums(values: Shaped[np.ndarray, "N F"], of: Int[np.ndarray, " N"], count: int) -> Float[np.ndarray, "T F"]:
+    """Sums of the rows that are of each, one after the other: running sums would carry over what came before."""
+    return np.stack([np.bincount(of, column, count) for column in values.T], 1)
 
 
 def _origin(episode: Episode, layout: TickLayout) -> np.ndarray:
@@ -257,7 +291,7 @@ def _newest(time: Float[np.ndarray, " M"], ticks: Float[np.ndarray, " T"], dt: f
 
 
 def _slots(
-    stream: Stream, layout: TickLayout, spec: StreamSpec, ticks: np.ndarray, origin: np.ndarray
+    stream: Samples | Stream, layout: TickLayout, spec: StreamSpec, ticks: np.ndarray, origin: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """Values and mask [T, N * F] of each slot's share of the tick, and the newest sample's age [T].
 
@@ -288,9 +322,6 @@ def _newest_of(time, features, known, slots, share):
 
 def _mean_of(time, features, known, slots, share):
     """Of each slot the mean of the samples in (t - share, t]: values and mask [slots, F]."""
-    ends = [np.searchsorted(time, t + ROUNDING_S, side="right") for t in (slots - share, slots)]
-    total, count = (
-        np.concatenate([np.zeros((1, features.shape[1])), np.cumsum(x, 0)])[ends] for x in (features, known)
-    )
-    total, count = total[1] - total[0], count[1] - count[0]
+    slot, row = _each(*(np.searchsorted(time, t + ROUNDING_S, side="right") for t in (slots - share, slots)))
+    total, count = (_sums(x[row], slot, len(slots)) for x in (features, known))
     return total / np.maximum(count, 1), count > 0

@@ -1,7 +1,7 @@
 """Windows of aligned episodes: what the model sees, what it is asked, and what really came."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -179,14 +179,14 @@ class Windows:
         asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
         span = self.ticks.spans(starts[:], 1 - self.context, self.context + horizon)
         make_relative(self.layout, span.values, span.mask, self.context)
-        now = self.context - 1
-        past, ahead = slice(now + 1), slice(now + 1, None)
+        ahead = slice(self.context, None)
         shown = [span.frames[..., video] for video in range(len(self.layout.videos))]
-        seen = [self.frames(i, starts, _newest_frames(index[:, past])) for i, index in enumerate(shown)]
-        came = [self.frames(i, starts, np.take_along_axis(x[:, ahead], asked, 1)) for i, x in enumerate(shown)]
+        shots, there = _unzip(
+            self.frames(i, starts, np.take_along_axis(x[:, ahead], asked, 1)) for i, x in enumerate(shown)
+        )
         return (
-            Context(*_readings(span, past), _commands(span, slice(now)), *_unzip(seen)),
-            Future(_commands(span, slice(now, now + horizon)), *_readings(span, ahead), asked, *_unzip(came)),
+            seen(self.layout, span, self.context, lambda video, index: self.frames(video, starts, index)),
+            came_after(span, self.context)._replace(frame_ticks=asked, frames=shots, frames_mask=there),
         )
 
     def frames(
@@ -203,16 +203,47 @@ class Windows:
         return self._stores[video].gather(starts[:, :1], index), index >= 0
 
     def last_fix(self, episode: int, tick: int, name: str) -> Float[np.ndarray, " F"]:
-        """float64 [F] of a stream's features, of the relative ones what a window's are relative to, else 0.
+        """`last_fix` of the context that ends at a tick of an episode."""
+        ticks, context = self.ticks[episode], slice(tick - self.context + 1, tick + 1)
+        return last_fix(self.layout, ticks.values[context], ticks.mask[context], name)
 
-        NaN where the context shows none: then the feature is masked, and where the machine is cannot be said.
-        """
-        seen, columns = self.ticks[episode], np.flatnonzero(self.layout.relative)
-        context = slice(tick - self.context + 1, tick + 1)
-        fix, known = _last_positions(self.layout, *(x[None, context][..., columns] for x in (seen.values, seen.mask)))
-        out = np.zeros(self.layout.size)
-        out[columns] = np.where(known[0], fix[0].astype(np.float64), np.nan)
-        return out[self.layout.columns[name]][-self.layout.features(self.layout.spec(name)) :]
+
+def seen(
+    layout: TickLayout, span: Ticks, context: int, frames: Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
+) -> Context:
+    """The context that the first ticks of spans [B, ...] are, whose positions are relative already.
+
+    Args:
+        layout: what is wanted of them.
+        span: ticks, with an axis of windows in front.
+        context: C.
+        frames: the pixels [B, P, rows, columns, 3] of a video's frames int [B, P], and bool [B, P] which are there.
+    """
+    past = slice(context)
+    shown = [frames(i, _newest_frames(span.frames[:, past, i])) for i in range(len(layout.videos))]
+    return Context(*_readings(span, past), _commands(span, slice(context - 1)), *_unzip(shown))
+
+
+def came_after(span: Ticks, context: int) -> Future:
+    """What followed the first ticks of spans [B, ...], whose positions are relative already; without frames."""
+    horizon = span.values.shape[1] - context
+    led = _commands(span, slice(context - 1, context - 1 + horizon))
+    asked = np.zeros((len(span.values), 0), np.int32)
+    return Future(led, *_readings(span, slice(context, None)), asked, (), ())
+
+
+def last_fix(
+    layout: TickLayout, values: Float[np.ndarray, "C D"], mask: Bool[np.ndarray, "C D"], name: str
+) -> Float[np.ndarray, " F"]:
+    """float64 [F] of a stream's features, of the relative ones what a window's are relative to, else 0.
+
+    NaN where the context shows none: then the feature is masked, and where the machine is cannot be said.
+    """
+    columns = np.flatnonzero(layout.relative)
+    fix, known = _last_positions(layout, *(x[None][..., columns] for x in (values, mask)))
+    out = np.zeros(layout.size)
+    out[columns] = np.where(known[0], fix[0].astype(np.float64), np.nan)
+    return out[layout.columns[name]][-layout.features(layout.spec(name)) :]
 
 
 def make_relative(
@@ -260,4 +291,5 @@ def _commands(span: Ticks, ticks: slice) -> Commands:
 
 def _unzip(frames):
     """Frames and masks, one each a video."""
-    return tuple(f for f, _ in frames), tuple(m for _, m in frames)
+    both = list(frames)
+    return tuple(f for f, _ in both), tuple(m for _, m in both)

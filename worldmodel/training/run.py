@@ -15,6 +15,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.imagine.actions import Given
 from worldmodel.imagine.session import Session
 from worldmodel.imagine.trajectory import Trajectory
+from worldmodel.live import Live, Watch
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -80,6 +81,23 @@ class Run:
             log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions,
             beyond_trained=beyond_trained,
         )  # fmt: skip
+
+    def live(self, *, start_s: float | None = None, watermark_s: float = 0.5, watch: Watch | None = None) -> Live:
+        """The run beside a machine, whose readings are pushed one at a time; see `worldmodel.live.Live`."""
+        context = self.settings.context
+        return Live(self.session.forecaster, self.layout, context, self.horizon_ticks, start_s, watermark_s, watch)
+
+    def watch(self, log: Log, *, false_alarms_per_hour: float = 1.0, look_s: float = 0.2) -> Watch:
+        """What tells alarms of a live machine: it learns what is usual from episodes that the run has not seen.
+
+        Args:
+            log: some hours of a machine without faults, if that can be had.
+            false_alarms_per_hour: of each kind of alarm.
+            look_s: how far back readings are compared with what was imagined; at least a tick.
+        """
+        horizon = max(round(look_s / self.layout.dt), 1)
+        windows = self.windows(log, horizon, self.unseen(log))
+        return Watch.of(self.session.forecaster, windows, self.baselines.lens.std, false_alarms_per_hour)
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.

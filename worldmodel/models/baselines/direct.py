@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.ridge import ridge
-from worldmodel.models.baselines.view import Examples, View, in_phase, in_step, on_ticks, phase
+from worldmodel.models.baselines.view import LATE, Examples, View, in_phase, in_step, on_ticks, phase
 
 PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
 _TICKS = 32  # fitted at most
 _SHARES = 16  # of the time until a tick, over each of which its actions are averaged
+_TOGETHER = 1024  # questions that are answered together, of all windows
 _STILL = 1e-6  # an input that deviates less is constant
 
 
@@ -45,9 +46,7 @@ class Direct:
         ticks = _grid(view.horizon)
         seen = _seen(view, layout)
         means = _Means.of(view)
-        acted = [
-            _padded(means.shares(tick, np.array([tick]))[:, 0], 2 * _SHARES * view.ahead.shape[2]) for tick in ticks
-        ]
+        acted = [means.shares(_edges(tick)[None], np.array([[tick]]))[:, 0] for tick in ticks.tolist()]
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > _STILL
         weights = []
         for t, a in zip(ticks, acted, strict=True):
@@ -66,24 +65,56 @@ class Direct:
 
     def predict(self, view: View, layout: TickLayout) -> Float[np.ndarray, "B T Y"]:
         """Normalised readings at the ticks ahead, up to the last that is fitted; short actions end as they ended."""
-        seen, known = _seen(view, layout), self.varies
-        asked = _Asked(_Means.of(view), seen[:, known[: seen.shape[1]]], np.flatnonzero(known[seen.shape[1] :]))
-        now = view.held[:, -1:]
-        return on_ticks(lambda late: now + self._ahead(asked, late), view)[:, : view.horizon]
+        seen, known, now = _seen(view, layout), self.varies, view.held[:, -1:]
+        inputs = seen[:, known[: seen.shape[1]]]
+        asked = _Asked(_Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]))
+        near = self._until(view.horizon + LATE + 1)
+        return on_ticks(lambda late: now + near._ahead(asked, late), view)[:, : view.horizon]
+
+    def _until(self, horizon: int) -> "Direct":
+        """Without the models of ticks that a horizon does not need."""
+        count = int(np.searchsorted(self.ticks, horizon)) + 1
+        return dataclasses.replace(self, ticks=self.ticks[:count], weights=self.weights[:count])
 
     def _ahead(self, asked: "_Asked", late: int) -> Float[np.ndarray, "B T Y"]:
         """Changes at the ticks ahead, each as if the command in force so many ticks before it went on."""
-        parts, at = [], 0
-        for i, tick in enumerate(self.ticks):
-            ticks = np.arange(at + 1, tick + 1)
-            until = np.maximum(ticks - late, 0)
-            ahead = asked.of(tick, self.weights[i], until)
-            if len(ticks) > 1:  # the one before was told less, where that is later than it may know
-                before = asked.of(at, self.weights[i - 1], np.minimum(until, at))
-                ahead = before + ((ticks - at) / (tick - at))[:, None] * (ahead - before)
+        gaps = np.diff(self.ticks, prepend=0)
+        answers, parts = asked.of(_Questions.of(tuple(self.ticks.tolist()), late), self.weights), []
+        for i, gap in enumerate(gaps):
+            ahead = answers[i][:, :gap]
+            if gap > 1:  # the one before was told less, where that is later than it may know
+                before = answers[i - 1][:, gaps[i - 1] :]
+                ahead = before + (np.arange(1, gap + 1)[:, None] / gap) * (ahead - before)
             parts.append(ahead)
-            at = tick
         return np.concatenate(parts, 1)
+
+
+class _Questions(NamedTuple):
+    """What each of N models is asked: its own change at the ticks up to it, then at those up to the next one's.
+
+    Attributes:
+        edges: int [Q, S + 1] of the shares of the time that each question's model averages commands over.
+        until: int [Q, 1] how long it is told of commands.
+        ends: int [N + 1] where each model's questions begin, and where the last one's end.
+    """
+
+    edges: np.ndarray
+    until: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    @functools.lru_cache(64)
+    def of(cls, ticks: tuple[int, ...], late: int) -> "_Questions":
+        """Of models of `ticks`, each as if the command in force so many ticks before went on."""
+        untils = [np.maximum(np.arange(a + 1, b + 1) - late, 0) for a, b in itertools.pairwise((0, *ticks))]
+        nexts = [
+            np.minimum(after, tick) if len(after) > 1 else after[:0]
+            for after, tick in zip(untils[1:], ticks, strict=False)
+        ]
+        told = [np.concatenate(both) for both in itertools.zip_longest(untils, nexts, fillvalue=untils[0][:0])]
+        edges = np.stack([_edges(tick) for tick in ticks])
+        counts = [len(each) for each in told]
+        return cls(np.repeat(edges, counts, 0), np.concatenate(told)[:, None], np.cumsum([0, *counts]))
 
 
 class _Asked(NamedTuple):
@@ -99,14 +130,18 @@ class _Asked(NamedTuple):
     seen: np.ndarray
     acts: np.ndarray
 
-    def of(
-        self, tick: int, weights: Float[np.ndarray, "F Y"], until: Int[np.ndarray, " K"]
-    ) -> Float[np.ndarray, "B K Y"]:
-        """The change at a tick, under the commands until each of some ticks."""
-        acted, count = self.means.shares(tick, until), self.seen.shape[1]
-        acts = self.acts[: np.searchsorted(self.acts, acted.shape[-1])]  # the others are of more shares: none
-        by_seen = self.seen @ weights[:count] + weights[-1]
-        return by_seen[:, None] + acted[..., acts] @ weights[count : count + len(acts)]
+    def of(self, asked: _Questions, weights: Float[np.ndarray, "N F Y"]) -> list[Float[np.ndarray, "B Q Y"]]:
+        """The answers of each model."""
+        count, models = self.seen.shape[1], len(asked.ends) - 1
+        by_seen, answers = self.seen @ weights[:, :count] + weights[:, -1:], []
+        together = max(_TOGETHER * models // (len(self.seen) * len(asked.until)), 1)
+        for first in range(0, models, together):
+            ends = asked.ends[first : first + together + 1]
+            rows = slice(ends[0], ends[-1])
+            acted = self.means.shares(asked.edges[rows], asked.until[rows])[..., self.acts]
+            for i, (a, b) in enumerate(itertools.pairwise(ends - ends[0]), first):
+                answers.append(by_seen[i][:, None] + acted[:, a:b] @ weights[i, count:-1])
+        return answers
 
 
 def _grid(horizon: int) -> np.ndarray:
@@ -116,6 +151,7 @@ def _grid(horizon: int) -> np.ndarray:
     return np.unique(np.round(np.geomspace(1, horizon, _TICKS)).astype(int))
 
 
+@functools.cache
 def _spans(ticks: int) -> list[tuple[int, int]]:
     """Shares (from, to) of the last ticks, the newest first, that grow with age: 1, 1, 1, 1, 2, 2, 4, 4, 8, 8, ..."""
     ends = [0, 1, 2, 3]
@@ -140,10 +176,8 @@ def _seen(view: View, layout: TickLayout) -> Float[np.ndarray, "B F"]:
             parts += [np.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1].reshape(len(last), -1)]
         else:
             samples, there = _one_a_tick(view, layout.reading_columns[spec.name])
-        for span in _spans(context):
-            parts += _mean(samples[:, slice(*span)] - now[:, None], there[:, slice(*span)], (1, 2))
-    for span in _spans(context - 1):
-        parts += _mean(view.past[:, slice(*span)], view.past_mask[:, slice(*span)], (1,))
+        parts.append(_over_spans(samples - now[:, None], there))
+    parts.append(_over_spans(view.past[:, :, None], view.past_mask[:, :, None]))
     return np.concatenate(parts, 1)
 
 
@@ -172,13 +206,12 @@ class _Means(NamedTuple):
         )
         return cls(np.concatenate([np.zeros_like(last), np.cumsum(each, 1)], 1), np.concatenate([last, each], 1))
 
-    def shares(self, tick: int, until: Int[np.ndarray, " K"]) -> Float[np.ndarray, "B K S"]:
-        """Means over equal shares of the time until a tick, and columns that say which are known.
+    def shares(self, edges: Int[np.ndarray, "K E"], until: Int[np.ndarray, "K 1"]) -> Float[np.ndarray, "B K S"]:
+        """Means over shares of the time ahead, between `edges`, and columns that say which are known.
 
-        Of those that follow `until`, which is no later than the tick, nothing is asked: the last one before goes on.
+        Of commands that follow `until` nothing is asked: the last one before goes on.
         """
-        until = np.minimum(until, self.held.shape[1] - 1)[:, None]
-        edges = _edges(tick)
+        until = np.minimum(until, self.held.shape[1] - 1)
         inside, beyond = np.minimum(edges, until), np.diff(np.maximum(edges, until), axis=1)
         sums = np.diff(self.running[:, inside], axis=2) + beyond[..., None, None] * self.held[:, until]
         means = np.stack([sums[..., 0, :] / np.maximum(sums[..., 1, :], 1), sums[..., 1, :] > 0], -2)
@@ -186,15 +219,19 @@ class _Means(NamedTuple):
 
 
 @functools.cache
-def _edges(tick: int) -> Int[np.ndarray, " S"]:
-    return np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
+def _edges(tick: int) -> Int[np.ndarray, " E"]:
+    """Of equal shares of the time until a tick; where it has fewer ticks than there are shares, the last are empty."""
+    edges = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
+    return np.pad(edges, (0, _SHARES + 1 - len(edges)), "edge")
 
 
-def _padded(columns: np.ndarray, count: int) -> np.ndarray:
-    return np.pad(columns, ((0, 0), (0, count - columns.shape[1])))
-
-
-def _mean(values: np.ndarray, mask: np.ndarray, axes: tuple[int, ...]) -> list[np.ndarray]:
-    """Means over `axes` where `mask`, else 0, and whether there is one, as numbers."""
-    count = mask.sum(axes)
-    return [np.where(mask, values, 0).sum(axes) / np.maximum(count, 1), (count > 0).astype(float)]
+def _over_spans(values: Float[np.ndarray, "B C N S"], mask: Shaped[np.ndarray, "B C N S"]) -> Float[np.ndarray, "B F"]:
+    """Of each span of ticks the means where `mask`, else 0, and whether there is one, as numbers."""
+    spans = np.array(_spans(values.shape[1])).reshape(-1, 2).T
+    sums, counts = (
+        np.pad(np.cumsum(each.sum(2, dtype=float), 1), ((0, 0), (1, 0), (0, 0)))
+        for each in (np.where(mask, values, 0), mask)
+    )
+    total, count = (x[:, spans[1]] - x[:, spans[0]] for x in (sums, counts))
+    means = np.stack([np.where(count, total / np.maximum(count, 1), 0), count > 0], 2)
+    return means.reshape(len(values), -1)

@@ -62,8 +62,11 @@ class Linear:
         """
         if view.context < self.context:
             return self.near.predict(view.newest(min(short_context(self.context), view.context)), layout)
-        step, direct = self.step.predict(view), self.direct.predict(view, layout)
+        direct = self.direct.predict(view, layout)
         fitted = direct.shape[1]
+        if fitted == view.horizon and self.by_direct[:fitted].all():
+            return direct
+        step = self.step.predict(view)
         near = np.where(self.by_direct[:fitted], direct, step[:, :fitted])
         return np.concatenate([near, near[:, -1:] + step[:, fitted:] - step[:, fitted - 1 : fitted]], 1)
 

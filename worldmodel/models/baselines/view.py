@@ -13,7 +13,7 @@ from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Commands
 
-_LATE = 2  # ticks that a sensor at the clock's rate may be late
+LATE = 2  # ticks that a sensor at the clock's rate may be late
 _OVER_CONTEXT = ("slots", "slots_mask", "readings", "mask", "held", "age")
 
 
@@ -199,7 +199,7 @@ def phase(view: View) -> Float[np.ndarray, "B Y"]:
     It is more than one where a sensor at the clock's rate missed the last tick.
     """
     age = view.age[:, -1]
-    return np.where(age < _LATE, age, 0.0)
+    return np.where(age < LATE, age, 0.0)
 
 
 def in_phase(examples: Examples, ticks: Float[np.ndarray, "B Y"] | float) -> Float[np.ndarray, "B H Y"]:
@@ -248,7 +248,7 @@ def _led(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     first, ticks = known.argmax(1)[:, None], np.arange(known.shape[1])
     second = np.minimum(first + 1, len(ticks) - 1)
     at, then = (np.take_along_axis(values, i[..., None], 1) for i in (first, second))
-    leads = known.any(1, keepdims=True) & (ticks < first) & (ticks >= first - _LATE)
+    leads = known.any(1, keepdims=True) & (ticks < first) & (ticks >= first - LATE)
     line = at + (ticks - first)[..., None] * (then - at)
     return np.where(leads[..., None], line, values), known | leads
 
@@ -264,7 +264,7 @@ def on_ticks(ahead: Callable[[int], Float[np.ndarray, "B T Y"]], view: View) -> 
     whole, part = np.floor(after).astype(int), after - np.floor(after)
     most = int(whole.max(initial=0)) + 1 if after.any() else 0
     lines = [_prolonged(view.held[:, -1:], ahead(late)) for late in range(most + 1)]
-    count = lines[0].shape[1] - 1 - _LATE
+    count = lines[0].shape[1] - 1 - LATE
     moved = lines[0][:, 1 : count + 1]
     for late in range(most):  # between samples that are so many, and one more, ticks after the wanted one
         start, end = (lines[n][:, 1 + n : 1 + n + count] for n in (late, late + 1))
@@ -275,7 +275,7 @@ def on_ticks(ahead: Callable[[int], Float[np.ndarray, "B T Y"]], view: View) -> 
 def _prolonged(now: Float[np.ndarray, "B 1 Y"], ahead: Float[np.ndarray, "B T Y"]) -> np.ndarray:
     """From the last sample on, and beyond what is predicted on the last line."""
     line = np.concatenate([now, ahead], 1)
-    return np.concatenate([line, line[:, -1:] + np.arange(1, _LATE + 1)[:, None] * (line[:, -1:] - line[:, -2:-1])], 1)
+    return np.concatenate([line, line[:, -1:] + np.arange(1, LATE + 1)[:, None] * (line[:, -1:] - line[:, -2:-1])], 1)
 
 
 def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout: TickLayout) -> np.ndarray:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future, make_relative
@@ -26,11 +25,24 @@ def earlier(lens: Lens, context: Context, actions: Commands, horizons: Sequence[
     The moments lie E `horizons` (ticks) before the end. Each window is seen as any other: in the heading, and from the
     place, of its own moment.
     """
-    ticks = context.values.shape[1]
-    short = short_context(ticks)
-    acted = jax.tree.map(lambda a, b: np.concatenate([a, b], 1), context.actions, actions)
-    parts = [_ending(lens.layout, context, acted, ticks - back, short, horizons[-1]) for back in horizons]
-    return lens.seen(*jax.tree.map(lambda *x: np.concatenate(x), *parts))
+    (batch, ticks), layout = context.values.shape[:2], lens.layout
+    short, ahead = short_context(ticks), horizons[-1]
+    end = ticks - np.array(horizons)[:, None]
+    every = end + np.arange(-short, ahead)
+    values, mask, age_s = (_at(x, np.minimum(every, ticks - 1)) for x in context[:3])
+    mask &= np.repeat(every < ticks, batch, 0)[..., None]  # what is not in the context is not known
+    make_relative(layout, values, mask, short)
+    acted = Commands(*(np.concatenate(both, 1) for both in zip(context.actions, actions, strict=True)))
+    led = np.minimum(end - 1 + np.arange(ahead), acted.values.shape[1] - 1)
+    before, after = (Commands(*(_at(x, rows) for x in acted)) for rows in (end + np.arange(-short, -1), led))
+    past = Context(values[:, :short], mask[:, :short], age_s[:, :short], before, (), ())
+    none = np.zeros((len(values), 0), np.int32)
+    return lens.seen(past, Future(after, values[:, short:], mask[:, short:], age_s[:, short:], none, (), ()))
+
+
+def _at(x: Shaped[np.ndarray, "B T *c"], rows: Int[np.ndarray, "E N"]) -> Shaped[np.ndarray, "W N *c"]:
+    """Some ticks of every window, for each of E moments one after the other: W = E * B."""
+    return np.swapaxes(x[:, rows], 0, 1).reshape(-1, rows.shape[1], *x.shape[2:])
 
 
 def errors_within(
@@ -51,26 +63,3 @@ def errors_within(
             count = there[part].sum((0, 2))
             out[:, i, stream] = np.where(count, error[part].sum((0, 2)) / np.maximum(count, 1), np.nan)
     return out
-
-
-def _ending(
-    layout: TickLayout, context: Context, acted: Commands, end: int, short: int, horizon: int
-) -> tuple[Context, Future]:
-    """The window whose context is the `short` ticks before tick `end`; ticks ahead that are not in it are masked."""
-    ticks, every = context.values.shape[1], np.arange(end - short, end + horizon)
-    inside = np.minimum(every, ticks - 1)
-    values, age_s = context.values[:, inside].copy(), context.age_s[:, inside]
-    mask = context.mask[:, inside] & (every < ticks)[:, None]
-    make_relative(layout, values, mask, short)
-    span = Context(values, mask, age_s, acted, (), ())
-    led = np.minimum(np.arange(end - 1, end - 1 + horizon), acted.values.shape[1] - 1)
-    past = _part(span, slice(0, short), slice(end - short, end - 1))
-    ahead = jax.tree.map(lambda x: x[:, led], acted)
-    none = np.zeros((len(values), 0), np.int32)
-    return past, Future(ahead, values[:, short:], mask[:, short:], age_s[:, short:], none, (), ())
-
-
-def _part(context: Context, ticks: slice, actions: slice) -> Context:
-    """Some ticks of a context, and the actions between them, without frames."""
-    values, mask, age_s = (x[:, ticks] for x in context[:3])
-    return Context(values, mask, age_s, jax.tree.map(lambda x: x[:, actions], context.actions), (), ())

@@ -1,0 +1,73 @@
+"""On every shipped scene and every real log at hand: pushed sample by sample, a window is that of the file."""
+
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from worldmodel.live import Live
+from worldmodel.logs.align import TickLayout, default_dt
+from worldmodel.logs.ingest import ingest
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.simulate import simulate
+
+SCENES = sorted(path.parent.name for path in (Path(__file__).parents[2] / "sim").glob("*/scene.toml"))
+REAL = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[3] / "shared" / "data"))
+LOGS = {
+    "gopro/karma.mp4": {"size": (16, 24)},
+    "nanobench/B2_circle_fast_rep1.csv": {"recipe": "nanobench"},
+    "comma2k19/seg40": {"size": (16, 24)},
+    "donkeycar/data": {"size": (16, 24)},
+    "px4/sample.ulg": {},
+    "double_pendulum/design_C.1": {},
+    "emps/DATA_EMPS.mat": {"recipe": "emps"},
+    "lerobot_g1": {"size": (16, 24)},
+}
+CONTEXT = 16
+
+
+def check(log: Log) -> None:
+    """A few moments of the longest episode."""
+    episode = int(np.argmax(log.durations_s))
+    dt = default_dt(list(log.streams.values()))
+    layout = TickLayout(dt, tuple(log.streams.values()))
+    windows = Windows.of(log, layout, CONTEXT, 1, [episode])
+    streams = log.episodes[episode].streams
+    time = np.concatenate([s.time for s in streams.values()])
+    last = min(len(windows.ticks[0].values) - 1, CONTEXT + 400)
+    moments = np.linspace(CONTEXT, last, 5).astype(int)
+    held = {name: stream[: (last + 1) * dt].data for name, stream in streams.items()}
+    who = np.repeat(np.arange(len(streams)), [len(s) for s in streams.values()])
+    row = np.concatenate([np.arange(len(s)) for s in streams.values()])
+    live, names, pushed, compared = Live(None, layout, CONTEXT, lambda *_: 1, 0.0), list(streams), 0, 0
+    order = np.argsort(time, kind="stable")
+    for moment in moments:
+        until = int(np.searchsorted(time[order], moment * dt + 1e-7, side="right"))
+        for i in order[pushed:until]:
+            live.push(names[who[i]], time[i], held[names[who[i]]][row[i]])
+        pushed = max(until, pushed)
+        belief = live.belief
+        at = round(belief.at_s / dt)
+        if at >= CONTEXT - 1:
+            compared += 1
+            for one, two in zip(
+                jax.tree.leaves(belief.context), jax.tree.leaves(windows.cut(np.array([[0, at]]), 0)[0]), strict=True
+            ):
+                np.testing.assert_array_equal(one, two)
+    assert compared >= 3
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_scene(scene, tmp_path):
+    check(Log(simulate(scene, tmp_path / "a.h5", episodes=1, seconds=3, seed=1, progress=False)))
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_a_real_log(name, tmp_path):
+    if not (REAL / name).exists():
+        pytest.skip(f"the real recording is not at {REAL / name}")
+    ingest(REAL / name, tmp_path / "a.h5", progress=False, **LOGS[name])
+    check(Log(tmp_path / "a.h5"))

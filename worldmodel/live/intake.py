@@ -1,0 +1,113 @@
+"""Takes what a machine pushes, each sample in its place, and lays it on the model's clock."""
+
+import threading
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.live.buffer import Buffer
+from worldmodel.live.origin import Origin
+from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, ticks_of
+from worldmodel.types import Samples, StreamSpec
+
+Arrival = Literal["in time", "late", "dropped"]
+_BURST = 4  # times its nominal rate, that a stream may have over what is kept
+
+
+class Seen(NamedTuple):
+    """What was pushed, over some ticks; all of it copies.
+
+    Attributes:
+        ticks: [T, ...].
+        shown: by video stream, the frames that `ticks.frames` count.
+        samples: by stream, seconds after the first tick of all.
+        late, dropped: by stream, how many.
+    """
+
+    ticks: Ticks
+    shown: list[np.ndarray]
+    samples: dict[str, Samples]
+    late: dict[str, int]
+    dropped: dict[str, int]
+
+
+class Intake:
+    """Buffers of all streams, safe for several threads.
+
+    Args:
+        layout: the streams and the tick.
+        keep: ticks that are kept.
+        start_s: the moment of the first tick; None for the first stamp.
+        watermark_s: how far behind a sample may be.
+    """
+
+    def __init__(self, layout: TickLayout, keep: int, start_s: float | None, watermark_s: float) -> None:
+        self.layout, self.start_s, self.watermark_s = layout, start_s, watermark_s
+        self._keep_s = watermark_s + (keep + 2) * layout.dt
+        self._buffers = {s.name: Buffer(s, int(_BURST * s.rate_hz * self._keep_s) + 16) for s in layout.streams}
+        self._origin, self._lock = Origin(layout.readings), threading.Lock()
+        self._late, self._dropped = ({name: 0 for name in self._buffers} for _ in range(2))
+        self.newest_s = -np.inf  # after the first tick, of all streams
+        self.first_s = np.inf
+
+    def push(self, name: str, time_s: float, value: np.ndarray | float) -> Arrival:
+        """See `Live.push`."""
+        if name not in self._buffers:
+            raise WorldModelError(f"The run has no stream {name!r}.", expected=", ".join(self._buffers), found=name)
+        sample = _checked(self._buffers[name].spec, time_s, value)
+        with self._lock:
+            self.start_s = float(time_s) if self.start_s is None else self.start_s
+            return self._place(name, float(time_s) - self.start_s, sample)
+
+    def _place(self, name: str, time_s: float, sample: np.ndarray) -> Arrival:
+        buffer = self._buffers[name]
+        own = buffer.samples.time[-1] if len(buffer) else -np.inf
+        if time_s < own - self.watermark_s - ROUNDING_S:
+            raise WorldModelError(
+                f"The clock of {name!r} went back.",
+                expected=f"a stamp at most {self.watermark_s:g} s before {own + (self.start_s or 0.0):g} s",
+                found=f"{time_s + (self.start_s or 0.0):g} s",
+                remedy="stamp samples with a clock that is not set while it runs, or begin anew with run.live()",
+            )
+        if time_s < self.newest_s - self.watermark_s - ROUNDING_S or buffer.holds(time_s):
+            self._dropped[name] += 1
+            return "dropped"
+        self.newest_s, self.first_s = max(self.newest_s, time_s), min(self.first_s, time_s)
+        self._origin.see(name, time_s, sample)
+        buffer.put(time_s, sample)
+        buffer.forget(self.newest_s - self._keep_s)
+        self._late[name] += time_s < own
+        return "late" if time_s < own else "in time"
+
+    def seen(self, row: int, count: int) -> Seen:
+        """The `count` ticks that end at tick `row`, which are those of a log of the same samples."""
+        layout = self.layout
+        times = np.arange(row + 1 - count, row + 1) * layout.dt
+        with self._lock:
+            now = {name: buffer.samples for name, buffer in self._buffers.items()}
+            shown = [now[s.name].time for s in layout.videos]
+            given = {s.name: now[s.name] for s in layout.actions}
+            ticks = ticks_of(now, given, shown, layout, times, self._origin.fix)
+            samples = {name: Samples(*(x.copy() for x in part)) for name, part in now.items()}
+            counts = self._late.copy(), self._dropped.copy()
+        return Seen(ticks, [samples[s.name].data for s in layout.videos], samples, *counts)
+
+
+def _checked(spec: StreamSpec, time_s: float, value: np.ndarray | float) -> np.ndarray:
+    """The sample as it is kept, of the stream's shape."""
+    if not np.isfinite(time_s):
+        raise WorldModelError(f"A sample of {spec.name!r} has no time.", expected="finite seconds", found=f"{time_s}")
+    try:
+        sample = np.asarray(value) if spec.kind == "video" else np.asarray(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise WorldModelError(f"A sample of {spec.name!r} is no number.", found=str(error)) from error
+    if sample.shape == () and spec.sample_shape == (1,):
+        sample = sample[None]
+    if sample.shape != spec.sample_shape or (spec.kind == "video" and sample.dtype != np.uint8):
+        raise WorldModelError(
+            f"A sample of {spec.name!r} has another shape than the run's.",
+            expected=f"{spec.sample_shape}" + (" of uint8" if spec.kind == "video" else f": {', '.join(spec.columns)}"),
+            found=f"{sample.shape} of {sample.dtype}",
+        )
+    return sample

@@ -1,0 +1,232 @@
+"""A run beside a machine."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.imagine.actions import Given, continued
+from worldmodel.imagine.forecaster import Forecaster
+from worldmodel.imagine.session import SAME_TICK, check_members, foretell
+from worldmodel.imagine.trajectory import Moment, Trajectory
+from worldmodel.live.alarms import Alarms, Watch
+from worldmodel.live.belief import Belief
+from worldmodel.live.intake import Arrival, Intake, Seen
+from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks
+from worldmodel.logs.windows import Context, came_after, last_fix, make_relative, seen
+from worldmodel.types import Commands, Samples
+
+
+class Live:
+    """Takes a machine's readings as they come, and imagines what comes next.
+
+        live = run.live()
+        live.push("gyro", 12.31, [0.1, 0.0, 0.2])
+        live.imagine({"wheels": Samples(time, data)}, horizon_s=1.0, members=16)
+
+    Times are seconds on the machine's clock. Ticks are `dt` apart, the first at `start_s`; a tick sees what was stamped
+    up to it. One thread may push while another imagines.
+
+    Args:
+        forecaster: experts and network of the run.
+        layout: the streams and the tick.
+        context: ticks that a model sees.
+        horizon_ticks: how many ticks a horizon in seconds has (`Run.horizon_ticks`).
+        start_s: the moment of the first tick; by default the first stamp that is pushed.
+        watermark_s: how far a sample may be behind the newest stamp of all streams, and is still put in its place.
+        watch: what alarms are told by (`Run.watch`).
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        layout: TickLayout,
+        context: int,
+        horizon_ticks: Callable[[float | None, bool], int],
+        start_s: float | None = None,
+        watermark_s: float = 0.5,
+        watch: Watch | None = None,
+    ) -> None:
+        if not 0 <= watermark_s < float("inf"):
+            raise WorldModelError("A watermark is seconds.", expected="0 or more", found=f"{watermark_s}")
+        self.layout, self.context = layout, context
+        self._forecaster, self._horizon_ticks = forecaster, horizon_ticks
+        self._watch = watch
+        self._intake = Intake(layout, context + (watch.look if watch else 0), start_s, watermark_s)
+
+    def push(self, stream: str, time_s: float, value: np.ndarray | float) -> Arrival:
+        """Takes one sample: a reading, a frame, or a command that was given.
+
+        Streams may come in any order. Across streams a sample that is old, but new in its own stream, is a slow
+        sensor's; within a stream a sample far behind another can only be a clock that was set.
+
+        Args:
+            stream: its name in the run.
+            time_s: when it was taken.
+            value: [S] in the stream's units, NaN where a column is missing; a frame is uint8 [rows, columns, 3].
+
+        Returns:
+            `late` where its own stream had a newer one. `dropped` where it is more than the watermark behind the newest
+            of all streams, or its own stream has one of that very time.
+
+        Raises:
+            WorldModelError: if there is no such stream, the value does not fit it, or the stream's clock went back: the
+                sample is more than the watermark behind its own stream.
+        """
+        return self._intake.push(stream, time_s, value)
+
+    @property
+    def start_s(self) -> float:
+        """The moment of the first tick.
+
+        Raises:
+            WorldModelError: if nothing was pushed yet.
+        """
+        if self._intake.start_s is None or not np.isfinite(self._intake.newest_s):
+            raise WorldModelError("Nothing was pushed yet.", remedy="push what the machine reads first")
+        return self._intake.start_s
+
+    @property
+    def belief(self) -> Belief:
+        """What is known at the newest tick.
+
+        Raises:
+            WorldModelError: if nothing was pushed yet.
+        """
+        start_s, row = self.start_s, self._row(None)
+        known = self._intake.seen(row, self.context)
+        newest = {name: _until(part, row * self.layout.dt) for name, part in known.samples.items()}
+        return Belief(
+            at_s=start_s + row * self.layout.dt,
+            ready=self._ready(row),
+            context=context_of(self.layout, self.context, known),
+            readings={name: part.data[-1] for name, part in newest.items() if len(part.time)},
+            age_s={n: row * self.layout.dt - p.time[-1] if len(p.time) else float("inf") for n, p in newest.items()},
+            late=known.late,
+            dropped=known.dropped,
+        )
+
+    @property
+    def alarms(self) -> Alarms:
+        """Whether what was read up to the newest tick was to be expected a moment before, and like what was trained on.
+
+        Raises:
+            WorldModelError: if too little was pushed, or this was begun without a watch.
+        """
+        if self._watch is None:
+            raise WorldModelError("Nobody watches.", remedy="run.live(watch=run.watch(LOG)), a log that was held out")
+        row = self._row(None)
+        self._check_ready(row - self._watch.look)
+        known = self._intake.seen(row, self.context + self._watch.look)
+        return self._watch.judge(
+            self.start_s + row * self.layout.dt,
+            context_of(self.layout, self.context, known),
+            came_after(span_of(self.layout, self.context, known), self.context),
+        )
+
+    def imagine(
+        self,
+        actions: Given | None = None,
+        horizon_s: float | None = None,
+        members: int = 16,
+        *,
+        seed: int = 0,
+        at_s: float | None = None,
+        frames: int | None = None,
+        beyond_trained: bool = False,
+    ) -> Trajectory:
+        """Imagines what every stream reads next; the answer is that of `run.imagine` on a log of the same samples.
+
+        Args:
+            actions: what is commanded, by action stream with times in seconds after the moment; until its first, and by
+                default, what is in force holds.
+            horizon_s: how far; by default as far as the run was trained.
+            members: how many futures.
+            seed: decides their noise.
+            at_s: the moment, rounded down to a tick; by default the newest stamp. Later, where all streams are silent;
+                earlier by no more than the watermark.
+            frames: how many of each video are drawn, the last of the horizon; by default all, at its rate. They take
+                most of the time where there are many.
+            beyond_trained: allow a horizon of more than twice what was trained.
+
+        Returns:
+            The trajectory, on the machine's clock.
+
+        Raises:
+            WorldModelError: if too little was pushed, or the moment or the actions do not fit.
+        """
+        check_members(members)
+        moment, commands = self.ask(actions, self._horizon_ticks(horizon_s, beyond_trained), at_s)
+        return foretell(self._forecaster.seeded(seed), moment, commands, members, frames).later(self.start_s)
+
+    def ask(self, actions: Given | None, horizon: int, at_s: float | None) -> tuple[Moment, Commands]:
+        """What `imagine` asks its experts: the moment, and what is commanded for `horizon` ticks [H, A] after it."""
+        row = self._row(at_s)
+        self._check_ready(row)
+        late_s = 0.0 if at_s is None else max(at_s - self.start_s - row * self.layout.dt, 0.0)
+        moment = moment_of(self.layout, self.context, row, self._intake.seen(row, self.context))
+        before = {s.name: _until(moment.logged[s.name], row * self.layout.dt + late_s) for s in self.layout.actions}
+        return moment, continued(before, self.layout, row, horizon, actions, late_s)
+
+    def _row(self, at_s: float | None) -> int:
+        """The last tick at or before a moment."""
+        after = self._intake.newest_s if at_s is None else at_s - self.start_s
+        oldest = self._intake.newest_s - self._intake.watermark_s
+        if not (np.isfinite(after) and after >= oldest - ROUNDING_S):
+            raise WorldModelError(
+                "That moment is over." if np.isfinite(after) else "That is no moment.",
+                expected=f"{oldest + self.start_s:g} s or later",
+                found=f"{at_s} s",
+                remedy="a longer watermark_s keeps more of the past",
+            )
+        return int(np.floor(after / self.layout.dt + SAME_TICK))
+
+    def _ready(self, row: int) -> bool:
+        return (
+            row >= self.context - 1 and self._intake.first_s <= (row + 1 - self.context) * self.layout.dt + ROUNDING_S
+        )
+
+    def _check_ready(self, row: int) -> None:
+        if not row >= self.context - 1:
+            dt = self.layout.dt
+            raise WorldModelError(
+                "Too little was pushed to imagine from.",
+                expected=f"{(self.context - 1) * dt:g} s, the run's context",
+                found=f"{row * dt:g} s",
+                remedy="push on, and ask again (live.belief.ready)",
+            )
+
+
+def moment_of(layout: TickLayout, context: int, row: int, known: Seen) -> Moment:
+    """The moment at tick `row`, the last that is known."""
+    values, mask = known.ticks.values, known.ticks.mask
+    fixes = {s.name: last_fix(layout, values, mask, s.name) for s in layout.readings}
+    return Moment(layout, row, context_of(layout, context, known), fixes, known.ticks.origin, known.samples, 0.0)
+
+
+def context_of(layout: TickLayout, context: int, known: Seen) -> Context:
+    """What models see of the first `context` ticks that are known."""
+    return seen(layout, span_of(layout, context, known), context, lambda i, index: _frames(known.shown[i], index))
+
+
+def span_of(layout: TickLayout, context: int, known: Seen) -> Ticks:
+    """The ticks as one window [1, T, ...], relative to the last positions of its context."""
+    values, mask, age_s, actions, frames, origin = known.ticks
+    led = Commands(*(part[None] for part in actions))
+    span = Ticks(values[None].copy(), mask[None].copy(), age_s[None], led, frames[None], origin)
+    make_relative(layout, span.values, span.mask, context)
+    return span
+
+
+def _until(samples: Samples, time_s: float) -> Samples:
+    """What was stamped up to a moment."""
+    count = int(np.searchsorted(samples.time, time_s + ROUNDING_S))
+    return Samples(samples.time[:count], samples.data[:count])
+
+
+def _frames(shown: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frames int [1, P], black where the index is negative, and which are there."""
+    there = index >= 0
+    out = np.zeros((*index.shape, *shown.shape[1:]), np.uint8)
+    out[there] = shown[index[there]]
+    return out, there
