@@ -1,9 +1,10 @@
 """Alarms: readings that nothing foresaw, and states or commands that nothing was trained on.
 
 Surprise is judged backwards: what would have been imagined a moment ago, under the commands that were really given, is
-compared with what came. What is usual is learned from episodes that were held out, so that a rate of false alarms can
-be asked for. Few hours hold one false alarm an hour seldom; beyond what they hold, the tail is taken for a power law
-(Hill 1975, doi 10.1214/aos/1176343247), which errs towards too few alarms.
+compared with what came, by the squared Mahalanobis length of a stream's errors. What is usual is learned from episodes
+that were held out, so that a rate of false alarms can be asked for. Few hours hold one false alarm an hour seldom;
+beyond what they hold, the tail is taken for a power law (Hill 1975, doi 10.1214/aos/1176343247), which errs towards too
+few alarms.
 """
 
 import dataclasses
