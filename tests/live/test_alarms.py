@@ -18,7 +18,7 @@ CONTEXT, LOOK = 10, 2
 
 
 class Holding:
-    """Foresees that all stays as it is, give or take 0.2; a force above 100 N is strange."""
+    """Foresees that all stays as it is, and a force above 100 N is strange."""
 
     def futures(self, context, actions, ticks, members) -> Forecasted:
         last = np.repeat(context.values[:, -1:], actions.values.shape[1], 1)

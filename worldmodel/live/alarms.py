@@ -1,12 +1,15 @@
 """Alarms: readings that nothing foresaw, and states or commands that nothing was trained on.
 
 Surprise is judged backwards: what would have been imagined a moment ago, under the commands that were really given, is
-compared with what came. What is usual is learned from episodes that were held out, so that a rate of false alarms can
-be asked for. Few hours hold one false alarm an hour seldom; beyond what they hold, the tail is taken for a power law
-(Hill 1975, doi 10.1214/aos/1176343247), which errs towards too few alarms.
+compared with what came, by the squared Mahalanobis length of a stream's errors. What is usual is learned from episodes
+that were held out, so that a rate of false alarms can be asked for. Few hours hold one false alarm an hour seldom;
+beyond what they hold, the tail is taken for a power law (Hill 1975, doi 10.1214/aos/1176343247), which errs towards too
+few alarms.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -17,8 +20,7 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import CONTEXT_FRAMES, Context, Future, Windows
 from worldmodel.models.experts.reach import labels
 
-MEMBERS = 64
-_FLOOR = 0.02  # of a stream's usual deviation, beside the spread of members: a blend that is sure may still be off
+_FLOOR = 0.005  # of a column's deviation, beside the errors that were seen
 _TAIL = 0.1  # of the peaks, that the power law is fitted to
 _APART_S = 1.0  # alarms that are nearer are one
 _BATCH = 128
@@ -66,6 +68,7 @@ class Watch:
     layout: TickLayout
     look: int
     deviation: np.ndarray
+    expected: tuple["Errors", ...]
     usual: np.ndarray
     surprise_limit: float
     outside_limit: float
@@ -82,8 +85,12 @@ class Watch:
         if not 0 < false_alarms_per_hour < float("inf"):
             raise WorldModelError("A rate of false alarms is above 0.", found=f"{false_alarms_per_hour}")
         layout, blank = windows.layout, np.ones(len(windows.layout.readings))
-        watch = cls(forecaster, layout, windows.horizon, deviation, blank, 1.0, 1.0)
-        scores, outside = watch.scores_of(windows)
+        watch = cls(forecaster, layout, windows.horizon, deviation, (), blank, 1.0, 1.0)
+        errors, outside = watch._errors_of(windows)
+        floors = [np.tile(_FLOOR * deviation[columns], windows.horizon) for columns in layout.columns.values()]
+        expected = tuple(Errors.of(each, floor) for each, floor in zip(errors, floors, strict=True))
+        watch = dataclasses.replace(watch, expected=expected)
+        scores = watch._scores(errors)
         usual = np.nan_to_num(np.nanmedian(np.where(scores > 0, scores, np.nan), 0), nan=1.0)
         episode, apart = windows.starts()[:, 0], max(round(_APART_S / layout.dt), 1)
         limits = [
@@ -92,20 +99,24 @@ class Watch:
         ]
         return dataclasses.replace(watch, usual=usual, surprise_limit=limits[0], outside_limit=limits[1])
 
-    def scores_of(self, windows: Windows) -> tuple[Float[np.ndarray, "N S"], Float[np.ndarray, "N Y+A"]]:
+    def scores_of(self, windows: Windows) -> tuple[Float[np.ndarray, "N S"], Float[np.ndarray, "N C"]]:
         """Scores of every moment of a log, and how far outside each column is."""
+        errors, outside = self._errors_of(windows)
+        return self._scores(errors), outside
+
+    def _errors_of(self, windows: Windows) -> tuple[list[np.ndarray], np.ndarray]:
         starts, plain = windows.starts()[:], windows.without_video()
-        parts = [self._scores(*plain.cut(starts[i : i + _BATCH], self.look)) for i in range(0, len(starts), _BATCH)]
-        scores, outside = (np.concatenate(x) for x in zip(*parts, strict=True))
-        return scores, outside
+        parts = [self._errors(*plain.cut(starts[i : i + _BATCH], self.look)) for i in range(0, len(starts), _BATCH)]
+        errors = [np.concatenate(each) for each in zip(*(part[0] for part in parts), strict=True)]
+        return errors, np.concatenate([part[1] for part in parts])
 
     def judge(self, at_s: float, context: Context, future: Future) -> Alarms:
         """The alarms of one window, whose future came."""
-        scores, outside = (part[0] for part in self._scores(context, future))
-        surprise = scores / self.usual / self.surprise_limit
+        errors, outside = self._errors(context, future)
+        surprise = self._scores(errors)[0] / self.usual / self.surprise_limit
         came = [future.mask[0][:, columns].any() for columns in self.layout.columns.values()]
         read = zip(self.layout.readings, surprise, came, strict=True)
-        return Alarms(at_s, {s.name: float(x) for s, x, known in read if known}, self._strange(outside))
+        return Alarms(at_s, {s.name: float(x) for s, x, known in read if known}, self._strange(outside[0]))
 
     def _strange(self, outside: Float[np.ndarray, " C"]) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -114,23 +125,43 @@ class Watch:
                 found[name] = max(float(size), found.get(name, 0.0))
         return found
 
-    def _scores(self, context: Context, future: Future) -> tuple[np.ndarray, np.ndarray]:
-        """Of each stream the mean squared deviation [B, S] from what was foreseen, in spreads of members, 0 where
-        nothing came; and how far each column is outside [B, Y + A].
+    def _errors(self, context: Context, future: Future) -> tuple[list[np.ndarray], np.ndarray]:
+        """Of each stream what came less what was foreseen [B, look * F], NaN where nothing came; and how far each
+        column is outside [B, C].
         """
-        foreseen = self.forecaster.futures(self._blind(context), future.actions, (), MEMBERS)
-        spread = foreseen.read.std(1) + _FLOOR * self.deviation
-        error = np.where(future.mask, (future.values - foreseen.clean) / spread, 0.0) ** 2
-        columns = self.layout.columns.values()
-        counts = [np.maximum(future.mask[..., part].sum((1, 2)), 1) for part in columns]
-        scores = [error[..., part].sum((1, 2)) / count for part, count in zip(columns, counts, strict=True)]
-        return np.stack(scores, 1) if scores else np.zeros((len(error), 0)), foreseen.outside
+        foreseen = self.forecaster.futures(self._blind(context), future.actions, (), 1)
+        error = np.where(future.mask, future.values - foreseen.clean, np.nan)
+        return [error[..., part].reshape(len(error), -1) for part in self.layout.columns.values()], foreseen.outside
+
+    def _scores(self, errors: Sequence[np.ndarray]) -> Float[np.ndarray, "B S"]:
+        each = [expected.score(error) for expected, error in zip(self.expected, errors, strict=True)]
+        return np.stack(each, 1)
 
     def _blind(self, context: Context) -> Context:
         """Without frames: to look at them takes longer than all else."""
         shape = len(context.values), CONTEXT_FRAMES
         frames = tuple(np.zeros((*shape, *spec.sample_shape), np.uint8) for spec in self.layout.videos)
         return context._replace(frames=frames, frames_mask=tuple(np.zeros(shape, bool) for _ in frames))
+
+
+class Errors(NamedTuple):
+    """How a stream's errors of L numbers are spread where nothing is wrong: mean [L], inverse covariance [L, L]."""
+
+    mean: np.ndarray
+    precision: np.ndarray
+
+    @classmethod
+    def of(cls, errors: Float[np.ndarray, "N L"], floor: Float[np.ndarray, " L"]) -> "Errors":
+        """From errors of sound machines; none is taken to be surer than `floor`."""
+        known = np.isfinite(errors)
+        mean = np.where(known, errors, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+        left = np.where(known, errors - mean, 0.0)
+        return cls(mean, np.linalg.inv(left.T @ left / max(len(left), 1) + np.diag(np.maximum(floor, _LEAST) ** 2)))
+
+    def score(self, errors: Float[np.ndarray, "N L"]) -> Float[np.ndarray, " N"]:
+        """Squared Mahalanobis length; what did not come counts as usual."""
+        left = np.nan_to_num(errors - self.mean)
+        return np.einsum("ni,ij,nj->n", left, self.precision, left, optimize=True)
 
 
 def limit(scores: Float[np.ndarray, " N"], group: np.ndarray, apart: int, dt: float, per_hour: float) -> float:

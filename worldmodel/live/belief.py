@@ -13,7 +13,7 @@ class Belief:
 
     Attributes:
         at_s: the tick, in seconds on the machine's clock.
-        ready: whether what was pushed reaches back as far as the model looks; `imagine` waits for that.
+        ready: whether there are as many ticks as the model looks back; `imagine` waits for that.
         context: what models see, of one window: the very one that a log of the same samples would give.
         readings: by stream the newest sample, as pushed; streams without one are missing.
         age_s: by stream, seconds from that sample to the tick; infinite where there is none. It grows while a stream

@@ -49,7 +49,6 @@ class Intake:
         self._origin, self._lock = Origin(layout.readings), threading.Lock()
         self._late, self._dropped = ({name: 0 for name in self._buffers} for _ in range(2))
         self.newest_s = -np.inf  # after the first tick, of all streams
-        self.first_s = np.inf
 
     def push(self, name: str, time_s: float, value: np.ndarray | float) -> Arrival:
         """See `Live.push`."""
@@ -73,7 +72,7 @@ class Intake:
         if time_s < self.newest_s - self.watermark_s - ROUNDING_S or buffer.holds(time_s):
             self._dropped[name] += 1
             return "dropped"
-        self.newest_s, self.first_s = max(self.newest_s, time_s), min(self.first_s, time_s)
+        self.newest_s = max(self.newest_s, time_s)
         self._origin.see(name, time_s, sample)
         buffer.put(time_s, sample)
         buffer.forget(self.newest_s - self._keep_s)

@@ -98,7 +98,7 @@ class Live:
         newest = {name: _until(part, row * self.layout.dt) for name, part in known.samples.items()}
         return Belief(
             at_s=start_s + row * self.layout.dt,
-            ready=self._ready(row),
+            ready=row >= self.context - 1,
             context=context_of(self.layout, self.context, known),
             readings={name: part.data[-1] for name, part in newest.items() if len(part.time)},
             age_s={n: row * self.layout.dt - p.time[-1] if len(p.time) else float("inf") for n, p in newest.items()},
@@ -181,13 +181,8 @@ class Live:
             )
         return int(np.floor(after / self.layout.dt + SAME_TICK))
 
-    def _ready(self, row: int) -> bool:
-        return (
-            row >= self.context - 1 and self._intake.first_s <= (row + 1 - self.context) * self.layout.dt + ROUNDING_S
-        )
-
     def _check_ready(self, row: int) -> None:
-        if not row >= self.context - 1:
+        if row < self.context - 1:
             dt = self.layout.dt
             raise WorldModelError(
                 "Too little was pushed to imagine from.",

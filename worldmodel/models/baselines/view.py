@@ -1,8 +1,9 @@
 """What baselines see: the model's own view of a window, turned to the heading, relative, and normalised."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -262,13 +263,18 @@ def on_ticks(ahead: Callable[[int], Float[np.ndarray, "B T Y"]], view: View) -> 
     """
     after = phase(view)[:, None]
     whole, part = np.floor(after).astype(int), after - np.floor(after)
-    most = int(whole.max(initial=0)) + 1 if after.any() else 0
-    lines = [_prolonged(view.held[:, -1:], ahead(late)) for late in range(most + 1)]
-    count = lines[0].shape[1] - 1 - LATE
-    moved = lines[0][:, 1 : count + 1]
-    for late in range(most):  # between samples that are so many, and one more, ticks after the wanted one
-        start, end = (lines[n][:, 1 + n : 1 + n + count] for n in (late, late + 1))
-        moved = np.where(whole == late, start + part * (end - start), moved)
+
+    @functools.cache
+    def line(late: int) -> np.ndarray:
+        return _prolonged(view.held[:, -1:], ahead(late))
+
+    moved: Any = 0.0
+    for late in np.unique(whole).tolist() or [0]:  # between samples so many, and one more, ticks after the wanted one
+        here, count = whole == late, line(late).shape[1] - 1 - LATE
+        start = line(late)[:, 1 + late : 1 + late + count]
+        if part[here].any():
+            start = start + part * (line(late + 1)[:, 2 + late : 2 + late + count] - start)
+        moved = np.where(here, start, moved)
     return moved
 
 
