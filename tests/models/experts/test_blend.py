@@ -65,6 +65,17 @@ def test_a_quiet_context_gives_no_credit():
         np.testing.assert_allclose(usual, still)
 
 
+def test_a_context_that_is_hard_for_all_takes_nothing_from_who_does_best_there():
+    blend = fitted([1.0, 1.5])
+    within = calm(2)
+    within[0], within[1] = 5.0, 6.0  # five and six times their usual errors
+    weights = [blend.mix(np.zeros((2, 4, H, Y)), x)[2] for x in (calm(2), within)]
+    assert (weights[1][0] > weights[0][0]).all()
+    alone = within.copy()
+    alone[1] = 1.0  # now the first is the only one that it is hard for
+    assert (blend.mix(np.zeros((2, 4, H, Y)), alone)[2][0] < weights[0][0]).all()
+
+
 def test_near_horizons_inside_the_context_speak_for_near_ones_ahead():
     blend = fitted([1.0, 1.0])
     within = calm(2)

@@ -118,11 +118,17 @@ class Blend:
         return mean[:, None] + scale[:, None] * self.residuals[np.stack(chosen)][:, :, tick]
 
     def _worse(self, within: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> Float[np.ndarray, "K B H Y"]:
-        """The logarithm of how many times its usual squared error each expert makes in this context."""
+        """The logarithm of how many times its usual squared error each expert makes in this context.
+
+        Counted no higher than how many times that of the best one there: a glitch strikes an accurate expert hardest,
+        and all of them.
+        """
         if not len(self.horizons):
             return np.zeros((1, 1, 1, 1))
         usual = self.within[:, None]
         ratio = np.log((within + _USUAL * usual + _LEAST) / ((1 + _USUAL) * usual + _LEAST))
+        best = np.where(np.isfinite(within), within, np.inf).min(0)
+        ratio = np.minimum(ratio, np.log((within + _LEAST) / (best + _LEAST)))
         known = np.isfinite(ratio)
         distance = np.abs(np.log(tick + 1.0)[:, None] - np.log(self.horizons)[None])
         near = np.exp(-distance / _WIDTH)
