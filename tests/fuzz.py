@@ -1,6 +1,7 @@
 """Feeds an importer damaged copies of a file or folder, and keeps those that it did not take or refuse as it should.
 
     python -m tests.fuzz ulog ../shared/data/px4/short.ulg --inputs 100000
+    python -m tests.fuzz can drive.blf --dbc car.dbc
     python -m tests.fuzz donkeycar ../shared/data/donkeycar/data --inputs 10000
 
 An input has to be read, or end in an error of the toolkit's, within seconds and bounded memory. Anything else (another
@@ -131,12 +132,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/fuzz"))
     parser.add_argument("--recipe")
+    parser.add_argument("--dbc", type=Path, action="append", default=[], help="for CAN logs; may be given again")
     given = parser.parse_args()
     faulthandler.enable()
     signal.signal(signal.SIGALRM, _hang)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     with tempfile.TemporaryDirectory() as scratch:
-        options = Options(size=(8, 8), recipe=given.recipe, scratch=Path(scratch))
+        options = Options(size=(8, 8), recipe=given.recipe, dbc=tuple(given.dbc), scratch=Path(scratch))
         counts = fuzz(given.format, given.source, given.inputs, given.seed, given.out, options)
     for found, count in counts.most_common():
         print(f"{count:9} {found}")

@@ -21,6 +21,8 @@ LAYERS = (
     ("training",),
     ("validate",),
     ("report",),
+    ("export",),
+    ("serve",),
     ("benchmark",),
     ("demo",),
     ("cli",),

@@ -35,7 +35,7 @@ def compiled_once(run, request, monkeypatch):
 def counted(monkeypatch):
     """How often the model was traced, an episode aligned, and how many frames were read."""
     counts = {"traced": 0, "aligned": 0, "frames": 0}
-    traced, aligned, rows, gather = engine._futures, aligned_module.align, Stream.rows, FrameStore.gather
+    traced, aligned, rows, gather = engine.roll_out, aligned_module.align, Stream.rows, FrameStore.gather
 
     def count(name, function):
         def counting(*args, **kwargs):
@@ -52,7 +52,7 @@ def counted(monkeypatch):
         counts["frames"] += int((index >= 0).sum())
         return gather(self, episodes, index)
 
-    monkeypatch.setattr(engine, "_futures", count("traced", traced))
+    monkeypatch.setattr(engine, "roll_out", count("traced", traced))
     monkeypatch.setattr(aligned_module, "align", count("aligned", aligned))
     monkeypatch.setattr(Stream, "rows", read)
     monkeypatch.setattr(FrameStore, "gather", gathered)

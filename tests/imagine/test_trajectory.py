@@ -169,6 +169,8 @@ def test_actions_that_do_not_fit_are_refused(dream, tmp_path):
         dream(actions={"force": Samples(np.arange(2.0), np.zeros((2, 2)))})
     with pytest.raises(WorldModelError, match=r"wrong width[\s\S]*push"):
         dream(actions={"push": Samples(np.arange(2.0), np.zeros((2, 1)))})
+    with pytest.raises(WorldModelError, match=r"(?s)No given action begins within the horizon.*at 100.00 s"):
+        dream(actions={"force": Samples(100 + np.arange(2.0), np.zeros((2, 1)))})
 
 
 @pytest.mark.parametrize(

@@ -196,3 +196,24 @@ def test_warp_by_whole_pixels_moves_the_picture():
     moved = warp(frame, jnp.broadcast_to(jnp.array([1.0, -2.0]), (1, 8, 8, 2)))
     np.testing.assert_allclose(moved[0, :6, 3:], frame[0, 1:7, 1:6], atol=1e-3)
     np.testing.assert_allclose(warp(frame, jnp.zeros((1, 8, 8, 2)))[0, :-1, :-1], frame[0, :-1, :-1], atol=1e-6)
+
+
+def test_imagining_is_a_loop_of_steps(model, window):
+    context, future = window
+    key, members = jax.random.key(4), 3
+
+    @jax.jit
+    def both(context, actions):
+        belief = model.observe(context)
+        first, later = jax.random.split(key)
+        latent = model.start(belief, jax.random.normal(first, (2, members, *model.start_noise)))
+        noise = jax.random.normal(later, (2, members, 4, model.step_noise))
+        latents = []
+        for t in range(4):
+            now = jax.tree.map(lambda x, t=t: x[:, t], actions)
+            latent = model.step(latent, now, belief.angle, noise[:, :, t])
+            latents.append(latent)
+        return jnp.stack(latents, 2), model.imagine(belief, actions, members, key)
+
+    stepped, rolled = both(context, jax.tree.map(lambda x: x[:, :4], future.actions))
+    np.testing.assert_allclose(stepped, rolled, rtol=1e-4, atol=1e-5)

@@ -4,7 +4,7 @@ Heavy libraries are imported by the command that needs them, so that `--help` an
 """
 
 # In the order in which `--help` lists their commands.
-from worldmodel.cli import recordings, scenes, runs, measuring  # noqa: F401, I001
+from worldmodel.cli import recordings, scenes, runs, measuring, serving  # noqa: F401, I001
 from worldmodel.cli.application import app, main
 
 __all__ = ["app", "main"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldmodel.cli.application import app
-from worldmodel.cli.options import Force, Seed, say_lost_scene, wrote
+from worldmodel.cli.options import Force, Mcap, Rrd, Seed, say_lost_scene, write_tracks, wrote
 from worldmodel.errors import WorldModelError
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def ingest(
         str | None, typer.Option(help="How a table's columns become streams: a shipped recipe or a TOML file.")
     ] = None,
     size: Annotated[str | None, typer.Option(metavar="HxW", help="Rows x columns of video.")] = None,
-    dbc: Annotated[Path | None, typer.Option(help="What the messages of a CAN bus mean: a DBC file.")] = None,
+    dbc: Annotated[
+        list[Path] | None, typer.Option(help="What the messages of a CAN bus mean: a DBC file; may be given again.")
+    ] = None,
     suggest: Annotated[bool, typer.Option("--suggest", help="Print a first recipe for a table instead.")] = False,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster that reads, whose nodes see the same files.")
@@ -76,7 +78,7 @@ def ingest(
         out,
         format=kind,
         recipe=recipe,
-        dbc=dbc,
+        dbc=dbc or (),
         size=_parse_size(size),
         strict=strict,
         skip=skip,
@@ -97,6 +99,8 @@ def inspect(
     health: Annotated[bool, typer.Option("--health", help="Check it instead: what is wrong, and what to do.")] = False,
     html: Annotated[Path | None, typer.Option(help="Of --health: also write a page with pictures.")] = None,
     dt: Annotated[float | None, typer.Option(help="Of --health: seconds a tick; by default as training.")] = None,
+    rrd: Rrd = None,
+    mcap: Mcap = None,
     force: Force = False,
 ) -> None:
     """Say what a log holds: episodes, streams, measured rates, gaps, ranges, units."""
@@ -110,6 +114,10 @@ def inspect(
     say_lost_scene(opened.about)
     if plot is not None:
         wrote(plot_log(opened, plot, episode, force=force))
+    if rrd or mcap:
+        from worldmodel.export.tracks import tracks_of_log
+
+        write_tracks(lambda: tracks_of_log(opened), rrd, mcap, force)
 
 
 def _health(log: "Log", html: Path | None, dt: float | None, force: bool) -> None:

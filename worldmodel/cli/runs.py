@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from worldmodel.cli.application import app
-from worldmodel.cli.options import BeyondTrained, Force, Out, Seed, say_lost_scene, wrote
+from worldmodel.cli.options import BeyondTrained, Force, Mcap, Out, Rrd, Seed, say_lost_scene, write_tracks, wrote
 
 
 @app.command()
@@ -40,6 +40,7 @@ def train(
     horizon: Annotated[
         float | None, typer.Option(help="Seconds that it learns to imagine; by default 64 ticks.")
     ] = None,
+    prior: Annotated[str | None, typer.Option(help="A scene that joins the experts, as far as it earns trust.")] = None,
     force: Force = False,
 ) -> None:
     """Train a model on logs and keep it, with all that imagining needs, as a run."""
@@ -48,7 +49,8 @@ def train(
 
     trained = run(
         logs, out, preset=preset, dynamics=dynamics, steps=steps, minutes=minutes, seed=seed, resume=resume,
-        holdout=holdout, dt=dt, context_s=context, horizon_s=horizon, network=network, force=force,
+        holdout=holdout, dt=dt, context_s=context, horizon_s=horizon, network=network, prior=prior,
+        force=force,
     )  # fmt: skip
     wrote(trained.folder)
 
@@ -70,6 +72,8 @@ def imagine(
             help="CSV of actions to imagine under (time in seconds from --at), after what is in force; else the log's."
         ),
     ] = None,
+    rrd: Rrd = None,
+    mcap: Mcap = None,
     force: Force = False,
 ) -> None:
     """Roll out imagined futures from a moment of a log: trajectory.h5, a plot, and a video where there is one."""
@@ -77,6 +81,7 @@ def imagine(
     from worldmodel.progress import doing
 
     with doing(f"opening the run {run}"):
+        from worldmodel.export.tracks import tracks_of_trajectory
         from worldmodel.imagine import imagine_to
         from worldmodel.imagine.output import TRAJECTORY_FILES
         from worldmodel.training import load_run
@@ -87,6 +92,7 @@ def imagine(
         files = imagine_to(
             opened, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
             beyond_trained=beyond_trained, force=force,
+            then=lambda trajectory: write_tracks(lambda: tracks_of_trajectory(trajectory), rrd, mcap, force),
         )  # fmt: skip
     wrote(*files)
 

@@ -1,6 +1,6 @@
 """What is commanded over a horizon: what the log holds, or what the user gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,8 @@ def continued(
     for spec in layout.actions:
         held = Samples(before[spec.name].time - row * layout.dt, before[spec.name].data)
         parts[spec.name] = held if given is None else _joined(held, _checked(spec, given), offset_s)
+    if given is not None:
+        _check_reach(given, layout.actions, horizon * layout.dt - offset_s)
     return commands(parts, layout, np.arange(horizon) * layout.dt)
 
 
@@ -81,6 +83,18 @@ def _checked(spec: StreamSpec, given: Mapping[str, Samples]) -> Samples:
         raise WorldModelError(f"The actions for {spec.name!r} have {len(time)} times and {len(data)} values.")
     _check_times(f"The actions for {spec.name!r}", time)
     return given[spec.name]
+
+
+def _check_reach(given: Mapping[str, Samples], actions: Sequence[StreamSpec], end_s: float) -> None:
+    """Refuses actions that all begin when the horizon is over: nothing of them would be imagined."""
+    first = min((float(given[spec.name].time[0]) for spec in actions), default=0.0)
+    if first >= end_s:
+        raise WorldModelError(
+            "No given action begins within the horizon.",
+            expected=f"times from 0 s, and one before {end_s:.2f} s at least",
+            found=f"the first at {first:.2f} s",
+            remedy="give seconds after the moment that is imagined from, or a longer horizon",
+        )
 
 
 def _check_times(what: str, time: np.ndarray) -> None:

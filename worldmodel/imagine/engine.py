@@ -41,7 +41,7 @@ class Imaginer:
         keep_compiled()
         self.seed = seed
         graph, self._state = nnx.split(model)  # once: it takes longer than a short future
-        self._compiled = jax.jit(partial(_futures, graph), static_argnums=5)
+        self._compiled = jax.jit(partial(roll_out, graph), static_argnums=5)
 
     def seeded(self, seed: int) -> "Imaginer":
         """The same model with other noise."""
@@ -85,7 +85,7 @@ class Imaginer:
         return self.futures(context, actions, [ticks] * len(context.frames), members)[1]
 
 
-def _futures(
+def roll_out(
     graph, state, context: Context, actions: Commands, ticks, key, members: int
 ) -> tuple[Imagined, list[jax.Array]]:
     """`Imaginer.futures` of one batch; `key` is uint32 [2], the seed and the batch's first window."""

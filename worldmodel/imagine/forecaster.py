@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.imagine.engine import Imaginer
+from worldmodel.imagine.engine import Imagined, Imaginer
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens
@@ -71,23 +71,32 @@ class Forecaster:
             members: K.
         """
         if self._imaginer is None:
-            return self._blended(context, actions, None, members, [])
+            return self.blended(context, actions, None, members, self.seed)
         count = max(members, _NETWORK_MEMBERS) if self.team else members
-        imagined, frames = self._imaginer.futures(context, actions, ticks, count)
-        if self.team is None:
-            none = np.zeros((0, *imagined.clean.shape[::2], 0))
-            return Forecasted(imagined.clean.mean(1), imagined.read, frames, none, np.zeros((len(imagined.read), 0)))
-        network = imagined.clean.mean(1) if self.team.has_network else None
-        return self._blended(context, actions, network, members, [video[:, :members] for video in frames])
+        rolled = self._imaginer.futures(context, actions, ticks, count)
+        return self.blended(context, actions, rolled, members, self.seed)
 
-    def _blended(
-        self, context: Context, actions: Commands, network: np.ndarray | None, members: int, frames: list[np.ndarray]
+    def blended(
+        self,
+        context: Context,
+        actions: Commands,
+        rolled: tuple[Imagined, list[np.ndarray]] | None,
+        members: int,
+        seed: int | Sequence[int],
     ) -> Forecasted:
-        assert self.team is not None
+        """`futures` of what the network imagined already, None where it did not; one seed, or one for each window."""
+        imagined, frames = rolled or (None, [])
+        frames = [video[:, :members] for video in frames]
+        if self.team is None:
+            assert imagined is not None
+            none = np.zeros((0, *imagined.clean.shape[::2], 0))
+            read = imagined.read[:, :members]
+            return Forecasted(imagined.clean.mean(1), read, frames, none, np.zeros((len(read), 0)))
+        network = imagined.clean.mean(1) if imagined is not None and self.team.has_network else None
         lens = self.team.lens
         view = lens.look(context, actions)
         said = None if network is None else lens.toward(network, view.angle)
-        foreseen = self.team.foresee(context, actions, said, members, self.seed)
+        foreseen = self.team.foresee(context, actions, said, members, seed)
         clean, read = (lens.back_in_slots(x, view.held[:, -1], view.angle) for x in foreseen[:2])
         return Forecasted(clean, read, frames, foreseen.weights, self.team.reach.outside(view))
 

@@ -1,5 +1,6 @@
 """Writes a trajectory for people and programs: `trajectory.h5`, a plot, and a video where the log has one."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,25 @@ _Panel = tuple[StreamSpec, int | None]  # a stream's physical column, or None fo
 _ACROSS = 3  # panels side by side
 
 
-def imagine_to(run: Trained, log: Path | str, out: Path | str, *, force: bool = False, **asked: Any) -> list[Path]:
-    """Imagines what is `asked` (see `Session.imagine`) and writes the folder `out`; returns the files that it holds."""
+def imagine_to(
+    run: Trained,
+    log: Path | str,
+    out: Path | str,
+    *,
+    force: bool = False,
+    then: Callable[[Trajectory], object] = lambda trajectory: None,
+    **asked: Any,
+) -> list[Path]:
+    """Imagines what is `asked` (see `Session.imagine`) and writes the folder `out`; returns the files that it holds.
+
+    `then` is given the trajectory too; where it fails, nothing is written.
+    """
     actions = asked.get("actions")
     read = [Path(log), *([Path(actions)] if isinstance(actions, str | Path) else [])]
     with whole_folder(out, force, inputs=read, replaces=TRAJECTORY_FILES) as folder, Session(run) as session:
-        write_files(session.imagine(log, **asked), folder, name=f"{log} episode {asked['episode']}")
+        trajectory = session.imagine(log, **asked)
+        write_files(trajectory, folder, name=f"{log} episode {asked['episode']}")
+        then(trajectory)
     return sorted(Path(out).iterdir())
 
 

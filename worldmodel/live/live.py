@@ -94,16 +94,16 @@ class Live:
             WorldModelError: if nothing was pushed yet.
         """
         start_s, row = self.start_s, self._row(None)
-        seen = self._intake.seen(row, self.context)
-        known = {name: _until(part, row * self.layout.dt) for name, part in seen.samples.items()}
+        known = self._intake.seen(row, self.context)
+        newest = {name: _until(part, row * self.layout.dt) for name, part in known.samples.items()}
         return Belief(
             at_s=start_s + row * self.layout.dt,
             ready=row >= self.context - 1,
-            context=self._context(seen),
-            readings={name: part.data[-1] for name, part in known.items() if len(part.time)},
-            age_s={n: row * self.layout.dt - p.time[-1] if len(p.time) else float("inf") for n, p in known.items()},
-            late=seen.late,
-            dropped=seen.dropped,
+            context=context_of(self.layout, self.context, known),
+            readings={name: part.data[-1] for name, part in newest.items() if len(part.time)},
+            age_s={n: row * self.layout.dt - p.time[-1] if len(p.time) else float("inf") for n, p in newest.items()},
+            late=known.late,
+            dropped=known.dropped,
         )
 
     @property
@@ -119,7 +119,9 @@ class Live:
         self._check_ready(row - self._watch.look)
         known = self._intake.seen(row, self.context + self._watch.look)
         return self._watch.judge(
-            self.start_s + row * self.layout.dt, self._context(known), came_after(self._span(known), self.context)
+            self.start_s + row * self.layout.dt,
+            context_of(self.layout, self.context, known),
+            came_after(span_of(self.layout, self.context, known), self.context),
         )
 
     def imagine(
@@ -154,13 +156,17 @@ class Live:
             WorldModelError: if too little was pushed, or the moment or the actions do not fit.
         """
         check_members(members)
-        horizon, row = self._horizon_ticks(horizon_s, beyond_trained), self._row(at_s)
+        moment, commands = self.ask(actions, self._horizon_ticks(horizon_s, beyond_trained), at_s)
+        return foretell(self._forecaster.seeded(seed), moment, commands, members, frames).later(self.start_s)
+
+    def ask(self, actions: Given | None, horizon: int, at_s: float | None) -> tuple[Moment, Commands]:
+        """What `imagine` asks its experts: the moment, and what is commanded for `horizon` ticks [H, A] after it."""
+        row = self._row(at_s)
         self._check_ready(row)
         late_s = 0.0 if at_s is None else max(at_s - self.start_s - row * self.layout.dt, 0.0)
-        moment = self._moment(row)
+        moment = moment_of(self.layout, self.context, row, self._intake.seen(row, self.context))
         before = {s.name: _until(moment.logged[s.name], row * self.layout.dt + late_s) for s in self.layout.actions}
-        commands = continued(before, self.layout, row, horizon, actions, late_s)
-        return foretell(self._forecaster.seeded(seed), moment, commands, members, frames).later(self.start_s)
+        return moment, continued(before, self.layout, row, horizon, actions, late_s)
 
     def _row(self, at_s: float | None) -> int:
         """The last tick at or before a moment."""
@@ -185,23 +191,26 @@ class Live:
                 remedy="push on, and ask again (live.belief.ready)",
             )
 
-    def _moment(self, row: int) -> Moment:
-        known = self._intake.seen(row, self.context)
-        fixes = {
-            s.name: last_fix(self.layout, known.ticks.values, known.ticks.mask, s.name) for s in self.layout.readings
-        }
-        return Moment(self.layout, row, self._context(known), fixes, known.ticks.origin, known.samples, 0.0)
 
-    def _context(self, known: Seen) -> Context:
-        return seen(self.layout, self._span(known), self.context, lambda i, index: _frames(known.shown[i], index))
+def moment_of(layout: TickLayout, context: int, row: int, known: Seen) -> Moment:
+    """The moment at tick `row`, the last that is known."""
+    values, mask = known.ticks.values, known.ticks.mask
+    fixes = {s.name: last_fix(layout, values, mask, s.name) for s in layout.readings}
+    return Moment(layout, row, context_of(layout, context, known), fixes, known.ticks.origin, known.samples, 0.0)
 
-    def _span(self, known: Seen) -> Ticks:
-        """The ticks as one window [1, T, ...], relative to the last positions of its context."""
-        values, mask, age_s, actions, frames, origin = known.ticks
-        led = Commands(*(part[None] for part in actions))
-        span = Ticks(values[None].copy(), mask[None].copy(), age_s[None], led, frames[None], origin)
-        make_relative(self.layout, span.values, span.mask, self.context)
-        return span
+
+def context_of(layout: TickLayout, context: int, known: Seen) -> Context:
+    """What models see of the first `context` ticks that are known."""
+    return seen(layout, span_of(layout, context, known), context, lambda i, index: _frames(known.shown[i], index))
+
+
+def span_of(layout: TickLayout, context: int, known: Seen) -> Ticks:
+    """The ticks as one window [1, T, ...], relative to the last positions of its context."""
+    values, mask, age_s, actions, frames, origin = known.ticks
+    led = Commands(*(part[None] for part in actions))
+    span = Ticks(values[None].copy(), mask[None].copy(), age_s[None], led, frames[None], origin)
+    make_relative(layout, span.values, span.mask, context)
+    return span
 
 
 def _until(samples: Samples, time_s: float) -> Samples:

@@ -230,6 +230,19 @@ def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(np.ascontiguousarray(image), (size[1], size[0]), interpolation=method)
 
 
+def shift(before: np.ndarray, after: np.ndarray) -> tuple[tuple[float, float], float]:
+    """How far a picture lies right of and below another, in pixels, and the share of its spectrum that agrees.
+
+    Args:
+        before: float32 [rows, columns], grey.
+        after: the same a moment later.
+    """
+    cv2 = _cv2()
+    window = cv2.createHanningWindow(before.shape[::-1], cv2.CV_32F)
+    (right, down), share = cv2.phaseCorrelate(before.copy(), after.copy(), window)  # which changes what it is given
+    return (right, down), share
+
+
 def to_rgb(pixels: np.ndarray, coding: str) -> np.ndarray:
     """Pixels [rows, columns, channels] uint8 of another coding as RGB: uint8 [rows, columns, 3].
 

@@ -254,7 +254,7 @@ def check_increasing(time: np.ndarray, what: str) -> None:
         raise LogFormatError(
             f"{what} has times that do not increase.",
             expected="finite seconds, each later than the one before",
-            found=f"{time[row]!r} s at row {row}" + (f" after {time[row - 1]!r} s" if row else ""),
+            found=f"{float(time[row])!r} s at row {row}" + (f" after {float(time[row - 1])!r} s" if row else ""),
             remedy="drop or repair the samples around that row",
         )
 

@@ -78,14 +78,26 @@ class ResidualModel(WorldModel):
         scaled = jnp.stack([first / self.scaling.step[...][at], second / self.scaling.bend[...][at]], -1)
         return scaled.reshape(len(value), -1)
 
-    def initial(self, belief: Belief, members: int, key: jax.Array) -> jax.Array:
-        noise = jax.random.normal(key, (len(belief.newest), members, self.config.noise))
+    @property
+    def start_noise(self) -> tuple[int, ...]:
+        return (self.config.noise,)
+
+    @property
+    def step_noise(self) -> int:
+        return self.config.noise
+
+    def start(self, belief: Belief, noise: jax.Array) -> jax.Array:
         known = jnp.concatenate([belief.features, belief.newest], -1)
         known = jnp.broadcast_to(known[:, None], (*noise.shape[:2], known.shape[-1]))
         x = nnx.silu(self.head(jnp.concatenate([known, noise], -1)))
         change = self.head_out(nnx.silu(self.head_second(x))).astype(jnp.float32)
         start = jnp.pad(belief.newest, ((0, 0), (0, change.shape[-1] - belief.newest.shape[-1])))
         return start[:, None] + change
+
+    def step(self, latent: jax.Array, actions: Commands, angle: jax.Array, noise: jax.Array) -> jax.Array:
+        given = self._actions(actions, angle)[:, None]
+        chosen = jnp.broadcast_to(given, (*noise.shape[:2], given.shape[-1]))
+        return self.dynamics.step(latent, self.dynamics.project(jnp.concatenate([chosen, noise], -1)))
 
     def imagine(self, belief: Belief, actions: Commands, members: int, key: jax.Array) -> jax.Array:
         first, later = jax.random.split(key)

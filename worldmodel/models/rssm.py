@@ -56,25 +56,40 @@ class RSSM(WorldModel):
         steps = jnp.concatenate([self._arriving(context, angle), seen], -1)
         return Belief(angle, jnp.zeros((len(steps), 0)), steps.reshape(len(steps), -1), tokens, frames)
 
-    def initial(self, belief: Belief, members: int, key: jax.Array) -> jax.Array:
-        latents = self._latent(self._filtered(belief, members, key))
-        return latents.reshape(len(belief.features), members, -1)
+    @property
+    def start_noise(self) -> tuple[int, ...]:
+        return (self.context, self.dynamics.stochastic)
+
+    @property
+    def step_noise(self) -> int:
+        return self.dynamics.stochastic
+
+    def start(self, belief: Belief, noise: jax.Array) -> jax.Array:
+        return self._latent(self._filtered(belief, noise)).reshape(*noise.shape[:2], -1)
+
+    def step(self, latent: jax.Array, actions: Commands, angle: jax.Array, noise: jax.Array) -> jax.Array:
+        given = self._actions(actions, angle)[:, None]
+        readings = len(self.layout.newest)
+        parts = jnp.split(latent, [readings, readings + self.dynamics.deterministic], -1)
+        action = jnp.broadcast_to(given, (*noise.shape[:2], given.shape[-1]))
+        deterministic = self.dynamics.step(RecurrentState(*parts[1:]), action)
+        return self._latent(RecurrentState(deterministic, self.dynamics.prior(deterministic).sample(noise)))
 
     def imagine(self, belief: Belief, actions: Commands, members: int, key: jax.Array) -> jax.Array:
         first, later = jax.random.split(key)
         given = self._actions(actions, belief.angle)
         batch, horizon, _ = given.shape
-        state = self._filtered(belief, members, first)
+        state = self._filtered(belief, jax.random.normal(first, (batch, members, *self.start_noise)))
         noise = jax.random.normal(later, (batch * members, horizon, self.dynamics.stochastic))
         states = self.dynamics.rollout(state, jnp.repeat(given, members, 0), noise)
         return self._latent(states).reshape(batch, members, horizon, -1)
 
-    def _filtered(self, belief: Belief, members: int, key: jax.Array) -> RecurrentState:
-        """States [B * K, ...] at the context's end."""
-        count = len(belief.features) * members
+    def _filtered(self, belief: Belief, noise: jax.Array) -> RecurrentState:
+        """States [B * K, ...] at the context's end, with noise [B, K, C, S]."""
+        members, count = noise.shape[1], noise.shape[0] * noise.shape[1]
         steps = belief.features.reshape(len(belief.features), self.context, -1)
         actions, seen = jnp.split(jnp.repeat(steps, members, 0), [self._action_inputs], -1)
-        noise = jax.random.normal(key, (count, self.context, self.dynamics.stochastic))
+        noise = noise.reshape(count, *self.start_noise)
         states, _ = self.dynamics.filter(self.dynamics.start(count), actions, seen, noise)
         return jax.tree.map(lambda x: x[:, -1], states)
 
@@ -117,7 +132,8 @@ class RSSM(WorldModel):
         streams = [self._of_stream(i, spec, readings, shown[:, i]) for i, spec in enumerate(self.layout.readings)]
         embedded = self.embed(jnp.concatenate([one, *streams], -1))
         for (vote, precision), there in zip(votes, present, strict=True):
-            embedded = embedded.at[:, self.context - 1].add((vote * precision * there[:, None]).astype(embedded.dtype))
+            at_end = (jnp.arange(embedded.shape[1]) == self.context - 1)[:, None]
+            embedded += (at_end * (vote * precision * there[:, None])[:, None]).astype(embedded.dtype)
         return tokens, frames, nnx.silu(embedded)
 
     def _of_stream(self, stream: int, spec: StreamSpec, readings: _Readings, shown: Array) -> jax.Array:

@@ -90,9 +90,34 @@ class WorldModel(nnx.Module, abc.ABC):
             hidden: bool [B, streams + videos], streams to treat as missing (in training, so that one may be).
         """
 
+    @property
     @abc.abstractmethod
+    def start_noise(self) -> tuple[int, ...]:
+        """Shape of the standard normal noise that one member starts from."""
+
+    @property
+    @abc.abstractmethod
+    def step_noise(self) -> int:
+        """How much standard normal noise a tick ahead takes."""
+
+    @abc.abstractmethod
+    def start(self, belief: Belief, noise: jax.Array) -> jax.Array:
+        """The latents [B, K, Z] that a belief and noise [B, K, *start_noise] stand for."""
+
+    @abc.abstractmethod
+    def step(self, latent: jax.Array, actions: Commands, angle: jax.Array, noise: jax.Array) -> jax.Array:
+        """Latents [B, K, Z] one tick on: what `imagine` does of each tick, for programs that hold its loop themselves.
+
+        Args:
+            latent: [B, K, Z].
+            actions: [B, A], those that leave the tick.
+            angle: of the belief.
+            noise: [B, K, step_noise], standard normal.
+        """
+
     def initial(self, belief: Belief, members: int, key: jax.Array) -> jax.Array:
         """Draws each member's latent from the belief: [B, K, Z]."""
+        return self.start(belief, jax.random.normal(key, (len(belief.angle), members, *self.start_noise)))
 
     @abc.abstractmethod
     def imagine(self, belief: Belief, actions: Commands, members: int, key: jax.Array) -> jax.Array:

@@ -35,7 +35,7 @@ _SETTINGS, _FINISHED = "run.json", "finished.json"
 _STATISTICS, _BASELINES = "statistics.npz", "baselines.npz"
 _EXPERTS, _LEFT_OUT, _BLEND = "experts.npz", "left_out.npz", "blend.npz"
 _PARAMETERS, _SPREAD = "parameters.npz", "spread.npy"
-_CHECKPOINTS = "checkpoints"
+_CHECKPOINTS, _PRIOR = "checkpoints", "prior"
 
 
 class RunFolder:
@@ -45,6 +45,7 @@ class RunFolder:
     statistics.npz     of the data       so are they
     baselines.npz      fitted            and they
     experts.npz        fitted            and they
+    prior/             the scene that is one of them, where one is
     left_out.npz       what they predict for windows that they were not fitted on
     parameters.npz     the best so far   what imagining needs
     checkpoints/       the newest states what going on needs
@@ -56,7 +57,7 @@ class RunFolder:
 
     NAMES = (
         _SETTINGS, _STATISTICS, _BASELINES, _EXPERTS, _LEFT_OUT, _BLEND, _FINISHED, _SPREAD, _PARAMETERS, _CHECKPOINTS,
-        METRICS, TENSORBOARD,
+        METRICS, TENSORBOARD, _PRIOR,
     )  # fmt: skip
 
     def __init__(self, path: Path | str) -> None:
@@ -158,7 +159,11 @@ class RunFolder:
     def read_experts(self, lens: Lens) -> list[Any]:
         """Those beyond the baselines."""
         with readable(self.path / _EXPERTS):
-            return experts_from(self._read_arrays(_EXPERTS), lens)
+            return experts_from(self._read_arrays(_EXPERTS), lens, self.path / _PRIOR)
+
+    def write_prior(self, scene: Path) -> Path:
+        """Keeps a copy of a scene's folder; says where."""
+        return Path(shutil.copytree(scene, self.path / _PRIOR))
 
     def write_experts(self, experts: Sequence[Any]) -> None:
         self._write_arrays(_EXPERTS, experts_to(experts))

@@ -10,7 +10,9 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.fitting import examples_at, left_out_of
+from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.rich import fit_rich
+from worldmodel.simulate import Scene, load_scene
 from worldmodel.training.data import Batches, measure_scaling
 from worldmodel.training.evaluate import Selection
 from worldmodel.training.fit import Source
@@ -41,6 +43,7 @@ def train(
     context_s: float | None = None,
     horizon_s: float | None = None,
     network: bool | None = None,
+    prior: Scene | Path | str | None = None,
     force: bool = False,
     progress: bool = True,
 ) -> Run:
@@ -68,6 +71,8 @@ def train(
         horizon_s: how far it learns to imagine; by default 64 ticks.
         network: whether to train one beside the cheaper experts. By default where the log has video or 20,000 ticks,
             or a preset, dynamics or steps are asked for.
+        prior: a scene that joins the experts, weighted by what it does on left-out episodes and inside contexts; its
+            folder is copied into the run.
         force: replace a run that exists.
         progress: show what is being done, and a bar.
 
@@ -81,6 +86,7 @@ def train(
         show.say(f"reading {', '.join(map(str, logs))}")
         log = Log(logs)
         asked = Options(preset, dynamics, seed, holdout, weights, dt, context_s, horizon_s, network)
+        scene = _prior(prior, resume)
         settings = _settings(folder, log, logs, asked, steps, minutes, resume, force)
         for line in choices(settings, log):
             show.say(line)
@@ -92,7 +98,7 @@ def train(
             go_on(folder, settings, source, show)
         else:
             with folder.replaced():
-                _begin(folder, log, settings, source, show)
+                _begin(folder, log, settings, source, scene, show)
                 go_on(folder, settings, source, show)
     return load_run(folder.path)
 
@@ -122,7 +128,22 @@ def _source(log: Log, settings: RunSettings) -> Source:
     return Source(batches, Selection(_windows(log, settings, settings.select), seed))
 
 
-def _begin(folder: RunFolder, log: Log, settings: RunSettings, source: Source, show: TrainingProgress) -> None:
+def _prior(prior: Scene | Path | str | None, resume: bool) -> Scene | None:
+    """The scene that joins the experts.
+
+    Raises:
+        WorldModelError: if it cannot be read, or the run has its experts already.
+    """
+    if prior is None:
+        return None
+    if resume:
+        raise WorldModelError("A run that goes on has its experts already.", remedy="train a new one with --prior")
+    return prior if isinstance(prior, Scene) else load_scene(prior)
+
+
+def _begin(
+    folder: RunFolder, log: Log, settings: RunSettings, source: Source, scene: Scene | None, show: TrainingProgress
+) -> None:
     """Writes what a run needs before its first update."""
     learn, select = source.batches.windows, source.selection.windows if settings.enough_select else None
     with folder.begin() as start:
@@ -140,6 +161,9 @@ def _begin(folder: RunFolder, log: Log, settings: RunSettings, source: Source, s
             examples = examples_at(baselines.lens, windows, windows.starts().thinned(), settings.seed)
             declared = settings.about.get("structure")
             rich = fit_rich(examples, baselines.lens, settings.seed, show.say, declared, settings.train.rich)
+            if scene is not None:
+                rich.append(Physics.of(scene, baselines.lens))
+                start.write_prior(scene.model.parent)
             start.write_experts(rich)
             given = (scaling, settings.copies, settings.seed, show.say)
             start.write_left_out(left_out_of(windows, baselines, rich, select, *given))

@@ -30,11 +30,12 @@ LOOKS = {
     "ridge": Look("short ridge", "the short ridge", "#56B4E9", ":"),
     "mechanics": Look("mechanics", "mechanics", "#6a3d9a", ":"),
     "state_space": Look("state space", "the state space", "#b2182b", ":"),
+    "physics": Look("physics", "physics", "#d95f02", ":"),
     "network": Look("network", "the network", "#1b7837", ":"),
     "floor_reading": Look("floor (MuJoCo)", "the floor", "#D55E00", "--"),
     "floor_estimate": Look("floor, estimated", "the floor from an estimate", "#8b0000", "--"),
 }
-_PARTS = ("network", "ridge", "mechanics", "state_space")
+_PARTS = ("network", "ridge", "mechanics", "state_space", "physics")
 _UNKNOWN = ("#b15928", "#e7298a", "#666600", "#00868B")  # of predictors that users bring
 _OVERALL = StreamSpec("all readings", "sensor", ("all",), ("",), 1.0)
 

@@ -54,6 +54,16 @@ def test_a_stretch_that_two_recordings_share_is_found_with_its_rows_and_also_whe
     assert 2600 < last <= 2800
 
 
+def test_of_very_many_episodes_a_part_is_looked_at_and_that_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("worldmodel.logs.health.survey.MOST_EPISODES", 4)
+    with Log(write(tmp_path / "a.h5", *((drive(i), str(i)) for i in range(10)))) as log:
+        health = survey(log)
+        assert list(health.looked) == [0, 3, 6, 9]
+        assert health.ticks.shape == (4,)
+        assert "rests on 4 of 10 episodes" in health.verdict
+        page(health)
+
+
 def test_what_stands_still_or_comes_back_by_chance_is_no_copy(tmp_path):
     coarse = [np.round(3 * np.sin(np.arange(3000) / 40 + phase))[:, None] * [1, 1] for phase in (0, 0.3)]
     episodes = [({"imu": (np.arange(3000) / 10, data)}, str(i)) for i, data in enumerate(coarse)]

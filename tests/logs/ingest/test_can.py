@@ -30,6 +30,7 @@ BO_ 800 MIXED: 8 CAR
 BO_ 2147483949 WIDE: 16 CAR
  SG_ LAST : 127|8@0+ (1,0) [0|255] "" CAR
 """
+WRITERS = {".log": can.CanutilsLogWriter, ".asc": can.ASCWriter, ".blf": can.BLFWriter, ".trc": can.TRCWriter}
 UNIX = 1_715_938_200.0
 
 
@@ -54,7 +55,7 @@ def frames():
 def write(path, messages, dbc=True):
     if dbc:
         (path.parent / "car.dbc").write_text(DBC)
-    writer = {".log": can.CanutilsLogWriter, ".asc": can.ASCWriter, ".blf": can.BLFWriter}[path.suffix](str(path))
+    writer = WRITERS[path.suffix](str(path))
     for message in messages:
         writer(message)
     writer.stop()
@@ -118,7 +119,7 @@ def test_a_dbc_is_needed(tmp_path):
     other = tmp_path / "DBC" / "other.dbc"
     other.write_text(DBC.replace("180", "181").replace("800", "801").replace("3949", "3950"))
     with pytest.raises(RecipeError, match="no frame of a message"):
-        read(path, dbc=other)
+        read(path, dbc=(other,))
 
 
 def test_relative_stamps_are_refused(tmp_path):
@@ -147,3 +148,46 @@ def test_damage_ends_in_a_named_error(tmp_path, suffix, at, value, cut):
     importer.claims(path)
     with contextlib.suppress(WorldModelError):
         assert list(importer.read(path, Options()))
+
+
+def test_what_an_asc_file_tells_beside_frames_is_counted(tmp_path):
+    """And a last line that is torn costs that line."""
+    path = write(tmp_path / "a.asc", frames())
+    events = ["1  Statistic: D 0 R 0 XD 0", "2  Statistic: D 0", "CAN 1 Status:chip status error", "1  J1939TP FEE3p 6"]
+    lines = [line for line in path.read_text().splitlines() if "riggerblock" not in line.lower()]
+    path.write_text(
+        "\n".join([*lines, *(f"   2.{i}0000 {event}" for i, event in enumerate(events)), "   3.000 1  B4 "])
+    )
+    recording = read(path)
+    assert "CAN: lines that are no frames are left out: 2 Statistic, 1 Status, 1 J1939TP" in recording.notes
+    assert "the last line has no end and is left out" in recording.notes
+    assert len(recording.samples["SPEED"].time) == 2
+
+
+def test_objects_of_a_blf_file_that_are_no_frames_are_counted(tmp_path):
+    (tmp_path / "car.dbc").write_text(DBC)
+    with can.BLFWriter(str(tmp_path / "a.blf")) as writer:
+        writer(frames()[0])
+        for _ in range(2):
+            writer.log_event("a marker", UNIX + 1)
+    assert any("2 of 3 objects are no frames" in note for note in read(tmp_path / "a.blf").notes)
+
+
+def test_a_trace_of_pcan(tmp_path):
+    recording = read(write(tmp_path / "a.trc", [message for message in frames() if not message.is_fd]))
+    np.testing.assert_allclose(recording.samples["SPEED"].data[:, 0], [10, 10], atol=1e-6)
+    np.testing.assert_allclose(recording.samples["SPEED"].time, [0, 1.5], atol=1e-3)
+
+
+def test_several_dbc_files_tell_more(tmp_path):
+    """Of two that know an address the first counts, and that is said."""
+    path = write(tmp_path / "a.log", frames(), dbc=False)
+    head, *messages = DBC.split("BO_ ")
+    files = []
+    for name, told in (("speed", messages[0]), ("all", "BO_ ".join(messages).replace("SPEED", "OTHER"))):
+        files.append(tmp_path / name / f"{name}.dbc")
+        files[-1].parent.mkdir()
+        files[-1].write_text(f"{head}BO_ {told}")
+    report = ingest(path, tmp_path / "log.h5", dbc=files, progress=False)
+    assert {"SPEED", "SPEED_sent", "MIXED_0", "MIXED_5", "WIDE"} == set(report.streams)
+    assert any("all.dbc: 1 messages have addresses of earlier DBC files: OTHER" in note for note in report.notes)

@@ -155,3 +155,15 @@ def test_damage_ends_in_a_named_error(tmp_path, name):
     path = write(tmp_path / name, list(flight(2)))
     found = fuzz("dataflash", path, 150, 0, tmp_path / "kept", Options((4, 4), scratch=tmp_path))
     assert set(found) <= {"read", "refused"}
+
+
+def test_logs_whose_messages_tell_no_time_are_refused_for_that(tmp_path):
+    """As ArduPilot wrote them before 3.1, with lines of greeting before the formats."""
+    path = tmp_path / "old.log"
+    formats = ["FMT, 128, 89, FMT, BBnNZ, Type,Length,Name,Format", "FMT, 1, 17, ATT, cc, Roll,Pitch"]
+    gps = "FMT, 130, 35, GPS, BIBcLLeeEe, Status,Time,NSats,HDop,Lat,Lng,RelAlt,Alt,Spd,GCrs"
+    fixes = [f"GPS, 3, {i}, 9, 1.5, 24.2, 54.5, 0.1, 9.4, 0.0, 347.2" for i in (1000, 1200, 1400)]
+    path.write_text("\n".join(["7", "", "ArduCopter V3.0.1", *formats, gps, "ATT, 0.23, 0.75", *fixes]) + "\n")
+    assert claimant(path) == "dataflash"
+    with pytest.raises(RecipeError, match="tells no time"):
+        list(dataflash.read(path, Options()))

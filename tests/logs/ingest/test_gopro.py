@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worldmodel.errors import LogFormatError, RecipeError
+from worldmodel.errors import RecipeError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import gopro
@@ -281,10 +281,17 @@ def test_the_attitude_follows_the_command(real):
 
 
 @needs_real
-def test_recordings_of_different_machines_are_not_mixed(tmp_path):
-    with pytest.raises(LogFormatError, match=r"max-heromode.mp4 has other streams[\s\S]*a log of each kind"):
-        ingest(REAL, tmp_path / "log.h5", progress=False)
-    assert list(tmp_path.iterdir()) == []
+def test_what_two_cameras_tell_of_their_fixes_is_in_one_stream(tmp_path):
+    """And which of them does not tell what is said."""
+    report = ingest(REAL, tmp_path / "log.h5", size=(4, 4), progress=False)
+    with Log(tmp_path / "log.h5") as log:
+        columns = log.streams["gps"].columns
+        drone, camera = (episode.streams["gps"].mask.any(0) for episode in log.episodes)
+    accuracies = ("horizontal_accuracy", "vertical_accuracy", "dilution_of_precision")
+    assert columns == ("latitude", "longitude", "altitude", *accuracies)
+    assert (drone.tolist(), camera.tolist()) == ([True] * 5 + [False], [True] * 3 + [False] * 2 + [True])
+    assert "gps: 1 of 2 episodes lack dilution_of_precision, NaN there" in report.notes
+    assert "gps: 1 of 2 episodes lack horizontal_accuracy, vertical_accuracy, NaN there" in report.notes
 
 
 @needs_real

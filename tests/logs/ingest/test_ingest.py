@@ -22,10 +22,12 @@ from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.conversion import Parts
 from worldmodel.logs.ingest.importer import Options, importers, needed
 from worldmodel.logs.ingest.joining import join
-from worldmodel.logs.ingest.recording import Recording
+from worldmodel.logs.ingest.notes import in_lines
+from worldmodel.logs.ingest.recording import Recording, exact
 from worldmodel.logs.ingest.sources import find_sources
 from worldmodel.logs.reader import Log
-from worldmodel.types import StreamSpec
+from worldmodel.logs.writer import LogWriter
+from worldmodel.types import Samples, StreamSpec
 
 GYRO = StreamSpec("gyro", "sensor", ("z",), ("rad/s",), 100.0)
 FILM = (4, 6)
@@ -315,3 +317,49 @@ def test_other_machines_are_refused_by_name(tmp_path, made_up):
     importers()["ours"].read = other
     with pytest.raises(LogFormatError, match=r"b\.ours 0 has other streams than a\.ours 0"):
         ingest(write(tmp_path, a="0 1 gyro", b="0 1 gyro"), tmp_path / "log.h5", progress=False)
+
+
+def log_of(path, columns, value, kind="action", unit="rad/s"):
+    spec = StreamSpec("outputs", kind, columns, (unit,) * len(columns), 100.0)
+    with LogWriter(path, [spec]) as log:
+        log.append({"outputs": Samples(np.arange(2) / 100, np.full((2, len(columns)), value))}, name=path.stem)
+    return path
+
+
+def test_a_stream_has_the_columns_of_the_recording_with_most(tmp_path):
+    """Those of another unit become the first's too."""
+    narrow = log_of(tmp_path / "narrow.h5", ("a", "c"), 180.0, unit="deg/s")
+    wide = log_of(tmp_path / "wide.h5", ("a", "b", "c"), 2.0)
+    for order in ([narrow, wide], [wide, narrow]):
+        assembly = join(order, tmp_path / "log.h5", {}, force=True)
+        with Log(tmp_path / "log.h5") as log:
+            assert log.streams["outputs"].columns == ("a", "b", "c")
+            there = {episode.name: episode.streams["outputs"].data[0] for episode in log.episodes}
+        np.testing.assert_allclose(there["narrow"], [np.pi, np.nan, np.pi], rtol=1e-6)
+        np.testing.assert_allclose(there["wide"], [2, 2, 2], rtol=1e-6)
+        assert list(assembly.missing()) == ["outputs: 1 of 2 episodes lack b, NaN there"]
+
+
+@pytest.mark.parametrize(("one", "other"), [(("a", "b"), ("b", "c")), (("0", "1"), ("0", "1", "2"))])
+def test_columns_of_other_machines_do_not_become_one_stream(tmp_path, one, other):
+    parts = [log_of(tmp_path / "one.h5", one, 1.0), log_of(tmp_path / "other.h5", other, 1.0)]
+    with pytest.raises(LogFormatError, match="other has other streams than one"):
+        join(parts, tmp_path / "log.h5", {}, force=False)
+
+
+def test_notes_that_are_nearly_the_same_are_one_line():
+    notes = ["gyro: none", *(f"f{i}: gps: {i} of 9 rows left out" for i in range(6)), "f1: other", "f2: gps: none"]
+    assert in_lines(notes, [f"f{i}" for i in range(8)]) == [
+        "gyro: none",
+        "f0: gps: 0 of 9 rows left out; the like in 6 of 8 episodes, also f1, f2, f3 and others",
+        "f1: other",
+        "f2: gps: none",
+    ]
+
+
+def test_stamps_that_float32_has_rounded_are_whole_periods_again():
+    """Such as do not follow the rate stay as they are, as do those that would be one."""
+    told = np.arange(3000) / 30
+    np.testing.assert_array_equal(exact(told.astype(np.float32), 30.0), told)
+    for other in (told + 0.001, told * 1.001, np.array([0.0, 1e-9])):
+        np.testing.assert_array_equal(exact(other, 30.0), other)

@@ -53,5 +53,8 @@ def test_a_lost_node_costs_nothing_but_time(tmp_path, cluster):
 def test_no_cluster_is_said(tmp_path):
     (tmp_path / "a.csv").write_text("t,v\n0,1\n")
     (tmp_path / "recipe.toml").write_text(RECIPE)
-    with pytest.raises(RecipeError, match="no Ray cluster at"):
-        ingest(tmp_path / "a.csv", tmp_path / "log.h5", recipe=tmp_path / "recipe.toml", ray="nonsense", progress=False)
+    for address in ("nonsense", "127.0.0.1:9"):
+        with pytest.raises(RecipeError, match="no Ray cluster at"):
+            ingest(
+                tmp_path / "a.csv", tmp_path / "log.h5", recipe=tmp_path / "recipe.toml", ray=address, progress=False
+            )

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 import zipfile
 
 import numpy as np
@@ -11,7 +12,7 @@ from typer.testing import CliRunner
 from tests.logs.ingest.table_case import read_file
 from worldmodel.cli import app
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest import suggest
+from worldmodel.logs.ingest import ingest, suggest
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.importer import Options
@@ -220,6 +221,8 @@ FOLDERS = {
         "1000000,1,2,3,0,0,0,0,-9.8\n",
         "log_1_vehicle_gps_position_0.csv": "timestamp,lat,lon,alt,fix_type\n"
         "1000000,0,0,0,0\n1100000,455000000,75000000,100000,3\n",
+        "log_1_actuator_motors_0.csv": f"timestamp,{','.join(f'control[{i}]' for i in range(12))}\n"
+        f"1000000,0.1,0.2,0.3,0.4{',nan' * 8}\n",
     },
 }  # fmt: skip
 
@@ -241,6 +244,7 @@ def test_a_known_program_s_folder_is_one_recording(tmp_path, name):
         assert abs(recording.samples["accelerometer"].data[0, 2]) == 9.8
     if name == "ulog2csv":
         np.testing.assert_allclose(recording.samples["gps"].data, [[45.5, 7.5, 100]])
+        np.testing.assert_allclose(recording.samples["motors"].data[0, :5], [0.1, 0.2, 0.3, 0.4, np.nan])
     shutil.copytree(folder, tmp_path / "again")
     assert not tables.claims(tmp_path)  # two recordings are no single one
 
@@ -273,3 +277,76 @@ def test_files_of_a_folder_are_one_recording_or_an_episode_each(tmp_path):
         archive.writestr("a.csv", files["a.csv"])
         archive.writestr("b.csv", files["a.csv"])
     assert [recording.name for recording in recordings(tmp_path / "runs.zip")] == ["runs.zip a.csv", "runs.zip b.csv"]
+
+
+def test_several_tables_are_all_looked_at(tmp_path):
+    for name, header in (("a", "t,ax [m/s^2]"), ("b", "t,ax [m/s^2]"), ("c", "t,volt [V]")):
+        (tmp_path / f"{name}.csv").write_text(header + "".join(f"\n{i / 50},{i % 7}" for i in range(30)))
+    assert "a.csv, and fits all 2 sources" in suggest([tmp_path / "a.csv", tmp_path / "b.csv"]).splitlines()[0]
+    assert "other columns, units or clocks: c.csv" in suggest([tmp_path / f"{n}.csv" for n in "abc"]).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("header", "accelerations"),
+    [
+        ("Time,G Force Lat,G Force Long,GPS Latitude,GPS Longitude", ["G Force Lat", "G Force Long"]),
+        ("time,lat_acc,long_acc,lat,lon", ["lat_acc", "long_acc"]),
+        ("time,GPS_LatAcc,GPS_LonAcc,latitude,longitude", ["GPS_LatAcc", "GPS_LonAcc"]),
+    ],
+)
+def test_lateral_and_longitudinal_forces_are_no_places(tmp_path, header, accelerations):
+    rows = "".join(f"\n{i / 10},{i % 3},{i % 4},{45 + i * 1e-6:.6f},{7 + i * 1e-6:.6f}" for i in range(30))
+    (tmp_path / "a.csv").write_text(header + rows)
+    streams = tomllib.loads(suggest(tmp_path / "a.csv"))["streams"]
+    (place,) = [stream for stream in streams.values() if stream["kind"] == "gps"]
+    assert list(place["columns"].values())[:2] == header.split(",")[3:]
+    others = [name for stream in streams.values() if stream["kind"] != "gps" for name in stream["columns"].values()]
+    assert sorted(others) == sorted(accelerations)
+
+
+def test_axes_may_stand_before_what_they_are_of(tmp_path):
+    columns = [f"{axis}_{what}" for what in ("acc [G]", "rate_of_rotation [deg/s]") for axis in "xyz"]
+    rows = "".join(f"\n{i / 10},0,0,1,{i},{-i},3" for i in range(30))
+    (tmp_path / "a.csv").write_text(",".join(["t", *columns]) + rows)
+    streams = tomllib.loads(suggest(tmp_path / "a.csv"))["streams"]
+    assert {name: stream["units"] for name, stream in streams.items()} == {"accelerometer": "m/s^2", "gyro": "rad/s"}
+
+
+def test_a_column_of_half_the_rate_is_a_stream_of_its_own(tmp_path):
+    rows = "".join(f"\n{i / 20},{i},{i if i % 2 == 0 else ''}" for i in range(40))
+    (tmp_path / "a.csv").write_text(f"t,fast [V],slow [V]{rows}")
+    streams = tomllib.loads(suggest(tmp_path / "a.csv"))["streams"]
+    assert [(*stream["columns"].values(), stream["rate_hz"]) for stream in streams.values()] == [
+        ("fast [V]", 20),
+        ("slow [V]", 10),
+    ]
+
+
+def test_a_known_program_that_writes_semicolons_is_recognised(tmp_path):
+    rows = "".join(f'\n"{i / 20:.2f}";"{70 + i}"'.replace(".", ",") for i in range(30))
+    text = f'"Format";"AIM CSV File"\n"Sample Rate";"20"\n\n"Time";"GPS Speed"\n"s";"km/h"\n{rows}'
+    (tmp_path / "a.csv").write_text(text)
+    assert known.recognised(tmp_path / "a.csv") == "aim"
+
+
+def test_a_column_that_holds_a_word_for_nothing_and_its_header_again_holds_numbers(tmp_path):
+    head = 'format = "worldmodel-recipe"\nversion = 1\nmissing = ["-"]\nrest = true'
+    recipe = head + '\n[clock]\ncolumn = "t"\n[streams]\n'
+    (tmp_path / "r.toml").write_text(recipe)
+    rows = [f"{i / 10},{'-' if i % 4 else i}" for i in range(40)]
+    (tmp_path / "a.csv").write_text("\n".join(["t,v", *rows[:20], "t,v", *rows[20:]]) + "\n")
+    report = ingest(tmp_path / "a.csv", tmp_path / "log.h5", recipe=tmp_path / "r.toml", progress=False)
+    assert "a.csv: 1 rows are the header once more" in report.notes
+    assert len(report.streams) == 1
+
+
+def test_of_a_long_text_its_middle_and_end_are_looked_at_too(tmp_path, monkeypatch):
+    """A receiver that finds its place late, and a column that never does."""
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.tables.loading._ENOUGH", 4000)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.tables.loading._PART", 1000)
+    rows = [f"{i / 50:.2f},{i % 7},{'45.1,7.2' if i > 500 else ','}," for i in range(600)]
+    (tmp_path / "a.csv").write_text("\n".join(["t,ax [m/s^2],lat,lon,never", *rows]) + "\n")
+    text = suggest(tmp_path / "a.csv")
+    assert {stream["kind"] for stream in tomllib.loads(text)["streams"].values()} == {"gps", "sensor"}
+    assert "columns that hold nothing are left out: never" in text
+    assert "rate_hz = 50" in text

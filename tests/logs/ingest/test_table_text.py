@@ -117,7 +117,7 @@ def test_a_file_that_was_appended_to_with_its_header_is_two_episodes(tmp_path):
     for recording, values in ((first, [1, 2]), (second, [3, 4])):
         kept = np.isfinite(recording.samples["s"].time)
         assert recording.samples["s"].data[kept, 0].tolist() == values
-    assert "t: 1 rows are the header once more" in first.notes
+    assert "1 rows are the header once more" in first.notes
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 50, b"t,x\n", b"\n\n", b"\xff\xfe", b"t,x"])

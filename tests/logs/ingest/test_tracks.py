@@ -141,6 +141,24 @@ def test_kml(tmp_path, name):
     assert recording.notes == ["gps: 1 of 3 rows are no fix and are left out"]
 
 
+def placemark(minute, place):
+    when = f"<TimeStamp><when>2024-05-17T09:{minute:02d}:00Z</when></TimeStamp>"
+    return f"<Placemark>{when}<Point><coordinates>{place}</coordinates></Point></Placemark>"
+
+
+def test_points_with_times_are_a_track_where_there_is_none(tmp_path):
+    """As a satellite tracker tells them; a mark at the start of a track is none of its fixes."""
+    marks = placemark(30, "7.5,45,200") + placemark(40, "7.51,45.01,210")
+    nowhere = "<Placemark><name>home</name><Point><coordinates>7,45,0</coordinates></Point></Placemark>"
+    (recording,) = read(write(tmp_path / "a.kml", f"<kml><Document>{marks}{nowhere}</Document></kml>"))
+    np.testing.assert_allclose(recording.samples["gps"].data, [[45, 7.5, 200], [45.01, 7.51, 210]])
+    np.testing.assert_allclose(recording.samples["gps"].time, [0, 600])
+    assert recording.notes == ["left out of the track: 1 points"]
+    (walk,) = read(write(tmp_path / "b.kml", KML.replace("</Placemark></kml>", f"</Placemark>{marks}</kml>")))
+    assert "left out of the track: 2 points" in walk.notes
+    assert len(walk.samples["gps"].time) == 2
+
+
 def sentence(content):
     return f"${content}*{reduce(lambda total, char: total ^ ord(char), content, 0):02X}\r\n"
 

@@ -128,6 +128,9 @@ def test_members_hold_what_came_as_often_as_they_say(level):
     assert inside == pytest.approx(level, abs=0.04)
     np.testing.assert_array_equal(members, blend.members(mean, scale, 64, seed=0))
     assert not np.array_equal(members, blend.members(mean, scale, 64, seed=1))
+    together = blend.members(np.repeat(mean[:1], 3, 0), np.repeat(scale[:1], 3, 0), 64, seed=[0, 5, 0])
+    np.testing.assert_array_equal(together[[0, 2]], np.repeat(members[:1], 2, 0))  # each as if it were alone
+    assert not np.array_equal(together[1], together[0])
 
 
 def test_errors_that_were_not_seen_lie_on_lines_between_those_that_were():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.health import clock, commands, derived, frames, gps, motion, rates, shapes, units, values
+from worldmodel.logs.health import clock, commands, derived, flow, frames, gps, motion, rates, shapes, units, values
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples
 
@@ -43,6 +43,7 @@ STAGES: tuple[tuple[Check, ...], ...] = (
         commands.check_lag,
         commands.check_applied,
         frames.check_frames,
+        flow.check_flow,
     ),
 )
 _TOLD = 5  # findings that an error lists

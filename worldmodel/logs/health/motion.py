@@ -72,10 +72,11 @@ def _compared(
             text = f"it turns {1 / match.slope:.3g} times as slowly as {attitude}: it was converted from degrees twice"
         yield found(recording, "values: units", gyro, "refuse", text, f"multiply it by {1 / match.slope:.6g}")
     if abs(match.lag_s) > max(1.5 / rate, 0.02):
-        yield _offset(recording, gyro, attitude, match.lag_s, match.correlation)
+        yield clock_offset(recording, gyro, attitude, match.lag_s, match.correlation)
 
 
-def _offset(recording: "Recording", later: str, other: str, lag_s: float, correlation: float) -> Finding:
+def clock_offset(recording: "Recording", later: str, other: str, lag_s: float, correlation: float) -> Finding:
+    """The finding that a stream's samples are `lag_s` later than those of another, with what that rests on."""
     text = (
         f"it is {abs(lag_s):.3f} s {'later' if lag_s > 0 else 'earlier'} than {other} (correlation {correlation:.2f})"
     )
@@ -128,4 +129,4 @@ def _course_offset(
     best = max((m for m in matches if m is not None), key=lambda m: abs(m.correlation), default=None)
     sure = best is not None and abs(best.correlation) > _SURE and np.std(course) > _SLOW_RAD_S
     if best is not None and sure and abs(best.lag_s) > max(1.0 / rate, 0.1):
-        yield _offset(recording, gps, gyro, best.lag_s, abs(best.correlation))
+        yield clock_offset(recording, gps, gyro, best.lag_s, abs(best.correlation))

@@ -49,7 +49,7 @@ def draw_filled(health: Health) -> Picture:
         axes = figure.subplots()
         image = axes.imshow(
             shares, aspect="auto", cmap="cividis", vmin=0, vmax=1, interpolation="nearest",
-            extent=(-0.5, len(health.ticks) - 0.5, len(names) - 0.5, -0.5),
+            extent=(-0.5, len(health.log.episodes) - 0.5, len(names) - 0.5, -0.5),
         )  # fmt: skip
         axes.set_yticks(range(len(names)), names)
         axes.set_xlabel("episode")

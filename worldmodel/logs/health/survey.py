@@ -16,6 +16,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.types import Samples, StreamSpec
 
 _BEATS = 0.05  # how near a rate is to that of the ticks, and twice that the share of them that may be empty
+MOST_EPISODES = 2000  # that are looked at one by one
 _DONE = ("cut", "sort", "mask")
 _BINS = 20  # of a command's range
 _TRIED = 0.001  # of the samples in one of them make it tried
@@ -47,6 +48,7 @@ class Health:
     Attributes:
         log: it.
         dt: seconds a tick.
+        looked: int [episodes] those of the log that were looked at, spread evenly where there are very many.
         ticks: int [episodes] of each.
         found: what the checks say of it now, and its copies.
         done: what was cut, sorted and left out when it was ingested.
@@ -57,6 +59,7 @@ class Health:
 
     log: Log
     dt: float
+    looked: np.ndarray
     ticks: np.ndarray
     found: tuple[Finding, ...]
     done: tuple[Finding, ...]
@@ -70,7 +73,13 @@ class Health:
 
     @property
     def verdict(self) -> str:
-        """The first sentence: whether to train on it."""
+        """The first sentence: whether to train on it, and on how much of the log that rests."""
+        every = len(self.log.episodes)
+        part = f" This rests on {len(self.looked):,} of {every:,} episodes, spread evenly, and on a search for copies."
+        return self._verdict + (part if len(self.looked) < every else "")
+
+    @property
+    def _verdict(self) -> str:
         refused = sum(group[0].severity == "refuse" for group in self.groups)
         said = len(self.groups) - refused
         more = f"; {said} more to know" if said else ""
@@ -86,7 +95,7 @@ def _things(count: int) -> str:
 
 
 def survey(log: Log, dt: float | None = None) -> Health:
-    """Checks a log, episode after episode.
+    """Checks a log, episode after episode; of very many, a part that is spread evenly.
 
     Args:
         log: it.
@@ -94,9 +103,11 @@ def survey(log: Log, dt: float | None = None) -> Health:
     """
     dt = default_dt(tuple(log.streams.values())) if dt is None else dt
     found: list[Finding] = []
-    filled, samples = np.zeros((2, len(log.episodes), len(log.streams)), int)
+    looked = np.unique(np.linspace(0, len(log.episodes) - 1, min(len(log.episodes), MOST_EPISODES)).astype(int))
+    filled, samples = np.zeros((2, len(looked), len(log.streams)), int)
     actions: dict[str, list[Samples]] = {name: [] for name, spec in log.streams.items() if spec.kind == "action"}
-    for number, episode in enumerate(log.episodes):
+    for number, place in enumerate(looked):
+        episode = log.episodes[int(place)]
         recording = as_recording(episode)
         found += findings(recording)
         for index, (name, spec) in enumerate(log.streams.items()):
@@ -105,12 +116,12 @@ def survey(log: Log, dt: float | None = None) -> Health:
                 filled[number, index], samples[number, index] = counts
         for name in actions.keys() & recording.samples.keys():
             actions[name].append(recording.samples[name])
-    ticks = tick_count(log.durations_s, dt)
     return Health(
         log,
         dt,
-        ticks,
-        (*found, *compared(log.files), *_astride(log, dt, filled, samples)),
+        looked,
+        tick_count(np.asarray(log.durations_s)[looked], dt),
+        (*found, *compared(log.files), *_astride(log, dt, looked, filled, samples)),
         tuple(finding for finding in kept(log) if finding.severity in _DONE),
         filled,
         tuple(part for name, given in actions.items() for part in _coverages(log.streams[name], given)),
@@ -128,7 +139,7 @@ def _filled(samples: Samples, spec: StreamSpec, dt: float, duration_s: float) ->
     return ticks, len(time)
 
 
-def _astride(log: Log, dt: float, filled: np.ndarray, samples: np.ndarray) -> Iterator[Finding]:
+def _astride(log: Log, dt: float, looked: np.ndarray, filled: np.ndarray, samples: np.ndarray) -> Iterator[Finding]:
     """Streams with about a sample a tick of which two fall into one tick, and none into the next."""
     for index, spec in enumerate(log.streams.values()):
         lost = 1 - filled[:, index].sum() / max(samples[:, index].sum(), 1)
@@ -137,7 +148,7 @@ def _astride(log: Log, dt: float, filled: np.ndarray, samples: np.ndarray) -> It
                 f"it has about one sample a tick of {dt:.4g} s, but {lost:.0%} of them share theirs with another, and "
                 "about as many ticks have none: its stamps lie astride the ends of ticks"
             )
-            episode = log.episodes[int(np.argmax(samples[:, index]))]
+            episode = log.episodes[int(looked[np.argmax(samples[:, index])])]
             remedy = f"train with a tick that is longer (--dt {_longer(episode.streams[spec.name].time, dt):.4g})"
             yield Finding("usable: astride", spec.name, "warn", text, remedy, episode=episode.name)
 

@@ -23,7 +23,7 @@ def print_health(log: Log, dt: float | None = None, console: "Console | None" = 
     console, health = console or Console(), survey(log, dt)
     console.print(f"[bold]{markup(health.verdict)}[/bold]", soft_wrap=True)
     for group in health.groups:
-        _print_group(console, group, len(log.episodes))
+        _print_group(console, group, len(health.looked))
     if health.done:
         console.print("\n[bold]When it was ingested[/bold]")
         for group in grouped(health.done):
@@ -85,7 +85,7 @@ def _least(health: Health, filled: np.ndarray) -> str:
     shares = filled[there] / health.ticks[there]
     if not len(there) or shares.min() > 0.8 * shares.mean():
         return ""
-    return f"{shares.min():.1%} in {health.log.episode_names[there[np.argmin(shares)]]}"
+    return f"{shares.min():.1%} in {health.log.episode_names[health.looked[there[np.argmin(shares)]]]}"
 
 
 def coverage_title(health: Health) -> str:

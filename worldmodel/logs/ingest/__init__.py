@@ -19,6 +19,7 @@ from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
 from worldmodel.logs.ingest.formats.tables.suggest import suggest
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.joining import join
+from worldmodel.logs.ingest.notes import in_lines
 from worldmodel.logs.ingest.remote import fetched
 from worldmodel.logs.ingest.sources import Found, Source, find_sources
 
@@ -47,8 +48,11 @@ class IngestReport:
 
     @property
     def lines(self) -> list[str]:
-        """The notes, and what was found: a line for each check of a stream, however many episodes it is about."""
-        return [*self.notes, *(in_a_line(group, len(self.episodes)) for group in grouped(self.findings))]
+        """The notes, and what was found, each said once, however many episodes it is about."""
+        return [
+            *in_lines(self.notes, self.episodes),
+            *(in_a_line(group, len(self.episodes)) for group in grouped(self.findings)),
+        ]
 
 
 def ingest(
@@ -57,7 +61,7 @@ def ingest(
     *,
     format: str | None = None,
     recipe: str | Path | None = None,
-    dbc: str | Path | None = None,
+    dbc: str | Path | Sequence[str | Path] = (),
     size: tuple[int, int] | None = None,
     force: bool = False,
     strict: bool = False,
@@ -76,7 +80,7 @@ def ingest(
         format: of all sources (`docs/formats.md`); by default each is detected.
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file; by default that of a known
             program, or one that is suggested.
-        dbc: a DBC file, which says what the messages of a CAN bus mean.
+        dbc: DBC files, which say what the messages of a CAN bus mean; the first that knows an address counts.
         size: (rows, columns) of video; (64, 64) by default. Frames are scaled to it whatever their shape.
         force: replace `out` if it exists.
         strict: whether everything that the checks find is an error.
@@ -96,7 +100,8 @@ def ingest(
     loaded = load_recipe(recipe) if recipe is not None else None
     given = [sources] if isinstance(sources, str | Path) else list(sources)
     parts = Parts(out)
-    options = Options(size or Options.size, recipe, Path(dbc) if dbc is not None else None, parts.folder, strict)
+    meanings = tuple(map(Path, [dbc] if isinstance(dbc, str | Path) else dbc))
+    options = Options(size or Options.size, recipe, meanings, parts.folder, strict)
     with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
         local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
         whole = functools.partial(has_files, recipe=loaded) if loaded and loaded.files else None

@@ -11,6 +11,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs import format as fmt
 from worldmodel.logs.health.finding import Finding
 from worldmodel.logs.ingest.recording import Recording
+from worldmodel.logs.ingest.widening import filled, narrowed
 from worldmodel.logs.same import conform
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
@@ -21,6 +22,9 @@ _REMEDY = "make a log of each kind of machine"
 class Assembly:
     """Appends recordings to logs that are being written, one after the other.
 
+    Args:
+        wide: streams of which some recordings have fewer columns, with all of them.
+
     Attributes:
         specs: what the log's streams are so far.
         episodes: the names of its episodes.
@@ -29,8 +33,10 @@ class Assembly:
         findings: what the checks said of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wide: Mapping[str, StreamSpec] | None = None) -> None:
         self._log: LogWriter | None = None
+        self._wide = wide or {}
+        self._lacking: Counter[tuple[str, tuple[str, ...]]] = Counter()  # a stream, and columns that an episode lacks
         self.specs: dict[str, StreamSpec] = {}
         self.episodes: list[str] = []
         self.sampled: Counter[str] = Counter()
@@ -83,16 +89,21 @@ class Assembly:
         self.tell(recording.about)
 
     def _read(self, recording: Recording, name: str) -> Samples:
-        """A stream's samples, in the units of the log's."""
+        """A stream's samples, in the units and with the columns of the log's."""
         spec, samples = recording.specs[name], recording.samples[name]
         if name not in self.specs:
-            self._writer.declare(spec)
-            self.specs[name], self._first[name] = spec, recording.name
+            self.specs[name], self._first[name] = self._wide.get(name, spec), recording.name
+            self._writer.declare(self.specs[name])
         whose = self._first.get(name, "an earlier recording")
-        read = conform(self.specs[name], spec, f"{recording.name} has other streams than {whose}", _REMEDY)
+        expected = narrowed(self.specs[name], spec.columns) if name in self._wide else self.specs[name]
+        read = conform(expected, spec, f"{recording.name} has other streams than {whose}", _REMEDY)
         self.sampled[name] += len(samples.time) > 0
         self._longest[name] = max(self._longest.get(name, (0, spec.rate_hz)), (len(samples.time), spec.rate_hz))
-        return Samples(samples.time, read(samples.data))
+        if spec.columns == self.specs[name].columns:
+            return Samples(samples.time, read(samples.data))
+        if len(samples.time):
+            self._lacking[name, tuple(c for c in self.specs[name].columns if c not in spec.columns)] += 1
+        return Samples(samples.time, filled(read(np.asarray(samples.data)), spec.columns, self.specs[name].columns))
 
     def settle(self) -> None:
         """Gives each stream the nominal rate of its longest recording, which tells it best."""
@@ -102,8 +113,10 @@ class Assembly:
                 self.specs[name] = dataclasses.replace(self.specs[name], rate_hz=rate_hz)
 
     def missing(self) -> Iterator[str]:
-        """A line for each stream that some episodes lack."""
+        """A line for each stream that some episodes lack, as a whole or in some of its columns."""
         every = len(self.episodes)
+        for (name, columns), count in sorted(self._lacking.items()):
+            yield f"{name}: {count} of {every} episodes lack {', '.join(columns)}, NaN there"
         for name, count in self.sampled.items():
             if count < every:
                 yield f"{name}: {every - count} of {every} episodes have none of it"

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS
+from worldmodel.logs.ingest.apart import StoppedError, apart
 from worldmodel.logs.ingest.assembly import Assembly, not_finite
 from worldmodel.logs.ingest.importer import Options, importer
 from worldmodel.logs.ingest.recording import Recording
@@ -28,6 +29,8 @@ from worldmodel.version import __version__
 _POOL_FROM = 32 << 20  # bytes: below, starting processes costs more than they save
 _POLL_S = 0.1
 _WORTH_KEEPING_S = 30.0
+_LEAST_S = 60.0  # for a reader to come to an end or to the next episode, and as long as the slowest disk takes
+_SLOWEST_BYTES_S = 5e6
 Refuse = Callable[[Source, WorldModelError], None]
 NOTES = "notes"  # of a part's `about`: what was found while it was read
 
@@ -68,19 +71,45 @@ class Parts:
         """Where a source's log is, or is to be: another place if the source or the options change."""
         stats = [(str(part.resolve()), part.stat().st_size, part.stat().st_mtime_ns) for part in source.parts]
         given = dataclasses.asdict(dataclasses.replace(options, scratch=Path(), advance=print)) | {"advance": ""}
-        for name in ("recipe", "dbc"):
-            if given[name] is not None and Path(given[name]).is_file():
-                given[name] = Path(given[name]).read_text(errors="replace")
+        given["recipe"], given["dbc"] = _content(options.recipe), [_content(path) for path in options.dbc]
         known = json.dumps([__version__, source.format, stats, given], default=str)
         return self.folder / f"{hashlib.sha256(known.encode()).hexdigest()[:24]}.h5"
+
+
+def _content(path: str | Path | None) -> str | Path | None:
+    """The text of a file; a name that is none as it is."""
+    return Path(path).read_text(errors="replace") if path is not None and Path(path).is_file() else path
 
 
 def convert(source: Source, options: Options, part: Path) -> None:
     """Reads a source and writes its episodes as a log; what was found stands in the log's `about`.
 
+    A format whose library may crash or hang (`APART` of its importer) is read in a process of its own.
+
     Raises:
         RecipeError: if it cannot be read, holds no recording, or one that its checks refuse.
     """
+    if not getattr(importer(source.format), "APART", False):
+        return _convert(source, options, part)
+    plain = dataclasses.replace(options.absolute(), advance=print)
+    limit_s = _LEAST_S + source.bytes / _SLOWEST_BYTES_S
+    try:
+        apart(_convert_apart, source.absolute(), plain, part.absolute(), limit_s=limit_s, advance=options.advance)
+    except StoppedError as error:
+        part.unlink(missing_ok=True)
+        raise RecipeError(
+            f"{source.path} cannot be read: it is damaged.",
+            found=str(error),
+            remedy="copy it again, or leave it out",
+        ) from error
+    return None
+
+
+def _convert_apart(source: Source, options: Options, part: Path, advance: Callable[[int], object]) -> None:
+    _convert(source, dataclasses.replace(options, advance=advance), part)
+
+
+def _convert(source: Source, options: Options, part: Path) -> None:
     with LogWriter(part, (), force=True) as log:
         assembly = Assembly().into(log)
         for recording in _read(source, options):

@@ -24,6 +24,7 @@ FORMATS = (
     "donkeycar",
     "comma2k19",
     "hdf5",
+    "minari",
     "video",
     "can",
     "mdf",
@@ -43,7 +44,7 @@ class Options:
     Attributes:
         size: (rows, columns) of video.
         recipe: how a table's columns become streams: a shipped recipe's name or a TOML file.
-        dbc: what the messages of a CAN bus mean.
+        dbc: files that say what the messages of a CAN bus mean.
         scratch: a folder for what is too large for memory (`Recording.add_film`).
         strict: whether everything that is found wrong is an error.
         advance: to be called with the number of bytes of the source that were read since the last call.
@@ -51,7 +52,7 @@ class Options:
 
     size: tuple[int, int] = (64, 64)
     recipe: str | Path | None = None
-    dbc: Path | None = None
+    dbc: tuple[Path, ...] = ()
     scratch: Path = Path()
     strict: bool = False
     advance: Callable[[int], object] = _ignore
@@ -61,7 +62,7 @@ class Options:
         recipe = self.recipe
         if recipe is not None and Path(recipe).exists():
             recipe = Path(recipe).absolute()
-        dbc = self.dbc.absolute() if self.dbc is not None else None
+        dbc = tuple(path.absolute() for path in self.dbc)
         return dataclasses.replace(self, recipe=recipe, dbc=dbc, scratch=self.scratch.absolute())
 
 

@@ -12,6 +12,7 @@ from worldmodel.logs.health.finding import FINDINGS, Finding
 from worldmodel.logs.ingest.assembly import Assembly
 from worldmodel.logs.ingest.conversion import NOTES
 from worldmodel.logs.ingest.recording import Recording
+from worldmodel.logs.ingest.widening import widened
 from worldmodel.logs.reader import Episode, Log, Stream
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
@@ -41,13 +42,14 @@ def join(
     Raises:
         LogFormatError: if a stream of one is another one than an earlier one's of that name.
     """
-    assembly = Assembly()
+    wide = widened(parts)
+    assembly = Assembly(wide)
     shards = list(_shards(parts, shard_bytes))
     if len(shards) == 1:
         with LogWriter(out, (), about=about, force=force) as log:
             _take(assembly.into(log), parts, found)
         return assembly
-    specs = _union(parts)
+    specs = _union(parts) | wide
     with whole_folder(out, force, replaces=(SHARDS,)) as folder:
         for number, shard in enumerate(shards):
             with LogWriter(folder / SHARDS.replace("*", f"{number:04d}"), specs.values(), about=about) as log:

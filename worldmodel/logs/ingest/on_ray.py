@@ -1,7 +1,9 @@
 """Turns sources into logs on a Ray cluster, whose nodes see the same files."""
 
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.ingest.conversion import Refuse, convert
@@ -10,6 +12,7 @@ from worldmodel.logs.ingest.sources import Source
 
 _RETRIES = 8  # of a source whose node was lost
 _POLL_S = 0.2
+_ANSWER_S = 10
 
 
 def convert_on_ray(
@@ -33,6 +36,7 @@ def convert_on_ray(
     """
     ray = needed("ray", "ray")
     try:
+        _check_there(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # of many types, by what is wrong
         raise RecipeError(
@@ -57,6 +61,17 @@ def convert_on_ray(
                 advance(source.bytes)
     finally:
         ray.shutdown()
+
+
+def _check_there(address: str) -> None:
+    """Asks at an address of the form HOST:PORT whether anything answers, as Ray itself waits for minutes.
+
+    Raises:
+        OSError: if nothing does.
+    """
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), _ANSWER_S).close()
 
 
 def _convert(source: Source, options: Options, part: Path) -> None:

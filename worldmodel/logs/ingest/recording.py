@@ -84,6 +84,18 @@ def increasing(time: np.ndarray) -> np.ndarray:
     return keep
 
 
+def exact(time: np.ndarray, rate_hz: float) -> np.ndarray:
+    """Times [M] without the rounding of float32, where they are multiples of a rate's period within it; else as given.
+
+    Rounded ones lie now before and now after the end of the tick that they belong to.
+    """
+    time = np.asarray(time, np.float64)
+    grid = np.round(time * rate_hz) / rate_hz
+    within = np.abs(time - grid) <= np.spacing(np.abs(grid).astype(np.float32))
+    distinct = (np.diff(grid) > 0).all()
+    return grid if within.all() and distinct else time
+
+
 def nominal_rate(time: np.ndarray) -> float:
     """A rate in Hz to four figures from the mean interval of [M] times; 1 where fewer than two samples tell none.
 

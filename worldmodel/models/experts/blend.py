@@ -96,18 +96,22 @@ class Blend:
         return mean, np.sqrt(variance), weights
 
     def members(
-        self, mean: Float[np.ndarray, "B H Y"], scale: Float[np.ndarray, "B H Y"], count: int, seed: int
+        self,
+        mean: Float[np.ndarray, "B H Y"],
+        scale: Float[np.ndarray, "B H Y"],
+        count: int,
+        seed: int | Sequence[int],
     ) -> Float[np.ndarray, "B K H Y"]:
         """Equally likely futures: about the blend, errors as they came in left-out windows, each as a whole.
 
         So they keep their course over time and across sensors, and grow with the error that the context announces.
+        One seed is of all windows, which then differ; with one for each, a window's members are as if it were alone.
         """
         if not len(self.residuals):
             return np.repeat(mean[:, None], count, 1)
         tick = np.minimum(np.arange(mean.shape[1]), self.residuals.shape[1] - 1)
-        chosen = [
-            np.random.default_rng([seed, row]).integers(len(self.residuals), size=count) for row in range(len(mean))
-        ]
+        keys = [(seed, row) for row in range(len(mean))] if isinstance(seed, int) else [(each, 0) for each in seed]
+        chosen = [np.random.default_rng(key).integers(len(self.residuals), size=count) for key in keys]
         return mean[:, None] + scale[:, None] * self.residuals[np.stack(chosen)][:, :, tick]
 
     def _worse(self, within: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> Float[np.ndarray, "K B H Y"]:

@@ -1,17 +1,19 @@
 """Experts beyond the baselines: which there are, and which a log has what it takes for."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.experts.closed import Ridge
 from worldmodel.models.experts.mechanics import Mechanics
+from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.state_space import StateSpace
 from worldmodel.models.experts.state_space.expert import suits
 from worldmodel.models.experts.structure import find_structure
 
 _STARTS = 12  # ticks that mechanics needs to tell where it starts
-RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, Mechanics, StateSpace)}
+RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, Mechanics, StateSpace, Physics)}
 
 
 def fit_rich(
@@ -52,10 +54,11 @@ def experts_to(experts: Sequence[Any]) -> dict[str, Any]:
     return {f"{expert.name}.{key}": value for expert in experts for key, value in expert.to_arrays().items()}
 
 
-def experts_from(arrays: Mapping[str, Any], lens: Lens) -> list[Any]:
-    """What `experts_to` gave."""
+def experts_from(arrays: Mapping[str, Any], lens: Lens, prior: Path) -> list[Any]:
+    """What `experts_to` gave; `prior` is the folder of the scene, where one is among them."""
     parts: dict[str, dict[str, Any]] = {}
     for key, value in arrays.items():
         name, _, field = key.partition(".")
         parts.setdefault(name, {})[field] = value
-    return [RICH[name].from_arrays(part, lens) for name, part in parts.items()]
+    beside = {Physics.name: (prior,)}
+    return [RICH[name].from_arrays(part, lens, *beside.get(name, ())) for name, part in parts.items()]

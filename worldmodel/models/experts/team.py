@@ -1,6 +1,7 @@
 """All experts of a run and their blend, asked together."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,7 +94,12 @@ class Team:
         return dataclasses.replace(self, blend=self.blend.joined_by(np.stack([error, held]), ruler, like, groups))
 
     def foresee(
-        self, context: Context, actions: Commands, network: Float[np.ndarray, "B H Y"] | None, members: int, seed: int
+        self,
+        context: Context,
+        actions: Commands,
+        network: Float[np.ndarray, "B H Y"] | None,
+        members: int,
+        seed: int | Sequence[int],
     ) -> Foreseen:
         """What the blend predicts after contexts [B] under actions [B, H, A].
 
@@ -102,7 +108,7 @@ class Team:
             actions: what is commanded from there on.
             network: what it predicts, normalised and in the frame of the machine, where it is one of them.
             members: M futures to draw.
-            seed: of their errors.
+            seed: of their errors; or one for each window (see `Blend.members`).
         """
         answer = ask(self.experts, self.lens, context, actions, self.horizon)
         if network is not None:

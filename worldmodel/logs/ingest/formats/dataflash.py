@@ -84,6 +84,9 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         messages = _Messages(path)
         recording = Recording(path.name, about={"description": "ArduPilot dataflash log"})
         for (name, instance), rows in sorted(messages.rows.items()):
+            if _clock(rows[0], name == "GPS") is None:
+                recording.notes.append(f"{name}: {len(rows)} messages tell no time and are left out")
+                continue
             suffix = f"_{instance}" if instance else ""
             if name == "GPS":
                 _add_fixes(f"gps{suffix}", rows, recording)
@@ -112,7 +115,7 @@ class _Messages:
         self.rows: dict[tuple[str, int], list[Any]] = defaultdict(list)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # of damage
             kind = library.DFReader_binary if binary else library.DFReader_text
-            with kind(str(path), zero_time_base=True) as log:
+            with _timed(path), kind(str(path), zero_time_base=True) as log:
                 known = {form.name for form in log.formats.values()}
                 wanted = [name for name in known if _named(name)[0] in {*_STREAMS, "GPS"}]
                 self.others = known - set(wanted) - {"FMT", "FMTU", "UNIT", "MULT", "PARM"}
@@ -120,6 +123,20 @@ class _Messages:
                     name, instance = _named(message.get_type())
                     fields = message.to_dict()
                     self.rows[name, int(fields.get("I", instance))].append(fields)
+
+
+@contextlib.contextmanager
+def _timed(path: Path) -> Iterator[None]:
+    """Says what the library's error means where messages have no times, as before ArduPilot 3.1."""
+    try:
+        yield
+    except TypeError as error:
+        raise RecipeError(
+            f"{path} tells no time of its messages.",
+            expected="TimeUS or TimeMS in each, as ArduPilot writes since 3.1",
+            found=str(error),
+            remedy="leave it out",
+        ) from error
 
 
 def _named(name: str) -> tuple[str, int]:
@@ -131,12 +148,18 @@ def _named(name: str) -> tuple[str, int]:
     return stem, 1 if match[2] == "B" else int(match[2]) - 1
 
 
-def _seconds(row: dict[str, Any], gps: bool = False) -> float:
-    """Since boot: when a sample was taken, where the message tells, else when it was logged."""
-    for field, unit in (("SampleUS", 1e-6), ("TimeUS", 1e-6), ("T" if gps else "TimeMS", 1e-3)):
-        if field in row:
-            return float(row[field]) * unit
-    raise ValueError("messages without a time")
+def _clock(row: dict[str, Any], gps: bool) -> tuple[str, float] | None:
+    """The field of the time since boot, when a sample was taken or else logged, and its unit; None if there is none."""
+    clocks = (("SampleUS", 1e-6), ("TimeUS", 1e-6), ("T" if gps else "TimeMS", 1e-3))
+    return next((clock for clock in clocks if clock[0] in row), None)
+
+
+def _seconds(rows: list[dict[str, Any]], gps: bool = False) -> np.ndarray:
+    """Since boot, of each message [M]."""
+    clock = _clock(rows[0], gps)
+    if clock is None:
+        raise ValueError("messages without a time")
+    return np.array([float(row[clock[0]]) for row in rows]) * clock[1]
 
 
 def _add(stream: _Stream, name: str, rows: list[dict[str, Any]], recording: Recording) -> None:
@@ -147,7 +170,7 @@ def _add(stream: _Stream, name: str, rows: list[dict[str, Any]], recording: Reco
     if not fields or any(field not in rows[0] for field in fields):
         recording.notes.append(f"{name}: its messages have other fields: {', '.join(rows[0])}")
         return
-    time = np.array([_seconds(row) for row in rows])
+    time = _seconds(rows)
     data = np.array([[row[field] for field in fields] for row in rows], np.float64) * stream.scale
     frame = "body" if stream.kind == "sensor" and len(columns) == len(XYZ) else ""
     if stream.kind == "orientation":
@@ -169,7 +192,7 @@ def _add_fixes(name: str, rows: list[dict[str, Any]], recording: Recording) -> N
         recording.notes.append(f"{name}: {len(rows) - len(fixed)} of {len(rows)} messages are no fix and are left out")
     if not fixed:
         return
-    time = np.array([_seconds(row, gps=True) for row in fixed])
+    time = _seconds(fixed, gps=True)
     data = np.array([[row[field] for field in ("Lat", "Lng", "Alt", "Spd", "GCrs")] for row in fixed], np.float64)
     data[:, 4] = np.radians(data[:, 4])
     spec = StreamSpec(

@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,33 @@ from worldmodel.types import StreamSpec
 from worldmodel.units import conversion
 
 _SI = ("m/s", "rad", "rad/s", "m/s^2", "m", "s", "V", "A", "N", "Nm", "K", "Pa", "T", "kg", "W")
+_TOLD = 5
 
 
-def load(dbc: Path) -> list[Any]:
-    """The messages that a DBC describes.
+def load(files: Sequence[Path], notes: list[str]) -> list[Any]:
+    """The messages that DBC files describe, of those of one address the first; `notes` gets the others.
 
     Raises:
-        RecipeError: if it cannot be read.
+        RecipeError: if one cannot be read.
     """
     cantools = needed("cantools", "can")
-    with reading(dbc, "a DBC"):
-        return list(cantools.database.load_file(str(dbc), cache_dir=None).messages)
+    found: dict[tuple[int, bool], Any] = {}
+    for dbc in files:
+        with reading(dbc, "a DBC"):
+            messages = cantools.database.load_file(str(dbc), cache_dir=None, strict=False).messages
+        again = [message.name for message in messages if _address(message) in found]
+        if again:
+            notes.append(f"{dbc.name}: {len(again)} messages have addresses of earlier DBC files: {_few(again)}")
+        found = {_address(message): message for message in messages} | found
+    return list(found.values())
+
+
+def _address(message: Any) -> tuple[int, bool]:
+    return message.frame_id, bool(message.is_extended_frame)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_TOLD]) + (" and others" if len(names) > _TOLD else "")
 
 
 def add_message(

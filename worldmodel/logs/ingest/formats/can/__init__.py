@@ -1,4 +1,4 @@
-"""CAN logs (candump, ASC, BLF), decoded by a DBC: a stream a message."""
+"""CAN logs (candump, ASC, BLF, TRC), decoded by a DBC: a stream a message."""
 
 import math
 from array import array
@@ -45,8 +45,9 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         RecipeError: if no DBC is given, the log is damaged, or no frame is of a message that it knows.
     """
     recording = Recording(path.name, about={"description": "CAN log"})
-    dbc = options.dbc or _found(path, recording)
-    messages = {(message.frame_id, bool(message.is_extended_frame)): message for message in load(dbc)}
+    dbc = options.dbc or (_found(path, recording),)
+    known = ", ".join(file.name for file in dbc)
+    messages = {(m.frame_id, bool(m.is_extended_frame)): m for m in load(dbc, recording.notes)}
     with reading(path, "a CAN log"):
         kept = _Kept(messages)
         for frame in frames.messages(path, options.advance, recording.notes):
@@ -54,14 +55,14 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         recording.notes += kept.notes()
         if not kept.times:
             raise RecipeError(
-                f"{path} has no frame of a message that {dbc.name} knows.",
+                f"{path} has no frame of a message that {known} knows.",
                 expected="addresses such as " + ", ".join(f"{address:#x}" for address, _ in list(messages)[:5]),
                 found="; ".join(recording.notes) or "no frames",
                 remedy="--dbc FILE of this machine",
             )
         kept.add_to(recording)
     if not recording.samples:
-        raise RecipeError(f"{path} has no frame that fits {dbc.name}.", found="; ".join(recording.notes))
+        raise RecipeError(f"{path} has no frame that fits {known}.", found="; ".join(recording.notes))
     zero = min(float(samples.time[0]) for samples in recording.samples.values())
     recording.origin_utc = 0.0 if zero > _SINCE_1970 else math.nan
     recording.shift(zero)

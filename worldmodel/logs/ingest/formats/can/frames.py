@@ -1,9 +1,10 @@
-"""Frames of candump, ASC and BLF files, by python-can's readers."""
+"""Frames of candump, ASC, BLF and PCAN trace (TRC) files, by python-can's readers."""
 
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ _COMPACT = re.compile(rb"\(\d+\.\d+\)\s+\S+\s+[0-9A-Fa-f]{3,8}#")
 _SPACED = re.compile(  # as candump prints it for people, with stamps (-ta, -tz) and maybe directions (-x)
     r"\s*(\(\d+\.\d+\))\s+(\S+)\s+(?:([RT])X [-B] [-E]\s+)?([0-9A-Fa-f]{3,8})\s+\[(\d+)\]\s*(.*)"
 )
-_ASC = re.compile(rb"^base\s+(?:hex|dec)\s+timestamps\s+(absolute|relative)", re.I | re.M)
+_ASC = re.compile(rb"^base\s+(?:hex|dec)\b(?:\s+\w+\s+(absolute|relative))?", re.I | re.M)
+_ASC_FRAME = re.compile(r"\s*\d+\.\d+\s+(?:\d+\s+(?:\w+\s+(?:Tx|Rx|TxRq)\s|ErrorFrame)|CANFD\s)", re.I)
+_ASC_EVENT = re.compile(r"\s*\d+\.\d+\s+(?:CAN\s+)?(?:\d+\s+)?(\w+)")
+_TRC = re.compile(rb"^;\$FILEVERSION=|^;#{20}|^;\s+Start time: ", re.M)
 _OBJECT = struct.Struct("<4sHHII")
 _CONTAINER, _DEFLATED = 10, 2
 _SMALL = 1 << 18  # bytes of a container that cannot unpack to more than memory holds: deflate packs by 1032 at most
@@ -23,13 +27,15 @@ _MOST_UNPACKED = 1 << 26
 
 
 def kind(path: Path) -> str | None:
-    """`blf`, `asc` or `candump`, by a file's first bytes; None for others."""
+    """`blf`, `asc`, `trc` or `candump`, by a file's first bytes; None for others."""
     with open(path, "rb") as file:
         head = file.read(_HEAD)
     if head.startswith(b"LOGG"):
         return "blf"
     if _ASC.search(head):
         return "asc"
+    if head.startswith(b";") and _TRC.search(head):
+        return "trc"
     first = next((line for line in head.splitlines() if line.strip()), b"")
     found = _COMPACT.match(first.strip()) or _SPACED.match(first.decode("ascii", "replace"))
     return "candump" if found else None
@@ -46,43 +52,77 @@ def messages(path: Path, advance: Callable[[int], object], notes: list[str]) -> 
         case "blf":
             _check_containers(path)
             with io.BLFReader(str(path)) as reader:
-                yield from _counted(reader, advance)
+                frames = yield from _counted(reader, advance)
+                if frames < reader.object_count:
+                    others = f"{reader.object_count - frames} of {reader.object_count} objects"
+                    notes.append(f"CAN: {others} are no frames that can be read (events, statistics, other buses)")
         case "asc":
             _check_stamps(path)
-            with io.ASCReader(str(path)) as reader:
+            lines = _Lines(path, advance, notes, _asc_line)
+            yield from io.ASCReader(lines)
+            if lines.others:
+                told = ", ".join(f"{count} {word}" for word, count in lines.others.most_common(12))
+                notes.append(f"CAN: lines that are no frames are left out: {told}")
+        case "trc":
+            with io.TRCReader(str(path)) as reader:
                 yield from _counted(reader, advance)
         case "candump":
-            yield from io.CanutilsLogReader(_Lines(path, advance, notes))
+            yield from io.CanutilsLogReader(_Lines(path, advance, notes, _candump_line))
         case _:
-            raise RecipeError(f"{path} is no CAN log.", expected="candump, ASC or BLF")
+            raise RecipeError(f"{path} is no CAN log.", expected="candump, ASC, BLF or TRC")
 
 
-def _counted(reader: Any, advance: Callable[[int], object]) -> Iterator[Any]:
-    """Passes messages on, and tells at times how far the file was read."""
+def _counted(reader: Any, advance: Callable[[int], object]) -> Generator[Any, None, int]:
+    """Passes messages on, tells at times how far the file was read, and returns how many there were."""
     raw = getattr(reader.file, "buffer", reader.file)
-    read = 0
-    for number, message in enumerate(reader):
+    read = number = 0
+    for message in reader:
         yield message
+        number += 1
         if number % 4096 == 0:
             place = raw.tell()
             advance(place - read)
             read = place
+    return number
 
 
 class _Lines:
-    """A candump log as a text file of compact lines, without a last line that is torn."""
+    """A log as a text file of the lines that python-can reads, without a last line that is torn.
 
-    def __init__(self, path: Path, advance: Callable[[int], object], notes: list[str]) -> None:
-        self._path, self._advance, self._notes = path, advance, notes
+    Args:
+        path, advance, notes: as of `messages`.
+        readable: makes such a line of a line, and says what it is instead where it is to be left out and counted.
+
+    Attributes:
+        others: how many lines are what.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        advance: Callable[[int], object],
+        notes: list[str],
+        readable: Callable[[str], tuple[str, str]],
+    ) -> None:
+        self._path, self._advance, self._notes, self._readable = path, advance, notes, readable
+        self.others: Counter[str] = Counter()
+        self._lines = self._read()
 
     def __iter__(self) -> Iterator[str]:
+        return self._lines  # which goes on where it was left, as an open file does
+
+    def _read(self) -> Iterator[str]:
         with open(self._path, "rb") as file:
             while line := file.readline(_HEAD):
                 self._advance(len(line))
-                if not line.endswith(b"\n"):
+                if not line.endswith(b"\n") and not line.lower().startswith(b"end trigger"):
                     self._notes.append("the last line has no end and is left out")
                     return
-                yield _compact(line.decode("ascii"))
+                text, other = self._readable(line.decode("latin-1"))
+                if other:
+                    self.others[other] += 1
+                else:
+                    yield text
 
     def read(self) -> str:  # python-can takes what has `read` and `write` for an open file
         raise NotImplementedError
@@ -94,20 +134,29 @@ class _Lines:
         """The file is closed when all lines are read."""
 
 
-def _compact(line: str) -> str:
+def _asc_line(line: str) -> tuple[str, str]:
+    """A line of an ASC file; one of an event that is no frame is none."""
+    event = _ASC_EVENT.match(line)
+    if event is None or _ASC_FRAME.match(line) or event[1] == "Start":
+        return line, ""
+    return "", event[1]
+
+
+def _candump_line(line: str) -> tuple[str, str]:
+    """A line as candump logs it, of one as it prints it."""
     found = _SPACED.fullmatch(line.rstrip())
     if found is None:
-        return line
+        return line, ""
     stamp, channel, direction, address, length, content = found.groups()
     content = f"R{length}" if content.startswith("remote") else "".join(content.split("'")[0].split())
     flags = "##0" if int(length) > 8 else "#"
-    return f"{stamp} {channel} {address}{flags}{content}{f' {direction}' if direction else ''}"
+    return f"{stamp} {channel} {address}{flags}{content}{f' {direction}' if direction else ''}\n", ""
 
 
 def _check_stamps(path: Path) -> None:
     with open(path, "rb") as file:
         found = _ASC.search(file.read(_HEAD))
-    if found and found[1].lower() == b"relative":
+    if found and (found[1] or b"").lower() == b"relative":
         raise RecipeError(
             f"{path} has stamps that are relative to the line before.",
             expected="base hex timestamps absolute",

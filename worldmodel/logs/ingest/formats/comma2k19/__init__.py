@@ -76,7 +76,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         add_pose(folder, recording)
         _add_radar(folder, recording)
         add_commands(folder, recording)
-        if options.dbc is not None:
+        if options.dbc:
             add_messages(folder, recording, options.dbc)
         if left := [name for name in _LEFT_OUT if folder.has(f"processed_log/{name}")]:
             recording.notes.append(f"left out, as others are made of them: {', '.join(left)}")

@@ -1,5 +1,6 @@
 """The raw CAN bus of a comma2k19 segment: the commands that the device sent, and messages by a DBC."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,7 +75,7 @@ def add_commands(folder: Folder, recording: Recording) -> None:
         recording.add(spec, frames.time[rows], raw * command.scale)
 
 
-def add_messages(folder: Folder, recording: Recording, dbc: Path) -> None:
+def add_messages(folder: Folder, recording: Recording, dbc: Sequence[Path]) -> None:
     """Adds every message of the car's main bus that a DBC knows; of those that the device sent, as actions.
 
     Signals that share a message are a stream; multiplexed ones are of several, by the multiplexer's value.
@@ -82,7 +83,7 @@ def add_messages(folder: Folder, recording: Recording, dbc: Path) -> None:
     frames = _frames(folder)
     if frames is None:
         return
-    messages = {message.frame_id: message for message in load(dbc)}
+    messages = {message.frame_id: message for message in load(dbc, recording.notes)}
     for bus, kind in ((0, "sensor"), (SENT, "action")):
         for address in np.unique(frames.address[frames.bus == bus]):
             if int(address) in messages:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.apart import StoppedError, apart
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.hdf5.arrays import Piece, is_image, is_number, pictures
 from worldmodel.logs.ingest.formats.hdf5.layouts import LAYOUTS, Episode, Layout, layout_of
@@ -19,6 +20,8 @@ from worldmodel.types import StreamSpec
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ASSUMED_HZ = 20.0
+APART = True  # libhdf5 never ends on some damaged files
+_LOOK_S = 20  # until a file says what it is
 _UNIT = 0.01  # that the length of a unit quaternion may be off
 
 
@@ -30,12 +33,18 @@ def claims(path: Path) -> bool:
         with open(path, "rb") as file:
             if file.read(len(_SIGNATURE)) != _SIGNATURE:
                 return False
-        import h5py
-
-        with h5py.File(path, "r") as opened:
-            return layout_of(opened) is not None
+        return bool(apart(_has_layout, path.absolute(), limit_s=_LOOK_S))
+    except StoppedError:
+        return True  # reading it says so
     except Exception:  # of many types, by what is damaged
         return False
+
+
+def _has_layout(path: Path) -> bool:
+    import h5py
+
+    with h5py.File(path, "r") as opened:
+        return layout_of(opened) is not None
 
 
 def parts(path: Path) -> list[Path]:

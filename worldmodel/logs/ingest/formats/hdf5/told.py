@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,12 @@ _DEEPEST = 8
 
 def rate_of(file: Any, path: Path) -> tuple[float | None, str]:
     """Steps a second, None where nothing says, and the environment's name after " of", empty where nothing says."""
-    told = list(_told(file, path))
+    return rate_in(_told(file, path))
+
+
+def rate_in(said: Iterable[tuple[str, Any]]) -> tuple[float | None, str]:
+    """The same of keys and values."""
+    told = list(said)
     rates = [(key, value) for key, value in told if key in (*_RATES, *_PERIODS) and isinstance(value, int | float)]
     hertz = [value if key in _RATES else 1 / value for key, value in rates if value and math.isfinite(value)]
     names = (value for key, value in told if key in _NAMES and isinstance(value, str))
@@ -32,16 +37,17 @@ def _told(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
     """Every key and value of the attributes, with what is JSON in them, and of the metadata beside the file."""
     for group in (file, file.get("data"), *[file[name] for name in file if name == "episode_0"]):
         attrs = getattr(group, "attrs", {})
-        yield from _flat({key: attrs[key] for key in attrs})
+        yield from flat({key: attrs[key] for key in attrs})
     beside = path.with_name(METADATA)
     if beside.is_file():
         try:
-            yield from _flat(read_json(beside))
+            yield from flat(read_json(beside))
         except RecipeError:
             return
 
 
-def _flat(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+def flat(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Every key and value of a mapping and of those in it, also where they are JSON in a text."""
     if not isinstance(value, Mapping) or depth > _DEEPEST:
         return
     for key, item in value.items():
@@ -52,7 +58,7 @@ def _flat(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
             except (ValueError, RecursionError):
                 continue
         yield str(key), item
-        yield from _flat(item, depth + 1)
+        yield from flat(item, depth + 1)
 
 
 def mjcf_of(file: Any) -> tuple[str, int]:

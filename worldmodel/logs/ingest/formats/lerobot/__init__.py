@@ -15,7 +15,7 @@ from worldmodel.logs.ingest.formats.lerobot.features import BOOKKEEPING, Feature
 from worldmodel.logs.ingest.formats.lerobot.layout import Clip, DataSet
 from worldmodel.logs.ingest.formats.lerobot.rows import Rows, episodes
 from worldmodel.logs.ingest.importer import Options
-from worldmodel.logs.ingest.recording import Recording, nominal_rate
+from worldmodel.logs.ingest.recording import Recording, exact, nominal_rate
 from worldmodel.types import StreamSpec
 
 INFO = "meta/info.json"
@@ -85,7 +85,8 @@ def _times(data: DataSet, rows: Rows, recording: Recording) -> np.ndarray:
     """Seconds of each frame [M] from the episode's first."""
     names = rows.table.column_names
     if "timestamp" in names:
-        return np.asarray(rows.table["timestamp"].to_numpy(zero_copy_only=False), np.float64)
+        time = np.asarray(rows.table["timestamp"].to_numpy(zero_copy_only=False), np.float64)
+        return exact(time, data.fps) if data.fps else time
     frame = np.asarray(rows.table["frame_index"].to_numpy(zero_copy_only=False), np.float64)
     if not data.fps:
         recording.notes.append(f"nothing tells the rate of its frames: {_ASSUMED_HZ:g} Hz is assumed")

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def first_lines(path: Path) -> list[str]:
 
 def _recognised_text(lines: Sequence[str]) -> str | None:
     """The name of the recipe whose signs a text's first lines have."""
-    first = next((line for line in lines if line), "").replace('"', "").lower()
+    first = re.sub(r"[;\t]", ",", next((line for line in lines if line), "").replace('"', "").lower())
     headers = [calls(fields_of(line, d)) for line in lines for d in DELIMITERS if d in line]
     for name, recipe in exporters().items():
         signs = recipe.signs or Signs()

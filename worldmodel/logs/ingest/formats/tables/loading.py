@@ -42,7 +42,8 @@ _MISSING = [
         "---",
     ],
 ]
-_ENOUGH = 16 << 20  # bytes of a text, from which a recipe is suggested
+_ENOUGH = 8 << 20  # bytes of a text; of a longer one a recipe is suggested from its beginning, middle and end
+_PART = 2 << 20  # of each
 
 
 def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
@@ -118,10 +119,9 @@ def _load_sheet(path: Path, rows: list[list[Any]], recipe: Recipe | None) -> Tab
 
 def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     text = recipe.text if recipe else Text()
-    if recipe is None and buffer.size > _ENOUGH:
-        head = head_of(buffer, _ENOUGH)
-        buffer = buffer.slice(0, head.rfind(b"\n") + 1 or _ENOUGH)
     encoding, mark = encoding_of(head_of(buffer, HEAD), text.encoding)
+    if recipe is None and buffer.size > _ENOUGH:
+        buffer = _sampled(buffer, encoding)
     body = body_of(buffer, encoding, mark, text.comment)
     layout = _layout(body.lines(), recipe)
     body = body.from_line(layout.start).without_torn_line(layout)
@@ -131,6 +131,20 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)
     return Table(path, data, _units(layout), text.unreadable, [*body.notes, *notes], left)
+
+
+def _sampled(buffer: "pa.Buffer", encoding: str) -> "pa.Buffer":
+    """Whole lines from the beginning, the middle and the end; where a byte may be a part of a letter, the beginning."""
+    import pyarrow as pa
+
+    if encoding not in ("utf-8", "cp1252"):
+        return buffer.slice(0, 4 * _PART)
+    head = buffer.slice(0, _PART).to_pybytes()
+    parts = [head[: head.rfind(b"\n") + 1]]
+    for start in (buffer.size // 2, buffer.size - _PART):
+        part = buffer.slice(start, _PART).to_pybytes()
+        parts.append(part[part.find(b"\n") + 1 : part.rfind(b"\n") + 1])
+    return pa.py_buffer(b"".join(parts))
 
 
 def _readable(recipe: Recipe | None) -> set[str] | None:
@@ -158,6 +172,7 @@ def _parse(
         csv.ParseOptions(delimiter="," if layout.delimiter == " " else layout.delimiter),
         csv.ConvertOptions(
             null_values=[*_MISSING, *text.missing],
+            strings_can_be_null=True,
             decimal_point=layout.decimal,
             include_columns=[name for name in names if _is_read(name, readable)] or [names[0]],
         ),

@@ -182,6 +182,6 @@ def _refuse_duplicates(path: Path, stream: TableStream, time: np.ndarray) -> Non
         raise RecipeError(
             f"{path}: the times of stream {stream.spec.name!r} do not increase.",
             expected=f"each {' '.join(stream.clock.columns)} later than the one before",
-            found=f"{time[row]!r} s at row {row} of the stream",
+            found=f"{float(time[row])!r} s at row {row} of the stream",
             remedy='mend the file, or set duplicates = "drop" in the recipe\'s [clock]',
         )

@@ -139,7 +139,7 @@ class Table:
         wrong = ~number & np.asarray(compute.not_equal(text, "").fill_null(False))
         again = wrong & np.asarray(compute.equal(text, re.sub(r"#\d+$", "", self.place(name))).fill_null(False))
         if again.any():
-            self.notes.append(f"{name}: {again.sum()} rows are the header once more")
+            self.notes.append(f"{again.sum()} rows are the header once more")
             wrong &= ~again
         if wrong.any() and self.unreadable == "error":
             row = int(np.argmax(wrong))

@@ -1,4 +1,7 @@
-"""KML and KMZ: tracks with times (`gx:Track`, https://developers.google.com/kml/documentation/kmlreference)."""
+"""KML and KMZ: tracks (`gx:Track`), or else points with times.
+
+Their elements: https://developers.google.com/kml/documentation/kmlreference.
+"""
 
 import zipfile
 from collections import Counter
@@ -28,18 +31,26 @@ def document(path: Path) -> IO[bytes]:
 
 
 def stretches(elements: Iterable[Element], left: Counter[str]) -> Iterator[Fixes]:
-    """The tracks, each when it is whole or the file ends; `left` counts what is left out."""
-    name, track, array = "", None, ""
+    """The tracks, each when it is whole or the file ends; without any, the points with times, such as of a tracker.
+
+    `left` counts what is left out.
+    """
+    name, track, array, tracks = "", None, "", 0
+    points, place = Fixes(), _Place()
     for element in elements:
         if element.text is None:
             if element.name == "Track":
-                track = _Track(name)
+                track, tracks = _Track(name), tracks + 1
             elif element.name == "SimpleArrayData":
                 array = element.attributes.get("name", "")
             elif element.name in _PLACES:
                 left[_PLACES[element.name]] += 1
         elif track is None:
             name = element.text if element.name == "name" else name
+            if element.name != "Placemark":
+                place.tell(element)
+            elif told := place.taken():
+                points.add(told)
         elif element.name == "Track":
             yield track.fixes(left)
             track = None
@@ -47,6 +58,29 @@ def stretches(elements: Iterable[Element], left: Counter[str]) -> Iterator[Fixes
             track.tell(element, array)
     if track is not None:
         yield track.fixes(left)
+    if len(points) and not tracks:
+        left[_PLACES["Point"]] -= len(points)
+        yield points
+
+
+class _Place:
+    """A placemark: a point, and when it was."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+
+    def tell(self, element: Element) -> None:
+        text = element.text or ""
+        if element.name == "when":
+            self._told["time"] = utc(text)
+        elif element.name == "coordinates" and len(text.split()) == 1:
+            names = ("longitude", "latitude", "altitude")
+            self._told |= dict(zip(names, map(number, text.split(",")), strict=False))
+
+    def taken(self) -> dict[str, float]:
+        """What it tells, empty where that is no time and place; and nothing more after it."""
+        told, self._told = self._told, {}
+        return told if {"time", "longitude", "latitude"} <= told.keys() else {}
 
 
 class _Track:

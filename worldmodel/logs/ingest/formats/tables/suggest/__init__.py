@@ -13,7 +13,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams, tell_apart
-from worldmodel.logs.ingest.formats.tables.suggest.writing import Part, doubts_of, written
+from worldmodel.logs.ingest.formats.tables.suggest.writing import DOUBT, Part, doubts_of, written
 from worldmodel.toml import TomlTable
 
 _MOST_FILES = 100
@@ -22,7 +22,8 @@ _MOST_FILES = 100
 def suggest(paths: Sequence[str | Path] | str | Path) -> str:
     """A recipe for tables of one kind, as TOML, with a comment for each doubt.
 
-    That of a program whose tables are known is the shipped one. Else the first of the tables is looked at.
+    That of a program whose tables are known is the shipped one. Else it is that of the first of the tables, and says
+    which of the others would get another one.
 
     Args:
         paths: the tables, or folders or archives that are one recording each.
@@ -30,11 +31,27 @@ def suggest(paths: Sequence[str | Path] | str | Path) -> str:
     Raises:
         RecipeError: if no clock can be told, or there is no table.
     """
-    path = Path(paths if isinstance(paths, str | Path) else next(iter(paths), ""))
+    given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)] or [Path()]
+    first, *others = map(_suggested, given)
+    if not others:
+        return first
+    unlike = [path.name for path, text in zip(given[1:], others, strict=True) if _plain(text) != _plain(first)]
+    said = f"made of {given[0].name}, and fits all {len(given)} sources by their columns and units"
+    if unlike:
+        said = f"made of {given[0].name}; these have other columns, units or clocks: {', '.join(unlike)}"
+    return f"{DOUBT}{said}\n{first}"
+
+
+def _suggested(path: Path) -> str:
     name = known.recognised(path)
     if name is not None:
         return (content_dir("datasets") / f"{name}.toml").read_text(encoding="utf-8")
     return _described(path)
+
+
+def _plain(recipe: str) -> list[str]:
+    """What a recipe says, but for rates and remarks."""
+    return [line for line in recipe.splitlines() if not line.startswith(("#", "rate_hz"))]
 
 
 def suggestion(path: Path) -> tuple[Recipe, list[str]]:

@@ -4,6 +4,13 @@ import re
 from typing import NamedTuple
 
 AXES = {"0": "x", "1": "y", "2": "z"}
+# Of forces and accelerations `lat` is lateral and `long` longitudinal.
+_NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
+_PLACE = re.compile(
+    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude|gitude)?"
+    r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$"
+)
+_TURNING = r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel"
 
 
 class Kind(NamedTuple):
@@ -26,15 +33,16 @@ class Kind(NamedTuple):
 
 def _axes(words: str, short: str) -> re.Pattern[str]:
     last = r"(?:_?(?:rad|m_s2|adc|raw|filt|smooth|t|ga))?(?:_s)?"
-    return re.compile(rf"(?:^|_)(?:{words}){last}_?(?P<axis>[xyz012])$|^{short}_?(?P<letter>[xyz])$")
+    after, before = rf"(?:^|_)(?:{words}){last}_?(?P<axis>[xyz012])$", rf"^(?P<first>[xyz])_(?:{words})$"
+    return re.compile(rf"{after}|{before}|^{short}_?(?P<letter>[xyz])$")
 
 
 KINDS = (
-    Kind(re.compile(r"(?:^|_)(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude|gitude)?(?:_.*)?$"),
+    Kind(_PLACE,
          "gps", "gps", "", ("latitude", "longitude", "altitude")),
     Kind(_axes(r"(?:lin(?:ear)?_?)?acc(?:el(?:eration|erometer)?)?(?:meter)?", "a"),
          "accelerometer", "sensor", "m/s^2"),
-    Kind(_axes(r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|angular_?(?:velocity|rate)|ang_?vel", "[gw]"),
+    Kind(_axes(_TURNING, "[gw]"),
          "gyro", "sensor", "rad/s"),
     Kind(_axes(r"mag(?:netometer|netic_?(?:field|flux)?)?", "m"), "magnetometer", "sensor", "T"),
     Kind(re.compile(r"(?:^|_)(?:q|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"), "attitude",

@@ -23,6 +23,8 @@ from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, 
 from worldmodel.logs.ingest.formats.tables.suggest.values import add_units
 from worldmodel.logs.ingest.formats.tables.table import Table
 
+_HALF = 0.45  # and a little less, as the first and the last rows may have them
+
 
 def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Found:
     """The streams of a table's columns but those that are taken."""
@@ -134,9 +136,9 @@ def _stem(name: str) -> str:
 
 
 def _missing(table: Table, name: str) -> int:
-    """How many rows of a column hold nothing, where most do: such columns are of another rate."""
+    """How many rows of a column hold nothing, where half do or more: such columns are of another rate."""
     count = table.column(name).null_count
-    return count if 2 * count > table.data.num_rows else 0
+    return count if count > _HALF * table.data.num_rows else 0
 
 
 def _column(name: str, table: Table, prefix: str) -> Column:

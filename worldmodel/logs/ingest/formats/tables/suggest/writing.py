@@ -11,7 +11,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Found, Suggested
 
-_DOUBT = "# doubt: "
+DOUBT = "# doubt: "
 
 
 class Part(NamedTuple):
@@ -57,11 +57,11 @@ def _escaped(file: str) -> str:
 
 def doubts_of(text: str) -> list[str]:
     """The doubts that a suggested recipe has."""
-    return [line.removeprefix(_DOUBT) for line in text.splitlines() if line.startswith(_DOUBT)]
+    return [line.removeprefix(DOUBT) for line in text.splitlines() if line.startswith(DOUBT)]
 
 
 def _doubts(texts) -> list[str]:  # type: ignore[no-untyped-def]
-    return [f"{_DOUBT}{_one_line(text)}" for text in texts]
+    return [f"{DOUBT}{_one_line(text)}" for text in texts]
 
 
 def _one_line(text: str) -> str:

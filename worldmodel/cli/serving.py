@@ -1,0 +1,48 @@
+"""Runs for other programs: exported, served."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worldmodel.cli.application import app
+from worldmodel.cli.options import Force, Out, wrote
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    out: Out,
+    members: Annotated[int, typer.Option(min=1, help="Futures that the programs roll at once.")] = 16,
+    horizon: Annotated[float | None, typer.Option(help="Seconds ahead; by default as far as was trained.")] = None,
+    onnx: Annotated[bool, typer.Option(help="Write ONNX graphs too, checked with ONNX Runtime.")] = True,
+    force: Force = False,
+) -> None:
+    """Write a run's network for programs without this package: StableHLO and ONNX, with a card."""
+    from worldmodel.progress import doing
+
+    with doing(f"exporting {run}"):
+        from worldmodel.export.artefact import export_run
+
+        files = export_run(run, out, members=members, horizon_s=horizon, onnx=onnx, force=force)
+    wrote(*files)
+
+
+@app.command()
+def serve(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    host: Annotated[str, typer.Option(help="The address to listen on; another than this machine's needs a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8765,
+    token: Annotated[
+        str | None, typer.Option(envvar="WORLDMODEL_TOKEN", help="What every request must bring, as a bearer token.")
+    ] = None,
+) -> None:
+    """Answer for a run over HTTP and WebSocket, until stopped; /openapi.json says how."""
+    from worldmodel.serve.server import check_host
+    from worldmodel.serve.server import serve as start
+
+    check_host(host, token)
+    print(f"opening {run}; http://{host}:{port} answers when it is compiled", flush=True)
+    start(run, host=host, port=port, token=token)

@@ -1,0 +1,118 @@
+"""Calls functions in a process of its own, which may crash or hang: libraries in C do so on damaged files.
+
+The process is started once, when it is needed, and kept.
+"""
+
+import atexit
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection, Pipe
+from typing import Any
+
+from worldmodel.errors import WorldModelError
+
+_DEATH_SIGNAL = 1  # prctl's: what a process gets when its parent has ended
+_ENDS = (EOFError, BrokenPipeError, ConnectionResetError)
+
+
+class StoppedError(Exception):
+    """The process crashed, or was stopped as nothing came from it for too long."""
+
+
+class Apart:
+    """One such process."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._line: Connection | None = None
+        self._owner = 0
+
+    def __call__(
+        self, function: Callable[..., Any], *given: Any, limit_s: float, advance: Callable[[int], object] | None = None
+    ) -> Any:
+        """What a function of a module returns or raises there.
+
+        Args:
+            function: what is called, with `advance=` as its last argument where that is given here.
+            given: its arguments.
+            limit_s: the longest time in seconds until it returns or advances.
+            advance: called with what the function passes to its own.
+
+        Raises:
+            StoppedError: if it took longer, or the process ended.
+        """
+        try:
+            line = self._started()
+            line.send((function, given, advance is not None))
+            while True:
+                if not line.poll(limit_s):
+                    raise StoppedError(f"its reader came to no end in {limit_s:.0f} s")
+                kind, content = line.recv()
+                if kind != "advanced":
+                    break
+                if advance is not None:
+                    advance(content)
+        except _ENDS as error:
+            self.stop()
+            raise StoppedError("its reader crashed") from error
+        except BaseException:
+            self.stop()
+            raise
+        if kind == "raised":
+            raise content
+        return content
+
+    def _started(self) -> Connection:
+        if self._process is None or self._process.poll() is not None or self._owner != os.getpid() or not self._line:
+            self._line, theirs = Pipe()
+            command = [sys.executable, "-c", f"from {__name__} import serve; serve({theirs.fileno()})"]
+            null = subprocess.DEVNULL
+            self._process = subprocess.Popen(command, stdin=null, stdout=null, stderr=null, pass_fds=[theirs.fileno()])
+            self._owner = os.getpid()
+            theirs.close()
+        return self._line
+
+    def stop(self) -> None:
+        """Ends the process, whatever it does."""
+        if self._process is not None and self._line is not None and self._owner == os.getpid():
+            self._process.kill()
+            self._process.wait()
+            self._line.close()
+        self._process = None
+
+
+apart = Apart()
+atexit.register(apart.stop)
+
+
+def serve(place: int) -> None:
+    """Answers calls on a line until it ends.
+
+    Args:
+        place: the line's file descriptor.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and stops this process
+    with contextlib.suppress(Exception):  # on Linux: a loop that never ends would outlive its parent
+        ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    line = Connection(place)
+    with contextlib.suppress(*_ENDS):
+        while True:
+            function, given, advances = line.recv()
+            line.send(_outcome(line, function, given, advances))
+
+
+def _outcome(line: Connection, function: Callable[..., Any], given: tuple[Any, ...], advances: bool) -> tuple[str, Any]:
+    def advance(count: int) -> None:
+        line.send(("advanced", count))
+
+    try:
+        return "returned", function(*given, **({"advance": advance} if advances else {}))
+    except (WorldModelError, OSError) as error:
+        return "raised", error
+    except Exception as error:
+        return "raised", RuntimeError(f"{type(error).__name__}: {error}")

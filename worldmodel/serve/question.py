@@ -1,0 +1,176 @@
+"""What a client asks: what was seen, what is commanded, how far; and the trajectory that answers it."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.imagine.actions import continued
+from worldmodel.imagine.forecaster import Forecasted, trust
+from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ticks
+from worldmodel.live import Live
+from worldmodel.live.intake import Seen
+from worldmodel.live.live import moment_of
+from worldmodel.logs.align import ROUNDING_S, TickLayout, ticks_of
+from worldmodel.logs.physical import first_fix
+from worldmodel.models.experts.reach import described
+from worldmodel.serve.limits import Limits
+from worldmodel.training.run import Run
+from worldmodel.types import Commands, Samples, StreamSpec
+
+_NEVER = 1e12  # seconds
+_FEWEST = 16  # members that are rolled: the network's mean is taken of so many
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """How to imagine.
+
+    Attributes:
+        actions: what is commanded, by stream, with times in seconds after the moment; until its first, and of a stream
+            that is not given, what is in force holds.
+        at_s: the moment; by default that of the newest sample.
+        horizon_s: by default as far as the run was trained.
+        members: futures. seed: of their noise. frames: whether to draw videos.
+    """
+
+    actions: Mapping[str, Samples] = dataclasses.field(default_factory=dict)
+    at_s: float | None = None
+    horizon_s: float | None = None
+    members: int = 16
+    seed: int = 0
+    frames: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A request made ready for the model. Horizon and members are rounded up, so that few programs do for all.
+
+    Attributes:
+        moment: what was seen. begin_s: when its clock begins on the client's.
+        commands: [1, H, A].
+        horizon: ticks that are asked for; H is at least that. members: likewise; `rolled` is at least that.
+        ticks: of each video the ticks to draw, int [1, P]; none where no frames are asked for.
+        seed: of the noise.
+    """
+
+    moment: Moment
+    begin_s: float
+    commands: Commands
+    horizon: int
+    members: int
+    rolled: int
+    ticks: list[np.ndarray]
+    seed: int
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Questions of one shape are answered together: ticks, members, and whether frames are drawn."""
+        return self.commands.values.shape[1], self.rolled, len(self.ticks)
+
+
+def question_of(run: Run, given: Mapping[str, Samples], asked: Asked, limits: Limits) -> Question:
+    """Aligns what a client sent along; its moment is a tick.
+
+    Raises:
+        WorldModelError: if the samples, the actions or the numbers do not fit.
+    """
+    _check(asked, limits)
+    layout, context = run.layout, run.settings.context
+    at_s = _newest(given) if asked.at_s is None else asked.at_s
+    begin_s = at_s - (context - 1) * layout.dt
+    until = {spec.name: _until(given.get(spec.name), spec, at_s, begin_s) for spec in layout.streams}
+    newest = [until[s.name].time[-1:] for s in (*layout.readings, *layout.videos)]
+    if not (np.concatenate(newest) > -layout.dt).any():
+        raise WorldModelError(
+            "There is nothing to imagine from: the context holds no reading.",
+            expected=f"samples between {begin_s:g} s and {at_s:g} s",
+            found=", ".join(n for n, s in given.items() if len(s.time)) or "no samples",
+            remedy="send newer samples, or another at_s",
+        )
+    known = _seen(layout, context, until)
+    row, horizon = context - 1, run.horizon_ticks(asked.horizon_s)
+    commands = continued(until, layout, row, _rolled(run, horizon), _complete(layout, asked.actions), 0.0)
+    return _ready(moment_of(layout, context, row, known), begin_s, commands, horizon, asked)
+
+
+def question_in(run: Run, live: Live, asked: Asked, limits: Limits) -> Question:
+    """What is asked of a machine that pushes; its moment is rounded down to a tick.
+
+    Raises:
+        WorldModelError: if too little was pushed, or the actions or the numbers do not fit.
+    """
+    _check(asked, limits)
+    horizon = run.horizon_ticks(asked.horizon_s)
+    moment, commands = live.ask(_complete(run.layout, asked.actions), _rolled(run, horizon), asked.at_s)
+    return _ready(moment, live.start_s, commands, horizon, asked)
+
+
+def answer(asked: Question, foreseen: Forecasted, experts: tuple[str, ...]) -> Trajectory:
+    """The trajectory of one question, on the client's clock, of what was foreseen of its window (B = 1)."""
+    moment, horizon = asked.moment, asked.horizon
+    layout = moment.layout
+    drawn = zip(frame_ticks(layout, horizon), foreseen.frames, strict=False)  # of which there may be none
+    frames = [(ticks, video[0, : asked.members, : len(ticks)]) for ticks, video in drawn]
+    trusted = trust(experts, foreseen.weights[:, 0, :horizon], layout)
+    outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
+    commands = Commands(*(part[0, :horizon] for part in asked.commands))
+    read = foreseen.read[0, : asked.members, :horizon]
+    return assemble(moment._replace(logged={}), commands, read, frames, trusted, outside).later(asked.begin_s)
+
+
+def _check(asked: Asked, limits: Limits) -> None:
+    if not 1 <= asked.members <= limits.members:
+        raise WorldModelError("members is out of range.", expected=f"1 to {limits.members}", found=str(asked.members))
+    if not 0 <= asked.seed < 2**32:
+        raise WorldModelError("seed is out of range.", expected="0 to 4294967295", found=str(asked.seed))
+
+
+def _rolled(run: Run, horizon: int) -> int:
+    """Ticks that are rolled for a horizon: as many as were trained, or the most that may be asked."""
+    trained = run.trained_horizon
+    return trained if horizon <= trained else run.horizon_ticks(2 * trained * run.settings.dt)
+
+
+def _ready(moment: Moment, begin_s: float, commands: Commands, horizon: int, asked: Asked) -> Question:
+    given = Commands(*(part[None] for part in commands))
+    rolled = max(_FEWEST, 1 << (asked.members - 1).bit_length())
+    ticks = _ticks(moment.layout, horizon, len(commands.values)) if asked.frames else []
+    return Question(moment, begin_s, given, horizon, asked.members, rolled, ticks, asked.seed)
+
+
+def _ticks(layout: TickLayout, horizon: int, rolled: int) -> list[np.ndarray]:
+    """Ticks [1, P] of each video, the last one repeated so that P is that of the horizon that is rolled."""
+    both = zip(frame_ticks(layout, horizon), frame_ticks(layout, rolled), strict=True)
+    return [np.pad(asked, (0, len(most) - len(asked)), mode="edge")[None] for asked, most in both]
+
+
+def _newest(given: Mapping[str, Samples]) -> float:
+    newest = [float(samples.time[-1]) for samples in given.values() if len(samples.time)]
+    if not newest:
+        raise WorldModelError("There is nothing to imagine from: no samples.", remedy="send some")
+    return max(newest)
+
+
+def _until(samples: Samples | None, spec: StreamSpec, at_s: float, begin_s: float) -> Samples:
+    """What was stamped up to the moment, in seconds after `begin_s`."""
+    if samples is None:
+        return Samples(np.zeros(0), np.zeros((0, *spec.sample_shape)))
+    stop = int(np.searchsorted(samples.time, at_s + ROUNDING_S, side="right"))
+    return Samples(samples.time[:stop] - begin_s, samples.data[:stop])
+
+
+def _seen(layout: TickLayout, context: int, until: dict[str, Samples]) -> Seen:
+    """The ticks of a context."""
+    shown, actions = [until[s.name] for s in layout.videos], {s.name: until[s.name] for s in layout.actions}
+    origins = [first_fix(s, until[s.name].data) for s in layout.of_kind("gps")]
+    origin = next((fix for fix in origins if fix.any()), np.zeros(3))
+    ticks = ticks_of(until, actions, [s.time for s in shown], layout, np.arange(context) * layout.dt, origin)
+    return Seen(ticks, [s.data for s in shown], until, {}, {})
+
+
+def _complete(layout: TickLayout, given: Mapping[str, Samples]) -> dict[str, Samples] | None:
+    """The actions that are given, and of the other streams nothing within reach; None where none are given."""
+    silent = {s.name: Samples(np.array([_NEVER]), np.full((1, *s.sample_shape), np.nan)) for s in layout.actions}
+    return silent | dict(given) if given else None
