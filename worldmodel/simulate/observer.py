@@ -33,7 +33,6 @@ class Pull:
         interval_s: usual seconds between readings.
         wraps: whether it is an angle that wraps.
         site: of a gyro, the site that it is fixed to; -1 of others.
-        gain: how far a reading of a speed is believed.
     """
 
     stream: str
@@ -45,7 +44,6 @@ class Pull:
     interval_s: float
     wraps: bool
     site: int
-    gain: float = 0.0
 
     @property
     def speeds(self) -> slice:
@@ -125,6 +123,7 @@ class Observer:
         keep = [steps] if keep is None else list(keep)
         begun = np.zeros(worlds, int) if begun is None else begun
         active = self._read_in(read)
+        placed = {pull.speed for pull in active if pull.kind != "speed"}
         due = [_due(read[pull.stream].time, steps, self.world.step_s) for pull in active]
         stops = np.unique(np.concatenate([[0, *keep], *(np.flatnonzero((d >= 0).any(0)) for d in due)]).astype(int))
         out, sound, now = np.empty((worlds, len(keep), states.shape[1])), np.ones(worlds, bool), 0
@@ -137,7 +136,8 @@ class Observer:
                 states, now = np.where(sound[:, None], rolled.states[:, -1], states), int(stop)
             for pull, rows in zip(active, due, strict=True):
                 chosen = np.flatnonzero((rows[:, stop] >= 0) & sound)
-                self._correct(pull, states, chosen, self._values(pull, read)[chosen, rows[chosen, stop]])
+                values = self._values(pull, read)[chosen, rows[chosen, stop]]
+                self._correct(pull, states, chosen, values, _SPEED_BESIDE if pull.speed in placed else _SPEED_ALONE)
             for place in np.flatnonzero(np.equal(keep, stop)):
                 out[:, place] = states
         return out, sound
@@ -152,13 +152,13 @@ class Observer:
             values = of_body(self.world, pull.site, values)
         return values / np.linalg.norm(values, axis=-1, keepdims=True) if pull.kind == "turn" else values
 
-    def _correct(self, pull: Pull, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
-        """Pulls some rows of the states towards values [R, ...]; in place."""
+    def _correct(self, pull: Pull, states: np.ndarray, rows: np.ndarray, values: np.ndarray, trust: float) -> None:
+        """Pulls some rows of the states towards values [R, ...], speeds by `trust`; in place."""
         known = np.isfinite(values).all(-1)
         rows, values = rows[known], values[known]
         at = _block(rows, pull.speeds)
         if pull.kind == "speed":
-            states[at] += pull.gain * (values - states[at])
+            states[at] += trust * (values - states[at])
         elif pull.kind == "turn":
             self._turn(pull, states, rows, values)
         else:
@@ -185,14 +185,6 @@ def _block(rows: np.ndarray, columns: slice) -> tuple[np.ndarray, np.ndarray]:
 
 def pulls(world: World) -> Iterator[Pull]:
     """The sensors of a world that read coordinates of its state, those without a delay of MuJoCo's own."""
-    found = list(_found(world))
-    placed = {pull.speed for pull in found if pull.kind != "speed"}
-    for pull in found:
-        gain = _SPEED_BESIDE if pull.speed in placed else _SPEED_ALONE
-        yield dataclasses.replace(pull, gain=gain if pull.kind == "speed" else 0.0)
-
-
-def _found(world: World) -> Iterator[Pull]:
     model = world.model
     for stream in world.scene.sensed:
         column = 0
