@@ -9,12 +9,14 @@ from tests.command_line import run
 from tests.simulate.identification import machines
 from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log
+from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import load_scene, simulate
 from worldmodel.simulate.identification import identify
-from worldmodel.simulate.identification.identify import _errors
+from worldmodel.simulate.identification.identify import _errors, _roles
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.identification.windows import Recording
 from worldmodel.simulate.world import World
+from worldmodel.types import Samples
 
 QUICK = {"horizon_s": 0.2, "progress": False}
 
@@ -54,8 +56,8 @@ def test_predictions_and_the_delay_come_back(fitted, folder, rough):
     assert found["torque.delay"].told == "clearly"
     fresh = machines.log(folder, episodes=3, seed=7)
     true, ours, before = (error_of(each, fresh) for each in (folder / "true", fitted.folder, rough))
-    assert (ours < 1.1 * true).all()
-    assert (before[1:] > 2 * ours[1:]).all()
+    assert np.linalg.norm(ours) < 1.1 * np.linalg.norm(true)
+    assert (before > 5 * ours).all()
 
 
 def test_what_the_log_cannot_tell_stays_and_is_called_so(fitted):
@@ -84,7 +86,9 @@ def test_patterns_choose_what_is_fitted(rough):
     world = World(load_scene(rough))
     names = [p.name for p in Parameters.of(world, ["mass", "pivot.*"]).free]
     assert names == ["arm.mass", "pivot.damping", "pivot.friction", "pivot.armature"]
-    assert [p.name for p in Parameters.of(world, ["mass", "pivot.*"], ["friction", "*.mass"]).free] == names[1:2] + names[3:]
+    assert [p.name for p in Parameters.of(world, ["mass", "pivot.*"], ["friction", "*.mass"]).free] == names[
+        1:2
+    ] + names[3:]
     assert "motor.gain" not in [p.name for p in Parameters.of(world).free]
     with pytest.raises(SceneError, match="nothing called 'weight'"):
         Parameters.of(world, ["weight"])
@@ -135,12 +139,24 @@ def test_bad_input_is_refused_and_nothing_written(edit, words, said, log, tmp_pa
     assert sorted(p.name for p in tmp_path.iterdir()) == ["given"]
 
 
-def test_a_scene_that_is_right_already_is_not_bettered(log, folder):
-    """Held to a wrong mass, nothing else can make up for it."""
-    true = folder / "true"
-    with pytest.raises(SceneError, match="no better|tell little"):
-        identify(true, log, folder / "worse", fit=["arm.com_y", "arm.com_x"], **QUICK)
+def test_what_predicts_no_better_is_not_written(log, folder):
+    """The episode that measures is of a machine that is as the user says; those that are fitted are of another."""
+    lighter = machines.scene(folder / "lighter", machines.TRUE.replace('mass="1.0"', 'mass="0.7"'))
+    other = simulate(str(lighter), folder / "lighter.h5", episodes=5, seconds=2.0, progress=False)
+    with pytest.raises(SceneError, match="no better"):
+        identify(folder / "true", _mixed(other, log, folder / "mixed.h5"), folder / "worse", fit=["mass"], **QUICK)
     assert not (folder / "worse").exists()
+
+
+def _mixed(most, measured, path):
+    """A log of which the episode that measures is from another log."""
+    one, other = Log(most), Log(measured)
+    row = next(i for i in _roles(one, 0.15, 0)[1])
+    with LogWriter(path, list(one.streams.values())) as writer:
+        for index, episode in enumerate(one.episodes):
+            taken = other.episodes[index] if index == row else episode
+            writer.append({n: Samples(s.time, s.data) for n, s in taken.streams.items()}, duration_s=2.0)
+    return path
 
 
 def test_an_unstable_scene_says_where(log, folder):
