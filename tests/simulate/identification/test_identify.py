@@ -1,4 +1,4 @@
-"""Fitting a scene: what the machine was is found where its log tells it, and what is wrong is said before it is written."""
+"""Fitting a scene: what the machine was is found where its log tells it; what is wrong is said, and nothing written."""
 
 import json
 
@@ -44,7 +44,7 @@ def fitted(folder, log, rough):
 
 def error_of(scene, log):
     """The error [T] of a scene as it is on all episodes of a log."""
-    world = World(load_scene(scene))
+    world = World(load_scene(scene), general=True)
     machine = Parameters.of(world).machine(np.zeros(len(Parameters.of(world))))
     errors = _errors(world, [Recording.of(world.scene, e) for e in Log(log).episodes], 0.2, machine, machine)
     return np.sqrt(np.mean([e**2 for e in errors["after"].values()], 0))
@@ -67,7 +67,9 @@ def test_what_the_log_cannot_tell_stays_and_is_called_so(fitted):
     untold = found["arm.com_y"]
     assert untold.told.startswith("hardly")
     assert untold.after == pytest.approx(untold.before, abs=1e-6)
-    assert untold.std == pytest.approx(Parameters.of(World(fitted.scene), ["arm.com_y"]).free[0].scale, rel=0.01)
+    assert untold.std == pytest.approx(
+        Parameters.of(World(fitted.scene, general=True), ["arm.com_y"]).free[0].scale, rel=0.01
+    )
 
 
 def test_the_folder_is_a_scene_with_an_account_and_a_page(fitted, folder):
@@ -83,7 +85,7 @@ def test_the_folder_is_a_scene_with_an_account_and_a_page(fitted, folder):
 
 
 def test_patterns_choose_what_is_fitted(rough):
-    world = World(load_scene(rough))
+    world = World(load_scene(rough), general=True)
     names = [p.name for p in Parameters.of(world, ["mass", "pivot.*"]).free]
     assert names == ["arm.mass", "pivot.damping", "pivot.friction", "pivot.armature"]
     assert [p.name for p in Parameters.of(world, ["mass", "pivot.*"], ["friction", "*.mass"]).free] == names[

@@ -18,7 +18,7 @@ def drone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drone")
     (folder / "model.xml").write_text(DRONE)
     toml = suggest(folder / "model.xml")
-    return World(load_scene(write_scene(folder, toml, DRONE)))
+    return World(load_scene(write_scene(folder, toml, DRONE)), general=True)
 
 
 @given(seed=st.integers(0, 2**32 - 1), size=st.floats(0, 5))
@@ -63,5 +63,26 @@ def test_what_cannot_touch_has_no_contact(drone, tmp_path):
     assert "contact" in {p.group for p in Parameters.of(drone).free}
     lone = "<mujoco><worldbody><body><joint/><geom size='.1'/></body></worldbody><sensor/></mujoco>"
     (tmp_path / "model.xml").write_text(lone)
-    world = World(load_scene(write_scene(tmp_path, suggest(tmp_path / "model.xml"), lone)))
+    world = World(load_scene(write_scene(tmp_path, suggest(tmp_path / "model.xml"), lone)), general=True)
     assert "contact" not in {p.group for p in Parameters.of(world).free}
+
+
+@pytest.mark.parametrize("scene", ["cartpole", "pusher"])
+def test_a_moved_centre_moves_the_machine_as_the_written_model_would(scene):
+    """MuJoCo takes shortcuts where a body's frame, or a geom's, is at its centre of mass: they must not be taken."""
+    world = World(load_scene(scene), general=True)
+    parameters = Parameters.of(world, ["com"])
+    machine = parameters.machine(np.ones(len(parameters)))
+    spec = world.mj.MjSpec.from_file(str(world.scene.model))
+    for row, body in enumerate(spec.bodies):
+        if row and machine.model.body_mass[row] > 0:
+            body.explicitinertial = True
+            body.mass, body.ipos = machine.model.body_mass[row], machine.model.body_ipos[row]
+            body.iquat, body.inertia = machine.model.body_iquat[row], machine.model.body_inertia[row]
+    written = World(world.scene)
+    written.model = spec.compile()
+    state = world.start(np.random.default_rng(0))[None]
+    controls = np.full((1, 200, world.model.nu), 0.2)
+    moved = world.try_rollout(state, controls, models=[machine.model]).states
+    np.testing.assert_allclose(moved, written.rollout(state, controls).states, atol=1e-6)
+    assert np.abs(moved - world.rollout(state, controls).states).max() > 1e-3

@@ -129,7 +129,7 @@ def identify(
     check_output(Path(out), force, inputs=[*log.files, *scene.model.parent.rglob("*")], replaces=replaced(scene))
     _check_span(horizon_s, holdout, minutes)
     check_streams(scene, log)
-    world = World(scene)
+    world = World(scene, general=True)
     parameters = Parameters.of(world, fit, fix)
     learn, measure = _roles(log, holdout, seed)
     recordings = [Recording.of(scene, log.episodes[i]) for i in learn]

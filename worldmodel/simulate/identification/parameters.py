@@ -99,7 +99,7 @@ class Parameters:
         """Those of a scene, chosen by groups or names, in which `*` stands for anything.
 
         Args:
-            world: the scene's.
+            world: the scene's, compiled in general.
             fit: what to fit; by default all but gains of motors, which cannot be told from masses.
             fix: what not to fit.
 
