@@ -10,7 +10,7 @@ from tests.simulate.scenes import write_scene
 from worldmodel.errors import SceneError
 from worldmodel.simulate import load_scene
 from worldmodel.simulate.identification.parameters import Parameters
-from worldmodel.simulate.identification.writing import _set, _write_model
+from worldmodel.simulate.identification.writing import _set, write_model
 from worldmodel.simulate.world import World
 
 TETRAHEDRON = "v 0 0 0\nv .1 0 0\nv 0 .1 0\nv 0 0 .1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n"
@@ -39,7 +39,7 @@ def written(world, folder, seed=0):
     parameters = Parameters.of(world, ["*"])
     machine = parameters.machine(np.random.default_rng(seed).uniform(0.2, 1, len(parameters)))
     path = folder / "fitted.xml"
-    _write_model(path, world.scene.model, machine, world)
+    write_model(path, world.scene.model, machine, world)
     return machine, path
 
 
