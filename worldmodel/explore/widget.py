@@ -31,14 +31,11 @@ def widget_of(explorer: Explorer) -> Any:
     except ImportError as error:
         remedy = "pip install 'worldmodel-toolkit[explore]'"
         raise WorldModelError("The widget needs another package.", found=str(error), remedy=remedy) from error
-    style = (ASSETS / "explore.css").read_text(encoding="utf-8")
-    widget = anywidget.AnyWidget()
-    widget.add_traits(**_sources(one_module() + _RENDER, style))
+
+    class Explore(anywidget.AnyWidget):
+        _esm = one_module() + _RENDER
+        _css = (ASSETS / "explore.css").read_text(encoding="utf-8")
+
+    widget = Explore()
     widget.on_msg(lambda _, request, buffers: widget.send({"id": request.get("id"), **explorer.handle(request)}))
     return widget
-
-
-def _sources(module: str, style: str) -> dict[str, Any]:
-    import traitlets
-
-    return {"_esm": traitlets.Unicode(module).tag(sync=True), "_css": traitlets.Unicode(style).tag(sync=True)}
