@@ -67,4 +67,4 @@ def explore(
 
         opened = load_run(run)
     with Log(log) as moments:
-        explore_page(Explorer(opened, moments, keep_in), port=port, browser=browser)
+        explore_page(Explorer(opened.session, moments, keep_in), port=port, browser=browser)

@@ -12,10 +12,11 @@ import numpy as np
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.explore import fans, wire
-from worldmodel.imagine.session import Session, Trained
+from worldmodel.imagine.session import Session
 from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.logs.physical import physical_columns
 from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
 from worldmodel.types import StreamSpec
 
 MOST_MEMBERS, _MOST_FRAMES = 256, 16
@@ -31,19 +32,19 @@ _ASKED = {
 class Explorer:
     """A run over a log, ready to be asked.
 
-        explorer = Explorer(run, log)
+        explorer = Explorer(run.session, log)
         explorer.handle({"kind": "imagine", "episode": 0, "at_s": 6.0, "members": 16})
 
     Times in answers are seconds from the moment asked for; arrays are as in `wire.array`. May be called from threads.
 
     Args:
-        run: what is asked.
+        session: of the run that is asked.
         log: what moments are chosen in; stays open.
         keep_in: the folder that kept moments are written to.
     """
 
-    def __init__(self, run: Trained, log: Log, keep_in: Path | str = "kept") -> None:
-        self._session, self._log, self._keep_in = Session(run), log, Path(keep_in)
+    def __init__(self, session: Session, log: Log, keep_in: Path | str = "kept") -> None:
+        self._session, self._log, self._keep_in = session, log, Path(keep_in)
         self._lock = threading.Lock()
 
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,12 +57,8 @@ class Explorer:
             return {"error": str(error)}
 
     @cached_property
-    def _windows(self):
+    def _windows(self) -> Windows:
         return self._session.run.windows(self._log, episodes=[0])
-
-    @property
-    def _specs(self) -> list[StreamSpec]:
-        return list(self._windows.layout.streams)
 
     def _info(self, request: Mapping[str, Any]) -> dict[str, Any]:
         layout, run = self._windows.layout, self._session.run
@@ -70,7 +67,7 @@ class Explorer:
             "dt": layout.dt,
             "first_s": (self._windows.context - 1) * layout.dt,
             "horizon_s": run.horizon_ticks(None) * layout.dt,
-            "streams": [self._described(spec) for spec in self._specs],
+            "streams": [self._described(spec) for spec in layout.streams],
             "episodes": [{"name": e.name, "duration_s": e.duration_s} for e in self._log.episodes],
         }
 
@@ -154,7 +151,8 @@ def _checked(request: Mapping[str, Any]) -> str:
     if unknown := request.keys() - _ASKED[kind] - {"kind", "id"}:
         expected = ", ".join(sorted(_ASKED[kind]))
         raise WorldModelError(f"{str(min(unknown))[:80]!r} is no part of {kind}.", expected=expected)
-    if missing := _ASKED[kind] & {"episode", "at_s"} - request.keys():
+    given = {key for key, value in request.items() if value is not None}
+    if missing := _ASKED[kind] & {"episode", "at_s"} - given:
         raise WorldModelError(f"{kind} needs {' and '.join(sorted(missing))}.")
     return kind
 

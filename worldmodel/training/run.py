@@ -104,7 +104,7 @@ class Run:
         from worldmodel.explore.explorer import Explorer
         from worldmodel.explore.widget import widget_of
 
-        return widget_of(Explorer(self, log if isinstance(log, Log) else Log(log), keep_in))
+        return widget_of(Explorer(self.session, log if isinstance(log, Log) else Log(log), keep_in))
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.

@@ -95,7 +95,16 @@ export function commands(info, { onchange }) {
 
   return {
     nodes: curves.map((c) => c.node), curves, reset, redraw, changed, restore,
-    recorded(given) { recorded = given; restore(); },
+    recorded(now, keep) { // edits are kept where only the horizon is another
+      recorded = now;
+      if (!keep || !edited) { restore(); return; }
+      const before = rows;
+      rows = structuredClone(now);
+      for (const [name, table] of Object.entries(rows)) {
+        table.forEach((row, i) => row.splice(1, row.length, ...(before[name][i] ?? before[name].at(-1)).slice(1)));
+      }
+      redraw();
+    },
     given: () => (edited ? rows : null),
   };
 }

@@ -29,15 +29,15 @@ export function mount(root, ask) {
 function open(root, ask, info, status, fail) {
   const asked = { horizon_s: info.horizon_s, members: 16, silent: [] };
   let past = null, future = null, ranges = {}, square = null, cursor = null, settle = null;
-  const need = { past: true, frames: 0 };
+  const need = { past: true, edits: false, frames: 0 };
   let running = false, dirty = false;
 
-  const when = timeline(info, { onmoment: () => again(true) });
-  const given = commands(info, { onchange: () => again(false) });
+  const when = timeline(info, { onmoment: () => again({ past: true }) });
+  const given = commands(info, { onchange: () => again() });
   const panel = controls(info, {
-    onhorizon: (s) => { asked.horizon_s = s; when.reach(s); again(true); },
-    onmembers: (n) => { asked.members = n; again(false); },
-    onsilent: (names) => { asked.silent = names; again(false); },
+    onhorizon: (s) => { asked.horizon_s = s; again({ past: true, edits: !when.reach(s) }); },
+    onmembers: (n) => { asked.members = n; again(); },
+    onsilent: (names) => { asked.silent = names; again(); },
     onkeep: async () => {
       const answer = await ask({ kind: "keep", ...question() });
       return answer.error ?? `${answer.folder}: ${answer.files.join(", ")}`;
@@ -71,7 +71,7 @@ function open(root, ask, info, status, fail) {
     const point = (at) => { cursor = at; draw(); };
     canvas.addEventListener("pointermove", (event) => point(Math.max(timeUnder(canvas, event, -info.first_s, asked.horizon_s), 0) || null));
     canvas.addEventListener("pointerleave", () => point(null));
-    const unit = column.unit ? ` (${column.unit})` : "";
+    const unit = column.unit ? ` (${column.unit.replace(/\^2/g, "²").replace(/\^3/g, "³")})` : "";
     return { node: element("article", { class: "fan", "data-column": id }, element("h3", {}, `${stream.name} · ${column.label}`, element("small", {}, unit)), canvas, figures), canvas, figures, id, stream: stream.name, i, column };
   }
 
@@ -79,9 +79,10 @@ function open(root, ask, info, status, fail) {
     const actions = given.given();
     return { ...when.place(), ...asked, ...(actions ? { actions } : {}) };
   };
-  function again(moved) {
-    need.past ||= moved;
+  function again({ past: moved = false, edits = false } = {}) {
+    if (moved) Object.assign(need, { past: true, edits });
     need.frames = 0;
+    root.setAttribute("aria-busy", "true");
     clearTimeout(settle);
     settle = setTimeout(() => { need.frames = FRAMES; run(); }, SETTLED_MS);
     run();
@@ -97,18 +98,18 @@ function open(root, ask, info, status, fail) {
       waits.forEach(clearTimeout);
     }
     running = false;
+    if (need.frames) root.setAttribute("aria-busy", "false");
   }
-  const busy = (words) => { status.textContent = words; root.setAttribute("aria-busy", "true"); root.classList.add("busy"); };
+  const busy = (words) => { status.textContent = words; root.classList.add("busy"); };
   async function answer() {
     if (need.past) {
       need.past = false;
       const { members: _, silent: __, ...place } = { ...when.place(), ...asked };
       const found = await ask({ kind: "past", ...place });
-      if (found.error) return show(found);
-      if (found.overtaken) return null;
+      if (found.error || found.overtaken) { need.past = true; return show(found); }
       past = understoodPast(found);
       [ranges, square] = [{}, null];
-      given.recorded(found.commands);
+      given.recorded(found.commands, need.edits);
     }
     const wanted = question();
     const found = await ask({ kind: "imagine", ...wanted, ...(need.frames && cameras.length ? { frames: need.frames } : {}) });
@@ -116,10 +117,9 @@ function open(root, ask, info, status, fail) {
   }
   function show(found) {
     root.classList.remove("busy");
-    root.setAttribute("aria-busy", "false");
     if (found.overtaken) return;
     fail(found.error);
-    status.textContent = found.error ? "not computed" : `${found.members} futures in ${found.took_ms.toFixed(0)} ms`;
+    status.textContent = found.error ? "not computed" : `${found.members} futures${Object.values(found.frames).some((f) => f.length) ? " and frames" : ""} in ${found.took_ms.toFixed(0)} ms`;
     if (found.error) return;
     future = understood(found);
     draw();
@@ -156,7 +156,7 @@ function open(root, ask, info, status, fail) {
   const sized = new ResizeObserver(redraw), dark = matchMedia("(prefers-color-scheme: dark)");
   sized.observe(root);
   dark.addEventListener("change", redraw);
-  again(true);
+  again({ past: true });
   return () => { sized.disconnect(); dark.removeEventListener("change", redraw); clearTimeout(settle); };
 }
 
