@@ -65,6 +65,17 @@ def test_a_quiet_context_gives_no_credit():
         np.testing.assert_allclose(usual, still)
 
 
+def test_a_context_that_is_hard_for_all_takes_nothing_from_who_does_best_there():
+    blend = fitted([1.0, 1.5])
+    within = calm(2)
+    within[0], within[1] = 5.0, 6.0  # five and six times their usual errors
+    weights = [blend.mix(np.zeros((2, 4, H, Y)), x)[2] for x in (calm(2), within)]
+    assert (weights[1][0] > weights[0][0]).all()
+    alone = within.copy()
+    alone[1] = 1.0  # now the first is the only one that it is hard for
+    assert (blend.mix(np.zeros((2, 4, H, Y)), alone)[2][0] < weights[0][0]).all()
+
+
 def test_near_horizons_inside_the_context_speak_for_near_ones_ahead():
     blend = fitted([1.0, 1.0])
     within = calm(2)
@@ -163,3 +174,14 @@ def test_beyond_the_horizon_that_was_measured_the_best_at_its_end_counts_ever_mo
     np.testing.assert_allclose(odds[:, -1], odds[:, H - 1] ** 2)
     np.testing.assert_allclose(scale[:, -1] <= scale[:, H - 1] * 1.0001, True)
     assert blend.members(mean, scale, 5, seed=0).shape == (4, 5, 2 * H, Y)
+
+
+def test_an_expert_known_from_other_windows_is_not_trusted_where_nothing_moves_for_what_it_knows_of_what_does():
+    blend = fitted([1.0])
+    held = np.broadcast_to([4.0, 0.01, 1.0], (20, H, Y))  # in one stream a column that moves, and one that does not
+    own = np.broadcast_to([0.04, 0.04, 0.5], (20, H, Y))
+    usual = blend.joined_by(np.stack([own, held]), beside=0, like=0, groups=9).usual
+    np.testing.assert_allclose(usual[1, :, 0], np.maximum(usual[0, :, 0] * 0.08 / 4.01, 0.04))  # as the whole stream
+    np.testing.assert_allclose(usual[1, :, 1], usual[0, :, 1] * 4)
+    quiet = blend.joined_by(np.stack([own, own]), beside=0, like=0, groups=9)
+    np.testing.assert_allclose(quiet.usual[1], np.maximum(usual[0], own[0]))  # and never less than what was seen

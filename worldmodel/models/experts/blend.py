@@ -55,7 +55,9 @@ class Blend:
     def joined_by(self, error: Float[np.ndarray, "2 N H Y"], beside: int, like: int, groups: int) -> "Blend":
         """With one more expert, known from other windows than the rest.
 
-        What counts is by how much it errs more there than one of the others, over all columns of a stream.
+        What counts is by how much it errs more there than one of the others: over all columns of a stream, and in a
+        column alone where that is more. It is never less than what it errs there: a network's error does not fall with
+        the motion of a column, as that of holding does.
 
         Args:
             error: its squared errors there, and that other's; NaN where nothing came.
@@ -64,12 +66,13 @@ class Blend:
             groups: how many episodes the windows are of that it did not learn from; one that is known from few or none
                 flatters itself, and pays for it.
         """
-        usual = np.empty(self.usual.shape[1:])
+        own, other = (_nanmean(x, 0) for x in error)
+        ratio = own / np.maximum(other, _LEAST)
         for stream in np.unique(self.stream_of):
             columns = self.stream_of == stream
-            own, other = (_nanmean(_nanmean(x[..., columns], 0), -1) for x in error)
-            ratio = np.nan_to_num(own / np.maximum(other, _LEAST), nan=np.inf)
-            usual[:, columns] = self.usual[beside][:, columns] * ratio[:, None]
+            whole = _nanmean(own[:, columns], -1) / np.maximum(_nanmean(other[:, columns], -1), _LEAST)
+            ratio[:, columns] = np.fmax(ratio[:, columns], whole[:, None])
+        usual = np.nan_to_num(np.fmax(self.usual[beside] * ratio, own), nan=np.inf)
         usual = usual * (_LEARNED if groups == 0 else _FLATTERED if groups <= _FEW else 1.0)
         within = np.concatenate([self.within, self.within[like][None]])
         return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within)
@@ -115,11 +118,17 @@ class Blend:
         return mean[:, None] + scale[:, None] * self.residuals[np.stack(chosen)][:, :, tick]
 
     def _worse(self, within: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> Float[np.ndarray, "K B H Y"]:
-        """The logarithm of how many times its usual squared error each expert makes in this context."""
+        """The logarithm of how many times its usual squared error each expert makes in this context.
+
+        Counted no higher than how many times that of the best one there: a glitch strikes an accurate expert hardest,
+        and all of them.
+        """
         if not len(self.horizons):
             return np.zeros((1, 1, 1, 1))
         usual = self.within[:, None]
         ratio = np.log((within + _USUAL * usual + _LEAST) / ((1 + _USUAL) * usual + _LEAST))
+        best = np.where(np.isfinite(within), within, np.inf).min(0)
+        ratio = np.minimum(ratio, np.log((within + _LEAST) / (best + _LEAST)))
         known = np.isfinite(ratio)
         distance = np.abs(np.log(tick + 1.0)[:, None] - np.log(self.horizons)[None])
         near = np.exp(-distance / _WIDTH)
