@@ -32,7 +32,12 @@ def fan(trajectory: Trajectory, spec: StreamSpec) -> dict[str, Any]:
     error = np.where(wraps, _wrapped(error), error)
     bands = bands_of(members, mean, wraps)
     columns = [
-        {"bands": array(bands[..., i]), "mean": array(mean[:, i]), "error": array(error[:, i]), "rmse": _rms(error[:, i])}
+        {
+            "bands": array(bands[..., i]),
+            "mean": array(mean[:, i]),
+            "error": array(error[:, i]),
+            "rmse": _rms(error[:, i]),
+        }
         for i in range(mean.shape[1])
     ]
     answer = {"time": array(time - trajectory.start_s), "columns": columns}
@@ -61,7 +66,9 @@ def frames(trajectory: Trajectory, spec: StreamSpec, count: int) -> list[dict[st
     """Some frames, evenly over the horizon, of the first future, beside the real ones."""
     time, data = trajectory[spec.name]
     came = trajectory.logged[spec.name]
-    chosen = np.unique(np.linspace(0, len(time) - 1, count + 1).round().astype(int)[1:]) if len(time) else []
+    if not len(time):
+        return []
+    chosen = np.unique(np.linspace(0, len(time) - 1, count + 1).round().astype(int)[1:])
     return [
         {
             "after_s": float(time[row] - trajectory.start_s),

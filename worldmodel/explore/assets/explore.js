@@ -123,6 +123,7 @@ function open(root, ask, info, status, fail) {
     if (found.error) return;
     future = understood(found);
     draw();
+    for (const chart of charts) chart.node.classList.toggle("silent", asked.silent.includes(chart.stream));
     for (const { name, strip } of cameras) {
       if (found.frames[name]?.length) drawCamera(strip, name, past.frames[name] ?? [], found.frames[name]);
     }
@@ -131,6 +132,7 @@ function open(root, ask, info, status, fail) {
   function draw() {
     if (!past || !future) return;
     for (const chart of charts) {
+      if (!inView(chart.canvas)) continue; // it is drawn when it is scrolled to
       const log = { time: past.streams[chart.stream].time, values: past.streams[chart.stream].columns[chart.i] };
       const fan = future[chart.stream].columns[chart.i];
       ranges[chart.id] = widened(ranges[chart.id], log.values, fan.bands[0], fan.bands[4]);
@@ -152,12 +154,19 @@ function open(root, ask, info, status, fail) {
     drawMap(map, { ways, seen, came, square, cursorRow: row < 0 ? null : row });
   }
 
+  const wheel = () => requestAnimationFrame(draw);
+  addEventListener("scroll", wheel, { passive: true, capture: true });
   const redraw = () => { given.redraw(); draw(); };
   const sized = new ResizeObserver(redraw), dark = matchMedia("(prefers-color-scheme: dark)");
   sized.observe(root);
   dark.addEventListener("change", redraw);
   again({ past: true });
-  return () => { sized.disconnect(); dark.removeEventListener("change", redraw); clearTimeout(settle); };
+  return () => { sized.disconnect(); dark.removeEventListener("change", redraw); clearTimeout(settle); removeEventListener("scroll", wheel, { capture: true }); };
+}
+
+function inView(node) {
+  const { top, bottom } = node.getBoundingClientRect();
+  return bottom > -200 && top < innerHeight + 200;
 }
 
 function understoodPast(found) {

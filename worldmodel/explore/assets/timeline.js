@@ -15,8 +15,6 @@ export function timeline(info, { onmoment }) {
     const { duration_s: whole } = info.episodes[episode.value];
     const last = Math.floor((whole - horizon) / info.dt + 1e-6) * info.dt - info.dt;
     slider.max = Math.max(last, info.first_s).toFixed(3);
-    slider.style.setProperty("--first", `${(info.first_s / whole) * 100}%`);
-    slider.style.setProperty("--rest", `${Math.max(1 - slider.max / whole, 0) * 100}%`);
   };
   const say = () => {
     told.textContent = `${Number(slider.value).toFixed(2)} of ${info.episodes[episode.value].duration_s.toFixed(1)} s`;
