@@ -99,6 +99,13 @@ class Run:
         windows = self.windows(log, horizon, self.unseen(log))
         return Watch.of(self.session.forecaster, windows, self.baselines.lens.std, false_alarms_per_hour)
 
+    def explore(self, log: Log | Path | str, keep_in: Path | str = "kept") -> Any:
+        """A widget that asks this run about moments of a log; see `worldmodel.explore.Explorer`."""
+        from worldmodel.explore.explorer import Explorer
+        from worldmodel.explore.widget import widget_of
+
+        return widget_of(Explorer(self.session, log if isinstance(log, Log) else Log(log), keep_in))
+
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.
 
