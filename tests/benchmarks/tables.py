@@ -70,7 +70,7 @@ def table(title: str, ahead_s: Sequence[float], horizons_s: list[float], rows: R
     return "\n".join(lines)
 
 
-def cell(seeds: list[float | None]) -> str:
+def cell(seeds: Sequence[float | None]) -> str:
     """One figure of several seeds: their mean (least to most)."""
     known = np.array([np.nan if value is None else value for value in seeds], float)
     if np.isnan(known).any():

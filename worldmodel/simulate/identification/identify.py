@@ -293,8 +293,7 @@ def _errors(
         predicted, _ = windows.predict(machine, np.zeros((len(windows), len(windows.free))))
         for name, part in windows.compared.items():
             out[who][name] = _nrmse(windows, name, np.nan_to_num(predicted[name], nan=1e6, posinf=1e6, neginf=-1e6))
-            first = np.argmax(part.known, 1)
-            held = part.values[np.arange(len(windows)), first][:, None]
+            held = windows.held(name)[:, None]
             out["hold"][name] = _nrmse(windows, name, np.broadcast_to(held, part.values.shape))
     return out
 

@@ -18,6 +18,7 @@ from worldmodel.types import Samples
 
 _COMPARED = 25  # moments of a window at which readings are compared, at most
 _NEAR, _NEAR_S = 8, 0.05  # samples either side that a start is fitted to, and how far they may lie
+_NEAR_INTERVALS = 3.5  # or how many of their intervals, where they are rarer
 _DEGREE = 3  # of the polynomial in time
 
 
@@ -172,6 +173,14 @@ class Windows:
             found[name] = float(np.max(deviation / np.maximum(part.noise, 1e-9)))
         return found
 
+    def held(self, name: str) -> np.ndarray:
+        """[W, S] a stream's newest reading at each start; its first where it has none yet."""
+        out = np.empty((len(self), len(self.compared[name].noise)))
+        for row, (index, at) in enumerate(self.starts):
+            samples = self.recordings[int(index)].readings[name]
+            out[row] = samples.data[max(int(np.searchsorted(samples.time, at + 1e-7, side="right")) - 1, 0)]
+        return out
+
     def _controls(self, machine: Machine) -> np.ndarray:
         scene, times = machine.scene(self.world.scene), np.arange(self.steps) * self.world.step_s
         out = np.empty((len(self), self.steps, len(self.world.rest_controls)))
@@ -288,7 +297,7 @@ def _starts(
                         states[row, coordinate], std[row, coordinate] = value, error
     for pull in found:
         if pull.kind == "turn":
-            _turned(pull, recordings, starts, states)
+            _turned(world, pull, recordings, starts, states)
     free = np.flatnonzero(np.isfinite(std).all(0))
     return states, free, np.median(std[:, free], 0)
 
@@ -336,15 +345,18 @@ def _about(series: Series, at: float) -> tuple[np.ndarray, np.ndarray]:
     middle = int(np.searchsorted(series.time, at))
     rows = slice(max(middle - _NEAR, 0), middle + _NEAR)
     time = series.time[rows] - at
-    near = np.abs(time) <= _NEAR_S
+    interval_s = float(np.median(np.diff(time))) if len(time) > 1 else 0.0
+    near = np.abs(time) <= max(_NEAR_S, _NEAR_INTERVALS * interval_s)
     return time[near], series.data[rows][near]
 
 
-def _turned(pull: Pull, recordings: Sequence[Recording], starts: np.ndarray, states: np.ndarray) -> None:
-    """Puts the last attitude that was read before each start into its state."""
+def _turned(world: World, pull: Pull, recordings: Sequence[Recording], starts: np.ndarray, states: np.ndarray) -> None:
+    """Puts the last attitude that was read before each start into its state, turned on by the rates there."""
     for row, (index, at) in enumerate(starts):
         samples = recordings[int(index)].readings[pull.stream]
         newest = int(np.searchsorted(samples.time, at + 1e-7, side="right")) - 1
         if newest >= 0:
             turned = samples.data[newest, pull.columns]
-            states[row, pull.coordinates] = turned / np.linalg.norm(turned)
+            turned = turned / np.linalg.norm(turned)
+            world.mj.mju_quatIntegrate(turned, states[row, pull.speeds], at - samples.time[newest])
+            states[row, pull.coordinates] = turned
