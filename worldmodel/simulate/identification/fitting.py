@@ -13,7 +13,7 @@ from worldmodel.errors import SceneError
 from worldmodel.simulate.identification.parameters import Machine, Parameters
 from worldmodel.simulate.identification.windows import Windows
 
-_EPS, _EPS_START = 1e-3, 0.3  # steps of finite differences: in plausible errors of a number, in those of a start
+_EPS, _EPS_START = 1e-4, 0.3  # steps of finite differences: in plausible errors of a number, in those of a start
 _WORTH = 2.0  # independent numbers that one column of a whole window is worth: neighbours err alike
 _LARGEST = 3.0  # a step in plausible errors; also the error, in usual ones, beyond which a window counts less
 _TELLS = 1e-4  # what a number must tell, beside the prior's 1, to be tried on in this stage
