@@ -18,8 +18,9 @@ from worldmodel.simulate.signals import controls_at
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 from worldmodel.validate import Forecast, Model, make_problem, rivals, score
-from worldmodel.validate.floor import Floor
+from worldmodel.validate.floor import Floor, FloorEstimate
 from worldmodel.validate.floor import commands as commanded
+from worldmodel.validate.leaks import action_use, estimate_leak
 
 HORIZON_S = 0.6
 
@@ -87,6 +88,37 @@ def test_without_noise_the_floor_knows_where_the_rover_goes(tmp_path):
     speed = np.abs(np.diff(problem.truth.truth["gps"].values, axis=1)).max() / 0.05
     assert speed > 0.5
     assert np.nanmax(np.abs(errors["gps"])) < 0.05
+
+
+def test_the_best_estimate_is_nearer_than_the_last_reading(recorded):
+    problem = make_problem(Log(recorded, truth=True), dt=0.02, context_s=1.0, horizon_s=HORIZON_S)
+    last, best = (kind(problem.truth).predict(problem.asked) for kind in (Floor, FloorEstimate))
+    assert "pulled to every reading on the way" in best.note
+    for spec in problem.readings:
+        true = problem.truth.truth[spec.name]
+        rmse = [
+            np.sqrt(np.mean(codec(spec).residual(f.mean[spec.name], true.values)[true.mask] ** 2)) for f in (last, best)
+        ]
+        assert rmse[1] < 0.8 * rmse[0], spec.name
+
+
+def test_the_best_estimate_knows_nothing_that_comes_later(recorded, tmp_path):
+    problem = make_problem(Log(recorded, truth=True), dt=0.02, context_s=1.0, horizon_s=HORIZON_S)
+    assert estimate_leak(FloorEstimate(problem.truth), problem)
+    assert action_use(FloorEstimate(problem.truth), problem)
+
+    def others_later(streams):
+        for name in ("cart", "pole"):
+            streams[name].data[streams[name].time > 2.0 + 1e-6] += 9.0
+
+    changed = make_problem(Log(edited(recorded, tmp_path / "later.h5", others_later)), dt=0.02, context_s=1.0)
+    same = make_problem(Log(recorded), dt=0.02, context_s=1.0)
+    known = same.starts[:, 1] * 0.02 <= 2.0 + 1e-6
+    assert known.any()
+    assert not known.all()
+    one, other = (FloorEstimate(p.truth).predict(p.asked).mean["pole"] for p in (same, changed))
+    np.testing.assert_array_equal(one[known], other[known])
+    assert not np.allclose(one[~known], other[~known])
 
 
 def test_a_log_without_a_twin_has_no_floor(tmp_path):

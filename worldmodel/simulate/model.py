@@ -51,8 +51,15 @@ def mujoco() -> Any:
     return mujoco
 
 
-def compile_model(mj: Any, path: Path, sensors: Sequence[str] = ()) -> Any:
+def compile_model(mj: Any, path: Path, sensors: Sequence[str] = (), general: bool = False) -> Any:
     """The model of an MJCF file, with those of the sensors `TYPE:OBJECT` that it lacks and that it could have.
+
+    Args:
+        mj: the module `mujoco`.
+        path: the file.
+        sensors: addresses of sensors.
+        general: compile without MuJoCo's shortcuts for bodies whose centre of mass is at their frame, or at a geom's:
+            the same physics, and centres may be moved afterwards.
 
     Raises:
         SceneError: if the file is not there, or not a valid model with a physics step.
@@ -64,7 +71,7 @@ def compile_model(mj: Any, path: Path, sensors: Sequence[str] = ()) -> Any:
             model = mj.MjModel.from_xml_path(str(path))
             elements = Elements(mj, model)
             lacking = [s for s in dict.fromkeys(sensors) if not elements.matches("sensor", s) and _read(elements, s)]
-            model = _with_sensors(mj, path, elements, lacking) if lacking else model
+            model = _anew(mj, path, elements, lacking, general) if lacking or general else model
     except ValueError as error:
         found = " ".join(str(error).split())  # the line number comes last
         remedy = next((remedy for words, remedy in _REMEDIES.items() if words in found), "mend the model")
@@ -100,7 +107,7 @@ def _read(elements: Elements, sensor: str) -> tuple[str, int] | None:
     return None
 
 
-def _with_sensors(mj: Any, path: Path, elements: Elements, sensors: Sequence[str]) -> Any:
+def _anew(mj: Any, path: Path, elements: Elements, sensors: Sequence[str], general: bool) -> Any:
     """The model compiled again with these sensors at its end. MuJoCo wants what they read to have a name."""
     spec = mj.MjSpec.from_file(str(path))
     spec.compile()  # which gives elements their indices
@@ -116,7 +123,14 @@ def _with_sensors(mj: Any, path: Path, elements: Elements, sensors: Sequence[str
             objtype=mj.mjtObj.mjOBJ_XBODY if kind == "body" else mj.mju_str2Type(kind),
             objname=element.name,
         )
-    return spec.compile()
+    if not general:
+        return spec.compile()
+    for body in spec.bodies[1:]:
+        body.simple = 0
+    model = spec.compile()
+    for frames in (model.body_sameframe, model.geom_sameframe, model.site_sameframe):
+        frames[:] = int(mj.mjtSameFrame.mjSAMEFRAME_NONE)
+    return model
 
 
 def control_ranges(mj: Any, model: Any) -> np.ndarray:

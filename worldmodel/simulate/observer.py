@@ -5,6 +5,7 @@ covariances, and on a real double pendulum was as good as an extended Kalman fil
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,9 +15,11 @@ from worldmodel.simulate.reading import TURNS, coordinates, of_body
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 
-_PLACE = 0.4  # how far a reading of a place is believed; between 0.1 and 0.7 it hardly matters
+_PLACE = 0.3  # how far a reading of a place alone is believed; between 0.1 and 0.7 it hardly matters
 _SPEED = _PLACE**2 / (2 - _PLACE)  # and what it says of the speed, over its interval
-_SPEED_BESIDE, _SPEED_ALONE = 0.02, 0.4  # how far a reading of a speed is believed, where the place is read too or not
+_SPEED_ALONE = 0.4  # how far a reading of a speed is believed where no place is read
+_SPEED_BESIDE = 0.02  # and where one is, if the scene does not say how noisy both are
+_SETTLED = 300  # steps after which a filter's gains are steady
 _SAME_STEP = 1e-4  # of a physics step: a reading stamped on a step was taken there
 
 
@@ -33,7 +36,7 @@ class Pull:
         interval_s: usual seconds between readings.
         wraps: whether it is an angle that wraps.
         site: of a gyro, the site that it is fixed to; -1 of others.
-        gain: how far a reading of a speed is believed.
+        noise: standard deviation of a reading; 0 where the scene does not say.
     """
 
     stream: str
@@ -45,7 +48,7 @@ class Pull:
     interval_s: float
     wraps: bool
     site: int
-    gain: float = 0.0
+    noise: float
 
     @property
     def speeds(self) -> slice:
@@ -57,6 +60,13 @@ class Pull:
         if self.kind == "speed":
             return self.speeds
         return slice(self.place, self.place + (4 if self.kind == "turn" else self.width))
+
+
+class Gains(NamedTuple):
+    """How far a reading pulls: of a place also its speed, over the reading's interval."""
+
+    place: float
+    speed: float
 
 
 class Readings(NamedTuple):
@@ -125,6 +135,7 @@ class Observer:
         keep = [steps] if keep is None else list(keep)
         begun = np.zeros(worlds, int) if begun is None else begun
         active = self._read_in(read)
+        gains = [_gains(pull, active) for pull in active]
         due = [_due(read[pull.stream].time, steps, self.world.step_s) for pull in active]
         stops = np.unique(np.concatenate([[0, *keep], *(np.flatnonzero((d >= 0).any(0)) for d in due)]).astype(int))
         out, sound, now = np.empty((worlds, len(keep), states.shape[1])), np.ones(worlds, bool), 0
@@ -135,9 +146,10 @@ class Observer:
                 rolled = self.world.try_rollout(states, controls[:, now:stop], begun + now, models)
                 sound &= rolled.sound >= stop - now
                 states, now = np.where(sound[:, None], rolled.states[:, -1], states), int(stop)
-            for pull, rows in zip(active, due, strict=True):
+            for pull, gain, rows in zip(active, gains, due, strict=True):
                 chosen = np.flatnonzero((rows[:, stop] >= 0) & sound)
-                self._correct(pull, states, chosen, self._values(pull, read)[chosen, rows[chosen, stop]])
+                values = self._values(pull, read)[chosen, rows[chosen, stop]]
+                self._correct(pull, gain, states, chosen, values)
             for place in np.flatnonzero(np.equal(keep, stop)):
                 out[:, place] = states
         return out, sound
@@ -152,30 +164,30 @@ class Observer:
             values = of_body(self.world, pull.site, values)
         return values / np.linalg.norm(values, axis=-1, keepdims=True) if pull.kind == "turn" else values
 
-    def _correct(self, pull: Pull, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
+    def _correct(self, pull: Pull, gains: Gains, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
         """Pulls some rows of the states towards values [R, ...]; in place."""
         known = np.isfinite(values).all(-1)
         rows, values = rows[known], values[known]
         at = _block(rows, pull.speeds)
         if pull.kind == "speed":
-            states[at] += pull.gain * (values - states[at])
+            states[at] += gains.speed * (values - states[at])
         elif pull.kind == "turn":
-            self._turn(pull, states, rows, values)
+            self._turn(pull, gains, states, rows, values)
         else:
             places = _block(rows, pull.coordinates)
             missed = values - states[places]
             missed = (missed + np.pi) % (2 * np.pi) - np.pi if pull.wraps else missed
-            states[places] += _PLACE * missed
-            states[at] += _SPEED * missed / pull.interval_s
+            states[places] += gains.place * missed
+            states[at] += gains.speed * missed / pull.interval_s
 
-    def _turn(self, pull: Pull, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
+    def _turn(self, pull: Pull, gains: Gains, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
         mj, missed = self.world.mj, np.zeros(3)
         for row, value in zip(rows, values, strict=True):
             turned = states[row, pull.coordinates]
             mj.mju_subQuat(missed, value, turned)  # in the body's own axes, as its rates are
-            mj.mju_quatIntegrate(turned, missed, _PLACE)
+            mj.mju_quatIntegrate(turned, missed, gains.place)
             states[row, pull.coordinates] = turned
-            states[row, pull.speeds] += _SPEED * missed / pull.interval_s
+            states[row, pull.speeds] += gains.speed * missed / pull.interval_s
 
 
 def _block(rows: np.ndarray, columns: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -183,16 +195,41 @@ def _block(rows: np.ndarray, columns: slice) -> tuple[np.ndarray, np.ndarray]:
     return rows[:, None], np.arange(columns.start, columns.stop)[None]
 
 
+def _gains(pull: Pull, active: Sequence[Pull]) -> Gains:
+    """How far a sensor's readings are believed beside the others'.
+
+    Where place and speed are read and the scene says how noisily, as far as a Kalman filter of them would, of a machine
+    pushed by forces so strong that the place alone would be believed as ever.
+    """
+    of_speed = pull.kind == "speed"
+    other = next((p for p in active if p.speed == pull.speed and (p.kind == "speed") != of_speed), None)
+    if other is None:
+        return Gains(0.0, _SPEED_ALONE) if of_speed else Gains(_PLACE, _SPEED)
+    place, speed = (other, pull) if of_speed else (pull, other)
+    if not (place.noise > 0 and speed.noise > 0):
+        return Gains(0.0, _SPEED_BESIDE) if of_speed else Gains(_PLACE, _SPEED)
+    often = speed.interval_s / place.interval_s
+    both = _steady(float(speed.noise * np.sqrt(often) * place.interval_s / place.noise))
+    return Gains(0.0, min(both[2] * often, 1.0)) if of_speed else Gains(*both[:2])
+
+
+@functools.lru_cache
+def _steady(ratio: float) -> tuple[float, float, float]:
+    """Steady gains of place on place, of place on speed, of speed on speed, of a mass that unknown forces push.
+
+    Args:
+        ratio: the noise of a speed times the interval, over that of a place.
+    """
+    step, push = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([0.5, 1.0]) * _SPEED / np.sqrt(1 - _PLACE)
+    noise, covariance = np.diag([1.0, ratio**2]), np.eye(2)
+    for _ in range(_SETTLED):
+        gain = covariance @ np.linalg.inv(covariance + noise)
+        covariance = step @ (covariance - gain @ covariance) @ step.T + np.outer(push, push)
+    return float(gain[0, 0]), float(gain[1, 0]), float(gain[1, 1])
+
+
 def pulls(world: World) -> Iterator[Pull]:
     """The sensors of a world that read coordinates of its state, those without a delay of MuJoCo's own."""
-    found = list(_found(world))
-    placed = {pull.speed for pull in found if pull.kind != "speed"}
-    for pull in found:
-        gain = _SPEED_BESIDE if pull.speed in placed else _SPEED_ALONE
-        yield dataclasses.replace(pull, gain=gain if pull.kind == "speed" else 0.0)
-
-
-def _found(world: World) -> Iterator[Pull]:
     model = world.model
     for stream in world.scene.sensed:
         column = 0
@@ -208,7 +245,9 @@ def _found(world: World) -> Iterator[Pull]:
             what = "turn" if kind in TURNS else "place" if at < model.nq else "speed"
             wraps = any(stream.spec.circular[columns])
             speeds = 3 if what == "turn" else width
-            yield Pull(stream.spec.name, columns, what, place, speed, speeds, 1 / stream.spec.rate_hz, wraps, site)
+            noise = float(np.sqrt(np.mean(stream.noise_std[columns] ** 2))) * (2 if what == "turn" else 1)
+            interval_s = 1 / stream.spec.rate_hz
+            yield Pull(stream.spec.name, columns, what, place, speed, speeds, interval_s, wraps, site, noise)
 
 
 def _speed_of(model: Any, place: int) -> int:

@@ -45,6 +45,10 @@ class Rolled(NamedTuple):
 class World:
     """The compiled model of a scene.
 
+    Args:
+        scene: the scene.
+        general: compile so that centres of mass may be moved afterwards.
+
     Attributes:
         mj: the module `mujoco`.
         model: what it compiled.
@@ -59,11 +63,11 @@ class World:
         SceneError: if the MJCF is not valid, or lacks what the scene names.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, general: bool = False) -> None:
         self.mj = mj = mujoco()
         self.scene = scene
         sensors = [source for stream in scene.sensed for source in stream.sources]
-        self.model = compile_model(mj, scene.model, sensors)
+        self.model = compile_model(mj, scene.model, sensors, general)
         self.elements = Elements(mj, self.model)
         self.model.vis.quality.offsamples = 0
         for stream in scene.streams:

@@ -24,6 +24,7 @@ _STAGES = ((0.2, 4), (0.5, 4), (1.0, 8))  # shares of the horizon, and iteration
 _EVERY = 0.4  # of the horizon from window to window
 _LEAST_WINDOWS = 8
 _HARDLY = 0.1  # of a number's variance: below, the data say hardly anything
+_MOVES = 3.0  # how far readings must move, in deviations of their noise
 _FAR = 10.0  # prior deviations
 
 
@@ -128,7 +129,7 @@ def identify(
     check_output(Path(out), force, inputs=[*log.files, *scene.model.parent.rglob("*")], replaces=replaced(scene))
     _check_span(horizon_s, holdout, minutes)
     check_streams(scene, log)
-    world = World(scene)
+    world = World(scene, general=True)
     parameters = Parameters.of(world, fit, fix)
     learn, measure = _roles(log, holdout, seed)
     recordings = [Recording.of(scene, log.episodes[i]) for i in learn]
@@ -137,13 +138,7 @@ def identify(
         TextColumn("fitting {task.description}"), BarColumn(), TimeElapsedColumn(), disable=not progress
     ) as bar:
         result, windows = plan.run(bar)
-    if result.share.max() < _HARDLY:
-        raise SceneError(
-            f"The recordings tell little of {scene.name}: no parameter's variance fell by a tenth.",
-            expected="motion well above the noise",
-            found=f"at most {result.share.max():.0%} of a parameter told",
-            remedy="record larger, faster motion in both directions",
-        )
+    _check_told(scene, result, windows)
     checked = [Recording.of(scene, log.episodes[i]) for i in measure] or recordings
     given, fitted = (parameters.machine(z) for z in (np.zeros(len(parameters)), result.z))
     errors = _errors(world, checked, horizon_s, given, fitted)
@@ -224,6 +219,18 @@ def check_streams(scene: Scene, log: Log) -> None:
                 found=", ".join(spec.units),
                 remedy="ingest the log in the scene's units, or change scene.toml and the model's gears",
             )
+
+
+def _check_told(scene: Scene, result: Fit, windows: Windows) -> None:
+    told, moved = float(result.share.max()), windows.motion()
+    if told < _HARDLY or max(moved.values()) < _MOVES:
+        raise SceneError(
+            f"The recordings tell little of {scene.name}.",
+            expected="motion well above the noise, on which what is fitted has an influence",
+            found=f"{told:.0%} of the best told number's variance explained; readings that move by "
+            + ", ".join(f"{size:.2g} times their noise ({name})" for name, size in moved.items()),
+            remedy="record larger, faster motion in both directions",
+        )
 
 
 def _told(specs) -> str:

@@ -23,6 +23,7 @@ GROUPS = (
 )  # fmt: skip
 _DELAY_S, _SENSOR_DELAY_S = 0.005, 0.003
 _BIAS = {"rad": 0.02, "m": 0.005, "rad/s": 0.01, "m/s^2": 0.1}  # by unit, of sensors whose bias is a common fault
+_SERVO = ".servo_gain"
 _POSES = 16  # configurations in which a joint's typical torque is looked for
 
 
@@ -98,7 +99,7 @@ class Parameters:
         """Those of a scene, chosen by groups or names, in which `*` stands for anything.
 
         Args:
-            world: the scene's.
+            world: the scene's, compiled in general.
             fit: what to fit; by default all but gains of motors, which cannot be told from masses.
             fix: what not to fit.
 
@@ -106,7 +107,7 @@ class Parameters:
             SceneError: if nothing is left.
         """
         every = list(_every(world))
-        chosen = [p for p in every if (_meant(p, fit) if fit else p.group != "gain" or "servo" in p.name)]
+        chosen = [p for p in every if (_meant(p, fit) if fit else p.group != "gain" or p.name.endswith(_SERVO))]
         chosen = [p for p in chosen if not _meant(p, fix)]
         if unknown := [w for w in (*fit, *fix) if not any(_meant(p, [w]) for p in every)]:
             raise SceneError(
@@ -279,8 +280,7 @@ def _of_actuators(world: World) -> Iterator[Parameter]:
     for actuator in range(world.elements.count("actuator")):
         name = world.elements.label("actuator", actuator)
         servo = int(model.actuator_biastype[actuator]) != int(mj.mjtBias.mjBIAS_NONE)
-        word = "servo_gain" if servo else "gain"
-        yield Parameter(f"{name}.{word}", "gain", "", 1.0, 0.2, True, _gain(actuator, servo))
+        yield Parameter(f"{name}{_SERVO if servo else '.gain'}", "gain", "", 1.0, 0.2, True, _gain(actuator, servo))
         lag = float(model.actuator_dynprm[actuator, 0])
         kinds = (int(mj.mjtDyn.mjDYN_FILTER), int(mj.mjtDyn.mjDYN_FILTEREXACT))
         if int(model.actuator_dyntype[actuator]) in kinds and lag > 0:
@@ -302,7 +302,7 @@ def _gain(actuator: int, servo: bool) -> Callable[[Machine, float], None]:
 def _of_contacts(world: World) -> Iterator[Parameter]:
     """One number for all geoms, and one for all pairs, that have the same sliding friction and can touch."""
     model = world.model
-    meets = (model.geom_contype | model.geom_conaffinity) > 0
+    meets = _meets(model)
     for value in np.unique(model.geom_friction[meets & (model.geom_condim > 1), 0]):
         alike = np.flatnonzero(meets & (model.geom_condim > 1) & (model.geom_friction[:, 0] == value))
         named = [world.elements.name("geom", int(g)) for g in alike]
@@ -316,6 +316,14 @@ def _of_contacts(world: World) -> Iterator[Parameter]:
             f"pairs_{value:g}.contact", "contact", "", float(value), 0.3, True,
             _rubs("pair_friction", alike, float(value), 2),
         )  # fmt: skip
+
+
+def _meets(model: Any) -> np.ndarray:
+    """bool [G] whether a geom can touch one of a body that moves against its own."""
+    type_, affinity = model.geom_contype, model.geom_conaffinity
+    collide = (type_[:, None] & affinity) | (affinity[:, None] & type_)
+    body = model.body_weldid[model.geom_bodyid]
+    return ((collide > 0) & (body[:, None] != body)).any(1)
 
 
 def _rubs(array: str, rows: np.ndarray, before: float, slides: int) -> Callable[[Machine, float], None]:

@@ -164,6 +164,14 @@ class Windows:
         """How many numbers are read at a moment."""
         return sum(len(part.noise) for part in self.compared.values())
 
+    def motion(self) -> dict[str, float]:
+        """By stream, how far the column that moves most does, in deviations of its noise."""
+        found = {}
+        for name, part in self.compared.items():
+            deviation = part.values[part.known].std(0) if part.known.any() else np.zeros(len(part.noise))
+            found[name] = float(np.max(deviation / np.maximum(part.noise, 1e-9)))
+        return found
+
     def _controls(self, machine: Machine) -> np.ndarray:
         scene, times = machine.scene(self.world.scene), np.arange(self.steps) * self.world.step_s
         out = np.empty((len(self), self.steps, len(self.world.rest_controls)))

@@ -43,7 +43,7 @@ def write_scene(made: "Identified", machine: Machine, world: World, *, force: bo
     source = made.scene.model.parent
     with whole_folder(made.folder, force, replaces=replaced(made.scene)) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", *OWN_FILES))
-        _write_model(folder / made.scene.model.name, made.scene.model, machine, world)
+        write_model(folder / made.scene.model.name, made.scene.model, machine, world)
         _write_toml(folder / "scene.toml", machine, made)
         (folder / IDENTIFIED_FILE).write_text(json.dumps(_as_json(made), indent=1) + "\n", encoding="utf-8")
         (folder / PAGE_FILE).write_text(page(made), encoding="utf-8")
@@ -55,7 +55,12 @@ def replaced(scene: Scene) -> tuple[str, ...]:
     return ("scene.toml", *OWN_FILES, *sorted(each.name for each in scene.model.parent.iterdir()))
 
 
-def _write_model(path: Path, source: Path, machine: Machine, world: World) -> None:
+def write_model(path: Path, source: Path, machine: Machine, world: World) -> None:
+    """Writes the MJCF file `source` with a machine's numbers to `path`, beside the files that it names.
+
+    Raises:
+        SceneError: if it cannot be written so that it compiles to these numbers.
+    """
     for text in (lambda: _patched(source, machine, world), lambda: _anew(source, machine, world)):
         written = text()
         if written is None:

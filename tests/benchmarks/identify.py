@@ -1,0 +1,157 @@
+"""What `worldmodel identify` finds: on a real double pendulum, and where the truth is known. Prints tables.
+
+    python -m tests.benchmarks.identify --data FOLDER          # with the recordings of the double pendulum
+    python -m tests.benchmarks.identify cartpole pusher --draws 3 --spoilt 0.2 0.5
+
+Scenes are spoilt by moving each number of masses, centres, inertias, joints and contacts up or down by that share, at
+random. Errors are those of `floor_estimate`, on episodes that were not fitted.
+"""
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.tables import cell
+from worldmodel.logs.ingest import ingest
+from worldmodel.logs.reader import Log
+from worldmodel.simulate import load_scene, simulate
+from worldmodel.simulate.identification import Identified, identify
+from worldmodel.simulate.identification.parameters import Parameters
+from worldmodel.simulate.identification.writing import write_model
+from worldmodel.simulate.world import World
+from worldmodel.validate import make_problem
+from worldmodel.validate.floor import FloorEstimate
+from worldmodel.validate.scoring import score
+
+SCENES = {"cartpole": (12, 4.0), "double_pendulum": (12, 4.0), "pusher": (12, 4.0), "rover": (12, 8.0)}  # episodes
+SPOILT = ("mass", "com", "inertia", "damping", "friction", "armature", "stiffness", "lag", "contact")
+LEARN = ("143339", "143524", "143601", "143704", "143747", "143906", "144003")
+HELD_OUT = ("144115", "154220", "154548")
+GUESSES = ((0.75, 0.40), (0.35, 0.85), (0.70, 0.90))  # kg of uniform rods
+LENGTHS = (0.2, 0.3)  # m
+AHEAD_S = (0.01, 0.05, 0.1, 0.25, 0.5)
+NORMAL_90 = 1.645
+
+
+def errors(log: Path, scene: Path | str, dt: float, horizon_s: float = 0.5) -> np.ndarray:
+    """[H] the NRMSE of MuJoCo with a scene's numbers from the best estimate of each start of a log."""
+    read = Log(log, truth=Log(log).has_truth)
+    read.about["scene"] = str(scene)
+    problem = make_problem(read, dt=dt, context_s=0.5, horizon_s=horizon_s, max_starts=None if dt == 0.01 else 320)
+    result = score(problem, [FloorEstimate(problem.truth)])
+    return np.asarray(result.overall["floor_estimate"], float)
+
+
+def real_pendulum(data: Path, out: Path) -> None:
+    """From three rough guesses, beside the published numbers."""
+    logs = [_ingested(data, names, out / f"{word}.h5") for word, names in (("learn", LEARN), ("held", HELD_OUT))]
+    print(f"| start | {' | '.join(f'{1000 * s:g} ms' for s in AHEAD_S)} | seconds |\n|{'---|' * (len(AHEAD_S) + 2)}")
+    _row("published", errors(logs[1], "double_pendulum", 0.01), 0.0)
+    for masses in GUESSES:
+        folder = out / f"rods-{masses[0]:g}-{masses[1]:g}"
+        _rods(folder, masses)
+        began = time.monotonic()
+        identify(folder, logs[0], out / f"{folder.name}-fitted", force=True, progress=False)
+        _row(f"rods of {masses[0]:g} and {masses[1]:g} kg", errors(logs[1], out / f"{folder.name}-fitted", 0.01),
+             time.monotonic() - began)  # fmt: skip
+
+
+def _ingested(data: Path, names: tuple[str, ...], log: Path) -> Path:
+    if not log.exists():
+        files = [next(data.rglob(f"*{name}.csv")) for name in names]
+        ingest(files, log, recipe="double_pendulum", progress=False)
+    return log
+
+
+def _row(name: str, found: np.ndarray, seconds: float) -> None:
+    figures = " | ".join(f"{found[round(s / 0.01) - 1]:.3f}" for s in AHEAD_S)
+    print(f"| {name} | {figures} | {seconds:.0f} |", flush=True)
+
+
+def _rods(folder: Path, masses: tuple[float, float]) -> None:
+    """The shipped scene as somebody would guess it: uniform rods, without friction, rotors or a delay."""
+    scene = load_scene("double_pendulum")
+    shutil.copytree(scene.model.parent, folder, dirs_exist_ok=True)
+    spec = World(scene).mj.MjSpec.from_file(str(scene.model))
+    for name, mass, length in zip(("upper", "lower"), masses, LENGTHS, strict=True):
+        body, about = spec.body(name), mass * length**2 / 12
+        body.explicitinertial, body.mass, body.ipos = True, mass, [0, 0, -length / 2]
+        body.inertia = [about, about, 1e-4]
+    for joint in spec.joints:
+        joint.damping, joint.frictionloss, joint.armature = [0, 0, 0], 0, 0
+    spec.compile()
+    (folder / scene.model.name).write_text(spec.to_xml())
+
+
+def known_truth(name: str, spoilt: float, draws: int, out: Path) -> None:
+    """One line: the spoilt and the fitted scene's error over the right one's, and how often intervals are right."""
+    count, seconds = SCENES[name]
+    logs = [out / f"{name}-{word}.h5" for word in ("learn", "fresh")]
+    for seed, log in enumerate(logs):
+        if not log.exists():
+            simulate(name, log, episodes=count, seconds=seconds, seed=seed, progress=False)
+    dt = 0.05 if name == "rover" else 0.02
+    right, ratios, held, took = errors(logs[1], name, dt), [], [], []
+    for draw in range(draws):
+        folder = out / f"{name}-{spoilt:g}-{draw}"
+        _spoil(name, folder, spoilt, draw)
+        made = identify(folder, logs[0], out / f"{folder.name}-fitted", force=True, progress=False)
+        ratios.append([_size(errors(logs[1], each, dt)) / _size(right) for each in (folder, made.folder)])
+        held.append(_held(made, World(load_scene(name))))
+        took.append(made.seconds)
+    before, after = ([r[i] for r in ratios] for i in (0, 1))
+    print(f"| {name} | {spoilt:.0%} | {cell(before)} | {cell(after)} | {cell(held)} | {cell(took)} |", flush=True)
+
+
+def _size(found: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(found**2)))
+
+
+def _spoil(name: str, folder: Path, share: float, draw: int) -> None:
+    scene = load_scene(name)
+    world, rng = World(scene, general=True), np.random.default_rng(draw)
+    parameters = Parameters.of(world, sorted({p.group for p in Parameters.of(world).free} & set(SPOILT)))
+    machine = parameters.machine(np.zeros(len(parameters)))
+    for parameter in parameters.free:
+        parameter.put(machine, parameter.before * (1 + share * rng.choice([-1, 1])))
+    shutil.copytree(scene.model.parent, folder, dirs_exist_ok=True)
+    write_model(folder / scene.model.name, scene.model, machine, world)
+
+
+def _held(made: Identified, world: World) -> float:
+    """The share of numbers whose interval of 90 % holds the right scene's."""
+    right = {p.name: p.before for p in Parameters.of(world, ["*"]).free}
+    inside = []
+    for found in made.found:
+        if found.group == "inertia" or found.name not in right:
+            continue  # factors of each one's own value; pairs are named by their friction
+        off = abs(found.after - right[found.name])
+        inside.append(off <= NORMAL_90 * found.std + 1e-9)
+    return float(np.mean(inside))
+
+
+def main() -> None:
+    """Prints one table or both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenes", nargs="*", choices=[*SCENES, []], default=[])
+    parser.add_argument("--data", type=Path, help="the folder of the double pendulum's recordings")
+    parser.add_argument("--spoilt", type=float, nargs="+", default=[0.2, 0.5])
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/identify"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.data:
+        real_pendulum(options.data, options.out)
+    for name in options.scenes:
+        if name == options.scenes[0]:
+            print("| scene | spoilt by | spoilt / right | fitted / right | 90 % hold | seconds |")
+            print("|---|---|---|---|---|---|")
+        for share in options.spoilt:
+            known_truth(name, share, options.draws, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Fitting a scene: what the machine was is found where its log tells it; what is wrong is said, and nothing written."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.command_line import run
+from tests.simulate.identification import machines
+from worldmodel.errors import SceneError
+from worldmodel.logs.reader import Log
+from worldmodel.logs.writer import LogWriter
+from worldmodel.simulate import load_scene, simulate
+from worldmodel.simulate.identification import identify
+from worldmodel.simulate.identification.identify import _errors, _roles
+from worldmodel.simulate.identification.parameters import Parameters
+from worldmodel.simulate.identification.windows import Recording
+from worldmodel.simulate.world import World
+from worldmodel.types import Samples
+
+QUICK = {"horizon_s": 0.2, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("identify")
+
+
+@pytest.fixture(scope="module")
+def log(folder):
+    return machines.log(folder)
+
+
+@pytest.fixture(scope="module")
+def rough(folder):
+    return machines.scene(folder / "rough")
+
+
+@pytest.fixture(scope="module")
+def fitted(folder, log, rough):
+    """Fitted from 40 % wrong masses, without friction or delay."""
+    return identify(rough, log, folder / "fitted", **QUICK)
+
+
+def error_of(scene, log):
+    """The error [T] of a scene as it is on all episodes of a log."""
+    world = World(load_scene(scene), general=True)
+    machine = Parameters.of(world).machine(np.zeros(len(Parameters.of(world))))
+    errors = _errors(world, [Recording.of(world.scene, e) for e in Log(log).episodes], 0.2, machine, machine)
+    return np.sqrt(np.mean([e**2 for e in errors["after"].values()], 0))
+
+
+def test_predictions_and_the_delay_come_back(fitted, folder, rough):
+    found = {f.name: f for f in fitted.found}
+    assert found["torque.delay"].after == pytest.approx(0.008, abs=0.001)
+    assert found["torque.delay"].told == "clearly"
+    fresh = machines.log(folder, episodes=3, seed=7)
+    true, ours, before = (error_of(each, fresh) for each in (folder / "true", fitted.folder, rough))
+    assert np.linalg.norm(ours) < 1.1 * np.linalg.norm(true)
+    assert (before > 5 * ours).all()
+
+
+def test_what_the_log_cannot_tell_stays_and_is_called_so(fitted):
+    found = {f.name: f for f in fitted.found}
+    for sideways in ("arm.com_y", "arm.inertia"):  # along the axis nothing turns; inertia and masses go together
+        assert sideways in found
+    untold = found["arm.com_y"]
+    assert untold.told.startswith("hardly")
+    assert untold.after == pytest.approx(untold.before, abs=1e-6)
+    assert untold.std == pytest.approx(
+        Parameters.of(World(fitted.scene, general=True), ["arm.com_y"]).free[0].scale, rel=0.01
+    )
+
+
+def test_the_folder_is_a_scene_with_an_account_and_a_page(fitted, folder):
+    account = json.loads((fitted.folder / "identified.json").read_text())
+    names = [p["name"] for p in account["parameters"]]
+    assert np.shape(account["covariance"]) == (len(names), len(names))
+    assert account["measured"]
+    assert not set(account["measured"]) & set(account["fitted"])
+    text = (fitted.folder / "identified.html").read_text()
+    assert "not the true masses" in text
+    assert "arm.com_y" in text
+    simulate(str(fitted.folder), folder / "again.h5", episodes=1, seconds=0.5, progress=False)
+
+
+def test_patterns_choose_what_is_fitted(rough):
+    world = World(load_scene(rough), general=True)
+    names = [p.name for p in Parameters.of(world, ["mass", "pivot.*"]).free]
+    assert names == ["arm.mass", "pivot.damping", "pivot.friction", "pivot.armature"]
+    assert [p.name for p in Parameters.of(world, ["mass", "pivot.*"], ["friction", "*.mass"]).free] == names[
+        1:2
+    ] + names[3:]
+    assert "motor.gain" not in [p.name for p in Parameters.of(world).free]
+    with pytest.raises(SceneError, match="nothing called 'weight'"):
+        Parameters.of(world, ["weight"])
+
+
+def test_one_episode_is_fitted_alone_where_that_is_asked_for(folder, rough):
+    one = machines.log(folder, episodes=1, seed=3)
+    with pytest.raises(SceneError, match="No episode is left to measure"):
+        identify(rough, one, folder / "alone", **QUICK)
+    made = identify(rough, one, folder / "alone", fit=["mass", "friction"], holdout=0, **QUICK)
+    assert not made.measured
+    assert "the very recordings that were fitted" in (made.folder / "identified.html").read_text()
+
+
+def wrong_stream(text):
+    return text.replace("[streams.torque", "[streams.force")
+
+
+def wrong_unit(text):
+    return text.replace('"N*m"', '"mN*m"')
+
+
+def wrong_columns(text):
+    return text.replace('sensors = ["jointvel:pivot"]', 'sensors = ["jointvel:pivot"]\ncolumns = ["rate"]')
+
+
+@pytest.mark.parametrize(
+    ("edit", "words", "said"),
+    [
+        (wrong_stream, (), "no stream 'force'"),
+        (wrong_columns, (), "no stream 'speed' of rate"),
+        (wrong_unit, (), "other units"),
+        (str, ("--fix", "*"), "nothing to fit"),
+        (str, ("--fit", "weight"), "nothing called 'weight'"),
+        (str, ("--fit", "arm.com_y"), "tell little"),
+        (str, ("--horizon", "0"), "--horizon makes no sense"),
+        (str, ("--minutes", "-1"), "--minutes makes no sense"),
+        (str, ("--holdout", "1"), "--holdout makes no sense"),
+        (str, ("--horizon", "1.9"), "too short"),
+    ],
+)
+def test_bad_input_is_refused_and_nothing_written(edit, words, said, log, tmp_path):
+    given = machines.scene(tmp_path / "given", toml=edit(machines.TOML))
+    ran = run("identify", given, log, "--out", tmp_path / "out", *words)
+    assert ran.code == 2
+    assert said in ran.err
+    assert "Traceback" not in ran.err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["given"]
+
+
+def test_what_predicts_no_better_is_not_written(log, folder):
+    """The episode that measures is of a machine that is as the user says; those that are fitted are of another."""
+    lighter = machines.scene(folder / "lighter", machines.TRUE.replace('mass="1.0"', 'mass="0.7"'))
+    other = simulate(str(lighter), folder / "lighter.h5", episodes=5, seconds=2.0, progress=False)
+    with pytest.raises(SceneError, match="no better"):
+        identify(folder / "true", _mixed(other, log, folder / "mixed.h5"), folder / "worse", fit=["mass"], **QUICK)
+    assert not (folder / "worse").exists()
+
+
+def _mixed(most, measured, path):
+    """A log of which the episode that measures is from another log."""
+    one, other = Log(most), Log(measured)
+    row = next(i for i in _roles(one, 0.15, 0)[1])
+    with LogWriter(path, list(one.streams.values())) as writer:
+        for index, episode in enumerate(one.episodes):
+            taken = other.episodes[index] if index == row else episode
+            writer.append({n: Samples(s.time, s.data) for n, s in taken.streams.items()}, duration_s=2.0)
+    return path
+
+
+def test_an_unstable_scene_says_where(log, folder):
+    blows_up = machines.ROUGH.replace("<joint ", '<joint stiffness="-1e9" ')
+    given = machines.scene(folder / "unstable", blows_up)
+    with pytest.raises(SceneError, match="became unstable"):
+        identify(given, log, folder / "none", fit=["mass"], **QUICK)
+    assert not (folder / "none").exists()
+
+
+def test_a_log_that_hardly_moves_tells_little(folder, rough):
+    still = machines.TOML.replace("[-1.5, 1.5]", "[0.0, 0.0]").replace("[-2.0, 2.0]", "[0.0, 0.0]")
+    still = still.replace("2.5", "0.0").replace("noise_std = 0.001", "noise_std = 0.05").replace("0.02\n\n", "1.0\n\n")
+    quiet = machines.log(folder / "still", seed=1, toml=still)
+    with pytest.raises(SceneError, match="tell little"):
+        identify(rough, quiet, folder / "none", fit=["mass", "damping", "armature"], **QUICK)
+    assert not (folder / "none").exists()
+
+
+def test_the_scene_itself_and_others_files_are_not_replaced(log, rough, tmp_path):
+    with pytest.raises(Exception, match="is or holds an input"):
+        identify(rough, log, rough, force=True, **QUICK)
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(Exception, match="holds more than an earlier output"):
+        identify(rough, log, tmp_path, force=True, **QUICK)

@@ -1,0 +1,88 @@
+"""What can be fitted: whatever is tried is physically possible, and moves nothing else."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.simulate.models import DRONE
+from tests.simulate.scenes import write_scene
+from worldmodel.simulate import load_scene, suggest
+from worldmodel.simulate.identification.parameters import Parameters
+from worldmodel.simulate.world import World
+
+
+@pytest.fixture(scope="module")
+def drone(tmp_path_factory):
+    """Bodies that turn about three axes, on a free joint and on a ball."""
+    folder = tmp_path_factory.mktemp("drone")
+    (folder / "model.xml").write_text(DRONE)
+    toml = suggest(folder / "model.xml")
+    return World(load_scene(write_scene(folder, toml, DRONE)), general=True)
+
+
+@given(seed=st.integers(0, 2**32 - 1), size=st.floats(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_bodies_stay_physically_possible(drone, seed, size):
+    """Masses are above 0, and a principal inertia is at most the sum of the other two."""
+    parameters = Parameters.of(drone, ["mass", "com", "inertia"])
+    assert {"craft.mass", "craft.inertia_z", "bob.com_x"} <= {p.name for p in parameters.free}
+    model = parameters.machine(size * np.random.default_rng(seed).normal(size=len(parameters))).model
+    assert (model.body_mass[1:] > 0).all()
+    inertia = np.sort(model.body_inertia[1:], 1)
+    assert (inertia > 0).all()
+    assert (inertia[:, 2] <= (inertia[:, 0] + inertia[:, 1]) * (1 + 1e-9)).all()
+
+
+def test_at_zero_a_machine_is_the_users(drone):
+    parameters = Parameters.of(drone, ["*"])
+    machine = parameters.machine(np.zeros(len(parameters)))
+    for name in ("body_mass", "body_inertia", "body_ipos", "dof_damping", "geom_friction", "actuator_gear"):
+        np.testing.assert_allclose(getattr(machine.model, name), getattr(drone.model, name), rtol=1e-12)
+
+
+def test_each_number_has_an_influence_of_its_own_and_leaves_the_users_model_alone(drone):
+    parameters = Parameters.of(drone, ["*"])
+    before = drone.model.body_inertia.copy(), drone.model.body_mass.copy()
+    base = np.concatenate(list(_numbers(parameters.machine(np.zeros(len(parameters))))))
+    for row, parameter in enumerate(parameters.free):
+        moved = np.concatenate(list(_numbers(parameters.machine(np.eye(len(parameters))[row]))))
+        assert not np.allclose(moved, base), parameter.name
+    np.testing.assert_array_equal(drone.model.body_inertia, before[0])
+    np.testing.assert_array_equal(drone.model.body_mass, before[1])
+
+
+def _numbers(machine):
+    for name in ("body_mass", "body_inertia", "body_ipos", "dof_damping", "geom_friction", "actuator_gear"):
+        yield np.ravel(getattr(machine.model, name))
+    yield np.array(list(machine.delay_s.values()))
+    yield np.concatenate(list(machine.bias.values()))
+
+
+def test_what_cannot_touch_has_no_contact(drone, tmp_path):
+    assert "contact" in {p.group for p in Parameters.of(drone).free}
+    lone = "<mujoco><worldbody><body><joint/><geom size='.1'/></body></worldbody><sensor/></mujoco>"
+    (tmp_path / "model.xml").write_text(lone)
+    world = World(load_scene(write_scene(tmp_path, suggest(tmp_path / "model.xml"), lone)), general=True)
+    assert "contact" not in {p.group for p in Parameters.of(world).free}
+
+
+@pytest.mark.parametrize("scene", ["cartpole", "pusher"])
+def test_a_moved_centre_moves_the_machine_as_the_written_model_would(scene):
+    """MuJoCo takes shortcuts where a body's frame, or a geom's, is at its centre of mass: they must not be taken."""
+    world = World(load_scene(scene), general=True)
+    parameters = Parameters.of(world, ["com"])
+    machine = parameters.machine(np.ones(len(parameters)))
+    spec = world.mj.MjSpec.from_file(str(world.scene.model))
+    for row, body in enumerate(spec.bodies):
+        if row and machine.model.body_mass[row] > 0:
+            body.explicitinertial = True
+            body.mass, body.ipos = machine.model.body_mass[row], machine.model.body_ipos[row]
+            body.iquat, body.inertia = machine.model.body_iquat[row], machine.model.body_inertia[row]
+    written = World(world.scene)
+    written.model = spec.compile()
+    state = world.start(np.random.default_rng(0))[None]
+    controls = np.full((1, 200, world.model.nu), 0.2)
+    moved = world.try_rollout(state, controls, models=[machine.model]).states
+    np.testing.assert_allclose(moved, written.rollout(state, controls).states, atol=1e-6)
+    assert np.abs(moved - world.rollout(state, controls).states).max() > 1e-3
