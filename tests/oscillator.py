@@ -45,9 +45,9 @@ def episode(seed: int, seconds: float = 4.0) -> dict[str, Samples]:
     }
 
 
-def write_log(path: Path, episodes: int = 4, seconds: float = 4.0, edit=None, seed: int = 0) -> Path:
+def write_log(path: Path, episodes: int = 4, seconds: float = 4.0, edit=None, seed: int = 0, about=None) -> Path:
     """Writes a log; `edit(streams)` may change an episode before it is written."""
-    with LogWriter(path, SPECS) as writer:
+    with LogWriter(path, SPECS, about=about) as writer:
         for e in range(episodes):
             streams = episode(seed + e, seconds)
             writer.append(edit(streams) if edit else streams, name=f"oscillator {e}")

@@ -16,7 +16,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.training import Run, load_run
 
-COMMANDS = ("simulate", "ingest", "inspect", "train", "imagine", "validate", "demo", "export", "serve")
+COMMANDS = ("simulate", "ingest", "inspect", "train", "imagine", "validate", "demo", "export", "serve", "explore")
 HEAVY = {"jax", "flax", "mujoco", "cv2", "matplotlib", "h5py", "numpy", "pyarrow", "orbax"}
 HELP = f"""
 import sys
@@ -40,7 +40,9 @@ def test_help_answers_without_heavy_libraries(command):
     said, loaded = ran.stdout.rsplit("LOADED", 1)
     assert loaded.split() == []
     assert "Usage:" in said
-    expected = {"": COMMANDS, "inspect": ["--plot"], "serve": ["--token"]}.get(command, ["--out"])
+    expected = {"": COMMANDS, "inspect": ["--plot"], "serve": ["--token"], "explore": ["--keep-in"]}.get(
+        command, ["--out"]
+    )
     assert all(word in said for word in expected)
 
 

@@ -18,6 +18,7 @@ LAYERS = (
     ("models",),
     ("imagine",),
     ("live",),
+    ("explore",),
     ("training",),
     ("validate",),
     ("report",),

@@ -1,5 +1,6 @@
 """Who learns, who selects and who measures."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -13,7 +14,15 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.training.plan import Options, new_settings
-from worldmodel.training.roles import EpisodeRef, assign_roles, copies_note, groups_of_copies, having, shared_roles
+from worldmodel.training.roles import (
+    EpisodeRef,
+    assign_roles,
+    copies_note,
+    groups_of_copies,
+    having,
+    shared_roles,
+    simulated_note,
+)
 
 ROLES = ("learn", "select", "measure")
 SHORT = {"context": 0.4, "horizon": 0.2, "dt": 0.02}
@@ -59,6 +68,34 @@ def test_with_too_few_episodes_the_run_says_which_roles_share(count, share, expe
     sentence = shared_roles(EpisodeRef("", "", roles[i]) for i in range(count))
     assert says in sentence
     assert bool(says) == bool(sentence)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.floats(0.001, 0.499), st.integers(0, 2**32 - 1))
+def test_simulated_episodes_teach_and_recorded_ones_have_the_roles_that_they_have_alone(kinds, share, seed):
+    simulated = {i for i, kind in enumerate(kinds) if kind}
+    recorded = [[i] for i in range(len(kinds)) if i not in simulated]
+    roles = assign_roles([[i] for i in range(len(kinds))], share, seed, simulated)
+    assert roles.keys() == set(range(len(kinds)))
+    if recorded:
+        assert {roles[i] for i in simulated} <= {("learn",)}
+        assert {i: roles[i] for (i,) in recorded} == assign_roles(recorded, share, seed)
+    else:
+        assert roles == assign_roles([[i] for i in range(len(kinds))], share, seed)
+
+
+def test_a_run_on_recorded_and_simulated_logs_selects_and_measures_on_recorded_ones(tmp_path):
+    real = write_log(tmp_path / "real.h5", 4, 1.0)
+    simulated = write_log(tmp_path / "sim.h5", 20, 1.0, seed=100, about={"simulator": "MuJoCo"})
+    for logs in ([real, simulated], [simulated, real], [tmp_path]):
+        settings = new_settings(Log(logs), logs, Options(**SHORT))
+        names = [(e.simulated, e.roles) for e in settings.episodes]
+        assert sum(kind for kind, _ in names) == 20
+        assert {roles for kind, roles in names if kind} == {("learn",)}
+        assert [len(having(role, (e for e in settings.episodes if not e.simulated))) for role in ROLES] == [2, 1, 1]
+        assert "20 simulated episodes were learned from beside 4 recorded ones" in simulated_note(settings.episodes)
+    alone = new_settings(Log(simulated), [simulated], Options(**SHORT))
+    assert len(alone.measure) == 2
+    assert simulated_note(alone.episodes) == ""
 
 
 def test_copies_are_grouped():
@@ -128,6 +165,13 @@ def test_a_log_that_is_all_new_needs_no_note(run, tmp_path):
     log = Log(write_log(tmp_path / "b.h5", 2, 1.0, seed=70))
     assert run.unseen(log) == [0, 1]
     assert run.unseen_note(log) == ""
+
+
+def test_measurements_say_that_a_run_learned_from_simulated_episodes(run, tmp_path):
+    refs = tuple(dataclasses.replace(e, simulated=i < 2) for i, e in enumerate(run.settings.episodes))
+    run.settings = dataclasses.replace(run.settings, episodes=refs)
+    note = run.unseen_note(Log(write_log(tmp_path / "b.h5", 2, 1.0, seed=70)))
+    assert note.startswith("2 simulated episodes were learned from beside 10 recorded ones")
 
 
 def test_a_log_of_nothing_new_is_refused(run, tmp_path):

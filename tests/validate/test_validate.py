@@ -16,12 +16,13 @@ from worldmodel.draw import Picture
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
-from worldmodel.simulate import BEHAVIOURS, simulate
+from worldmodel.simulate import BEHAVIOURS, load_scene, simulate
 from worldmodel.training import load_run, train
 from worldmodel.types import Samples, StreamSpec
 from worldmodel.validate import Forecast, Model, make_problem, of_run, score, validate
 from worldmodel.validate import scoring as scoring_module
 from worldmodel.validate.counterfactual import counterfactual
+from worldmodel.validate.floor import Floor, FloorEstimate
 from worldmodel.validate.leaks import action_use, estimate_leak, future_leak
 
 DT, CONTEXT, HORIZON = 0.05, 8, 4
@@ -501,6 +502,30 @@ def pushed(tmp_path_factory):
     run = untrained_run(Log(folder / "log.h5"), dt=0.02, context=20, horizon=25)
     with counterfactual(run, "cartpole", 25, 0, progress=False) as problem:
         yield run, problem
+
+
+def test_a_scene_without_the_runs_streams_is_refused_before_anything_is_simulated(pushed, monkeypatch):
+    monkeypatch.setattr("worldmodel.validate.counterfactual.simulate", None)
+    with (
+        pytest.raises(WorldModelError, match=r"double_pendulum has no stream 'cart' of position, velocity.*"),
+        counterfactual(pushed[0], "double_pendulum", 25, 0, progress=False),
+    ):
+        pass
+
+
+def test_a_twin_gives_a_log_that_names_none_its_floors(pushed, tmp_path):
+    with LogWriter(tmp_path / "real.h5", pushed[0].settings.streams) as writer:
+        simulate("cartpole", tmp_path / "a.h5", episodes=2, seconds=2, seed=9, progress=False)
+        for episode in Log(tmp_path / "a.h5").episodes:
+            writer.append({name: Samples(s.time, s.data) for name, s in episode.streams.items()})
+    problem = make_problem(Log(tmp_path / "real.h5"), dt=0.02, context_s=0.4, horizon_s=0.2, max_starts=8)
+    for kind in (Floor, FloorEstimate):
+        assert not kind(problem.truth).predict(problem.asked).mean
+        assert kind(problem.truth, load_scene("cartpole")).predict(problem.asked).mean.keys() == {"cart", "pole"}
+    with pytest.raises(WorldModelError, match=r"pusher has no stream 'cart'"):
+        validate(pushed[0], log=tmp_path / "real.h5", twin="pusher", **QUIET)
+    with pytest.raises(WorldModelError, match="physical limit on a log"):
+        validate(pushed[0], scene="cartpole", twin="cartpole", **QUIET)
 
 
 def test_branches_share_their_context_and_part_after_it(pushed):

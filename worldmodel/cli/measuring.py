@@ -44,3 +44,4 @@ def demo(
     with doing("loading"):
         from worldmodel.demo import demo as run
     wrote(*run(out, seed=seed))
+    print(f"to ask the run in a page: worldmodel explore {out / 'run'} {out / 'held_out.h5'}")

@@ -103,6 +103,9 @@ def validate(
     out: Out,
     log: Annotated[Path | None, typer.Option(help="Replay: a log that the run was not trained on.")] = None,
     scene: Annotated[str | None, typer.Option(help="Counterfactual: a scene, under actions never logged.")] = None,
+    twin: Annotated[
+        str | None, typer.Option(help="The machine's scene, for the physical limit on a log that names none.")
+    ] = None,
     predictor: Annotated[
         list[str] | None, typer.Option(help="Also score one of yours: package.module:Class. May be repeated.")
     ] = None,
@@ -130,8 +133,8 @@ def validate(
         with Log(log) as opened:
             say_lost_scene(opened.about)
     result = score(
-        run, log=log, scene=scene, predictors=predictor or (), horizon_s=horizon, beyond_trained=beyond_trained,
-        outages=outages, seed=seed,
+        run, log=log, scene=scene, twin=twin, predictors=predictor or (), horizon_s=horizon,
+        beyond_trained=beyond_trained, outages=outages, seed=seed,
     )  # fmt: skip
     files = write_report(result, out, force=force)
     Console().print(summary_table(result))

@@ -46,3 +46,25 @@ def serve(
     check_host(host, token)
     print(f"opening {run}; http://{host}:{port} answers when it is compiled", flush=True)
     start(run, host=host, port=port, token=token)
+
+
+@app.command()
+def explore(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    log: Annotated[Path, typer.Argument(help="The log to choose moments in.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+    keep_in: Annotated[Path, typer.Option(help="The folder that kept moments are written to.")] = Path("kept"),
+) -> None:
+    """Ask a run in a page of this machine: choose a moment, change what is commanded, see what follows."""
+    from worldmodel.progress import doing
+
+    with doing(f"opening the run {run}"):
+        from worldmodel.explore import Explorer
+        from worldmodel.explore.server import explore_page
+        from worldmodel.logs.reader import Log
+        from worldmodel.training import load_run
+
+        opened = load_run(run)
+    with Log(log) as moments:
+        explore_page(Explorer(opened.session, moments, keep_in), port=port, browser=browser)

@@ -55,6 +55,7 @@ class Session:
         self.forecaster = Forecaster(run.team, run.model)
         self._opened: _Opened | None = None
         self._aligned: tuple[Log, Windows] | None = None  # of which log, and an episode of it as the run reads it
+        self._at: tuple[Windows, int, int, Moment] | None = None  # the moment at hand, and where it is from
 
     def __enter__(self) -> "Session":
         return self
@@ -66,7 +67,7 @@ class Session:
         """Closes the log that was opened here; the session can still be used."""
         if self._opened is not None:
             self._opened.log.close()
-        self._opened = self._aligned = None
+        self._opened = self._aligned = self._at = None
 
     def imagine(
         self,
@@ -79,6 +80,8 @@ class Session:
         seed: int = 0,
         actions: Given | None = None,
         beyond_trained: bool = False,
+        silent: Sequence[str] = (),
+        frames: int | None = None,
     ) -> Trajectory:
         """Imagines what every stream reads next.
 
@@ -94,6 +97,8 @@ class Session:
                 column `time` and one per action; until its first, what is in force at `at_s` holds. By default what
                 the log holds.
             beyond_trained: allow a horizon of more than twice what was trained.
+            silent: streams that are taken to have read nothing over the context.
+            frames: how many of the last of each video to imagine; by default all.
 
         Raises:
             WorldModelError: if the moment, the log or the actions do not fit.
@@ -104,7 +109,19 @@ class Session:
         row = _tick(windows, at_s)
         offset_s = max(at_s - row * windows.layout.dt, 0.0)
         commands = commands_ahead(windows, row, horizon, actions, offset_s)
-        return foretell(self.forecaster.seeded(seed), Moment.of(windows, row, horizon), commands, members)
+        moment = self._moment(windows, row, horizon).without(silent)
+        return foretell(self.forecaster.seeded(seed), moment, commands, members, frames)
+
+    def moment(self, log: Log | Path | str, *, episode: int, at_s: float, horizon_s: float | None = None) -> Moment:
+        """What `imagine` begins from, with what the log holds over the context and the horizon."""
+        windows = self._episode(self._log(log), episode)
+        return self._moment(windows, _tick(windows, at_s), self.run.horizon_ticks(horizon_s))
+
+    def _moment(self, windows: Windows, row: int, horizon: int) -> Moment:
+        """The moment, read once while only what is commanded from it changes."""
+        if self._at is None or self._at[0] is not windows or self._at[1:3] != (row, horizon):
+            self._at = windows, row, horizon, Moment.of(windows, row, horizon)
+        return self._at[3]
 
     def _log(self, given: Log | Path | str) -> Log:
         """The log that is given, or the one at that path, opened anew only if its files have changed."""

@@ -1,6 +1,7 @@
 """Imagined trajectories: K sampled futures of every stream, from one moment of a log."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.draw import Picture, beside_text
+from worldmodel.errors import WorldModelError
 from worldmodel.files import whole_folder
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.tidy import tidy
@@ -135,6 +137,33 @@ class Moment(NamedTuple):
         fixes = {spec.name: windows.last_fix(0, row, spec.name) for spec in layout.readings}
         context, _ = windows.cut(np.array([[0, row]]), 0)
         return cls(layout, row, context, fixes, windows.ticks[0].origin, logged, episode.origin_utc)
+
+    def without(self, streams: Sequence[str]) -> "Moment":
+        """As if these had read nothing over the context; positions are still drawn from the last fix there was.
+
+        Raises:
+            WorldModelError: for a name that is no reading and no video.
+        """
+        can = [*self.layout.readings, *self.layout.videos]
+        if unknown := set(streams) - {spec.name for spec in can}:
+            names = ", ".join(spec.name for spec in can)
+            raise WorldModelError("There is no such stream to silence.", expected=names, found=", ".join(unknown))
+        mask, age_s = self.context.mask.copy(), self.context.age_s.copy()
+        for place, spec in enumerate(self.layout.readings):
+            if spec.name in streams:
+                mask[..., self.layout.slot_columns(spec)] = False
+                age_s[..., place] = np.inf
+        shown = [
+            there & (spec.name not in streams)
+            for spec, there in zip(self.layout.videos, self.context.frames_mask, strict=True)
+        ]
+        black = [
+            np.where(there[..., None, None, None], frame, 0).astype(frame.dtype)
+            for frame, there in zip(self.context.frames, shown, strict=True)
+        ]
+        values = np.where(mask, self.context.values, 0)
+        context = Context(values, mask, age_s, self.context.actions, tuple(black), tuple(shown))
+        return self._replace(context=context)
 
 
 def assemble(

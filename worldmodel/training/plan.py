@@ -105,14 +105,22 @@ def _episodes(
     """Every episode with its role; one that is too short for a window has none but `learn`, where it does nothing."""
     counts = [len(Log(path).episodes) for path in logs] if len(logs) > 1 else [len(log.episodes)]
     sources = [source for source, count in enumerate(counts) for _ in range(count)]
+    simulated = _simulated(log)
     episodes = list(log.episodes)
     groups = groups_of_copies(len(episodes), log.copies())
     long_enough = [g for g in groups if episodes[g[0]].duration_s > shortest_s - 1e-6]
-    roles = assign_roles(long_enough, share, seed)
+    roles = assign_roles(long_enough, share, seed, simulated)
     return tuple(
-        EpisodeRef(episode.name, episode.sha256, roles.get(i, (LEARN,)), source)
+        EpisodeRef(episode.name, episode.sha256, roles.get(i, (LEARN,)), source, i in simulated)
         for i, (episode, source) in enumerate(zip(episodes, sources, strict=True))
     )
+
+
+def _simulated(log: Log) -> set[int]:
+    """Episodes of files that say that a simulator wrote them."""
+    parts = [Log(file) for file in log.files] if len(log.files) > 1 else [log]
+    wrote = ["simulator" in part.about for part in parts for _ in part.episodes]
+    return {i for i, simulated in enumerate(wrote) if simulated}
 
 
 def _checked_holdout(share: float | None) -> float:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -22,12 +22,14 @@ class EpisodeRef:
         roles: `learn` (updates), `select` (checkpoint, weights of horizons, spread), `measure` (nothing touches it
             before `validate`): one of them, or those that share it where there are too few episodes.
         log: which of the run's logs it is in.
+        simulated: whether a simulator recorded it.
     """
 
     name: str
     sha256: str
     roles: tuple[str, ...]
     log: int = 0
+    simulated: bool = False
 
 
 def having(role: str, episodes: Iterable[EpisodeRef]) -> list[int]:
@@ -35,8 +37,13 @@ def having(role: str, episodes: Iterable[EpisodeRef]) -> list[int]:
     return [i for i, episode in enumerate(episodes) if role in episode.roles]
 
 
-def assign_roles(groups: Sequence[Sequence[int]], share: float, seed: int) -> dict[int, tuple[str, ...]]:
+def assign_roles(
+    groups: Sequence[Sequence[int]], share: float, seed: int, simulated: Collection[int] = ()
+) -> dict[int, tuple[str, ...]]:
     """Roles of every episode: of a group, the same.
+
+    Where some are recorded and others simulated, the simulated ones teach and no more: they learn, and the recorded
+    ones alone share the roles.
 
     A share of the groups selects and as many measure, at least one of each where there are three. Of two groups, one
     learns and the other selects and measures; one alone learns and selects.
@@ -45,7 +52,12 @@ def assign_roles(groups: Sequence[Sequence[int]], share: float, seed: int) -> di
         groups: numbers of episodes; those of a group are copies of one another.
         share: of the groups that select, and of those that measure. With 0, none is kept back.
         seed: decides which.
+        simulated: numbers of the episodes that are.
     """
+    recorded = [group for group in groups if not set(group) <= set(simulated)]
+    if recorded and len(recorded) < len(groups):
+        taught = {episode: (LEARN,) for group in groups for episode in group}
+        return taught | assign_roles(recorded, share, seed)
     order = [groups[i] for i in np.random.default_rng([seed, _SALT]).permutation(len(groups))]
     count = min(max(1, round(share * len(groups))), (len(groups) - 1) // 2) if share else 0
     parts: dict[tuple[str, ...], list[Sequence[int]]]
@@ -72,6 +84,19 @@ def shared_roles(episodes: Iterable[EpisodeRef]) -> str:
             "and none is left to measure on."
         )
     return ""
+
+
+def simulated_note(episodes: Iterable[EpisodeRef]) -> str:
+    """A sentence on a run that learned from simulated episodes beside recorded ones; empty for any other."""
+    episodes = list(episodes)
+    simulated = sum(episode.simulated for episode in episodes)
+    if simulated in (0, len(episodes)):
+        return ""
+    recorded = len(episodes) - simulated
+    return (
+        f"{simulated} simulated episodes were learned from beside {recorded} recorded ones, "
+        "which alone select and measure."
+    )
 
 
 def groups_of_copies(count: int, copies: Iterable[Sequence[int]]) -> list[list[int]]:

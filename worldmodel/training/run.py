@@ -23,7 +23,7 @@ from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import Scaling, WorldModel
 from worldmodel.training.folder import RunFolder
-from worldmodel.training.roles import LEARN, SELECT
+from worldmodel.training.roles import LEARN, SELECT, simulated_note
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import split_parameters
 
@@ -99,6 +99,13 @@ class Run:
         windows = self.windows(log, horizon, self.unseen(log))
         return Watch.of(self.session.forecaster, windows, self.baselines.lens.std, false_alarms_per_hour)
 
+    def explore(self, log: Log | Path | str, keep_in: Path | str = "kept") -> Any:
+        """A widget that asks this run about moments of a log; see `worldmodel.explore.Explorer`."""
+        from worldmodel.explore.explorer import Explorer
+        from worldmodel.explore.widget import widget_of
+
+        return widget_of(Explorer(self.session, log if isinstance(log, Log) else Log(log), keep_in))
+
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.
 
@@ -154,14 +161,15 @@ class Run:
     def unseen_note(self, log: Log) -> str:
         """What is to be said beside measurements on a log's unseen episodes; empty if nothing is.
 
-        That some were left out because the run has seen them, and that roles share episodes, where some are of those.
+        That some were left out because the run has seen them, that roles share episodes, where some are of those, and
+        that it learned from simulated ones, too.
         """
         unseen = [log.episodes[i].sha256 for i in self.unseen(log)]
         left_out = len(log.episodes) - len(unseen)
         notes = [f"{left_out} of {len(log.episodes)} episodes are left out: the run has seen them."] if left_out else []
         if {e.sha256 for e in self.settings.episodes if SELECT in e.roles} & set(unseen):
             notes.append(self.settings.shared_roles)
-        return " ".join(notes)
+        return " ".join(filter(None, [*notes, simulated_note(self.settings.episodes)]))
 
 
 def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:

@@ -105,6 +105,12 @@ class RunSettings:
         return [hashes.index(sha256) for sha256 in hashes]
 
     @property
+    def teachers(self) -> list[int]:
+        """Which of the `fitted` episodes are simulated, where others are recorded."""
+        simulated = [self.episodes[i].simulated for i in self.fitted]
+        return [] if all(simulated) else [i for i, each in enumerate(simulated) if each]
+
+    @property
     def shared_roles(self) -> str:
         """A sentence on the roles that share episodes; empty if none do. Reports repeat it."""
         return shared_roles(self.episodes)

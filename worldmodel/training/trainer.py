@@ -20,7 +20,7 @@ from worldmodel.training.folder import RunFolder
 from worldmodel.training.plan import Options, new_settings
 from worldmodel.training.progress import TrainingProgress
 from worldmodel.training.resume import lengthened, settings_to_resume
-from worldmodel.training.roles import copies_note
+from worldmodel.training.roles import copies_note, simulated_note
 from worldmodel.training.run import Run, load_run
 from worldmodel.training.session import go_on
 from worldmodel.training.settings import RunSettings
@@ -90,7 +90,7 @@ def train(
         settings = _settings(folder, log, logs, asked, steps, minutes, resume, force)
         for line in choices(settings, log):
             show.say(line)
-        for note in (copies_note(log), settings.shared_roles):
+        for note in (copies_note(log), settings.shared_roles, simulated_note(settings.episodes)):
             if note:
                 show.say(f"note: {note}")
         source = _source(log, settings)
@@ -165,7 +165,7 @@ def _begin(
                 rich.append(Physics.of(scene, baselines.lens))
                 start.write_prior(scene.model.parent)
             start.write_experts(rich)
-            given = (scaling, settings.copies, settings.seed, show.say)
+            given = (scaling, settings.copies, settings.seed, show.say, settings.teachers)
             start.write_left_out(left_out_of(windows, baselines, rich, select, *given))
         start.write_settings(settings)
 

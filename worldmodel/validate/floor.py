@@ -8,7 +8,7 @@ import numpy as np
 from worldmodel.errors import SceneError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Episode
-from worldmodel.simulate import Start, Twin, load_scene
+from worldmodel.simulate import Scene, Start, Twin, load_scene
 from worldmodel.types import Samples, StreamSpec
 from worldmodel.validate.forecast import Forecast
 from worldmodel.validate.problem import Answers, Problem
@@ -32,21 +32,22 @@ class Floor:
 
     Args:
         answers: of the problem that it will be asked.
+        scene: the machine's; by default the one that the log names.
     """
 
     name = "floor_reading"
     _how = _HOW
 
-    def __init__(self, answers: Answers) -> None:
-        self._log, self._windows = answers.log, answers.windows
+    def __init__(self, answers: Answers, scene: Scene | None = None) -> None:
+        self._log, self._windows, self._scene = answers.log, answers.windows, scene
 
     def predict(self, problem: Problem) -> Forecast:
         """Nothing, with a note that says why, where the log names no twin or one that cannot follow it."""
-        scene = self._log.about.get("scene")
-        if not scene:
+        named = self._log.about.get("scene")
+        if self._scene is None and not named:
             return Forecast(note=_NO_TWIN)
         try:
-            mean = self._roll_out(problem, Twin(load_scene(str(scene))))
+            mean = self._roll_out(problem, Twin(self._scene or load_scene(str(named))))
         except SceneError as error:
             found = f" ({error.found})" if error.found else ""
             return Forecast(

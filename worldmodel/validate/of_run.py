@@ -6,8 +6,9 @@ from typing import Any
 
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
+from worldmodel.simulate import Scene, load_scene
 from worldmodel.training.run import Run, load_run
-from worldmodel.validate.counterfactual import counterfactual
+from worldmodel.validate.counterfactual import check_fits, counterfactual
 from worldmodel.validate.floor import Floor, FloorEstimate
 from worldmodel.validate.forecast import load_predictor
 from worldmodel.validate.outages import outages as cost_of_outages
@@ -22,6 +23,7 @@ def validate(
     *,
     log: Path | str | None = None,
     scene: Path | str | None = None,
+    twin: Path | str | None = None,
     predictors: Sequence[Any] = (),
     horizon_s: float | None = None,
     beyond_trained: bool = False,
@@ -36,6 +38,7 @@ def validate(
         run: a run or its folder.
         log: replay: contexts and actions as recorded.
         scene: counterfactual: from common contexts in simulated worlds, several futures under different actions.
+        twin: the machine's scene, for the physical limit on a log; by default the one that the log names.
         predictors: what else to score on the same starts: objects with `predict(problem) -> Forecast`, their classes,
             or `package.module:Class`.
         horizon_s: how far ahead; by default as far as the run was trained.
@@ -53,28 +56,32 @@ def validate(
         raise WorldModelError("Give one of a log and a scene to validate on.")
     if outages and log is None:
         raise WorldModelError("What outages cost is measured on a log.", remedy="give --log instead of --scene")
+    if twin is not None and log is None:
+        raise WorldModelError("A twin is the physical limit on a log.", remedy="give --log instead of --scene")
+    physics = None if twin is None else load_scene(twin)
     given = [load_predictor(predictor) for predictor in predictors]  # a name that leads nowhere is said at once
     loaded = run if isinstance(run, Run) else load_run(run)
+    if physics is not None:
+        check_fits(loaded, physics)
     horizon = loaded.horizon_ticks(horizon_s, beyond_trained)
     if log is None:
         with counterfactual(loaded, str(scene), horizon, seed, progress) as problem:
-            return _scored(loaded, problem, given, seed, progress)
+            return _scored(loaded, problem, [*_floors(problem), *given], seed, progress)
     with Log(log, truth=True) as opened:
         windows = loaded.windows(opened, horizon, loaded.unseen(opened))
         problem = problem_of(windows, name=Path(log).stem, max_starts=max_starts)
-        result = _scored(loaded, problem, given, seed, progress)
+        result = _scored(loaded, problem, [*_floors(problem, physics), *given], seed, progress)
         result.shared_roles = loaded.unseen_note(opened)
         if outages:
             result.outages = cost_of_outages(loaded, windows, seed, progress=progress)
         return result
 
 
-def _scored(run: Run, problem: Problem, given: Sequence[Any], seed: int, progress: bool) -> Result:
-    result = score(
-        problem,
-        [run, *rivals(run), Floor(problem.truth), FloorEstimate(problem.truth), *given],
-        seed=seed,
-        progress=progress,
-    )
+def _floors(problem: Problem, twin: Scene | None = None) -> list[Floor]:
+    return [floor(problem.truth, twin) for floor in (Floor, FloorEstimate)]
+
+
+def _scored(run: Run, problem: Problem, beside: Sequence[Any], seed: int, progress: bool) -> Result:
+    result = score(problem, [run, *rivals(run), *beside], seed=seed, progress=progress)
     result.provenance = result.provenance._replace(seed=run.settings.seed)
     return result

@@ -106,6 +106,16 @@ def test_what_an_expert_is_measured_on_it_was_not_fitted_on(windows):
     assert sorted(map(tuple, np.concatenate([fold.measure for fold in parts]))) == sorted(map(tuple, starts))
 
 
+def test_simulated_episodes_are_fitted_on_and_never_measured(windows):
+    parts = folds(windows, copies=[0, 1, 2, 3], seed=0, simulated=[0, 2])
+    measured = np.concatenate([fold.measure for fold in parts])
+    assert set(measured[:, 0]) == {1, 3}
+    assert all(len(fold.groups) == len(fold.measure) for fold in parts)
+    assert {0, 2} <= set(np.concatenate([fold.fit for fold in parts])[:, 0])
+    every = folds(windows, copies=[0, 1, 2, 3], seed=0, simulated=[0, 1, 2, 3])
+    assert set(np.concatenate([fold.measure for fold in every])[:, 0]) == {0, 1, 2, 3}
+
+
 def test_one_episode_is_left_out_in_blocks_that_no_window_reaches_into(windows):
     alone = Windows.of(windows.log, windows.layout, C, H, [1])
     parts = folds(alone, copies=[0], seed=0)

@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 
 def left_out_of(
     windows: Windows, baselines: Baselines, rich: Sequence[Any], select: Windows | None, scaling: Any,
-    copies: Sequence[int], seed: int, say: Say,
+    copies: Sequence[int], seed: int, say: Say, simulated: Sequence[int] = (),
 ) -> LeftOut:  # fmt: skip
     """What experts predict for windows that they were not fitted on.
 
@@ -33,13 +33,14 @@ def left_out_of(
         copies: int [episodes of the windows] which of them are copies of one another.
         seed: of the division.
         say: what is being done.
+        simulated: which episodes of the windows teach only: nothing is measured on them.
     """
     lens = baselines.lens
     if select is not None:
         starts = select.starts().thinned()
         say("measuring experts on the select episodes")
         return measured([*closed(baselines), *rich], lens, select, starts, starts[:, 0])
-    parts, divided = [], folds(windows, copies, seed)
+    parts, divided = [], [fold for fold in folds(windows, copies, seed, simulated) if len(fold.measure)]
     for number, fold in enumerate(divided):
         say(f"measuring experts on what is left out, {number + 1} of {len(divided)}")
         apart = Baselines.fit(windows, scaling, seed, starts=fold.fit)

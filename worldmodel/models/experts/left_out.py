@@ -103,7 +103,7 @@ def joined(parts: Sequence[LeftOut]) -> LeftOut:
     return LeftOut(*(np.concatenate(x, axis) for x, axis in zip(zip(*parts, strict=True), axes, strict=True)))
 
 
-def folds(windows: Windows, copies: Sequence[int], seed: int) -> list[Fold]:
+def folds(windows: Windows, copies: Sequence[int], seed: int, simulated: Sequence[int] = ()) -> list[Fold]:
     """Parts of the windows that are left out in turn: of whole episodes, or of one alone blocks in time.
 
     Where one is too short for blocks that no window reaches into, all is fitted on and measured.
@@ -112,14 +112,17 @@ def folds(windows: Windows, copies: Sequence[int], seed: int) -> list[Fold]:
         windows: whose starts to divide.
         copies: int [episodes] which are copies of one another: they have one number.
         seed: decides which are together.
+        simulated: episodes that are fitted on, and never measured: how an expert does there says little of a machine.
     """
     starts = windows.starts().thinned()
     group = np.asarray(copies)[starts[:, 0]]
+    counts = ~np.isin(starts[:, 0], simulated)
+    counts |= not counts.any()
     names = np.random.default_rng([seed, 0xF01D]).permutation(np.unique(group))
     if len(names) > 1:
         parts = np.array_split(names, min(_FOLDS, len(names)))
         left = [np.isin(group, part) for part in parts]
-        return [Fold(starts[~out], starts[out], group[out]) for out in left]
+        return [Fold(starts[~out], starts[out & counts], group[out & counts]) for out in left]
     span, edges = windows.context + windows.horizon, np.linspace(0, len(starts), _BLOCKS + 1).astype(int)
     rows = np.arange(len(starts))
     blocks = [

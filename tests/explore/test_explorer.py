@@ -1,0 +1,156 @@
+"""What the explorer answers are the figures of `run.imagine`; what it cannot answer it explains."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+
+from worldmodel.explore import fans
+from worldmodel.explore.wire import array, png
+from worldmodel.imagine import output
+from worldmodel.logs.reader import Log
+from worldmodel.types import Samples
+
+PLACE = {"episode": 1, "at_s": 2.0}
+
+
+def numbers(answer: dict[str, str]) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(answer["f32"]), "<f4")
+
+
+def asked(explorer, kind, **more):
+    answer = explorer.handle({"kind": kind, **PLACE, **more})
+    assert "error" not in answer
+    return json.loads(json.dumps(answer, allow_nan=False))
+
+
+def test_the_page_is_told_what_there_is(explorer, log):
+    info = json.loads(json.dumps(explorer.handle({"kind": "info"}), allow_nan=False))
+    assert [e["name"] for e in info["episodes"]] == ["oscillator 0", "oscillator 1"]
+    assert (info["dt"], info["first_s"], info["horizon_s"]) == pytest.approx((0.1, 0.7, 0.4))
+    streams = {s["name"]: s for s in info["streams"]}
+    assert [c["label"] for c in streams["gps"]["columns"]] == ["east", "north", "up"]
+    assert streams["gps"]["track"] == [0, 1]
+    force = np.concatenate([e.streams["force"].data for e in log.episodes])
+    column = streams["force"]["columns"][0]
+    assert (column["low"], column["high"]) == pytest.approx((force.min(), force.max()))
+
+
+def test_bands_are_percentiles_of_what_the_run_imagines(explorer, run, log):
+    answer = asked(explorer, "imagine", members=3, seed=5, frames=2)
+    future = run.imagine(log, **PLACE, members=3, seed=5)
+    phase = answer["streams"]["phase"]
+    np.testing.assert_allclose(numbers(phase["time"]), future["phase"].time - 2.0, atol=1e-6)
+    angles = future["phase"].data[..., 0]
+    mean = np.angle(np.exp(1j * angles).mean(1))
+    found = phase["columns"][0]
+    np.testing.assert_allclose(numbers(found["mean"]), mean, atol=1e-5)
+    apart = np.angle(np.exp(1j * (angles - mean[:, None])))
+    expected = mean + np.percentile(apart, [5, 25, 50, 75, 95], axis=1)
+    np.testing.assert_allclose(numbers(found["bands"]).reshape(5, -1), expected, atol=1e-5)
+    assert numbers(answer["streams"]["gps"]["ways"]).size == 3 * len(future["gps"].time) * 2
+    assert [len(frame["real"]) > 40 for frame in answer["frames"]["camera"]] == [True, True]
+
+
+def test_an_error_is_what_came_less_the_mean(explorer, run, log):
+    column = asked(explorer, "imagine", members=3, frames=1)["streams"]["phase"]["columns"][0]
+    came = log.episodes[1].streams["phase"]
+    future = run.imagine(log, **PLACE, members=3)
+    apart = np.abs(came.time[None] - future["phase"].time[:, None])
+    errors = np.angle(np.exp(1j * (numbers(column["mean"])[:, None] - came.data[None, :, 0])))
+    near = np.where(apart < apart.min(1, keepdims=True) + 1e-6, np.abs(errors - numbers(column["error"])[:, None]), 1)
+    assert near.min(1).max() < 1e-5  # where two are as near, either may count
+    assert column["rmse"] == pytest.approx(np.sqrt(np.mean(numbers(column["error"]) ** 2)), rel=1e-5)
+
+
+def test_past_is_what_the_log_holds(explorer, log):
+    past = asked(explorer, "past")
+    recorded = log.episodes[1].streams["phase"][1.3:2.41]
+    np.testing.assert_allclose(numbers(past["streams"]["phase"]["time"]), recorded.time - 2.0, atol=1e-6)
+    np.testing.assert_allclose(numbers(past["streams"]["phase"]["columns"][0]), recorded.data[:, 0], atol=1e-5)
+    force = log.episodes[1].streams["force"]
+    held = force.data[[np.flatnonzero(force.time <= 2.0 + 0.1 * i + 1e-9)[-1] for i in range(4)], 0]
+    np.testing.assert_allclose(past["commands"]["force"], np.stack([np.arange(4) * 0.1, held], 1), atol=1e-6)
+    assert [frame["after_s"] for frame in past["frames"]["camera"]] == pytest.approx([-0.2, -0.1, 0.0])
+
+
+def test_commands_and_silence_reach_the_model(explorer, run, log):
+    rows = [[0.0, 1.5], [0.2, -1.0]]
+    given = asked(explorer, "imagine", members=3, frames=1, actions={"force": rows})
+    actions = {"force": Samples(np.array([0.0, 0.2]), np.array([[1.5], [-1.0]], np.float32))}
+    future = run.imagine(log, **PLACE, members=3, actions=actions)
+    mean = np.angle(np.exp(1j * future["phase"].data[..., 0]).mean(1))
+    np.testing.assert_allclose(numbers(given["streams"]["phase"]["columns"][0]["mean"]), mean, atol=1e-5)
+    plain = asked(explorer, "imagine", members=3, frames=1)["streams"]["phase"]["columns"][0]["mean"]
+    for stream in ("phase", "camera"):
+        silent = asked(explorer, "imagine", members=3, frames=1, silent=[stream])
+        assert np.abs(numbers(silent["streams"]["phase"]["columns"][0]["mean"]) - numbers(plain)).max() > 1e-3
+
+
+def test_a_silenced_stream_is_as_if_it_were_not_recorded(run, log):
+    moment = run.session.moment(log, **PLACE).without(["phase", "camera"])
+    columns = moment.layout.slot_columns(moment.layout.spec("phase"))
+    assert not moment.context.mask[..., columns].any()
+    assert not moment.context.values[..., columns].any()
+    assert not moment.context.frames_mask[0].any()
+    assert not moment.context.frames[0].any()
+    place = [s.name for s in moment.layout.readings].index("phase")
+    assert np.isinf(moment.context.age_s[..., place]).all()
+
+
+def test_what_is_kept_can_be_read_again(explorer, monkeypatch):
+    monkeypatch.setattr(
+        output, "write_files", lambda trajectory, folder: output.write_trajectory(trajectory, folder / "trajectory.h5")
+    )
+    kept = asked(explorer, "keep", members=3)
+    again = asked(explorer, "keep", members=3)
+    assert kept["folder"] != again["folder"]
+    assert kept["files"] == ["trajectory.h5"]
+    with Log(f"{kept['folder']}/trajectory.h5") as log:
+        assert set(log.streams) == {"phase", "gps", "camera", "force"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({}, "no such request"),
+        ({"kind": "handle"}, "no such request"),
+        ({"kind": "imagine"}, "needs at_s and episode"),
+        ({"kind": "imagine", **PLACE, "horizon": 3}, "'horizon' is no part of imagine"),
+        ({"kind": "imagine", **PLACE, "at_s": "two"}, "at_s is no number"),
+        ({"kind": "imagine", **PLACE, "at_s": None}, "needs at_s"),
+        ({"kind": "imagine", **PLACE, "at_s": 0.1}, "no moment to imagine from"),
+        ({"kind": "imagine", **PLACE, "episode": 7}, "episode"),
+        ({"kind": "imagine", **PLACE, "members": 1e9}, "members cannot be"),
+        ({"kind": "imagine", **PLACE, "members": 2.5}, "members cannot be"),
+        ({"kind": "imagine", **PLACE, "silent": "gps"}, "no list of names"),
+        ({"kind": "imagine", **PLACE, "silent": ["force"]}, "no such stream"),
+        ({"kind": "imagine", **PLACE, "actions": {"force": [[0.0, float("nan")]]}}, "actions cannot be read"),
+        ({"kind": "imagine", **PLACE, "actions": {"force": [[0.0, 1.0, 2.0]]}}, "wrong width"),
+        ({"kind": "past", **PLACE, "horizon_s": 99.0}, "far beyond"),
+    ],
+)
+def test_mistakes_are_explained(explorer, request_, told):
+    assert told in explorer.handle(request_)["error"]
+
+
+def test_a_frame_is_a_png():
+    from PIL import Image
+
+    frame = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+    body = base64.b64decode(png(frame).split(",")[1])
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(body))), frame)
+
+
+def test_arrays_keep_what_is_missing():
+    np.testing.assert_array_equal(numbers(array(np.array([1.5, np.nan]))), np.float32([1.5, np.nan]))
+
+
+def test_the_nearest_sample_is_taken_if_it_is_near():
+    time, values = np.array([0.0, 1.0]), np.array([[5.0], [7.0]])
+    found = fans.at_times(np.array([-0.1, 0.4, 0.6, 1.1, 2.0]), time, values, 0.5)
+    np.testing.assert_array_equal(found[:, 0], [5.0, 5.0, 7.0, 7.0, np.nan])
+    assert np.isnan(fans.at_times(np.array([0.0]), time[:0], values[:0], 0.5)).all()
+    np.testing.assert_array_equal(fans.at_times(np.array([0.1]), time[:1], values[:1], 0.5), [[5.0]])

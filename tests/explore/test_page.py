@@ -1,0 +1,177 @@
+"""The page in a real browser: a moment is chosen, a command drawn, a key held; its figures are the explorer's."""
+
+import contextlib
+import json
+import shutil
+import socket
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests.explore.test_explorer import numbers
+from worldmodel.explore.assets import ASSETS, MODULES, one_module
+from worldmodel.explore.server import create_app
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+class Told:
+    """An explorer that remembers what it was asked."""
+
+    def __init__(self, explorer):
+        self.explorer, self.requests = explorer, []
+
+    def handle(self, request):
+        self.requests.append(request)
+        return self.explorer.handle(request)
+
+    def imagined(self):
+        return [r for r in self.requests if r.get("kind") == "imagine"]
+
+
+@pytest.fixture
+def told(explorer):
+    return Told(explorer)
+
+
+@pytest.fixture
+def address(told):
+    uvicorn = pytest.importorskip("uvicorn")
+    server = uvicorn.Server(uvicorn.Config(create_app(told), log_level="warning"))
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
+        thread.start()
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def page(address):
+    if BROWSER is None:
+        pytest.skip("there is no Chromium")
+    playwright = pytest.importorskip("playwright.sync_api").sync_playwright
+    with playwright() as driver, contextlib.closing(
+        driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+    ) as browser:  # fmt: skip
+        opened, failures = browser.new_page(viewport={"width": 1280, "height": 900}), []
+        opened.on("pageerror", lambda error: failures.append(error))
+        opened.goto(address)
+        at_rest(opened)
+        yield opened
+        assert not failures
+
+
+def at_rest(page):
+    page.wait_for_selector('.wm-explore[aria-busy="false"]')
+
+
+def shown(page, column="gps.east"):
+    return page.text_content(f'[data-column="{column}"] .read')
+
+
+def answered(told, stream="gps", column=0):
+    """What the page should say of the last request: the mean at the horizon's end, and the outer band."""
+    wanted = told.explorer.handle(told.imagined()[-1])["streams"][stream]["columns"][column]
+    mean, bands = numbers(wanted["mean"]), numbers(wanted["bands"]).reshape(5, -1)
+    return [float(x) for x in (mean[-1], bands[0, -1], bands[4, -1])]
+
+
+def figures(text):
+    words = text.split(": ")[1].replace("(", "").replace(")", "").replace("to ", "").split()
+    return [float(word) for word in words]
+
+
+def test_a_moment_a_command_and_a_key(page, told):
+    np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
+
+    moment = told.imagined()[-1]["at_s"]
+    page.focus("#moment")
+    page.keyboard.press("ArrowRight")
+    at_rest(page)
+    assert told.imagined()[-1]["at_s"] == pytest.approx(moment + 0.1)
+    np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
+
+    before, box = shown(page), page.locator(".curve").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 20, steps=3)
+    page.mouse.up()
+    at_rest(page)
+    drawn = np.array(told.imagined()[-1]["actions"]["force"])
+    assert np.ptp(drawn[:, 1]) < 1e-6  # a level line was drawn
+    assert shown(page) != before
+    np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
+
+    asked = len(told.imagined())
+    page.focus(".pad")
+    page.keyboard.down("ArrowLeft")
+    page.wait_for_timeout(300)
+    page.keyboard.up("ArrowLeft")
+    at_rest(page)
+    driven = np.array(told.imagined()[-1]["actions"]["force"])
+    assert len(told.imagined()) > asked + 2  # the futures followed while it was held
+    assert (driven[:, 1] < drawn[:, 1] - 0.1).all()
+    np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
+
+    page.uncheck('[data-stream="camera"]')
+    at_rest(page)
+    assert told.imagined()[-1]["silent"] == ["camera"]
+    assert page.locator(".strip img").count() == 3 + 2 * 4
+    page.evaluate("document.querySelector('#episode').value = 1")
+    page.dispatch_event("#episode", "change")
+    at_rest(page)
+    assert told.imagined()[-1]["episode"] == 1
+    assert "actions" not in told.imagined()[-1]
+
+
+def test_of_requests_that_wait_the_newest_is_answered(told):
+    from starlette.testclient import TestClient
+
+    handled, go = told.handle, threading.Event()
+    told.handle = lambda request: (go.wait(10), handled(request))[1]
+    with TestClient(create_app(told)).websocket_connect("ws://127.0.0.1/socket") as talk:
+        for number in range(4):
+            talk.send_text(json.dumps({"kind": "info", "id": number}))
+            time.sleep(0.05)
+        go.set()
+        answers = {answer["id"]: answer for answer in (talk.receive_json() for _ in range(4))}
+        assert [number for number, answer in answers.items() if answer.get("overtaken")] == [1, 2]
+        assert "episodes" in answers[0]
+        assert "episodes" in answers[3]
+        talk.send_text("[1")
+        assert "JSON object" in talk.receive_json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("host", "headers"),
+    [("127.0.0.1", {"origin": "http://elsewhere.example"}), ("elsewhere.example", {})],
+)
+def test_no_page_of_another_site_is_answered(told, host, headers):
+    from starlette.testclient import TestClient
+    from starlette.websockets import WebSocketDisconnect
+
+    client = TestClient(create_app(told))
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect(f"ws://{host}/socket", headers=headers),
+    ):
+        pass
+    assert told.requests == []
+
+
+def test_the_widget_has_the_same_page(told):
+    pytest.importorskip("anywidget")
+    from worldmodel.explore.widget import widget_of
+
+    widget, sent = widget_of(told), []
+    widget.send = sent.append
+    widget._handle_custom_msg({"kind": "info", "id": 7}, [])
+    assert sent[0]["id"] == 7
+    assert "episodes" in sent[0]
+    assert "./" not in widget._esm
+    assert set(MODULES) | {"transport.js"} == {path.name for path in ASSETS.glob("*.js")}
+    names = [line.split("(")[0].split()[-1] for line in one_module().splitlines() if line.startswith("function ")]
+    assert len(names) == len(set(names))

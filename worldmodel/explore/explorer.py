@@ -1,0 +1,165 @@
+"""Answers what a page or a notebook asks of a run and a log; knows nothing of either."""
+
+import threading
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldmodel.codecs import codec
+from worldmodel.errors import WorldModelError
+from worldmodel.explore import fans, wire
+from worldmodel.imagine.session import Session
+from worldmodel.imagine.trajectory import Trajectory
+from worldmodel.logs.physical import physical_columns
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.types import StreamSpec
+
+MOST_MEMBERS, _MOST_FRAMES = 256, 16
+_RANGED = 8  # episodes that the ranges of actions are read from
+_ASKED = {
+    "info": set(),
+    "past": {"episode", "at_s", "horizon_s"},
+    "imagine": {"episode", "at_s", "horizon_s", "members", "seed", "actions", "silent", "frames"},
+    "keep": {"episode", "at_s", "horizon_s", "members", "seed", "actions", "silent"},
+}
+
+
+class Explorer:
+    """A run over a log, ready to be asked.
+
+        explorer = Explorer(run.session, log)
+        explorer.handle({"kind": "imagine", "episode": 0, "at_s": 6.0, "members": 16})
+
+    Times in answers are seconds from the moment asked for; arrays are as in `wire.array`. May be called from threads.
+
+    Args:
+        session: of the run that is asked.
+        log: what moments are chosen in; stays open.
+        keep_in: the folder that kept moments are written to.
+    """
+
+    def __init__(self, session: Session, log: Log, keep_in: Path | str = "kept") -> None:
+        self._session, self._log, self._keep_in = session, log, Path(keep_in)
+        self._lock = threading.Lock()
+
+    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer; to a mistake `{"error": what it is and what to do}`."""
+        try:
+            kind = _checked(request)
+            with self._lock:
+                return getattr(self, f"_{kind}")(request)
+        except WorldModelError as error:
+            return {"error": str(error)}
+
+    @cached_property
+    def _windows(self) -> Windows:
+        return self._session.run.windows(self._log, episodes=[0])
+
+    def _info(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        layout, run = self._windows.layout, self._session.run
+        return {
+            "log": str(self._log.files[0]),
+            "dt": layout.dt,
+            "first_s": (self._windows.context - 1) * layout.dt,
+            "horizon_s": run.horizon_ticks(None) * layout.dt,
+            "streams": [self._described(spec) for spec in layout.streams],
+            "episodes": [{"name": e.name, "duration_s": e.duration_s} for e in self._log.episodes],
+        }
+
+    def _described(self, spec: StreamSpec) -> dict[str, Any]:
+        if spec.kind == "video":
+            return {"name": spec.name, "kind": spec.kind, "columns": []}
+        columns = [
+            {"label": label, "unit": unit, "wraps": wraps}
+            for label, unit, wraps in zip(*physical_columns(spec), strict=True)
+        ]
+        if spec.kind == "action":
+            for column, (low, high) in zip(columns, self._ranges(spec), strict=True):
+                column |= {"low": low, "high": high}
+        track = codec(spec).track
+        return {"name": spec.name, "kind": spec.kind, "columns": columns, "track": list(track) if track else None}
+
+    def _ranges(self, spec: StreamSpec) -> list[tuple[float, float]]:
+        """From the least to the most that some episodes command."""
+        log = self._windows.log
+        parts = [log.episodes[i].streams[spec.name].data for i in range(min(len(log.episodes), _RANGED))]
+        values = np.concatenate([np.nan_to_num(part) for part in parts] or [np.zeros((1, len(spec.columns)))])
+        low, high = values.min(0), values.max(0)
+        level = high - low < 1e-9  # what never changes can still be tried
+        return [(float(a), float(b)) for a, b in zip(low - level, high + level, strict=True)]
+
+    def _past(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        moment = self._session.moment(self._log, **_place(request))
+        start_s, dt = moment.row * moment.layout.dt, moment.layout.dt
+        ticks = np.arange(self._session.run.horizon_ticks(wire.number(request, "horizon_s"))) * dt
+        streams, commands, frames = {}, {}, {}
+        for spec in moment.layout.streams:
+            samples = moment.logged[spec.name]
+            if spec.kind == "video":
+                frames[spec.name] = fans.past_frames(samples, start_s, 3)
+                continue
+            streams[spec.name] = fans.logged(spec, samples, start_s)
+            if spec.kind == "action":
+                held = np.maximum(np.searchsorted(samples.time, start_s + ticks + 1e-6) - 1, 0)
+                values = np.nan_to_num(samples.data[held]) if len(samples.data) else np.zeros((len(ticks), 1))
+                commands[spec.name] = np.column_stack([ticks, values]).round(6).tolist()
+        return {"start_s": start_s, "streams": streams, "commands": commands, "frames": frames}
+
+    def _imagine(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        began, count = time.perf_counter(), wire.whole(request, "frames", 0, _MOST_FRAMES)
+        future = self._futures(request, None if count else 0)
+        specs = [spec for spec in future.streams.values() if spec.kind not in ("video", "action")]
+        videos = [spec for spec in future.streams.values() if spec.kind == "video"]
+        return {
+            "start_s": future.start_s,
+            "members": future.members,
+            "streams": {spec.name: fans.fan(future, spec) for spec in specs},
+            "trust": {name: {who: float(w.mean()) for who, w in by.items()} for name, by in future.trust.items()},
+            "outside": {name: float(size) for name, size in future.outside.items()},
+            "frames": {spec.name: fans.frames(future, spec, count) for spec in videos},
+            "took_ms": (time.perf_counter() - began) * 1e3,
+        }
+
+    def _keep(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        future, stem = self._futures(request, None), f"episode{int(request['episode'])}-{float(request['at_s']):.2f}s"
+        taken = (self._keep_in / (stem if not n else f"{stem}-{n}") for n in range(10_000))
+        folder = next(path for path in taken if not path.exists())
+        return {"folder": str(folder), "files": [path.name for path in future.save(folder)]}
+
+    def _futures(self, request: Mapping[str, Any], frames: int | None) -> Trajectory:
+        return self._session.imagine(
+            self._log,
+            **_place(request),
+            members=wire.whole(request, "members", 16, MOST_MEMBERS),
+            seed=wire.whole(request, "seed", 0, 2**32 - 1),
+            actions=wire.actions(request),
+            silent=wire.names(request, "silent"),
+            frames=frames,
+        )
+
+
+def _checked(request: Mapping[str, Any]) -> str:
+    """The kind of a request that has all it needs and nothing unknown."""
+    kind = request.get("kind") if isinstance(request, Mapping) else None
+    if not isinstance(kind, str) or kind not in _ASKED:
+        raise WorldModelError("There is no such request.", expected=", ".join(_ASKED), found=repr(kind)[:80])
+    if unknown := request.keys() - _ASKED[kind] - {"kind", "id"}:
+        expected = ", ".join(sorted(_ASKED[kind]))
+        raise WorldModelError(f"{str(min(unknown))[:80]!r} is no part of {kind}.", expected=expected)
+    given = {key for key, value in request.items() if value is not None}
+    if missing := _ASKED[kind] & {"episode", "at_s"} - given:
+        raise WorldModelError(f"{kind} needs {' and '.join(sorted(missing))}.")
+    return kind
+
+
+def _place(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "episode": wire.whole(request, "episode", 0, 2**31),
+        "at_s": wire.number(request, "at_s"),
+        "horizon_s": wire.number(request, "horizon_s"),
+    }

@@ -1,0 +1,99 @@
+"""What a page draws of a trajectory: bands of each column, their error against what came, ways, and frames."""
+
+from typing import Any
+
+import numpy as np
+
+from worldmodel.codecs import codec
+from worldmodel.explore.wire import array, png
+from worldmodel.imagine.trajectory import Trajectory
+from worldmodel.logs.physical import first_fix, physical_columns, physical_values
+from worldmodel.types import Samples, StreamSpec
+
+PERCENT = (5, 25, 50, 75, 95)
+_SAME_S = 1e-6
+
+
+def logged(spec: StreamSpec, samples: Samples, start_s: float) -> dict[str, Any]:
+    """What a log holds of a stream, its times from the moment on, in physical columns."""
+    values = physical_values(spec, samples.data, first_fix(spec, samples.data))
+    return {"time": array(samples.time - start_s), "columns": [array(column) for column in values.T]}
+
+
+def fan(trajectory: Trajectory, spec: StreamSpec) -> dict[str, Any]:
+    """A stream's futures: for each physical column bands, the mean, its error [M] and the root of its mean square."""
+    came = trajectory.logged[spec.name]
+    time, data = trajectory[spec.name]
+    origin = first_fix(spec, came.data, data)
+    members = physical_values(spec, data, origin)  # [M, K, P]
+    mean = codec(spec).average(members, 1)
+    error = mean - at_times(time, came.time, physical_values(spec, came.data, origin), 0.75 / spec.rate_hz)
+    wraps = np.array(physical_columns(spec).wraps, bool)
+    error = np.where(wraps, _wrapped(error), error)
+    bands = bands_of(members, mean, wraps)
+    columns = [
+        {
+            "bands": array(bands[..., i]),
+            "mean": array(mean[:, i]),
+            "error": array(error[:, i]),
+            "rmse": _rms(error[:, i]),
+        }
+        for i in range(mean.shape[1])
+    ]
+    answer = {"time": array(time - trajectory.start_s), "columns": columns}
+    if codec(spec).track:
+        answer["ways"] = array(members[..., list(codec(spec).track or ())].swapaxes(0, 1))
+    return answer
+
+
+def bands_of(members: np.ndarray, mean: np.ndarray, wraps: np.ndarray) -> np.ndarray:
+    """Percentiles [5, M, P] of members [M, K, P]; of angles those of how far each is from the mean [M, P]."""
+    apart = members - mean[:, None]
+    apart = np.where(wraps, _wrapped(apart), apart)
+    return mean + np.percentile(apart, PERCENT, axis=1)
+
+
+def at_times(asked: np.ndarray, time: np.ndarray, values: np.ndarray, within_s: float) -> np.ndarray:
+    """The sample [M, P] nearest to each time; NaN where none is that near."""
+    if not len(time):
+        return np.full((len(asked), values.shape[1]), np.nan)
+    after = np.clip(np.searchsorted(time, asked), 1, max(len(time) - 1, 1))
+    near = np.where(asked - time[after - 1] < time[after % len(time)] - asked, after - 1, after % len(time))
+    return np.where((np.abs(time[near] - asked) < within_s)[:, None], values[near], np.nan)
+
+
+def frames(trajectory: Trajectory, spec: StreamSpec, count: int) -> list[dict[str, Any]]:
+    """Some frames, evenly over the horizon, of the first future, beside the real ones."""
+    time, data = trajectory[spec.name]
+    came = trajectory.logged[spec.name]
+    if not len(time):
+        return []
+    chosen = np.unique(np.linspace(0, len(time) - 1, count + 1).round().astype(int)[1:])
+    return [
+        {
+            "after_s": float(time[row] - trajectory.start_s),
+            "imagined": png(data[row, 0]),
+            "real": _real(came, time[row], 0.75 / spec.rate_hz),
+        }
+        for row in chosen
+    ]
+
+
+def past_frames(samples: Samples, start_s: float, count: int) -> list[dict[str, Any]]:
+    """The newest frames up to the moment."""
+    rows = np.flatnonzero(samples.time <= start_s + _SAME_S)[-count:]
+    return [{"after_s": float(samples.time[row] - start_s), "seen": png(samples.data[row])} for row in rows]
+
+
+def _real(came: Samples, time: float, within_s: float) -> str | None:
+    near = int(np.argmin(np.abs(came.time - time))) if len(came.time) else -1
+    return png(came.data[near]) if near >= 0 and abs(came.time[near] - time) < within_s else None
+
+
+def _wrapped(angle: np.ndarray) -> np.ndarray:
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
+def _rms(error: np.ndarray) -> float | None:
+    known = error[np.isfinite(error)]
+    return float(np.sqrt(np.mean(known**2))) if len(known) else None
