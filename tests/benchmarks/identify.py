@@ -1,6 +1,6 @@
 """What `worldmodel identify` finds: on a real double pendulum, and where the truth is known. Prints tables.
 
-    python -m tests.benchmarks.identify --data FOLDER          # with the recordings of the double pendulum
+    python -m tests.benchmarks.identify --data FOLDER          # recordings of the double pendulum, and of EMPS if there
     python -m tests.benchmarks.identify cartpole pusher --draws 3 --spoilt 0.2 0.5
 
 Scenes are spoilt by moving each number of masses, centres, inertias, joints and contacts up or down by that share, at
@@ -17,7 +17,7 @@ import numpy as np
 from tests.benchmarks.tables import cell
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import Log
-from worldmodel.simulate import load_scene, simulate
+from worldmodel.simulate import Start, Twin, load_scene, simulate
 from worldmodel.simulate.identification import Identified, identify
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.identification.writing import write_model
@@ -34,6 +34,7 @@ GUESSES = ((0.75, 0.40), (0.35, 0.85), (0.70, 0.90))  # kg of uniform rods
 LENGTHS = (0.2, 0.3)  # m
 AHEAD_S = (0.01, 0.05, 0.1, 0.25, 0.5)
 NORMAL_90 = 1.645
+EMPS_FIT = ("mass", "damping", "friction", "delay", "offset")
 
 
 def errors(log: Path, scene: Path | str, dt: float, horizon_s: float = 0.5) -> np.ndarray:
@@ -84,6 +85,29 @@ def _rods(folder: Path, masses: tuple[float, float]) -> None:
         joint.damping, joint.frictionloss, joint.armature = [0, 0, 0], 0, 0
     spec.compile()
     (folder / scene.model.name).write_text(spec.to_xml())
+
+
+def emps(data: Path, out: Path) -> None:
+    """A free run over the pulses from the first 20 outputs, after a fit to the other record."""
+    logs = [out / "emps.h5", out / "emps_pulses.h5"]
+    for log, name in zip(logs, ("DATA_EMPS.mat", "DATA_EMPS_PULSES.mat"), strict=True):
+        if not log.exists():
+            ingest([next(data.rglob(name))], log, recipe="emps", progress=False)
+    rough, fitted = Path(__file__).parent / "scenes" / "emps", out / "emps-fitted"
+    identify(rough, logs[0], fitted, fit=EMPS_FIT, horizon_s=5.0, holdout=0, force=True, progress=False)
+    print("| EMPS, free run on the pulses | mm |\n|---|---|")
+    for scene in (rough, fitted):
+        print(f"| {'rough' if scene == rough else 'fitted'} | {1000 * _free_run(scene, logs[1]):.2f} |", flush=True)
+
+
+def _free_run(scene: Path, log: Path, first: int = 20) -> float:
+    """The RMSE in metres over all that follows the first outputs."""
+    streams, twin = Log(log).episodes[0].streams, Twin(load_scene(scene))
+    time, read = streams["carriage"].time, np.asarray(streams["carriage"].data[:, 0], float)
+    speed = np.polyfit(time[:first] - time[first - 1], read[:first], 2)[1]
+    start = Start(time[first - 1], {}, np.array([read[first - 1], speed]), {"motor": streams["motor"][:]})
+    ran = twin.rollout([start], time[first - 1 :] - time[first - 1])["carriage"][0, 1:, 0]
+    return float(np.sqrt(np.mean((ran - read[first:]) ** 2)))
 
 
 def known_truth(name: str, spoilt: float, draws: int, out: Path) -> None:
@@ -137,7 +161,7 @@ def main() -> None:
     """Prints one table or both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenes", nargs="*", choices=[*SCENES, []], default=[])
-    parser.add_argument("--data", type=Path, help="the folder of the double pendulum's recordings")
+    parser.add_argument("--data", type=Path, help="a folder of recordings, with those of the double pendulum")
     parser.add_argument("--spoilt", type=float, nargs="+", default=[0.2, 0.5])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("runs/identify"))
@@ -145,6 +169,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.data:
         real_pendulum(options.data, options.out)
+        if any(options.data.rglob("DATA_EMPS.mat")):
+            emps(options.data, options.out)
     for name in options.scenes:
         if name == options.scenes[0]:
             print("| scene | spoilt by | spoilt / right | fitted / right | 90 % hold | seconds |")

@@ -46,6 +46,13 @@ TOML = {  # what is replaced, by what, and what the message says
     "outages without end": ("every_s = 3.0", "every_s = 0.0", ["streams.imu.outages.every_s", "0.1"]),
     "size of one": ("size = [16, 24]", "size = [16]", ["streams.camera.size", "[rows, columns]"]),
     "negative size": ("size = [16, 24]", "size = [16, -24]", ["streams.camera.size"]),
+    "late before it began": ("rate_hz = 100", "rate_hz = 100\ndelay_s = -0.1", ["streams.imu.delay_s", "0 or more"]),
+    "bias of another width": ("rate_hz = 100", "rate_hz = 100\nbias = [1.0]", ["streams.imu.bias", "list of 6"]),
+    "infinite bias": ("rate_hz = 100", "rate_hz = 100\nbias = inf", ["streams.imu.bias", "finite"]),
+    "bias of video": ("size = [16, 24]", "size = [16, 24]\nbias = 1.0", ["streams.camera.bias", "not known"]),
+    "amplitude above 1": ("smooth_s = 0.05", "smooth_s = 0.05\namplitude = [0.1, 2.0]", ["excitation.amplitude"]),
+    "amplitude of zero": ("smooth_s = 0.05", "smooth_s = 0.05\namplitude = [0.0, 1.0]", ["excitation.amplitude"]),
+    "limits upside down": ("[reset.x]", "[limits.x]\nposition = [1.0, 0.0]\n[reset.x]", ["limits.x.position"]),
     "slash in a name": ("[streams.twist]", '[streams."a/b"]', ["streams.a/b", "slashes"]),
     "no model": ('model = "model.xml"', 'model = "other.xml"', ["the key model", "other.xml"]),
 }  # fmt: skip
@@ -58,6 +65,8 @@ MODEL = {  # the same, of what only the model can tell
     "GPS of another width": ('sensors = ["position"]', 'sensors = ["x"]', ["streams.gps", "columns", "1 from x"]),
     "a rate between": ("rate_hz = 10\nnoise", "rate_hz = 60\nnoise", ["streams.gps", "200 Hz", "60 Hz", "do:"]),
     "a rate above the physics": ("rate_hz = 100", "rate_hz = 400", ["streams.imu", "200 Hz", "400 Hz"]),
+    "limits of no joint": ("[reset.x]", "[limits.knee]\n[reset.x]", ["limits", "joint", "'knee'", "spin"]),
+    "z limit of a hinge": ("[reset.x]", "[limits.spin]\nz = [0.0, 1.0]\n[reset.x]", ["limits.spin.z", "hinge"]),
     "yaw of a slide": ("position = [0.25, 0.25]", "yaw = [0.0, 1.0]", ["reset.x.yaw", "slide", "position"]),
 }  # fmt: skip
 

@@ -86,3 +86,12 @@ def test_a_moved_centre_moves_the_machine_as_the_written_model_would(scene):
     moved = world.try_rollout(state, controls, models=[machine.model]).states
     np.testing.assert_allclose(moved, written.rollout(state, controls).states, atol=1e-6)
     assert np.abs(moved - world.rollout(state, controls).states).max() > 1e-3
+
+
+def test_an_offset_of_commands_is_fitted_where_it_is_asked_for():
+    """It adds to the command of one column, and may be of either sign."""
+    world = World(load_scene("cartpole"))
+    assert "offset" not in {p.group for p in Parameters.of(world).free}
+    parameters = Parameters.of(world, ["offset"])
+    assert [p.name for p in parameters.free] == ["push.force.offset"]
+    assert parameters.machine(np.array([-2.0])).bias["push"].tolist() == [pytest.approx(-0.4)]  # N, of a range of 20

@@ -24,6 +24,7 @@ _MOTIONS = {
     "contact": "sliding: hard braking, hard cornering, pushes that slip",
     "delay": "steps of command, sampled fast",
     "bias": "rest in several known poses",
+    "offset": "the same motion both ways under the same commands",
 }
 
 

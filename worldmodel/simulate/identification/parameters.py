@@ -20,10 +20,12 @@ from worldmodel.simulate.world import World
 
 GROUPS = (
     "mass", "com", "inertia", "damping", "friction", "armature", "stiffness", "gain", "lag", "contact", "delay", "bias",
+    "offset",
 )  # fmt: skip
 _DELAY_S, _SENSOR_DELAY_S = 0.005, 0.003
 _BIAS = {"rad": 0.02, "m": 0.005, "rad/s": 0.01, "m/s^2": 0.1}  # by unit, of sensors whose bias is a common fault
 _SERVO = ".servo_gain"
+_OFFSET = 0.01  # of a command's range
 _POSES = 16  # configurations in which a joint's typical torque is looked for
 
 
@@ -72,8 +74,8 @@ class Parameter:
 
     @property
     def least(self) -> float:
-        """The least z: these values are never negative, but for biases and centres."""
-        signed = self.group in ("bias", "com")
+        """The least z: these values are never negative, but for biases, offsets and centres."""
+        signed = self.group in ("bias", "com", "offset")
         return -np.inf if self.factor or signed else -self.before / self.scale
 
     def value(self, z: float) -> float:
@@ -100,14 +102,15 @@ class Parameters:
 
         Args:
             world: the scene's, compiled in general.
-            fit: what to fit; by default all but gains of motors, which cannot be told from masses.
+            fit: what to fit; by default all but gains of motors, which cannot be told from masses, and offsets of
+                commands, which few machines have, and which friction and biases of sensors resemble.
             fix: what not to fit.
 
         Raises:
             SceneError: if nothing is left.
         """
         every = list(_every(world))
-        chosen = [p for p in every if (_meant(p, fit) if fit else p.group != "gain" or p.name.endswith(_SERVO))]
+        chosen = [p for p in every if (_meant(p, fit) if fit else _suits(p))]
         chosen = [p for p in chosen if not _meant(p, fix)]
         if unknown := [w for w in (*fit, *fix) if not any(_meant(p, [w]) for p in every)]:
             raise SceneError(
@@ -147,6 +150,11 @@ class Parameters:
 
 def _meant(parameter: Parameter, words: Sequence[str]) -> bool:
     return any(word == parameter.group or fnmatch.fnmatchcase(parameter.name, word) for word in words)
+
+
+def _suits(parameter: Parameter) -> bool:
+    """Whether a number is fitted where nothing is said."""
+    return parameter.group not in ("gain", "offset") or parameter.name.endswith(_SERVO)
 
 
 def _every(world: World) -> Iterator[Parameter]:
@@ -338,6 +346,7 @@ def _of_streams(world: World) -> Iterator[Parameter]:
     for stream in scene.actions:
         name = stream.spec.name
         yield Parameter(f"{name}.delay", "delay", "s", stream.delay_s, _DELAY_S, False, _delay(name))
+        yield from _offsets(stream)
     places = {pull.stream for pull in pulls(world) if pull.kind != "speed"}
     for stream in scene.sensed:
         name = stream.spec.name
@@ -351,6 +360,16 @@ def _delay(name: str) -> Callable[[Machine, float], None]:
         machine.delay_s[name] = value
 
     return put
+
+
+def _offsets(stream: SceneStream) -> Iterator[Parameter]:
+    """What is added to commands: a motor that pushes at rest, a crooked steering, friction not alike both ways."""
+    assert stream.excitation is not None
+    for column, label in enumerate(stream.spec.columns):
+        scale = _OFFSET * float(stream.excitation.high[column] - stream.excitation.low[column])
+        if scale > 0:
+            name, before, unit = stream.spec.name, float(stream.bias[column]), stream.spec.units[column]
+            yield Parameter(f"{name}.{label}.offset", "offset", unit, before, scale, False, _bias(name, column))
 
 
 def _biases(world: World, stream: SceneStream) -> Iterator[Parameter]:
