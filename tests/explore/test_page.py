@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tests.explore.test_explorer import numbers
+from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS, MODULES, one_module
-from worldmodel.explore.server import create_app
+from worldmodel.explore.server import create_app, explore_page
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -160,6 +161,11 @@ def test_no_page_of_another_site_is_answered(told, host, headers):
     ):
         pass
     assert told.requests == []
+
+
+def test_a_port_that_is_taken_is_told(told):
+    with socket.create_server(("127.0.0.1", 0)) as bound, pytest.raises(WorldModelError, match="cannot be used"):
+        explore_page(told, port=bound.getsockname()[1], browser=False)
 
 
 def test_the_widget_has_the_same_page(told):
