@@ -60,6 +60,12 @@ def test_another_demo_does_not_pass_off_this_ones_results_as_its_own(done, small
     assert "of another demo" in ran.err
 
 
+def test_the_command_ends_with_how_the_run_is_asked(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "demo", lambda out, seed: [out / "report"])
+    ran = run("demo", "--out", str(tmp_path))
+    assert ran.out.splitlines()[-1].endswith(f"worldmodel explore {tmp_path / 'run'} {tmp_path / 'held_out.h5'}")
+
+
 def test_the_readmes_lines_of_python_run(tmp_path, monkeypatch):
     (code,) = re.findall(r"^## Ten lines\n\n```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
     quick = code.replace("minutes=2", 'preset="debug", steps=20').replace("episodes=40", "episodes=5")

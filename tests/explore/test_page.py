@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import socket
 import threading
@@ -11,10 +12,21 @@ import numpy as np
 import pytest
 
 from tests.explore.test_explorer import numbers
+from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS, MODULES, one_module
-from worldmodel.explore.server import create_app
+from worldmodel.explore.server import create_app, explore_page
+from worldmodel.explore.widget import widget_of
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+AS_WIDGET = """async (source) => {
+    const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    let hear;
+    const model = { on: (_, heard) => { hear = heard; }, off() {} };
+    model.send = async (request) => hear({ id: request.id, ...(await answer(request)) });
+    (await import(address)).default.render({ model, el: document.getElementById("cell") });
+}"""
 
 
 class Told:
@@ -126,6 +138,12 @@ def test_a_moment_a_command_and_a_key(page, told):
     assert told.imagined()[-1]["episode"] == 1
     assert "actions" not in told.imagined()[-1]
 
+    page.set_content("<div id=cell></div>")  # the same as a widget, whose host sends and hears
+    page.expose_function("answer", told.handle)
+    page.evaluate(AS_WIDGET, widget_of(told)._esm)
+    at_rest(page)
+    np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
+
 
 def test_of_requests_that_wait_the_newest_is_answered(told):
     from starlette.testclient import TestClient
@@ -162,10 +180,12 @@ def test_no_page_of_another_site_is_answered(told, host, headers):
     assert told.requests == []
 
 
-def test_the_widget_has_the_same_page(told):
-    pytest.importorskip("anywidget")
-    from worldmodel.explore.widget import widget_of
+def test_a_port_that_is_taken_is_told(told):
+    with socket.create_server(("127.0.0.1", 0)) as bound, pytest.raises(WorldModelError, match="cannot be used"):
+        explore_page(told, port=bound.getsockname()[1], browser=False)
 
+
+def test_the_widget_has_the_same_page(told):
     widget, sent = widget_of(told), []
     widget.send = sent.append
     widget._handle_custom_msg({"kind": "info", "id": 7}, [])
@@ -173,5 +193,5 @@ def test_the_widget_has_the_same_page(told):
     assert "episodes" in sent[0]
     assert "./" not in widget._esm
     assert set(MODULES) | {"transport.js"} == {path.name for path in ASSETS.glob("*.js")}
-    names = [line.split("(")[0].split()[-1] for line in one_module().splitlines() if line.startswith("function ")]
-    assert len(names) == len(set(names))
+    found = re.findall(r"^(?:async )?(?:function|const|class) (\w+)", one_module(), re.MULTILINE)
+    assert len(found) == len(set(found)) > 20

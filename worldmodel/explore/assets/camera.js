@@ -6,16 +6,16 @@ const picture = (address, words) => (address
   ? element("img", { src: address, alt: words, width: 96, height: 96 })
   : element("span", { class: "missing", title: "the log holds no frame here" }, "none"));
 
-const told = (seconds) => `${seconds < -0.005 ? "−" : "+"}${Math.abs(seconds).toFixed(1)} s`;
+const seconds = (after) => `${after < -0.005 ? "−" : "+"}${Math.abs(after).toFixed(1)} s`;
 
 export function drawCamera(node, name, seen, ahead) {
   const columns = [
     ...seen.map((frame) => element("figure", { class: "seen" },
-      picture(frame.seen, `${name}, seen at ${told(frame.after_s)}`), element("figcaption", {}, told(frame.after_s)))),
+      picture(frame.seen, `${name}, seen at ${seconds(frame.after_s)}`), element("figcaption", {}, seconds(frame.after_s)))),
     ...ahead.map((frame) => element("figure", {},
-      picture(frame.imagined, `${name}, imagined at ${told(frame.after_s)}`),
-      picture(frame.real, `${name}, real at ${told(frame.after_s)}`),
-      element("figcaption", {}, told(frame.after_s)))),
+      picture(frame.imagined, `${name}, imagined at ${seconds(frame.after_s)}`),
+      picture(frame.real, `${name}, real at ${seconds(frame.after_s)}`),
+      element("figcaption", {}, seconds(frame.after_s)))),
   ];
   node.replaceChildren(...columns);
 }

@@ -127,16 +127,16 @@ function open(root, ask, info, status, fail) {
     for (const { name, strip } of cameras) {
       if (found.frames[name]?.length) drawCamera(strip, name, past.frames[name] ?? [], found.frames[name]);
     }
-    notes.replaceChildren(...told(found));
+    notes.replaceChildren(...notesOf(found));
   }
   function draw() {
     if (!past || !future) return;
     for (const chart of charts) {
-      if (!inView(chart.canvas)) continue; // it is drawn when it is scrolled to
       const log = { time: past.streams[chart.stream].time, values: past.streams[chart.stream].columns[chart.i] };
       const fan = future[chart.stream].columns[chart.i];
       ranges[chart.id] = widened(ranges[chart.id], log.values, fan.bands[0], fan.bands[4]);
-      drawFan(chart.canvas, { fan, log, wraps: chart.column.wraps, from: -info.first_s, to: asked.horizon_s, range: ranges[chart.id], cursor });
+      if (inView(chart.canvas)) drawFan(chart.canvas, { // others when they are scrolled to
+        fan, log, wraps: chart.column.wraps, from: -info.first_s, to: asked.horizon_s, range: ranges[chart.id], cursor });
       const at = cursor ?? asked.horizon_s;
       chart.figures.firstChild.textContent = `+${at.toFixed(1)} s: ${readAt(fan, at)}`;
       chart.figures.lastChild.textContent = fan.rmse == null ? "" : `error ${short(fan.rmse)}`;
@@ -187,7 +187,7 @@ function understood(found) {
   }));
 }
 
-function told({ trust, outside }) {
+function notesOf({ trust, outside }) {
   const rows = Object.entries(trust).map(([name, by]) => {
     const best = Object.entries(by).filter(([, share]) => share > 0.05).sort((a, b) => b[1] - a[1]).slice(0, 3);
     return element("p", {}, element("b", {}, name), ` ${best.map(([who, share]) => `${who.replace("_", " ")} ${Math.round(share * 100)} %`).join(", ")}`);
