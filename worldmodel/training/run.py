@@ -26,6 +26,7 @@ from worldmodel.training.folder import RunFolder
 from worldmodel.training.roles import LEARN, SELECT
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import split_parameters
+from worldmodel.types import Samples
 
 _UNTUNED: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 _FARTHEST = 2  # times the trained horizon, unless asked for by name
@@ -98,6 +99,10 @@ class Run:
         horizon = max(round(look_s / self.layout.dt), 1)
         windows = self.windows(log, horizon, self.unseen(log))
         return Watch.of(self.session.forecaster, windows, self.baselines.lens.std, false_alarms_per_hour)
+
+    def latents(self, log: Log | Path | str, *, episode: int, without: Sequence[str] = ()) -> Samples:
+        """What the network believes at each tick of an episode, without some streams; see `Session.latents`."""
+        return self.session.latents(log, episode=episode, without=without)
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.
