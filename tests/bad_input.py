@@ -258,7 +258,7 @@ CASES = {
     "neither log nor scene": Case(VALIDATE, ("one of a log and a scene",)),
     "log and scene": Case((*VALIDATE, "--log", "GOOD", "--scene", "cartpole"), ("one of a log and a scene",)),
     "validated on no scene": Case((*VALIDATE, "--scene", "nowhere"), ("'nowhere'", "cartpole", "do:")),
-    "validated on another scene": Case((*VALIDATE, "--scene", "double_pendulum"), ("other streams", "cart", "do:")),
+    "validated on another scene": Case((*VALIDATE, "--scene", "double_pendulum"), ("has no stream", "cart", "do:")),
     "validated on other streams": Case((*VALIDATE, "--log", "DIFFERENT"), ("other streams", "do:")),
     "validated too far": Case((*VALIDATE, "--log", "OTHER", "--horizon", 99), ("trained to imagine 0.4 s", "do:")),
     "validated endlessly": Case((*VALIDATE, "--log", "OTHER", "--horizon", "inf"), ("horizon",)),

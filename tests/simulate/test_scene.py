@@ -156,3 +156,11 @@ def test_one_value_stands_for_every_column(tmp_path):
     toml = PUCK_TOML.replace("circular = [true]", "circular = true")
     (heading,) = (s for s in load_scene(write_scene(tmp_path / "scene", toml)).streams if s.spec.name == "heading")
     assert heading.spec.circular == (True,)
+
+
+def test_a_model_in_a_folder_below_belongs_to_the_scene(tmp_path):
+    (tmp_path / "mjcf").mkdir()
+    (tmp_path / "mjcf" / "model.xml").write_text(PUCK_XML)
+    (tmp_path / "scene.toml").write_text(PUCK_TOML.replace('model = "model.xml"', 'model = "mjcf/model.xml"'))
+    assert load_scene(tmp_path).folder == tmp_path
+    assert load_scene("cartpole").folder.name == "cartpole"

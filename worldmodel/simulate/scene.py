@@ -119,6 +119,12 @@ class Scene:
     streams: tuple[SceneStream, ...]
 
     @property
+    def folder(self) -> Path:
+        """The folder that holds all of it: the model's own, or one above it, with the `scene.toml`."""
+        above = (each for each in self.model.parents if (each / "scene.toml").is_file())
+        return next(above, self.model.parent)
+
+    @property
     def actions(self) -> tuple[SceneStream, ...]:
         return tuple(s for s in self.streams if s.excitation is not None)
 

@@ -163,7 +163,7 @@ def _begin(
             rich = fit_rich(examples, baselines.lens, settings.seed, show.say, declared, settings.train.rich)
             if scene is not None:
                 rich.append(Physics.of(scene, baselines.lens))
-                start.write_prior(scene.model.parent)
+                start.write_prior(scene.folder)
             start.write_experts(rich)
             given = (scaling, settings.copies, settings.seed, show.say, settings.teachers)
             start.write_left_out(left_out_of(windows, baselines, rich, select, *given))

@@ -43,7 +43,7 @@ class Physics:
         Raises:
             WorldModelError: if it has none of them, or lacks a command.
         """
-        found = cls(lens, scene.model.parent, folder_sha256(scene.model.parent))
+        found = cls(lens, scene.folder, folder_sha256(scene.folder))
         has = {s.spec.name: s.spec.columns for s in scene.streams}
         lacking = [s for s in lens.layout.actions if has.get(s.name) != s.columns]
         if lacking or not found.streams:

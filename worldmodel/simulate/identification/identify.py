@@ -126,7 +126,7 @@ def identify(
     began = time.monotonic()
     scene = scene if isinstance(scene, Scene) else load_scene(scene)
     log = logs if isinstance(logs, Log) else Log(logs)
-    check_output(Path(out), force, inputs=[*log.files, *scene.model.parent.rglob("*")], replaces=replaced(scene))
+    check_output(Path(out), force, inputs=[*log.files, *scene.folder.rglob("*")], replaces=replaced(scene))
     _check_span(horizon_s, holdout, minutes)
     check_streams(scene, log)
     world = World(scene, general=True)

@@ -40,10 +40,10 @@ def write_scene(made: "Identified", machine: Machine, world: World, *, force: bo
         SceneError: if the model cannot be written so that it compiles to the fitted one.
         WorldModelError: if the folder exists and not `force`, or holds what is not of the scene.
     """
-    source = made.scene.model.parent
+    source = made.scene.folder
     with whole_folder(made.folder, force, replaces=replaced(made.scene)) as folder:
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*", *OWN_FILES))
-        write_model(folder / made.scene.model.name, made.scene.model, machine, world)
+        write_model(folder / made.scene.model.relative_to(source), made.scene.model, machine, world)
         _write_toml(folder / "scene.toml", machine, made)
         (folder / IDENTIFIED_FILE).write_text(json.dumps(_as_json(made), indent=1) + "\n", encoding="utf-8")
         (folder / PAGE_FILE).write_text(page(made), encoding="utf-8")
@@ -52,7 +52,7 @@ def write_scene(made: "Identified", machine: Machine, world: World, *, force: bo
 
 def replaced(scene: Scene) -> tuple[str, ...]:
     """What a folder that may be replaced holds, the first of it always."""
-    return ("scene.toml", *OWN_FILES, *sorted(each.name for each in scene.model.parent.iterdir()))
+    return ("scene.toml", *OWN_FILES, *sorted(each.name for each in scene.folder.iterdir()))
 
 
 def write_model(path: Path, source: Path, machine: Machine, world: World) -> None:
