@@ -3,6 +3,7 @@
 import re
 from html import escape
 
+from worldmodel.draw import header_of
 from worldmodel.report.summary import Summary, beats_all, summarise
 from worldmodel.report.tables import scoreboard
 from worldmodel.validate.labels import coverage90, is_rival, look, nearest, number, overall, scores, seconds
@@ -28,13 +29,8 @@ def header(result: Result) -> str:
         "code": made.code_version,
         **({"seed": str(made.seed)} if made.seed is not None else {}),
     }
-    listing = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
     kind = _KINDS.get(problem.kind, problem.kind)
-    return (
-        '<header><div class="inner"><p class="eyebrow">World model validation</p>'
-        f"<h1>{escape(problem.name)}</h1>"
-        f'<p class="kind">{escape(kind)}</p><dl>{listing}</dl></div></header>'
-    )
+    return header_of("World model validation", problem.name, kind, facts)
 
 
 def _tiles(result: Result) -> str:

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from worldmodel.codecs import codec
-from worldmodel.draw import INK, MUTED, PAGE_STYLE
+from worldmodel.draw import INK, MUTED, page_of
 from worldmodel.draw.film import CONTRAST
 from worldmodel.files import whole_folder
 from worldmodel.report.futures import columns_drawn, draw_film, draw_futures, draw_tracks
@@ -53,16 +53,7 @@ def page(result: Result) -> str:
         ("outages", "What outages cost", outage_costs(result)),
         ("measured", "How this was measured", how_measured(result)),
     ]
-    there = [(anchor, title, content) for anchor, title, content in parts if content]
-    links = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, title, _ in there)
-    sections = "".join(f'<section id="{anchor}"><h2>{title}</h2>{body}</section>' for anchor, title, body in there)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(result.setting.name)} · world model report</title>"
-        f"<style>{PAGE_STYLE.read_text(encoding='utf-8')}</style></head><body>"
-        f"{header(result)}<nav>{links}</nav><main>{sections}</main></body></html>\n"
-    )
+    return page_of(f"{result.setting.name} · world model report", header(result), parts)
 
 
 def _figures(result: Result) -> str:

@@ -105,6 +105,15 @@ def importer(name: str) -> Importer:
     return importers()[name]
 
 
+def begins_with(path: Path, magic: bytes) -> bool:
+    """Whether a path is a file that begins so."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False
+
+
 def needed(module: str, extra: str) -> types.ModuleType:
     """A library that an importer is built on, from the extra that installs it.
 

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.ros import Message, read_bag
-from worldmodel.logs.ingest.importer import Options, needed
+from worldmodel.logs.ingest.importer import Options, begins_with, needed
 from worldmodel.logs.ingest.recording import Recording
 
 _MAGIC = b"\x89MCAP0\r\n"
@@ -21,11 +21,7 @@ _MAGIC = b"\x89MCAP0\r\n"
 
 def claims(path: Path) -> bool:
     """Files that begin as MCAP does."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
+    return begins_with(path, _MAGIC)
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:

@@ -13,7 +13,7 @@ from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.ulog.fixes import add_fixes
 from worldmodel.logs.ingest.formats.ulog.messages import Fields, Messages, rows
 from worldmodel.logs.ingest.formats.ulog.topics import GPS, NAMES, STREAMS, Topic
-from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.ingest.importer import Options, begins_with
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import StreamSpec
 
@@ -23,11 +23,7 @@ _NO_TIME = 0x7FFFFFFF  # in place of an offset, where a sensor has no new readin
 
 def claims(path: Path) -> bool:
     """Files that begin as ULog does."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
+    return begins_with(path, _MAGIC)
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:
