@@ -51,7 +51,7 @@ def lag_problem(data: Path, free_run: bool = False) -> BenchmarkProblem:
     return BenchmarkProblem(
         name="lag",
         title="A first-order lag",
-        logs=Recorded(str(data / "lag.toml"), "lag/*.csv", train=("train*",)),
+        logs=Recorded("lag", "lag/*.csv", train=("train*",), recipe=str(data / "lag.toml")),
         dt=DT,
         context_s=16 * DT,
         horizon_s=5 * DT,

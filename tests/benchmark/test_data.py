@@ -59,3 +59,21 @@ def test_damaged_files_are_left_out(tmp_path):
     problem = lag_problem(data)
     left = dataclasses.replace(problem, logs=dataclasses.replace(problem.logs, leave_out=("train[12].csv",)))
     assert [path.name for path in sources(left, data)] == ["test0.csv", "train0.csv"]
+
+
+def test_one_recording_is_cut_and_its_last_parts_test(tmp_path):
+    data = write_recordings(tmp_path)
+    problem = lag_problem(data)
+    parts = dataclasses.replace(
+        problem.logs, files="lag/test0.csv", train=("* part [12]",), hidden=("valve.*",), cut_s=2.5
+    )
+    made = make_logs(dataclasses.replace(problem, logs=parts), tmp_path / "out", 0, [data / "lag" / "test0.csv"])
+    whole = np.loadtxt(data / "lag" / "test0.csv", delimiter=",", skiprows=1)[:, 0]
+    train, test = Log(made.train), Log(made.tests["held_out"])
+    assert [episode.name for episode in train.episodes] == ["test0.csv part 1", "test0.csv part 2"]
+    assert [episode.name for episode in test.episodes] == ["test0.csv part 3"]  # 0.4 s are left and are none
+    assert list(train.streams) == ["level"]
+    for i, episode in enumerate((*train.episodes, *test.episodes)):
+        level = episode.streams["level"]
+        np.testing.assert_allclose(level.time, np.arange(25) / 10, atol=1e-9)
+        np.testing.assert_array_equal(level.data[:, 0], whole[25 * i : 25 * (i + 1)].astype(level.data.dtype))

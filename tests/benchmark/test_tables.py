@@ -9,7 +9,7 @@ import pytest
 from tests.benchmark.made_up import lag_problem
 from tests.validate.problems import Oracle
 from worldmodel.benchmark import PROBLEMS, Goal
-from worldmodel.benchmark.rows import Row, _by_place, _with_aims, rows_of
+from worldmodel.benchmark.rows import Row, _bound, _by_place, _with_aims, rows_of
 from worldmodel.benchmark.tables import to_json, to_markdown
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
@@ -59,6 +59,14 @@ def test_goals_are_at_most_or_within(value, goal, met):
     assert row("model", 0, value, goal=goal).met is met
     again = Row.from_json(json.loads(json.dumps(row("model", 0, value, goal=goal).to_json())))
     assert again == row("model", 0, value, goal=goal)
+
+
+def test_of_what_is_better_the_higher_it_is_a_goal_is_the_least():
+    assert row("model", 0, 24.1, figure="psnr", goal=23.5).met is True
+    assert row("model", 0, 22.9, figure="psnr", goal=23.5).met is False
+    goal = Goal("psnr", than=("mean", "hold"))
+    rows = [row(name, 0, value, figure="psnr") for name, value in (("model", 24.1), ("mean", 23.5), ("hold", 20.0))]
+    assert _bound(goal, rows[0], _by_place(rows)) == 23.5
 
 
 def off_by(folder, spec, **by):

@@ -34,6 +34,7 @@ _PENDULUM = BenchmarkProblem(
     name="double_pendulum_real",
     title="Real double pendulum: seven runs of small swings train, three held out, two of them swing-ups",
     logs=Recorded(
+        card="double_pendulum",
         recipe="double_pendulum",
         files="double_pendulum/design_C.1/*.csv",
         train=("*-1433*", "*-1435*", "*-1436*", "*-1437*", "*-1439*", "*-1440*"),
@@ -54,6 +55,7 @@ _NANOBENCH = BenchmarkProblem(
     name="nanobench",
     title="Nano-quadrotor in flight: circle, figure-eight and ramp train, other shapes held out",
     logs=Recorded(
+        card="nanobench",
         recipe="nanobench",
         files="nanobench/*.csv",
         train=("B2_circle_*", "B3_figure8_*", "B6_linear_ramp_*"),
@@ -92,7 +94,13 @@ _NANOBENCH = BenchmarkProblem(
 _TANKS = BenchmarkProblem(
     name="tanks",
     title="Cascaded tanks with overflow: free run on the test record",
-    logs=Recorded("tanks", "tanks/dataBenchmark.csv", train=("* estimation",), tests={"test": ("* test",)}),
+    logs=Recorded(
+        card="tanks",
+        recipe="tanks",
+        files="tanks/dataBenchmark.csv",
+        train=("* estimation",),
+        tests={"test": ("* test",)},
+    ),
     dt=4.0,
     context_s=200.0,
     horizon_s=400.0,
@@ -119,7 +127,13 @@ _TANKS = BenchmarkProblem(
 _EMPS = BenchmarkProblem(
     name="emps",
     title="EMPS, a linear drive with friction: free run on the pulses",
-    logs=Recorded("emps", "emps/*.mat", train=("DATA_EMPS.mat",), tests={"pulses": ("DATA_EMPS_PULSES.mat",)}),
+    logs=Recorded(
+        card="emps",
+        recipe="emps",
+        files="emps/*.mat",
+        train=("DATA_EMPS.mat",),
+        tests={"pulses": ("DATA_EMPS_PULSES.mat",)},
+    ),
     dt=0.001,
     context_s=0.02,
     horizon_s=1.0,  # past the carriage's slowest answer: what holds at its end is kept to the end of a free run
@@ -148,6 +162,7 @@ _SILVERBOX = BenchmarkProblem(
     name="silverbox",
     title="Silverbox, an electronic Duffing oscillator: free runs on the official test records",
     logs=Recorded(
+        card="silverbox",
         recipe="silverbox",
         files="silverbox/SNLS80mV.csv",
         train=("* estimation",),
@@ -179,11 +194,50 @@ _SILVERBOX = BenchmarkProblem(
 _G1 = BenchmarkProblem(
     name="g1",
     title="Unitree G1 humanoid, arms and hands: twenty episodes train, the others are held out",
-    logs=Recorded("lerobot_g1", "lerobot_g1/data/chunk-000/*.parquet", train=("episode_0000[01]?.parquet",)),
+    logs=Recorded(
+        card="lerobot_g1",
+        recipe="lerobot_g1",
+        files="lerobot_g1/data/chunk-000/*.parquet",
+        train=("episode_0000[01]?.parquet",),
+    ),
     dt=1 / 30,
     context_s=1.0,
     horizon_s=1.0,
     goals=(*_better_than_simple(1.0), *CALIBRATED),
+    source="none",
+)
+
+
+_COMMA2K19 = BenchmarkProblem(
+    name="comma2k19",
+    title="A car on a motorway, one minute: 40 s train, the last 20 s are held out",
+    logs=Recorded(
+        card="comma2k19",
+        files="comma2k19/seg*",
+        train=("* part [1-4]",),
+        hidden=("pose_*.*", "attitude.*"),  # computed from the whole drive
+        cut_s=10.0,
+    ),
+    dt=0.05,
+    context_s=1.0,
+    horizon_s=1.0,
+    goals=(*_better_than_simple(1.0), *CALIBRATED),
+    source="none",
+)
+
+_TUB = BenchmarkProblem(
+    name="tub",
+    title="An outdoor car of 1:10 with a camera, driven by hand: seven stretches train, the last three are held out",
+    logs=Recorded(
+        card="donkeycar",
+        files="donkeycar/data",
+        train=("* part [1-8]",),
+    ),
+    dt=0.05,
+    context_s=1.0,
+    horizon_s=1.0,
+    shown=("psnr",),
+    goals=(Goal("psnr", until_s=1.0, than=SIMPLE), *CALIBRATED),
     source="none",
 )
 
@@ -254,6 +308,8 @@ PROBLEMS = {
         _EMPS,
         _SILVERBOX,
         _G1,
+        _COMMA2K19,
+        _TUB,
         _cartpole("cartpole_5", 5, Goal("nrmse", ALL, 1.0, 1.0, at_most=0.05)),
         _cartpole("cartpole_100", 100),
         _cartpole("cartpole_hidden", 100, hidden=("*.velocity",)),

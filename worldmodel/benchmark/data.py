@@ -6,10 +6,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from worldmodel.benchmark.problem import BenchmarkProblem, Recorded, Simulated
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest import ingest
-from worldmodel.logs.reader import Log, Stream
+from worldmodel.logs.reader import Episode, Log, Stream
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import simulate
 from worldmodel.types import Samples, StreamSpec
@@ -33,7 +35,7 @@ def sources(problem: BenchmarkProblem, data: Path | None) -> list[Path]:
     """
     if isinstance(problem.logs, Simulated):
         return []
-    remedy = f"datasets/{problem.logs.recipe}.md says where they can be had; or leave {problem.name} out of --problems"
+    remedy = f"datasets/{problem.logs.card}.md says where they can be had; or leave {problem.name} out of --problems"
     expected = f"a folder with {problem.logs.files}"
     if data is None:
         raise WorldModelError(
@@ -72,7 +74,7 @@ def _simulated(scene: Simulated, folder: Path, seed: int) -> Logs:
             simulate(scene.scene, whole, episodes=episodes, seconds=scene.seconds, seed=worlds, force=True)
             if scene.hidden:
                 with Log(whole, truth=True) as log:
-                    _copy(log, range(episodes), path, scene.hidden)
+                    _copy(log, map(_whole, log.episodes), path, scene.hidden)
                 whole.unlink()
     return logs
 
@@ -84,33 +86,54 @@ def _recorded(split: Recorded, folder: Path, files: Sequence[Path]) -> Logs:
     whole = folder / "whole.h5"
     ingest(files, whole, recipe=split.recipe, force=True, progress=False)
     with Log(whole) as log:
-        names = [episode.name for episode in log.episodes]
-        train = [i for i, name in enumerate(names) if _any(name, split.train)]
-        others = [i for i in range(len(names)) if i not in train]
-        parts = {logs.train: train}
-        parts |= {path: [i for i in others if _any(names[i], split.tests[test])] for test, path in logs.tests.items()}
-        for path, episodes in parts.items():
-            if not episodes:
-                raise WorldModelError(f"No recording is there for {path.stem}.", found=", ".join(names))
-            _copy(log, episodes, path)
+        parts = [part for episode in log.episodes for part in _cut(episode, split.cut_s)]
+        others = [part for part in parts if not _any(part.name, split.train)]
+        chosen = {logs.train: [part for part in parts if _any(part.name, split.train)]}
+        chosen |= {logs.tests[test]: [p for p in others if _any(p.name, names)] for test, names in split.tests.items()}
+        for path, held in chosen.items():
+            if not held:
+                found = ", ".join(part.name for part in parts)
+                raise WorldModelError(f"No recording is there for {path.stem}.", found=found)
+            _copy(log, held, path, split.hidden)
     whole.unlink()
     return logs
 
 
-def _copy(log: Log, episodes: Iterable[int], out: Path, hidden: Sequence[str] = ()) -> None:
-    """Some episodes of a log as a log of their own, without the columns that match `hidden` as `stream.column`."""
+class _Part(NamedTuple):
+    """What an episode's streams hold in [start_s, end_s)."""
+
+    name: str
+    episode: Episode
+    start_s: float
+    end_s: float
+
+
+def _whole(episode: Episode) -> _Part:
+    return _Part(episode.name, episode, 0.0, np.inf)
+
+
+def _cut(episode: Episode, cut_s: float | None) -> list[_Part]:
+    """An episode, or its parts of `cut_s` seconds that are whole, named by their number from 1."""
+    if cut_s is None:
+        return [_whole(episode)]
+    starts = [cut_s * i for i in range(int(episode.duration_s / cut_s + 1e-9))]
+    return [_Part(f"{episode.name} part {i + 1}", episode, at, at + cut_s) for i, at in enumerate(starts)]
+
+
+def _copy(log: Log, parts: Iterable[_Part], out: Path, hidden: Sequence[str] = ()) -> None:
+    """Parts of a log as episodes of a log of their own, without the columns that match `hidden` as `stream.column`."""
     streams, known = _without(log.streams.values(), hidden), log.episodes[0].truth if log.has_truth else {}
     truth = _without([s.spec for name, s in known.items() if name in log.streams], hidden)
     truth |= _without([s.spec for name, s in known.items() if name not in log.streams], ())  # the simulator's state
     specs = [[spec for spec, _ in part.values()] for part in (streams, truth)]
     with LogWriter(out, specs[0], truth=specs[1], about=log.about, force=True) as writer:
-        for episode in (log.episodes[i] for i in episodes):
+        for part in parts:
             writer.append(
-                _samples(episode.streams, streams),
-                truth=_samples(episode.truth, truth) if truth else None,
-                name=episode.name,
-                origin_utc=episode.origin_utc,
-                duration_s=episode.duration_s,
+                _samples(part, part.episode.streams, streams),
+                truth=_samples(part, part.episode.truth, truth) if truth else None,
+                name=part.name,
+                origin_utc=part.episode.origin_utc + part.start_s,
+                duration_s=min(part.end_s, part.episode.duration_s) - part.start_s,
             )
 
 
@@ -125,8 +148,11 @@ def _without(specs: Iterable[StreamSpec], hidden: Sequence[str]) -> dict[str, tu
     return out
 
 
-def _samples(streams: Mapping[str, Stream], parts: Mapping[str, tuple[StreamSpec, list[int]]]) -> dict[str, Samples]:
-    return {name: Samples(streams[name].time, streams[name].data[..., kept]) for name, (_, kept) in parts.items()}
+def _samples(
+    part: _Part, streams: Mapping[str, Stream], kept: Mapping[str, tuple[StreamSpec, list[int]]]
+) -> dict[str, Samples]:
+    held = {name: (streams[name][part.start_s : part.end_s], columns) for name, (_, columns) in kept.items()}
+    return {name: Samples(s.time - part.start_s, s.data[..., columns]) for name, (s, columns) in held.items()}
 
 
 def _any(name: str, patterns: Sequence[str]) -> bool:

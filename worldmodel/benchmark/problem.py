@@ -26,21 +26,28 @@ class Simulated:
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """Recordings of others, by a recipe; patterns are of `fnmatch`.
+    """Recordings of others; patterns are of `fnmatch`.
 
     Attributes:
-        recipe: a shipped one; its data card says where the recordings can be had.
+        card: the data card in `datasets/` that says where the recordings can be had.
         files: pattern below the folder that is given as `--data`.
         train: patterns of the names of episodes that train.
         tests: by test, patterns of the others; an episode may be in several.
         leave_out: patterns of files that are damaged.
+        recipe: of tables, a shipped one; None where the files describe themselves.
+        hidden: patterns of the readings `stream.column` that logs lack, since they hold some of the future.
+        cut_s: how long a recording's parts are, each of which is an episode: of a machine that was recorded once, the
+            last ones test. None leaves recordings whole.
     """
 
-    recipe: str
+    card: str
     files: str
     train: tuple[str, ...]
     tests: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=lambda: {"held_out": ("*",)})
     leave_out: tuple[str, ...] = ()
+    recipe: str | None = None
+    hidden: tuple[str, ...] = ()
+    cut_s: float | None = None
 
 
 class Goal(NamedTuple):

@@ -16,6 +16,7 @@ from worldmodel.validate.scores import Score
 
 _Values = dict[tuple[str, str, float], dict[str, float]]  # by figure, stream and horizon, those of each model
 SUBJECT = "model"  # whom goals are for: what a run says as a whole
+HIGHER = ("psnr",)  # figures that are better the higher they are
 _FIGURES = ("rmse", "nrmse", "gap_low", "gap_high", "coverage50", "coverage90", "spread_skill")
 
 
@@ -29,7 +30,8 @@ class Row:
             `free_run_rmse`, over a whole record, with the test's name where there are several.
         horizon_s: seconds ahead; of a free run its length.
         value: in `unit`; None where the model diverged.
-        goal: at most this, or within these two; None where there is none.
+        goal: at most this (of what is better the higher it is, at least), or within these two; None where there is
+            none.
         published: the best that others have published.
     """
 
@@ -49,7 +51,10 @@ class Row:
         """Whether the goal is reached; None without one."""
         if self.goal is None:
             return None
-        least, most = self.goal if isinstance(self.goal, tuple) else (-math.inf, self.goal)
+        if isinstance(self.goal, tuple):
+            least, most = self.goal
+        else:
+            least, most = (self.goal, math.inf) if self.figure in HIGHER else (-math.inf, self.goal)
         return self.value is not None and least <= self.value <= most
 
     def to_json(self) -> dict[str, Any]:
@@ -124,7 +129,7 @@ def _with_aims(row: Row, problem: BenchmarkProblem, values: _Values) -> Row:
     most = [goal for goal in goals if isinstance(goal, float)]
     pair = next((goal for goal in goals if isinstance(goal, tuple)), None)
     published = [known.value for known in problem.published if known.of(*where)]
-    return dataclasses.replace(row, goal=min(most) if most else pair, published=min(published, default=None))
+    return dataclasses.replace(row, goal=min(most, default=pair), published=min(published, default=None))
 
 
 def _bound(goal: Goal, row: Row, values: _Values) -> float | tuple[float, float] | None:
@@ -135,7 +140,7 @@ def _bound(goal: Goal, row: Row, values: _Values) -> float | tuple[float, float]
     names = [name for name in goal.than if name in others]
     if not names or row.model in goal.than:
         return None
-    best = min(names, key=others.__getitem__)
+    best = (max if row.figure in HIGHER else min)(names, key=others.__getitem__)
     return goal.times * others[best] + (_margin(row, best, values) if goal.beyond_interval else 0.0)
 
 
