@@ -47,7 +47,7 @@ def write_recordings(folder: Path, rows: int = 80) -> Path:
 
 def lag_problem(data: Path, free_run: bool = False) -> BenchmarkProblem:
     """The problem `lag` on what `write_recordings` wrote."""
-    aims = (Goal("nrmse", "level", than=("hold",)),) if not free_run else (Goal(FREE_RUN, "level", at_most=10.0),)
+    aims = (Goal("nrmse", "level", than=("hold",)),) if not free_run else (Goal(FREE_RUN, "level", limit=10.0),)
     return BenchmarkProblem(
         name="lag",
         title="A first-order lag",

@@ -14,7 +14,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.simulate import load_scene
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"nrmse", "rmse", "column_rmse", "coverage50", "coverage90", "spread_skill"}
+FIGURES = {"nrmse", "rmse", "column_rmse", "coverage50", "coverage90", "spread_skill", "rank_correlation"}
 # Of the quadrotor's table: centred derivatives of the poses, and what is interpolated between later samples.
 LOOK_AHEAD = ("v[xyz]", "w[xyz]_vicon", "imu_*", "est_*", "att_*")
 
@@ -55,7 +55,7 @@ def test_goals_and_published_figures_are_of_what_is_measured(problem):
         assert aim.figure in known
         assert aim.stream in ("", ALL) or aim.stream in readings
     for goal in problem.goals:
-        assert sum((goal.at_most is not None, goal.within is not None, bool(goal.than))) == 1
+        assert sum((goal.limit is not None, goal.within is not None, bool(goal.than))) == 1
     assert all(known.value > 0 for known in problem.published)
     assert problem.differs or not problem.published, "say where the protocol differs from that of the published"
     assert any(spec.kind == "action" for spec in there.values())
@@ -99,13 +99,13 @@ def matches(logs: Recorded, name: str) -> bool:
 
 
 def test_goals_are_of_their_figure_stream_and_horizons():
-    goal = Goal("nrmse", "", 0.1, 1.0, at_most=1)
+    goal = Goal("nrmse", "", 0.1, 1.0, limit=1)
     assert goal.of("nrmse", "imu", 0.1)
     assert goal.of("nrmse", "imu", 1.0)
     assert not goal.of("nrmse", "imu", 1.5)
     assert not goal.of("rmse", "imu", 0.5)
     assert not goal.of("nrmse", ALL, 0.5)  # each stream, and not all of them together
-    assert Goal("nrmse", ALL, at_most=1).of("nrmse", ALL, math.pi)
+    assert Goal("nrmse", ALL, limit=1).of("nrmse", ALL, math.pi)
     assert Published("GRU", "rmse", "imu", 1.0, 0.5).of("rmse", "imu", 0.5)
     assert not Published("GRU", "rmse", "imu", 1.0, 0.5).of("rmse", "imu", 1.0)
 

@@ -1,5 +1,6 @@
 """The benchmark's command: what it measures, what it does not do twice, and what it refuses."""
 
+import dataclasses
 import inspect
 import json
 import sys
@@ -8,9 +9,12 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.benchmark.made_up import DT, Exact, Holds, lag_problem, quick_validate, write_recordings
+from tests.untrained import untrained_run
 from worldmodel import cli
-from worldmodel.benchmark import PROBLEMS, benchmark, run
+from worldmodel.benchmark import PROBLEMS, Goal, Simulated, benchmark, run
 from worldmodel.errors import WorldModelError
+from worldmodel.logs.reader import Log
+from worldmodel.validate import make_problem, score
 
 KEYS = {"problem", "model", "seed", "stream", "figure", "horizon_s", "value", "goal", "published"}
 
@@ -124,6 +128,37 @@ def test_a_free_run_is_scored_over_the_whole_record(tmp_path, data, trained, mon
     assert value(table, model="model", figure="free_run_rmse") == pytest.approx(0, abs=0.01)
     (row,) = [row for row in table["rows"] if row["model"] == "model"]
     assert (row["unit"], row["horizon_s"], row["goal"], row["published"]) == ("mm", 6.4, 10.0, 0.25)
+
+
+def test_a_simulated_machine_is_also_asked_what_many_commands_bring_about(tmp_path, monkeypatch):
+    small = dataclasses.replace(
+        PROBLEMS["cartpole_5"],
+        logs=Simulated("cartpole", episodes=2, held_out=1, seconds=2.0),
+        context_s=0.2,
+        horizon_s=0.2,
+        max_starts=4,
+        goals=(Goal("rank_correlation", limit=0.95),),
+    )
+
+    def held(log):
+        with Log(log, truth=True) as opened:
+            problem = make_problem(opened, dt=0.02, context_s=0.2, horizon_s=0.2, max_starts=4)
+            return score(problem, [Holds("model")])
+
+    monkeypatch.setitem(PROBLEMS, small.name, small)
+    monkeypatch.setattr(run, "_STATES", 4)
+    monkeypatch.setattr(run, "_COMMANDS", 3)
+    monkeypatch.setattr(
+        run, "train", lambda logs, folder, **options: untrained_run(Log(logs[0]), dt=0.02, context=10, horizon=10)
+    )
+    monkeypatch.setattr(run, "validate", lambda trained, *, log, **options: held(log))
+    table = measure(tmp_path, None, problems=[small.name], seeds=1)
+    rows = [row for row in table["rows"] if row["figure"] == "rank_correlation" and row["horizon_s"] == 0.1]
+    assert {row["stream"] for row in rows} == {"cart", "pole"}
+    assert {row["goal"] for row in rows} == {0.95}
+    assert {row["value"] for row in rows if row["model"] == "hold"} == {0.0}
+    assert all(-1 <= row["value"] <= 1 for row in rows)
+    assert any(row["figure"] == "nrmse" for row in table["rows"])
 
 
 def test_pages_hold_the_tables(tmp_path, data, trained):

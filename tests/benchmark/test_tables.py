@@ -84,7 +84,7 @@ def off_by(folder, spec, **by):
 
 def test_the_tightest_goal_counts_and_bounds_no_rival(lag, tmp_path):
     result = off_by(tmp_path, StreamSpec("level", "sensor", ("height",), ("m",), 10.0), model=0.3, hold=0.8)
-    goals = (Goal("rmse", "level", at_most=9.0), Goal("rmse", "level", than=("hold",), times=0.5))
+    goals = (Goal("rmse", "level", limit=9.0), Goal("rmse", "level", than=("hold",), times=0.5))
     rows = rows_of(dataclasses.replace(lag, goals=goals), 0, {"held_out": result})
     at = {r.model: r for r in rows if (r.figure, r.horizon_s) == ("rmse", 0.5)}
     assert at["model"].value == pytest.approx(0.3, rel=1e-4)

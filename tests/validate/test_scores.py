@@ -1,8 +1,11 @@
 """Scores: the same readings, columns and weights for every figure, whatever the units; oracles and closed forms."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from scipy.stats import spearmanr
 
 from tests.validate.problems import DT, problem_by_hand, with_truth
 from worldmodel.logs.align import TickLayout
@@ -49,6 +52,24 @@ def test_no_unit_drowns_another(huge, worse):
     skill = np.sqrt(0.1**2 * (1 + 1 / K) + 1.0**2)
     np.testing.assert_allclose(score.spread_skill, np.sqrt(0.1**2 + 0.01**2) / skill, rtol=0.1)
     assert calibration[-1] == pytest.approx((0.9 + 0.02) / 2, abs=0.03)
+
+
+def test_the_order_of_outcomes_is_spearmans_within_each_state():
+    """Angles on both sides of the wrap have the order of their differences; a state that none of them moves is none."""
+    rng = np.random.default_rng(0)
+    spec = StreamSpec("arm", "sensor", ("angle", "still"), ("rad", "m"), 10.0, circular=(True, False))
+    groups, angle = np.repeat(np.arange(3), 8), np.pi + 0.5 * rng.normal(size=(24, H))
+    came = np.stack([angle, np.where(groups < 1, 1.0, 0.0)[:, None] + 0 * angle], -1)
+    came[groups == 2, :, 0] = 2.0
+    problem = dataclasses.replace(problem_by_hand(spec, came), kind="counterfactual", groups=groups)
+    predicted = came + 0.4 * rng.normal(size=came.shape)
+    score, _ = scored(problem, spec, predicted)
+    expected = [
+        spearmanr(predicted[groups == g, h, 0], came[groups == g, h, 0]).statistic for h in range(H) for g in (0, 1)
+    ]
+    np.testing.assert_allclose(score.rank_correlation, np.reshape(expected, (H, 2)).mean(1), atol=1e-6)
+    assert (score.rank_correlation < 0.95).all()
+    assert np.isnan(scored(problem_by_hand(spec, came), spec, predicted)[0].rank_correlation).all()
 
 
 def test_figures_of_columns_in_several_units_are_given_by_column():

@@ -572,3 +572,4 @@ def test_scenes_have_a_floor_and_the_bootstrap_counts_worlds(pushed, monkeypatch
         # the oracle knows what is true: it is off by the noise from the readings
         np.testing.assert_allclose(scores["oracle"].column_crps[0], np.multiply(noise, np.sqrt(2 / np.pi)), rtol=0.35)
         np.testing.assert_allclose(scores["oracle"].nrmse, 0, atol=1e-6)
+        np.testing.assert_allclose([scores[p].rank_correlation[-1] for p in ("oracle", "hold")], [1, 0], atol=1e-9)

@@ -1,6 +1,6 @@
 """The problems of the benchmark. Goals were set before the test data were looked at, or are published figures."""
 
-from worldmodel.benchmark.problem import ALL, BenchmarkProblem, Goal, Published, Recorded, Simulated
+from worldmodel.benchmark.problem import ALL, RANK, BenchmarkProblem, Goal, Published, Recorded, Simulated
 
 SIMPLE = ("mean", "hold", "velocity", "linear")
 FREE_RUN = "free_run_rmse"
@@ -10,9 +10,10 @@ _BASELINE_RESULTS += "2405.10779, and the results of others collected there"
 
 
 def _each(figure: str, stream: str, values: dict[float, float]) -> tuple[Goal, ...]:
-    return tuple(Goal(figure, stream, at_s, at_s, at_most=value) for at_s, value in values.items())
+    return tuple(Goal(figure, stream, at_s, at_s, limit=value) for at_s, value in values.items())
 
 
+ORDERED = Goal(RANK, since_s=1.0, until_s=1.0, limit=0.95)  # of what commands bring about
 CALIBRATED = (
     Goal("coverage90", since_s=0.1, within=(0.85, 0.95)),
     Goal("coverage50", since_s=0.1, within=(0.4, 0.6)),
@@ -24,6 +25,11 @@ PHYSICAL = (
     Goal("nrmse", ALL, 0.5, 1.0, than=("rssm",), times=1 / 3),
     *CALIBRATED,
 )
+
+
+def _physical(hidden: tuple[str, ...]) -> tuple[Goal, ...]:
+    """Goals of a simulated machine; a scene has no futures for a log that lacks some of its columns."""
+    return PHYSICAL if hidden else (*PHYSICAL, ORDERED)
 
 
 def _better_than_simple(until_s: float, *names: str) -> tuple[Goal, ...]:
@@ -107,7 +113,7 @@ _TANKS = BenchmarkProblem(
     free_run=True,
     unit=("V", 1.0),
     shown=(FREE_RUN,),
-    goals=(Goal(FREE_RUN, "level", at_most=0.306),),
+    goals=(Goal(FREE_RUN, "level", limit=0.306),),
     published=tuple(
         Published(model, FREE_RUN, "level", value)
         for model, value in (
@@ -140,7 +146,7 @@ _EMPS = BenchmarkProblem(
     free_run=True,
     unit=("mm", 1000.0),
     shown=(FREE_RUN,),
-    goals=(Goal(FREE_RUN, "carriage", at_most=2.64),),
+    goals=(Goal(FREE_RUN, "carriage", limit=2.64),),
     published=tuple(
         Published(model, FREE_RUN, "carriage", value)
         for model, value in (
@@ -175,7 +181,7 @@ _SILVERBOX = BenchmarkProblem(
     unit=("mV", 1000.0),
     shown=tuple(f"{FREE_RUN} {test}" for test in ("multisine", "arrow", "arrow_within")),
     goals=tuple(
-        Goal(f"{FREE_RUN} {test}", "position", at_most=value)
+        Goal(f"{FREE_RUN} {test}", "position", limit=value)
         for test, value in (("multisine", 0.36), ("arrow", 1.4), ("arrow_within", 0.32))
     ),
     published=tuple(
@@ -250,7 +256,8 @@ def _cartpole(name: str, episodes: int, *goals: Goal, hidden: tuple[str, ...] = 
         dt=0.02,
         context_s=1.28,
         horizon_s=1.28,
-        goals=(*goals, *PHYSICAL),
+        goals=(*goals, *_physical(hidden)),
+        shown=("nrmse", RANK),
         source="none",
     )
 
@@ -263,7 +270,8 @@ def _pendulum(name: str, hidden: tuple[str, ...] = ()) -> BenchmarkProblem:
         dt=0.01,
         context_s=0.5,
         horizon_s=1.0,
-        goals=PHYSICAL,
+        goals=_physical(hidden),
+        shown=("nrmse", RANK),
         source="none",
     )
 
@@ -276,7 +284,8 @@ def _pusher(name: str, hidden: tuple[str, ...] = ()) -> BenchmarkProblem:
         dt=0.02,
         context_s=1.0,
         horizon_s=1.0,
-        goals=PHYSICAL,
+        goals=_physical(hidden),
+        shown=("nrmse", RANK),
         source="none",
     )
 
@@ -293,7 +302,7 @@ _ROVER = BenchmarkProblem(
     goals=(
         *_better_than_simple(3.0, "mean", "linear"),
         Goal("nrmse", than=("rssm",), times=0.5),
-        Goal("nrmse", "wheels", 3.0, 3.0, at_most=0.25),
+        Goal("nrmse", "wheels", 3.0, 3.0, limit=0.25),
         *CALIBRATED,
     ),
     source="none",
@@ -310,7 +319,7 @@ PROBLEMS = {
         _G1,
         _COMMA2K19,
         _TUB,
-        _cartpole("cartpole_5", 5, Goal("nrmse", ALL, 1.0, 1.0, at_most=0.05)),
+        _cartpole("cartpole_5", 5, Goal("nrmse", ALL, 1.0, 1.0, limit=0.05)),
         _cartpole("cartpole_100", 100),
         _cartpole("cartpole_hidden", 100, hidden=("*.velocity",)),
         _pendulum("double_pendulum"),

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
+RANK = "rank_correlation"
 ALL = "all"  # of streams: every column of every stream together
 
 
@@ -51,12 +52,13 @@ class Recorded:
 
 
 class Goal(NamedTuple):
-    """What a figure is to be: at most a number, within two, or at most so many times the best of other predictors.
+    """What a figure is to be: no worse than a number, within two, or no worse than so many times the best of others.
 
     Attributes:
         figure: which. stream: whose; empty for each stream.
         since_s, until_s: the horizons.
-        at_most: a number in the unit of the figure; none where `within` or `than` says it.
+        limit: a number in the unit of the figure: at most that, of a figure that is better the higher it is at least;
+            none where `within` or `than` says it.
         within: least and most.
         than: predictors whose best counts, `times` a factor.
         beyond_interval: whether the measured model is only behind where the interval of the difference says so.
@@ -66,7 +68,7 @@ class Goal(NamedTuple):
     stream: str = ""
     since_s: float = 0.0
     until_s: float = float("inf")
-    at_most: float | None = None
+    limit: float | None = None
     within: tuple[float, float] | None = None
     than: tuple[str, ...] = ()
     times: float = 1.0
@@ -129,3 +131,8 @@ class BenchmarkProblem:
     published: tuple[Published, ...] = ()
     source: str = ""
     differs: str = ""
+
+    @property
+    def counterfactual(self) -> bool:
+        """Whether it is also asked what becomes of one state of the scene under many commands."""
+        return any(goal.figure == RANK for goal in self.goals)

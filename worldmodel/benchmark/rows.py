@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.benchmark.catalogue import FREE_RUN
-from worldmodel.benchmark.problem import ALL, BenchmarkProblem, Goal
+from worldmodel.benchmark.problem import ALL, RANK, BenchmarkProblem, Goal
 from worldmodel.codecs import codec
 from worldmodel.types import StreamSpec
 from worldmodel.validate import Result
@@ -16,7 +16,7 @@ from worldmodel.validate.scores import Score
 
 _Values = dict[tuple[str, str, float], dict[str, float]]  # by figure, stream and horizon, those of each model
 SUBJECT = "model"  # whom goals are for: what a run says as a whole
-HIGHER = ("psnr",)  # figures that are better the higher they are
+HIGHER = ("psnr", RANK)  # figures that are better the higher they are
 _FIGURES = ("rmse", "nrmse", "gap_low", "gap_high", "coverage50", "coverage90", "spread_skill")
 
 
@@ -70,12 +70,25 @@ def rows_of(problem: BenchmarkProblem, seed: int, results: dict[str, Result]) ->
     """All rows of a seed, from the results of each test."""
     rows: list[Row] = []
     for test, result in results.items():
-        figures = _of_free_run(problem, test, result) if problem.free_run else _of_replay(result)
+        figures = _figures_of(problem, test, result)
         for model, stream, figure, horizon_s, value, unit in figures:
             if value is None or math.isfinite(value):
                 rows.append(Row(problem.name, model, seed, stream, figure, round(horizon_s, 6), value, unit))
     values = _by_place(rows)
     return [_with_aims(row, problem, values) for row in rows]
+
+
+def _figures_of(problem: BenchmarkProblem, test: str, result: Result) -> Iterator[tuple]:
+    if problem.free_run:
+        return _of_free_run(problem, test, result)
+    return _of_branches(result) if result.setting.kind == "counterfactual" else _of_replay(result)
+
+
+def _of_branches(result: Result) -> Iterator[tuple]:
+    for horizon_s, tick in result.horizons.items():
+        for stream, table in result.scores.items():
+            for model, score in table.items():
+                yield model, stream, RANK, horizon_s, float(score.rank_correlation[tick]), ""
 
 
 def _of_free_run(problem: BenchmarkProblem, test: str, result: Result) -> Iterator[tuple]:
@@ -135,7 +148,7 @@ def _with_aims(row: Row, problem: BenchmarkProblem, values: _Values) -> Row:
 def _bound(goal: Goal, row: Row, values: _Values) -> float | tuple[float, float] | None:
     """What a goal asks of a row; None if it asks nothing of this one."""
     if not goal.than:
-        return goal.within or goal.at_most
+        return goal.within or goal.limit
     others = values.get((row.figure, row.stream, row.horizon_s), {})
     names = [name for name in goal.than if name in others]
     if not names or row.model in goal.than:

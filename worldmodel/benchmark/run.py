@@ -18,13 +18,19 @@ from worldmodel.logs.reader import Log
 from worldmodel.models.experts.rich import RICH
 from worldmodel.models.experts.team import NETWORK
 from worldmodel.progress import doing
+from worldmodel.simulate import BEHAVIOURS
 from worldmodel.training import Run, train
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.settings import plain_json
-from worldmodel.validate import Model, Result, validate
+from worldmodel.validate import Model, Result, score, validate
+from worldmodel.validate.counterfactual import counterfactual
 from worldmodel.validate.forecast import load_predictor, name_of
 from worldmodel.validate.labels import LOOKS
+from worldmodel.validate.predictors import rivals
 
+COUNTERFACTUAL = "counterfactual"
+_STATES, _COMMANDS = 64, 32
+_UNTRAINED = tuple(BEHAVIOURS)[1:]
 RSSM = "rssm"  # the field's reference; trained for as long on the same logs where it is asked for
 
 
@@ -146,7 +152,8 @@ class _Task:
         others = [self._fitted(predictor, seed, logs) for _, predictor in self.models.given]
         if self.models.rssm:
             others.append(_Rssm(self._trained("run_rssm", seed, logs, dynamics="rssm"), seed))
-        return {test: self._validated(run, log, others, seed) for test, log in logs.tests.items()}
+        found = {test: self._validated(run, log, others, seed) for test, log in logs.tests.items()}
+        return found | ({COUNTERFACTUAL: self._pushed(run, others, seed)} if self.problem.counterfactual else {})
 
     def _trained(self, name: str, seed: int, logs: Logs, **more: Any) -> Run:
         """A run of this seed, trained to the end."""
@@ -193,6 +200,15 @@ class _Task:
             run, log=log, predictors=others, horizon_s=horizon_s, beyond_trained=True,
             max_starts=self.problem.max_starts, seed=seed, progress=self.progress,
         )  # fmt: skip
+
+    def _pushed(self, run: Run, others: Sequence[Any], seed: int) -> Result:
+        """What becomes of one state under many commands, excited otherwise than in training."""
+        scene = self.problem.logs.scene  # type: ignore[union-attr]
+        ways = [_UNTRAINED[i % len(_UNTRAINED)] for i in range(_COMMANDS)]
+        horizon = run.horizon_ticks(None)
+        asked = counterfactual(run, scene, horizon, seed, self.progress, states=_STATES, behaviours=ways)
+        with asked as problem:
+            return score(problem, [run, *rivals(run), *others], seed=seed, progress=self.progress)
 
     def _free_run_s(self, path: Path) -> float:
         """From the end of the first context of the log's one record to its last tick, in seconds."""

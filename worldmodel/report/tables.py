@@ -25,6 +25,7 @@ _DETAILS = {
     "coverage50": "50 % interval covers",
     "coverage90": "90 % interval covers",
     "spread_skill": "spread / skill",
+    "rank_correlation": "Rank correlation of what commands bring about",
     "percent_of_distance": "Position error in % of the distance travelled",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",

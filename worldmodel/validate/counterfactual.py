@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +14,22 @@ from worldmodel.training.run import Run
 from worldmodel.validate.problem import Problem, problem_of
 
 _MOMENTS = (1.0, 1.5, 2.0)  # contexts after the worlds' start: not only what follows a reset
-_WORLDS = 8  # for each of them
+_STATES = 24
 _SEED = 0xC0DE
 
 
 @contextlib.contextmanager
-def counterfactual(run: Run, scene: str, horizon: int, seed: int, progress: bool) -> Iterator[Problem]:
-    """Worlds that part at several moments into one branch for each kind of behaviour, the first as in training.
+def counterfactual(
+    run: Run,
+    scene: str,
+    horizon: int,
+    seed: int,
+    progress: bool,
+    *,
+    states: int = _STATES,
+    behaviours: Sequence[str] = tuple(BEHAVIOURS),
+) -> Iterator[Problem]:
+    """Worlds that part at several moments into one branch for each behaviour.
 
     Args:
         run: that is to imagine them.
@@ -28,25 +37,29 @@ def counterfactual(run: Run, scene: str, horizon: int, seed: int, progress: bool
         horizon: in ticks.
         seed: of the worlds and the actions.
         progress: show bars.
+        states: how many worlds part.
+        behaviours: what the branches do, names of `BEHAVIOURS`; by default one of each, the first as in training.
 
     Raises:
         WorldModelError: before anything is simulated, if the scene lacks a stream of the run.
     """
     loaded = load_scene(scene)
     check_fits(run, loaded)
-    dt, ticks = run.settings.dt, [round(share * run.settings.context) + 2 for share in _MOMENTS]
+    dt, count = run.settings.dt, len(behaviours)
+    ticks = [round(share * run.settings.context) + 2 for share in _MOMENTS]
+    worlds = [len(part) for part in np.array_split(np.arange(states), len(ticks))]
     with tempfile.TemporaryDirectory() as folder:
-        for i, tick in enumerate(ticks):
-            branch = Branch(tick * dt, len(BEHAVIOURS), tuple(BEHAVIOURS))
+        for i, (tick, episodes) in enumerate(zip(ticks, worlds, strict=True)):
+            branch = Branch(tick * dt, count, tuple(behaviours))
             simulate(
-                loaded, Path(folder) / f"{i}.h5", episodes=_WORLDS, seconds=(tick + horizon + 2) * dt,
+                loaded, Path(folder) / f"{i}.h5", episodes=episodes, seconds=(tick + horizon + 2) * dt,
                 seed=_SEED + len(ticks) * seed + i, branch=branch, progress=progress,
             )  # fmt: skip
         with Log(folder, truth=True) as log:
-            moments = np.repeat(ticks, _WORLDS * len(BEHAVIOURS)) * dt
-            acted = f"In each world, one branch each: {', '.join(BEHAVIOURS)}."
+            moments = np.repeat(ticks, np.array(worlds) * count) * dt
+            acted = f"In each world, branches that do: {', '.join(dict.fromkeys(behaviours))}."
             windows = run.windows(log, horizon)
-            yield problem_of(windows, name=scene, at_s=moments, branches=len(BEHAVIOURS), acted=acted)
+            yield problem_of(windows, name=scene, at_s=moments, branches=count, acted=acted, max_starts=None)
 
 
 def check_fits(run: Run, scene: Scene) -> None:

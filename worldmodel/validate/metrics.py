@@ -8,6 +8,8 @@ import dm_pix
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Num
+from scipy.stats import rankdata
 
 from worldmodel.arrays import newest
 from worldmodel.training.calibration import central_interval
@@ -138,6 +140,25 @@ class Bootstrap(NamedTuple):
         by_episode = np.zeros((self.counts.shape[1], *values.shape[1:]))
         np.add.at(by_episode, self.episodes, values)
         return np.tensordot(self.counts, by_episode, 1)
+
+
+def rank_correlation(
+    predicted: Float[np.ndarray, "W H E"], true: Float[np.ndarray, "W H E"], groups: Num[np.ndarray, " W"]
+) -> Float[np.ndarray, "H E"]:
+    """Spearman's rank correlation [H, E] of outcomes within each group, averaged over groups.
+
+    NaN where no group has outcomes that differ; a group with one that is not known does not count.
+    """
+    total, count = np.zeros(true.shape[1:]), np.zeros(true.shape[1:])
+    for group in np.unique(groups):
+        ranks = [rankdata(part[groups == group], axis=0, nan_policy="propagate") for part in (predicted, true)]
+        ranks = [part - part.mean(0) for part in ranks]
+        sizes = [(part**2).sum(0) for part in ranks]
+        told = sizes[1] > 0  # false of NaN
+        between = divide((ranks[0] * ranks[1]).sum(0), np.sqrt(sizes[0] * sizes[1]))
+        total += np.where(told, np.nan_to_num(between), 0)  # who predicts one outcome for all tells nothing: 0
+        count += told
+    return divide(total, count)
 
 
 def nanmean(x: np.ndarray) -> np.ndarray:

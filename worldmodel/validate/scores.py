@@ -10,7 +10,16 @@ from worldmodel.codecs import Codec, codec
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import StreamSpec
 from worldmodel.validate.forecast import Forecast
-from worldmodel.validate.metrics import Bootstrap, covered, crps, distance_travelled, divide, nanmean, rms
+from worldmodel.validate.metrics import (
+    Bootstrap,
+    covered,
+    crps,
+    distance_travelled,
+    divide,
+    nanmean,
+    rank_correlation,
+    rms,
+)
 from worldmodel.validate.problem import Came, Problem
 
 LEVELS = np.linspace(0.1, 0.9, 9)
@@ -21,7 +30,8 @@ class Score(NamedTuple):
 
     Attributes:
         rmse, rmse_reading, crps: in the stream's unit; NaN where its columns have several.
-        nrmse, nrmse_low, nrmse_high, gap_low, gap_high, ncrps, coverage50, coverage90, spread_skill: without unit.
+        nrmse, nrmse_low, nrmse_high, gap_low, gap_high, ncrps, coverage50, coverage90, spread_skill,
+            rank_correlation: without unit.
         percent_of_distance: of positions.
         column_rmse, column_crps: [H, E] of each component of an error, in its unit.
         column_nrmse: [H, N] of those that the figures above are made of.
@@ -39,6 +49,7 @@ class Score(NamedTuple):
     coverage50: np.ndarray
     coverage90: np.ndarray
     spread_skill: np.ndarray
+    rank_correlation: np.ndarray
     percent_of_distance: np.ndarray
     column_rmse: np.ndarray
     column_crps: np.ndarray
@@ -51,11 +62,14 @@ class Errors(NamedTuple):
     Attributes:
         truth: [W, H, E] of its mean against what was true; readings: against what was recorded.
         members: [W, K, H, E] of its members against what was recorded; None where it gives one prediction.
+        outcome: [W, H, E] its mean less what came in the first of the futures that part from one state; None where
+            none part.
     """
 
     truth: np.ndarray
     readings: np.ndarray
     members: np.ndarray | None
+    outcome: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +139,19 @@ def errors_of(forecast: Forecast, problem: Problem, spec: StreamSpec) -> Errors:
         _residual(what, mean, true),
         _residual(what, mean, came),
         None if members is None else _residual(what, members, came),
+        _residual(what, mean, true._replace(values=_first(problem, true))) if _parts(problem) else None,
     )
+
+
+def _parts(problem: Problem) -> bool:
+    """Whether several of its futures part from one state."""
+    return problem.kind == "counterfactual"
+
+
+def _first(problem: Problem, came: Came) -> Float[np.ndarray, "W H P"]:
+    """For each start, what came in the first future from the same state."""
+    _, first, group = np.unique(problem.groups, return_index=True, return_inverse=True)
+    return came.values[first][group]
 
 
 def _residual(what: Codec, prediction: Float[np.ndarray, "W *k H P"], came: Came) -> Float[np.ndarray, "W *k H E"]:
@@ -170,6 +196,7 @@ def score_stream(
         coverage50=_coverage(errors, stick, 0.5),
         coverage90=_coverage(errors, stick, 0.9),
         spread_skill=_spread_skill(errors, stick),
+        rank_correlation=_rank_correlation(errors, problem, stick),
         percent_of_distance=_percent(rmse, problem, stick.codec),
         column_rmse=np.sqrt(squares),
         column_crps=column_crps,
@@ -198,6 +225,22 @@ def _spread_skill(errors: Errors, stick: Yardstick) -> Float[np.ndarray, " H"]:
         return np.full(errors.truth.shape[1], np.nan)
     spread, skill = errors.members.var(1, ddof=1), errors.members.mean(1) ** 2
     return np.sqrt(divide(*(stick.across(stick.columns(x) / stick.deviation**2) for x in (spread, skill))))
+
+
+def _rank_correlation(errors: Errors, problem: Problem, stick: Yardstick) -> Float[np.ndarray, " H"]:
+    """How well the order is predicted [H] in which commands bring about outcomes, of futures that part from one state.
+
+    A column counts in a state whose futures part by more than a hundredth of its deviation: a puck that none of them
+    touches has no order.
+    """
+    if errors.outcome is None:
+        return np.full(errors.truth.shape[1], np.nan)
+    true = problem.truth.truth[stick.codec.spec.name]
+    outcome = np.where(stick.known, stick.codec.residual(true.values, _first(problem, true)), np.nan) / stick.deviation
+    for rows in (problem.groups == group for group in np.unique(problem.groups)):
+        outcome[rows] = np.where(outcome[rows].std(0) > 0.01, outcome[rows], np.nan)
+    predicted = np.round(errors.outcome / stick.deviation, 4)  # what is predicted alike is a tie
+    return stick.across(rank_correlation(predicted, outcome, problem.groups))
 
 
 def _percent(rmse: Float[np.ndarray, " H"], problem: Problem, what: Codec) -> Float[np.ndarray, " H"]:
