@@ -13,9 +13,11 @@ from jaxtyping import Float, Int
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.objective import at_sample_times
 
-_SHARPNESS = 4.0  # of weights: an expert with half the squared error of another weighs sixteen times as much
+_SHARPNESS = 2.0  # of weights: an expert with half the squared error of another weighs four times as much
 _TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, beside the error on left-out episodes
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
+_QUIET = 0.03  # of the best expert's mean squared error, added to each episode's: one that stands still says little
+_SHARED = 0.5  # of how far an expert is behind the best in a column, which all columns of its stream tell
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
 _FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
 _LEARNED = 16.0  # and one known from none but those that it learned from with so many times
@@ -45,6 +47,7 @@ class Blend:
     def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":
         """Measures experts where none of them learned; `horizons` are those of `left_out.within`."""
         usual = _cautious(left_out.squared_errors(left_out.ahead), left_out.groups)
+        usual = _shared(usual, np.asarray(stream_of))
         within, none = _nanmean(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
         blend = cls(usual, within, np.asarray(horizons, int), stream_of, none)
         mean, scale, _ = blend.mix(left_out.ahead, left_out.within)
@@ -82,11 +85,12 @@ class Blend:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The blend [B, H, Y] of what experts say, its expected error, a standard deviation, and weights [K, B, H, Y].
 
-        Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a free run
-        should not be drawn to those that no more than hold a value.
+        The first tick is weighed as the second: samples before it lie on the line through both, which other weights
+        would turn. Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a
+        free run should not be drawn to those that no more than hold a value.
         """
         farthest = self.usual.shape[1]
-        tick = np.minimum(np.arange(ahead.shape[2]), farthest - 1)
+        tick = np.clip(np.arange(ahead.shape[2]), min(1, farthest - 1), farthest - 1)
         sharpness = _SHARPNESS * np.maximum((np.arange(ahead.shape[2]) + 1) / farthest, 1)[:, None]
         expected = np.log(np.maximum(self.usual, _LEAST))[:, None, tick] + self._worse(within, tick)
         expected = np.where(np.isfinite(ahead), expected, np.inf)
@@ -143,12 +147,33 @@ class Blend:
 def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]) -> Float[np.ndarray, "K H Y"]:
     """Squared errors, their means over each episode averaged as logarithms, and a standard error more.
 
-    Logarithms, since one collision would drown all else; a standard error, since the next episode may be another kind.
+    Logarithms, since one collision would drown all else, of no less than `_QUIET`, since one episode in which nearly
+    nothing moves would, too. The standard error is that of how far an expert is behind the best one, since the next
+    episode may be another kind: what is hard for all tells nothing of any.
     """
-    each = np.log(np.stack([_nanmean(error[:, groups == group], 1) for group in np.unique(groups)]) + _LEAST)
+    each = np.stack([_nanmean(error[:, groups == group], 1) for group in np.unique(groups)])
+    least = np.nan_to_num(_nanmean(each, 0), nan=np.inf).min(0)
+    each = np.log(each + _QUIET * np.where(np.isfinite(least), least, 0) + _LEAST)
     count, mean = np.isfinite(each).sum(0), _nanmean(each, 0)
-    deviation = np.sqrt(_nanmean((each - mean) ** 2, 0) / np.maximum(count - 1, 1))
+    best = np.where(count, mean, np.inf).argmin(0)
+    behind = each - np.take_along_axis(each, best[None, None], 1)
+    deviation = np.sqrt(_nanmean((behind - _nanmean(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
     return np.where(count, np.exp(mean + np.nan_to_num(deviation)), np.inf)
+
+
+def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"]) -> Float[np.ndarray, "K H Y"]:
+    """With part of how far each is behind the best of a column taken from all columns of its stream.
+
+    A few episodes tell more of a stream than of each of its columns.
+    """
+    known = np.isfinite(usual)
+    best = np.log(usual).min(0)
+    behind = np.where(known, np.log(np.where(known, usual, 1.0)) - np.where(np.isfinite(best), best, 0.0), np.nan)
+    for stream in np.unique(stream_of):
+        columns = stream_of == stream
+        together = _nanmean(behind[..., columns], -1)[..., None]
+        behind[..., columns] += _SHARED * (together - behind[..., columns])
+    return np.where(known, np.exp(best + behind), np.inf)
 
 
 def _nanmean(x: np.ndarray, axis: int) -> np.ndarray:
