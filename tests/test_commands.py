@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import shutil
 import subprocess
 import sys
 
@@ -16,7 +17,19 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.training import Run, load_run
 
-COMMANDS = ("simulate", "ingest", "inspect", "train", "imagine", "validate", "demo", "export", "serve", "explore")
+COMMANDS = (
+    "simulate",
+    "ingest",
+    "inspect",
+    "train",
+    "blend",
+    "imagine",
+    "validate",
+    "demo",
+    "export",
+    "serve",
+    "explore",
+)
 HEAVY = {"jax", "flax", "mujoco", "cv2", "matplotlib", "h5py", "numpy", "pyarrow", "orbax"}
 HELP = f"""
 import sys
@@ -40,9 +53,13 @@ def test_help_answers_without_heavy_libraries(command):
     said, loaded = ran.stdout.rsplit("LOADED", 1)
     assert loaded.split() == []
     assert "Usage:" in said
-    expected = {"": COMMANDS, "inspect": ["--plot"], "serve": ["--token"], "explore": ["--keep-in"]}.get(
-        command, ["--out"]
-    )
+    expected = {
+        "": COMMANDS,
+        "inspect": ["--plot"],
+        "serve": ["--token"],
+        "explore": ["--keep-in"],
+        "blend": ["--prior"],
+    }.get(command, ["--out"])
     assert all(word in said for word in expected)
 
 
@@ -108,6 +125,18 @@ def test_a_finished_run_that_is_resumed_stays_as_it_is(trained):
     before = {path: path.read_bytes() for path in files}
     assert wrote(done("train", trained.log, "--out", trained.run, "--resume")) == [str(trained.run)]
     assert {path: path.read_bytes() for path in files} == before
+
+
+def test_a_scene_joins_a_run_whose_network_stays_as_it_is(trained, tmp_path):
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    alone = load_run(run)
+    assert wrote(done("blend", run, "--prior", "cartpole")) == [str(run)]
+    joined = load_run(run)
+    assert joined.team.names == (*alone.team.names[:-1], "physics", "network")
+    np.testing.assert_array_equal(joined.team.blend.usual[-1], alone.team.blend.usual[-1])
+    gone = {path.name for path in trained.run.iterdir()} - {path.name for path in run.iterdir()}
+    assert gone == {"experts.npz", "left_out.npz", "blend.npz"}
+    assert (run / "parameters.npz").read_bytes() == (trained.run / "parameters.npz").read_bytes()
 
 
 @pytest.mark.parametrize(("by", "now"), [("logged", 2.0), ("csv", 2.0), ("spoilt", 0.4)])

@@ -56,6 +56,21 @@ def train(
 
 
 @app.command()
+def blend(
+    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    prior: Annotated[str, typer.Option(help="The scene that joins its experts, as far as it earns trust.")],
+    log: Annotated[
+        list[Path] | None, typer.Option(help="What the run was trained on, where that has moved. May be repeated.")
+    ] = None,
+) -> None:
+    """Let a scene join the experts of a trained run, weighted by what it does on what was left out."""
+    print("loading libraries", flush=True)
+    from worldmodel.training import blend as join
+
+    wrote(join(run, prior=prior, logs=log).folder)
+
+
+@app.command()
 def imagine(
     run: Annotated[Path, typer.Argument(help="A trained run.")],
     log: Annotated[Path, typer.Argument(help="The log that holds the moment to start from.")],

@@ -1,7 +1,8 @@
 """Training: settings, deterministic batches, the loop, checkpoints, and runs."""
 
+from worldmodel.training.reblend import blend
 from worldmodel.training.run import Run, load_run
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.trainer import train
 
-__all__ = ["Run", "RunSettings", "load_run", "train"]
+__all__ = ["Run", "RunSettings", "blend", "load_run", "train"]

@@ -1,14 +1,53 @@
-"""The network joins the experts of a run, and all are weighed."""
+"""The experts of a run are weighed, and the network joins them."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from worldmodel.imagine.forecaster import network_ahead
 from worldmodel.logs.windows import Starts, Windows
+from worldmodel.models.baselines import Baselines
+from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
+from worldmodel.training.progress import TrainingProgress
+from worldmodel.training.settings import RunSettings
+from worldmodel.training.telling import trusted
 
 _WINDOWS = 256  # of the select episodes that the network is asked for at most
+
+
+def blended(
+    settings: RunSettings,
+    baselines: Baselines,
+    rich: Sequence[Any],
+    left_out: LeftOut,
+    select: Windows,
+    network: WorldModel | None,
+    show: TrainingProgress,
+) -> Team:
+    """Experts, the network among them, weighed by what they predicted for windows that they had not seen.
+
+    Args:
+        settings: of the run.
+        baselines: as experts.
+        rich: the others.
+        left_out: what all these predicted, in this order.
+        select: windows of the select episodes.
+        network: trained; None where there is none.
+        show: says what is being done, and who is trusted.
+    """
+    show.say("blending experts")
+    experts = (*closed(baselines), *rich)
+    team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out)
+    for line in trusted(team, left_out):
+        show.say(line)
+    if network is None:
+        return team
+    learned = not set(settings.select) - set(settings.learn)
+    return joined_by_network(team, left_out, select, network, apart=settings.enough_select, learned=learned)
 
 
 def joined_by_network(

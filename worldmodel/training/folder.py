@@ -36,6 +36,7 @@ _STATISTICS, _BASELINES = "statistics.npz", "baselines.npz"
 _EXPERTS, _LEFT_OUT, _BLEND = "experts.npz", "left_out.npz", "blend.npz"
 _PARAMETERS, _SPREAD = "parameters.npz", "spread.npy"
 _CHECKPOINTS, _PRIOR = "checkpoints", "prior"
+_OF_TEAM, _BLENDED = (_EXPERTS, _LEFT_OUT, _BLEND, _PRIOR), "blended-"
 
 
 class RunFolder:
@@ -52,12 +53,13 @@ class RunFolder:
     spread.npy         of members        when the training has ended
     blend.npz          of all experts    then, too
     finished.json      how it ended      last of all
+    blended-1/         experts.npz, prior/, left_out.npz and blend.npz once a scene has joined, in place of those above
     metrics.jsonl, tensorboard/          its history
     """
 
     NAMES = (
         _SETTINGS, _STATISTICS, _BASELINES, _EXPERTS, _LEFT_OUT, _BLEND, _FINISHED, _SPREAD, _PARAMETERS, _CHECKPOINTS,
-        METRICS, TENSORBOARD, _PRIOR,
+        METRICS, TENSORBOARD, _PRIOR, f"{_BLENDED}*",
     )  # fmt: skip
 
     def __init__(self, path: Path | str) -> None:
@@ -98,7 +100,27 @@ class RunFolder:
 
     @property
     def has_blend(self) -> bool:
-        return (self.path / _BLEND).is_file()
+        return self._place(_BLEND).is_file()
+
+    @contextlib.contextmanager
+    def blended_again(self) -> Iterator["RunFolder"]:
+        """A folder for other experts and their blend, which take the place of this one's: all of them, or none."""
+        earlier = [*map(self.path.joinpath, _OF_TEAM), *self.path.glob(f"{_BLENDED}*")]
+        with whole_folder(self.path / f"{_BLENDED}{self._times_blended + 1}") as place:
+            yield RunFolder(place)
+        for path in earlier:  # which nobody reads from here on
+            _remove(path)
+
+    @property
+    def _times_blended(self) -> int:
+        """How often it was blended again."""
+        numbers = [path.name.removeprefix(_BLENDED) for path in self.path.glob(f"{_BLENDED}*")]
+        return max((int(number) for number in numbers if number.isdigit()), default=0)
+
+    def _place(self, name: str) -> Path:
+        """Where a file is: of experts and their blend in the newest folder of those blended again, if there is one."""
+        again = self._times_blended if name in _OF_TEAM else 0
+        return self.path / f"{_BLENDED}{again}" / name if again else self.path / name
 
     @property
     def latest_step(self) -> int:
@@ -158,8 +180,8 @@ class RunFolder:
 
     def read_experts(self, lens: Lens) -> list[Any]:
         """Those beyond the baselines."""
-        with readable(self.path / _EXPERTS):
-            return experts_from(self._read_arrays(_EXPERTS), lens, self.path / _PRIOR)
+        with readable(self._place(_EXPERTS)):
+            return experts_from(self._read_arrays(_EXPERTS), lens, self._place(_PRIOR))
 
     def write_prior(self, scene: Path) -> Path:
         """Keeps a copy of a scene's folder; says where."""
@@ -171,7 +193,7 @@ class RunFolder:
     def read_left_out(self) -> LeftOut:
         """What experts predicted for windows that they were not fitted on."""
         arrays = self._read_arrays(_LEFT_OUT)
-        with readable(self.path / _LEFT_OUT):
+        with readable(self._place(_LEFT_OUT)):
             return LeftOut(*(arrays[name] for name in LeftOut._fields))
 
     def write_left_out(self, left_out: LeftOut) -> None:
@@ -182,7 +204,7 @@ class RunFolder:
         if not self.has_blend:
             return None
         arrays = self._read_arrays(_BLEND)
-        with readable(self.path / _BLEND):
+        with readable(self._place(_BLEND)):
             parts = ({f.name: arrays[f.name] for f in dataclasses.fields(kind)} for kind in (Blend, Reach))
             blend, reach = (kind(**part) for kind, part in zip((Blend, Reach), parts, strict=True))
         experts = (*closed(baselines), *self.read_experts(baselines.lens))
@@ -235,12 +257,17 @@ class RunFolder:
             path.write_text(text)
 
     def _read_arrays(self, name: str) -> dict[str, np.ndarray]:
-        with readable(self.path / name), np.load(self.path / name) as file:
+        path = self._place(name)
+        with readable(path), np.load(path) as file:
             return {key: file[key] for key in file.files}
 
     def _write_arrays(self, name: str, arrays: dict[str, Any]) -> None:
-        with whole_file(self.path / name, force=True) as path:
+        with whole_file(self._place(name), force=True) as path:
             np.savez(path, **arrays)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _by_path(tree: Any) -> dict[str, Any]:

@@ -7,10 +7,8 @@ import jax
 import numpy as np
 
 from worldmodel.errors import TrainingDivergedError
-from worldmodel.models.experts.closed import closed
-from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
-from worldmodel.training.blending import joined_by_network
+from worldmodel.training.blending import blended
 from worldmodel.training.calibration import measure_spread
 from worldmodel.training.evaluate import Selection
 from worldmodel.training.fit import LOOK, Budget, Doing, Evaluated, Source, Updated, fit
@@ -19,7 +17,6 @@ from worldmodel.training.progress import TrainingProgress
 from worldmodel.training.run import draw_model
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import Learner, TrainState
-from worldmodel.training.telling import trusted
 
 
 def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: TrainingProgress) -> None:
@@ -39,7 +36,8 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
     state = _fit(folder, learner, source, Budget(settings.steps, settings.minutes), settings.horizon, show)
     show.say("measuring the spread of members")
     folder.write_spread(_spread(learner, folder.read_parameters(state.params), source.selection))
-    _blend(folder, settings, source.selection, learner.model(folder.read_parameters(state.params)), show)
+    network = learner.model(folder.read_parameters(state.params))
+    _blend(folder, settings, source.selection, network, show)
     if state.horizon < settings.horizon:
         show.say(f"note: no rollout was longer than {state.horizon} of the {settings.horizon} ticks of the horizon")
     folder.finish(
@@ -79,21 +77,11 @@ def _fit(
 def _blend(
     folder: RunFolder, settings: RunSettings, selection: Selection, network: WorldModel | None, show: TrainingProgress
 ) -> None:
-    """Weighs experts, the network among them, by what they predicted for windows that they had not seen."""
-    if not settings.layout.readings:
-        return
-    show.say("blending experts")
-    baselines = folder.read_baselines(settings.layout)
-    experts = (*closed(baselines), *folder.read_experts(baselines.lens))
-    left_out = folder.read_left_out()
-    team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out)
-    for line in trusted(team, left_out):
-        show.say(line)
-    if network is not None:
-        learned = not set(settings.select) - set(settings.learn)
-        told = {"apart": settings.enough_select, "learned": learned}
-        team = joined_by_network(team, left_out, selection.windows, network, **told)
-    folder.write_blend(team)
+    """Weighs a run's experts, the network among them."""
+    if settings.layout.readings:
+        baselines = folder.read_baselines(settings.layout)
+        experts, left_out = folder.read_experts(baselines.lens), folder.read_left_out()
+        folder.write_blend(blended(settings, baselines, experts, left_out, selection.windows, network, show))
 
 
 def _spread(learner: Learner, params, selection: Selection) -> np.ndarray:

@@ -137,7 +137,9 @@ def _prior(prior: Scene | Path | str | None, resume: bool) -> Scene | None:
     if prior is None:
         return None
     if resume:
-        raise WorldModelError("A run that goes on has its experts already.", remedy="train a new one with --prior")
+        raise WorldModelError(
+            "A run that goes on has its experts already.", remedy="worldmodel blend RUN --prior SCENE"
+        )
     return prior if isinstance(prior, Scene) else load_scene(prior)
 
 

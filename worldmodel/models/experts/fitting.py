@@ -10,10 +10,11 @@ from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.left_out import LeftOut, folds, joined, measured
+from worldmodel.models.experts.physics import Physics
 
 _WINDOWS = 2000  # that rich experts are fitted on at most
 
-_RULES = ("mean", "hold", "velocity")  # experts that hardly learn
+_RULES = ("mean", "hold", "velocity", Physics.name)  # experts that hardly learn
 
 Say = Callable[[str], None]
 

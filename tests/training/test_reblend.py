@@ -1,0 +1,152 @@
+"""A scene joins a finished run: as if it had been there from the beginning, and only as far as it earns trust."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from worldmodel.codecs import codec
+from worldmodel.content import content_dir
+from worldmodel.errors import WorldModelError
+from worldmodel.logs.reader import Log
+from worldmodel.models.experts.closed import Ridge
+from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.simulate import simulate
+from worldmodel.training import blend, load_run, train, trainer
+from worldmodel.training.folder import RunFolder
+from worldmodel.validate import make_problem
+from worldmodel.validate.leaks import future_leak
+from worldmodel.validate.predictors import Model
+
+SHORT = {"network": False, "dt": 0.02, "context_s": 0.5, "horizon_s": 0.3, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A log of the cart-pole, and a run on it without physics."""
+    folder = tmp_path_factory.mktemp("reblend")
+    simulate("cartpole", folder / "a.h5", episodes=4, seconds=2.0, seed=0, progress=False)
+    simulate("cartpole", folder / "b.h5", episodes=2, seconds=2.0, seed=9, progress=False)
+    with pytest.MonkeyPatch.context() as patch:  # the costly experts are not what is tested
+        patch.setattr(trainer, "fit_rich", lambda examples, lens, *_: [Ridge.fit(examples, lens)])
+        train([folder / "a.h5"], folder / "run", **SHORT)
+    return folder
+
+
+def copied(folder, tmp_path):
+    return shutil.copytree(folder / "run", tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def problem(folder):
+    return make_problem(Log(folder / "b.h5", truth=True), dt=0.02, context_s=0.5, horizon_s=0.3, max_starts=12)
+
+
+def trusted(run, problem):
+    """How much physics counts for the pole at the last tick that the run was trained to."""
+    return Model(run).predict(problem.asked).trust["pole"]["physics"][-1]
+
+
+def error(run, problem):
+    """Root mean square error of a run's blend at the last tick, over both streams."""
+    mean = Model(run).predict(problem.asked).mean
+    apart = [codec(s).residual(mean[s.name], problem.truth.truth[s.name].values)[:, -1] for s in problem.readings]
+    return float(np.sqrt(np.mean(np.concatenate(apart, -1) ** 2)))
+
+
+def test_the_right_scene_is_taken_and_kept_with_the_run(folder, problem, tmp_path):
+    alone, path = load_run(folder / "run"), copied(folder, tmp_path)
+    moved = shutil.copy(folder / "a.h5", tmp_path / "moved.h5")
+    joined = blend(path, prior="cartpole", logs=[moved], progress=False)
+    assert joined.team.names == (*alone.team.names, "physics")
+    assert trusted(joined, problem) > 0.9
+    assert error(joined, problem) < 0.5 * error(alone, problem)
+    assert future_leak(Model(joined), problem)
+    (path / "blended-1" / "prior" / "scene.toml").write_text("# another")
+    with pytest.raises(WorldModelError, match="not the one that the run was blended with"):
+        load_run(path)
+
+
+def test_a_wrong_scene_harms_nothing_and_gives_way_to_a_better_one(folder, problem, tmp_path):
+    wrong = shutil.copytree(content_dir("sim") / "cartpole", tmp_path / "wrong")
+    text = (wrong / "cartpole.xml").read_text()
+    (wrong / "cartpole.xml").write_text(text.replace("<option", '<option gravity="0 0 60"', 1))
+    alone, path = load_run(folder / "run"), copied(folder, tmp_path)
+    harmed = blend(path, prior=wrong, progress=False)
+    assert trusted(harmed, problem) < 0.1
+    assert error(harmed, problem) < 1.05 * error(alone, problem)
+    better = blend(path, prior="cartpole", progress=False)
+    assert better.team.names == harmed.team.names
+    assert trusted(better, problem) > 0.9
+
+
+def files_of(path):
+    return {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+
+
+def test_what_does_not_fit_is_refused_and_the_run_stays(folder, tmp_path):
+    path = copied(folder, tmp_path)
+    before = files_of(path)
+    with pytest.raises(WorldModelError, match="does not fit the log"):
+        blend(path, prior="double_pendulum", progress=False)
+    with pytest.raises(WorldModelError, match="trained on other data"):
+        blend(path, prior="cartpole", logs=[folder / "b.h5"], progress=False)
+    (folder / "a.h5").rename(folder / "moved.h5")
+    with pytest.raises(WorldModelError, match="not where it was"):
+        blend(path, prior="cartpole", progress=False)
+    (folder / "moved.h5").rename(folder / "a.h5")
+    (path / "finished.json").rename(tmp_path / "aside.json")
+    with pytest.raises(WorldModelError, match="no experts to join"):
+        blend(path, prior="cartpole", progress=False)
+    (tmp_path / "aside.json").rename(path / "finished.json")
+    assert files_of(path) == before
+
+
+class Killed(BaseException):
+    """What ends a process; nobody tidies up then."""
+
+
+def told(number):
+    return LeftOut(*(np.full(1, number) for _ in LeftOut._fields))
+
+
+def put(place, number, until=9):
+    """Writes what a run with experts of a number would have, and is killed after so many files."""
+    scene = content_dir("sim") / "cartpole"
+    writes = [lambda: place.write_left_out(told(number)), lambda: place.write_prior(scene)]
+    for step, write in enumerate(writes):
+        if step == until:
+            raise Killed
+        write()
+
+
+@pytest.mark.parametrize("until", [0, 1])
+def test_what_is_killed_before_all_is_written_leaves_the_run_as_it_was(tmp_path, monkeypatch, until):
+    folder = RunFolder(tmp_path)
+    put(folder, 1)
+    before = files_of(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(Killed), folder.blended_again() as place:
+        patch.setattr("worldmodel.files.shutil.rmtree", lambda *_, **__: None)
+        put(place, 2, until)
+    after = files_of(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert folder.read_left_out().starts == 1
+    with folder.blended_again() as place:
+        put(place, 3)
+    assert folder.read_left_out().starts == 3
+    assert [p.name for p in tmp_path.iterdir()] == ["blended-1"]
+
+
+def test_what_is_killed_after_that_reads_the_new(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    put(folder, 1)
+    with monkeypatch.context() as patch, pytest.raises(Killed), folder.blended_again() as place:
+        patch.setattr("worldmodel.training.folder._remove", lambda _: put(folder, 0, until=0))
+        put(place, 2)
+    assert (tmp_path / "left_out.npz").exists()
+    assert folder.read_left_out().starts == 2
+    for number in (3, 4):
+        with folder.blended_again() as place:
+            put(place, number)
+        assert folder.read_left_out().starts == number
+        assert [p.name for p in tmp_path.glob("blended-*")] == [f"blended-{number - 1}"]
