@@ -48,7 +48,7 @@ class _Linear(NamedTuple):
 
 
 def fit(
-    parameters: Parameters, windows: Windows, z: np.ndarray, *, share: float, iterations: int, tick: Callable[[], None]
+    parameters: Parameters, windows: Windows, z: np.ndarray, *, share: float, iterations: int, go_on: Callable[[], bool]
 ) -> Fit:
     """Fits parameters on windows, from z [P].
 
@@ -58,7 +58,7 @@ def fit(
         z: where to begin.
         share: of the longest windows that these are.
         iterations: at most.
-        tick: is called after each.
+        go_on: is called after each, and ends it where it says no.
 
     Raises:
         SceneError: if most of the windows are unstable where it begins.
@@ -83,8 +83,7 @@ def fit(
             damping *= 8
         if done:
             z, moved, damping = trial, starts, max(damping / 5, 1e-6)
-        tick()
-        if not done or before - after < _ENOUGH * before:
+        if not go_on() or not done or before - after < _ENOUGH * before:
             break
     linear = shooting.linear(z, moved, np.ones(len(parameters), bool))
     return _fit_of(linear, z, windows)

@@ -99,10 +99,12 @@ def _untold(found: Sequence["Found"]) -> str:
 
 def _how(made: "Identified") -> str:
     left_out = f" {made.unstable} windows were left out, for simulations of them became unstable." * (made.unstable > 0)
+    windows = f"{made.windows} of {made.possible}" if made.windows < made.possible else f"all {made.windows}"
+    cut = " The search had not settled when the time was up that it was given (<code>--minutes</code>)." * made.cut
     return (
-        f"<p>By shooting through {made.windows} windows of at most {made.horizons_s[-1]:g} s, whose starts were free "
+        f"<p>By shooting through {windows} windows of at most {made.horizons_s[-1]:g} s, whose starts were free "
         "within what the readings about them say, over three horizons in turn; each reading weighed by the error made "
-        f"at its moment and column; each number held to yours by a prior of a plausible error.{left_out}</p>"
+        f"at its moment and column; each number held to yours by a prior of a plausible error.{left_out}{cut}</p>"
         f"<p>Fitted: {escape(', '.join(made.fitted))}. Only measured: {escape(', '.join(made.measured) or 'none')}.</p>"
     )
 

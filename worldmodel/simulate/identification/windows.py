@@ -9,13 +9,14 @@ import numpy as np
 from worldmodel.codecs import codec
 from worldmodel.logs.reader import Episode
 from worldmodel.simulate.identification.parameters import Machine
-from worldmodel.simulate.observer import Observer, Pull, Readings, pulls
+from worldmodel.simulate.observer import Observer, Pull, Readings
 from worldmodel.simulate.reading import of_body
 from worldmodel.simulate.scene import Scene, SceneStream
-from worldmodel.simulate.signals import controls_at
+from worldmodel.simulate.signals import controls_at, readings_at
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 
+_EVERY = 0.4  # of its length from window to window
 _COMPARED = 25  # moments of a window at which readings are compared, at most
 _NEAR, _NEAR_S = 8, 0.05  # samples either side that a start is fitted to, and how far they may lie
 _NEAR_INTERVALS = 3.5  # or how many of their intervals, where they are rarer
@@ -74,7 +75,7 @@ class Windows:
     """W windows of one length.
 
     Attributes:
-        world: of the scene as the user gave it.
+        observer: of the world of the scene as the user gave it.
         recordings: that they are cut from.
         starts: [W, 2] recording and seconds.
         horizon_s: how long they are.
@@ -83,7 +84,7 @@ class Windows:
         compared: by stream.
     """
 
-    world: World
+    observer: Observer
     recordings: Sequence[Recording]
     starts: np.ndarray
     horizon_s: float
@@ -91,22 +92,31 @@ class Windows:
     free: np.ndarray
     std: np.ndarray
     compared: dict[str, Compared]
+    _commanded: tuple[list, np.ndarray] | None = None
 
     @classmethod
-    def cut(cls, world: World, recordings: Sequence[Recording], starts: np.ndarray, horizon_s: float) -> "Windows":
+    def cut(
+        cls, observer: Observer, recordings: Sequence[Recording], starts: np.ndarray, horizon_s: float
+    ) -> "Windows":
         """Windows at starts [W, 2]."""
+        world = observer.world
         steps = int(np.ceil(horizon_s / world.step_s))
         horizon_s = steps * world.step_s
-        states, free, std = _starts(world, recordings, starts)
+        states, free, std = _starts(observer, recordings, starts)
         compared = {
             s.spec.name: _compared(s, recordings, starts, horizon_s)
             for s in world.scene.sensed
             if s.spec.kind == "sensor"
         }
-        return cls(world, recordings, starts, horizon_s, states, free, std, compared)
+        return cls(observer, recordings, starts, horizon_s, states, free, std, compared)
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    @property
+    def world(self) -> World:
+        """Of the scene as the user gave it."""
+        return self.observer.world
 
     @property
     def steps(self) -> int:
@@ -114,13 +124,13 @@ class Windows:
 
     def follow(self, machine: Machine) -> None:
         """Takes what no sensor reads about a start from a simulation of all that went before it."""
-        if not _hidden(self.world):
+        if not _hidden(self.observer):
             return
         scene = machine.scene(self.world.scene)
-        read = _fixed(self.world)
+        read = _fixed(self.observer)
         for index in np.unique(self.starts[:, 0]).astype(int):
             rows = np.flatnonzero(self.starts[:, 0] == index)
-            states = _followed(self.world, scene, machine, self.recordings[index], self.starts[rows, 1])
+            states = _followed(self.observer, scene, machine, self.recordings[index], self.starts[rows, 1])
             states[:, read] = self.states[np.ix_(rows, read)]
             self.states[rows] = states
 
@@ -133,17 +143,16 @@ class Windows:
         """
         states = self.states.copy()
         states[:, self.free] += moved
-        for pull in pulls(self.world):
+        scene = machine.scene(self.world.scene)
+        for pull in self.observer.pulls:
             if pull.kind == "place":
-                gained = (
-                    machine.bias[pull.stream][pull.columns] - _stream(self.world.scene, pull.stream).bias[pull.columns]
-                )
-                states[:, pull.coordinates] -= gained
-        controls = self._controls(machine)
+                read, given = (_stream(each, pull.stream).bias[pull.columns] for each in (scene, self.world.scene))
+                states[:, pull.coordinates] -= read - given
         begun = np.rint(self.starts[:, 1] / self.world.step_s).astype(int) + self.world.settle_steps
-        rolled = self.world.try_rollout(states, controls, begun, [machine.model] * len(self))
+        rolled = self.world.try_rollout(states, self._controls(scene), begun, [machine.model] * len(self))
         out = {
-            name: _read(self.world, machine, name, rolled.sensors, part.time) for name, part in self.compared.items()
+            name: readings_at(self.world, scene, _stream(scene, name), rolled.sensors, part.time)
+            for name, part in self.compared.items()
         }
         return out, rolled.sound >= self.steps
 
@@ -181,8 +190,15 @@ class Windows:
             out[row] = samples.data[max(int(np.searchsorted(samples.time, at + 1e-7, side="right")) - 1, 0)]
         return out
 
-    def _controls(self, machine: Machine) -> np.ndarray:
-        scene, times = machine.scene(self.world.scene), np.arange(self.steps) * self.world.step_s
+    def _controls(self, scene: Scene) -> np.ndarray:
+        """[W, N, U], computed once as long as nothing is fitted of the commands."""
+        key = [(stream.delay_s, stream.bias.tolist()) for stream in scene.actions]
+        if self._commanded is None or self._commanded[0] != key:
+            self._commanded = key, self._held(scene)
+        return self._commanded[1]
+
+    def _held(self, scene: Scene) -> np.ndarray:
+        times = np.arange(self.steps) * self.world.step_s
         out = np.empty((len(self), self.steps, len(self.world.rest_controls)))
         for index in np.unique(self.starts[:, 0]).astype(int):
             rows = np.flatnonzero(self.starts[:, 0] == index)
@@ -191,27 +207,17 @@ class Windows:
         return out
 
 
-def spread(recordings: Sequence[Recording], horizon_s: float, every_s: float) -> np.ndarray:
-    """Starts [W, 2] of windows, so often in every recording."""
+def spread(recordings: Sequence[Recording], horizon_s: float) -> np.ndarray:
+    """Starts [W, 2] of windows of a length, evenly over every recording."""
     parts = []
     for index, recording in enumerate(recordings):
-        times = np.arange(_NEAR_S, recording.seconds - horizon_s, every_s)
+        times = np.arange(_NEAR_S, recording.seconds - horizon_s, _EVERY * horizon_s)
         parts.append(np.stack([np.full(len(times), float(index)), times], 1))
     return np.concatenate(parts)
 
 
 def _stream(scene: Scene, name: str) -> SceneStream:
     return next(s for s in scene.streams if s.spec.name == name)
-
-
-def _read(world: World, machine: Machine, name: str, sensors: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """[W, M, S] what a stream reads at times [W, M] after the first of sensor values [W, N + 1, all]."""
-    stream = _stream(world.scene, name)
-    values = sensors[..., world.sensor_columns(stream.sources)]
-    at = np.clip((time - machine.delay_s[name]) / world.step_s, 0, values.shape[1] - 1)
-    low = np.minimum(at.astype(int), values.shape[1] - 2)
-    share, row = (at - low)[..., None], np.arange(len(values))[:, None]
-    return values[row, low] * (1 - share) + values[row, low + 1] * share + machine.bias[name]
 
 
 def _compared(stream: SceneStream, recordings: Sequence[Recording], starts: np.ndarray, horizon_s: float) -> Compared:
@@ -247,28 +253,30 @@ def _noise(samples: Samples) -> np.ndarray:
     return np.median(third, 0) / 0.6745 / np.sqrt(20)
 
 
-def _hidden(world: World) -> bool:
+def _hidden(observer: Observer) -> bool:
     """Whether a speed, or what an actuator remembers, is not read."""
-    read = {c for pull in pulls(world) for c in range(pull.speeds.start, pull.speeds.stop)}
-    model = world.model
-    return len(read) < model.nv or len(world.packing.names) > model.nq + model.nv
+    read = {c for pull in observer.pulls for c in range(pull.speeds.start, pull.speeds.stop)}
+    model = observer.world.model
+    return len(read) < model.nv or len(observer.world.packing.names) > model.nq + model.nv
 
 
-def _fixed(world: World) -> np.ndarray:
+def _fixed(observer: Observer) -> np.ndarray:
     """int [R] which coordinates readings about a start tell."""
-    found = [np.r_[pull.coordinates, pull.speeds] for pull in pulls(world)]
+    found = [np.r_[pull.coordinates, pull.speeds] for pull in observer.pulls]
     return np.unique(np.concatenate([np.zeros(0, int), *found]))
 
 
-def _followed(world: World, scene: Scene, machine: Machine, recording: Recording, times: np.ndarray) -> np.ndarray:
+def _followed(
+    observer: Observer, scene: Scene, machine: Machine, recording: Recording, times: np.ndarray
+) -> np.ndarray:
     """States [K, Q] at times [K] of a recording, simulated from its beginning and pulled to what was read."""
+    world = observer.world
     keep = np.rint(times / world.step_s).astype(int)
     read = {
-        name: Readings.of([Samples(samples.time - machine.delay_s[name], samples.data - machine.bias[name])])
+        name: Readings.of([samples]).unspoilt(_stream(scene, name))
         for name, samples in recording.readings.items()
         if len(samples.time)
     }
-    observer = Observer(world)
     states = observer.begin(read, world.default_state()[None])
     controls = controls_at(world, scene, recording.actions, np.arange(keep.max() + 1) * world.step_s)[None]
     begun = np.full(1, world.settle_steps)
@@ -278,12 +286,12 @@ def _followed(world: World, scene: Scene, machine: Machine, recording: Recording
 
 
 def _starts(
-    world: World, recordings: Sequence[Recording], starts: np.ndarray
+    observer: Observer, recordings: Sequence[Recording], starts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """States [W, Q] by the readings about each start, which coordinates are free, int [F], and how much, [F]."""
+    world, found = observer.world, observer.pulls
     states = np.tile(world.default_state(), (len(starts), 1))
     std = np.full((len(starts), states.shape[1]), np.nan)
-    found = list(pulls(world))
     for speed in sorted({c for pull in found for c in range(pull.speeds.start, pull.speeds.stop)}):
         place, rate = _sensors_of(found, speed)
         for index in np.unique(starts[:, 0]).astype(int):

@@ -1,0 +1,40 @@
+"""What a scene's predictions are worth, before and after, beside holding the last reading."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from worldmodel.codecs import codec
+from worldmodel.simulate.identification.parameters import Machine
+from worldmodel.simulate.identification.windows import Recording, Windows, spread
+from worldmodel.simulate.observer import Observer
+
+SHARES = (0.1, 0.2, 0.5, 1.0)  # of the horizon, at which errors are told
+
+
+def errors_of(
+    observer: Observer, recordings: Sequence[Recording], horizon_s: float, before: Machine, after: Machine
+) -> dict[str, dict[str, np.ndarray]]:
+    """NRMSE [T] by who (`hold`, `before`, `after`) and stream, at `SHARES` of the horizon."""
+    windows = Windows.cut(observer, recordings, spread(recordings, horizon_s), horizon_s)
+    out: dict[str, dict[str, np.ndarray]] = {"hold": {}, "before": {}, "after": {}}
+    for who, machine in (("before", before), ("after", after)):
+        windows.follow(machine)
+        predicted, _ = windows.predict(machine, np.zeros((len(windows), len(windows.free))))
+        for name, part in windows.compared.items():
+            out[who][name] = _nrmse(windows, name, np.nan_to_num(predicted[name], nan=1e6, posinf=1e6, neginf=-1e6))
+            held = windows.held(name)[:, None]
+            out["hold"][name] = _nrmse(windows, name, np.broadcast_to(held, part.values.shape))
+    return out
+
+
+def _nrmse(windows: Windows, name: str, predicted: np.ndarray) -> np.ndarray:
+    """At a tenth, a fifth, a half and all of the horizon; of a stream by the deviation of its readings."""
+    part = windows.compared[name]
+    spec = next(s.spec for s in windows.world.scene.streams if s.spec.name == name)
+    error = codec(spec).residual(part.values, predicted)
+    error = np.where(part.known[..., None], error, np.nan)
+    deviation = np.nanstd(np.where(part.known[..., None], part.values, np.nan), (0, 1))
+    at = [max(round(share * part.time.shape[1]) - 1, 0) for share in SHARES]
+    columns = np.sqrt(np.nanmean(error[:, at] ** 2, 0)) / np.maximum(deviation, 1e-12)
+    return np.sqrt(np.mean(columns**2, -1))
