@@ -236,14 +236,14 @@ def _steady(ratio: float) -> tuple[float, float, float]:
 def pulls(world: World) -> Iterator[Pull]:
     """The sensors of a world that read coordinates of its state, those without a delay of MuJoCo's own."""
     model = world.model
-    for stream in world.scene.sensed:
+    for stream in world.scene.read:
         column = 0
         for address in stream.sources:
             sensor, width = world.elements.find("sensor", address), len(world.sensor_columns([address]))
             kind = world.elements.sensor_type(sensor)
             at = coordinates(world, sensor, kind)
             columns, column = slice(column, column + width), column + width
-            if at is None or model.sensor_delay[sensor] > 0 or stream.spec.kind != "sensor":
+            if at is None or model.sensor_delay[sensor] > 0:
                 continue
             place, speed = (at, _speed_of(model, at)) if at < model.nq else (-1, at)
             site = int(model.sensor_objid[sensor]) if kind == "gyro" else -1

@@ -51,8 +51,8 @@ class Twin:
                 found=f"one of {len(state)} in the log",
                 remedy="simulate the log again",
             )
-        for stream in self.scene.streams:
-            if stream.spec.kind != "sensor" or stream.spec.name not in start.readings:
+        for stream in self.scene.read:
+            if stream.spec.name not in start.readings:
                 continue
             unbiased, at = start.readings[stream.spec.name] - stream.bias, 0
             for sensor in stream.sources:

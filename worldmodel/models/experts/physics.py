@@ -93,9 +93,9 @@ class Physics:
 
     @property
     def streams(self) -> tuple[SceneStream, ...]:
-        """Sensors that the log has, too."""
-        logged = {s.name: s.columns for s in self.lens.layout.readings if s.kind == "sensor"}
-        return tuple(s for s in self.world.scene.sensed if logged.get(s.spec.name) == s.spec.columns)
+        """What the scene reads that the log has, too; places are from the context's last one, as models see them."""
+        logged = {s.name: s.columns for s in self.lens.layout.readings if s.kind != "gps"}
+        return tuple(s for s in self.world.scene.read if logged.get(s.spec.name) == s.spec.columns)
 
     def _chunk(self, view: View) -> np.ndarray:
         world, dt = self.world, self.lens.layout.dt

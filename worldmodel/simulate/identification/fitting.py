@@ -64,7 +64,7 @@ def fit(
         SceneError: if most of the windows are unstable where it begins.
     """
     shooting = _Shooting(parameters, windows, share)
-    moved, damping = np.zeros((len(windows), len(windows.free))), 1e-3
+    moved, damping = np.zeros((len(windows), len(windows.begin.std))), 1e-3
     active = np.ones(len(parameters), bool)
     for _ in range(iterations):
         linear = shooting.linear(z, moved, active)
@@ -129,7 +129,7 @@ class _Shooting:
     def __init__(self, parameters: Parameters, windows: Windows, share: float) -> None:
         self.parameters, self.windows = parameters, windows
         self._worth = _WORTH * windows.columns * min(share, 1.0)
-        self._eps = _EPS_START * windows.std
+        self._eps = _EPS_START * windows.begin.std
 
     def errors(self, machine: Machine, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """[W, R], and which windows stayed finite."""
@@ -191,7 +191,7 @@ class _Shooting:
 
     def _start_prior(self) -> np.ndarray:
         """[F] the precision of starts, which is worth as much less as readings are."""
-        return self._worth / self.windows.columns / np.maximum(self.windows.std, 1e-12) ** 2
+        return self._worth / self.windows.columns / np.maximum(self.windows.begin.std, 1e-12) ** 2
 
     def cost(self, z: np.ndarray, moved: np.ndarray, linear: _Linear) -> float:
         """By the weights of the linear problem; infinite where a window that it used becomes unstable."""

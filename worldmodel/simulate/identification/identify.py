@@ -15,7 +15,8 @@ from worldmodel.simulate.identification.fitting import Fit
 from worldmodel.simulate.identification.measuring import SHARES, errors_of
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.identification.plan import Plan
-from worldmodel.simulate.identification.windows import Recording, Windows
+from worldmodel.simulate.identification.recordings import Recording
+from worldmodel.simulate.identification.windows import Windows
 from worldmodel.simulate.identification.writing import replaced, write_scene
 from worldmodel.simulate.observer import Observer
 from worldmodel.simulate.scene import Scene
@@ -164,7 +165,7 @@ def check_streams(scene: Scene, log: Log) -> None:
     Raises:
         SceneError: naming the stream, the log's and the scene's.
     """
-    for stream in (*scene.actions, *(s for s in scene.sensed if s.spec.kind == "sensor")):
+    for stream in (*scene.actions, *scene.read):
         spec = log.streams.get(stream.spec.name)
         if spec is None or spec.columns != stream.spec.columns:
             raise SceneError(

@@ -6,7 +6,8 @@ import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.simulate.identification.parameters import Machine
-from worldmodel.simulate.identification.windows import Recording, Windows, spread
+from worldmodel.simulate.identification.recordings import Recording, stream_of
+from worldmodel.simulate.identification.windows import Windows, spread
 from worldmodel.simulate.observer import Observer
 
 SHARES = (0.1, 0.2, 0.5, 1.0)  # of the horizon, at which errors are told
@@ -20,7 +21,7 @@ def errors_of(
     out: dict[str, dict[str, np.ndarray]] = {"hold": {}, "before": {}, "after": {}}
     for who, machine in (("before", before), ("after", after)):
         windows.follow(machine)
-        predicted, _ = windows.predict(machine, np.zeros((len(windows), len(windows.free))))
+        predicted, _ = windows.predict(machine, np.zeros((len(windows), len(windows.begin.std))))
         for name, part in windows.compared.items():
             out[who][name] = _nrmse(windows, name, np.nan_to_num(predicted[name], nan=1e6, posinf=1e6, neginf=-1e6))
             held = windows.held(name)[:, None]
@@ -31,10 +32,8 @@ def errors_of(
 def _nrmse(windows: Windows, name: str, predicted: np.ndarray) -> np.ndarray:
     """At a tenth, a fifth, a half and all of the horizon; of a stream by the deviation of its readings."""
     part = windows.compared[name]
-    spec = next(s.spec for s in windows.world.scene.streams if s.spec.name == name)
-    error = codec(spec).residual(part.values, predicted)
+    error = codec(stream_of(windows.world.scene, name).spec).residual(part.values, predicted)
     error = np.where(part.known[..., None], error, np.nan)
-    deviation = np.nanstd(np.where(part.known[..., None], part.values, np.nan), (0, 1))
     at = [max(round(share * part.time.shape[1]) - 1, 0) for share in SHARES]
-    columns = np.sqrt(np.nanmean(error[:, at] ** 2, 0)) / np.maximum(deviation, 1e-12)
+    columns = np.sqrt(np.nanmean(error[:, at] ** 2, 0)) / np.maximum(windows.deviation(name), 1e-12)
     return np.sqrt(np.mean(columns**2, -1))

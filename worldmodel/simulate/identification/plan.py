@@ -10,7 +10,8 @@ from rich.progress import Progress, TaskID
 from worldmodel.errors import SceneError
 from worldmodel.simulate.identification.fitting import Fit, fit
 from worldmodel.simulate.identification.parameters import Parameters
-from worldmodel.simulate.identification.windows import Recording, Windows, spread
+from worldmodel.simulate.identification.recordings import Recording
+from worldmodel.simulate.identification.windows import Windows, spread
 from worldmodel.simulate.observer import Observer
 
 _STAGES = ((0.2, 4), (0.5, 4), (1.0, 8))  # shares of the horizon, and iterations at most
