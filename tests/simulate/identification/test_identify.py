@@ -162,6 +162,33 @@ def test_bad_input_is_refused_and_nothing_written(edit, words, said, log, tmp_pa
     assert sorted(p.name for p in tmp_path.iterdir()) == ["given"]
 
 
+@pytest.mark.parametrize(
+    ("element", "late"),
+    [
+        ('<motor name="motor"', '<motor name="motor" delay="0.02" nsample="4"'),
+        ("</mujoco>", '<sensor><jointpos name="seen" joint="pivot" delay="0.02" nsample="4"/></sensor></mujoco>'),
+    ],
+    ids=["actuator", "sensor"],
+)
+def test_a_delay_of_mujocos_own_is_refused(element, late, log, tmp_path):
+    settled = machines.TOML.replace("[reset.pivot]", "settle_s = 0.02\n[reset.pivot]")
+    given = machines.scene(tmp_path / "given", machines.ROUGH.replace(element, late), toml=settled)
+    with pytest.raises(SceneError, match="keeps a history") as caught:
+        identify(given, log, tmp_path / "out", **QUICK)
+    assert "delay_s = 0.02" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stream_that_never_moves_is_left_out_of_the_errors(log, folder, recwarn):
+    toml = machines.TOML + '\n[streams.base]\nkind = "sensor"\nsensors = ["framepos:arm"]\n'
+    toml += 'columns = ["x", "y", "z"]\nunits = "m"\nrate_hz = 100\n'
+    still = machines.log(folder / "base", toml=toml)
+    made = identify(machines.scene(folder / "rough3", toml=toml), still, folder / "moved", fit=["mass"], **QUICK)
+    assert set(made.errors["after"]) == {"angle", "speed"}
+    assert np.isfinite(made.overall("after")).all()
+    assert not recwarn.list
+
+
 def test_what_predicts_no_better_is_not_written(log, folder):
     """The episode that measures is of a machine that is as the user says; those that are fitted are of another."""
     lighter = machines.scene(folder / "lighter", machines.TRUE.replace('mass="1.0"', 'mass="0.7"'))

@@ -134,6 +134,7 @@ def identify(
     _check_span(horizon_s, holdout, minutes)
     check_streams(scene, log)
     world = World(scene, general=True)
+    _check_delays(world)
     parameters = Parameters.of(world, fit, fix)
     learn, measure = _roles(log, holdout, seed)
     recordings = [Recording.of(scene, log.episodes[i]) for i in learn]
@@ -180,6 +181,19 @@ def check_streams(scene: Scene, log: Log) -> None:
                 expected=", ".join(stream.spec.units),
                 found=", ".join(spec.units),
                 remedy="ingest the log in the scene's units, or change scene.toml and the model's gears",
+            )
+
+
+def _check_delays(world: World) -> None:
+    """Refuses delays of MuJoCo's own, which remember steps: what is fitted is `delay_s` of streams."""
+    for kind, delays in (("actuator", world.model.actuator_delay), ("sensor", world.model.sensor_delay)):
+        if len(late := np.flatnonzero(delays > 0)):
+            first, seconds = world.elements.label(kind, int(late[0])), float(delays[late[0]])
+            raise SceneError(
+                f"{world.scene.model.name} keeps a history: the {kind} {first!r} has a delay of its own.",
+                expected="no delay in the MJCF model, where it cannot be fitted",
+                found=f'delay="{seconds:g}"',
+                remedy=f"put delay_s = {seconds:g} on the stream in scene.toml, and leave the attribute out",
             )
 
 

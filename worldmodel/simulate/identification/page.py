@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from worldmodel.draw import INK, MUTED, WIDTH, Picture, header_of, image_of, new_figure, page_of, style, table_of
 
 if TYPE_CHECKING:
@@ -117,7 +119,8 @@ def draw_errors(made: "Identified") -> Picture:
         panels = figure.subplots(1, len(streams), squeeze=False)[0]
         for axes, stream in zip(panels, streams, strict=True):
             for who, word in WHO.items():
-                axes.plot(made.horizons_s, made.errors[who][stream], "o-", color=_COLOURS[who], label=word, ms=3)
+                errors = np.where(made.errors[who][stream] > 0, made.errors[who][stream], np.nan)  # for the axis
+                axes.plot(made.horizons_s, errors, "o-", color=_COLOURS[who], label=word, ms=3)
             axes.set_yscale("log")
             axes.set_title(stream, color=INK)
             axes.set_xlabel("s ahead")

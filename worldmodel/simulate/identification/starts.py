@@ -67,18 +67,18 @@ def starts_of(observer: Observer, recordings: Sequence[Recording], starts: np.nd
         place, rate = _sensors_of(observer.pulls, speed)
         at = [place[0].place + place[1] if place else -1, speed]
         for index in np.unique(starts[:, 0]).astype(int):
-            read = [None if p is None else _column(world, recordings[index], *p) for p in (place, rate)]
+            of_place, of_speed = (None if p is None else _column(world, recordings[index], *p) for p in (place, rate))
             for row in np.flatnonzero(starts[:, 0] == index):
-                place_at, speed_at, *errors = (float(each[0]) for each in _local(*read, starts[row, 1]))
-                for coordinate, value, error in zip(at, (place_at, speed_at), errors, strict=True):
-                    if np.isfinite(value):
-                        states[row, coordinate], std[row, coordinate] = value, error
+                found = _local(of_place, of_speed, starts[row, 1])
+                for coordinate, value, error in zip(at, found[:2], found[2:], strict=True):
+                    if np.isfinite(value[0]):
+                        states[row, coordinate], std[row, coordinate] = value[0], error[0]
     turns = [pull for pull in observer.pulls if pull.kind == "turn"]
     errors = [_turned(pull, recordings, starts, states, std) for pull in turns]
     free = np.flatnonzero(np.isfinite(std).all(0))
     told = [i for i, error in enumerate(errors) if np.isfinite(error).all()]
-    spans = [np.median(std[:, free], 0), *(np.median(errors[i], 0) for i in told)]
-    return Starts(states, free, tuple(turns[i].place for i in told), np.concatenate(spans))
+    spans = np.concatenate([np.median(each, 0) for each in (std[:, free], *(errors[i] for i in told))])
+    return Starts(states, free, tuple(turns[i].place for i in told), spans)
 
 
 def _sensors_of(found: Sequence[Pull], speed: int) -> tuple[tuple[Pull, int] | None, tuple[Pull, int] | None]:
