@@ -382,7 +382,7 @@ class Orientation(Codec):
         return xp.concat([first, second / _length(second)], axis=-1)
 
     def residual(self, prediction: Float[Array, "*#b P"], truth: Float[Array, "*#b P"]) -> Float[Array, "*_ E"]:
-        return _rotation_vector(truth, prediction)
+        return rotation_vector(truth, prediction)
 
     def error_mask(self, mask: Bool[Array, "*b P"]) -> Bool[Array, "*b E"]:
         return mask[..., :3]
@@ -471,7 +471,7 @@ class Pose(Codec):
         return physical
 
     def residual(self, prediction: Float[Array, "*#b P"], truth: Float[Array, "*#b P"]) -> Float[Array, "*_ E"]:
-        turned = _rotation_vector(truth[..., 3:], prediction[..., 3:])
+        turned = rotation_vector(truth[..., 3:], prediction[..., 3:])
         return namespace(prediction).concat([prediction[..., :3] - truth[..., :3], turned], axis=-1)
 
     def error_mask(self, mask: Bool[Array, "*b P"]) -> Bool[Array, "*b E"]:
@@ -585,7 +585,7 @@ def _quaternion(columns: Float[Array, "*b 6"]) -> Float[Array, "*b 4"]:
     return xp.where(q[..., :1] < 0, -q, q)
 
 
-def _rotation_vector(start: Float[Array, "*#b 4"], end: Float[Array, "*#b 4"]) -> Float[Array, "*_ 3"]:
+def rotation_vector(start: Float[Array, "*#b 4"], end: Float[Array, "*#b 4"]) -> Float[Array, "*_ 3"]:
     """Rotation vector [..., 3] (rad), in the axes of `start`, that turns one quaternion [..., 4] into the other."""
     xp = namespace(end)
     w0, v0, w1, v1 = start[..., :1], start[..., 1:], end[..., :1], end[..., 1:]

@@ -12,7 +12,7 @@ from worldmodel.simulate import Branch, Start, Twin, load_scene, simulate
 from worldmodel.simulate.excitation import of_episode
 from worldmodel.simulate.recorder import Recorder
 from worldmodel.simulate.scene import Excitation
-from worldmodel.simulate.signals import Held, controls_at
+from worldmodel.simulate.signals import Held, controls_at, raw_readings
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 
@@ -48,6 +48,17 @@ def test_a_late_command_acts_later_and_is_recorded_when_it_was_given(changed, tm
     moved = recorded(late, tmp_path / "b.h5").episodes[0]
     np.testing.assert_allclose(moved.streams["push"].time, plain.streams["push"].time, atol=1e-9)
     assert not np.array_equal(moved.truth["state"].data, plain.truth["state"].data)
+
+
+def test_each_world_may_be_read_at_times_of_its_own(changed):
+    scene = changed(imu={"delay_s": 0.0025})
+    world, stream = World(scene), next(s for s in scene.streams if s.spec.name == "imu")
+    sensors = np.random.default_rng(0).normal(size=(2, 9, world.model.nsensordata))
+    times = np.array([[0.01, 0.0234], [0.0, 0.031]])
+    found = raw_readings(world, stream, sensors, times)
+    for one, at, read in zip(sensors, times, found, strict=True):
+        np.testing.assert_array_equal(raw_readings(world, stream, one, at), read)
+    np.testing.assert_array_equal(raw_readings(world, stream, sensors, times[0])[0], found[0])
 
 
 def test_a_mean_of_commands_is_their_integral_over_the_step():

@@ -29,7 +29,7 @@ TOML = {  # what is replaced, by what, and what the message says
     "rate of zero": ("rate_hz = 100", "rate_hz = 0", ["streams.imu.rate_hz", "above 0"]),
     "infinite rate": ("rate_hz = 100", "rate_hz = inf", ["streams.imu.rate_hz"]),
     "negative settling": ('model = "model.xml"', 'model = "model.xml"\nsettle_s = -1', ["settle_s", "0 or more"]),
-    "unknown kind": ('kind = "gps"', 'kind = "smell"', ["streams.gps.kind", "video or sensor or gps or action"]),
+    "unknown kind": ('kind = "gps"', 'kind = "smell"', ["streams.gps.kind", "video or sensor or gps or position"]),
     "no streams": (PUCK_TOML[PUCK_TOML.index("[streams.imu]") :] + CAMERA, "[streams]", ["streams", "at least one"]),
     "no excitation": ("[streams.push.excitation]", "[origins]", ["streams.push.excitation"]),
     "span upside down": ("velocity = [6.0, 6.0]", "velocity = [6.0, 5.0]", ["reset.spin.velocity", "[low, high]"]),

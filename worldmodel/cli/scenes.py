@@ -20,7 +20,9 @@ def identify(
     fix: Annotated[list[str] | None, typer.Option(help="Numbers or groups to leave as they are.")] = None,
     horizon: Annotated[float, typer.Option(help="Seconds ahead that predictions shall be good.")] = 0.5,
     holdout: Annotated[float, typer.Option(help="Share of the episodes that only measure; 0 for none.")] = 0.15,
-    minutes: Annotated[float, typer.Option(help="How long it may take, about.")] = 2.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="End the search after about so long; by default when it has settled.")
+    ] = None,
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
@@ -44,5 +46,9 @@ def identify(
         Console().print(table)
     if not made.measured:
         print("note: no episode was left to measure; the errors are those of the fit")
+    if made.windows < made.possible:
+        print(f"note: it went through {made.windows} of {made.possible} windows, as many as are worth their cost")
+    if made.cut:
+        print("note: the search had not settled when its --minutes were up")
     wrote(made.folder)
     print(f"next: worldmodel simulate {out} ..., or the page {out / 'identified.html'}")

@@ -117,7 +117,7 @@ def _commanded(world: "World", stream: SceneStream) -> list[str]:
 
 def _check_settled(world: "World", stream: SceneStream) -> None:
     """A delayed sensor reads 0 until its first value has come through."""
-    if stream.spec.kind not in ("sensor", "gps"):
+    if stream not in world.scene.sensed:
         return
     for source in stream.sources:
         delay = float(world.model.sensor_delay[world.elements.find("sensor", source)])

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from worldmodel.simulate.reading import TURNS, coordinates, of_body
+from worldmodel.simulate.scene import SceneStream
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 
@@ -73,8 +74,8 @@ class Readings(NamedTuple):
     """What one stream read in each of W worlds, sorted by time, those that lack some at an infinite time.
 
     Attributes:
-        time: [W, M] seconds from the beginning of the simulation, when the machine was as it was read.
-        values: [W, M, S] as the model's sensors would say, NaN where unknown.
+        time: [W, M] seconds from the beginning of the simulation.
+        values: [W, M, S], NaN where unknown.
     """
 
     time: np.ndarray
@@ -89,6 +90,10 @@ class Readings(NamedTuple):
             time[row, : len(samples.time)], values[row, : len(samples.time)] = samples
         return cls(time, values)
 
+    def unspoilt(self, stream: SceneStream) -> "Readings":
+        """Of recorded ones those of the machine itself: without a stream's bias, at the times when they were taken."""
+        return Readings(self.time - stream.delay_s, self.values - stream.bias)
+
 
 class Observer:
     """Estimates states of a world from what its sensors read."""
@@ -98,7 +103,7 @@ class Observer:
         self.pulls = tuple(pulls(world))
 
     def begin(self, read: Mapping[str, Readings], states: np.ndarray) -> np.ndarray:
-        """States [W, Q] of which what is read is as it was read first."""
+        """States [W, Q] of which what is read (as for `follow`) is as it was read first."""
         states = np.array(states, np.float64)
         for pull in self._read_in(read):
             values = self._values(pull, read)
@@ -121,7 +126,7 @@ class Observer:
         """Simulates W worlds, pulled to what was read on the way. A state knows nothing that was read after it.
 
         Args:
-            read: by stream.
+            read: by stream, as the model's sensors would say, at the times when it was so (`Readings.unspoilt`).
             states: [W, Q] where the simulation begins.
             controls: [W, N, U].
             begun: int [W] physics steps that each world has run before.
@@ -231,14 +236,14 @@ def _steady(ratio: float) -> tuple[float, float, float]:
 def pulls(world: World) -> Iterator[Pull]:
     """The sensors of a world that read coordinates of its state, those without a delay of MuJoCo's own."""
     model = world.model
-    for stream in world.scene.sensed:
+    for stream in world.scene.read:
         column = 0
         for address in stream.sources:
             sensor, width = world.elements.find("sensor", address), len(world.sensor_columns([address]))
             kind = world.elements.sensor_type(sensor)
             at = coordinates(world, sensor, kind)
             columns, column = slice(column, column + width), column + width
-            if at is None or model.sensor_delay[sensor] > 0 or stream.spec.kind != "sensor":
+            if at is None or model.sensor_delay[sensor] > 0:
                 continue
             place, speed = (at, _speed_of(model, at)) if at < model.nq else (-1, at)
             site = int(model.sensor_objid[sensor]) if kind == "gyro" else -1

@@ -54,3 +54,12 @@ def coordinates(world: "World", sensor: int, kind: str) -> int | None:
     if joint < 0 or int(model.jnt_type[joint]) != int(world.mj.mjtJoint.mjJNT_FREE):
         return None
     return int((model.jnt_qposadr if within < model.nq else model.jnt_dofadr)[joint]) + within
+
+
+def turned(quaternion: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Unit quaternions [..., 4] turned by rotation vectors [..., 3] (rad) about the axes that they turn."""
+    half = np.linalg.norm(by, axis=-1, keepdims=True) / 2
+    w1, v1 = np.cos(half), np.sinc(half / np.pi) / 2 * by
+    w0, v0 = quaternion[..., :1], quaternion[..., 1:]
+    scalar = w0 * w1 - (v0 * v1).sum(-1, keepdims=True)
+    return np.concatenate([scalar, w0 * v1 + w1 * v0 + np.cross(v0, v1)], -1)

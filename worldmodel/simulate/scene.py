@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from worldmodel.codecs import READINGS
 from worldmodel.types import StreamSpec
 
 
@@ -130,8 +131,13 @@ class Scene:
 
     @property
     def sensed(self) -> tuple[SceneStream, ...]:
-        """The streams that read numbers: sensors and GPS."""
-        return tuple(s for s in self.streams if s.spec.kind in ("sensor", "gps"))
+        """The streams that read numbers."""
+        return tuple(s for s in self.streams if s.spec.kind in READINGS)
+
+    @property
+    def read(self) -> tuple[SceneStream, ...]:
+        """The streams whose columns are what the model's sensors read: all that read numbers but GPS."""
+        return tuple(s for s in self.sensed if s.spec.kind != "gps")
 
     @property
     def longest_delay_s(self) -> float:

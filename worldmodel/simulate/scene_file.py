@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from worldmodel.codecs import KINDS, QUATERNION, XYZ
 from worldmodel.content import content_dir
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.geo import enu_to_geodetic
@@ -17,6 +18,8 @@ FORMAT, VERSION = "worldmodel-scene", 1
 _SCENE_FILE = "scene.toml"
 _NUMBER = (int, float)
 _SPANS = ("position", "velocity", "x", "y", "z", "roll", "pitch", "yaw")
+_COLUMNS = {"position": list(XYZ), "orientation": list(QUATERNION), "pose": [*XYZ, *QUATERNION]}
+_UNITS = {"position": "m", "orientation": "", "pose": ["m"] * 3 + [""] * 4}
 _LIMITS = ("position", "velocity", "x", "y", "z")
 
 
@@ -115,7 +118,7 @@ def _read_limits(table: TomlTable) -> JointLimits:
 def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream:
     if "/" in name:
         raise table.error("", "a name without slashes", name)
-    kind = table.choose("kind", ("video", "sensor", "gps", "action"))
+    kind = table.choose("kind", tuple(KINDS))
     sources, columns, units, size = _read_content(table, kind)
     count = len(columns)
     rate = table.number("rate_hz", "samples a second, above 0")
@@ -160,8 +163,8 @@ def _read_content(table: TomlTable, kind: str) -> tuple[tuple[str, ...], tuple[s
     sources = _names(table, key, REQUIRED)
     if kind == "gps":
         return sources, GPS_COLUMNS, GPS_UNITS, None
-    columns = _names(table, "columns", list(sources))
-    return sources, columns, tuple(table.per_column("units", str, "a unit", len(columns), "")), None
+    columns = _names(table, "columns", _COLUMNS.get(kind, list(sources)))
+    return sources, columns, tuple(table.per_column("units", str, "a unit", len(columns), _UNITS.get(kind, ""))), None
 
 
 def _names(table: TomlTable, key: str, default: Any) -> tuple[str, ...]:

@@ -72,18 +72,21 @@ def readings_at(world: World, scene: Scene, stream: SceneStream, sensors: np.nda
 
 
 def raw_readings(world: World, stream: SceneStream, sensors: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """The model's sensor values [..., M, S] that a stream records at times [M] after the first [..., N + 1, all].
+    """The model's sensor values [..., M, S] that a stream records at times after the first of [..., N + 1, all].
 
-    A reading was taken `delay_s` before its stamp, between two steps in proportion; none before the first step.
+    Times are [M], or [..., M], each world's own. A reading was taken `delay_s` before its stamp, between two steps in
+    proportion; none before the first step.
     """
     values = sensors[..., world.sensor_columns(stream.sources)]
-    at = np.clip((times - stream.delay_s) / world.step_s, 0, values.shape[-2] - 1)
+    times = np.reshape(times, (1,) * (values.ndim - 1 - np.ndim(times)) + np.shape(times))
+    at = np.clip((times - stream.delay_s) / world.step_s, 0, values.shape[-2] - 1)[..., None]
     low = np.floor(at + 1e-6).astype(int)
-    share = np.where(at - low > 1e-6, at - low, 0.0)[:, None]
+    share = np.where(at - low > 1e-6, at - low, 0.0)
+    first = np.take_along_axis(values, low, -2)
     if not share.any():
-        return values[..., low, :]
+        return first
     high = np.minimum(low + 1, values.shape[-2] - 1)
-    return values[..., low, :] * (1 - share) + values[..., high, :] * share
+    return first * (1 - share) + np.take_along_axis(values, high, -2) * share
 
 
 def sense(scene: Scene, stream: SceneStream, values: np.ndarray) -> np.ndarray:

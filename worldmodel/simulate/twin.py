@@ -35,6 +35,7 @@ class Twin:
 
     def __init__(self, scene: Scene) -> None:
         self.scene, self.world = scene, World(scene)
+        self.observer = Observer(self.world)
 
     def start_state(self, start: Start) -> np.ndarray:
         """The state [Q]: what sensors of coordinates read, and for the rest the simulator's state or the scene's.
@@ -50,8 +51,8 @@ class Twin:
                 found=f"one of {len(state)} in the log",
                 remedy="simulate the log again",
             )
-        for stream in self.scene.streams:
-            if stream.spec.kind != "sensor" or stream.spec.name not in start.readings:
+        for stream in self.scene.read:
+            if stream.spec.name not in start.readings:
                 continue
             unbiased, at = start.readings[stream.spec.name] - stream.bias, 0
             for sensor in stream.sources:
@@ -73,22 +74,22 @@ class Twin:
         Returns:
             The states, and whether each simulation stayed finite.
         """
-        observer, given = Observer(self.world), {}
+        given = {}
         for stream in self.scene.sensed:
             if all(stream.spec.name in each for each in read):
-                late = [
-                    Samples(samples.time - stream.delay_s - begin.time_s, samples.data - stream.bias)
+                since = [
+                    Samples(samples.time - begin.time_s, samples.data)
                     for samples, begin in ((each[stream.spec.name], b) for each, b in zip(read, begins, strict=True))
                 ]
-                given[stream.spec.name] = Readings.of(late)
-        states = observer.begin(given, np.stack([self.start_state(begin) for begin in begins]))
+                given[stream.spec.name] = Readings.of(since).unspoilt(stream)
+        states = self.observer.begin(given, np.stack([self.start_state(begin) for begin in begins]))
         controls = self._controls(begins, round(span_s / self.world.step_s))
-        followed, sound = observer.follow(given, states, controls, begun=self._begun(begins))
+        followed, sound = self.observer.follow(given, states, controls, begun=self._begun(begins))
         return followed[:, 0], sound
 
     def read_coordinates(self, streams: Sequence[str]) -> np.ndarray:
         """int [R] which coordinates of a state the sensors of some streams read."""
-        found = [np.r_[pull.coordinates, pull.speeds] for pull in Observer(self.world).pulls if pull.stream in streams]
+        found = [np.r_[pull.coordinates, pull.speeds] for pull in self.observer.pulls if pull.stream in streams]
         return np.unique(np.concatenate([np.zeros(0, int), *found]))
 
     def rollout(

@@ -168,7 +168,7 @@ class _Recorded:
         for spec in self._readings:
             valid = self._valid[spec.name]
             row = int(np.searchsorted(valid.time, now + 1e-7, side="right")) - 1
-            if spec.kind != "sensor" or row < 0:
+            if spec.kind == "gps" or row < 0:
                 continue
             old = now - valid.time[row] > _OLDEST_INTERVALS * valid.interval_s
             if not (old and "state" in self._truth):
@@ -179,7 +179,7 @@ class _Recorded:
         """By sensor, its valid samples after `begin` and up to `now`."""
         out = {}
         for spec in self._readings:
-            if spec.kind == "sensor":
+            if spec.kind != "gps":
                 valid = self._valid[spec.name]
                 rows = slice(*np.searchsorted(valid.time, [begin - 1e-7, now + 1e-7], side="right"))
                 out[spec.name] = Samples(valid.time[rows], valid.data[rows])

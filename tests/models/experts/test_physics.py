@@ -5,6 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.simulate.scenes import write_scene
+from tests.simulate.test_observer import BODY_XML
 from worldmodel.content import content_dir
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
@@ -53,6 +55,36 @@ def test_the_right_scene_predicts_and_a_wrong_one_does_not(windows, tmp_path):
     assert right[0] < 0.1
     assert (right[2:4] < 0.25).all()
     assert wrong[2:4].sum() > 2 * right[2:4].sum()
+
+
+THROWN = """
+format = "worldmodel-scene"
+version = 1
+model = "model.xml"
+[reset."body:body"]
+x = [-3.0, 3.0]
+z = [5.0, 6.0]
+yaw = [-3.0, 3.0]
+[streams.place]
+kind = "position"
+sensors = ["framepos:body"]
+rate_hz = 50
+[streams.attitude]
+kind = "orientation"
+sensors = ["framequat:body"]
+rate_hz = 50
+"""
+
+
+def test_places_and_attitudes_are_read_and_predicted(tmp_path):
+    """A box that falls: nothing but its pose is read."""
+    xml = BODY_XML.replace('gravity="0 0 0"', 'gravity="0 0 -2"')
+    scene = load_scene(write_scene(tmp_path / "thrown", THROWN, xml))
+    with Log(simulate(scene, tmp_path / "a.h5", episodes=2, seconds=2.0, progress=False)) as thrown:
+        assert [s.kind for s in thrown.streams.values()] == ["orientation", "position"]
+        windows = Windows.of(thrown, TickLayout(DT, tuple(thrown.streams.values())), 25, 15)
+        physics = Physics.of(scene, lens_of(windows.layout))
+        assert errors(physics, windows).max() < 0.02
 
 
 def test_what_is_commanded_later_changes_nothing_before(windows):

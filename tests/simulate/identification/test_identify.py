@@ -12,9 +12,11 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import load_scene, simulate
 from worldmodel.simulate.identification import identify
-from worldmodel.simulate.identification.identify import _errors, _roles
+from worldmodel.simulate.identification.identify import _roles
+from worldmodel.simulate.identification.measuring import errors_of
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.identification.windows import Recording
+from worldmodel.simulate.observer import Observer
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 
@@ -46,7 +48,9 @@ def error_of(scene, log):
     """The error [T] of a scene as it is on all episodes of a log."""
     world = World(load_scene(scene), general=True)
     machine = Parameters.of(world).machine(np.zeros(len(Parameters.of(world))))
-    errors = _errors(world, [Recording.of(world.scene, e) for e in Log(log).episodes], 0.2, machine, machine)
+    errors = errors_of(
+        Observer(world), [Recording.of(world.scene, e) for e in Log(log).episodes], 0.2, machine, machine
+    )
     return np.sqrt(np.mean([e**2 for e in errors["after"].values()], 0))
 
 
@@ -58,6 +62,23 @@ def test_predictions_and_the_delay_come_back(fitted, folder, rough):
     true, ours, before = (error_of(each, fresh) for each in (folder / "true", fitted.folder, rough))
     assert np.linalg.norm(ours) < 1.1 * np.linalg.norm(true)
     assert (before > 5 * ours).all()
+
+
+def test_time_ends_the_search_and_leaves_the_windows_as_they_are(fitted, log, rough, folder):
+    hurried = identify(rough, log, folder / "hurried", fit=["mass"], minutes=1e-6, **QUICK)
+    assert hurried.cut
+    assert not fitted.cut
+    assert hurried.windows == fitted.windows == fitted.possible
+    assert "had not settled" in (hurried.folder / "identified.html").read_text()
+
+
+def test_what_costs_more_goes_through_fewer_windows_and_that_is_said(rough, log, folder, monkeypatch):
+    monkeypatch.setattr("worldmodel.simulate.identification.plan._STEPS", 1)
+    monkeypatch.setattr("worldmodel.simulate.identification.plan._PLENTY", 30)
+    made = identify(rough, log, folder / "thinned", fit=["mass"], minutes=1e-6, **QUICK)
+    assert 20 < made.windows <= 30
+    assert made.possible > 60
+    assert f"{made.windows} of {made.possible} windows" in (made.folder / "identified.html").read_text()
 
 
 def test_what_the_log_cannot_tell_stays_and_is_called_so(fitted):
@@ -139,6 +160,33 @@ def test_bad_input_is_refused_and_nothing_written(edit, words, said, log, tmp_pa
     assert said in ran.err
     assert "Traceback" not in ran.err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["given"]
+
+
+@pytest.mark.parametrize(
+    ("element", "late"),
+    [
+        ('<motor name="motor"', '<motor name="motor" delay="0.02" nsample="4"'),
+        ("</mujoco>", '<sensor><jointpos name="seen" joint="pivot" delay="0.02" nsample="4"/></sensor></mujoco>'),
+    ],
+    ids=["actuator", "sensor"],
+)
+def test_a_delay_of_mujocos_own_is_refused(element, late, log, tmp_path):
+    settled = machines.TOML.replace("[reset.pivot]", "settle_s = 0.02\n[reset.pivot]")
+    given = machines.scene(tmp_path / "given", machines.ROUGH.replace(element, late), toml=settled)
+    with pytest.raises(SceneError, match="keeps a history") as caught:
+        identify(given, log, tmp_path / "out", **QUICK)
+    assert "delay_s = 0.02" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stream_that_never_moves_is_left_out_of_the_errors(log, folder, recwarn):
+    toml = machines.TOML + '\n[streams.base]\nkind = "sensor"\nsensors = ["framepos:arm"]\n'
+    toml += 'columns = ["x", "y", "z"]\nunits = "m"\nrate_hz = 100\n'
+    still = machines.log(folder / "base", toml=toml)
+    made = identify(machines.scene(folder / "rough3", toml=toml), still, folder / "moved", fit=["mass"], **QUICK)
+    assert set(made.errors["after"]) == {"angle", "speed"}
+    assert np.isfinite(made.overall("after")).all()
+    assert not recwarn.list
 
 
 def test_what_predicts_no_better_is_not_written(log, folder):

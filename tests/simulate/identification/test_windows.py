@@ -1,12 +1,17 @@
 """Where windows start: at the states that readings about them tell, though these are rare and lie beside them."""
 
 import numpy as np
+import pytest
 
 from tests.simulate.scenes import write_scene
 from tests.simulate.test_observer import BODY_TOML, BODY_XML
 from worldmodel.simulate import load_scene
 from worldmodel.simulate.identification.parameters import Parameters
-from worldmodel.simulate.identification.windows import Recording, Windows
+from worldmodel.simulate.identification.recordings import Recording
+from worldmodel.simulate.identification.starts import starts_of
+from worldmodel.simulate.identification.windows import Windows
+from worldmodel.simulate.model import mujoco
+from worldmodel.simulate.observer import Observer
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 
@@ -22,31 +27,61 @@ def turning(world, every):
     return Recording("turning", {}, read, 2.0), rolled.states[0]
 
 
-def test_a_start_between_rare_readings_is_where_the_body_was(tmp_path):
-    world = World(load_scene(write_scene(tmp_path, BODY_TOML.replace("100", "25"), BODY_XML)), general=True)
-    recording, true = turning(world, 4)
+GYRO = BODY_TOML[BODY_TOML.index("[streams.gyro]") :]
+
+
+@pytest.mark.parametrize("toml", [BODY_TOML, BODY_TOML.replace(GYRO, "")], ids=["gyro", "attitude alone"])
+def test_a_start_between_rare_readings_is_where_the_body_was(toml, tmp_path):
+    world = World(load_scene(write_scene(tmp_path, toml.replace("100", "25"), BODY_XML)), general=True)
+    recording, true = turning(World(load_scene(write_scene(tmp_path / "full", BODY_TOML, BODY_XML))), 4)
     steps = np.arange(21, 160, 14)
     assert (steps % 4 != 0).any()
-    starts = np.stack([np.zeros(len(steps)), steps * 0.01], 1)
-    windows = Windows.cut(world, [recording], starts, 0.2)
-    np.testing.assert_allclose(windows.states[:, -3:], true[steps, -3:], atol=0.1)
-    assert (np.abs((windows.states[:, 3:7] * true[steps, 3:7]).sum(1)) > np.cos(0.02)).all()
-    assert {world.packing.names[i] for i in windows.free} >= {f"{world.packing.names[0][:-2]}.w{a}" for a in "xyz"}
+    begin = starts_of(Observer(world), [recording], np.stack([np.zeros(len(steps)), steps * 0.01], 1))
+    np.testing.assert_allclose(begin.states[:, -3:], true[steps, -3:], atol=0.1)
+    assert (np.abs((begin.states[:, 3:7] * true[steps, 3:7]).sum(1)) > np.cos(0.01)).all()
+    assert {world.packing.names[i] for i in begin.free} >= {f"{world.packing.names[0][:-2]}.w{a}" for a in "xyz"}
+    assert begin.turns == (3,)
+
+
+def test_a_start_turns_about_the_bodys_own_axes(tmp_path):
+    world = World(load_scene(write_scene(tmp_path, BODY_TOML, BODY_XML)), general=True)
+    recording, _ = turning(world, 1)
+    begin = starts_of(Observer(world), [recording], np.array([[0.0, 0.5]]))
+    by = np.zeros((1, len(begin.std)))
+    by[:, len(begin.free) :] = [0.3, -0.2, 0.4]
+    expected = begin.states[0, 3:7].copy()
+    mujoco().mju_quatIntegrate(expected, np.array([0.3, -0.2, 0.4]), 1.0)
+    np.testing.assert_allclose(begin.moved(by)[0, 3:7], expected, atol=1e-12)
+
+
+def test_the_sign_of_a_quaternion_is_no_error(tmp_path):
+    toml = BODY_TOML.replace('kind = "sensor"\nsensors = ["framequat:body"]\ncolumns = ["w", "x", "y", "z"]',
+                             'kind = "orientation"\nsensors = ["framequat:body"]')  # fmt: skip
+    observer = Observer(World(load_scene(write_scene(tmp_path, toml, BODY_XML)), general=True))
+    recording, _ = turning(observer.world, 1)
+    turned = recording.readings["turn"]
+    flipped = recording._replace(readings=recording.readings | {"turn": Samples(turned.time, -turned.data)})
+    machine = Parameters.of(observer.world, ["mass"]).machine(np.zeros(1))
+    for each in (recording, flipped):
+        windows = Windows.cut(observer, [each], np.array([[0.0, 0.5], [0.0, 1.0]]), 0.2)
+        errors = windows.errors(windows.predict(machine, np.zeros((2, len(windows.begin.std))))[0])
+        assert errors.shape[1] == windows.columns * 20
+        assert np.nanmax(np.abs(errors)) < 0.01
 
 
 def test_holding_holds_the_newest_reading_at_the_start(tmp_path):
     world = World(load_scene(write_scene(tmp_path, BODY_TOML, BODY_XML)), general=True)
     recording, _ = turning(world, 4)
-    windows = Windows.cut(world, [recording], np.array([[0.0, 0.41], [0.0, 0.8]]), 0.2)
+    windows = Windows.cut(Observer(world), [recording], np.array([[0.0, 0.41], [0.0, 0.8]]), 0.2)
     np.testing.assert_array_equal(windows.held("gyro"), recording.readings["gyro"].data[[10, 20]])
 
 
 def test_what_is_simulated_from_there_is_what_was_read(tmp_path):
     world = World(load_scene(write_scene(tmp_path, BODY_TOML.replace("100", "25"), BODY_XML)), general=True)
     recording, _ = turning(world, 4)
-    windows = Windows.cut(world, [recording], np.stack([np.zeros(8), np.linspace(0.2, 1.5, 8)], 1), 0.3)
+    windows = Windows.cut(Observer(world), [recording], np.stack([np.zeros(8), np.linspace(0.2, 1.5, 8)], 1), 0.3)
     machine = Parameters.of(world, ["mass"]).machine(np.zeros(1))
-    predicted, sound = windows.predict(machine, np.zeros((8, len(windows.free))))
+    predicted, sound = windows.predict(machine, np.zeros((8, len(windows.begin.std))))
     assert sound.all()
     known = windows.compared["gyro"].known
     missed = (predicted["gyro"] - windows.compared["gyro"].values)[known]

@@ -15,7 +15,7 @@ from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.simulate import Scene, load_scene
 from worldmodel.simulate.observer import Observer, Readings
 from worldmodel.simulate.scene import SceneStream
-from worldmodel.simulate.signals import raw_readings, sense
+from worldmodel.simulate.signals import readings_at
 from worldmodel.simulate.world import World
 
 _CHUNK = 1024  # windows that are simulated together
@@ -93,9 +93,9 @@ class Physics:
 
     @property
     def streams(self) -> tuple[SceneStream, ...]:
-        """Sensors that the log has, too."""
-        logged = {s.name: s.columns for s in self.lens.layout.readings if s.kind == "sensor"}
-        return tuple(s for s in self.world.scene.sensed if logged.get(s.spec.name) == s.spec.columns)
+        """What the scene reads that the log has, too; places are from the context's last one, as models see them."""
+        logged = {s.name: s.columns for s in self.lens.layout.readings if s.kind != "gps"}
+        return tuple(s for s in self.world.scene.read if logged.get(s.spec.name) == s.spec.columns)
 
     def _chunk(self, view: View) -> np.ndarray:
         world, dt = self.world, self.lens.layout.dt
@@ -123,10 +123,8 @@ class Physics:
             behind = np.minimum(np.where(known[..., -1], age, 0.0), 1 / slots)  # all slots, if samples are regular
             time = np.arange(view.context)[:, None] + (np.arange(slots) + 1 - slots) / slots - behind[..., None]
             count = view.context * slots
-            out[stream.spec.name] = Readings(
-                time.reshape(-1, count) * layout.dt - stream.delay_s,
-                np.where(known[..., None], values - stream.bias, np.nan).reshape(len(values), count, -1),
-            )
+            read = np.where(known[..., None], values, np.nan).reshape(len(values), count, -1)
+            out[stream.spec.name] = Readings(time.reshape(-1, count) * layout.dt, read).unspoilt(stream)
         return out
 
     def _controls(self, view: View) -> np.ndarray:
@@ -155,7 +153,7 @@ class Physics:
         times = np.arange(1, view.horizon + 1) * layout.dt
         out = np.full((len(sensors), view.horizon, layout.size), np.nan)
         for stream in self.streams:
-            read = sense(self.world.scene, stream, raw_readings(self.world, stream, sensors, times))
+            read = readings_at(self.world, self.world.scene, stream, sensors, times)
             out[..., layout.slot_columns(layout.spec(stream.spec.name))[-1]] = codec(stream.spec).features_of(read)
         return self.lens.toward(out, view.angle)
 

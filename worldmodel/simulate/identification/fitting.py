@@ -48,7 +48,7 @@ class _Linear(NamedTuple):
 
 
 def fit(
-    parameters: Parameters, windows: Windows, z: np.ndarray, *, share: float, iterations: int, tick: Callable[[], None]
+    parameters: Parameters, windows: Windows, z: np.ndarray, *, share: float, iterations: int, go_on: Callable[[], bool]
 ) -> Fit:
     """Fits parameters on windows, from z [P].
 
@@ -58,13 +58,13 @@ def fit(
         z: where to begin.
         share: of the longest windows that these are.
         iterations: at most.
-        tick: is called after each.
+        go_on: is called after each, and ends it where it says no.
 
     Raises:
         SceneError: if most of the windows are unstable where it begins.
     """
     shooting = _Shooting(parameters, windows, share)
-    moved, damping = np.zeros((len(windows), len(windows.free))), 1e-3
+    moved, damping = np.zeros((len(windows), len(windows.begin.std))), 1e-3
     active = np.ones(len(parameters), bool)
     for _ in range(iterations):
         linear = shooting.linear(z, moved, active)
@@ -83,8 +83,7 @@ def fit(
             damping *= 8
         if done:
             z, moved, damping = trial, starts, max(damping / 5, 1e-6)
-        tick()
-        if not done or before - after < _ENOUGH * before:
+        if not go_on() or not done or before - after < _ENOUGH * before:
             break
     linear = shooting.linear(z, moved, np.ones(len(parameters), bool))
     return _fit_of(linear, z, windows)
@@ -130,7 +129,7 @@ class _Shooting:
     def __init__(self, parameters: Parameters, windows: Windows, share: float) -> None:
         self.parameters, self.windows = parameters, windows
         self._worth = _WORTH * windows.columns * min(share, 1.0)
-        self._eps = _EPS_START * windows.std
+        self._eps = _EPS_START * windows.begin.std
 
     def errors(self, machine: Machine, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """[W, R], and which windows stayed finite."""
@@ -192,7 +191,7 @@ class _Shooting:
 
     def _start_prior(self) -> np.ndarray:
         """[F] the precision of starts, which is worth as much less as readings are."""
-        return self._worth / self.windows.columns / np.maximum(self.windows.std, 1e-12) ** 2
+        return self._worth / self.windows.columns / np.maximum(self.windows.begin.std, 1e-12) ** 2
 
     def cost(self, z: np.ndarray, moved: np.ndarray, linear: _Linear) -> float:
         """By the weights of the linear problem; infinite where a window that it used becomes unstable."""

@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from worldmodel.codecs import codec
 from worldmodel.errors import SceneError
 from worldmodel.files import check_output
 from worldmodel.logs.reader import Log
-from worldmodel.simulate.identification.fitting import Fit, fit
-from worldmodel.simulate.identification.parameters import Machine, Parameters
-from worldmodel.simulate.identification.windows import Recording, Windows, spread
+from worldmodel.simulate.identification.fitting import Fit
+from worldmodel.simulate.identification.measuring import SHARES, errors_of
+from worldmodel.simulate.identification.parameters import Parameters
+from worldmodel.simulate.identification.plan import Plan
+from worldmodel.simulate.identification.recordings import Recording
+from worldmodel.simulate.identification.windows import Windows
 from worldmodel.simulate.identification.writing import replaced, write_scene
+from worldmodel.simulate.observer import Observer
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.world import World
 
-_STAGES = ((0.2, 4), (0.5, 4), (1.0, 8))  # shares of the horizon, and iterations at most
-_EVERY = 0.4  # of the horizon from window to window
-_LEAST_WINDOWS = 8
 _HARDLY = 0.1  # of a number's variance: below, the data say hardly anything
 _MOVES = 3.0  # how far readings must move, in deviations of their noise
 _FAR = 10.0  # prior deviations
@@ -66,8 +66,10 @@ class Identified:
         covariance: [P, P] of their coordinates: of logarithms, or in their units.
         horizons_s: [T] at which errors are told.
         errors: NRMSE [T] by who (`hold`, `before`, `after`) and stream, on recordings that were not fitted if any.
-        fitted, measured: names of the recordings. windows: how many were shot through.
-        unstable: how many of them were left out in the end.
+        fitted, measured: names of the recordings.
+        windows: how many were shot through, of so many `possible` ones. unstable: how many of them were left out in the
+            end.
+        cut: whether the time that was given ended the search before it had settled.
         seconds: it took.
     """
 
@@ -82,7 +84,9 @@ class Identified:
     fitted: tuple[str, ...]
     measured: tuple[str, ...]
     windows: int
+    possible: int
     unstable: int
+    cut: bool
     seconds: float
 
     def overall(self, who: str) -> np.ndarray:
@@ -99,7 +103,7 @@ def identify(
     fix: Sequence[str] = (),
     horizon_s: float = 0.5,
     holdout: float = 0.15,
-    minutes: float = 2.0,
+    minutes: float | None = None,
     seed: int = 0,
     force: bool = False,
     progress: bool = True,
@@ -114,7 +118,7 @@ def identify(
         fix: what not to fit.
         horizon_s: how far predictions shall be good, in seconds.
         holdout: share of the recordings that only measure; 0 for none.
-        minutes: it may take about so long; fewer windows are used then.
+        minutes: the search ends after about so long, with what it has; by default when it has settled.
         seed: decides which recordings measure.
         force: replace a folder that exists.
         progress: show a bar.
@@ -130,71 +134,30 @@ def identify(
     _check_span(horizon_s, holdout, minutes)
     check_streams(scene, log)
     world = World(scene, general=True)
+    _check_delays(world)
     parameters = Parameters.of(world, fit, fix)
     learn, measure = _roles(log, holdout, seed)
     recordings = [Recording.of(scene, log.episodes[i]) for i in learn]
-    plan = _Plan(world, parameters, recordings, horizon_s, minutes)
+    plan = Plan(Observer(world), parameters, recordings, horizon_s, minutes)
     with Progress(
         TextColumn("fitting {task.description}"), BarColumn(), TimeElapsedColumn(), disable=not progress
     ) as bar:
-        result, windows = plan.run(bar)
+        done = plan.run(bar)
+    result, windows = done.fit, done.windows
     _check_told(scene, result, windows)
     checked = [Recording.of(scene, log.episodes[i]) for i in measure] or recordings
     given, fitted = (parameters.machine(z) for z in (np.zeros(len(parameters)), result.z))
-    errors = _errors(world, checked, horizon_s, given, fitted)
+    errors = errors_of(plan.observer, checked, horizon_s, given, fitted)
     _check_better(scene, errors, horizon_s)
     made = Identified(
         scene, Path(out), tuple(str(f) for f in log.files), tuple(log.file_sha256), _found(parameters, result),
         _scaled(parameters, result),
-        tuple(horizon_s * share for share in (0.1, 0.2, 0.5, 1.0)), errors, tuple(r.name for r in recordings),
-        tuple(log.episodes[i].name for i in measure), len(windows), result.unstable, time.monotonic() - began,
+        tuple(horizon_s * share for share in SHARES), errors, tuple(r.name for r in recordings),
+        tuple(log.episodes[i].name for i in measure), len(windows), done.possible, result.unstable, done.cut,
+        time.monotonic() - began,
     )  # fmt: skip
     write_scene(made, fitted, world, force=force)
     return made
-
-
-class _Plan:
-    """Three horizons in turn, with as many windows as there is time for."""
-
-    def __init__(
-        self, world: World, parameters: Parameters, recordings: Sequence[Recording], horizon_s: float, minutes: float
-    ) -> None:
-        self.world, self.parameters, self.recordings = world, parameters, recordings
-        self.horizon_s, self._left = horizon_s, minutes * 60
-
-    def run(self, bar: Progress) -> tuple[Fit, Windows]:
-        """Fits, and shows how far it is."""
-        total = sum(share * iterations for share, iterations in _STAGES)
-        task, z = bar.add_task("", total=total), np.zeros(len(self.parameters))
-        for share, iterations in _STAGES:
-            bar.update(task, description=f"over {share * self.horizon_s:.2g} s")
-            windows = self._windows(share, iterations, total)
-            windows.follow(self.parameters.machine(z))
-            tick = lambda share=share: bar.advance(task, share)  # noqa: E731
-            result = fit(self.parameters, windows, z, share=share, iterations=iterations, tick=tick)
-            z = result.z
-        bar.update(task, completed=total)
-        return result, windows
-
-    def _windows(self, share: float, iterations: int, total: float) -> Windows:
-        """Windows of a stage, thinned to what there is time for."""
-        horizon_s = share * self.horizon_s
-        starts = spread(self.recordings, self.horizon_s, _EVERY * self.horizon_s)
-        if len(starts) < _LEAST_WINDOWS:
-            raise SceneError(
-                "The recordings are too short.",
-                expected=f"at least {_LEAST_WINDOWS} windows of {self.horizon_s:g} s",
-                found=f"{len(starts)}",
-                remedy="record longer, or ask for a shorter --horizon",
-            )
-        probe = Windows.cut(self.world, self.recordings, starts[:: max(len(starts) // 16, 1)], horizon_s)
-        began = time.monotonic()
-        probe.predict(self.parameters.machine(np.zeros(len(self.parameters))), np.zeros((len(probe), len(probe.free))))
-        each = (time.monotonic() - began) / len(probe)
-        rollouts = (iterations + 1) * (len(self.parameters) + len(probe.free) + 3)
-        affordable = self._left * share * iterations / total / max(each * rollouts, 1e-9)
-        every = max(int(np.ceil(len(starts) / max(affordable, _LEAST_WINDOWS))), 1)
-        return Windows.cut(self.world, self.recordings, starts[::every], horizon_s)
 
 
 def check_streams(scene: Scene, log: Log) -> None:
@@ -203,7 +166,7 @@ def check_streams(scene: Scene, log: Log) -> None:
     Raises:
         SceneError: naming the stream, the log's and the scene's.
     """
-    for stream in (*scene.actions, *(s for s in scene.sensed if s.spec.kind == "sensor")):
+    for stream in (*scene.actions, *scene.read):
         spec = log.streams.get(stream.spec.name)
         if spec is None or spec.columns != stream.spec.columns:
             raise SceneError(
@@ -218,6 +181,19 @@ def check_streams(scene: Scene, log: Log) -> None:
                 expected=", ".join(stream.spec.units),
                 found=", ".join(spec.units),
                 remedy="ingest the log in the scene's units, or change scene.toml and the model's gears",
+            )
+
+
+def _check_delays(world: World) -> None:
+    """Refuses delays of MuJoCo's own, which remember steps: what is fitted is `delay_s` of streams."""
+    for kind, delays in (("actuator", world.model.actuator_delay), ("sensor", world.model.sensor_delay)):
+        if len(late := np.flatnonzero(delays > 0)):
+            first, seconds = world.elements.label(kind, int(late[0])), float(delays[late[0]])
+            raise SceneError(
+                f"{world.scene.model.name} keeps a history: the {kind} {first!r} has a delay of its own.",
+                expected="no delay in the MJCF model, where it cannot be fitted",
+                found=f'delay="{seconds:g}"',
+                remedy=f"put delay_s = {seconds:g} on the stream in scene.toml, and leave the attribute out",
             )
 
 
@@ -237,9 +213,9 @@ def _told(specs) -> str:
     return "; ".join(f"{spec.name} ({', '.join(spec.columns)})" for spec in specs)
 
 
-def _check_span(horizon_s: float, holdout: float, minutes: float) -> None:
+def _check_span(horizon_s: float, holdout: float, minutes: float | None) -> None:
     for name, value, most in (("--horizon", horizon_s, 60.0), ("--minutes", minutes, 1e5)):
-        if not 0 < value <= most:
+        if value is not None and not 0 < value <= most:
             raise SceneError(f"{name} makes no sense.", expected=f"above 0, at most {most:g}", found=f"{value}")
     if not 0 <= holdout < 1:
         raise SceneError("--holdout makes no sense.", expected="a share, 0 to below 1", found=f"{holdout}")
@@ -280,34 +256,6 @@ def _scaled(parameters: Parameters, result: Fit) -> np.ndarray:
     """The covariance of logarithms of what moves by factors, and of values of the rest."""
     scale = np.array([p.scale for p in parameters.free])
     return result.covariance * scale[:, None] * scale
-
-
-def _errors(
-    world: World, recordings: Sequence[Recording], horizon_s: float, before: Machine, after: Machine
-) -> dict[str, dict[str, np.ndarray]]:
-    """NRMSE [T] by who and stream, at shares of the horizon."""
-    windows = Windows.cut(world, recordings, spread(recordings, horizon_s, _EVERY * horizon_s), horizon_s)
-    out: dict[str, dict[str, np.ndarray]] = {"hold": {}, "before": {}, "after": {}}
-    for who, machine in (("before", before), ("after", after)):
-        windows.follow(machine)
-        predicted, _ = windows.predict(machine, np.zeros((len(windows), len(windows.free))))
-        for name, part in windows.compared.items():
-            out[who][name] = _nrmse(windows, name, np.nan_to_num(predicted[name], nan=1e6, posinf=1e6, neginf=-1e6))
-            held = windows.held(name)[:, None]
-            out["hold"][name] = _nrmse(windows, name, np.broadcast_to(held, part.values.shape))
-    return out
-
-
-def _nrmse(windows: Windows, name: str, predicted: np.ndarray) -> np.ndarray:
-    """At a tenth, a fifth, a half and all of the horizon; of a stream by the deviation of its readings."""
-    part = windows.compared[name]
-    spec = next(s.spec for s in windows.world.scene.streams if s.spec.name == name)
-    error = codec(spec).residual(part.values, predicted)
-    error = np.where(part.known[..., None], error, np.nan)
-    deviation = np.nanstd(np.where(part.known[..., None], part.values, np.nan), (0, 1))
-    at = [max(round(share * part.time.shape[1]) - 1, 0) for share in (0.1, 0.2, 0.5, 1.0)]
-    columns = np.sqrt(np.nanmean(error[:, at] ** 2, 0)) / np.maximum(deviation, 1e-12)
-    return np.sqrt(np.mean(columns**2, -1))
 
 
 def _check_better(scene: Scene, errors: dict[str, dict[str, np.ndarray]], horizon_s: float) -> None:

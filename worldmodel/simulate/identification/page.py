@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from worldmodel.draw import INK, MUTED, WIDTH, Picture, header_of, image_of, new_figure, page_of, style, table_of
 
 if TYPE_CHECKING:
@@ -99,10 +101,12 @@ def _untold(found: Sequence["Found"]) -> str:
 
 def _how(made: "Identified") -> str:
     left_out = f" {made.unstable} windows were left out, for simulations of them became unstable." * (made.unstable > 0)
+    windows = f"{made.windows} of {made.possible}" if made.windows < made.possible else f"all {made.windows}"
+    cut = " The search had not settled when the time was up that it was given (<code>--minutes</code>)." * made.cut
     return (
-        f"<p>By shooting through {made.windows} windows of at most {made.horizons_s[-1]:g} s, whose starts were free "
+        f"<p>By shooting through {windows} windows of at most {made.horizons_s[-1]:g} s, whose starts were free "
         "within what the readings about them say, over three horizons in turn; each reading weighed by the error made "
-        f"at its moment and column; each number held to yours by a prior of a plausible error.{left_out}</p>"
+        f"at its moment and column; each number held to yours by a prior of a plausible error.{left_out}{cut}</p>"
         f"<p>Fitted: {escape(', '.join(made.fitted))}. Only measured: {escape(', '.join(made.measured) or 'none')}.</p>"
     )
 
@@ -115,7 +119,8 @@ def draw_errors(made: "Identified") -> Picture:
         panels = figure.subplots(1, len(streams), squeeze=False)[0]
         for axes, stream in zip(panels, streams, strict=True):
             for who, word in WHO.items():
-                axes.plot(made.horizons_s, made.errors[who][stream], "o-", color=_COLOURS[who], label=word, ms=3)
+                errors = np.where(made.errors[who][stream] > 0, made.errors[who][stream], np.nan)  # for the axis
+                axes.plot(made.horizons_s, errors, "o-", color=_COLOURS[who], label=word, ms=3)
             axes.set_yscale("log")
             axes.set_title(stream, color=INK)
             axes.set_xlabel("s ahead")

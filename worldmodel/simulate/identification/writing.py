@@ -271,6 +271,8 @@ def _as_json(made: "Identified") -> dict[str, Any]:
         "fitted": list(made.fitted),
         "measured": list(made.measured),
         "windows": made.windows,
+        "possible_windows": made.possible,
+        "cut": made.cut,
         "unstable": made.unstable,
         "seconds": round(made.seconds, 1),
         "parameters": [
