@@ -42,6 +42,17 @@ def nanoseconds(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, n
     return ns, valid
 
 
+def last_digit(table: "Table", clock: Clock, ns: np.ndarray) -> float:
+    """What stamps [M] were rounded to, in seconds: a power of ten, or the last bit of float32."""
+    import pyarrow as pa
+
+    if clock.columns and pa.types.is_float32(table.kind(clock.columns[0])):
+        stamps = table.floats(clock.columns[0])
+        return float(np.spacing(np.float32(np.nanmax(np.abs(stamps))))) * UNITS[clock.unit] * 1e-9
+    common = int(np.gcd.reduce(np.diff(ns)))
+    return next((10.0 ** (power - 9) for power in range(9, 0, -1) if common and common % 10**power == 0), 0.0)
+
+
 def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
     import pyarrow as pa
 
