@@ -11,6 +11,7 @@ from pyarrow import feather, parquet
 
 from tests.logs.ingest.table_case import BODY, HEAD, read, read_file
 from worldmodel.errors import RecipeError
+from worldmodel.logs.health.examination import examined
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.importer import Options
@@ -105,6 +106,14 @@ def test_units_are_converted_by_their_names(tmp_path, header, old, new, stored, 
     body = BODY + f'units = "{new}"\nfrom_units = "{old}"\n'
     (recording,) = read(tmp_path, f"t,{header}\n0,{stored}\n", body)
     assert recording.samples["s"].data[0, 0] == pytest.approx(reading)
+
+
+def test_numbers_for_nothing_are_found_before_units_are_converted(tmp_path):
+    body = BODY + 'units = "rad"\nfrom_units = "deg"\nscale = 2\n'
+    rows = [9999 if i % 10 == 7 else i for i in range(100)]
+    (recording,) = read(tmp_path, "t,x\n" + "".join(f"{i / 10},{x}\n" for i, x in enumerate(rows)), body)
+    (done,) = examined(recording)
+    np.testing.assert_array_equal(np.isnan(done.samples["s"].data[:, 0]), np.array(rows) == 9999)
 
 
 def test_units_stand_in_a_row(tmp_path):

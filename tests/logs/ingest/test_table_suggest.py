@@ -46,6 +46,15 @@ def test_names_units_values_and_rates_make_a_recipe(tmp_path):
         assert doubt in notes
 
 
+def test_a_number_for_nothing_and_spikes_tell_no_unit(tmp_path):
+    rows = [[i / 100, *np.sin([i / 9, i / 11, i / 13])] for i in range(400)]
+    rows[30][1], rows[40][2], rows[50][3] = 9999, -999, 80
+    path = tmp_path / "gyro.csv"
+    path.write_text("time,gyro_x,gyro_y,gyro_z\n" + "".join(f"{t:.2f},{x},{y},{z}\n" for t, x, y, z in rows))
+    np.testing.assert_allclose(recordings(path)[0].samples["gyro"].data[0], 0)
+    np.testing.assert_allclose(recordings(path)[0].samples["gyro"].data[1], rows[1][1:])
+
+
 def test_what_is_printed_reads_as_what_is_ingested(tmp_path):
     path = tmp_path / "phone.csv"
     path.write_text(PHONE)

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.health import clock, commands, derived, flow, frames, gps, motion, rates, sentinels, shapes, stuck, units, values
+from worldmodel.logs.health import (
+    clock,
+    commands,
+    derived,
+    flow,
+    frames,
+    gps,
+    motion,
+    rates,
+    sentinels,
+    shapes,
+    stuck,
+    units,
+    values,
+)
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples
 

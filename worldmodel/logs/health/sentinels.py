@@ -65,9 +65,7 @@ def _sentinels(recording: "Recording", spec: StreamSpec, values: np.ndarray, col
             yield from _small(recording, spec, values, column, end)
 
 
-def _far_off(
-    recording: "Recording", spec: StreamSpec, values: np.ndarray, column: str, which: np.ndarray
-) -> Finding:
+def _far_off(recording: "Recording", spec: StreamSpec, values: np.ndarray, column: str, which: np.ndarray) -> Finding:
     others = values[~which & np.isfinite(values)]
     told = " and ".join(f"{number:.10g}" for number in np.unique(values[which])[:3])
     low, high = ends(others)
@@ -82,9 +80,7 @@ def _far_off(
     )
 
 
-def _small(
-    recording: "Recording", spec: StreamSpec, values: np.ndarray, column: str, end: float
-) -> Iterator[Finding]:
+def _small(recording: "Recording", spec: StreamSpec, values: np.ndarray, column: str, end: float) -> Iterator[Finding]:
     others = values[(values != end) & np.isfinite(values)]
     if len(others) < _FEW or len(np.unique(thin(others, 1000))) < _FEW:
         return

@@ -46,7 +46,9 @@ def check_stuck_columns(recording: "Recording") -> Iterator[Finding]:
             for start, stop in _still(time, values[1:] == values[:-1]):
                 if values[start] not in ends(values) and _stops(values, start, stop) and _moves(others, start, stop):
                     seconds = time[stop - 1] - time[start]
-                    text = f"{column} stands still at {values[start]:.5g} for {seconds:.3g} s while the others of it move"
+                    text = (
+                        f"{column} stands still at {values[start]:.5g} for {seconds:.3g} s while the others of it move"
+                    )
                     rows = np.arange(start, stop)
                     yield found(recording, "values: stuck", spec.name, "warn", text, "leave these rows out", rows)
 

@@ -20,7 +20,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     Kind,
 )  # fmt: skip
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain
-from worldmodel.logs.ingest.formats.tables.suggest.values import add_units
+from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
@@ -151,8 +151,7 @@ def _column(name: str, table: Table, prefix: str) -> Column:
 
 
 def _angle(column: Column, table: Table) -> str:
-    values = table.floats(column.source)
-    degrees = bool(np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values)) > 6.3)
+    degrees = largest_of(table.floats(column.source)) > 6.3
     column.unit, column.from_unit = "rad", "deg" if degrees else ""
     column.circular = bool(WRAPS.search(column.name))
     return "taken for degrees" if degrees else "taken for radians"

@@ -4,17 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from worldmodel.logs.health.sentinels import stand_ins
 from worldmodel.logs.ingest.formats.tables.conversions import DDMM
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _G = 9.80665
+_FEW, _SPIKES = 100, 3  # of fewer samples none is a spike
 
 
 def add_units(stream: Suggested, table: Table) -> None:
     """Adds the units that values tell, where names do not."""
     values = [table.floats(column.source) for column in stream.columns if column.source]
-    largest = [float(np.nanmax(np.abs(v), initial=0.0, where=np.isfinite(v))) for v in values]
+    largest = list(map(largest_of, values))
     if stream.kind == "gps":
         return _mend_gps(stream, largest)
     for column in stream.columns:
@@ -36,6 +38,13 @@ def add_units(stream: Suggested, table: Table) -> None:
         doubt = f"no unit is told; by its values it seems to be {seems}"
         stream.doubts += [doubt] if doubt not in stream.doubts else []
     return None
+
+
+def largest_of(values: np.ndarray) -> float:
+    """The size of the largest of values [M], but for what stands for no reading and for single spikes."""
+    sizes = np.sort(np.abs(values[np.isfinite(values) & ~stand_ins(values)]))
+    spikes = _SPIKES if len(sizes) > _FEW else 0
+    return float(sizes[-1 - spikes]) if len(sizes) else 0.0
 
 
 def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
