@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.importer import needed
@@ -50,7 +50,7 @@ def opened(path: Path) -> IO[bytes]:
     """A file's bytes, unpacked where it is packed by gzip."""
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path) if packed else open(path, "rb")
+    return cast(IO[bytes], gzip.open(path)) if packed else open(path, "rb")
 
 
 def messages(path: Path, advance: Callable[[int], object], notes: list[str]) -> Iterator[Any]:
