@@ -20,13 +20,14 @@ _NOISY = 0.25  # share of steps the other way than the step before
 
 
 def check_stuck(recording: "Recording") -> Iterator[Finding]:
-    """A sensor whose readings all stop while others go on."""
+    """A sensor whose readings all stop while others go on, but for one that rests at an end of its range, as a wheel."""
     for spec, samples in readings(recording):
         if spec.kind == "action":
             continue
         data, time = np.asarray(samples.data), samples.time
         for start, stop in _still(time, (data[1:] == data[:-1]).all(1)):
-            if _others_move(recording, spec.name, time[start], time[stop - 1]):
+            rests = all(value in ends(column) for value, column in zip(data[start], data.T, strict=True))
+            if not rests and _others_move(recording, spec.name, time[start], time[stop - 1]):
                 text = f"all of it stands still for {time[stop - 1] - time[start]:.3g} s while other sensors move"
                 rows = np.arange(start, stop)
                 yield found(recording, "values: stuck", spec.name, "warn", text, "leave these rows out", rows)
@@ -35,7 +36,7 @@ def check_stuck(recording: "Recording") -> Iterator[Finding]:
 def check_stuck_columns(recording: "Recording") -> Iterator[Finding]:
     """A column of a sensor that stops at once, away from its ends, while others of it go on.
 
-    What comes to rest, as a joint does, slows down before; wheels and pedals rest at an end of their range.
+    What comes to rest, as a joint does, slows down before.
     """
     for spec, samples in readings(recording):
         if spec.kind == "action" or len(spec.columns) < 2:

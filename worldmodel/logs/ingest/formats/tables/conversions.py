@@ -46,7 +46,8 @@ _ENDINGS = (
 def spelt(unit: str) -> str:
     """A unit as logs spell it; as it is where it is no known one."""
     plain = re.sub(r"\s+", "", unit.strip()).replace("**", "^")
-    return _SPELT.get(plain, _SPELT.get(plain.lower(), plain))
+    known = _SPELT.get(plain, _SPELT.get(plain.lower(), plain))
+    return known if is_unit(known) or not is_unit(plain.lower()) else plain.lower()
 
 
 @functools.lru_cache(4096)

@@ -103,7 +103,7 @@ def _recognised_text(lines: Sequence[str]) -> str | None:
     for name, recipe in exporters().items():
         signs = recipe.signs or Signs()
         begins = first.startswith(signs.begins.lower())
-        if (signs.begins or signs.columns) and begins and (not signs.columns or _any_has(headers, signs.columns)):
+        if (signs.begins or signs.columns) and begins and _any_has(headers, (*signs.columns, *recipe.needed())):
             return name
     return None
 

@@ -218,7 +218,7 @@ def _is_read(name: str, readable: set[str] | None) -> bool:
     """Whether a recipe may read a column: by its name, by that without its unit or place, or a part of its text."""
     if name.startswith("\0"):
         return False
-    called = {name, split(name)[0], re.sub(r"#\d+$", "", name)}
+    called = {name, f"{name}#1", split(name)[0], re.sub(r"#\d+$", "", name)}
     return readable is None or bool(called & readable) or any(one.startswith(f"{name}[") for one in readable)
 
 

@@ -67,6 +67,7 @@ def fit(path: Path, table: Table, recipe: Recipe) -> Recipe:
     """
     streams = tuple(s for s in recipe.streams if not s.optional or not table.lacking(_columns(s)))
     fitted = dataclasses.replace(recipe, streams=streams)
+    table.notes += [text for stream in recipe.streams if (text := _lacking(table, stream))]
     if recipe.rest:
         from worldmodel.logs.ingest.formats.tables.suggest.rest import other_streams
 
@@ -78,6 +79,15 @@ def fit(path: Path, table: Table, recipe: Recipe) -> Recipe:
             f"{path} has no column of any stream of {recipe.path.name}.", found=", ".join(table.names[:40])
         )
     return fitted
+
+
+def _lacking(table: Table, stream: TableStream) -> str:
+    """What is said of an optional stream of which a table has some columns; empty where it has all or none."""
+    missing = table.lacking([name for name in stream.sources if name])
+    there = [name for name in stream.sources if name and name not in missing]
+    if not missing or not there:
+        return ""
+    return f"{stream.spec.name}: left out, though there is {', '.join(there)}: no {', '.join(missing)}"
 
 
 def _columns(stream: TableStream) -> list[str]:

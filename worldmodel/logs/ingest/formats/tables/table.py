@@ -59,6 +59,8 @@ class Table:
         if name in self._there:
             return name
         names = self.names
+        if name.endswith("#1") and name[:-2] in self._there:
+            return name[:-2]
         if name.startswith("#") and name[1:].isdigit() and 0 < int(name[1:]) <= len(names):
             return names[int(name[1:]) - 1]
         based = [column for column in names if split(column)[0] == name and split(column)[1]]

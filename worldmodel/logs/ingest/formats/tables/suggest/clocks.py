@@ -20,13 +20,14 @@ _NAMES = re.compile(
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
 )  # fmt: skip
+_HEADER = re.compile(r"header_?stamp$")  # when it was measured, beside when the message came
 _ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
 _DAY_NS = 86400 * 10**9
 _ORDERLY = 0.9  # the share of steps that have to go on
 
 
 # How well columns serve as a clock, the clock, its doubts, its stamps, and which rows have one.
-Tried = tuple[tuple[float, bool, int, float], Clock, list[str], np.ndarray, np.ndarray]
+Tried = tuple[tuple[float, bool, bool, int, float], Clock, list[str], np.ndarray, np.ndarray]
 
 
 class FoundClock(NamedTuple):
@@ -96,7 +97,8 @@ def _tried(path: Path, table: Table, columns: tuple[str, ...]) -> Iterator[Tried
             dated = text and ns[valid][0] > _DAY_NS
             if text and not dated:
                 clock, doubts = dataclasses.replace(clock, origin="first"), []
-            yield (round(moving, 1), dated or clock.origin == "unix", len(columns), moving), clock, doubts, ns, valid
+            measured = bool(_HEADER.search(_plain(columns[0])))
+            yield (round(moving, 1), dated or clock.origin == "unix", measured, len(columns), moving), clock, doubts, ns, valid
             return
 
 
