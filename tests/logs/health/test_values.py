@@ -108,6 +108,14 @@ def test_a_column_that_stops_at_once_is_told_and_a_joint_that_comes_to_rest_is_n
     assert said(record((sensor("car", "va", ["m/s"] * 2), TIME, wheel)), "values: stuck") == []
 
 
+def test_readings_that_are_held_are_told_and_a_ramp_of_counts_and_commands_are_not():
+    held = np.repeat(noise(100)[:, 0], 10)
+    assert "it comes at 10 Hz, not at 100" in one(record((sensor("d", ["d"], ["m"]), TIME, held)), "values: held").text
+    assert said(record((action("u", ["u"]), TIME, held)), "values: held") == []
+    ramp = np.floor(TIME * 12)
+    assert said(record((sensor("n", ["n"], [""]), TIME, ramp)), "values: held") == []
+
+
 def test_a_stretch_that_was_filled_in_is_told_and_a_ramp_of_commands_is_not():
     data = noise(1000, 2)
     data[700:] = data[699] + np.arange(1, 301)[:, None] * [0.2, -0.01]

@@ -155,6 +155,15 @@ def test_stamps_in_float32_are_whole_periods(tmp_path):
     np.testing.assert_allclose(recording.samples["s"].time, np.arange(300) / 30, atol=1e-9)
 
 
+@pytest.mark.parametrize("bits", [16, 32])
+def test_a_counter_that_began_anew_goes_on(tmp_path, bits):
+    first = 2**bits - 1005
+    content = "t,x\n" + "".join(f"{(first + 10 * i) % 2**bits},{i}\n" for i in range(200))
+    (recording,) = read(tmp_path, content, BODY.replace('"t"', '"t"\nunit = "ms"'))
+    np.testing.assert_allclose(recording.samples["s"].time, np.arange(200) / 100)
+    assert f"t began anew after {bits} bits, 1 times; on from there" in recording.notes
+
+
 def test_one_stamp_in_all_rows_is_refused(tmp_path):
     with pytest.raises(RecipeError, match="spreadsheet"):
         read(tmp_path, "t,x\n" + "".join(f"1.70E+09,{i}\n" for i in range(50)))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _FEW = 10  # of fewer samples, or values, nothing is done
 _FAR = 3.0  # times the range of all other values
 _SENTINELS = (
-    99.9, 99.99, 255, 999, 999.9, 999.99, 9999, 9999.9, 99999, 999999, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1, (2**32 - 1) / 1000,
+    99.9, 99.99, 255, 999, 999.9, 999.99, 9999, 9999.9, 99999, 999999, 32767, 32768, 65535,
+    2**31 - 1, 2**31, 2**32 - 1, (2**32 - 1) / 1000,
     1e9, 1e10, 1e20, 1e30, 1e38,
 )  # fmt: skip
 _SMALL = (-1.0, 0.0)  # sentinels of what is never below

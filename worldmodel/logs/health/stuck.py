@@ -20,7 +20,7 @@ _NOISY = 0.25  # share of steps the other way than the step before
 
 
 def check_stuck(recording: "Recording") -> Iterator[Finding]:
-    """A sensor whose readings all stop while others go on, but for one that rests at an end of its range, as a wheel."""
+    """A sensor whose readings all stop while others go on; a wheel that stands is at an end of its range."""
     for spec, samples in readings(recording):
         if spec.kind == "action":
             continue

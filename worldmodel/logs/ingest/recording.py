@@ -100,9 +100,15 @@ def exact(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> np.ndarray:
     grid = np.round(time * rate_hz) / rate_hz
     off = time - grid
     within = (np.abs(off) <= np.spacing(np.abs(grid).astype(np.float32))).all()
-    within |= 4 * digit_s * rate_hz < 1 and np.ptp(off) <= 1.001 * digit_s
+    within |= _is_rounded(rate_hz, digit_s) and np.ptp(off) <= 1.001 * digit_s
     distinct = (np.diff(grid) > 0).all()
     return grid if within and distinct else time
+
+
+def _is_rounded(rate_hz: float, digit_s: float) -> bool:
+    """Whether stamps with that last digit cannot be what a whole rate's periods are, and yet tell them apart."""
+    digits = 1 / (rate_hz * digit_s) if digit_s else 0.0  # of a period
+    return digits > 4 and float(rate_hz).is_integer() and abs(digits - round(digits)) > 1e-6
 
 
 def nominal_rate(time: np.ndarray) -> float:

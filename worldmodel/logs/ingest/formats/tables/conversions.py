@@ -40,6 +40,7 @@ _ENDINGS = (
     ("_km", "km"), ("_cm", "cm"), ("_mm", "mm"), ("_ms", "ms"), ("_us", "us"), ("_ns", "ns"), ("_sec", "s"),
     ("_mv", "mV"), ("_ma", "mA"), ("_ut", "uT"), ("_hpa", "hPa"), ("_kpa", "kPa"), ("_rpm", "rpm"), ("_hz", "Hz"),
     ("_nm", "N*m"), ("_pct", "%"), ("_percent", "%"), ("_m", "m"), ("_s", "s"), ("_g", "g"), ("_v", "V"), ("_a", "A"),
+    ("_knots", "kn"), ("_kts", "kn"), ("_kn", "kn"),
 )  # fmt: skip
 
 

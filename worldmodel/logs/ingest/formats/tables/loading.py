@@ -12,6 +12,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import excel
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.layout import HEAD, LINES, Layout, encoding_of, find_layout
+from worldmodel.logs.ingest.formats.tables.letters import without_letters
 from worldmodel.logs.ingest.formats.tables.matlab import load_mat
 from worldmodel.logs.ingest.formats.tables.members import Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
@@ -128,9 +129,10 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     data, notes = _parse(path, body, layout, text, _readable(recipe))
     if layout.decimal == "," and text.decimal is None:
         notes = ["its numbers are read with decimal commas", *notes]
+    data, told = without_letters(data, layout.decimal, text.thousands)
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)
-    return Table(path, data, _units(layout), text.unreadable, [*body.notes, *notes], left)
+    return Table(path, data, told | _units(layout), text.unreadable, [*body.notes, *notes], left)
 
 
 def _sampled(buffer: "pa.Buffer", encoding: str) -> "pa.Buffer":

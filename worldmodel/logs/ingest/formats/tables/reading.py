@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.health.held import changed
 from worldmodel.logs.ingest.formats.tables import rates
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
@@ -133,6 +134,9 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         time = time if valid.all() else np.where(valid, time, np.nan)
         _refuse_duplicates(path, stream, time)
         data = _readings(rows[stream.spec.name], stream)
+        if stream.held:
+            own = changed(data)
+            ns, time, data = ns[own], time[own], data[own]
         rate = rates.checked(path, stream, time, data)
         if rate != stream.spec.rate_hz and not stream.measured:
             recording.notes.append(f"{stream.spec.name}: it comes at {rate:g} Hz, not at {stream.spec.rate_hz:g}")
@@ -183,6 +187,8 @@ def _readings(table: Table, stream: TableStream) -> np.ndarray:
         convert = _conversion(table, stream, i)
         values = table.floats(source)
         data[:, i] = values if convert is None else convert(values)
+    for i, source in enumerate(stream.hemispheres):
+        data[:, i] *= table.signs(source)
     return data
 
 

@@ -26,6 +26,8 @@ _EPOCH_DAYS = {"excel_days": 25569, "matlab_days": 719529}
 GPS_EPOCH_S, WEEK_S = 315964800, 604800
 # From when on GPS time was how many seconds ahead of UTC (IERS bulletin C).
 _LEAPS = ((915148800, 13), (1136073600, 14), (1230768000, 15), (1341100800, 16), (1435708800, 17), (1483228800, 18))
+_COUNTERS = (16, 24, 32)  # bits
+_SEAM = 20  # usual steps at most from the last stamp of a counter to the first of its next round
 _PERIODS = {"hhmmss": _DAY, "week_s": WEEK_S * 10**9}
 
 
@@ -80,7 +82,22 @@ def _integers(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.
             found=str(stamps[(stamps > most) | (stamps < -most)][0]),
             remedy="give the unit that the stamps are in",
         )
-    return stamps.astype(np.int64) * unit, ~np.asarray(column.is_null())
+    valid = ~np.asarray(column.is_null())
+    return _without_overflow(table, clock.columns[0], stamps.astype(np.int64), valid) * unit, valid
+
+
+def _without_overflow(table: "Table", name: str, stamps: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Whole stamps [M], on from there where a counter of some bits began anew after its last number."""
+    steps = np.diff(stamps[valid])
+    back = steps[steps < 0]
+    if not len(back) or not (steps > 0).any():
+        return stamps
+    usual = np.median(steps[steps > 0])
+    for bits in _COUNTERS:
+        if (back > -(2**bits)).all() and (back + 2**bits <= _SEAM * usual).all() and stamps[valid].min() >= 0:
+            table.notes.append(f"{name} began anew after {bits} bits, {len(back)} times; on from there")
+            return wrapped(stamps, valid, 2**bits)
+    return stamps
 
 
 def _from_numbers(table: "Table", clock: Clock, number: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -98,7 +98,13 @@ def _tried(path: Path, table: Table, columns: tuple[str, ...]) -> Iterator[Tried
             if text and not dated:
                 clock, doubts = dataclasses.replace(clock, origin="first"), []
             measured = bool(_HEADER.search(_plain(columns[0])))
-            yield (round(moving, 1), dated or clock.origin == "unix", measured, len(columns), moving), clock, doubts, ns, valid
+            yield (
+                (round(moving, 1), dated or clock.origin == "unix", measured, len(columns), moving),
+                clock,
+                doubts,
+                ns,
+                valid,
+            )
             return
 
 

@@ -27,6 +27,9 @@ class Suggested:
     columns: list[Column]
     rate_hz: float | None = None
     frame: str = ""
+    where: dict[str, str | int] = dataclasses.field(default_factory=dict)
+    held: bool = False
+    hemispheres: tuple[str, ...] = ()
     doubts: list[str] = dataclasses.field(default_factory=list)
 
 

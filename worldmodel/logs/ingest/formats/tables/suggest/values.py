@@ -74,7 +74,7 @@ def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
     elif largest[0] > 180 and max(largest[:2]) < 18060:
         for column in degrees:
             column.from_unit = DDMM
-        stream.doubts.append("positions are taken for degrees and minutes, ddmm.mmmm; without hemispheres")
+        stream.doubts.append("positions are taken for degrees and minutes, ddmm.mmmm")
     else:
         for column in degrees:
             column.from_unit = ""
