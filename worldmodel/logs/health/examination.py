@@ -44,7 +44,7 @@ STAGES: tuple[tuple[Check, ...], ...] = (
     (rates.check_origin, rates.check_rates, clock.check_silence, gps.check_nowhere),
     (gps.check_degrees,),
     (gps.check_jumps,),
-    (gps.check_speed, sentinels.check_sentinels, values.check_circular, values.check_quaternions),
+    (gps.check_speed, gps.check_units, sentinels.check_sentinels, values.check_circular, values.check_quaternions),
     (
         values.check_still,
         units.check_units,

@@ -231,9 +231,11 @@ def _sound(table: "pa.Table") -> "pa.Table":
 
 
 def _flat(table: "pa.Table") -> "pa.Table":
-    """A table whose columns of lists of one length are a column an element: `state[0]`, `state[1]` and so on."""
+    """A table whose structs are a column a field, `acc.x`, and whose lists of one length one an element, `state[0]`."""
     import pyarrow as pa
 
+    while any(pa.types.is_struct(field.type) for field in table.schema):
+        table = table.flatten()
     columns: dict[str, pa.ChunkedArray | pa.Array] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
         size = _list_size(field.type, column)

@@ -143,12 +143,12 @@ class Signs:
     """What tells that a table is one of some program's.
 
     Attributes:
-        begins: what its first line begins with; empty for anything.
+        begins: what its first line may begin with; none for anything.
         columns: columns that it has.
         files: files that a folder of it has, names or patterns.
     """
 
-    begins: str = ""
+    begins: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 

@@ -145,7 +145,9 @@ def _read_cut(table: TomlTable) -> Cut:
 
 
 def _read_signs(table: TomlTable) -> Signs:
-    signs = Signs(table.take("begins", str, "text", ""), _words(table, "columns"), _words(table, "files"))
+    begins = table.take("begins", (str, list), "text, or several", [])
+    begins = (begins,) if isinstance(begins, str) else tuple(map(str, begins))
+    signs = Signs(begins, _words(table, "columns"), _words(table, "files"))
     table.finish()
     return signs
 

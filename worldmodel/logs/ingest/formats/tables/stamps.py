@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _DAY = 86400 * 10**9
 UNITS = {
-    "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "minutes": 60 * 10**9, "hours": 3600 * 10**9,
+    "s": 10**9, "cs": 10**7, "ms": 10**6, "us": 10**3, "ns": 1, "minutes": 60 * 10**9, "hours": 3600 * 10**9,
     "days": _DAY,
     "excel_days": _DAY,  # since 1899-12-30
     "matlab_days": _DAY,  # since the year 0, 1970-01-01 being 719529

@@ -72,7 +72,7 @@ def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:
 def _tests() -> tuple[Callable[[Any], bool], ...]:
     from pyarrow import types
 
-    return types.is_integer, types.is_floating, types.is_boolean, types.is_string
+    return types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_decimal
 
 
 def _of_kind(kind: Kind, names: Sequence[str]) -> dict[str, dict[str, str]]:
