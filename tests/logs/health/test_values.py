@@ -52,6 +52,22 @@ def test_sentinels_become_missing_and_ones_that_may_be_readings_are_told():
     assert one(record((sensor("battery", ["v"], ["V"]), TIME, dropped)), "values: sentinel").count == 10
 
 
+def test_two_sentinels_in_one_column_and_those_of_converted_numbers_are_found():
+    both = np.select([np.arange(1000) % 100 == 7, np.arange(1000) % 100 == 9], [-999.0, 9999.0], 2 + SMOOTH)
+    recording = record((sensor("lidar", ["d"], ["m"]), TIME, both))
+    (done,) = examined(recording)
+    np.testing.assert_array_equal(np.isnan(done.samples["lidar"].data[:, 0]), np.abs(both) > 900)
+    turned = record((sensor("lidar", ["d"], ["m"]), TIME, 273.15 + 0.0174 * both))
+    assert said(turned, "values: sentinel") == []
+    turned.stored["lidar"] = (np.array([0.0174]), np.array([273.15]))
+    assert "d is -999 and 9999 in 20 of 1000 rows" in one(turned, "values: sentinel").text
+
+
+def test_of_numbers_of_a_few_kinds_a_sentinel_is_told_and_kept():
+    state = np.where(np.arange(1000) % 100 == 7, 9999.0, np.arange(1000) % 3)
+    assert one(record((sensor("mode", ["m"], [""]), TIME, state)), "values: sentinel").severity == "warn"
+
+
 def test_counts_that_reach_65535_on_their_way_are_no_sentinels():
     encoder = np.minimum(np.linspace(60_000, 70_000, 1000).round(), 65_535)
     assert said(record((sensor("encoder", ["n"], [""]), TIME, encoder)), "values: sentinel") == []
@@ -74,6 +90,30 @@ def test_a_sensor_that_stands_still_while_others_move_is_told_and_one_that_rests
     rest = other[2].copy()
     rest[395:655] = rest[395]
     assert said(record((sensor("a", "xyz", [""] * 3), TIME, data), (other[0], TIME, rest)), "values: stuck") == []
+
+
+def test_a_column_that_stops_at_once_is_told_and_a_joint_that_comes_to_rest_is_not():
+    data = 0.1 * noise(1000, 3) + SMOOTH[:, None]
+    data[400:650, 1] = data[400, 1]
+    finding = one(record((sensor("gyro", "xyz", ["rad/s"] * 3), TIME, data)), "values: stuck")
+    assert (finding.row, finding.count) == (400, 250)
+    assert "y stands still" in finding.text
+    smooth = np.column_stack([SMOOTH, np.sin(TIME), np.cos(TIME)])
+    rests = smooth.copy()
+    rests[:, 0] = np.interp(TIME, [0, 4, 6.5, 10], [0, 1, 1, 2])
+    assert said(record((sensor("joints", "abc", ["rad"] * 3), TIME, rests)), "values: stuck") == []
+    smooth[300:550, 1] = smooth[300, 1]
+    assert one(record((sensor("joints", "abc", ["rad"] * 3), TIME, smooth)), "values: stuck").row == 300
+    wheel = np.column_stack([np.clip(noise(1000)[:, 0] + 20 * SMOOTH, 0, None), data[:, 0]])
+    assert said(record((sensor("car", "va", ["m/s"] * 2), TIME, wheel)), "values: stuck") == []
+
+
+def test_readings_that_are_held_are_told_and_a_ramp_of_counts_and_commands_are_not():
+    held = np.repeat(noise(100)[:, 0], 10)
+    assert "it comes at 10 Hz, not at 100" in one(record((sensor("d", ["d"], ["m"]), TIME, held)), "values: held").text
+    assert said(record((action("u", ["u"]), TIME, held)), "values: held") == []
+    ramp = np.floor(TIME * 12)
+    assert said(record((sensor("n", ["n"], [""]), TIME, ramp)), "values: held") == []
 
 
 def test_a_stretch_that_was_filled_in_is_told_and_a_ramp_of_commands_is_not():

@@ -1,6 +1,7 @@
 """CAN logs by python-can's writers, decoded by a DBC, against what went into them."""
 
 import contextlib
+import gzip
 import math
 
 import can
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.logs.health.examination import examined
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import can as importer
 from worldmodel.logs.ingest.importer import Options
@@ -83,6 +85,28 @@ def test_messages_are_streams(tmp_path, name):
     left = "CAN: left out: 1 remote frames, 1 frames of addresses that the DBC does not know (0x3e8)"
     assert recording.notes == ["decoded by car.dbc, which lies beside it", left]
     assert recording.origin_utc == pytest.approx(UNIX, abs=1e-3) or name == "a.asc"
+
+
+@pytest.mark.parametrize("name", ["a.log", "a.asc", "a.blf", "a.trc"])
+def test_a_packed_log_is_the_log(tmp_path, name):
+    path = write(tmp_path / name, frames())
+    packed = path.with_name(f"{name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    plain, unpacked = read(path), read(packed)
+    assert str(plain.specs) == str(unpacked.specs)
+    for stream, (time, data) in plain.samples.items():
+        np.testing.assert_array_equal(unpacked.samples[stream].time, time)
+        np.testing.assert_array_equal(unpacked.samples[stream].data, data)
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with contextlib.suppress(WorldModelError):
+        list(importer.read(packed, Options()))
+
+
+def test_all_ones_on_the_bus_are_no_reading(tmp_path):
+    content = [b"\xff\xff" if i == 9 else (3600 + 36 * i).to_bytes(2) for i in range(40)]
+    path = write(tmp_path / "a.log", [frame(i / 10, 180, bytes(5) + two + b"\0") for i, two in enumerate(content)])
+    (done,) = examined(read(path))
+    assert np.flatnonzero(np.isnan(done.samples["SPEED"].data[:, 0])).tolist() == [9]
 
 
 def test_values_are_those_of_the_library(tmp_path):

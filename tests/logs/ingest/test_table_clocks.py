@@ -4,11 +4,13 @@ import calendar
 import datetime
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
-from tests.logs.ingest.table_case import BODY, HEAD, read
+from tests.logs.ingest.table_case import BODY, HEAD, read, read_file
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest import load_recipe
 from worldmodel.logs.ingest.formats.tables.stamps import spread, wrapped
@@ -133,6 +135,33 @@ def test_a_rate_of_half_is_refused_and_a_faster_one_is_noted(tmp_path):
     (recording,) = read(tmp_path, content, BODY.replace('"measured"', "5"))
     assert recording.specs["s"].rate_hz == 50
     assert "comes at 50 Hz, not at 5" in recording.notes[0]
+
+
+def test_stamps_that_were_rounded_are_whole_periods_and_others_are_as_they_were(tmp_path):
+    content = "t,x\n" + "".join(f"{12.0171 + i / 30:.3f},{i}\n" for i in range(300))
+    (recording,) = read(tmp_path, content)
+    np.testing.assert_allclose(recording.samples["s"].time, np.arange(300) / 30, atol=1e-9)
+    assert recording.specs["s"].rate_hz == 30
+    assert "whole periods of 30 Hz, rounded" in recording.notes[0]
+    late = "t,x\n" + "".join(f"{i / 30 + 0.002 * (i % 3):.3f},{i}\n" for i in range(300))
+    (recording,) = read(tmp_path, late)
+    np.testing.assert_allclose(recording.samples["s"].time[:3], [0, 0.035, 0.071])
+
+
+def test_stamps_in_float32_are_whole_periods(tmp_path):
+    stamps = (5.1 + np.arange(300) / 30).astype(np.float32)
+    parquet.write_table(pa.table({"t": stamps, "x": np.arange(300.0)}), tmp_path / "a.parquet")
+    (recording,) = read_file(tmp_path / "a.parquet")
+    np.testing.assert_allclose(recording.samples["s"].time, np.arange(300) / 30, atol=1e-9)
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_a_counter_that_began_anew_goes_on(tmp_path, bits):
+    first = 2**bits - 1005
+    content = "t,x\n" + "".join(f"{(first + 10 * i) % 2**bits},{i}\n" for i in range(200))
+    (recording,) = read(tmp_path, content, BODY.replace('"t"', '"t"\nunit = "ms"'))
+    np.testing.assert_allclose(recording.samples["s"].time, np.arange(200) / 100)
+    assert f"t began anew after {bits} bits, 1 times; on from there" in recording.notes
 
 
 def test_one_stamp_in_all_rows_is_refused(tmp_path):

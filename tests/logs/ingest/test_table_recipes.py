@@ -11,6 +11,7 @@ from pyarrow import feather, parquet
 
 from tests.logs.ingest.table_case import BODY, HEAD, read, read_file
 from worldmodel.errors import RecipeError
+from worldmodel.logs.health.examination import examined
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.importer import Options
@@ -105,6 +106,29 @@ def test_units_are_converted_by_their_names(tmp_path, header, old, new, stored, 
     body = BODY + f'units = "{new}"\nfrom_units = "{old}"\n'
     (recording,) = read(tmp_path, f"t,{header}\n0,{stored}\n", body)
     assert recording.samples["s"].data[0, 0] == pytest.approx(reading)
+
+
+def test_hemispheres_stand_in_columns(tmp_path):
+    gps = 'columns = { latitude = "lat", longitude = "lon", altitude = "" }\nunits = ["deg", "deg", "m"]\n'
+    body = BODY.replace('columns = { x = "x" }\n', gps).replace('"sensor"', '"gps"') + 'hemispheres = ["ns", "ew"]\n'
+    (recording,) = read(tmp_path, "t,lat,ns,lon,ew\n0,45.5,S,7,E\n1,45.5,n,7,W\n2,45.5,,7,W\n", body)
+    np.testing.assert_array_equal(recording.samples["s"].data[:, :2], [[-45.5, 7], [45.5, -7], [np.nan, -7]])
+    with pytest.raises(RecipeError, match="hemispheres"):
+        read(tmp_path, "t,x\n0,1\n", BODY + 'hemispheres = ["ns", "ew"]\n')
+
+
+def test_an_optional_stream_of_which_a_column_is_missing_is_told(tmp_path):
+    body = BODY + '[streams.b]\nkind = "sensor"\ncolumns = { y = "y", z = "z" }\nrate_hz = 1\noptional = true\n'
+    (recording,) = read(tmp_path, "t,x,y\n0,1,2\n1,1,2\n", body)
+    assert recording.notes == ["b: left out, though there is y: no z"]
+
+
+def test_numbers_for_nothing_are_found_before_units_are_converted(tmp_path):
+    body = BODY + 'units = "rad"\nfrom_units = "deg"\nscale = 2\n'
+    rows = [9999 if i % 10 == 7 else i for i in range(100)]
+    (recording,) = read(tmp_path, "t,x\n" + "".join(f"{i / 10},{x}\n" for i, x in enumerate(rows)), body)
+    (done,) = examined(recording)
+    np.testing.assert_array_equal(np.isnan(done.samples["s"].data[:, 0]), np.array(rows) == 9999)
 
 
 def test_units_stand_in_a_row(tmp_path):

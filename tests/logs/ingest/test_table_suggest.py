@@ -46,6 +46,15 @@ def test_names_units_values_and_rates_make_a_recipe(tmp_path):
         assert doubt in notes
 
 
+def test_a_number_for_nothing_and_spikes_tell_no_unit(tmp_path):
+    rows = [[i / 100, *np.sin([i / 9, i / 11, i / 13])] for i in range(400)]
+    rows[30][1], rows[40][2], rows[50][3] = 9999, -999, 80
+    path = tmp_path / "gyro.csv"
+    path.write_text("time,gyro_x,gyro_y,gyro_z\n" + "".join(f"{t:.2f},{x},{y},{z}\n" for t, x, y, z in rows))
+    np.testing.assert_allclose(recordings(path)[0].samples["gyro"].data[0], 0)
+    np.testing.assert_allclose(recordings(path)[0].samples["gyro"].data[1], rows[1][1:])
+
+
 def test_what_is_printed_reads_as_what_is_ingested(tmp_path):
     path = tmp_path / "phone.csv"
     path.write_text(PHONE)
@@ -95,12 +104,46 @@ def test_any_name_of_a_column_survives(tmp_path, name):
         ("#t [ns],w_x [rad s^-1],w_y [rad s^-1]\n1403636579758555392,1,2\n1403636579763555392,1,2\n", '"rad/s"'),
         ("Elapsed Time,x\n00:00:00.5,1\n00:00:01.0,2\n", 'origin = "first"'),
         ("t,roll,pitch\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
+        ("t,v [MPH]\n0,170\n1,100\n", 'from_units = "mph"'),
+        ("t,lat,NS,lon,EW\n0,4530.1,S,720.5,W\n1,4530.2,S,720.6,W\n", 'hemispheres = ["NS", "EW"]'),
+        ("t,ax,ay,az\n0,1,2,16384\n1,2,3,16384\n", "the sensor's own counts"),
+        ("%time,field.header.stamp,x\n1716021000000000000,1716021000000000000,1\n1716021000020000000,1716021000010000000,2\n",
+         'column = "field.header.stamp"'),
     ],
 )  # fmt: skip
 def test_what_a_column_tells(tmp_path, content, expected):
     (tmp_path / "run.csv").write_text(content)
     assert expected in suggest(tmp_path / "run.csv")
     assert recordings(tmp_path / "run.csv")
+
+
+def test_readings_by_their_names_are_a_stream_each(tmp_path):
+    rows = "".join(f"{i / 10};{('speed', 'rpm')[i % 2]};{10 * i};{('km/h', 'rpm')[i % 2]}\n" for i in range(40))
+    (tmp_path / "run.csv").write_text("SECONDS;PID;VALUE;UNITS\n" + rows)
+    (recording,) = recordings(tmp_path / "run.csv")
+    assert {name: spec.units for name, spec in recording.specs.items()} == {"speed": ("m/s",), "rpm": ("rad/s",)}
+    np.testing.assert_allclose(recording.samples["speed"].data[:, 0], np.arange(0, 400, 20) / 3.6)
+    np.testing.assert_allclose(recording.samples["rpm"].time, np.arange(1, 40, 2) / 10)
+
+
+def test_readings_that_are_held_are_samples_once(tmp_path):
+    rows = [(i / 100, np.sin(i), np.sqrt(i // 10), np.cos(i // 20)) for i in range(600)]
+    text = "t,a,gps_speed,temp\n" + "".join(f"{t:.2f},{a:.4f},{b:.4f},{c:.4f}\n" for t, a, b, c in rows)
+    (tmp_path / "run.csv").write_text(text)
+    (recording,) = recordings(tmp_path / "run.csv")
+    rates = {spec.columns: spec.rate_hz for spec in recording.specs.values()}
+    assert rates == {("a",): 100, ("gps_speed",): 10, ("temp",): 5}
+    held = next(name for name, spec in recording.specs.items() if spec.columns == ("temp",))
+    np.testing.assert_allclose(recording.samples[held].time, np.arange(30) / 5)
+
+
+def test_a_known_program_s_recipe_is_used_where_it_fits(tmp_path):
+    litchi = "latitude,longitude,altitude(feet),time(millisecond),datetime(utc)\n"
+    rows = "".join(f"47.{i + 100},8.5,{i},{100 * i},2024-05-18 08:30:00.{i}00\n" for i in range(9))
+    (tmp_path / "run.csv").write_text(litchi + rows)
+    (recording,) = recordings(tmp_path / "run.csv")
+    assert "read by a suggested recipe" in recording.notes[0]
+    np.testing.assert_allclose(recording.samples["gps"].data[1, 2], 0.3048)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,35 @@ def test_a_file_that_was_appended_to_with_its_header_is_two_episodes(tmp_path):
     assert "1 rows are the header once more" in first.notes
 
 
+@pytest.mark.parametrize(
+    ("fields", "unit", "numbers"),
+    [
+        ("12.5 V|11 V", "V", [12.5, 11]),
+        ("45%|7 %", "%", [45, 7]),
+        ("45.5N|7.25S", "", [45.5, -7.25]),
+        ("E 7|w 8.5", "", [7, -8.5]),
+    ],
+)
+def test_numbers_with_letters(tmp_path, fields, unit, numbers):
+    one, two = fields.split("|")
+    body = BODY + (f'units = "{unit}"\nfrom_units = "header"\n' if unit else "")
+    (recording,) = read(tmp_path, f"t,x\n0,{one}\n1,{two}\n2,\n", body)
+    np.testing.assert_array_equal(recording.samples["s"].data[:, 0], [*numbers, np.nan])
+
+
+def test_numbers_with_several_units_are_words(tmp_path):
+    with pytest.raises(RecipeError, match="does not hold numbers"):
+        read(tmp_path, "t,x\n0,1 V\n1,2 mV\n")
+
+
+def test_marks_between_thousands(tmp_path):
+    content = 't,x\n0,"1,234.5"\n1,"1,234,567"\n'
+    with pytest.raises(RecipeError, match="thousands ="):
+        read(tmp_path, content)
+    (recording,) = read(tmp_path, content, BODY, 'thousands = ","')
+    assert recording.samples["s"].data[:, 0].tolist() == [1234.5, 1234567]
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 50, b"t,x\n", b"\n\n", b"\xff\xfe", b"t,x"])
 def test_a_table_with_nothing_in_it_is_refused(tmp_path, content):
     with pytest.raises(RecipeError):

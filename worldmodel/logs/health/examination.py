@@ -8,7 +8,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.health import clock, commands, derived, flow, frames, gps, motion, rates, shapes, units, values
+from worldmodel.logs.health import (
+    clock,
+    commands,
+    derived,
+    flow,
+    frames,
+    gps,
+    held,
+    motion,
+    rates,
+    sentinels,
+    shapes,
+    stuck,
+    units,
+    values,
+)
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples
 
@@ -29,12 +44,14 @@ STAGES: tuple[tuple[Check, ...], ...] = (
     (rates.check_origin, rates.check_rates, clock.check_silence, gps.check_nowhere),
     (gps.check_degrees,),
     (gps.check_jumps,),
-    (gps.check_speed, values.check_sentinels, values.check_circular, values.check_quaternions),
+    (gps.check_speed, gps.check_units, sentinels.check_sentinels, values.check_circular, values.check_quaternions),
     (
         values.check_still,
         units.check_units,
         shapes.check_clipping,
-        shapes.check_stuck,
+        stuck.check_stuck,
+        stuck.check_stuck_columns,
+        held.check_held,
         shapes.check_straight,
         shapes.check_outliers,
         motion.check_gyro,

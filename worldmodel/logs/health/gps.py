@@ -17,6 +17,8 @@ _NOWHERE = ((0.0, 0.0), (-1.0, -1.0), (90.0, 180.0), (91.0, 181.0), (180.0, 180.
 _FASTEST_M_S = 350.0  # of what carries a receiver that tells no speed
 _SLACK_M = 100.0  # that a fix may be off
 _NO_DOP = 50.0  # receivers say 99.99 for none
+_FEW = 10
+_SEA_DEG = (1.6, 3.2)  # a quarter and a half of a turn in rad
 _LEAVE_OUT = "leave them out of the source"
 _FIX = {"fix": 1, "quality": 1, "fix_quality": 1, "gps_fix": 1, "fix_type": 2, "gps_fix_type": 2}  # the least of a fix
 
@@ -72,6 +74,17 @@ def check_degrees(recording: "Recording") -> Iterator[Finding]:
         else:
             why, remedy = _spelling(place[known])
             yield found(recording, "gps: range", spec.name, "refuse", f"{text}; {why}", remedy, rows)
+
+
+def check_units(recording: "Recording") -> Iterator[Finding]:
+    """Latitudes and longitudes of a few degrees, which is open sea off Africa: radians, or minutes taken for degrees."""
+    for spec, _, place in _fixes(recording):
+        known = place[np.isfinite(place).all(1)]
+        if len(known) >= _FEW and (np.abs(known) < _SEA_DEG).all() and (np.abs(known) > 0.01).any():
+            first = ", ".join(f"{value:.6g}" for value in known[0])
+            text = f"all fixes lie in the Gulf of Guinea, near 0, 0, such as {first}: are they radians?"
+            remedy = 'from_units = ["rad", "rad", ""] in a recipe; a simulated place that is near 0, 0 is as it should be'
+            yield found(recording, "gps: units", spec.name, "warn", text, remedy)
 
 
 def _spelling(place: np.ndarray) -> tuple[str, str]:

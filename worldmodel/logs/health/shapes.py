@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
+from worldmodel.logs.health.stuck import STUCK_ROWS, STUCK_S
 from worldmodel.logs.health.values import ends, thin
 from worldmodel.types import StreamSpec
 
@@ -16,8 +17,6 @@ _FEW = 100  # of fewer samples nothing is said
 _CONTINUOUS = 50  # distinct values make a column one that takes any value
 _CLIPPED, _SATURATED = 0.01, 0.2  # share of samples at an extreme, of a sensor and of a command
 _IN_A_ROW = 3
-_STUCK_S = 1.0
-_STUCK_ROWS = 20
 _STRAIGHT_ROWS = 50
 _USUAL = 0.1  # share of samples on a line between their neighbours where a few were interpolated
 _ROUNDING = float(np.finfo(np.float32).eps)
@@ -64,56 +63,17 @@ def _clipped(
     return found(recording, "values: clipped", spec.name, "warn", f"{text}, so it may be clipped", remedy, rows)
 
 
-def check_stuck(recording: "Recording") -> Iterator[Finding]:
-    """A sensor whose readings all stop while others go on."""
-    for spec, samples in readings(recording):
-        if spec.kind == "action" or len(samples.time) < 10 * _STUCK_ROWS:
-            continue
-        data, time = np.asarray(samples.data), samples.time
-        same = np.concatenate([[False], (data[1:] == data[:-1]).all(1)])
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]])))
-        starts, stops = edges[::2] - 1, edges[1::2]
-        if not len(starts) or np.mean(same) > 0.9:
-            continue
-        long = (stops - starts > _STUCK_ROWS) & (time[stops - 1] - time[starts] > _STUCK_S)
-        usual = (same.sum() - (stops - starts - 1)[long].sum()) / len(same)
-        if usual > 0.05:
-            continue
-        for start, stop in zip(starts[long], stops[long], strict=True):
-            if _others_move(recording, spec.name, time[start], time[stop - 1]):
-                text = f"all of it stands still for {time[stop - 1] - time[start]:.3g} s while other sensors move"
-                rows = np.arange(start, stop)
-                yield found(recording, "values: stuck", spec.name, "warn", text, "leave these rows out", rows)
-
-
-def _others_move(recording: "Recording", name: str, start: float, end: float) -> bool:
-    for spec, samples in readings(recording):
-        if spec.name != name and spec.kind != "action":
-            first, last = np.searchsorted(samples.time, [start, end])
-            inside = np.asarray(samples.data)[first:last]
-            usual = _spread(thin(np.asarray(samples.data)))
-            if len(inside) > _STUCK_ROWS and ((_spread(inside) > 0.2 * usual) & (usual > 0)).any():
-                return True
-    return False
-
-
-def _spread(data: np.ndarray) -> np.ndarray:
-    """Between the quarters of the readings of each column [S]; 0 where there is none."""
-    known = data[np.isfinite(data).all(1)]
-    return np.ptp(np.percentile(known, (25, 75), axis=0), axis=0) if len(known) else np.zeros(data.shape[1])
-
-
 def check_straight(recording: "Recording") -> Iterator[Finding]:
     """A sensor whose readings go in a straight line as none does: they were extrapolated, or filled in."""
     for spec, samples in readings(recording):
-        if spec.kind == "action" or any(spec.circular) or len(samples.time) < 10 * _STUCK_ROWS:
+        if spec.kind == "action" or any(spec.circular) or len(samples.time) < 10 * STUCK_ROWS:
             continue
         data, time = np.asarray(samples.data), samples.time
         straight = np.zeros(len(data), bool)
         straight[1:-1] = _straight(time, data)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], straight, [False]])))
         starts, stops = edges[::2], edges[1::2]
-        long = (stops - starts > _STRAIGHT_ROWS) & (time[stops - 1] - time[starts] > _STUCK_S / 2)
+        long = (stops - starts > _STRAIGHT_ROWS) & (time[stops - 1] - time[starts] > STUCK_S / 2)
         filled = int((stops - starts)[long].sum())
         if 0 < filled < 0.5 * len(data) and straight.sum() - filled < _USUAL * len(data):
             rows = np.concatenate([np.arange(a, b) for a, b in zip(starts[long], stops[long], strict=True)])

@@ -1,4 +1,4 @@
-"""Checks of what readings are: columns that never move, sentinels, angles that wrap at 360, quaternions."""
+"""Checks of what readings are: columns that never move, angles that wrap at 360, quaternions."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 _FEW = 10  # of fewer samples nothing is said
 _THIN = 50_000  # rows are enough for percentiles
-_SENTINELS = (999, 9999, 99999, 999999, 32767, 32768, 65535, 2**31 - 1, 2**31, 2**32 - 1, 1e9, 1e10, 1e20, 1e30, 1e38)
-_SMALL = (-1.0, 0.0)  # sentinels of what is never below
 
 
 def thin(data: np.ndarray, most: int = _THIN) -> np.ndarray:
@@ -76,40 +74,6 @@ def check_circular(recording: "Recording") -> Iterator[Finding]:
                 text = f"{spec.columns[index]} wraps at 360, so it is in degrees, and is called a circular angle in rad"
                 remedy = "convert it: scale = 0.017453292519943295"
                 yield found(recording, "values: circular", spec.name, "refuse", text, remedy, wraps + 1)
-
-
-def check_sentinels(recording: "Recording") -> Iterator[Finding]:
-    """Numbers that stand for no reading: far from all others and one of those that drivers write."""
-    for spec, samples in readings(recording):
-        if spec.kind != "sensor" or len(samples.time) < _FEW:
-            continue
-        data = np.asarray(samples.data)
-        for values, column in zip(data.T, spec.columns, strict=True):
-            for end in set(ends(values)):
-                yield from _sentinel(recording, spec, values, column, end)
-
-
-def _sentinel(
-    recording: "Recording", spec: StreamSpec, values: np.ndarray, column: str, end: float
-) -> Iterator[Finding]:
-    known = any(abs(abs(end) - s) <= 1e-6 * s for s in _SENTINELS)
-    if not (known or end in _SMALL):
-        return
-    others = values[(values != end) & np.isfinite(values)]
-    if len(others) < _FEW or len(np.unique(thin(others, 1000))) < _FEW:
-        return
-    nearest = others.min() if end < others.min() else others.max()
-    away, spread = abs(end - nearest), float(np.ptp(others))
-    rows = np.flatnonzero(values == end)
-    text = f"{column} is {end:g} in {len(rows)} of {len(values)} rows, and nowhere else beyond {nearest:.4g}"
-    if known and away > 3 * spread:
-        remedy = "leave these readings out of the source"
-        yield found(
-            recording, "values: sentinel", spec.name, "mask", f"{text}; taken for missing", remedy, rows, (column,)
-        )
-    elif (end == 0 and away > 2 * spread) or (end == -1 and nearest >= 0 and (others % 1).any()):
-        remedy = f"if {end:g} stands for no reading, make it empty in the source"
-        yield found(recording, "values: sentinel", spec.name, "warn", text, remedy, rows)
 
 
 def check_quaternions(recording: "Recording") -> Iterator[Finding]:

@@ -24,6 +24,7 @@ class Recording:
         notes: what was dropped or assumed, a line for people each.
         about: what the source says of itself, as a log's `about`.
         findings: what its checks have said so far (`worldmodel.logs.health`).
+        stored: the scale and the offset [S] that made a stream's readings of the source's own numbers, where any did.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Recording:
     notes: list[str] = dataclasses.field(default_factory=list)
     about: dict[str, object] = dataclasses.field(default_factory=dict)
     findings: list[Finding] = dataclasses.field(default_factory=list)
+    stored: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     def add(self, spec: StreamSpec, time: np.ndarray, data: np.ndarray) -> None:
         """Adds a stream with the stamps that it came with: what is wrong with them is for the checks to find."""
@@ -84,16 +86,29 @@ def increasing(time: np.ndarray) -> np.ndarray:
     return keep
 
 
-def exact(time: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Times [M] without the rounding of float32, where they are multiples of a rate's period within it; else as given.
+def exact(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> np.ndarray:
+    """Times [M] without their rounding, where they are multiples of a rate's period within it; else as given.
 
     Rounded ones lie now before and now after the end of the tick that they belong to.
+
+    Args:
+        time: seconds from the first, which may be rounded too.
+        rate_hz: the rate.
+        digit_s: their last digit; by default that of float32 for each.
     """
     time = np.asarray(time, np.float64)
     grid = np.round(time * rate_hz) / rate_hz
-    within = np.abs(time - grid) <= np.spacing(np.abs(grid).astype(np.float32))
+    off = time - grid
+    within = (np.abs(off) <= np.spacing(np.abs(grid).astype(np.float32))).all()
+    within |= _is_rounded(rate_hz, digit_s) and np.ptp(off) <= 1.001 * digit_s
     distinct = (np.diff(grid) > 0).all()
-    return grid if within.all() and distinct else time
+    return grid if within and distinct else time
+
+
+def _is_rounded(rate_hz: float, digit_s: float) -> bool:
+    """Whether stamps with that last digit cannot be what a whole rate's periods are, and yet tell them apart."""
+    digits = 1 / (rate_hz * digit_s) if digit_s else 0.0  # of a period
+    return digits > 4 and float(rate_hz).is_integer() and abs(digits - round(digits)) > 1e-6
 
 
 def nominal_rate(time: np.ndarray) -> float:

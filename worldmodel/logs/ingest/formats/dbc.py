@@ -76,13 +76,16 @@ def add_message(
     for selected, (names, times, rows) in sorted(groups.items()):
         if not names:
             continue
-        units, scale, offset = zip(*(in_si(message.get_signal_by_name(name).unit or "") for name in names), strict=True)
-        time = np.array(times)
-        spec = StreamSpec(
-            "_".join((stream, *selected)), kind, names, units, nominal_rate(time),
-            description=str(message.comment or ""),
-        )  # fmt: skip
+        signals, time = [message.get_signal_by_name(name) for name in names], np.array(times)
+        units, *to_si = zip(*(in_si(signal.unit or "") for signal in signals), strict=True)
+        scale, offset = map(np.array, to_si)
+        name = "_".join((stream, *selected))
+        spec = StreamSpec(name, kind, names, units, nominal_rate(time), description=str(message.comment or ""))
         recording.add(spec, time, np.array(rows).reshape(len(time), len(names)) * scale + offset)
+        recording.stored[name] = (  # of the numbers as they are on the bus
+            scale * [float(signal.scale) for signal in signals],
+            offset + scale * [float(signal.offset) for signal in signals],
+        )
 
 
 def in_si(unit: str) -> tuple[str, float, float]:

@@ -1,12 +1,14 @@
-"""Frames of candump, ASC, BLF and PCAN trace (TRC) files, by python-can's readers."""
+"""Frames of candump, ASC, BLF and PCAN trace (TRC) files, also packed by gzip, by python-can's readers."""
 
+import gzip
+import io
 import re
 import struct
 import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.importer import needed
@@ -28,8 +30,11 @@ _MOST_UNPACKED = 1 << 26
 
 def kind(path: Path) -> str | None:
     """`blf`, `asc`, `trc` or `candump`, by a file's first bytes; None for others."""
-    with open(path, "rb") as file:
-        head = file.read(_HEAD)
+    try:
+        with opened(path) as file:
+            head = file.read(_HEAD)
+    except (EOFError, zlib.error, gzip.BadGzipFile):  # reading it says so
+        return None
     if head.startswith(b"LOGG"):
         return "blf"
     if _ASC.search(head):
@@ -41,17 +46,24 @@ def kind(path: Path) -> str | None:
     return "candump" if found else None
 
 
+def opened(path: Path) -> IO[bytes]:
+    """A file's bytes, unpacked where it is packed by gzip."""
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return cast(IO[bytes], gzip.open(path)) if packed else open(path, "rb")
+
+
 def messages(path: Path, advance: Callable[[int], object], notes: list[str]) -> Iterator[Any]:
     """The frames as python-can has them; `notes` gets what was left out.
 
     Raises:
         RecipeError: if its stamps are relative to each other, or it unpacks to more than fits.
     """
-    io = needed("can.io", "can")
+    readers = needed("can.io", "can")
     match kind(path):
         case "blf":
             _check_containers(path)
-            with io.BLFReader(str(path)) as reader:
+            with readers.BLFReader(opened(path)) as reader:
                 frames = yield from _counted(reader, advance)
                 if frames < reader.object_count:
                     others = f"{reader.object_count - frames} of {reader.object_count} objects"
@@ -59,15 +71,15 @@ def messages(path: Path, advance: Callable[[int], object], notes: list[str]) -> 
         case "asc":
             _check_stamps(path)
             lines = _Lines(path, advance, notes, _asc_line)
-            yield from io.ASCReader(lines)
+            yield from readers.ASCReader(lines)
             if lines.others:
                 told = ", ".join(f"{count} {word}" for word, count in lines.others.most_common(12))
                 notes.append(f"CAN: lines that are no frames are left out: {told}")
         case "trc":
-            with io.TRCReader(str(path)) as reader:
+            with io.TextIOWrapper(opened(path), "latin-1") as text, readers.TRCReader(text) as reader:
                 yield from _counted(reader, advance)
         case "candump":
-            yield from io.CanutilsLogReader(_Lines(path, advance, notes, _candump_line))
+            yield from readers.CanutilsLogReader(_Lines(path, advance, notes, _candump_line))
         case _:
             raise RecipeError(f"{path} is no CAN log.", expected="candump, ASC, BLF or TRC")
 
@@ -112,7 +124,7 @@ class _Lines:
         return self._lines  # which goes on where it was left, as an open file does
 
     def _read(self) -> Iterator[str]:
-        with open(self._path, "rb") as file:
+        with opened(self._path) as file:
             while line := file.readline(_HEAD):
                 self._advance(len(line))
                 if not line.endswith(b"\n") and not line.lower().startswith(b"end trigger"):
@@ -154,7 +166,7 @@ def _candump_line(line: str) -> tuple[str, str]:
 
 
 def _check_stamps(path: Path) -> None:
-    with open(path, "rb") as file:
+    with opened(path) as file:
         found = _ASC.search(file.read(_HEAD))
     if found and (found[1] or b"").lower() == b"relative":
         raise RecipeError(
@@ -166,7 +178,7 @@ def _check_stamps(path: Path) -> None:
 
 def _check_containers(path: Path) -> None:
     """Refuses a BLF file in which a container unpacks to what no writer puts into one."""
-    with open(path, "rb") as file:
+    with opened(path) as file:
         file.seek(4)
         place = int.from_bytes(file.read(4), "little")
         while True:

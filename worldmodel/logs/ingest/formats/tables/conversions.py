@@ -40,13 +40,15 @@ _ENDINGS = (
     ("_km", "km"), ("_cm", "cm"), ("_mm", "mm"), ("_ms", "ms"), ("_us", "us"), ("_ns", "ns"), ("_sec", "s"),
     ("_mv", "mV"), ("_ma", "mA"), ("_ut", "uT"), ("_hpa", "hPa"), ("_kpa", "kPa"), ("_rpm", "rpm"), ("_hz", "Hz"),
     ("_nm", "N*m"), ("_pct", "%"), ("_percent", "%"), ("_m", "m"), ("_s", "s"), ("_g", "g"), ("_v", "V"), ("_a", "A"),
+    ("_knots", "kn"), ("_kts", "kn"), ("_kn", "kn"),
 )  # fmt: skip
 
 
 def spelt(unit: str) -> str:
     """A unit as logs spell it; as it is where it is no known one."""
     plain = re.sub(r"\s+", "", unit.strip()).replace("**", "^")
-    return _SPELT.get(plain, _SPELT.get(plain.lower(), plain))
+    known = _SPELT.get(plain, _SPELT.get(plain.lower(), plain))
+    return known if is_unit(known) or not is_unit(plain.lower()) else plain.lower()
 
 
 @functools.lru_cache(4096)

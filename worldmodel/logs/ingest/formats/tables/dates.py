@@ -45,6 +45,9 @@ def instants(
 
     if len(columns) == 1 and pa.types.is_timestamp(columns[0].type):
         return _timestamps(path, names[0], columns[0], time_zone)
+    if len(columns) == 1 and pa.types.is_duration(columns[0].type):
+        ns = columns[0].cast(pa.duration("ns")).cast(pa.int64())
+        return np.asarray(ns.fill_null(0)), ~np.asarray(ns.is_null())
     if len(columns) == 1 and pa.types.is_time(columns[0].type):
         return _times_of_day(columns[0])
     text = _joined(columns)

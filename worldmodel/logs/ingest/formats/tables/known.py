@@ -102,8 +102,8 @@ def _recognised_text(lines: Sequence[str]) -> str | None:
     headers = [calls(fields_of(line, d)) for line in lines for d in DELIMITERS if d in line]
     for name, recipe in exporters().items():
         signs = recipe.signs or Signs()
-        begins = first.startswith(signs.begins.lower())
-        if (signs.begins or signs.columns) and begins and (not signs.columns or _any_has(headers, signs.columns)):
+        begins = not signs.begins or any(first.startswith(text.lower()) for text in signs.begins)
+        if (signs.begins or signs.columns) and begins and _any_has(headers, (*signs.columns, *recipe.needed())):
             return name
     return None
 

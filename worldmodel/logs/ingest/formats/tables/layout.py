@@ -72,12 +72,9 @@ def is_value(field: str) -> bool:
 
 def calls(names: Sequence[str]) -> set[str]:
     """Everything that a recipe may call columns of these names: with and without their units, by name and place."""
-    return {*names, *(split(name)[0] for name in names), *(f"{name}#{i}" for name, i in _places(names))}
-
-
-def _places(names: Sequence[str]) -> Iterator[tuple[str, int]]:
     counts = Counter(names)
-    yield from ((name, i) for name, count in counts.items() if count > 1 for i in range(1, count + 1))
+    places = (f"{name}#{i}" for name, count in counts.items() for i in range(1, count + 1))
+    return {*names, *(split(name)[0] for name in names), *places}
 
 
 def has_columns(called: set[str], wanted: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import excel
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.layout import HEAD, LINES, Layout, encoding_of, find_layout
+from worldmodel.logs.ingest.formats.tables.letters import without_letters
 from worldmodel.logs.ingest.formats.tables.matlab import load_mat
 from worldmodel.logs.ingest.formats.tables.members import Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
@@ -128,9 +129,10 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     data, notes = _parse(path, body, layout, text, _readable(recipe))
     if layout.decimal == "," and text.decimal is None:
         notes = ["its numbers are read with decimal commas", *notes]
+    data, told = without_letters(data, layout.decimal, text.thousands)
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)
-    return Table(path, data, _units(layout), text.unreadable, [*body.notes, *notes], left)
+    return Table(path, data, told | _units(layout), text.unreadable, [*body.notes, *notes], left)
 
 
 def _sampled(buffer: "pa.Buffer", encoding: str) -> "pa.Buffer":
@@ -218,7 +220,7 @@ def _is_read(name: str, readable: set[str] | None) -> bool:
     """Whether a recipe may read a column: by its name, by that without its unit or place, or a part of its text."""
     if name.startswith("\0"):
         return False
-    called = {name, split(name)[0], re.sub(r"#\d+$", "", name)}
+    called = {name, f"{name}#1", split(name)[0], re.sub(r"#\d+$", "", name)}
     return readable is None or bool(called & readable) or any(one.startswith(f"{name}[") for one in readable)
 
 
@@ -229,9 +231,11 @@ def _sound(table: "pa.Table") -> "pa.Table":
 
 
 def _flat(table: "pa.Table") -> "pa.Table":
-    """A table whose columns of lists of one length are a column an element: `state[0]`, `state[1]` and so on."""
+    """A table whose structs are a column a field, `acc.x`, and whose lists of one length one an element, `state[0]`."""
     import pyarrow as pa
 
+    while any(pa.types.is_struct(field.type) for field in table.schema):
+        table = table.flatten()
     columns: dict[str, pa.ChunkedArray | pa.Array] = {}
     for field, column in zip(table.schema, table.columns, strict=True):
         size = _list_size(field.type, column)

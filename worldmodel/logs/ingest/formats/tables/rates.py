@@ -17,9 +17,9 @@ _UNITS = ("ms", "us", "ns", "s", "minutes", "hours", "excel_days")
 
 def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     """The usual rate in Hz, to four figures, of the rows [M] that hold a reading; None where it cannot be told."""
-    times = _kept(time, data)
-    steps = np.diff(times)
-    return float(f"{1 / np.median(steps):.4g}") if len(steps) else None
+    steps = np.diff(_kept(time, data))
+    usual = steps[steps < 1.5 * np.median(steps)] if len(steps) else steps  # of whose rounding the mean knows nothing
+    return float(f"{1 / usual.mean():.4g}") if len(usual) else None
 
 
 def checked(path: Path, stream: TableStream, time: np.ndarray, data: np.ndarray) -> float:

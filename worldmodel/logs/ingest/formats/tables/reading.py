@@ -1,12 +1,13 @@
 """Reads a table by a recipe, as one episode or as several."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.health.held import changed
 from worldmodel.logs.ingest.formats.tables import rates
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
@@ -14,9 +15,12 @@ from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
-from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds
+from worldmodel.logs.ingest.formats.tables.stamps import last_digit, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
-from worldmodel.logs.ingest.recording import Recording, increasing
+from worldmodel.logs.ingest.recording import Recording, exact, increasing
+
+Conversion = Callable[[np.ndarray], np.ndarray]
+_NOTED_S = 1e-5  # of rounding is worth a note
 
 
 def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Recording]:
@@ -64,6 +68,7 @@ def fit(path: Path, table: Table, recipe: Recipe) -> Recipe:
     """
     streams = tuple(s for s in recipe.streams if not s.optional or not table.lacking(_columns(s)))
     fitted = dataclasses.replace(recipe, streams=streams)
+    table.notes += [text for stream in recipe.streams if (text := _lacking(table, stream))]
     if recipe.rest:
         from worldmodel.logs.ingest.formats.tables.suggest.rest import other_streams
 
@@ -75,6 +80,15 @@ def fit(path: Path, table: Table, recipe: Recipe) -> Recipe:
             f"{path} has no column of any stream of {recipe.path.name}.", found=", ".join(table.names[:40])
         )
     return fitted
+
+
+def _lacking(table: Table, stream: TableStream) -> str:
+    """What is said of an optional stream of which a table has some columns; empty where it has all or none."""
+    missing = table.lacking([name for name in stream.sources if name])
+    there = [name for name in stream.sources if name and name not in missing]
+    if not missing or not there:
+        return ""
+    return f"{stream.spec.name}: left out, though there is {', '.join(there)}: no {', '.join(missing)}"
 
 
 def _columns(stream: TableStream) -> list[str]:
@@ -120,17 +134,37 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         time = time if valid.all() else np.where(valid, time, np.nan)
         _refuse_duplicates(path, stream, time)
         data = _readings(rows[stream.spec.name], stream)
+        if stream.held:
+            own = changed(data)
+            ns, time, data = ns[own], time[own], data[own]
         rate = rates.checked(path, stream, time, data)
         if rate != stream.spec.rate_hz and not stream.measured:
             recording.notes.append(f"{stream.spec.name}: it comes at {rate:g} Hz, not at {stream.spec.rate_hz:g}")
         spec = dataclasses.replace(stream.spec, rate_hz=rate)
-        recording.add(spec, time, data)
+        recording.add(spec, _exact(recording, rows[spec.name], stream, ns, time, rate), data)
+        recording.stored[spec.name] = _stored(rows[stream.spec.name], stream)
     if any(stream.clock.origin == "unix" for stream in recipe.streams):
         recording.origin_utc = origin * 1e-9
     for table in tables.values():
         recording.notes += dict.fromkeys(table.notes)
         table.notes.clear()
     return recording
+
+
+def _exact(
+    recording: Recording, table: Table, stream: TableStream, ns: np.ndarray, time: np.ndarray, rate_hz: float
+) -> np.ndarray:
+    """Times [M] in seconds without the rounding of their stamps in nanoseconds, which is noted."""
+    if len(time) < 2 or not np.isfinite(time).all():
+        return time
+    digit_s = last_digit(table, stream.clock, ns)
+    mended = exact(time - time[0], rate_hz, digit_s) + time[0]
+    most = float(np.abs(mended - time).max())
+    if most > _NOTED_S:
+        recording.notes.append(
+            f"{stream.spec.name}: its stamps are whole periods of {rate_hz:g} Hz, rounded by up to {most:.2g} s; mended"
+        )
+    return mended
 
 
 def _select(table: Table, stream: TableStream) -> Table:
@@ -150,19 +184,36 @@ def _readings(table: Table, stream: TableStream) -> np.ndarray:
         if not source:
             data[:, i] = np.nan
             continue
-        stored = _converted(table, stream, i, table.floats(source))
-        plain = stream.scale[i] == 1 and stream.offset[i] == 0
-        data[:, i] = stored if plain else stream.offset[i] + stream.scale[i] * stored
+        convert = _conversion(table, stream, i)
+        values = table.floats(source)
+        data[:, i] = values if convert is None else convert(values)
+    for i, source in enumerate(stream.hemispheres):
+        data[:, i] *= table.signs(source)
     return data
 
 
-def _converted(table: Table, stream: TableStream, i: int, values: np.ndarray) -> np.ndarray:
-    """A column in its unit, from the one that it is stored in."""
+def _stored(table: Table, stream: TableStream) -> tuple[np.ndarray, np.ndarray]:
+    """The scale and the offset [S] that make a stream's readings of what the table holds."""
+    made = [_conversion(table, stream, i) if source else None for i, source in enumerate(stream.sources)]
+    ends = np.array([[0.0, 1.0] if convert is None else convert(np.array([0.0, 1.0])) for convert in made])
+    return ends[:, 1] - ends[:, 0], ends[:, 0]
+
+
+def _conversion(table: Table, stream: TableStream, i: int) -> Conversion | None:
+    """What makes readings of a column's numbers; None where they are readings."""
+    by_unit, scale, offset = _by_unit(table, stream, i), stream.scale[i], stream.offset[i]
+    if scale == 1 and offset == 0:
+        return by_unit
+    return lambda values: offset + scale * (values if by_unit is None else by_unit(values))
+
+
+def _by_unit(table: Table, stream: TableStream, i: int) -> Conversion | None:
+    """What turns a column into its unit from the one that it is stored in; None where they are the same."""
     old, new = stream.from_units[i], stream.spec.units[i]
     if old == HEADER:
         old = table.unit(stream.sources[i])
     if not old or old == new:
-        return values
+        return None
     convert = change(old, new)
     if convert is None:
         raise RecipeError(
@@ -170,7 +221,7 @@ def _converted(table: Table, stream: TableStream, i: int, values: np.ndarray) ->
             found=repr(old),
             remedy=f"say from_units or scale of streams.{stream.spec.name} in the recipe",
         )
-    return convert(values)
+    return convert
 
 
 def _refuse_duplicates(path: Path, stream: TableStream, time: np.ndarray) -> None:

@@ -26,6 +26,7 @@ class Text:
         skip: how many lines come before that line.
         units_rows: how many lines lie between it and the data; the first of them has the units.
         missing: further words for a reading that is missing.
+        thousands: the mark between thousands, such as `,` in `1,234.5`.
         unreadable: whether fields and rows that cannot be read are an `error`, or `drop` leaves them out, counted.
     """
 
@@ -38,6 +39,7 @@ class Text:
     units_rows: int | None = None
     missing: tuple[str, ...] = ()
     unreadable: str = "error"
+    thousands: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +83,8 @@ class TableStream:
         optional: whether it is left out where the table lacks one of its columns.
         measured: whether its rate is measured in each file.
         lag_s: how much later than what they tell of its stamps are, in seconds.
+        held: whether a row whose readings are those of the row before is no sample.
+        hemispheres: the columns whose S and W make a latitude and a longitude negative; empty for none.
     """
 
     spec: StreamSpec
@@ -94,12 +98,14 @@ class TableStream:
     optional: bool = False
     measured: bool = False
     lag_s: float = 0.0
+    held: bool = False
+    hemispheres: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """Every column that it is read from."""
         week = (self.clock.week,) if isinstance(self.clock.week, str) else ()
-        return (*self.clock.columns, *week, *self.where, *self.sources)
+        return (*self.clock.columns, *week, *self.where, *self.hemispheres, *self.sources)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,12 +143,12 @@ class Signs:
     """What tells that a table is one of some program's.
 
     Attributes:
-        begins: what its first line begins with; empty for anything.
+        begins: what its first line may begin with; none for anything.
         columns: columns that it has.
         files: files that a folder of it has, names or patterns.
     """
 
-    begins: str = ""
+    begins: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 

@@ -98,6 +98,7 @@ def _read_text(table: TomlTable) -> Text:
         _count(table, "units_rows", "how many lines lie between the header and the data"),
         _words(table, "missing"),
         table.choose("unreadable", ("error", "drop"), "error"),
+        character("thousands"),
     )
     if text.encoding is not None:
         try:
@@ -144,7 +145,9 @@ def _read_cut(table: TomlTable) -> Cut:
 
 
 def _read_signs(table: TomlTable) -> Signs:
-    signs = Signs(table.take("begins", str, "text", ""), _words(table, "columns"), _words(table, "files"))
+    begins = table.take("begins", (str, list), "text, or several", [])
+    begins = (begins,) if isinstance(begins, str) else tuple(map(str, begins))
+    signs = Signs(begins, _words(table, "columns"), _words(table, "files"))
     table.finish()
     return signs
 
@@ -213,6 +216,8 @@ def _read_stream(table: TomlTable, name: str, clock: Clock) -> TableStream:
     file = table.take("file", str, "the file that it is in", "")
     optional = table.take("optional", bool, "true or false", False)
     lag = table.number("lag_s", "seconds", 0.0)
+    held = table.take("held", bool, "true or false", False)
+    hemispheres = _read_hemispheres(table, kind)
     table.finish()
     try:
         spec = StreamSpec(
@@ -223,8 +228,15 @@ def _read_stream(table: TomlTable, name: str, clock: Clock) -> TableStream:
         raise RecipeError(f"{table.path}: the table [streams.{name}] is wrong.\n  {error}") from error
     return TableStream(
         spec, tuple(columns.values()), np.array(scale, float), np.array(offset, float), tuple(from_units), where, own,
-        file, optional, rate is None, lag,
+        file, optional, rate is None, lag, held, hemispheres,
     )  # fmt: skip
+
+
+def _read_hemispheres(table: TomlTable, kind: str) -> tuple[str, ...]:
+    columns, wanted = _words(table, "hemispheres"), "the columns of N or S and of E or W, of a stream of kind gps"
+    if columns and (kind != "gps" or len(columns) != 2):
+        raise table.error("hemispheres", wanted, list(columns))
+    return columns
 
 
 def _read_rate(table: TomlTable) -> float | None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _DAY = 86400 * 10**9
 UNITS = {
-    "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1, "minutes": 60 * 10**9, "hours": 3600 * 10**9,
+    "s": 10**9, "cs": 10**7, "ms": 10**6, "us": 10**3, "ns": 1, "minutes": 60 * 10**9, "hours": 3600 * 10**9,
     "days": _DAY,
     "excel_days": _DAY,  # since 1899-12-30
     "matlab_days": _DAY,  # since the year 0, 1970-01-01 being 719529
@@ -26,6 +26,8 @@ _EPOCH_DAYS = {"excel_days": 25569, "matlab_days": 719529}
 GPS_EPOCH_S, WEEK_S = 315964800, 604800
 # From when on GPS time was how many seconds ahead of UTC (IERS bulletin C).
 _LEAPS = ((915148800, 13), (1136073600, 14), (1230768000, 15), (1341100800, 16), (1435708800, 17), (1483228800, 18))
+_COUNTERS = (16, 24, 32)  # bits
+_SEAM = 20  # usual steps at most from the last stamp of a counter to the first of its next round
 _PERIODS = {"hhmmss": _DAY, "week_s": WEEK_S * 10**9}
 
 
@@ -40,6 +42,17 @@ def nanoseconds(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, n
         ns = ns.copy()
         ns[valid] = spread(ns[valid])
     return ns, valid
+
+
+def last_digit(table: "Table", clock: Clock, ns: np.ndarray) -> float:
+    """What stamps [M] were rounded to, in seconds: a power of ten, or the last bit of float32."""
+    import pyarrow as pa
+
+    if clock.columns and pa.types.is_float32(table.kind(clock.columns[0])):
+        stamps = table.floats(clock.columns[0])
+        return float(np.spacing(np.float32(np.nanmax(np.abs(stamps))))) * UNITS[clock.unit] * 1e-9
+    common = int(np.gcd.reduce(np.diff(ns)))
+    return next((10.0 ** (power - 9) for power in range(9, 0, -1) if common and common % 10**power == 0), 0.0)
 
 
 def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +82,22 @@ def _integers(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.
             found=str(stamps[(stamps > most) | (stamps < -most)][0]),
             remedy="give the unit that the stamps are in",
         )
-    return stamps.astype(np.int64) * unit, ~np.asarray(column.is_null())
+    valid = ~np.asarray(column.is_null())
+    return _without_overflow(table, clock.columns[0], stamps.astype(np.int64), valid) * unit, valid
+
+
+def _without_overflow(table: "Table", name: str, stamps: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Whole stamps [M], on from there where a counter of some bits began anew after its last number."""
+    steps = np.diff(stamps[valid])
+    back = steps[steps < 0]
+    if not len(back) or not (steps > 0).any():
+        return stamps
+    usual = np.median(steps[steps > 0])
+    for bits in _COUNTERS:
+        if (back > -(2**bits)).all() and (back + 2**bits <= _SEAM * usual).all() and stamps[valid].min() >= 0:
+            table.notes.append(f"{name} began anew after {bits} bits, {len(back)} times; on from there")
+            return wrapped(stamps, valid, 2**bits)
+    return stamps
 
 
 def _from_numbers(table: "Table", clock: Clock, number: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -59,6 +59,8 @@ class Table:
         if name in self._there:
             return name
         names = self.names
+        if name.endswith("#1") and name[:-2] in self._there:
+            return name[:-2]
         if name.startswith("#") and name[1:].isdigit() and 0 < int(name[1:]) <= len(names):
             return names[int(name[1:]) - 1]
         based = [column for column in names if split(column)[0] == name and split(column)[1]]
@@ -127,6 +129,26 @@ class Table:
         except pa.ArrowException as error:
             return self._mended(name, column, error)
 
+    def signs(self, name: str) -> np.ndarray:
+        """1 for N and E, -1 for S and W, NaN for what is neither [M]."""
+        from pyarrow import compute
+
+        first = compute.utf8_lower(compute.utf8_slice_codeunits(compute.utf8_trim_whitespace(self.column(name)), 0, 1))
+        letters = np.asarray(first.fill_null(""))
+        return np.select([np.isin(letters, ("n", "e")), np.isin(letters, ("s", "w"))], [1.0, -1.0], np.nan)
+
+    def hemispheres(self, letters: str) -> str:
+        """The column that holds nothing but two letters, such as N and S, in any row; empty where there is none."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        for name in self.names:
+            if pa.types.is_string(self.kind(name)):
+                words = {str(word).strip().upper() for word in compute.unique(self.column(name).drop_null())}
+                if words and words <= {*letters, ""} and words != {""}:
+                    return name
+        return ""
+
     def _mended(self, name: str, column: "pa.ChunkedArray", error: Exception) -> np.ndarray:
         """A column of text with its numbers [M], NaN for fields that are missing, or are to be dropped."""
         import pyarrow as pa
@@ -153,7 +175,8 @@ class Table:
             f"{self.path}: the column {name!r} does not hold numbers.",
             expected="numbers, nan, inf or nothing in every row",
             found=found,
-            remedy='name words for nothing in missing = [...], or leave such fields out by unreadable = "drop"',
+            remedy='name words for nothing in missing = [...], or leave such fields out by unreadable = "drop"; '
+            'thousands = "," is for 1,234.5',
         )
 
     def part(self, data: "pa.Table") -> "Table":

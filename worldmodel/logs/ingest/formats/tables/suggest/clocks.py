@@ -15,18 +15,19 @@ from worldmodel.logs.ingest.formats.tables.stamps import UNITS, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
-    r"time|stamp|^t$|^ts$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^clock$|^tow"
+    r"time|stamp|^t$|^ts$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^clock$|^tow|^tmr"
 )
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
 )  # fmt: skip
+_HEADER = re.compile(r"header_?stamp$")  # when it was measured, beside when the message came
 _ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
 _DAY_NS = 86400 * 10**9
 _ORDERLY = 0.9  # the share of steps that have to go on
 
 
 # How well columns serve as a clock, the clock, its doubts, its stamps, and which rows have one.
-Tried = tuple[tuple[float, bool, int, float], Clock, list[str], np.ndarray, np.ndarray]
+Tried = tuple[tuple[float, bool, bool, int, float], Clock, list[str], np.ndarray, np.ndarray]
 
 
 class FoundClock(NamedTuple):
@@ -51,7 +52,7 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     Raises:
         RecipeError: if none can be told.
     """
-    named = [name for name in table.names if _NAMES.search(_plain(name))]
+    named = [name for name in table.names if _NAMES.search(_plain(name)) or _is_temporal(table, name)]
     found = [clock for columns in _candidates(table, named) for clock in _tried(path, table, columns)]
     if not found:
         raise RecipeError(
@@ -63,6 +64,12 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     _, clock, doubts, ns, valid = max(found, key=lambda one: one[0])
     origin = ns[valid].min()
     return FoundClock(clock, tuple(named), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts))
+
+
+def _is_temporal(table: Table, name: str) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_temporal(table.kind(name))
 
 
 def _plain(name: str) -> str:
@@ -96,7 +103,14 @@ def _tried(path: Path, table: Table, columns: tuple[str, ...]) -> Iterator[Tried
             dated = text and ns[valid][0] > _DAY_NS
             if text and not dated:
                 clock, doubts = dataclasses.replace(clock, origin="first"), []
-            yield (round(moving, 1), dated or clock.origin == "unix", len(columns), moving), clock, doubts, ns, valid
+            measured = bool(_HEADER.search(_plain(columns[0])))
+            yield (
+                (round(moving, 1), dated or clock.origin == "unix", measured, len(columns), moving),
+                clock,
+                doubts,
+                ns,
+                valid,
+            )
             return
 
 
@@ -132,6 +146,10 @@ def _as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
         yield Clock((name,), unit=since_1970, origin="unix"), []
     elif unit in UNITS:
         yield Clock((name,), unit=unit), []
+    elif name.lower() == "tmr10ms":
+        yield Clock((name,), unit="cs"), []
+    elif _tells_time_of_day(numbers):
+        yield Clock((name,), unit="hhmmss"), [f"{name} is taken for the digits of the time of day, hhmmss"]
     elif hint := next(
         (u for sign, u in (("milli", "ms"), ("micro", "us"), ("nano", "ns")) if sign in name.lower()), ""
     ):
@@ -144,6 +162,15 @@ def _as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
         unit = _by_step(numbers, step)
         sure = name.lower().endswith("seconds_elapsed")
         yield Clock((name,), unit=unit), [] if sure else [f"{name} is taken for {unit}: {_rate(step, unit):.4g} Hz"]
+
+
+def _tells_time_of_day(numbers: np.ndarray) -> bool:
+    """Whether stamps are digits of hours, minutes and seconds: even steps as such, and 41 from 59 to 100 as numbers."""
+    minutes, seconds = np.divmod(numbers % 1e4, 100)
+    if not ((numbers >= 0) & (numbers < 240000) & (minutes < 60) & (seconds < 60)).all():
+        return False
+    plain, told = np.diff(numbers), np.diff(3600 * (numbers // 1e4) + 60 * minutes + seconds)
+    return bool(plain.max() >= 40 and 0 <= told.min() and told.max() < 40 and plain.max() > 2 * told.max())
 
 
 def _by_step(numbers: np.ndarray, step: float) -> str:

@@ -59,6 +59,6 @@ WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
 
 
 COUNTER = re.compile(
-    r"(?:^|_)(?:index|idx|iteration|loopiteration|counter|seq(?:uence)?(?:_?(?:id|num(?:ber)?))?|row|frame_?(?:id|num(?:ber)?)?)$|^id$"
+    r"(?:^|_)(?:index|idx|iteration|loop_?iteration|counter|sample_?(?:id|no|num(?:ber)?)|seq(?:uence)?(?:_?(?:id|num(?:ber)?))?|row|frame_?(?:id|num(?:ber)?)?)$|^id$"
 )
 EPISODE = re.compile(r"^(?:episode|trial|run|rollout|trajectory|traj|session)(?:_?(?:id|index|idx|num(?:ber)?))?$")

@@ -27,6 +27,9 @@ class Suggested:
     columns: list[Column]
     rate_hz: float | None = None
     frame: str = ""
+    where: dict[str, str | int] = dataclasses.field(default_factory=dict)
+    held: bool = False
+    hemispheres: tuple[str, ...] = ()
     doubts: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -39,5 +42,6 @@ class Found(NamedTuple):
 
 
 def plain(name: str) -> str:
-    """A column's name without its unit, in lower case with underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", split(name)[0].lower()).strip("_") or "column"
+    """A column's name without its unit, in lower case with underscores, also in place of capitals within."""
+    words = re.sub(r"(?<=[a-z]{2})(?=[A-Z])", "_", split(name)[0])
+    return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_") or "column"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from worldmodel.logs.health.held import changed, held_for
 from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, si, split
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
@@ -19,8 +20,9 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     WRAPS,
     Kind,
 )  # fmt: skip
+from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain
-from worldmodel.logs.ingest.formats.tables.suggest.values import add_units
+from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
@@ -29,6 +31,9 @@ _HALF = 0.45  # and a little less, as the first and the last rows may have them
 def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Found:
     """The streams of a table's columns but those that are taken."""
     names, left_out = _numeric([name for name in table.names if name not in taken], table)
+    several = by_name(table, names, taken)
+    if several:
+        return Found(several, [])
     key = next((name for name in table.names if EPISODE.search(plain(name))), "")
     names = [name for name in names if name != key]
     streams: list[Suggested] = []
@@ -40,17 +45,20 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Fo
                 names = [name for name in names if name not in columns.values()]
     streams += _others(names, table)
     for stream in streams:
-        stream.rate_hz = _rate(stream, table, stamps_s)
+        _pace(stream, table, stamps_s)
     tell_apart(streams)
     return Found(streams, left_out, key)
 
 
 def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:
     words, empty, counters, there = [], [], [], []
+    places = {table.hemispheres("NS"), table.hemispheres("EW")}
     for name in names:
         column = table.column(name)
         if table.data.num_rows and column.null_count == table.data.num_rows:
             empty.append(name)
+        elif name in places:
+            continue
         elif table.is_words(name) or not any(test(column.type) for test in _tests()):
             words.append(name)
         elif COUNTER.search(plain(name)):
@@ -64,7 +72,7 @@ def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:
 def _tests() -> tuple[Callable[[Any], bool], ...]:
     from pyarrow import types
 
-    return types.is_integer, types.is_floating, types.is_boolean, types.is_string
+    return types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_decimal
 
 
 def _of_kind(kind: Kind, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -97,6 +105,8 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], table: Table) -> Su
         convertible = kind.kind == "gps" or change(unit, kind.unit) is not None
         stream.columns.append(Column(name, source, kind.unit, unit if convertible else ""))
     add_units(stream, table)
+    if kind.kind == "gps" and (there := (table.hemispheres("NS"), table.hemispheres("EW"))) and all(there):
+        stream.hemispheres = there
     return stream
 
 
@@ -108,7 +118,8 @@ def _others(names: Sequence[str], table: Table) -> list[Suggested]:
         base = plain(name)
         action = bool(ACTION.search(base)) and not NOT_ACTION.search(base)
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
-        groups["action" if action else "sensor", prefix, _missing(table, name)].append(name)
+        pace = _missing(table, name) or -_held(table, name, action)
+        groups["action" if action else "sensor", prefix, pace].append(name)
     streams = []
     for (kind, prefix, _), columns in groups.items():
         stream = Suggested(prefix or ("commands" if kind == "action" else "signals"), kind, [])
@@ -151,8 +162,7 @@ def _column(name: str, table: Table, prefix: str) -> Column:
 
 
 def _angle(column: Column, table: Table) -> str:
-    values = table.floats(column.source)
-    degrees = bool(np.nanmax(np.abs(values), initial=0.0, where=np.isfinite(values)) > 6.3)
+    degrees = largest_of(table.floats(column.source)) > 6.3
     column.unit, column.from_unit = "rad", "deg" if degrees else ""
     column.circular = bool(WRAPS.search(column.name))
     return "taken for degrees" if degrees else "taken for radians"
@@ -173,8 +183,19 @@ def tell_apart(streams: Sequence[Suggested]) -> None:
         stream.name += f"_{seen[stream.name]}" if seen[stream.name] > 1 else ""
 
 
-def _rate(stream: Suggested, table: Table, stamps_s: np.ndarray) -> float | None:
+def _held(table: Table, name: str, action: bool) -> int:
+    """For how many rows a column holds its readings; 1 for commands, which are in force until the next."""
+    return 1 if action else held_for(table.floats(name)[:, None])
+
+
+def _pace(stream: Suggested, table: Table, stamps_s: np.ndarray) -> None:
+    """Sets a stream's rate, and whether it holds its readings."""
     from worldmodel.logs.ingest.formats.tables.rates import measured
 
     data = np.stack([table.floats(column.source) for column in stream.columns if column.source], axis=1)
-    return measured(stamps_s, data)
+    rows = 1 if stream.kind == "action" else held_for(data)
+    if rows > 1:
+        stream.held = True
+        stream.doubts.append(f"each reading is held for {rows} rows, of which the first is taken for a sample")
+        stamps_s, data = stamps_s[changed(data)], data[changed(data)]
+    stream.rate_hz = measured(stamps_s, data)

@@ -4,38 +4,61 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from worldmodel.logs.health.sentinels import stand_ins
 from worldmodel.logs.ingest.formats.tables.conversions import DDMM
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _G = 9.80665
+_COUNTS = 300.0  # m/s^2 in the median are more than any machine has
+_TURNS = 4100.0  # degrees a second: gyros end at 4000
+_FEW, _SPIKES = 100, 3  # of fewer samples none is a spike
 
 
 def add_units(stream: Suggested, table: Table) -> None:
     """Adds the units that values tell, where names do not."""
     values = [table.floats(column.source) for column in stream.columns if column.source]
-    largest = [float(np.nanmax(np.abs(v), initial=0.0, where=np.isfinite(v))) for v in values]
+    largest = list(map(largest_of, values))
     if stream.kind == "gps":
         return _mend_gps(stream, largest)
     for column in stream.columns:
-        if column.from_unit:
+        if column.from_unit or column.unit not in _BY_SIZE:
             continue
-        if column.unit == "m/s^2":
-            size = float(np.nanmedian(np.sqrt(np.sum(np.square(values[:3]), axis=0))))
-            column.from_unit = "g" if 0.7 < size < 1.4 else ""
-            seems = "g" if column.from_unit else "m/s^2" if 0.7 < size / _G < 1.4 else "m/s^2 (not told by gravity)"
-        elif column.unit == "rad/s":
-            column.from_unit = "deg/s" if max(largest) > 35 else ""
-            seems = column.from_unit or "rad/s"
-        elif column.unit == "T":
-            size = max(largest)
-            column.from_unit = "" if size < 1e-3 else "gauss" if size < 5 else "uT"
-            seems = column.from_unit or "T"
-        else:
-            continue
+        column.unit, column.from_unit, seems = _BY_SIZE[column.unit](values, max(largest))
         doubt = f"no unit is told; by its values it seems to be {seems}"
         stream.doubts += [doubt] if doubt not in stream.doubts else []
     return None
+
+
+def _acceleration(values: Sequence[np.ndarray], _: float) -> tuple[str, str, str]:
+    """The unit of the log, the one that readings are in, empty for the same, and what is said of it."""
+    size = float(np.nanmedian(np.sqrt(np.sum(np.square(values[:3]), axis=0))))
+    if size > _COUNTS:
+        return "", "", f"the sensor's own counts, {size:.4g} in the median: scale and units say what they are"
+    if 0.7 < size < 1.4:
+        return "m/s^2", "g", "g"
+    return "m/s^2", "", "m/s^2" if 0.7 < size / _G < 1.4 else "m/s^2 (not told by gravity)"
+
+
+def _turning(_: Sequence[np.ndarray], largest: float) -> tuple[str, str, str]:
+    if largest > _TURNS:
+        return "", "", f"the sensor's own counts, up to {largest:.4g}: scale and units say what they are"
+    return ("rad/s", "deg/s", "deg/s") if largest > 35 else ("rad/s", "", "rad/s")
+
+
+def _field(_: Sequence[np.ndarray], largest: float) -> tuple[str, str, str]:
+    old = "" if largest < 1e-3 else "gauss" if largest < 5 else "uT"
+    return "T", old, old or "T"
+
+
+_BY_SIZE = {"m/s^2": _acceleration, "rad/s": _turning, "T": _field}
+
+
+def largest_of(values: np.ndarray) -> float:
+    """The size of the largest of values [M], but for what stands for no reading and for single spikes."""
+    sizes = np.sort(np.abs(values[np.isfinite(values) & ~stand_ins(values)]))
+    spikes = _SPIKES if len(sizes) > _FEW else 0
+    return float(sizes[-1 - spikes]) if len(sizes) else 0.0
 
 
 def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
@@ -51,7 +74,7 @@ def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
     elif largest[0] > 180 and max(largest[:2]) < 18060:
         for column in degrees:
             column.from_unit = DDMM
-        stream.doubts.append("positions are taken for degrees and minutes, ddmm.mmmm; without hemispheres")
+        stream.doubts.append("positions are taken for degrees and minutes, ddmm.mmmm")
     else:
         for column in degrees:
             column.from_unit = ""

@@ -83,7 +83,15 @@ def _stream(stream: Suggested) -> list[str]:
     if any(c.circular for c in stream.columns):
         lines.append(f"circular = [{', '.join(str(c.circular).lower() for c in stream.columns)}]")
     lines.append(f"rate_hz = {stream.rate_hz:g}" if stream.rate_hz else 'rate_hz = "measured"')
+    where = ", ".join(f"{_key(column)} = {_value(value)}" for column, value in stream.where.items())
+    lines += [f"where = {{ {where} }}"] * bool(where)
+    lines += ["held = true"] * stream.held
+    lines += [f"hemispheres = [{', '.join(map(_text, stream.hemispheres))}]"] * bool(stream.hemispheres)
     return lines + ([f"frame = {_text(stream.frame)}"] if stream.frame else [])
+
+
+def _value(value: str | int) -> str:
+    return _text(value) if isinstance(value, str) else str(value)
 
 
 def _each(key: str, values: Sequence[str]) -> list[str]:

@@ -1,0 +1,66 @@
+"""Numbers that are written with letters: `12.3 V`, `45 %`, `45.5123S`, `1,234.5`."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worldmodel.logs.ingest.formats.tables.conversions import is_unit, spelt
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NUMBER = r"(?P<number>[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?)"
+_LETTERED = rf"^\s*(?P<before>[NSEWnsew]?)\s*{_NUMBER}\s*(?P<after>[^\d\s.,:;/+-][^\d:;]{{0,11}})?$"
+_LOOKED_AT = 100
+_HEMISPHERES = ("ns", "ew")
+
+
+def without_letters(table: "pa.Table", decimal: str, thousands: str | None) -> tuple["pa.Table", dict[str, str]]:
+    """A table whose columns of numbers with letters are numbers, south and west negative; and the units they told."""
+    import pyarrow as pa
+
+    units: dict[str, str] = {}
+    for index, name in enumerate(table.column_names):
+        if not pa.types.is_string(table[name].type):
+            continue
+        column = _without_thousands(table[name], thousands)
+        found = _read(column.slice(0, _LOOKED_AT), decimal) and _read(column, decimal)
+        if found:
+            table, units[name] = table.set_column(index, name, found[0]), found[1]
+    return table, {name: unit for name, unit in units.items() if unit}
+
+
+def _without_thousands(column: "pa.ChunkedArray", mark: str | None) -> "pa.ChunkedArray":
+    from pyarrow import compute
+
+    return compute.replace_substring(column, mark, "") if mark else column
+
+
+def _read(column: "pa.ChunkedArray", decimal: str) -> tuple["pa.Array", str] | None:
+    """The numbers of a column of text and their unit; None where it holds other text, or several units."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    there = column.combine_chunks()
+    found = compute.extract_regex(there, _LETTERED)
+    if not len(there) or found.null_count > there.null_count:
+        return None
+    number, before, after = (compute.struct_field(found, name) for name in ("number", "before", "after"))
+    if decimal == ",":
+        number = compute.replace_substring(number, ",", ".")
+    try:
+        values = np.array(number.cast(pa.float64()).fill_null(np.nan))
+    except pa.ArrowInvalid:
+        return None
+    letters = compute.utf8_lower(compute.binary_join_element_wise(before, compute.utf8_trim_whitespace(after), ""))
+    told = {str(letter) for letter in compute.unique(letters.drop_null())}
+    if any(told <= set(pair) for pair in _HEMISPHERES):
+        return pa.array(np.where(np.isin(np.asarray(letters.fill_null("")), ("s", "w")), -values, values)), ""
+    units = {str(unit).strip() for unit in compute.unique(after.drop_null())}
+    if told == {""} or (len(units) == 1 and not any(map(str, compute.unique(before.drop_null()))) and _is_unit(*units)):
+        return pa.array(values), "".join(units)
+    return None
+
+
+def _is_unit(word: str) -> bool:
+    return is_unit(spelt(word))

@@ -1,0 +1,58 @@
+"""Tables that have a row a reading, whose name stands in one column and whose value in another."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from worldmodel.logs.ingest.formats.tables.conversions import is_unit, si, spelt, split
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Suggested, plain
+from worldmodel.logs.ingest.formats.tables.table import Table
+
+_VALUE = re.compile(r"(?:^|_)(?:value|val|reading|measurement|wert|state)$")
+_NAME = re.compile(
+    r"(?:^|_)(?:pid|name|signal|channel|sensor|topic|key|parameter|param|variable|var|metric|quantity|field|tag|item|label)"
+    r"(?:_?(?:id|name|no|num))?$|^entity_id$"
+)
+_UNIT = re.compile(r"(?:^|_)units?(?:_of_measurement)?$")
+_MOST = 500  # names
+_TURNS = 10
+
+
+def by_name(table: Table, numeric: Sequence[str], taken: Sequence[str]) -> list[Suggested]:
+    """A stream for each name of a table of readings by their names; none where it is another table."""
+    from pyarrow import compute
+
+    keys = [name for name in table.names if name not in taken and _NAME.search(plain(name))]
+    values = [name for name in numeric if name not in keys]
+    if len(keys) != 1 or not values:
+        return []
+    names = compute.unique(table.column(keys[0]).drop_null()).to_pylist()
+    if not 0 < len(names) <= _MOST or not all(isinstance(name, str | int) for name in names):
+        return []
+    alone = len(values) == 1 and bool(_VALUE.search(plain(values[0])))
+    if not alone and not (len(names) > 1 and _take_turns(table, keys[0], len(names))):
+        return []
+    units = next((name for name in table.names if _UNIT.search(plain(name))), "")
+    return [_stream(table, keys[0], name, values, units) for name in names]
+
+
+def _take_turns(table: Table, key: str, names: int) -> bool:
+    """Whether the rows of several names alternate, as sensors do and labels do not."""
+    codes = np.asarray(table.column(key).combine_chunks().dictionary_encode().indices.fill_null(-1))
+    return int((np.diff(codes) != 0).sum()) > max(_TURNS * names, len(codes) // _TURNS)
+
+
+def _stream(table: Table, key: str, name: str | int, values: Sequence[str], units: str) -> Suggested:
+    from pyarrow import compute
+
+    told = ""
+    if units:
+        rows = compute.equal(table.column(key), name)
+        words = compute.unique(table.column(units).filter(rows).drop_null()).to_pylist()
+        told = spelt(str(words[0])) if len(words) == 1 else ""
+    told = told or split(str(name))[1]
+    known = told if is_unit(told) else ""
+    columns = [Column(plain(value), value, si(known), known if si(known) != known else "") for value in values]
+    where = name.strip() if isinstance(name, str) else name
+    return Suggested(plain(str(name)), "sensor", columns, where={key: where})
