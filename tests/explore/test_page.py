@@ -11,11 +11,12 @@ import time
 import numpy as np
 import pytest
 
-from tests.explore.test_explorer import numbers
+from tests.explore.test_explorer import received
 from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS, MODULES, one_module
 from worldmodel.explore.server import create_app, explore_page
 from worldmodel.explore.widget import widget_of
+from worldmodel.explore.wire import packed
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -24,7 +25,10 @@ AS_WIDGET = """async (source) => {
     const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
     let hear;
     const model = { on: (_, heard) => { hear = heard; }, off() {} };
-    model.send = async (request) => hear({ id: request.id, ...(await answer(request)) });
+    model.send = async (request) => {
+        const [head, ...arrays] = await answer(request);
+        hear({ id: request.id, ...head }, arrays.map((bytes) => new DataView(new Uint8Array([0, ...bytes]).buffer, 1)));
+    };
     (await import(address)).default.render({ model, el: document.getElementById("cell") });
 }"""
 
@@ -87,7 +91,7 @@ def shown(page, column="gps.east"):
 def answered(told, stream="gps", column=0):
     """What the page should say of the last request: the mean at the horizon's end, and the outer band."""
     wanted = told.explorer.handle(told.imagined()[-1])["streams"][stream]["columns"][column]
-    mean, bands = numbers(wanted["mean"]), numbers(wanted["bands"]).reshape(5, -1)
+    mean, bands = wanted["mean"], wanted["bands"]
     return [float(x) for x in (mean[-1], bands[0, -1], bands[4, -1])]
 
 
@@ -131,7 +135,7 @@ def test_a_moment_a_command_and_a_key(page, told):
     page.uncheck('[data-stream="camera"]')
     at_rest(page)
     assert told.imagined()[-1]["silent"] == ["camera"]
-    assert page.locator(".strip img").count() == 3 + 2 * 4
+    assert page.locator(".strip canvas").count() == 3 + 2 * 4
     page.evaluate("document.querySelector('#episode').value = 1")
     page.dispatch_event("#episode", "change")
     at_rest(page)
@@ -139,7 +143,9 @@ def test_a_moment_a_command_and_a_key(page, told):
     assert "actions" not in told.imagined()[-1]
 
     page.set_content("<div id=cell></div>")  # the same as a widget, whose host sends and hears
-    page.expose_function("answer", told.handle)
+    page.expose_function(
+        "answer", lambda request: [list(x) if i else x for i, x in enumerate(packed(told.handle(request)))]
+    )
     page.evaluate(AS_WIDGET, widget_of(told)._esm)
     at_rest(page)
     np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
@@ -155,12 +161,12 @@ def test_of_requests_that_wait_the_newest_is_answered(told):
             talk.send_text(json.dumps({"kind": "info", "id": number}))
             time.sleep(0.05)
         go.set()
-        answers = {answer["id"]: answer for answer in (talk.receive_json() for _ in range(4))}
+        answers = {answer["id"]: answer for answer in (received(talk.receive_bytes()) for _ in range(4))}
         assert [number for number, answer in answers.items() if answer.get("overtaken")] == [1, 2]
         assert "episodes" in answers[0]
         assert "episodes" in answers[3]
         talk.send_text("[1")
-        assert "JSON object" in talk.receive_json()["error"]
+        assert "JSON object" in received(talk.receive_bytes())["error"]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +193,7 @@ def test_a_port_that_is_taken_is_told(told):
 
 def test_the_widget_has_the_same_page(told):
     widget, sent = widget_of(told), []
-    widget.send = sent.append
+    widget.send = lambda head, arrays: sent.append(head)
     widget._handle_custom_msg({"kind": "info", "id": 7}, [])
     assert sent[0]["id"] == 7
     assert "episodes" in sent[0]

@@ -35,7 +35,7 @@ class Explorer:
         explorer = Explorer(run.session, log)
         explorer.handle({"kind": "imagine", "episode": 0, "at_s": 6.0, "members": 16})
 
-    Times in answers are seconds from the moment asked for; arrays are as in `wire.array`. May be called from threads.
+    Times in answers are seconds from the moment asked for; arrays are NumPy's. May be called from threads.
 
     Args:
         session: of the run that is asked.

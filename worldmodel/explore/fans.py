@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.explore.wire import array, png
 from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.logs.physical import first_fix, physical_columns, physical_values
 from worldmodel.types import Samples, StreamSpec
@@ -17,7 +16,7 @@ _SAME_S = 1e-6
 def logged(spec: StreamSpec, samples: Samples, start_s: float) -> dict[str, Any]:
     """What a log holds of a stream, its times from the moment on, in physical columns."""
     values = physical_values(spec, samples.data, first_fix(spec, samples.data))
-    return {"time": array(samples.time - start_s), "columns": [array(column) for column in values.T]}
+    return {"time": samples.time - start_s, "columns": list(values.T)}
 
 
 def fan(trajectory: Trajectory, spec: StreamSpec) -> dict[str, Any]:
@@ -27,30 +26,26 @@ def fan(trajectory: Trajectory, spec: StreamSpec) -> dict[str, Any]:
     origin = first_fix(spec, came.data, data)
     members = physical_values(spec, data, origin)  # [M, K, P]
     mean = codec(spec).average(members, 1)
-    error = mean - at_times(time, came.time, physical_values(spec, came.data, origin), 0.75 / spec.rate_hz)
     wraps = np.array(physical_columns(spec).wraps, bool)
-    error = np.where(wraps, _wrapped(error), error)
-    bands = bands_of(members, mean, wraps)
+    read = at_times(time, came.time, physical_values(spec, came.data, origin), 0.75 / spec.rate_hz)
+    error, bands = apart(mean, read, wraps), bands_of(members, mean, wraps)
     columns = [
-        {
-            "bands": array(bands[..., i]),
-            "mean": array(mean[:, i]),
-            "error": array(error[:, i]),
-            "rmse": _rms(error[:, i]),
-        }
+        {"bands": bands[..., i], "mean": mean[:, i], "error": error[:, i], "rmse": root_mean_square(error[:, i])}
         for i in range(mean.shape[1])
     ]
-    answer = {"time": array(time - trajectory.start_s), "columns": columns}
-    if codec(spec).track:
-        answer["ways"] = array(members[..., list(codec(spec).track or ())].swapaxes(0, 1))
+    answer = {"time": time - trajectory.start_s, "columns": columns}
+    if track := codec(spec).track:
+        answer["ways"] = members[..., list(track)].swapaxes(0, 1)
     return answer
 
 
 def bands_of(members: np.ndarray, mean: np.ndarray, wraps: np.ndarray) -> np.ndarray:
     """Percentiles [5, M, P] of members [M, K, P]; of angles those of how far each is from the mean [M, P]."""
-    apart = members - mean[:, None]
-    apart = np.where(wraps, _wrapped(apart), apart)
-    return mean + np.percentile(apart, PERCENT, axis=1)
+    ordered = np.sort(apart(members, mean[:, None], wraps), axis=1)  # `np.percentile` takes four times as long
+    at = np.array(PERCENT) / 100 * (members.shape[1] - 1)
+    low = at.astype(int)
+    high, share = np.minimum(low + 1, members.shape[1] - 1), (at - low)[:, None]
+    return (mean[:, None] + ordered[:, low] * (1 - share) + ordered[:, high] * share).swapaxes(0, 1)
 
 
 def at_times(asked: np.ndarray, time: np.ndarray, values: np.ndarray, within_s: float) -> np.ndarray:
@@ -72,7 +67,7 @@ def frames(trajectory: Trajectory, spec: StreamSpec, count: int) -> list[dict[st
     return [
         {
             "after_s": float(time[row] - trajectory.start_s),
-            "imagined": png(data[row, 0]),
+            "imagined": data[row, 0],
             "real": _real(came, time[row], 0.75 / spec.rate_hz),
         }
         for row in chosen
@@ -82,18 +77,21 @@ def frames(trajectory: Trajectory, spec: StreamSpec, count: int) -> list[dict[st
 def past_frames(samples: Samples, start_s: float, count: int) -> list[dict[str, Any]]:
     """The newest frames up to the moment."""
     rows = np.flatnonzero(samples.time <= start_s + _SAME_S)[-count:]
-    return [{"after_s": float(samples.time[row] - start_s), "seen": png(samples.data[row])} for row in rows]
+    return [{"after_s": float(samples.time[row] - start_s), "seen": samples.data[row]} for row in rows]
 
 
-def _real(came: Samples, time: float, within_s: float) -> str | None:
-    near = int(np.argmin(np.abs(came.time - time))) if len(came.time) else -1
-    return png(came.data[near]) if near >= 0 and abs(came.time[near] - time) < within_s else None
+def apart(values: np.ndarray, others: np.ndarray, wraps: np.ndarray) -> np.ndarray:
+    """How far values [..., P] are above others; angles the short way round."""
+    difference = values - others
+    return np.where(wraps, (difference + np.pi) % (2 * np.pi) - np.pi, difference)
 
 
-def _wrapped(angle: np.ndarray) -> np.ndarray:
-    return (angle + np.pi) % (2 * np.pi) - np.pi
-
-
-def _rms(error: np.ndarray) -> float | None:
+def root_mean_square(error: np.ndarray) -> float | None:
+    """Of what is known; None of nothing."""
     known = error[np.isfinite(error)]
     return float(np.sqrt(np.mean(known**2))) if len(known) else None
+
+
+def _real(came: Samples, time: float, within_s: float) -> np.ndarray | None:
+    near = int(np.argmin(np.abs(came.time - time))) if len(came.time) else -1
+    return came.data[near] if near >= 0 and abs(came.time[near] - time) < within_s else None

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS
 from worldmodel.explore.explorer import Explorer
+from worldmodel.explore.wire import message
 
 _HOST = "127.0.0.1"
 _LOCAL = [_HOST, "localhost"]
@@ -91,13 +92,13 @@ class _Talk:
         except ValueError:
             request = None
         if not isinstance(request, dict):
-            await self._socket.send_json({"id": None, "error": "A request is a JSON object."})
+            await self._socket.send_bytes(message({"id": None, "error": "A request is a JSON object."}))
             return
         older = self._waiting.pop(str(request.get("kind")), None)
         self._waiting[str(request.get("kind"))] = request
         self._news.set()
         if older is not None:
-            await self._socket.send_json({"id": older.get("id"), "overtaken": True})
+            await self._socket.send_bytes(message({"id": older.get("id"), "overtaken": True}))
 
     async def _answer(self) -> None:
         while True:
@@ -106,8 +107,10 @@ class _Talk:
                 self._news.clear()
                 continue
             request = self._waiting.pop(next(iter(self._waiting)))
-            answer = await asyncio.to_thread(self._explorer.handle, request)
-            await self._socket.send_json({"id": request.get("id"), **answer})
+            await self._socket.send_bytes(await asyncio.to_thread(self._message, request))
+
+    def _message(self, request: dict[str, Any]) -> bytes:
+        return message({"id": request.get("id"), **self._explorer.handle(request)})
 
 
 def _listening(port: int) -> sockets.socket:

@@ -5,11 +5,17 @@ from typing import Any
 from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS, one_module
 from worldmodel.explore.explorer import Explorer
+from worldmodel.explore.wire import packed
 
 _RENDER = """
 export default { render({ model, el }) {
   const waiting = new Map(); let last = 0;
-  const receive = (answer) => { waiting.get(answer.id)?.(answer); waiting.delete(answer.id); };
+  const own = ({ buffer, byteOffset, byteLength }) => buffer.slice(byteOffset, byteOffset + byteLength);
+  const receive = (head, [floats, pixels]) => {
+    const answer = unpacked(head, new Float32Array(own(floats)), new Uint8Array(own(pixels)));
+    waiting.get(answer.id)?.(answer);
+    waiting.delete(answer.id);
+  };
   model.on("msg:custom", receive);
   const ask = (request) => new Promise((resolve) => {
     waiting.set(++last, resolve); model.send({ ...request, id: last });
@@ -36,6 +42,10 @@ def widget_of(explorer: Explorer) -> Any:
         _esm = one_module() + _RENDER
         _css = (ASSETS / "explore.css").read_text(encoding="utf-8")
 
+    def answer(widget: Any, request: dict[str, Any], _: Any) -> None:
+        head, *arrays = packed({"id": request.get("id"), **explorer.handle(request)})
+        widget.send(head, arrays)
+
     widget = Explore()
-    widget.on_msg(lambda _, request, buffers: widget.send({"id": request.get("id"), **explorer.handle(request)}))
+    widget.on_msg(answer)
     return widget

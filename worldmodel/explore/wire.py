@@ -1,9 +1,8 @@
-"""What goes to a page: arrays and pictures as text; and what comes from one, checked."""
+"""What goes to a page: text, with arrays apart from it; and what comes from one, checked."""
 
-import base64
+import json
 import math
 import struct
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,23 +12,39 @@ from worldmodel.errors import WorldModelError
 from worldmodel.types import Samples
 
 
-def array(values: np.ndarray) -> dict[str, str]:
-    """Values as base64 of little-endian float32, row after row; NaN where there is none."""
-    return {"f32": base64.b64encode(np.ascontiguousarray(values, "<f4").tobytes()).decode()}
+def packed(answer: Any) -> tuple[Any, bytes, bytes]:
+    """An answer as JSON can hold it, and its arrays: all float32 and all pixels, one after another.
+
+    In place of an array stands `{"f32": first, "shape": [...]}`, of pixels `{"u8": first, "shape": [...]}`: where its
+    first element is among all of them. Numbers are little-endian, NaN where there is none.
+    """
+    floats, pixels = bytearray(), bytearray()
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            return {key: plain(value) for key, value in part.items()}
+        if isinstance(part, list | tuple):
+            return [plain(value) for value in part]
+        if not isinstance(part, np.ndarray):
+            return part
+        if part.dtype == np.uint8:
+            pixels.extend(part.tobytes())
+            return {"u8": len(pixels) - part.size, "shape": part.shape}
+        floats.extend(np.asarray(part, "<f4").tobytes())
+        return {"f32": len(floats) // 4 - part.size, "shape": part.shape}
+
+    return plain(answer), bytes(floats), bytes(pixels)
 
 
-def png(frame: np.ndarray) -> str:
-    """A frame uint8 [rows, columns, 3] as a PNG (ISO/IEC 15948) in a `data:` address."""
-    rows, columns, _ = frame.shape
-    lines = np.insert(frame.reshape(rows, -1), 0, 0, axis=1)  # each line begins with its filter: none
-    head = struct.pack(">2I5B", columns, rows, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(lines.tobytes(), 1)), (b"IEND", b"")]
-    whole = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
-    return "data:image/png;base64," + base64.b64encode(whole).decode()
+def message(answer: Mapping[str, Any]) -> bytes:
+    """An answer as one binary message: the bytes of its JSON and of its floats as two uint32, these, and its pixels.
 
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    The JSON ends with spaces, so that floats begin at a multiple of four.
+    """
+    head, floats, pixels = packed(answer)
+    text = json.dumps(head, allow_nan=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 4)
+    return struct.pack("<2I", len(text), len(floats)) + text + floats + pixels
 
 
 def number(request: Mapping[str, Any], key: str) -> float | None:

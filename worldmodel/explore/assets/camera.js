@@ -2,9 +2,17 @@
 
 import { element } from "./pixels.js";
 
-const picture = (address, words) => (address
-  ? element("img", { src: address, alt: words, width: 96, height: 96 })
-  : element("span", { class: "missing", title: "the log holds no frame here" }, "none"));
+function picture(frame, words) {
+  if (!frame) return element("span", { class: "missing", title: "the log holds no frame here" }, "none");
+  const [height, width] = frame.shape, canvas = element("canvas", { role: "img", "aria-label": words, width, height });
+  const image = new ImageData(width, height);
+  for (let from = 0, to = 0; from < frame.length; to += 1) {
+    for (let colour = 0; colour < 3; colour += 1) image.data[to++] = frame[from++];
+    image.data[to] = 255;
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}
 
 const seconds = (after) => `${after < -0.005 ? "−" : "+"}${Math.abs(after).toFixed(1)} s`;
 

@@ -1,6 +1,6 @@
 // One column: what was seen, what came, and the futures as bands of 50 and 90 %.
 
-import { colours, fresh, marks, short } from "./pixels.js";
+import { marks, short } from "./pixels.js";
 
 const LEFT = 38, RIGHT = 6, TOP = 6, BOTTOM = 18;
 
@@ -78,11 +78,8 @@ function band(context, at, time, low, high) {
 }
 
 // `fan`: {time, bands [5][M], mean}; `log`: {time, values}; either may be missing.
-export function drawFan(canvas, { fan, log, wraps, from, to, range, cursor }) {
-  const made = fresh(canvas);
-  if (made === null) return;
-  const { context, width, height } = made;
-  const look = colours(canvas), at = scales(width, height, from, to, range);
+export function drawFan({ context, width, height }, look, { fan, log, wraps, from, to, range, cursor }) {
+  const at = scales(width, height, from, to, range);
   drawAxes(context, at, look);
   if (fan) {
     context.fillStyle = look.model;

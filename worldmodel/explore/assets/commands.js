@@ -1,12 +1,12 @@
-// The curves of what is commanded: drawn with the mouse, changed with arrow keys, or driven with keys that are held.
+// The curves of what is commanded: drawn with the mouse, or changed with arrow keys.
 
-import { colours, element, fresh, short } from "./pixels.js";
+import { element, short } from "./pixels.js";
 import { drawAxes, line, scales } from "./chart.js";
 
 const clipped = (value, { low, high }) => Math.min(Math.max(value, low), high);
 
-// `rows` by stream are [[t, value, ...], ...]; `onchange` is told after each change.
-export function commands(info, { onchange }) {
+// `rows` by stream are [[t, value, ...], ...]; `onchange` is told after each change, `onlook` where only looks change.
+export function commands(info, { onchange, onlook }) {
   const streams = info.streams.filter((s) => s.kind === "action");
   let rows = {}, recorded = {}, edited = false;
   const curves = streams.flatMap((s) => s.columns.map((column, i) => curve(s.name, column, i + 1)));
@@ -15,16 +15,13 @@ export function commands(info, { onchange }) {
   function changed() {
     edited = true;
     reset.disabled = false;
-    redraw();
     onchange();
   }
   function restore() {
     edited = false;
     reset.disabled = true;
     rows = structuredClone(recorded);
-    redraw();
   }
-  const redraw = () => curves.forEach((c) => c.draw());
 
   function curve(stream, column, place) {
     const canvas = element("canvas", {
@@ -35,11 +32,11 @@ export function commands(info, { onchange }) {
     const told = element("output", { class: "figure" });
     let at = null, tick = 0, last = null;
     const values = () => rows[stream] ?? [];
-    const draw = () => {
-      const made = fresh(canvas), table = values();
-      if (made === null || !table.length) return;
+    const draw = (surface, look) => {
+      const table = values();
+      if (surface === null || !table.length) return;
       const step = table.length > 1 ? table[1][0] - table[0][0] : info.dt, end = table.at(-1)[0] + step;
-      const { context, width, height } = made, look = colours(canvas);
+      const { context, width, height } = surface;
       at = scales(width, height, 0, end, [column.low, column.high]);
       drawAxes(context, at, look);
       const held = (list) => [list.flatMap(([t]) => [t, t + step]), list.flatMap((row) => [row[place], row[place]])];
@@ -78,23 +75,26 @@ export function commands(info, { onchange }) {
     });
     canvas.addEventListener("pointermove", (event) => last && pull(event));
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { last = null; });
-    for (const turn of ["focus", "blur"]) canvas.addEventListener(turn, draw);
+    for (const turn of ["focus", "blur"]) canvas.addEventListener(turn, onlook);
     canvas.addEventListener("keydown", (event) => {
       const sideways = { ArrowLeft: -1, ArrowRight: 1 }[event.key], upwards = { ArrowDown: -1, ArrowUp: 1 }[event.key];
       if (!sideways && !upwards) return;
       event.preventDefault();
-      if (sideways) { tick = Math.min(Math.max(tick + sideways, 0), values().length - 1); draw(); return; }
+      if (sideways) { tick = Math.min(Math.max(tick + sideways, 0), values().length - 1); onlook(); return; }
       for (const row of values().slice(tick)) row[place] = clipped(row[place] + upwards * 0.05 * (column.high - column.low), column);
       changed();
     });
     const node = element("div", { class: "command" }, element("h3", {}, `${stream} · ${column.label}`, told), canvas);
-    return { node, draw, stream, column, place, push: (by) => {
-      for (const row of values()) row[place] = clipped(row[place] + by * (column.high - column.low), column);
-    } };
+    const level = (change) => { for (const row of values()) row[place] = clipped(change(row[place]), column); };
+    return {
+      node, canvas, draw, column,
+      push: (by) => level((value) => value + by * (column.high - column.low)),
+      put: (to) => level(() => to),
+    };
   }
 
   return {
-    nodes: curves.map((c) => c.node), curves, reset, redraw, changed, restore,
+    nodes: curves.map((c) => c.node), curves, reset, changed,
     recorded(now, keep) { // edits are kept where only the horizon is another
       recorded = now;
       if (!keep || !edited) { restore(); return; }
@@ -103,38 +103,7 @@ export function commands(info, { onchange }) {
       for (const [name, table] of Object.entries(rows)) {
         table.forEach((row, i) => row.splice(1, row.length, ...(before[name][i] ?? before[name].at(-1)).slice(1)));
       }
-      redraw();
     },
     given: () => (edited ? rows : null),
   };
-}
-
-// Keys that drive: the first column sideways, the second up and down; a column of steering is positive to the left.
-export function drivePad({ curves, changed }) {
-  const [side, ahead = side] = curves, left = /steer|yaw|turn/.test(side?.column.label ?? "") ? 1 : -1;
-  const ways = { ArrowLeft: [side, left], ArrowRight: [side, -left], ArrowUp: [ahead, 1], ArrowDown: [ahead, -1] };
-  const held = new Set();
-  let before = null;
-  const turn = (now) => {
-    if (!held.size) { before = null; return; }
-    const passed = before === null ? 0.016 : Math.min((now - before) / 1000, 0.1);
-    for (const key of held) ways[key][0].push(ways[key][1] * passed);
-    before = now;
-    changed();
-    requestAnimationFrame(turn);
-  };
-  const hold = (key) => { held.add(key); if (held.size === 1) requestAnimationFrame(turn); button[key].classList.add("held"); };
-  const release = (key) => { held.delete(key); button[key]?.classList.remove("held"); };
-  const button = Object.fromEntries(Object.entries({ ArrowUp: "▲", ArrowLeft: "◀", ArrowDown: "▼", ArrowRight: "▶" }).map(([key, sign]) => [
-    key, element("span", {
-      class: `key ${key}`, onpointerdown: () => hold(key), onpointerup: () => release(key), onpointerleave: () => release(key),
-    }, sign),
-  ]));
-  const pad = element("div", { class: "pad", tabindex: 0, role: "application", "aria-label": "drive: hold the arrow keys" }, ...Object.values(button));
-  pad.addEventListener("keydown", (event) => { if (ways[event.key]) { event.preventDefault(); hold(event.key); } });
-  pad.addEventListener("keyup", (event) => release(event.key));
-  pad.addEventListener("blur", () => [...held].forEach(release));
-  return element("div", { class: "drive" }, pad, element("p", {}, side === ahead
-    ? `Hold the arrow keys here: they move ${side.column.label} over the whole horizon.`
-    : `Hold the arrow keys here: ◀ ▶ ${side.column.label}, ▲ ▼ ${ahead.column.label}, over the whole horizon.`));
 }

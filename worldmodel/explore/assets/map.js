@@ -1,6 +1,6 @@
 // The way on the ground in metres: seen, come, and one line for each future.
 
-import { colours, fresh, marks } from "./pixels.js";
+import { marks } from "./pixels.js";
 import { stroke } from "./chart.js";
 
 // The square that holds the points and the square before it; `tracks` are lists of [x, y].
@@ -24,11 +24,9 @@ function placing(width, height, [west, south, east, north]) {
   };
 }
 
-export function drawMap(canvas, { ways, seen, came, square, cursorRow }) {
-  const made = fresh(canvas);
-  if (made === null || !Number.isFinite(square[0])) return;
-  const { context, width, height } = made;
-  const look = colours(canvas), at = placing(width, height, square);
+export function drawMap({ context, width, height }, look, { ways, seen, came, square, cursorRow }) {
+  if (!Number.isFinite(square[0])) return;
+  const at = placing(width, height, square);
   const step = grid(context, at, width, height, look);
   const draw = (track, style, thick, alpha = 1) => {
     Object.assign(context, { strokeStyle: style, lineWidth: thick, globalAlpha: alpha });

@@ -1,9 +1,4 @@
-// What every drawing needs: arrays of an answer, elements, colours of the page, and a canvas at the screen's sharpness.
-
-export function decode({ f32 }) {
-  const bytes = Uint8Array.from(atob(f32), (c) => c.charCodeAt(0));
-  return new Float32Array(bytes.buffer);
-}
+// What every drawing needs: elements, colours of the page, and canvases at the screen's sharpness.
 
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -15,24 +10,41 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-export function colours(node) {
+// The page's colours and font, read once for all drawings.
+export function lookOf(node) {
   const style = getComputedStyle(node);
-  const names = ["ink", "muted", "faint", "line", "paper", "ground", "model", "bad", "command"];
-  return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  const names = ["ink", "muted", "faint", "line", "paper", "ground", "model", "twin", "bad", "command"];
+  const colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  return { ...colours, font: `11px ${style.fontFamily}` };
 }
 
-// A context whose units are CSS pixels, cleared; null while the canvas is not shown.
-export function fresh(canvas) {
-  const { clientWidth: width, clientHeight: height } = canvas;
-  if (!width || !height) return null;
-  const sharp = window.devicePixelRatio || 1;
-  const [w, h] = [Math.round(width * sharp), Math.round(height * sharp)];
-  if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
-  const context = canvas.getContext("2d");
-  context.setTransform(sharp, 0, 0, sharp, 0, 0);
-  context.clearRect(0, 0, width, height);
-  context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
-  return { context, width, height };
+// Which canvases are in view, and how large: who asks the layout for it while drawing makes the page lay out anew.
+export function stage(onchange) {
+  const sizes = new WeakMap(), inView = new WeakSet();
+  const sized = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) sizes.set(target, contentRect);
+    onchange();
+  });
+  const viewed = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) inView[isIntersecting ? "add" : "delete"](target);
+    onchange();
+  }, { rootMargin: "200px" });
+  return {
+    watch(canvases) { for (const canvas of canvases) { sized.observe(canvas); viewed.observe(canvas); } },
+    // {context, width, height}, cleared, in CSS pixels; null while the canvas is not to be seen.
+    fresh(canvas, look) {
+      const { width, height } = sizes.get(canvas) ?? {};
+      if (!width || !height || !inView.has(canvas)) return null;
+      const sharp = window.devicePixelRatio || 1, [w, h] = [Math.round(width * sharp), Math.round(height * sharp)];
+      if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
+      const context = canvas.getContext("2d");
+      context.setTransform(sharp, 0, 0, sharp, 0, 0);
+      context.clearRect(0, 0, width, height);
+      context.font = look.font;
+      return { context, width, height };
+    },
+    close() { sized.disconnect(); viewed.disconnect(); },
+  };
 }
 
 // Values at which a scale is marked: multiples of 1, 2 or 5 times a power of ten.

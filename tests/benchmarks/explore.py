@@ -1,0 +1,99 @@
+"""The page while a key is held: answers a second, and where their time goes, in Chromium on this machine.
+
+python -m tests.benchmarks.explore RUN LOG
+"""
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# Counts what comes over the socket, and what drawing takes; the page itself knows nothing of it.
+_WATCH = """
+window.told = { came: [], bytes: 0, drawn: 0, frames: 0 };
+window.WebSocket = class extends WebSocket {
+  constructor(address) {
+    super(address);
+    this.addEventListener("message", ({ data }) => {
+      told.came.push(performance.now());
+      told.bytes += data.byteLength ?? data.length;
+    });
+  }
+};
+const plain = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (draw) => plain((now) => {
+  const began = performance.now();
+  draw(now);
+  told.drawn += performance.now() - began;
+  told.frames += 1;
+});
+"""
+
+
+@contextlib.contextmanager
+def served(run: Path, log: Path) -> Iterator[str]:
+    """The address of a page of its own process."""
+    command = [sys.executable, "-m", "worldmodel", "explore", str(run), str(log), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield next(line.split()[0] for line in process.stdout if line.startswith("http"))
+        process.terminate()
+
+
+def at_rest(page: Any) -> None:
+    page.wait_for_selector('.wm-explore[aria-busy="false"]', timeout=120_000)
+
+
+def hold(page: Any, key: str, seconds: float) -> dict[str, Any]:
+    """What the page counted while a key was held in the pad."""
+    page.focus(".pad")
+    page.keyboard.down(key)
+    time.sleep(0.5)  # until it is under way
+    page.evaluate("Object.assign(told, { came: [], bytes: 0, drawn: 0, frames: 0 })")
+    time.sleep(seconds)
+    counted = page.evaluate("structuredClone(told)")
+    page.keyboard.up(key)
+    at_rest(page)
+    return counted
+
+
+def report(width: int, counted: dict[str, Any], seconds: float) -> None:
+    came = np.diff(counted["came"])
+    p50, p99 = np.quantile(came, [0.5, 0.99])
+    print(
+        f"{width} px: {len(counted['came']) / seconds:.1f} answers a second, one after {p50:.0f} ms (p50), "
+        f"{p99:.0f} ms (p99); {counted['bytes'] / len(counted['came']) / 1e3:.0f} kB each; drawing "
+        f"{counted['drawn'] / len(counted['came']):.1f} ms each; {counted['frames'] / seconds:.0f} animation frames"
+    )
+
+
+def main() -> None:
+    """Prints a line for each width."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("log", type=Path)
+    parser.add_argument("--seconds", type=float, default=8.0, help="that a key is held")
+    given = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    with served(given.run, given.log) as address, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for width, height in ((1280, 900), (390, 844)):
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.add_init_script(_WATCH)
+            page.goto(address)
+            at_rest(page)
+            report(width, hold(page, "ArrowUp", given.seconds), given.seconds)
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+// One question at a time, always the newest: what changes while an answer is computed is asked once it is there.
+
+const SLOW_MS = 150, COMPILING_MS = 1200;
+
+// `next()` asks and takes the answer; `told(words)` says what takes long; `rest()` is called when nothing is left to ask.
+export function asking({ next, told, rest }) {
+  let running = false, wanted = false;
+  return async () => {
+    wanted = true;
+    if (running) return;
+    running = true;
+    while (wanted) {
+      wanted = false;
+      const waits = [
+        setTimeout(told, SLOW_MS, "computing …"),
+        setTimeout(told, COMPILING_MS, "compiling: the first answer of this horizon takes some seconds …"),
+      ];
+      await next();
+      waits.forEach(clearTimeout);
+    }
+    running = false;
+    rest();
+  };
+}
