@@ -10,7 +10,7 @@ from flax import nnx
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
-from worldmodel.models.world_model import Scaling, WorldModel
+from worldmodel.models.world_model import Film, Scaling, WorldModel
 from worldmodel.training.config import preset
 from worldmodel.training.data import measure_scaling
 from worldmodel.training.run import Run, build_model
@@ -54,4 +54,5 @@ def random_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
     nnx.update(model, jax.tree.map(draw, nnx.state(model, nnx.Param)))
     nnx.update(model, jax.tree.map(lambda like: jnp.ones(like.shape, like.dtype), nnx.state(model, nnx.Not(nnx.Param))))
     model.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
+    model.film = Film.plain([spec.sample_shape for spec in settings.layout.videos])
     return model

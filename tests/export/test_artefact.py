@@ -94,7 +94,7 @@ def test_onnx_rolls_the_same_futures_with_the_same_noise(folder, run, example, g
     for name in ("clean", "read"):
         found, expected = np.stack([each[name] for each in out], 2), example[f"futures/out/{name}"]
         assert np.abs(found - expected).max() <= 1e-5 * max(1, np.abs(expected).max())
-    shown = {"latent": out[1]["next"], "tokens": seen["tokens_0"], "last": seen["last_0"]}
+    shown = {"latent": out[1]["next"], "tokens": seen["tokens_0"], "last": seen["last_0"], "tick": np.array(1, "i4")}
     frame = call(folder, "draw_0", shown)["frame"].astype(int)
     assert np.abs(frame - example["futures/out/frames_0"][:, :, 0]).max() <= 1  # of 10 Hz: one each second tick
 

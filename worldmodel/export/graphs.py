@@ -133,12 +133,14 @@ def _draw(model: WorldModel, members: int, video: int) -> Graph:
         tokens, last = (jnp.repeat(arrays[name], members, 0) for name in ("tokens", "last"))
         none = jnp.zeros((members, 0))
         belief = Belief(none, none, none, (tokens,) * (video + 1), (last,) * (video + 1))
-        frames = model.decode_video(belief, arrays["latent"][0], video)
-        return {"frame": jnp.round(jnp.clip(frames, 0, 1) * 255).astype(jnp.uint8)[None]}
+        drawn = model.decode_video(belief, arrays["latent"][0], video)[None, :, None]
+        frames = model.mix(drawn, arrays["last"], jnp.reshape(arrays["tick"], (1, 1)), video)[:, :, 0]
+        return {"frame": jnp.round(jnp.clip(frames, 0, 1) * 255).astype(jnp.uint8)}
 
     seen = jax.eval_shape(*_observe(model, members))
     shapes = {"tokens": seen[f"tokens_{video}"], "last": seen[f"last_{video}"], "latent": seen["latent"]}
-    return _without_empty(draw, {name: _shape(*x.shape) for name, x in shapes.items()})
+    tick = {"tick": _shape(dtype=np.int32)}
+    return _without_empty(draw, {name: _shape(*x.shape) for name, x in shapes.items()} | tick)
 
 
 def latent_size(model: WorldModel) -> int:

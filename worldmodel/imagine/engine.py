@@ -103,5 +103,5 @@ def _frames(model: WorldModel, belief, latents: jax.Array, ticks: jax.Array, vid
     batch, members, asked, size = latents.shape
     repeated = jax.tree.map(lambda x: jnp.repeat(x, members * asked, 0), belief)
     frames = model.decode_video(repeated, latents.reshape(-1, size), video)
-    pixels = jnp.round(jnp.clip(frames, 0, 1) * 255).astype(jnp.uint8)
-    return pixels.reshape(batch, members, asked, *pixels.shape[1:])
+    mixed = model.mix(frames.reshape(batch, members, asked, *frames.shape[1:]), belief.frames[video], ticks, video)
+    return jnp.round(jnp.clip(mixed, 0, 1) * 255).astype(jnp.uint8)

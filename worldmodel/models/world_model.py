@@ -1,12 +1,13 @@
 """What every world model shares: four verbs on one latent record, the model's units, and the way back to readings."""
 
 import abc
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future
@@ -37,6 +38,25 @@ class Belief(NamedTuple):
     features: jax.Array
     tokens: tuple[jax.Array, ...]
     frames: tuple[jax.Array, ...]
+
+
+class Film(nnx.Module):
+    """Of what the frames of each video are mixed, as the select episodes say.
+
+    Attributes:
+        shares: [videos, H, 3] of what the network draws, of the last frame seen and of the mean one; they sum to 1.
+        mean: by video, [rows, columns, 3] in 0..1.
+    """
+
+    def __init__(self, shares: Array, mean: Sequence[Array]) -> None:
+        self.shares = nnx.Variable(jnp.asarray(shares, jnp.float32))
+        self.mean = nnx.List([nnx.Variable(jnp.asarray(frame, jnp.float32)) for frame in mean])
+
+    @classmethod
+    def plain(cls, shapes: Sequence[tuple[int, ...]]) -> "Film":
+        """Frames as they are drawn."""
+        shares = jnp.tile(jnp.array([1.0, 0.0, 0.0]), (len(shapes), 1, 1))
+        return cls(shares, [jnp.zeros(shape) for shape in shapes])
 
 
 class Scaling(NamedTuple):
@@ -74,6 +94,7 @@ class WorldModel(nnx.Module, abc.ABC):
         self.layout, self.config, self.context = layout, config, context
         self.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
         self.spread = nnx.Variable(jnp.ones((1, layout.size)))
+        self.film = Film.plain([spec.sample_shape for spec in layout.videos])
         self.reading_noise = nnx.Param(jnp.full(layout.size, -3.0, jnp.float32))
         self._build(dtype=jnp.dtype(config.dtype), rngs=rngs)
 
@@ -166,6 +187,22 @@ class WorldModel(nnx.Module, abc.ABC):
         tick = jnp.minimum(jnp.arange(members.shape[2]), len(self.spread[...]) - 1)
         mean = members.mean(1, keepdims=True)
         return mean + self.spread[...][tick] * (members - mean)
+
+    def mix(
+        self, drawn: Float[jax.Array, "B K P *pixels"], last: Array, ticks: Int[Array, "B P"], video: int = 0
+    ) -> jax.Array:
+        """Frames that members draw at horizon ticks, mixed with the last one seen and the mean one (see `Film`).
+
+        Args:
+            drawn: in 0..1.
+            last: [B, rows, columns, 3], black where none was seen: the mean frame is in its place.
+            ticks: 0 is the first ahead.
+            video: which.
+        """
+        shares, mean = self.film.shares[...][video], self.film.mean[video][...]
+        shares = shares[jnp.minimum(ticks, len(shares) - 1)][:, None, :, None, None, None]
+        last = jnp.where((last > 0).any((1, 2, 3), keepdims=True), last, mean)[:, None, None]
+        return shares[..., 0] * drawn + shares[..., 1] * last + shares[..., 2] * mean
 
     def decode_video(self, belief: Belief, latents: jax.Array, video: int = 0) -> jax.Array:
         """Frames [B, rows, columns, 3] in 0..1 at latents [B, Z], one a belief."""

@@ -24,7 +24,7 @@ from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import experts_from, experts_to
 from worldmodel.models.experts.team import Team
-from worldmodel.models.world_model import Scaling
+from worldmodel.models.world_model import Film, Scaling
 from worldmodel.training.history import METRICS, TENSORBOARD, History
 from worldmodel.training.settings import RunSettings, plain_json
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _SETTINGS, _FINISHED = "run.json", "finished.json"
 _STATISTICS, _BASELINES = "statistics.npz", "baselines.npz"
 _EXPERTS, _LEFT_OUT, _BLEND = "experts.npz", "left_out.npz", "blend.npz"
-_PARAMETERS, _SPREAD = "parameters.npz", "spread.npy"
+_PARAMETERS, _SPREAD, _FILM = "parameters.npz", "spread.npy", "film.npz"
 _CHECKPOINTS, _PRIOR = "checkpoints", "prior"
 _OF_TEAM, _BLENDED = (_EXPERTS, _LEFT_OUT, _BLEND, _PRIOR), "blended-"
 
@@ -51,6 +51,7 @@ class RunFolder:
     parameters.npz     the best so far   what imagining needs
     checkpoints/       the newest states what going on needs
     spread.npy         of members        when the training has ended
+    film.npz           of what frames are mixed, where there are any
     blend.npz          of all experts    then, too
     finished.json      how it ended      last of all
     blended-1/         experts.npz, prior/, left_out.npz and blend.npz once a scene has joined, in place of those above
@@ -58,8 +59,8 @@ class RunFolder:
     """
 
     NAMES = (
-        _SETTINGS, _STATISTICS, _BASELINES, _EXPERTS, _LEFT_OUT, _BLEND, _FINISHED, _SPREAD, _PARAMETERS, _CHECKPOINTS,
-        METRICS, TENSORBOARD, _PRIOR, f"{_BLENDED}*",
+        _SETTINGS, _STATISTICS, _BASELINES, _EXPERTS, _LEFT_OUT, _BLEND, _FINISHED, _SPREAD, _FILM, _PARAMETERS,
+        _CHECKPOINTS, METRICS, TENSORBOARD, _PRIOR, f"{_BLENDED}*",
     )  # fmt: skip
 
     def __init__(self, path: Path | str) -> None:
@@ -242,6 +243,18 @@ class RunFolder:
     def write_spread(self, spread: np.ndarray) -> None:
         with whole_file(self.path / _SPREAD, force=True) as path:
             np.save(path, spread)
+
+    def read_film(self) -> Film | None:
+        """Of what frames are mixed; None before the training's end, and of a log without video."""
+        if not (self.path / _FILM).exists():
+            return None
+        arrays = self._read_arrays(_FILM)
+        with readable(self.path / _FILM):
+            return Film(arrays["shares"], [arrays[f"mean.{i}"] for i in range(len(arrays["shares"]))])
+
+    def write_film(self, film: Film) -> None:
+        means = {f"mean.{i}": np.asarray(frame[...]) for i, frame in enumerate(film.mean)}
+        self._write_arrays(_FILM, {"shares": np.asarray(film.shares[...])} | means)
 
     def checkpoints(self) -> "Checkpoints":
         """The newest states of the training. Orbax is imported here, since imagining does without."""

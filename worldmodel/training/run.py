@@ -21,7 +21,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.team import Team
-from worldmodel.models.world_model import Scaling, WorldModel
+from worldmodel.models.world_model import Film, Scaling, WorldModel
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.roles import LEARN, SELECT, simulated_note
 from worldmodel.training.settings import RunSettings
@@ -211,4 +211,5 @@ def load_run(folder: Path | str) -> Run:
     model.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
     spread = files.read_spread()
     model.spread = nnx.Variable(jnp.ones((1, model.layout.size)) if spread is None else jnp.asarray(spread))
+    model.film = files.read_film() or Film.plain([spec.sample_shape for spec in model.layout.videos])
     return Run(files.path, settings, model, baselines, team, reached)

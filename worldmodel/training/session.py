@@ -7,10 +7,11 @@ import jax
 import numpy as np
 
 from worldmodel.errors import TrainingDivergedError
-from worldmodel.models.world_model import WorldModel
+from worldmodel.models.world_model import Film, WorldModel
 from worldmodel.training.blending import blended
 from worldmodel.training.calibration import measure_spread
 from worldmodel.training.evaluate import Selection
+from worldmodel.training.films import measure_film
 from worldmodel.training.fit import LOOK, Budget, Doing, Evaluated, Source, Updated, fit
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.progress import TrainingProgress
@@ -37,6 +38,9 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
     show.say("measuring the spread of members")
     folder.write_spread(_spread(learner, folder.read_parameters(state.params), source.selection))
     network = learner.model(folder.read_parameters(state.params))
+    if settings.layout.videos:
+        show.say("measuring of what frames are mixed")
+        folder.write_film(_film(folder, settings, source.selection, network))
     _blend(folder, settings, source.selection, network, show)
     if state.horizon < settings.horizon:
         show.say(f"note: no rollout was longer than {state.horizon} of the {settings.horizon} ticks of the horizon")
@@ -82,6 +86,11 @@ def _blend(
         baselines = folder.read_baselines(settings.layout)
         experts, left_out = folder.read_experts(baselines.lens), folder.read_left_out()
         folder.write_blend(blended(settings, baselines, experts, left_out, selection.windows, network, show))
+
+
+def _film(folder: RunFolder, settings: RunSettings, selection: Selection, network: WorldModel) -> Film:
+    means = folder.read_baselines(settings.layout).mean_frames
+    return measure_film(network, selection.windows, [means[spec.name] for spec in settings.layout.videos])
 
 
 def _spread(learner: Learner, params, selection: Selection) -> np.ndarray:

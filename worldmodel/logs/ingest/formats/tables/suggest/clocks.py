@@ -170,7 +170,7 @@ def _tells_time_of_day(numbers: np.ndarray) -> bool:
     if not ((numbers >= 0) & (numbers < 240000) & (minutes < 60) & (seconds < 60)).all():
         return False
     plain, told = np.diff(numbers), np.diff(3600 * (numbers // 1e4) + 60 * minutes + seconds)
-    return bool(plain.max() >= 40 and 0 <= told.min() and told.max() < 40 and plain.max() > 2 * told.max())
+    return bool(plain.max() >= 40 and told.min() >= 0 and told.max() < 40 and plain.max() > 2 * told.max())
 
 
 def _by_step(numbers: np.ndarray, step: float) -> str:

@@ -1,0 +1,74 @@
+"""Of what frames are mixed: closed forms, and a network that knows nothing of what comes."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.untrained import untrained_run
+from worldmodel.logs.reader import Log
+from worldmodel.logs.writer import LogWriter
+from worldmodel.models.world_model import Film
+from worldmodel.training.films import _shares, measure_film
+from worldmodel.training.folder import RunFolder
+from worldmodel.types import Samples, StreamSpec
+
+CAMERA = StreamSpec("camera", "video", ("red", "green", "blue"), ("", "", ""), 10.0, size=(16, 16))
+PUSH = StreamSpec("push", "action", ("force",), ("N",), 10.0)
+
+
+def test_shares_are_those_that_frames_were_mixed_with():
+    rng = np.random.default_rng(0)
+    parts = [rng.uniform(0, 255, (5, 4, 4, 3)) for _ in range(3)]
+    for shares in ([0.2, 0.5, 0.3], [0.0, 1.0, 0.0], [0.7, 0.0, 0.3]):
+        came = sum(share * part for share, part in zip(shares, parts, strict=True))
+        np.testing.assert_allclose(_shares(parts, came), shares, atol=1e-4)
+    away = _shares(parts, 2 * parts[0] - parts[1])  # no share is below 0
+    np.testing.assert_allclose(away, [1, 0, 0], atol=0.1)
+    np.testing.assert_array_equal(_shares(parts, parts[0][:0]), [1, 0, 0])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Of a camera that sees one picture with noise, new in each frame: the mean frame is the best that can be said."""
+    path, rng = tmp_path_factory.mktemp("films") / "log.h5", np.random.default_rng(0)
+    picture = rng.uniform(60, 200, (16, 16, 3))
+    frames = np.clip(picture + rng.normal(size=(60, 16, 16, 3)) * 40, 0, 255).astype(np.uint8)
+    time = np.arange(60) / 10
+    with LogWriter(path, [CAMERA, PUSH]) as writer:
+        writer.append({"camera": Samples(time, frames), "push": Samples(time, np.zeros((60, 1)))})
+    log = Log(path)
+    yield untrained_run(log, dt=0.1, context=4, horizon=8), log
+    log.close()
+
+
+def test_what_a_network_does_not_know_is_the_mean_frame(run, tmp_path):
+    run, log = run
+    windows = run.windows(log)
+    mean = [run.baselines.mean_frames["camera"]]
+    film = measure_film(run.model, windows, mean)
+    shares = np.asarray(film.shares[...])
+    assert shares.shape == (1, 8, 3)
+    np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
+    assert (shares[..., 2] > 0.8).all()
+    RunFolder(tmp_path).write_film(film)
+    again = RunFolder(tmp_path).read_film()
+    np.testing.assert_array_equal(again.shares[...], film.shares[...])
+    np.testing.assert_array_equal(again.mean[0][...], film.mean[0][...])
+    assert RunFolder(tmp_path / "none").read_film() is None
+
+
+def test_frames_are_mixed_by_tick_and_one_never_seen_is_the_mean(run):
+    drawn = jnp.full((2, 3, 2, 16, 16, 3), 0.9)
+    last = jnp.stack([jnp.full((16, 16, 3), 0.5), jnp.zeros((16, 16, 3))])
+    ticks = jnp.array([[0, 7], [1, 1]])
+    model = run[0].model
+    plain = np.asarray(model.mix(drawn, last, ticks))
+    np.testing.assert_array_equal(plain, drawn)
+    model.film = Film(np.array([[[1, 0, 0], [0.5, 0.3, 0.2]]]), [np.full((16, 16, 3), 0.1)])
+    mixed = np.asarray(model.mix(drawn, last, ticks))[:, :, :, 0, 0, 0]
+    model.film = Film.plain([(16, 16, 3)])
+    expected = [
+        [0.9, 0.5 * 0.9 + 0.3 * 0.5 + 0.2 * 0.1],
+        [0.5 * 0.9 + 0.5 * 0.1] * 2,
+    ]  # the last share holds from there
+    np.testing.assert_allclose(mixed, np.repeat(np.array(expected)[:, None], 3, 1), rtol=1e-5)
