@@ -9,16 +9,41 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from worldmodel import demo
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LONGEST = 12  # lines of a function
+MOST_LINES = 100  # of code
 BYTES = 1_500_000
 # What runs in the kernel is the same, of a smaller model.
-SHORTER = {"episodes=40": "episodes=5", 'preset="small", steps=350': 'preset="debug", steps=8'}
+SHORTER = {
+    "01_quickstart": {"episodes=40": "episodes=5", 'preset="small"': 'preset="debug"', "steps=350": "steps=8"},
+    "02_my_own_log": {"RUNS = 12": "RUNS = 8", "seconds=20": "seconds=14"},
+    "03_can_i_trust_it": {"max_starts=200": "max_starts=12"},
+    "04_what_if": {"EPISODE, AT_S, AHEAD_S = 14": "EPISODE, AT_S, AHEAD_S = 1"},
+    "05_what_does_the_latent_know": {},
+    "06_outages": {"max_starts=100": "max_starts=12"},
+    "07_live": {"EPISODES, SECONDS = 10, 20": "EPISODES, SECONDS = 4, 6"},
+}
+PICTURES = {"01_quickstart": 4, "03_can_i_trust_it": 3}  # at least; of the others 2
 NOT_FINITE = re.compile(r"\b(nan|inf|infinity)\b", re.IGNORECASE)
 HERE = re.compile(r"(?<![\w.:/])/(tmp|root|home|work|Users|var|private)/")  # the places that a run leaves traces of
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """The run that notebooks share, of a tiny model: the folder."""
+    folder = tmp_path_factory.mktemp("example")
+    train = demo.train
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"FEW": 4, "FEW_HELD_OUT": 3, "SECONDS": 10.0}.items():
+            patch.setattr(demo, name, value)
+        patch.setattr(demo, "train", lambda *args, minutes, **kw: train(*args, preset="debug", steps=8, **kw))
+        demo.example(folder)
+    return folder
 
 
 def code_cells(notebook) -> list:
@@ -29,9 +54,9 @@ def outputs(notebook) -> list:
     return [output for cell in code_cells(notebook) for output in cell.outputs]
 
 
-def shorten(notebook) -> None:
+def shorten(notebook, name: str) -> None:
     """Fewer drives, layers and updates; the figures are those in the file, which another test looks at."""
-    for long, short in SHORTER.items():
+    for long, short in SHORTER[name].items():
         assert any(long in cell.source for cell in code_cells(notebook))
         for cell in code_cells(notebook):
             cell.source = cell.source.replace(long, short)
@@ -43,12 +68,11 @@ def texts(notebook) -> list[str]:
     return said + [output.data["text/plain"] for output in outputs(notebook) if "text/plain" in output.get("data", {})]
 
 
-def check_shown(notebook) -> None:
-    """Pictures, a video that needs no file beside the notebook, and figures that are numbers."""
+def check_shown(notebook, name: str) -> None:
+    """Pictures, figures that are numbers, and no error."""
     shown = [output.data for output in outputs(notebook) if "data" in output]
     pictures = sum("image/png" in data or "data:image/png" in data.get("text/html", "") for data in shown)
-    assert pictures >= 4
-    assert any("data:video/" in data.get("text/html", "") for data in shown)
+    assert pictures >= PICTURES.get(name, 2)
     assert not [text for text in texts(notebook) if NOT_FINITE.search(text)]
     assert not [output for output in outputs(notebook) if output.output_type == "error"]
 
@@ -69,35 +93,48 @@ def breaches(source: str) -> list[str]:
     return found
 
 
-def test_there_is_a_notebook():
-    assert "01_quickstart" in [path.stem for path in NOTEBOOKS]
+def test_there_is_a_notebook_for_each_question():
+    assert [path.stem for path in NOTEBOOKS] == sorted(SHORTER)
+
+
+def test_the_example_is_made_once_and_opened_with_its_truth(example):
+    stamps = {path: path.stat().st_mtime_ns for path in example.rglob("*") if path.is_file()}
+    run, held_out = demo.example(example)
+    assert {path: path.stat().st_mtime_ns for path in example.rglob("*") if path.is_file()} == stamps
+    assert run.unseen(held_out) == [0, 1, 2]
+    assert "state" in held_out.episodes[0].truth
 
 
 @each_notebook
-def test_it_runs_and_shows_pictures_and_a_video(path, tmp_path, monkeypatch):
+def test_it_runs_and_shows_pictures(path, tmp_path, monkeypatch, example, compiled_once):
+    for name, value in compiled_once.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")  # a kernel leaves programs to the next
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv(demo.EXAMPLE, str(example))
     notebook = nbformat.read(path, as_version=4)
     for cell in code_cells(notebook):
         cell.outputs, cell.execution_count = [], None
-    shorten(notebook)
+    shorten(notebook, path.stem)
     NotebookClient(notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
-    check_shown(notebook)
-    assert list(tmp_path.iterdir()) == []
+    check_shown(notebook, path.stem)
+    assert {left.name for left in tmp_path.iterdir()} <= {"runs"}
 
 
 @each_notebook
 def test_what_is_kept_of_a_run_is_whole_small_and_tells_nothing_of_the_machine(path):
     notebook = nbformat.read(path, as_version=4)
     assert [cell.execution_count for cell in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
-    check_shown(notebook)
+    check_shown(notebook, path.stem)
     assert not [output for output in outputs(notebook) if output.get("name") == "stderr"]
     assert not [text for text in texts(notebook) if HERE.search(text)]
     assert path.stat().st_size < BYTES
 
 
-@each_notebook
-def test_it_ends_with_the_result_as_jupyter_shows_it(path):
-    last = code_cells(nbformat.read(path, as_version=4))[-1]
+def test_the_quickstart_ends_with_a_video_and_the_result_as_jupyter_shows_it():
+    notebook = nbformat.read(ROOT / "notebooks" / "01_quickstart.ipynb", as_version=4)
+    assert any("data:video/" in output.get("data", {}).get("text/html", "") for output in outputs(notebook))
+    last = code_cells(notebook)[-1]
     assert last.source.splitlines()[-1] == "result"
     shown = last.outputs[-1].data["text/html"]
     assert "data:image/png" in shown
@@ -109,6 +146,16 @@ def test_it_imports_the_method_and_defines_none(path):
     notebook = nbformat.read(path, as_version=4)
     assert notebook.metadata.kernelspec.name == "python3"
     assert not [breach for cell in code_cells(notebook) for breach in breaches(cell.source)]
+
+
+@each_notebook
+def test_it_asks_a_question_answers_it_and_is_short(path):
+    notebook = nbformat.read(path, as_version=4)
+    first, last = (cell.source for cell in (notebook.cells[0], notebook.cells[-1]))
+    assert first.splitlines()[0].endswith("?")
+    assert notebook.cells[-1].cell_type == "markdown"
+    assert len(last.split()) > 20
+    assert sum(bool(line.strip()) for cell in code_cells(notebook) for line in cell.source.splitlines()) < MOST_LINES
 
 
 @pytest.mark.parametrize(

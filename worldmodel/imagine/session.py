@@ -1,6 +1,7 @@
 """A run made ready to imagine: its functions compiled once, and the episode at hand open and aligned."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -9,13 +10,14 @@ import numpy as np
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.actions import Given, commands_ahead
 from worldmodel.imagine.forecaster import Forecaster, trust
+from worldmodel.imagine.latents import Observer
 from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ticks
 from worldmodel.logs.reader import Log, check_episode
 from worldmodel.logs.windows import Windows
 from worldmodel.models.experts.reach import described
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
-from worldmodel.types import Commands
+from worldmodel.types import Commands, Samples
 
 _MOST_MEMBERS = 10_000
 SAME_TICK = 1e-6  # of a tick: 0.3 s is the third tick of 0.1 s, though it is a little less in binary
@@ -122,6 +124,30 @@ class Session:
         if self._at is None or self._at[0] is not windows or self._at[1:3] != (row, horizon):
             self._at = windows, row, horizon, Moment.of(windows, row, horizon)
         return self._at[3]
+
+    def latents(self, log: Log | Path | str, *, episode: int, without: Sequence[str] = ()) -> Samples:
+        """What the network believes at each tick of an episode that has a whole context behind it.
+
+        Args:
+            log: the log that holds the episode.
+            episode: which.
+            without: streams to treat as if they had never been there.
+
+        Returns:
+            Times [T] in seconds from the episode's origin, and latents float32 [T, Z]; what each number means is the
+            network's own, but for the first, which are readings, filtered and normalised.
+
+        Raises:
+            WorldModelError: if the run has no network, or the log, the episode or a stream does not fit.
+        """
+        return self._observer.latents(self._episode(self._log(log), episode), without)
+
+    @cached_property
+    def _observer(self) -> Observer:
+        if self.run.model is None:
+            problem, remedy = "The run has no network, and so no latents.", "train with network=True (--network)"
+            raise WorldModelError(problem, remedy=remedy)
+        return Observer(self.run.model)
 
     def _log(self, given: Log | Path | str) -> Log:
         """The log that is given, or the one at that path, opened anew only if its files have changed."""

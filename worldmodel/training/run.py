@@ -26,6 +26,7 @@ from worldmodel.training.folder import RunFolder
 from worldmodel.training.roles import LEARN, SELECT, simulated_note
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import split_parameters
+from worldmodel.types import Samples
 
 _UNTUNED: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 _FARTHEST = 2  # times the trained horizon, unless asked for by name
@@ -105,6 +106,10 @@ class Run:
         from worldmodel.explore.widget import widget_of
 
         return widget_of(Explorer(self.session, log if isinstance(log, Log) else Log(log), keep_in))
+
+    def latents(self, log: Log | Path | str, *, episode: int, without: Sequence[str] = ()) -> Samples:
+        """What the network believes at each tick of an episode, without some streams; see `Session.latents`."""
+        return self.session.latents(log, episode=episode, without=without)
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.

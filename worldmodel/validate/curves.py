@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS = 6  # of one stream that are drawn
+_NAMES = 6  # of predictors in a row of a legend
 _SEEN = 0.01  # least share of the blend that a legend names
 _ROOM = 3.0  # how many times the subject's error an axis shows; a rival that is worse is cut off, and said so
 
@@ -59,7 +60,7 @@ def draw_overview(result: Result) -> Picture:
         figure = new_figure(WIDTH, 2.7 * rows + 0.4)
         for i, stream in enumerate(streams):
             axes, panel = figure.add_subplot(rows, columns, i + 1), _main_panel(stream)
-            _draw(axes, panel._replace(title=f"{stream.name}, {panel.title}"))
+            _draw(axes, panel._replace(title=f"{stream.name}, {'PSNR (dB)' if stream.is_video else 'NRMSE'}"))
             _plain(axes, panel.x, few=True)
             if i >= len(streams) - columns:
                 axes.set_xlabel("seconds ahead")
@@ -72,7 +73,7 @@ def _legend(figure: "Figure", names: Sequence[str]) -> None:
 
     looks = [look(name) for name in names]
     lines = [Line2D([], [], color=shown.colour, ls=shown.dashes, label=shown.label) for shown in looks]
-    figure.legend(handles=lines, loc="outside upper left", ncols=len(lines), frameon=False)
+    figure.legend(handles=lines, loc="outside upper left", ncols=min(len(lines), _NAMES), frameon=False)
 
 
 def _main_panel(stream: Scores) -> _Panel:
