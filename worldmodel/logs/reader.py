@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from worldmodel.draw import Picture
     from worldmodel.logs.dataset import WindowDataset
+    from worldmodel.logs.health.survey import Health
 
 
 class Stream:
@@ -217,6 +218,12 @@ class Log:
         log._parts = parts
         log.streams, log.episodes = log._parts[0].specs(fmt.STREAMS), _Episodes(log._parts)
         return log
+
+    def health(self, dt: float | None = None) -> "Health":
+        """What is wrong with the log, what of it is usable, what was commanded; see `worldmodel.logs.health.survey`."""
+        from worldmodel.logs.health.survey import survey
+
+        return survey(self, dt)
 
     def windows(
         self, *, context_s: float, horizon_s: float, dt: float | None = None, episodes: Sequence[int] | None = None

@@ -2,6 +2,7 @@
 
 import io
 import re
+from html import unescape
 
 import numpy as np
 import pytest
@@ -158,6 +159,13 @@ def test_a_healthy_log_is_called_that(tmp_path):
     health = survey(Log(write(tmp_path / "a.h5", (drive(0), "a"), (drive(1), "b"))))
     assert health.verdict == "Nothing wrong was found."
     assert "Nothing wrong was found." in page(health)
+
+
+def test_a_notebook_shows_the_page_in_a_frame(sick):
+    health = sick.health(dt=0.2)
+    assert health.verdict in repr(health)
+    (framed,) = re.findall(r'^<iframe srcdoc="([^"]*)" style="[^"]*"></iframe>$', health._repr_html_(), re.DOTALL)
+    assert unescape(framed) == page(health)
 
 
 def test_the_command_line_checks_and_writes_the_page(sick, tmp_path):

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +89,16 @@ class Health:
         if said:
             return f"It can be trained on, with {_things(said)} to know."
         return "Nothing wrong was found."
+
+    def _repr_html_(self) -> str:
+        """The page, in a frame of its own."""
+        from worldmodel.logs.health.page import page
+
+        style = "width: 100%; height: 520px; border: 1px solid #ccc"
+        return f'<iframe srcdoc="{escape(page(self))}" style="{style}"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<Health of {', '.join(map(str, self.log.files))}: {self.verdict}>"
 
 
 def _things(count: int) -> str:
