@@ -27,7 +27,7 @@ SHORTER = {
     "03_can_i_trust_it": {"max_starts=200": "max_starts=8"},
     "04_what_if": {"EPISODE, AT_S, AHEAD_S = 14, 6.0": "EPISODE, AT_S, AHEAD_S = 1, 3.0"},
     "05_what_does_the_latent_know": {},
-    "06_outages": {"max_starts=100": "max_starts=8"},
+    "06_outages": {"max_starts=128": "max_starts=8"},
     "07_live": {
         "EPISODES, SECONDS = 10, 20": "EPISODES, SECONDS = 3, 6",
         "context_s=0.64, horizon_s=0.64": 'preset="debug", steps=1, dt=0.1, context_s=0.4, horizon_s=0.8',

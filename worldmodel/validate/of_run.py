@@ -11,6 +11,7 @@ from worldmodel.training.run import Run, load_run
 from worldmodel.validate.counterfactual import check_fits, counterfactual
 from worldmodel.validate.floor import Floor, FloorEstimate
 from worldmodel.validate.forecast import load_predictor
+from worldmodel.validate.outages import MOST_STARTS
 from worldmodel.validate.outages import outages as cost_of_outages
 from worldmodel.validate.predictors import rivals
 from worldmodel.validate.problem import MAX_STARTS, Problem, problem_of
@@ -43,7 +44,8 @@ def validate(
             or `package.module:Class`.
         horizon_s: how far ahead; by default as far as the run was trained.
         beyond_trained: allow more than twice that.
-        max_starts: how many moments of a log to start from at most, evenly over it; None for every one.
+        max_starts: how many moments of a log to start from at most, evenly over it; None for every one. Outages
+            are measured from 128 at most.
         outages: also measure what faults of sensors cost on the log: positions out for ten seconds, a frozen camera,
             lost samples, a sensor that sticks.
         seed: of the members' noise, the scene and the bootstrap.
@@ -73,7 +75,9 @@ def validate(
         result = _scored(loaded, problem, [*_floors(problem, physics), *given], seed, progress)
         result.shared_roles = loaded.unseen_note(opened)
         if outages:
-            result.outages = cost_of_outages(loaded, windows, seed, progress=progress)
+            result.outages = cost_of_outages(
+                loaded, windows, seed, min(max_starts or MOST_STARTS, MOST_STARTS), progress
+            )
         return result
 
 

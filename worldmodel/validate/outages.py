@@ -22,7 +22,7 @@ from worldmodel.validate.video import VideoScore, score_video
 
 OUT_S = 10.0  # that positions are out
 _BESIDE = ("network", "hold", "linear", "ridge", "dead_reckoning")
-_STARTS = 128
+MOST_STARTS = 128
 _STUCK = 4  # sensors that stick in turn, the fastest
 
 
@@ -77,7 +77,7 @@ class _Fault(NamedTuple):
 
 
 def outages(
-    run: Run, windows: Windows, seed: int = 0, max_starts: int = _STARTS, progress: bool = False
+    run: Run, windows: Windows, seed: int = 0, max_starts: int = MOST_STARTS, progress: bool = False
 ) -> list[Outage]:
     """What each fault that the streams admit costs the run, its network alone, and the strongest baselines.
 
