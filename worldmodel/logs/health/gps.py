@@ -77,13 +77,15 @@ def check_degrees(recording: "Recording") -> Iterator[Finding]:
 
 
 def check_units(recording: "Recording") -> Iterator[Finding]:
-    """Latitudes and longitudes of a few degrees, which is open sea off Africa: radians, or minutes taken for degrees."""
+    """Latitudes and longitudes of a few degrees, which is open sea off Africa: radians, or minutes called degrees."""
     for spec, _, place in _fixes(recording):
         known = place[np.isfinite(place).all(1)]
         if len(known) >= _FEW and (np.abs(known) < _SEA_DEG).all() and (np.abs(known) > 0.01).any():
             first = ", ".join(f"{value:.6g}" for value in known[0])
             text = f"all fixes lie in the Gulf of Guinea, near 0, 0, such as {first}: are they radians?"
-            remedy = 'from_units = ["rad", "rad", ""] in a recipe; a simulated place that is near 0, 0 is as it should be'
+            remedy = (
+                'from_units = ["rad", "rad", ""] in a recipe; a simulated place that is near 0, 0 is as it should be'
+            )
             yield found(recording, "gps: units", spec.name, "warn", text, remedy)
 
 

@@ -134,8 +134,10 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         time = time if valid.all() else np.where(valid, time, np.nan)
         _refuse_duplicates(path, stream, time)
         data = _readings(rows[stream.spec.name], stream)
+        own = valid | np.isfinite(data).any(1)  # where a shorter column has ended there is nothing
         if stream.held:
-            own = changed(data)
+            own &= changed(data)
+        if not own.all():
             ns, time, data = ns[own], time[own], data[own]
         rate = rates.checked(path, stream, time, data)
         if rate != stream.spec.rate_hz and not stream.measured:
