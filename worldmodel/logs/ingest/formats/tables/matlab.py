@@ -28,7 +28,7 @@ _LONGEST_S = 3600
 
 
 def load_vectors(path: Path) -> "pa.Table":
-    """The vectors of a MATLAB or an HDF5 file by name: the longest ones, and those that share their length with another.
+    """The vectors of a MATLAB or an HDF5 file by name: the longest, and those that share their length with another.
 
     Raises:
         ValueError: if it cannot be read, or holds none.
