@@ -15,8 +15,9 @@ from worldmodel.logs.ingest.formats.tables.stamps import UNITS, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
-    r"time|stamp|^ts?$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^clock$|^tow|^tmr"
+    r"time|stamp|^ts?$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|^tow|^tmr"
 )
+_DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
 _SHORT = re.compile(r"_ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
@@ -90,8 +91,8 @@ def _plain(name: str) -> str:
 
 def _candidates(table: Table, named: list[str]) -> Iterator[tuple[str, ...]]:
     yield from ((name,) for name in named)
-    dates = [name for name in named if _plain(name).startswith("date") and "time" not in _plain(name)]
-    times = [name for name in named if _plain(name).startswith("time")]
+    dates = [name for name in named if _DATE.match(_plain(name)) and "time" not in _plain(name)]
+    times = [name for name in named if _TIME.match(_plain(name))]
     yield from ((date, time) for date in dates for time in times)
 
 
