@@ -181,7 +181,7 @@ def _clock(table: Table, stream: TableStream) -> tuple[np.ndarray, np.ndarray]:
 
 def _readings(table: Table, stream: TableStream) -> np.ndarray:
     """A stream's samples: float64 [M, S]."""
-    data = np.empty((table.data.num_rows, len(stream.sources)))
+    data = np.empty((table.data.num_rows, len(stream.sources)), order="F")  # as it is filled, and checked
     for i, source in enumerate(stream.sources):
         if not source:
             data[:, i] = np.nan
