@@ -19,6 +19,11 @@ def test_a_track_is_told_nothing_of():
     assert said(drive(TRACK), "gps") == []
 
 
+def test_a_track_in_radians_is_told():
+    data = TRACK * (np.pi / 180, np.pi / 180, 1)
+    assert "are they radians" in one(drive(data), "gps: units").text
+
+
 @pytest.mark.parametrize("none", [(0, 0), (90, 180), (91, 181), (-1, -1)])
 def test_positions_that_are_none_are_left_out_and_counted(none):
     data = TRACK.copy()

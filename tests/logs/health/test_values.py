@@ -116,6 +116,14 @@ def test_readings_that_are_held_are_told_and_a_ramp_of_counts_and_commands_are_n
     assert said(record((sensor("n", ["n"], [""]), TIME, ramp)), "values: held") == []
 
 
+def test_an_angle_that_wraps_and_is_not_said_to_is_told():
+    for turn in (360, 2 * np.pi):
+        finding = one(record((sensor("imu", ["z"], [""]), TIME, turn * (TIME / 3 % 1))), "values: wraps")
+        assert f"leaps by {turn:.4g}" in finding.text
+    assert said(record((sensor("imu", ["z"], [""]), TIME, 36 * TIME)), "values: wraps") == []
+    assert said(record((sensor("imu", ["z"], [""]), TIME, 180 * np.sign(SMOOTH))), "values: wraps") == []
+
+
 def test_a_stretch_that_was_filled_in_is_told_and_a_ramp_of_commands_is_not():
     data = noise(1000, 2)
     data[700:] = data[699] + np.arange(1, 301)[:, None] * [0.2, -0.01]

@@ -32,7 +32,13 @@ BO_ 800 MIXED: 8 CAR
 BO_ 2147483949 WIDE: 16 CAR
  SG_ LAST : 127|8@0+ (1,0) [0|255] "" CAR
 """
-WRITERS = {".log": can.CanutilsLogWriter, ".asc": can.ASCWriter, ".blf": can.BLFWriter, ".trc": can.TRCWriter}
+WRITERS = {
+    ".csv": can.CSVWriter,
+    ".log": can.CanutilsLogWriter,
+    ".asc": can.ASCWriter,
+    ".blf": can.BLFWriter,
+    ".trc": can.TRCWriter,
+}
 UNIX = 1_715_938_200.0
 
 
@@ -100,6 +106,22 @@ def test_a_packed_log_is_the_log(tmp_path, name):
     packed.write_bytes(packed.read_bytes()[:-20])
     with contextlib.suppress(WorldModelError):
         list(importer.read(packed, Options()))
+
+
+def test_frames_in_tables(tmp_path):
+    recording = read(write(tmp_path / "a.csv", [frame for frame in frames() if not frame.is_remote_frame]))
+    np.testing.assert_allclose(recording.samples["SPEED"].data, [[10], [20], [10]])  # it tells no direction
+    np.testing.assert_allclose(recording.samples["WIDE"].data, [[9]])
+    lines = ["Time Stamp,ID,Extended,Dir,Bus,LEN,D1,D2,D3,D4,D5,D6,D7,D8"]
+    lines += [
+        "1000000,000000B4,false,Rx,0,8,00,00,00,00,00,0E,10,00,",
+        "1500000,000000B4,false,Tx,0,8,00,00,00,00,00,1C,20,00,",
+    ]
+    (tmp_path / "b.csv").write_text("\n".join([*lines, "2000000,000000B4,false,Rx,0,8,zz,", ""]))
+    recording = read(tmp_path / "b.csv")
+    np.testing.assert_allclose(recording.samples["SPEED"].data, [[10]])
+    np.testing.assert_allclose(recording.samples["SPEED_sent"].time, [0.5])
+    assert "CAN: 1 lines that cannot be read are left out" in recording.notes
 
 
 def test_all_ones_on_the_bus_are_no_reading(tmp_path):

@@ -270,6 +270,24 @@ def test_what_a_killed_ingest_has_finished_is_not_done_again(tables, tmp_path):
     assert not Parts(out).folder.exists()
 
 
+SCRIPT = """
+import sys
+import worldmodel as wm
+open("runs.txt", "a").write("ran\\n")
+wm.ingest(sys.argv[1:], "log.h5", recipe="recipe.toml", workers=2, progress=False)
+"""
+
+
+def test_a_script_without_a_guard_runs_once_though_processes_read(tables, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py", str(tables)]
+    found = os.environ | {"PYTHONPATH": os.getcwd()}
+    subprocess.run(command, cwd=tmp_path, timeout=120, check=True, capture_output=True, env=found)
+    assert (tmp_path / "runs.txt").read_text() == "ran\n"
+    ingest(tables, tmp_path / "straight.h5", recipe=tmp_path / "recipe.toml", progress=False)
+    assert content(tmp_path / "log.h5") == content(tmp_path / "straight.h5")
+
+
 def test_two_at_once_do_not_write_one_log(tables, tmp_path):
     out = tmp_path / "log.h5"
     with Parts(out), pytest.raises(WorldModelError, match=r"Another ingest writes .*log\.h5"):

@@ -5,8 +5,13 @@ import shutil
 import tomllib
 import zipfile
 
+import h5py
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
+from scipy.io import savemat
 from typer.testing import CliRunner
 
 from tests.logs.ingest.table_case import read_file
@@ -104,6 +109,13 @@ def test_any_name_of_a_column_survives(tmp_path, name):
         ("#t [ns],w_x [rad s^-1],w_y [rad s^-1]\n1403636579758555392,1,2\n1403636579763555392,1,2\n", '"rad/s"'),
         ("Elapsed Time,x\n00:00:00.5,1\n00:00:01.0,2\n", 'origin = "first"'),
         ("t,roll,pitch\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
+        ("t,locationLatitude,locationLongitude\n0,47,8\n1,47,8\n", "[streams.location_gps]"),
+        ("time,x\n" + "".join(f"{83000 + i // 60 * 100 + i % 60:06d},{i}\n" for i in range(90)), 'unit = "hhmmss"'),
+        ("tmr10ms,x\n0,1\n10,2\n", 'unit = "cs"'),
+        ("t,euler_x,euler_y\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
+        ("t,z\n" + "".join(f"{i},{i * 7 % 360}\n" for i in range(90)), "circular = [true]"),
+        ("t,t_motor\n0,20\n1,21\n2,19\n3,18\n", "t_motor"),
+        ("t,user_acc_x,user_acc_y,user_acc_z\n0,1,0,0\n1,1,0,0\n", "without the gravity"),
         ("t,v [MPH]\n0,170\n1,100\n", 'from_units = "mph"'),
         ("t,lat,NS,lon,EW\n0,4530.1,S,720.5,W\n1,4530.2,S,720.6,W\n", 'hemispheres = ["NS", "EW"]'),
         ("t,ax,ay,az\n0,1,2,16384\n1,2,3,16384\n", "the sensor's own counts"),
@@ -124,6 +136,64 @@ def test_readings_by_their_names_are_a_stream_each(tmp_path):
     assert {name: spec.units for name, spec in recording.specs.items()} == {"speed": ("m/s",), "rpm": ("rad/s",)}
     np.testing.assert_allclose(recording.samples["speed"].data[:, 0], np.arange(0, 400, 20) / 3.6)
     np.testing.assert_allclose(recording.samples["rpm"].time, np.arange(1, 40, 2) / 10)
+
+
+def test_sensors_that_take_turns_are_a_stream_each_and_labels_are_not(tmp_path):
+    rows = "".join(f"{5 * i},{('accel_g', 'gyro_dps')[i % 2]},{i % 2},0,1\n" for i in range(60))
+    (tmp_path / "run.csv").write_text("elapsed_ms,sensor,x,y,z\n" + rows)
+    (recording,) = recordings(tmp_path / "run.csv")
+    np.testing.assert_allclose(recording.samples["accel"].data, [[0, 0, 9.80665]] * 30)
+    np.testing.assert_allclose(recording.samples["gyro"].data[0], np.radians([1, 0, 1]))
+    rows = "".join(f"{5 * i},{('walk', 'run')[i // 30]},{i % 2}\n" for i in range(60))
+    (tmp_path / "run.csv").write_text("elapsed_ms,label,x\n" + rows)
+    (recording,) = recordings(tmp_path / "run.csv")
+    assert len(recording.samples["signals"].time) == 60
+
+
+@pytest.mark.parametrize("name", ["run.mat", "run.h5", "run.csv"])
+def test_columns_of_a_length_of_their_own_are_on_their_own_clock(tmp_path, name):
+    imu, gps = np.arange(40) / 100, np.arange(12) / 10
+    vectors = {"t_imu": imu, "x": np.sin(imu), "t_gps": gps, "speed": gps**2}
+    if name == "run.mat":
+        savemat(tmp_path / name, vectors)
+    elif name == "run.h5":
+        with h5py.File(tmp_path / name, "w") as file:
+            for key, values in vectors.items():
+                file[key] = values
+    else:
+        pd.DataFrame({key: pd.Series(values) for key, values in vectors.items()}).to_csv(tmp_path / name, index=False)
+    assert tables.claims(tmp_path / name)
+    (recording,) = recordings(tmp_path / name)
+    held = {spec.columns[0]: recording.samples[stream] for stream, spec in recording.specs.items()}
+    np.testing.assert_allclose(held["x"].time, imu)
+    np.testing.assert_allclose(held["speed"].time, gps)
+    np.testing.assert_allclose(held["speed"].data[:, 0], gps**2)
+
+
+def test_vectors_without_a_clock_of_their_length_are_left_out_and_told(tmp_path):
+    savemat(
+        tmp_path / "a.mat", {"t": np.arange(40) / 100, "x": np.arange(40.0), "v": np.arange(9.0), "w": np.arange(9.0)}
+    )
+    (recording,) = recordings(tmp_path / "a.mat")
+    assert [spec.columns for spec in recording.specs.values()] == [("x",)]
+    assert any("no clock of its length can be told for v, w" in note for note in recording.notes)
+
+
+def test_a_log_of_ours_is_no_table(tmp_path):
+    (tmp_path / "phone.csv").write_text(PHONE)
+    ingest(tmp_path / "phone.csv", tmp_path / "log.h5", progress=False)
+    assert not tables.claims(tmp_path / "log.h5")
+
+
+def test_structs_and_durations_of_parquet(tmp_path):
+    columns = {
+        "since": pa.array(np.arange(5) * 10, pa.duration("ms")),
+        "acc": pa.array([{"x": float(i), "y": 0.0, "z": 9.8} for i in range(5)]),
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    (recording,) = recordings(tmp_path / "a.parquet")
+    np.testing.assert_allclose(recording.samples["accelerometer"].time, np.arange(5) / 100)
+    np.testing.assert_allclose(recording.samples["accelerometer"].data[:, 0], np.arange(5))
 
 
 def test_readings_that_are_held_are_samples_once(tmp_path):

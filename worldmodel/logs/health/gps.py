@@ -77,7 +77,7 @@ def check_degrees(recording: "Recording") -> Iterator[Finding]:
 
 
 def check_units(recording: "Recording") -> Iterator[Finding]:
-    """Latitudes and longitudes of a few degrees, which is open sea off Africa: radians, or minutes taken for degrees."""
+    """Latitudes and longitudes of a few degrees, which is open sea off Africa: radians, or minutes called degrees."""
     for spec, _, place in _fixes(recording):
         known = place[np.isfinite(place).all(1)]
         if len(known) >= _FEW and (np.abs(known) < _SEA_DEG).all() and (np.abs(known) > 0.01).any():

@@ -76,6 +76,33 @@ def check_circular(recording: "Recording") -> Iterator[Finding]:
                 yield found(recording, "values: circular", spec.name, "refuse", text, remedy, wraps + 1)
 
 
+def wraps_at(values: np.ndarray) -> float:
+    """360 or a turn in rad, where values [M] are an angle that wraps there; 0 where they are none."""
+    known = values[np.isfinite(values)]
+    if len(known) < _FEW:
+        return 0.0
+    span = np.ptp(known)
+    for turn in (360.0, 2 * np.pi):
+        if 0.9 * turn < span < 1.01 * turn:
+            steps, kinds = np.abs(np.diff(known)), len(np.unique(thin(known, 1000)))
+            if kinds > _FEW and (np.abs(steps - turn) < 0.1 * turn).any() and np.median(steps) < 0.1 * turn:
+                return turn
+    return 0.0
+
+
+def check_wraps(recording: "Recording") -> Iterator[Finding]:
+    """Angles that wrap and are not said to be circular: a model sees them leap."""
+    for spec, samples in readings(recording):
+        for index in np.flatnonzero(np.logical_not(spec.circular)) if spec.kind == "sensor" else ():
+            turn = wraps_at(np.asarray(samples.data)[:, index])
+            if turn:
+                text = (
+                    f"{spec.columns[index]} leaps by {turn:.4g} as an angle that wraps, and is not said to be circular"
+                )
+                remedy = "circular = true in a recipe, in rad"
+                yield found(recording, "values: wraps", spec.name, "warn", text, remedy)
+
+
 def check_quaternions(recording: "Recording") -> Iterator[Finding]:
     """Orientations that are none, and quaternions in streams that do not say that they are."""
     for spec, samples in readings(recording):

@@ -1,6 +1,7 @@
 """Calls functions in a process of its own, which may crash or hang: libraries in C do so on damaged files.
 
-The process is started once, when it is needed, and kept.
+The process is started once, when it is needed, and kept. It does not import the program that started it, so that a
+script needs no guard.
 """
 
 import atexit
@@ -33,14 +34,18 @@ class Apart:
         self._owner = 0
 
     def __call__(
-        self, function: Callable[..., Any], *given: Any, limit_s: float, advance: Callable[[int], object] | None = None
+        self,
+        function: Callable[..., Any],
+        *given: Any,
+        limit_s: float | None,
+        advance: Callable[[int], object] | None = None,
     ) -> Any:
         """What a function of a module returns or raises there.
 
         Args:
             function: what is called, with `advance=` as its last argument where that is given here.
             given: its arguments.
-            limit_s: the longest time in seconds until it returns or advances.
+            limit_s: the longest time in seconds until it returns or advances; None for any.
             advance: called with what the function passes to its own.
 
         Raises:
@@ -51,7 +56,7 @@ class Apart:
             line.send((function, given, advance is not None))
             while True:
                 if not line.poll(limit_s):
-                    raise StoppedError(f"its reader came to no end in {limit_s:.0f} s")
+                    raise StoppedError(f"its reader came to no end in {limit_s or 0:.0f} s")
                 kind, content = line.recv()
                 if kind != "advanced":
                     break
@@ -72,13 +77,21 @@ class Apart:
             self._line, theirs = Pipe()
             command = [sys.executable, "-c", f"from {__name__} import serve; serve({theirs.fileno()})"]
             null = subprocess.DEVNULL
-            self._process = subprocess.Popen(command, stdin=null, stdout=null, stderr=null, pass_fds=[theirs.fileno()])
+            found = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # what this process finds
+            self._process = subprocess.Popen(
+                command, stdin=null, stdout=null, stderr=null, pass_fds=[theirs.fileno()], env=found
+            )
             self._owner = os.getpid()
             theirs.close()
         return self._line
 
+    def end(self) -> None:
+        """Ends the process; a call that waits for it, in another thread, raises StoppedError."""
+        if self._process is not None and self._owner == os.getpid():
+            self._process.kill()
+
     def stop(self) -> None:
-        """Ends the process, whatever it does."""
+        """Ends the process, whatever it does, and forgets it."""
         if self._process is not None and self._line is not None and self._owner == os.getpid():
             self._process.kill()
             self._process.wait()

@@ -3,22 +3,21 @@
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import os
+import queue
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures import wait as wait_for
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from filelock import FileLock, Timeout
 
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS
-from worldmodel.logs.ingest.apart import StoppedError, apart
+from worldmodel.logs.ingest.apart import Apart, StoppedError, apart
 from worldmodel.logs.ingest.assembly import Assembly, not_finite
 from worldmodel.logs.ingest.importer import Options, importer
 from worldmodel.logs.ingest.recording import Recording
@@ -27,7 +26,6 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.version import __version__
 
 _POOL_FROM = 32 << 20  # bytes: below, starting processes costs more than they save
-_POLL_S = 0.1
 _WORTH_KEEPING_S = 30.0
 _LEAST_S = 60.0  # for a reader to come to an end or to the next episode, and as long as the slowest disk takes
 _SLOWEST_BYTES_S = 5e6
@@ -89,12 +87,22 @@ def convert(source: Source, options: Options, part: Path) -> None:
     Raises:
         RecipeError: if it cannot be read, holds no recording, or one that its checks refuse.
     """
-    if not getattr(importer(source.format), "APART", False):
-        return _convert(source, options, part)
+    if _may_crash(source):
+        _convert_in(apart, source, options, part)
+    else:
+        _convert(source, options, part)
+
+
+def _may_crash(source: Source) -> bool:
+    return bool(getattr(importer(source.format), "APART", False))
+
+
+def _convert_in(process: Apart, source: Source, options: Options, part: Path) -> None:
+    """Converts a source in a process."""
     plain = dataclasses.replace(options.absolute(), advance=print)
-    limit_s = _LEAST_S + source.bytes / _SLOWEST_BYTES_S
+    limit_s = _LEAST_S + source.bytes / _SLOWEST_BYTES_S if _may_crash(source) else None
     try:
-        apart(_convert_apart, source.absolute(), plain, part.absolute(), limit_s=limit_s, advance=options.advance)
+        process(_convert_apart, source.absolute(), plain, part.absolute(), limit_s=limit_s, advance=options.advance)
     except StoppedError as error:
         part.unlink(missing_ok=True)
         raise RecipeError(
@@ -102,7 +110,6 @@ def convert(source: Source, options: Options, part: Path) -> None:
             found=str(error),
             remedy="copy it again, or leave it out",
         ) from error
-    return None
 
 
 def _convert_apart(source: Source, options: Options, part: Path, advance: Callable[[int], object]) -> None:
@@ -201,41 +208,37 @@ def _convert_in_pool(
     advance: Callable[[int], object],
     refuse: Refuse,
 ) -> None:
-    """Converts in processes; an error that `refuse` raises stops those that have not begun."""
-    context = multiprocessing.get_context("spawn")
-    counter, told = context.Value("q", 0), 0
-    with ProcessPoolExecutor(workers, context, _count_into, (counter,)) as pool:
-        sources = {pool.submit(_convert_counted, *job, options): job[0] for job in jobs}
-        running: set[Future[None]] = set(sources)
+    """Converts in processes; an error that `refuse` raises stops those that have not begun.
+
+    They are not those of `multiprocessing`, which would run the user's script once more in each.
+    """
+    free: queue.SimpleQueue[Apart] = queue.SimpleQueue()
+    processes = [Apart() for _ in range(workers)]
+    for process in processes:
+        free.put(process)
+
+    def convert_one(source: Source, part: Path) -> None:
+        process, counted = free.get(), _Counted(advance, source.bytes)
         try:
-            while running:
-                done, running = wait_for(running, _POLL_S)
-                advance(counter.value - told)
-                told = counter.value
-                for future in done:
+            _convert_in(process, source, dataclasses.replace(options, advance=counted), part)
+        finally:
+            free.put(process)
+        counted.finish()
+
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            sources = {pool.submit(convert_one, *job): job[0] for job in jobs}
+            try:
+                for future in as_completed(sources):
                     try:
                         future.result()
                     except WorldModelError as error:
                         refuse(sources[future], error)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-_counter: Any = None  # in a worker: the number of bytes that all of them have read
-
-
-def _count_into(counter: Any) -> None:
-    global _counter
-    _counter = counter
-
-
-def _add(count: int) -> None:
-    with _counter.get_lock():
-        _counter.value += count
-
-
-def _convert_counted(source: Source, part: Path, options: Options) -> None:
-    counted = _Counted(_add, source.bytes)
-    convert(source, dataclasses.replace(options, advance=counted), part)
-    counted.finish()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for process in processes:
+                    process.end()
+                raise
+    finally:
+        for process in processes:
+            process.stop()

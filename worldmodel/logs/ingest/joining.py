@@ -1,12 +1,14 @@
 """Makes one log of the logs of the sources: a file, or above a size a folder of files that are read as one log."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+import h5py
 import numpy as np
 
-from worldmodel.files import whole_folder
+from worldmodel.files import whole_file, whole_folder
 from worldmodel.logs import format as fmt
 from worldmodel.logs.health.finding import FINDINGS, Finding
 from worldmodel.logs.ingest.assembly import Assembly
@@ -42,6 +44,8 @@ def join(
     Raises:
         LogFormatError: if a stream of one is another one than an earlier one's of that name.
     """
+    if len(parts) == 1:
+        return _renamed(parts[0], out, about, force, found)
     wide = widened(parts)
     assembly = Assembly(wide)
     shards = list(_shards(parts, shard_bytes))
@@ -54,6 +58,26 @@ def join(
         for number, shard in enumerate(shards):
             with LogWriter(folder / SHARDS.replace("*", f"{number:04d}"), specs.values(), about=about) as log:
                 _take(assembly.into(log, specs), shard, () if number else found)
+    return assembly
+
+
+def _renamed(part: Path, out: Path, about: Mapping[str, object], force: bool, found: Sequence[Finding]) -> Assembly:
+    """The only log takes its place, as there is nothing to join it with."""
+    assembly = Assembly()
+    with Log(part) as log:
+        own = dict(log.about)
+        assembly.specs |= log.streams
+        assembly.episodes += log.episode_names
+        for name in log.streams:
+            (stream,), places = log.by_file(name)
+            assembly.sampled[name] = int((np.diff(np.append(places[:, 1], len(stream))) > 0).sum())
+    assembly.note(*own.pop(NOTES, []))  # type: ignore[misc]
+    assembly.findings += [*found, *map(Finding.from_json, own.pop(FINDINGS, []))]  # type: ignore[call-overload]
+    said = {FINDINGS: [finding.to_json() for finding in assembly.findings]} if assembly.findings else {}
+    with whole_file(out, force) as partial:
+        os.replace(part, partial)
+        with h5py.File(partial, "r+") as file:
+            fmt.write_attrs(file, said | own | dict(about))
     return assembly
 
 

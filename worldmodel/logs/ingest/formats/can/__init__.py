@@ -1,4 +1,4 @@
-"""CAN logs (candump, ASC, BLF, TRC), decoded by a DBC: a stream a message."""
+"""CAN logs (candump, ASC, BLF, TRC, CSV), decoded by a DBC: a stream a message."""
 
 import math
 from array import array

@@ -1,4 +1,4 @@
-"""Frames of candump, ASC, BLF and PCAN trace (TRC) files, also packed by gzip, by python-can's readers."""
+"""Frames of candump, ASC, BLF, PCAN trace (TRC) and CSV files, also packed by gzip, by python-can's readers."""
 
 import gzip
 import io
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.can import csv
 from worldmodel.logs.ingest.importer import needed
 
 _HEAD = 4096  # bytes that tell what a file is
@@ -29,7 +30,7 @@ _MOST_UNPACKED = 1 << 26
 
 
 def kind(path: Path) -> str | None:
-    """`blf`, `asc`, `trc` or `candump`, by a file's first bytes; None for others."""
+    """`blf`, `asc`, `trc`, `csv` or `candump`, by a file's first bytes; None for others."""
     try:
         with opened(path) as file:
             head = file.read(_HEAD)
@@ -42,6 +43,8 @@ def kind(path: Path) -> str | None:
     if head.startswith(b";") and _TRC.search(head):
         return "trc"
     first = next((line for line in head.splitlines() if line.strip()), b"")
+    if csv.is_header(first):
+        return "csv"
     found = _COMPACT.match(first.strip()) or _SPACED.match(first.decode("ascii", "replace"))
     return "candump" if found else None
 
@@ -78,10 +81,16 @@ def messages(path: Path, advance: Callable[[int], object], notes: list[str]) -> 
         case "trc":
             with io.TextIOWrapper(opened(path), "latin-1") as text, readers.TRCReader(text) as reader:
                 yield from _counted(reader, advance)
+        case "csv":
+            lines = _Lines(path, advance, notes, lambda line: (line, ""))
+            yield from csv.frames(lines, lines.others)
+            notes += [f"CAN: {count} lines {what} are left out" for what, count in lines.others.items()]
         case "candump":
             yield from readers.CanutilsLogReader(_Lines(path, advance, notes, _candump_line))
         case _:
-            raise RecipeError(f"{path} is no CAN log.", expected="candump, ASC, BLF or TRC")
+            raise RecipeError(
+                f"{path} is no CAN log.", expected="candump, ASC, BLF, TRC, or CSV of SavvyCAN or python-can"
+            )
 
 
 def _counted(reader: Any, advance: Callable[[int], object]) -> Generator[Any, None, int]:

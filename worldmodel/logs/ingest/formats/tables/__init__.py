@@ -5,6 +5,7 @@ from pathlib import Path
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import known
+from worldmodel.logs.ingest.formats.tables.matlab import is_plain_hdf5
 from worldmodel.logs.ingest.formats.tables.members import BINARY, files_of, is_table, suffix
 from worldmodel.logs.ingest.formats.tables.reading import read_table
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe
@@ -24,6 +25,8 @@ def claims(path: Path) -> bool:
         return False
     if path.suffix.lower() == ".zip":
         return known.holds_tables(path)
+    if path.suffix.lower() in (".h5", ".hdf5"):
+        return is_plain_hdf5(path)
     return is_table(path.name) and (suffix(path.name) in (".csv", ".tsv", *BINARY) or known.looks_like_table(path))
 
 

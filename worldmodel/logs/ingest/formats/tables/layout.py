@@ -59,6 +59,8 @@ def fields_of(line: str, delimiter: str) -> list[str]:
     """The fields of a line, without surrounding blanks."""
     if delimiter == " ":
         return line.split()
+    if '"' not in line:
+        return [field.strip() for field in line.split(delimiter)]
     try:
         return [field.strip() for field in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
     except csv.Error:

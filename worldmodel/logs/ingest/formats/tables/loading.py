@@ -13,8 +13,8 @@ from worldmodel.logs.ingest.formats.tables import excel
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.layout import HEAD, LINES, Layout, encoding_of, find_layout
 from worldmodel.logs.ingest.formats.tables.letters import without_letters
-from worldmodel.logs.ingest.formats.tables.matlab import load_mat
-from worldmodel.logs.ingest.formats.tables.members import Opener, head_of, suffix
+from worldmodel.logs.ingest.formats.tables.matlab import load_vectors
+from worldmodel.logs.ingest.formats.tables.members import VECTORS, Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
 from worldmodel.logs.ingest.formats.tables.text import Body, body_of
@@ -75,7 +75,7 @@ def cannot_be_read(path: Path, found: str, remedy: str = "") -> RecipeError:
     """The error that says so."""
     return RecipeError(
         f"{path} cannot be read as a table.",
-        expected="Parquet, Feather, Excel, MATLAB, or text with a header line and as many fields in every line",
+        expected="Parquet, Feather, Excel, MATLAB, HDF5, or text with a header line and as many fields in every line",
         found=found,
         remedy=remedy,
     )
@@ -86,8 +86,8 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table
     from pyarrow import feather, parquet
 
     kind = suffix(name)
-    if kind == ".mat":
-        return Table(path, load_mat(path))
+    if kind in VECTORS:
+        return Table(path, load_vectors(path))
     buffer = opened()
     if kind == ".parquet":
         return Table(path, _flat(_sound(parquet.read_table(pa.BufferReader(buffer)))))

@@ -1,4 +1,4 @@
-"""MATLAB files as tables: version 5 by scipy, version 7.3, which is HDF5, by h5py.
+"""MATLAB and HDF5 files as tables: MATLAB's version 5 by scipy, version 7.3, which is HDF5, by h5py.
 
 Fields of structs are columns `log.imu.ax`, columns of matrices `position[0]`. Vectors of several lengths, as of sensors
 with clocks of their own, stand side by side: the shorter ones are followed by nothing.
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from worldmodel.logs.format import FORMAT
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -25,8 +27,8 @@ _DEEPEST = 16
 _LONGEST_S = 3600
 
 
-def load_mat(path: Path) -> "pa.Table":
-    """The vectors of a MATLAB file that are as long as the longest, or share their length with another, by name.
+def load_vectors(path: Path) -> "pa.Table":
+    """The vectors of a MATLAB or an HDF5 file by name: the longest, and those that share their length with another.
 
     Raises:
         ValueError: if it cannot be read, or holds none.
@@ -117,22 +119,38 @@ def _from_version_5(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _is_hdf5(path: Path) -> bool:
+    return any(_begins_hdf5(path, at) for at in (0, _BEFORE_HDF5))
+
+
+def _begins_hdf5(path: Path, at: int) -> bool:
     with open(path, "rb") as file:
-        file.seek(_BEFORE_HDF5)
+        file.seek(at)
         return file.read(len(_HDF5)) == _HDF5
 
 
-def _from_hdf5(path: Path) -> Iterator[tuple[str, Any]]:
-    """The variables of a file of version 7.3, whose arrays lie there with their axes in the other order."""
+def is_plain_hdf5(path: Path) -> bool:
+    """Whether a file is HDF5 with arrays of numbers, and no log of ours."""
     import h5py
 
+    try:
+        with h5py.File(path, "r") as file:
+            return file.attrs.get("format") != FORMAT and len(file) > 0
+    except Exception:  # of many types, by what is damaged
+        return False
+
+
+def _from_hdf5(path: Path) -> Iterator[tuple[str, Any]]:
+    """The variables of an HDF5 file; in one of MATLAB's the axes of arrays are in the other order."""
+    import h5py
+
+    matlab = not _begins_hdf5(path, 0)
     with h5py.File(path, "r") as file:
         for name in file:
             if not name.startswith("#"):  # what the variables refer to
-                yield name, _of_hdf5(file, name)
+                yield name, _of_hdf5(file, name, matlab)
 
 
-def _of_hdf5(group: Any, name: str, depth: int = 0) -> Any:
+def _of_hdf5(group: Any, name: str, matlab: bool, depth: int = 0) -> Any:
     """A variable as arrays and dictionaries; None where it is neither numbers nor a struct."""
     import h5py
 
@@ -140,12 +158,12 @@ def _of_hdf5(group: Any, name: str, depth: int = 0) -> Any:
         return None
     item = group[name]
     if isinstance(item, h5py.Group):
-        return {field: _of_hdf5(item, field, depth + 1) for field in item}
+        return {field: _of_hdf5(item, field, matlab, depth + 1) for field in item}
     if item.dtype.kind not in "iuf" or item.attrs.get("MATLAB_class") in _NO_NUMBERS or "MATLAB_empty" in item.attrs:
         return None
     if item.is_virtual or item.external or item.size * item.dtype.itemsize > _MOST_BYTES:
         return None
-    return np.asarray(item).T
+    return np.asarray(item).T if matlab else np.asarray(item)
 
 
 def _write() -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat")
-BINARY = (".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".xlsb", ".ods", ".mat")
+BINARY = (".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".xlsb", ".ods", ".mat", ".h5", ".hdf5")
+VECTORS = (".mat", ".h5", ".hdf5")  # whose columns have lengths of their own
 PACKED = {".gz": "gzip", ".zst": "zstd"}
 LARGEST = 4 << 30  # bytes of what is unpacked
 _BLOCK = 1 << 24

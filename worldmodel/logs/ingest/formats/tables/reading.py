@@ -134,8 +134,10 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         time = time if valid.all() else np.where(valid, time, np.nan)
         _refuse_duplicates(path, stream, time)
         data = _readings(rows[stream.spec.name], stream)
+        own = valid | np.isfinite(data).any(1)  # where a shorter column has ended there is nothing
         if stream.held:
-            own = changed(data)
+            own &= changed(data)
+        if not own.all():
             ns, time, data = ns[own], time[own], data[own]
         rate = rates.checked(path, stream, time, data)
         if rate != stream.spec.rate_hz and not stream.measured:
@@ -179,7 +181,7 @@ def _clock(table: Table, stream: TableStream) -> tuple[np.ndarray, np.ndarray]:
 
 def _readings(table: Table, stream: TableStream) -> np.ndarray:
     """A stream's samples: float64 [M, S]."""
-    data = np.empty((table.data.num_rows, len(stream.sources)))
+    data = np.empty((table.data.num_rows, len(stream.sources)), order="F")  # as it is filled, and checked
     for i, source in enumerate(stream.sources):
         if not source:
             data[:, i] = np.nan

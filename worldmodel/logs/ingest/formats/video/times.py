@@ -17,6 +17,7 @@ _SUFFIXES = (".csv", ".txt")
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _IN_HEADER = re.compile(r"(?:[\[(_ ]|^)(s|ms|us|ns)(?:ecs?|econds)?(?:[\])]|$)", re.IGNORECASE)
 _SAYS_TIME = re.compile(r"time|stamp|sec|\bt\b", re.IGNORECASE)
+_HEAD, _LINES = 4096, 5
 _MOST_BYTES = 1 << 28
 _EPOCH = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))  # of stamps since 1973 that are larger
 
@@ -95,12 +96,11 @@ def _rows(path: Path) -> tuple[list[list[str]], list[str]]:
     """The cells of the table, and of its header; empty where it has none."""
     if path.stat().st_size > _MOST_BYTES:
         raise _no_table(path, f"{path.stat().st_size} bytes")
+    _check_width(path)
     text = path.read_bytes().decode("utf-8-sig", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     marked = [line.lstrip("# ") for line in lines if line.startswith("#")]
     lines = [line for line in lines if not line.startswith("#")]
-    if lines and len(_cells(lines[-1])) > 2:
-        raise _no_table(path, f"{len(_cells(lines[-1]))} columns")
     rows = [_cells(line) for line in lines]
     header = _cells(marked[-1]) if marked else []
     if rows and not any(_is_stamp(cell) for cell in rows[0]):
@@ -109,6 +109,20 @@ def _rows(path: Path) -> tuple[list[list[str]], list[str]]:
     if width not in (1, 2) or any(len(row) != width for row in rows):
         raise _no_table(path, f"{len(rows)} lines of {width} columns")
     return rows, header if len(header) == width else []
+
+
+def _check_width(path: Path) -> None:
+    """Refuses a table of more columns by its first lines, as a long one of a sensor may lie beside a film.
+
+    Raises:
+        RecipeError: if it has more than two.
+    """
+    with open(path, "rb") as file:
+        head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
+    lines = [line.strip() for line in head.splitlines() if line.strip() and not line.startswith("#")]
+    width = min((len(_cells(line)) for line in lines[:_LINES]), default=0)
+    if width > 2:
+        raise _no_table(path, f"{width} columns")
 
 
 def _cells(line: str) -> list[str]:

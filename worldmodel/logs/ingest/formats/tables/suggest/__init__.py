@@ -8,11 +8,12 @@ from worldmodel.content import content_dir
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
-from worldmodel.logs.ingest.formats.tables.members import files_of
+from worldmodel.logs.ingest.formats.tables.members import VECTORS, files_of, suffix
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams, tell_apart
+from worldmodel.logs.ingest.formats.tables.suggest.vectors import parts_of
 from worldmodel.logs.ingest.formats.tables.suggest.writing import DOUBT, Part, doubts_of, written
 from worldmodel.toml import TomlTable
 
@@ -72,9 +73,8 @@ def _described(path: Path) -> str:
         raise RecipeError(f"{path} is no recording of tables.", expected=f"1 to {_MOST_FILES}", found=str(len(there)))
     tables = {name: load(path, name, opened, None) for name, opened in there.items()}
     if len({tuple(table.names) for table in tables.values()}) == 1:
-        table = next(iter(tables.values()))
-        clock = find_clock(path, table)
-        return written(path, [Part("", clock, find_streams(table, clock.columns, clock.stamps_s))])
+        name, table = next(iter(tables.items()))
+        return written(path, *parts_of(path, table, suffix(name) in VECTORS))
     doubts = ["the files are taken for one recording, whose clocks agree"]
     parts = []
     for name, table in tables.items():

@@ -15,8 +15,10 @@ from worldmodel.logs.ingest.formats.tables.stamps import UNITS, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
-    r"time|stamp|^t$|^ts$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^clock$|^tow|^tmr"
+    r"time|stamp|^ts?$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|^tow|^tmr"
 )
+_DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
+_SHORT = re.compile(r"_ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
 )  # fmt: skip
@@ -52,8 +54,8 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     Raises:
         RecipeError: if none can be told.
     """
-    named = [name for name in table.names if _NAMES.search(_plain(name)) or _is_temporal(table, name)]
-    found = [clock for columns in _candidates(table, named) for clock in _tried(path, table, columns)]
+    clocks = named(table)
+    found = [clock for columns in _candidates(table, clocks) for clock in _tried(path, table, columns)]
     if not found:
         raise RecipeError(
             f"No clock can be told in {path}.",
@@ -63,7 +65,18 @@ def find_clock(path: Path, table: Table) -> FoundClock:
         )
     _, clock, doubts, ns, valid = max(found, key=lambda one: one[0])
     origin = ns[valid].min()
-    return FoundClock(clock, tuple(named), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts))
+    serve = {column for one in found for column in one[1].columns}
+    clocks = [name for name in clocks if name in serve or not _SHORT.search(_plain(name))]
+    return FoundClock(clock, tuple(clocks), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts))
+
+
+def named(table: Table) -> list[str]:
+    """The columns that are called as clocks are, or hold times."""
+    return [
+        name
+        for name in table.names
+        if _NAMES.search(_plain(name)) or _SHORT.search(_plain(name)) or _is_temporal(table, name)
+    ]
 
 
 def _is_temporal(table: Table, name: str) -> bool:
@@ -78,8 +91,8 @@ def _plain(name: str) -> str:
 
 def _candidates(table: Table, named: list[str]) -> Iterator[tuple[str, ...]]:
     yield from ((name,) for name in named)
-    dates = [name for name in named if _plain(name).startswith("date") and "time" not in _plain(name)]
-    times = [name for name in named if _plain(name).startswith("time")]
+    dates = [name for name in named if _DATE.match(_plain(name)) and "time" not in _plain(name)]
+    times = [name for name in named if _TIME.match(_plain(name))]
     yield from ((date, time) for date in dates for time in times)
 
 

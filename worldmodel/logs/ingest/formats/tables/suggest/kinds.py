@@ -55,10 +55,11 @@ ACTION = re.compile(
 )
 NOT_ACTION = re.compile(r"angle|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
+EULER = re.compile(r"(?:^|_)(?:euler|rpy)(?:_?angles?)?$")  # angles by their stream's name
 WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
 
 
 COUNTER = re.compile(
-    r"(?:^|_)(?:index|idx|iteration|loop_?iteration|counter|sample_?(?:id|no|num(?:ber)?)|seq(?:uence)?(?:_?(?:id|num(?:ber)?))?|row|frame_?(?:id|num(?:ber)?)?)$|^id$"
+    r"(?:^|_)(?:index|idx|iteration|loop_?iteration|counter|sample(?:_?(?:id|no|num(?:ber)?))?|seq(?:uence)?(?:_?(?:id|num(?:ber)?))?|row|frame_?(?:id|num(?:ber)?)?)$|^id$"
 )
 EPISODE = re.compile(r"^(?:episode|trial|run|rollout|trajectory|traj|session)(?:_?(?:id|index|idx|num(?:ber)?))?$")

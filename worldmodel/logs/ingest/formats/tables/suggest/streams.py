@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.logs.health.held import changed, held_for
+from worldmodel.logs.health.values import wraps_at
 from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, si, split
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
@@ -15,6 +16,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     AXES,
     COUNTER,
     EPISODE,
+    EULER,
     KINDS,
     NOT_ACTION,
     WRAPS,
@@ -25,6 +27,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, 
 from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.table import Table
 
+_TURN_DEG = 360.0
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 
 
@@ -128,8 +131,9 @@ def _others(names: Sequence[str], table: Table) -> list[Suggested]:
             stream.doubts.append('taken for commands by their names; kind = "sensor" if they are measured')
         stream.doubts += [
             f"{column.source}: an angle without a unit, {_angle(column, table)}" for column in stream.columns
-            if ANGLE.search(column.name) and not column.from_unit
+            if (ANGLE.search(column.name) or EULER.search(prefix)) and not column.from_unit
         ]  # fmt: skip
+        stream.doubts += [doubt for column in stream.columns if (doubt := _wraps(column, table))]
         _distinct(stream.columns)
         streams.append(stream)
     return streams
@@ -166,6 +170,16 @@ def _angle(column: Column, table: Table) -> str:
     column.unit, column.from_unit = "rad", "deg" if degrees else ""
     column.circular = bool(WRAPS.search(column.name))
     return "taken for degrees" if degrees else "taken for radians"
+
+
+def _wraps(column: Column, table: Table) -> str:
+    """Makes an angle of a column that wraps as one; returns the doubt that there is."""
+    turn = 0.0 if column.circular or column.unit not in ("", "rad") else wraps_at(table.floats(column.source))
+    if not turn:
+        return ""
+    unit = column.from_unit or column.unit or ("deg" if turn == _TURN_DEG else "rad")
+    column.circular, column.unit, column.from_unit = True, "rad", "" if unit == "rad" else unit
+    return f"{column.source}: it wraps as an angle in {unit} does"
 
 
 def _distinct(columns: Sequence[Column]) -> None:

@@ -1,15 +1,17 @@
 """Units that the values of columns tell, where their names do not."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from worldmodel.logs.health.sentinels import stand_ins
 from worldmodel.logs.ingest.formats.tables.conversions import DDMM
-from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested, plain
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _G = 9.80665
+_FREE = re.compile(r"free|lin|user")  # accelerations without gravity
 _COUNTS = 300.0  # m/s^2 in the median are more than any machine has
 _TURNS = 4100.0  # degrees a second: gyros end at 4000
 _FEW, _SPIKES = 100, 3  # of fewer samples none is a spike
@@ -24,7 +26,10 @@ def add_units(stream: Suggested, table: Table) -> None:
     for column in stream.columns:
         if column.from_unit or column.unit not in _BY_SIZE:
             continue
-        column.unit, column.from_unit, seems = _BY_SIZE[column.unit](values, max(largest))
+        if column.unit == "m/s^2" and _FREE.search(plain(column.source)):
+            seems = "m/s^2, without the gravity that would tell"
+        else:
+            column.unit, column.from_unit, seems = _BY_SIZE[column.unit](values, max(largest))
         doubt = f"no unit is told; by its values it seems to be {seems}"
         stream.doubts += [doubt] if doubt not in stream.doubts else []
     return None
