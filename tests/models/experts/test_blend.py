@@ -88,10 +88,19 @@ def test_a_quiet_context_gives_no_credit():
     blend = fitted([1.0, 1.2])
     quiet = calm(2)
     quiet[1] = 1e-6
-    for usual, still in zip(
-        blend.mix(np.zeros((2, 4, H, Y)), calm(2)), blend.mix(np.zeros((2, 4, H, Y)), quiet), strict=True
-    ):
-        np.testing.assert_allclose(usual, still)
+    usual, still = (blend.mix(np.zeros((2, 4, H, Y)), x)[2] for x in (calm(2), quiet))
+    np.testing.assert_allclose(usual, still)
+
+
+@pytest.mark.parametrize("times", [0.1, 9.0])
+def test_errors_are_expected_to_be_as_many_times_the_usual_ones_as_inside_the_context(times):
+    blend = fitted([1.0, 1.2])
+    (mean, scale, weights), (same, other, as_before) = (
+        blend.mix(np.zeros((2, 4, H, Y)), x) for x in (calm(2), times * calm(2))
+    )
+    np.testing.assert_allclose(other**2 / scale**2, (times + 0.3) / 1.3)  # 0.3 of the usual ones are always there
+    np.testing.assert_allclose(same, mean)
+    np.testing.assert_allclose(as_before, weights)  # it is as hard for both
 
 
 def test_a_context_that_is_hard_for_all_takes_nothing_from_who_does_best_there():
