@@ -33,12 +33,12 @@ def calm(count, batch=4):
     return np.ones((count, batch, E, S))
 
 
-def test_the_better_expert_on_left_out_episodes_weighs_by_the_square_of_the_ratio_of_squared_errors():
+def test_the_better_expert_on_left_out_episodes_weighs_by_a_power_of_the_ratio_of_squared_errors():
     blend = fitted([1.0, 2.0])
     ahead = np.random.default_rng(1).normal(size=(2, 4, H, Y))
     mean, _, weights = blend.mix(ahead, calm(2))
     np.testing.assert_allclose(weights.sum(0), 1)
-    expected = (blend.usual[0] / blend.usual[1]) ** 2
+    expected = (blend.usual[0] / blend.usual[1]) ** 2.5
     expected[0] = expected[1]  # samples before the first tick lie on the line through the first two
     np.testing.assert_allclose(weights[1] / weights[0], np.broadcast_to(expected, weights[0].shape), rtol=1e-9)
     np.testing.assert_allclose(mean, (weights * ahead).sum(0))
@@ -88,10 +88,19 @@ def test_a_quiet_context_gives_no_credit():
     blend = fitted([1.0, 1.2])
     quiet = calm(2)
     quiet[1] = 1e-6
-    for usual, still in zip(
-        blend.mix(np.zeros((2, 4, H, Y)), calm(2)), blend.mix(np.zeros((2, 4, H, Y)), quiet), strict=True
-    ):
-        np.testing.assert_allclose(usual, still)
+    usual, still = (blend.mix(np.zeros((2, 4, H, Y)), x)[2] for x in (calm(2), quiet))
+    np.testing.assert_allclose(usual, still)
+
+
+@pytest.mark.parametrize("times", [0.1, 9.0])
+def test_errors_are_expected_to_be_as_many_times_the_usual_ones_as_inside_the_context(times):
+    blend = fitted([1.0, 1.2])
+    (mean, scale, weights), (same, other, as_before) = (
+        blend.mix(np.zeros((2, 4, H, Y)), x) for x in (calm(2), times * calm(2))
+    )
+    np.testing.assert_allclose(other**2 / scale**2, (times + 0.3) / 1.3)  # 0.3 of the usual ones are always there
+    np.testing.assert_allclose(same, mean)
+    np.testing.assert_allclose(as_before, weights)  # it is as hard for both
 
 
 def test_a_context_that_is_hard_for_all_takes_nothing_from_who_does_best_there():

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.objective import at_sample_times
 
-_SHARPNESS = 2.0  # of weights: an expert with half the squared error of another weighs four times as much
+_SHARPNESS = 2.5  # of weights: an expert with half the squared error of another weighs six times as much
 _TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, beside the error on left-out episodes
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
 _QUIET = 0.03  # of the best expert's mean squared error, added to each episode's: one that stands still says little
@@ -85,6 +85,9 @@ class Blend:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The blend [B, H, Y] of what experts say, its expected error, a standard deviation, and weights [K, B, H, Y].
 
+        Errors are expected to be as many times the usual ones as they are inside the context; in weights that counts
+        less, and only against an expert.
+
         The first tick is weighed as the second: samples before it lie on the line through both, which other weights
         would turn. Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a
         free run should not be drawn to those that no more than hold a value.
@@ -92,14 +95,14 @@ class Blend:
         farthest = self.usual.shape[1]
         tick = np.clip(np.arange(ahead.shape[2]), min(1, farthest - 1), farthest - 1)
         sharpness = _SHARPNESS * np.maximum((np.arange(ahead.shape[2]) + 1) / farthest, 1)[:, None]
-        expected = np.log(np.maximum(self.usual, _LEAST))[:, None, tick] + self._worse(within, tick)
-        expected = np.where(np.isfinite(ahead), expected, np.inf)
-        best = expected.min(0)
-        weights = np.exp(-sharpness * (expected - np.where(np.isfinite(best), best, 0)))
+        usual, (unusual, worse) = np.log(np.maximum(self.usual, _LEAST))[:, None, tick], self._inside(within, tick)
+        feared = np.where(np.isfinite(ahead), usual + _TRUST_CONTEXT * worse, np.inf)
+        best = feared.min(0)
+        weights = np.exp(-sharpness * (feared - np.where(np.isfinite(best), best, 0)))
         total = weights.sum(0)
         weights = weights / np.where(total > 0, total, 1)
         mean = (weights * np.where(weights > 0, ahead, 0)).sum(0)
-        variance = (weights * np.exp(np.where(weights > 0, expected, 0))).sum(0)
+        variance = (weights * np.exp(np.where(weights > 0, usual + unusual, 0))).sum(0)
         return mean, np.sqrt(variance), weights
 
     def members(
@@ -121,27 +124,29 @@ class Blend:
         chosen = [np.random.default_rng(key).integers(len(self.residuals), size=count) for key in keys]
         return mean[:, None] + scale[:, None] * self.residuals[np.stack(chosen)][:, :, tick]
 
-    def _worse(self, within: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> Float[np.ndarray, "K B H Y"]:
-        """The logarithm of how many times its usual squared error each expert makes in this context.
+    def _inside(self, within: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The logarithm [K, B, H, Y] of how many times its usual squared error each expert makes in this context.
 
-        Counted no higher than how many times that of the best one there: a glitch strikes an accurate expert hardest,
-        and all of them.
+        Then what of it counts against the expert: no more than how many times that of the best one there it errs, since
+        a glitch strikes an accurate expert hardest, and all of them; and nothing for doing better, since a quiet
+        context says nothing of what is commanded next.
         """
         if not len(self.horizons):
-            return np.zeros((1, 1, 1, 1))
+            return np.zeros((1, 1, 1, 1)), np.zeros((1, 1, 1, 1))
         usual = self.within[:, None]
         ratio = np.log((within + _USUAL * usual + _LEAST) / ((1 + _USUAL) * usual + _LEAST))
         best = np.where(np.isfinite(within), within, np.inf).min(0)
-        ratio = np.minimum(ratio, np.log((within + _LEAST) / (best + _LEAST)))
-        known = np.isfinite(ratio)
+        beside = np.minimum(ratio, np.log((within + _LEAST) / (best + _LEAST)))
+        return self._ahead_of(ratio, tick), np.maximum(self._ahead_of(beside, tick), 0)
+
+    def _ahead_of(self, inside: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> Float[np.ndarray, "K B H Y"]:
+        """Means over horizons inside the context, near ones first, for ticks ahead; 0 where none is known."""
+        known = np.isfinite(inside)
         distance = np.abs(np.log(tick + 1.0)[:, None] - np.log(self.horizons)[None])
         near = np.exp(-distance / _WIDTH)
-        total = np.einsum("he,kbes->kbhs", near, np.where(known, ratio, 0.0))
+        total = np.einsum("he,kbes->kbhs", near, np.where(known, inside, 0.0))
         count = np.einsum("he,kbes->kbhs", near, known.astype(float))
-        worse = np.maximum(
-            total / np.maximum(count, _LEAST), 0
-        )  # a quiet context says nothing of what is commanded next
-        return _TRUST_CONTEXT * worse[..., self.stream_of]
+        return (total / np.maximum(count, _LEAST))[..., self.stream_of]
 
 
 def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]) -> Float[np.ndarray, "K H Y"]:
