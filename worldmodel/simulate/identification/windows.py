@@ -77,6 +77,15 @@ class Windows:
         """Of the scene as the user gave it."""
         return self.observer.world
 
+    def take(self, rows: np.ndarray) -> "Windows":
+        """Some of them, by their rows."""
+        compared = {
+            name: part._replace(time=part.time[rows], values=part.values[rows], known=part.known[rows])
+            for name, part in self.compared.items()
+        }
+        begin = self.begin._replace(states=self.begin.states[rows])
+        return dataclasses.replace(self, starts=self.starts[rows], begin=begin, compared=compared, _commanded=None)
+
     @property
     def steps(self) -> int:
         return round(self.horizon_s / self.world.step_s)
