@@ -19,6 +19,7 @@ from worldmodel.simulate.reset import at_rest, draw
 from worldmodel.simulate.scene import Scene
 
 _CONTEXTS = threading.Lock()
+_WORTH_A_THREAD = 500  # physics steps, below which starting one takes longer
 
 
 def free_cores() -> int:
@@ -149,7 +150,8 @@ class World:
         # One step more than asked for: MuJoCo evaluates the sensors of a state in the step that leaves it.
         padded = np.concatenate([controls, controls[:, -1:]], 1)
         first = self.packing.started(states, np.zeros(worlds, int) if begun is None else begun)
-        datas = [self.mj.MjData(self.model) for _ in range(min(free_cores(), worlds))]
+        threads = min(free_cores(), worlds, 1 + padded.shape[1] * worlds // _WORTH_A_THREAD)
+        datas = [self.mj.MjData(self.model) for _ in range(threads)]
         with warnings_of(self.mj) as warnings:
             after, sensors = self.mj.rollout.rollout(self.model if models is None else models, datas, first, padded)
         states = np.concatenate([states[:, None], self.packing.unclocked(after[:, :-1])], 1)
