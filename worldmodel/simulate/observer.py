@@ -140,7 +140,7 @@ class Observer:
         keep = [steps] if keep is None else list(keep)
         begun = np.zeros(worlds, int) if begun is None else begun
         active = self._read_in(read)
-        gains = [_gains(pull, active) for pull in active]
+        gains, values = [_gains(pull, active) for pull in active], [self._values(pull, read) for pull in active]
         due = [_due(read[pull.stream].time, steps, self.world.step_s) for pull in active]
         stops = np.unique(np.concatenate([[0, *keep], *(np.flatnonzero((d >= 0).any(0)) for d in due)]).astype(int))
         out, sound, now = np.empty((worlds, len(keep), states.shape[1])), np.ones(worlds, bool), 0
@@ -151,10 +151,9 @@ class Observer:
                 rolled = self.world.try_rollout(states, controls[:, now:stop], begun + now, models)
                 sound &= rolled.sound >= stop - now
                 states, now = np.where(sound[:, None], rolled.states[:, -1], states), int(stop)
-            for pull, gain, rows in zip(active, gains, due, strict=True):
+            for pull, gain, data, rows in zip(active, gains, values, due, strict=True):
                 chosen = np.flatnonzero((rows[:, stop] >= 0) & sound)
-                values = self._values(pull, read)[chosen, rows[chosen, stop]]
-                self._correct(pull, gain, states, chosen, values)
+                self._correct(pull, gain, states, chosen, data[chosen, rows[chosen, stop]])
             for place in np.flatnonzero(np.equal(keep, stop)):
                 out[:, place] = states
         return out, sound

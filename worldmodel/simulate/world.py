@@ -19,6 +19,7 @@ from worldmodel.simulate.reset import at_rest, draw
 from worldmodel.simulate.scene import Scene
 
 _CONTEXTS = threading.Lock()
+_WORTH_A_THREAD = 500  # physics steps, below which starting one takes longer
 
 
 def free_cores() -> int:
@@ -66,6 +67,7 @@ class World:
     def __init__(self, scene: Scene, general: bool = False) -> None:
         self.mj = mj = mujoco()
         self.scene = scene
+        self._spare: list[Any] = []
         sensors = [source for stream in scene.sensed for source in stream.sources]
         self.model = compile_model(mj, scene.model, sensors, general)
         self.elements = Elements(mj, self.model)
@@ -149,11 +151,24 @@ class World:
         # One step more than asked for: MuJoCo evaluates the sensors of a state in the step that leaves it.
         padded = np.concatenate([controls, controls[:, -1:]], 1)
         first = self.packing.started(states, np.zeros(worlds, int) if begun is None else begun)
-        datas = [self.mj.MjData(self.model) for _ in range(min(free_cores(), worlds))]
-        with warnings_of(self.mj) as warnings:
+        threads = min(free_cores(), worlds, 1 + padded.shape[1] * worlds // _WORTH_A_THREAD)
+        with warnings_of(self.mj) as warnings, self._borrowed(threads) as datas:
             after, sensors = self.mj.rollout.rollout(self.model if models is None else models, datas, first, padded)
         states = np.concatenate([states[:, None], self.packing.unclocked(after[:, :-1])], 1)
         return Rolled(states, sensors, self._sound(first, after), warnings[0] if warnings else "")
+
+    @contextlib.contextmanager
+    def _borrowed(self, count: int) -> Iterator[list[Any]]:
+        """MuJoCo's working memory for so many threads, which a rollout overwrites, and which is kept for the next."""
+        datas = [self._data() for _ in range(count)]
+        yield datas
+        self._spare += datas
+
+    def _data(self) -> Any:
+        try:
+            return self._spare.pop()  # of threads at once, one gets it
+        except IndexError:
+            return self.mj.MjData(self.model)
 
     def _sound(self, first: np.ndarray, after: np.ndarray) -> np.ndarray:
         """int [W] steps before a world was not finite, or before MuJoCo set it back: then its clock begins again."""

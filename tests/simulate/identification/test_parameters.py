@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.simulate.models import DRONE
 from tests.simulate.scenes import write_scene
+from tests.simulate.test_observer import BODY_TOML, BODY_XML
 from worldmodel.simulate import load_scene, suggest
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.world import World
@@ -95,3 +96,18 @@ def test_an_offset_of_commands_is_fitted_where_it_is_asked_for():
     parameters = Parameters.of(world, ["offset"])
     assert [p.name for p in parameters.free] == ["push.force.offset"]
     assert parameters.machine(np.array([-2.0])).bias["push"].tolist() == [pytest.approx(-0.4)]  # N, of a range of 20
+
+
+def test_a_centre_that_is_a_micrometre_off_acts_as_one_that_is_a_millimetre_off(tmp_path):
+    """MuJoCo takes a centre that near for one at the frame, which derivatives by small steps must not."""
+    world = World(load_scene(write_scene(tmp_path, BODY_TOML, BODY_XML)), general=True)
+    parameters, start = Parameters.of(world, ["body.com_x"]), world.default_state()
+    start[-3:] = [0.0, 0.0, 2.0]  # turning about its frame, from which a centre beside it flies off
+
+    def after(z):
+        model = parameters.machine(np.array([z])).model
+        return world.try_rollout(start[None], np.zeros((1, 50, 0)), None, [model]).states[0, -1]
+
+    fine, coarse = ((after(z) - after(0.0)) / z for z in (1e-5, 1e-2))
+    assert np.abs(fine).max() > 0.01
+    np.testing.assert_allclose(fine, coarse, atol=1e-3 * np.abs(coarse).max())

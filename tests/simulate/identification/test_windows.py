@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.simulate.scenes import write_scene
-from tests.simulate.test_observer import BODY_TOML, BODY_XML
+from tests.simulate.test_observer import BODY_TOML, BODY_XML, SPRING_TOML, SPRING_XML
 from worldmodel.simulate import load_scene
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.identification.recordings import Recording
@@ -86,3 +86,20 @@ def test_what_is_simulated_from_there_is_what_was_read(tmp_path):
     known = windows.compared["gyro"].known
     missed = (predicted["gyro"] - windows.compared["gyro"].values)[known]
     assert np.abs(missed).max() < 0.15
+
+
+def test_what_no_sensor_reads_is_simulated_from_each_recordings_beginning(tmp_path):
+    """An actuator that lags: what it remembers at a window's start depends on all that was commanded before."""
+    xml = SPRING_XML.replace("<motor", '<general dyntype="filterexact" dynprm="0.2"')
+    world = World(load_scene(write_scene(tmp_path, SPRING_TOML, xml)), general=True)
+    recordings, true = [], []
+    for seed, steps in enumerate((150, 90)):
+        times, pushes = np.arange(steps) * 0.01, np.random.default_rng(seed).normal(size=(steps, 1))
+        rolled = world.rollout(world.default_state()[None], pushes[None], np.array([world.settle_steps]))
+        read = {"place": Samples(np.arange(steps + 1) * 0.01, rolled.states[0][:, :1])}
+        recordings.append(Recording(str(seed), {"push": Samples(times, pushes)}, read, steps * 0.01))
+        true.append(rolled.states[0])
+    windows = Windows.cut(Observer(world), recordings, np.array([[0, 0.2], [0, 1.2], [1, 0.5], [1, 0.2]]), 0.2)
+    windows.follow(Parameters.of(world, ["mass"]).machine(np.zeros(1)))
+    expected = [true[0][20], true[0][120], true[1][50], true[1][20]]
+    np.testing.assert_allclose(windows.begin.states[:, 2], np.array(expected)[:, 2], atol=1e-9)

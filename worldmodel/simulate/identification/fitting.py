@@ -17,6 +17,7 @@ _EPS, _EPS_START = 1e-4, 0.3  # steps of finite differences: in plausible errors
 _WORTH = 2.0  # independent numbers that one column of a whole window is worth: neighbours err alike
 _LARGEST = 3.0  # a step in plausible errors; also the error, in usual ones, beyond which a window counts less
 _TELLS = 1e-4  # what a number must tell, beside the prior's 1, to be tried on in this stage
+_STANDS_OUT = 5.0  # a window's derivative over that of most windows, beyond which it may be a jump
 _TRIES, _ENOUGH = 6, 1e-3  # steps that are tried before it ends, and the share of the cost that is worth going on for
 
 
@@ -43,6 +44,7 @@ class _Linear(NamedTuple):
     curvature: np.ndarray
     start_step: Callable[[np.ndarray], np.ndarray]  # of the starts [W, F], for a step of the parameters
     by_window: np.ndarray  # [W, P] each one's part of the gradient
+    curvatures: np.ndarray  # [W, P, P] and of the curvature
     used: np.ndarray  # bool [W]
     weights: np.ndarray  # [W, R]
 
@@ -101,17 +103,19 @@ def _step(linear: _Linear, z: np.ndarray, active: np.ndarray, least: np.ndarray,
 
 
 def _fit_of(linear: _Linear, z: np.ndarray, windows: Windows) -> Fit:
-    """With a covariance that does not take neighbouring readings for independent ones.
+    """With a covariance by leaving out one recording after the other (a jackknife, of one step each).
 
-    Recordings' parts of the gradient vary more than independent readings' would: so much wider it becomes, all of it,
-    for what cannot be told apart must stay so.
+    Errors of neighbouring readings and windows are alike, and no weight knows how much; recordings are independent.
+    Beside it stands what the prior is unsure of, so that what cannot be told apart stays so.
     """
-    inverse = np.linalg.inv(linear.curvature + np.eye(len(z)))
-    scores = np.stack([linear.by_window[group].sum(0) for group in _groups(windows)])
-    varies = len(scores) * scores.var(0, ddof=1)
-    told = np.diag(linear.curvature) > _TELLS
-    wider = max(float(np.median(varies[told] / np.diag(linear.curvature)[told])), 1.0) if told.any() else 1.0
-    covariance = inverse @ (wider * linear.curvature + np.eye(len(z))) @ inverse
+    own = np.eye(len(z))
+    inverse = np.linalg.inv(linear.curvature + own)
+    left_out = np.stack([
+        np.linalg.solve(linear.curvature - linear.curvatures[group].sum(0) + own, linear.by_window[group].sum(0))
+        for group in _groups(windows)
+    ])  # fmt: skip
+    off = left_out - left_out.mean(0)
+    covariance = (len(off) - 1) / len(off) * off.T @ off + inverse @ inverse
     return Fit(z, covariance, np.clip(1 - np.diag(inverse), 0, 1), int((~linear.used).sum()))
 
 
@@ -121,6 +125,11 @@ def _groups(windows: Windows) -> list[np.ndarray]:
     if len(indices) >= 4:
         return indices
     return [part for rows in indices for part in np.array_split(rows, 4) if len(part)]
+
+
+def _norm(slope: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """[W] the size of a derivative [W, R] as the fit sees it."""
+    return np.sqrt((np.where(weights > 0, slope * weights, 0.0) ** 2).sum(1))
 
 
 class _Shooting:
@@ -141,16 +150,38 @@ class _Shooting:
         here = self.parameters.machine(z)
         error, used = self.errors(here, moved)
         self._check(used)
+        weights = self._weights(error, used)
         by_number = np.zeros((len(z), *error.shape))
         for i in np.flatnonzero(active):
-            other, sound = self.errors(self.parameters.machine(z + _EPS * (np.arange(len(z)) == i)), moved)
-            by_number[i], used = (other - error) / _EPS, used & sound
+            by_number[i], sound = self._slope(z, i, moved, error, weights)
+            used = used & sound
         by_start = np.zeros((moved.shape[1], *error.shape))
         for i in np.arange(moved.shape[1]):
             other, sound = self.errors(here, moved + self._eps * (np.arange(moved.shape[1]) == i))
             by_start[i], used = (other - error) / self._eps[i], used & sound
-        weights = self._weights(error, used)
-        return self._eliminated(error, by_number, by_start, moved, weights, used)
+        return self._eliminated(error, by_number, by_start, moved, np.where(used[:, None], weights, 0.0), used)
+
+    def _slope(
+        self, z: np.ndarray, i: int, moved: np.ndarray, error: np.ndarray, weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The derivative [W, R] by number i, and which windows stayed finite.
+
+        Where a contact comes or goes within the step, errors jump, which looks like a derivative of any size. So
+        windows that stand out are tried the other way, too, and the smaller derivative counts.
+        """
+        unit = (np.arange(len(z)) == i) * 1.0
+        other, sound = self.errors(self.parameters.machine(z + _EPS * unit), moved)
+        slope = (other - error) / _EPS
+        size = _norm(slope, weights)
+        rows = np.flatnonzero((size > _STANDS_OUT * np.quantile(size, 0.75)) & sound & (size > 0))
+        if len(rows):
+            step = -_EPS if z[i] - _EPS >= self.parameters.least[i] else _EPS / 8
+            part = self.windows.take(rows)
+            again, fine = part.predict(self.parameters.machine(z + step * unit), moved[rows])
+            second = (part.errors(again) - error[rows]) / step
+            better = fine & (_norm(second, weights[rows]) < size[rows])
+            slope[rows[better]] = second[better]
+        return slope, sound
 
     def _weights(self, error: np.ndarray, used: np.ndarray) -> np.ndarray:
         """[W, R] of each number: 0 where unknown."""
@@ -181,17 +212,17 @@ class _Shooting:
         cross = np.einsum("awr,pwr->wap", starts, jacobian)
         inverse = np.linalg.inv(each)
         by_window = np.einsum("pwr,wr->wp", jacobian, zero) - np.einsum("wap,wab,wb->wp", cross, inverse, pull)
-        curvature = np.einsum("pwr,qwr->pq", jacobian, jacobian)
-        curvature -= np.einsum("wap,wab,wbq->pq", cross, inverse, cross)
+        beside = jacobian.transpose(1, 0, 2)
+        curvatures = beside @ beside.transpose(0, 2, 1) - cross.transpose(0, 2, 1) @ inverse @ cross
 
         def start_step(step: np.ndarray) -> np.ndarray:
             return -np.einsum("wab,wb->wa", inverse, pull + np.einsum("wap,p->wa", cross, step))
 
-        return _Linear(by_window.sum(0), curvature, start_step, by_window, used, weights)
+        return _Linear(by_window.sum(0), curvatures.sum(0), start_step, by_window, curvatures, used, weights)
 
     def _start_prior(self) -> np.ndarray:
-        """[F] the precision of starts, which is worth as much less as readings are."""
-        return self._worth / self.windows.columns / np.maximum(self.windows.begin.std, 1e-12) ** 2
+        """[F] the precision of starts, which is worth as much less as readings of a whole window are."""
+        return self._worth / len(self.windows.noise) / np.maximum(self.windows.begin.std, 1e-12) ** 2
 
     def cost(self, z: np.ndarray, moved: np.ndarray, linear: _Linear) -> float:
         """By the weights of the linear problem; infinite where a window that it used becomes unstable."""

@@ -82,8 +82,9 @@ def _predicts(made: "Identified") -> str:
 
 def _found(found: Sequence["Found"]) -> str:
     return (
-        "<p>±: one standard deviation, widened as far as the recordings disagree more than their noise would make "
-        f'them. Factors (gains, inertias) are of your value.</p><div class="card">{table_of(number_rows(found))}</div>'
+        "<p>±: one standard deviation, from fits that each leave one recording out, with the prior's where these tell "
+        "nothing. Factors (gains, inertias) are of your value.</p>"
+        f'<div class="card">{table_of(number_rows(found))}</div>'
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.errors import SceneError
+from worldmodel.simulate.model import keep_frames_apart
 from worldmodel.simulate.observer import pulls
 from worldmodel.simulate.scene import Scene, SceneStream
 from worldmodel.simulate.world import World
@@ -145,6 +146,7 @@ class Parameters:
         for parameter, at in zip(self.free, z, strict=True):
             parameter.put(made, parameter.value(float(at)))
         self.world.mj.mj_setConst(made.model, self.world.mj.MjData(made.model))
+        keep_frames_apart(self.world.mj, made.model)
         return made
 
 
@@ -263,11 +265,15 @@ def _of_joints(world: World) -> Iterator[Parameter]:
 
 
 def _typical(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """Of each degree of freedom a typical force, N or N m, and its inertia, from some poses and full commands."""
+    """Of each degree of freedom a typical force, N or N m, and its inertia, from some poses and full commands.
+
+    What slides is pushed at least as hard as it weighs: the slides of something that flies are not actuated.
+    """
     mj, model = world.mj, world.model
     data, rng = mj.MjData(model), np.random.default_rng(0)
     force, full = np.zeros(model.nv), np.zeros((model.nv, model.nv))
-    inertia = np.zeros(model.nv)
+    inertia, slides = np.zeros(model.nv), np.zeros(model.nv, bool)
+    slides[model.jnt_dofadr[model.jnt_type == int(mj.mjtJoint.mjJNT_SLIDE)]] = True
     ranges = np.where(np.isfinite(world.control_ranges), world.control_ranges, 0.0)
     for _ in range(_POSES):
         data.qpos[:] = model.qpos0
@@ -280,7 +286,8 @@ def _typical(world: World) -> tuple[np.ndarray, np.ndarray]:
         gravity = np.abs(data.qfrc_bias)
         force = np.maximum(force, np.maximum(gravity, np.abs(data.qfrc_actuator)))
         inertia = np.maximum(inertia, np.diag(full))
-    return np.maximum(force, 1e-2 * inertia), inertia
+    weight = np.where(slides, inertia * np.linalg.norm(model.opt.gravity), 0.0)
+    return np.maximum(force, np.maximum(1e-2 * inertia, weight)), inertia
 
 
 def _of_actuators(world: World) -> Iterator[Parameter]:

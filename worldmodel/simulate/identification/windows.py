@@ -77,6 +77,15 @@ class Windows:
         """Of the scene as the user gave it."""
         return self.observer.world
 
+    def take(self, rows: np.ndarray) -> "Windows":
+        """Some of them, by their rows."""
+        compared = {
+            name: part._replace(time=part.time[rows], values=part.values[rows], known=part.known[rows])
+            for name, part in self.compared.items()
+        }
+        begin = self.begin._replace(states=self.begin.states[rows])
+        return dataclasses.replace(self, starts=self.starts[rows], begin=begin, compared=compared, _commanded=None)
+
     @property
     def steps(self) -> int:
         return round(self.horizon_s / self.world.step_s)
@@ -85,13 +94,9 @@ class Windows:
         """Takes what no sensor reads about a start from a simulation of all that went before it."""
         if not _hidden(self.observer):
             return
-        scene = machine.scene(self.world.scene)
-        read = _fixed(self.observer)
-        for index in np.unique(self.starts[:, 0]).astype(int):
-            rows = np.flatnonzero(self.starts[:, 0] == index)
-            states = _followed(self.observer, scene, machine, self.recordings[index], self.starts[rows, 1])
-            states[:, read] = self.begin.states[np.ix_(rows, read)]
-            self.begin.states[rows] = states
+        states, read = _followed(self.observer, machine, self.recordings, self.starts), _fixed(self.observer)
+        states[:, read] = self.begin.states[:, read]
+        self.begin.states[:] = states
 
     def predict(self, machine: Machine, moved: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """What a machine's sensors would read, [W, M, S] by stream, and bool [W] whether its worlds stayed finite.
@@ -215,20 +220,18 @@ def _fixed(observer: Observer) -> np.ndarray:
     return np.unique(np.concatenate([np.zeros(0, int), *found]))
 
 
-def _followed(
-    observer: Observer, scene: Scene, machine: Machine, recording: Recording, times: np.ndarray
-) -> np.ndarray:
-    """States [K, Q] at times [K] of a recording, simulated from its beginning and pulled to what was read."""
-    world = observer.world
-    keep = np.rint(times / world.step_s).astype(int)
+def _followed(observer: Observer, machine: Machine, recordings: Sequence[Recording], starts: np.ndarray) -> np.ndarray:
+    """States [W, Q] at starts [W, 2], simulated from the recordings' beginnings and pulled to what was read."""
+    world, scene = observer.world, machine.scene(observer.world.scene)
     read = {
-        name: Readings.of([samples]).unspoilt(stream_of(scene, name))
-        for name, samples in recording.readings.items()
-        if len(samples.time)
+        s.spec.name: Readings.of([r.readings[s.spec.name] for r in recordings]).unspoilt(s)
+        for s in scene.read
+        if any(len(r.readings[s.spec.name].time) for r in recordings)
     }
-    states = observer.begin(read, world.default_state()[None])
-    controls = controls_at(world, scene, recording.actions, np.arange(keep.max() + 1) * world.step_s)[None]
-    begun = np.full(1, world.settle_steps)
-    order = np.argsort(keep, kind="stable")
-    out, _ = observer.follow(read, states, controls, begun=begun, model=machine.model, keep=keep[order].tolist())
-    return out[0][np.argsort(order)]
+    keep, column = np.unique(np.rint(starts[:, 1] / world.step_s).astype(int), return_inverse=True)
+    times = np.arange(max(keep.max(), 1)) * world.step_s
+    controls = np.stack([controls_at(world, scene, r.actions, times) for r in recordings])
+    states = observer.begin(read, np.tile(world.default_state(), (len(recordings), 1)))
+    begun = np.full(len(recordings), world.settle_steps)
+    out, _ = observer.follow(read, states, controls, begun=begun, model=machine.model, keep=keep.tolist())
+    return out[starts[:, 0].astype(int), column]
