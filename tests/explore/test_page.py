@@ -81,7 +81,7 @@ def page(address):
 
 
 def at_rest(page):
-    page.wait_for_selector('.wm-explore[aria-busy="false"]')
+    page.wait_for_selector('.wm-explore[aria-busy="false"]', timeout=120_000)
 
 
 def shown(page, column="gps.east"):
@@ -93,6 +93,19 @@ def answered(told, stream="gps", column=0):
     wanted = told.explorer.handle(told.imagined()[-1])["streams"][stream]["columns"][column]
     mean, bands = wanted["mean"], wanted["bands"]
     return [float(x) for x in (mean[-1], bands[0, -1], bands[4, -1])]
+
+
+def apart(told):
+    """How far the mean of the last answer is from MuJoCo."""
+    return told.explorer.handle(told.imagined()[-1])["streams"]["gps"]["columns"][0]["twin"]["apart"]
+
+
+def short(value):
+    """A figure as the page writes it."""
+    if not np.isfinite(value):
+        return "–"
+    digits = next(n for n, least in ((0, 1000), (1, 100), (2, 1), (3, 0)) if abs(value) >= least)
+    return f"{value:.{digits}f}"
 
 
 def figures(text):
@@ -131,6 +144,25 @@ def test_a_moment_a_command_and_a_key(page, told):
     assert len(told.imagined()) > asked + 2  # the futures followed while it was held
     assert (driven[:, 1] < drawn[:, 1] - 0.1).all()
     np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
+
+    assert page.text_content('[data-column="gps.east"] .rmse') == f"from MuJoCo {short(apart(told))}"
+    page.evaluate("navigator.getGamepads = () => [{ axes: [0.575, 0] }]")  # half of what is not its rest
+    page.evaluate("dispatchEvent(new Event('gamepadconnected'))")
+    page.wait_for_timeout(100)
+    page.evaluate("navigator.getGamepads = () => []")
+    at_rest(page)
+    pushed = np.array(told.imagined()[-1]["actions"]["force"])
+    streams = {stream["name"]: stream for stream in told.explorer.handle({"kind": "info"})["streams"]}
+    np.testing.assert_allclose(pushed[:, 1], streams["force"]["columns"][0]["high"] / 2)
+
+    page.click("text=As recorded")
+    page.uncheck("#twin")
+    at_rest(page)
+    assert "MuJoCo" not in page.text_content('[data-column="gps.east"] .rmse')
+    page.wait_for_selector(".alarms .over")
+    assert "Alarm: surprise." in page.text_content(".alarms")
+    errors = told.explorer.handle(told.imagined()[-1])["streams"]["gps"]["errors"][0]["rmse"]
+    assert page.locator('[data-error="gps"] td').all_text_contents() == [short(error) for error in errors]
 
     page.uncheck('[data-stream="camera"]')
     at_rest(page)

@@ -55,16 +55,18 @@ def explore(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
     keep_in: Annotated[Path, typer.Option(help="The folder that kept moments are written to.")] = Path("kept"),
+    scene: Annotated[
+        str | None, typer.Option(help="MuJoCo's scene of the machine; by default the log's own, or the run's prior.")
+    ] = None,
 ) -> None:
     """Ask a run in a page of this machine: choose a moment, change what is commanded, see what follows."""
     from worldmodel.progress import doing
 
     with doing(f"opening the run {run}"):
-        from worldmodel.explore import Explorer
         from worldmodel.explore.server import explore_page
         from worldmodel.logs.reader import Log
         from worldmodel.training import load_run
 
         opened = load_run(run)
     with Log(log) as moments:
-        explore_page(Explorer(opened.session, moments, keep_in), port=port, browser=browser)
+        explore_page(opened.explorer(moments, keep_in, scene), port=port, browser=browser)

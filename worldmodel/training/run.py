@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +27,12 @@ from worldmodel.training.roles import LEARN, SELECT, simulated_note
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import split_parameters
 
+if TYPE_CHECKING:
+    from worldmodel.explore import Explorer
+
 _UNTUNED: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 _FARTHEST = 2  # times the trained horizon, unless asked for by name
+_USUAL_S = 200.0  # of a log, that tell an explorer what is usual: more take too long to wait for
 
 
 @dataclasses.dataclass
@@ -87,24 +91,50 @@ class Run:
         context = self.settings.context
         return Live(self.session.forecaster, self.layout, context, self.horizon_ticks, start_s, watermark_s, watch)
 
-    def watch(self, log: Log, *, false_alarms_per_hour: float = 1.0, look_s: float = 0.2) -> Watch:
+    def watch(
+        self,
+        log: Log,
+        *,
+        false_alarms_per_hour: float = 1.0,
+        look_s: float = 0.2,
+        episodes: Sequence[int] | None = None,
+    ) -> Watch:
         """What tells alarms of a live machine: it learns what is usual from episodes that the run has not seen.
 
         Args:
             log: some hours of a machine without faults, if that can be had.
             false_alarms_per_hour: of each kind of alarm.
             look_s: how far back readings are compared with what was imagined; at least a tick.
+            episodes: which of the log's; by default all that the run has not seen.
         """
         horizon = max(round(look_s / self.layout.dt), 1)
-        windows = self.windows(log, horizon, self.unseen(log))
+        windows = self.windows(log, horizon, self.unseen(log) if episodes is None else episodes)
         return Watch.of(self.session.forecaster, windows, self.baselines.lens.std, false_alarms_per_hour)
 
-    def explore(self, log: Log | Path | str, keep_in: Path | str = "kept") -> Any:
-        """A widget that asks this run about moments of a log; see `worldmodel.explore.Explorer`."""
-        from worldmodel.explore.explorer import Explorer
+    def explore(self, log: Log | Path | str, keep_in: Path | str = "kept", scene: str | None = None) -> Any:
+        """A widget that asks this run about moments of a log; see `explorer`."""
         from worldmodel.explore.widget import widget_of
 
-        return widget_of(Explorer(self.session, log if isinstance(log, Log) else Log(log), keep_in))
+        return widget_of(self.explorer(log if isinstance(log, Log) else Log(log), keep_in, scene))
+
+    def explorer(self, log: Log, keep_in: Path | str = "kept", scene: str | None = None) -> "Explorer":
+        """What answers a page or a widget about moments of a log; see `worldmodel.explore.Explorer`.
+
+        Args:
+            log: stays open.
+            keep_in: the folder that kept moments are written to.
+            scene: the machine's, by name or folder, that MuJoCo shows beside the futures; by default the one that the
+                log names, or the run's prior.
+        """
+        from worldmodel.explore import Explorer
+        from worldmodel.explore.alarms import Watching
+        from worldmodel.explore.beside import find_twin
+
+        prior = self.folder / "prior"
+        named = str(scene or log.about.get("scene") or (prior if prior.is_dir() else ""))
+        beside = find_twin(log, named, self.settings.streams, asked=scene is not None)
+        watching = Watching(lambda: self.watch(log, episodes=some_of(log, self.unseen(log), _USUAL_S)))
+        return Explorer(self.session, log, keep_in, beside, watching)
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.
@@ -170,6 +200,12 @@ class Run:
         if {e.sha256 for e in self.settings.episodes if SELECT in e.roles} & set(unseen):
             notes.append(self.settings.shared_roles)
         return " ".join(filter(None, [*notes, simulated_note(self.settings.episodes)]))
+
+
+def some_of(log: Log, episodes: Sequence[int], seconds: float) -> list[int]:
+    """About so many seconds of these episodes, from all over them."""
+    whole = sum(log.episodes[i].duration_s for i in episodes)
+    return list(episodes[:: max(round(whole / seconds), 1)])
 
 
 def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:

@@ -6,9 +6,10 @@ import { ground } from "./ground.js";
 import { drawCamera } from "./camera.js";
 import { timeline } from "./timeline.js";
 import { commands } from "./commands.js";
-import { drivePad } from "./driving.js";
+import { drivePad, gamepad } from "./driving.js";
 import { controls } from "./controls.js";
-import { notesOf } from "./readout.js";
+import { errorsTable, outsideOf, trustOf } from "./readout.js";
+import { watching } from "./watching.js";
 import { asking } from "./asking.js";
 
 const FRAMES = 6, SETTLED_MS = 250;
@@ -30,7 +31,7 @@ export function mount(root, ask) {
 }
 
 function open(root, ask, info, status, fail) {
-  const asked = { horizon_s: info.horizon_s, members: 16, silent: [] };
+  const asked = { horizon_s: info.horizon_s, members: 16, silent: [], twin: Boolean(info.twin) };
   const need = { past: true, edits: false, frames: 0 };
   let past = null, found = null, cursor = null, settle = null, drawing = 0, look = null;
 
@@ -40,8 +41,10 @@ function open(root, ask, info, status, fail) {
     onhorizon: (s) => { asked.horizon_s = s; again({ past: true, edits: !when.reach(s) }); },
     onmembers: (n) => { asked.members = n; again(); },
     onsilent: (names) => { asked.silent = names; again(); },
+    ontwin: (shown) => { asked.twin = shown; again(); },
     onkeep: async () => {
-      const answer = await ask({ kind: "keep", ...question() });
+      const { twin: _, ...moment } = question();
+      const answer = await ask({ kind: "keep", ...moment });
       return answer.error ?? `${answer.folder}: ${answer.files.join(", ")}`;
     },
   });
@@ -49,12 +52,12 @@ function open(root, ask, info, status, fail) {
   const cameras = info.streams.filter((s) => s.kind === "video").map(({ name }) => ({
     name, strip: element("div", { class: "strip", tabindex: 0, role: "group", "aria-label": `${name}: seen, imagined, real` }),
   }));
-  const notes = element("div", { class: "notes" });
+  const notes = element("div", { class: "notes" }), errors = element("div", { class: "errors" }), watch = watching(ask);
   lay();
 
   function lay() {
     const section = (name, words, ...children) => element("section", { class: `box ${name}` }, element("h2", {}, words), ...children);
-    const legend = [["seen", "seen"], ["ink", "came"], ["mean", "mean"], ["half", "50 %"], ["most", "90 % of the futures"]]
+    const legend = [["seen", "seen"], ["ink", "came"], ["mean", "mean"], ["half", "50 %"], ["most", "90 % of the futures"], ...(info.twin ? [["twin", "MuJoCo"]] : [])]
       .map(([kind, words]) => element("span", {}, element("i", { class: kind }), words));
     root.append(when.node, element("main", {},
       element("aside", {},
@@ -62,9 +65,12 @@ function open(root, ask, info, status, fail) {
         section("controls", "Ask for", ...panel)),
       element("div", { class: "answers" },
         element("div", { class: "top" },
-          ...(map ? [section("ground", "On the ground", map.canvas)] : []),
+          element("div", { class: "side" },
+            ...(map ? [section("ground", "On the ground", map.canvas)] : []),
+            section("wrong", "Error, root mean square", errors)),
           element("div", { class: "side" },
             ...cameras.map(({ name, strip }) => section("camera", name, strip, element("p", { class: "hint" }, "seen, then imagined above real"))),
+            ...(info.alarms ? [section("alarm-box", "Alarms", watch.node)] : []),
             section("trust", "Who is trusted", notes))),
         element("p", { class: "legend" }, ...legend), element("div", { class: "fans" }, ...fans.nodes))));
   }
@@ -84,7 +90,11 @@ function open(root, ask, info, status, fail) {
   }
   const run = asking({
     told: (words) => { status.textContent = words; root.classList.add("busy"); },
-    rest: () => redraw(() => need.frames && root.setAttribute("aria-busy", "false")),
+    rest() {
+      if (!need.frames) return;
+      redraw(() => root.setAttribute("aria-busy", "false"));
+      if (info.alarms) watch.look(when.place());
+    },
     async next() {
       if (need.past && !await askPast()) return;
       const frames = need.frames && cameras.length ? { frames: need.frames } : {};
@@ -93,8 +103,7 @@ function open(root, ask, info, status, fail) {
   });
   async function askPast() {
     need.past = false;
-    const { members: _, silent: __, ...place } = { ...when.place(), ...asked };
-    const answer = await ask({ kind: "past", ...place });
+    const answer = await ask({ kind: "past", ...when.place(), horizon_s: asked.horizon_s });
     if (answer.error || answer.overtaken) { need.past = true; take(answer); return false; }
     past = answer;
     fans.begin(asked.horizon_s);
@@ -105,7 +114,7 @@ function open(root, ask, info, status, fail) {
   function take(answer) {
     if (answer.overtaken) return;
     redraw(() => show(answer));
-    if (!answer.error) found = { ...answer, past, silent: asked.silent };
+    if (!answer.error) found = { ...answer, past, silent: asked.silent, edited: given.given() !== null };
   }
   function show(answer) {
     root.classList.remove("busy");
@@ -114,7 +123,10 @@ function open(root, ask, info, status, fail) {
     status.textContent = answer.error ? "not computed" : `${answer.members} futures${frames.length ? " and frames" : ""} in ${answer.took_ms.toFixed(0)} ms`;
     if (answer.error) return;
     for (const [name, list] of frames) drawCamera(cameras.find((c) => c.name === name).strip, name, past.frames[name] ?? [], list);
-    notes.replaceChildren(...notesOf(answer));
+    notes.replaceChildren(...outsideOf(answer.outside), ...trustOf(answer.trust));
+    errors.replaceChildren(found.edited
+      ? element("p", { class: "hint" }, "Of commands that nobody gave, nothing came.") : errorsTable(answer.streams, asked.horizon_s),
+    ...(answer.twin ? [element("p", { class: "far" }, `MuJoCo cannot follow: ${answer.twin}`)] : []));
   }
 
   // All is drawn once in an animation frame, however much has changed until it; `also` is done in it, too.
@@ -127,7 +139,7 @@ function open(root, ask, info, status, fail) {
       look ??= lookOf(root);
       for (const curve of given.curves) curve.draw(scene.fresh(curve.canvas, look), look);
       if (!found) return;
-      const shown = { past: found.past, future: found, cursor, silent: found.silent };
+      const shown = { ...found, future: found, cursor };
       fans.draw(scene, look, shown);
       map?.draw(scene, look, shown);
     });
@@ -136,6 +148,7 @@ function open(root, ask, info, status, fail) {
   const turned = () => { look = null; redraw(); };
   scene.watch([...given.curves, ...(map ? [map] : [])].map((each) => each.canvas).concat(fans.canvases));
   dark.addEventListener("change", turned);
+  const sticks = gamepad(given);
   again({ past: true });
-  return () => { scene.close(); dark.removeEventListener("change", turned); clearTimeout(settle); cancelAnimationFrame(drawing); };
+  return () => { scene.close(); watch.close(); sticks.close(); dark.removeEventListener("change", turned); clearTimeout(settle); cancelAnimationFrame(drawing); };
 }

@@ -12,14 +12,16 @@ export function ground(info) {
   return {
     canvas,
     begin() { square = null; },
-    draw(stage, look, { past, future, cursor }) {
+    draw(stage, look, { past, future, cursor, edited }) {
       const { time, columns } = past.streams[stream.name], [x, y] = stream.track.map((i) => columns[i]);
       const [seen, came] = [[], []];
       time.forEach((t, i) => (t <= 1e-6 ? seen : came).push([x[i], y[i]]));
       const { ways, time: ahead } = future.streams[stream.name], tracks = parts(ways).map((way) => parts(way));
-      square = framed(square, [seen, came, ...tracks]);
+      const twins = future.streams[stream.name].columns.map((column) => column.twin?.values);
+      const twin = twins[0] ? Array.from(ahead, (_, i) => stream.track.map((c) => twins[c][i])) : [];
+      square = framed(square, [seen, came, twin, ...tracks]);
       const row = cursor === null ? -1 : ahead.findIndex((t) => t >= cursor - 1e-6), surface = stage.fresh(canvas, look);
-      if (surface) drawMap(surface, look, { ways: tracks, seen, came, square, cursorRow: row < 0 ? null : row });
+      if (surface) drawMap(surface, look, { ways: tracks, seen, came, twin, square, edited, cursorRow: row < 0 ? null : row });
     },
   };
 }
