@@ -103,7 +103,7 @@ def apart(told):
 def short(value):
     """A figure as the page writes it."""
     if not np.isfinite(value):
-        return "–"
+        return "\u2013"
     digits = next(n for n, least in ((0, 1000), (1, 100), (2, 1), (3, 0)) if abs(value) >= least)
     return f"{value:.{digits}f}"
 
