@@ -5,11 +5,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from worldmodel.errors import SceneError, WorldModelError
+from worldmodel.errors import WorldModelError
 from worldmodel.imagine.trajectory import Moment
 from worldmodel.logs.physical import first_fix, physical_values
 from worldmodel.logs.reader import Log
-from worldmodel.simulate import Recorded, Scene, Start, Twin, load_scene
+from worldmodel.simulate import Recorded, Scene, Start, Twin, check_streams, load_scene
 from worldmodel.simulate.recorded import metres_since
 from worldmodel.types import Samples, StreamSpec
 
@@ -45,10 +45,7 @@ class Beside:
 
     def __init__(self, log: Log, scene: Scene, streams: tuple[StreamSpec, ...]) -> None:
         self.name, self._specs = scene.name, tuple(spec for spec in streams if spec.kind not in ("action", "video"))
-        has = {stream.spec.name: stream.spec.columns for stream in scene.streams}
-        for spec in streams:
-            if spec.kind != "video" and has.get(spec.name) != spec.columns:
-                raise SceneError(f"The scene {scene.name!r} has no stream {spec.name!r} of {', '.join(spec.columns)}.")
+        check_streams(scene, [spec for spec in streams if spec.kind != "video"])
         self.twin = Twin(scene)
         self._started: tuple[tuple[int, int], np.ndarray] | None = None
         known = Log(log.files, truth=True).conform(streams)

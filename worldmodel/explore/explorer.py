@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,14 +21,22 @@ from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 
-MOST_MEMBERS, _MOST_FRAMES = 256, 16
-_ASKED = {
+MOST_MEMBERS, MOST_FRAMES = 256, 16
+_ASKED: dict[str, set[str]] = {
     "info": set(),
     "past": {"episode", "at_s", "horizon_s"},
     "alarms": {"episode", "at_s"},
     "imagine": {"episode", "at_s", "horizon_s", "members", "seed", "actions", "silent", "frames", "twin"},
     "keep": {"episode", "at_s", "horizon_s", "members", "seed", "actions", "silent"},
 }
+
+_NEEDED = {kind: {"episode", "at_s"} & may for kind, may in _ASKED.items()}
+
+
+class Answers(Protocol):
+    """What a page or a widget asks: an `Explorer`, or a `worldmodel.explore.drive.Drive`."""
+
+    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
 class Explorer:
@@ -61,7 +70,7 @@ class Explorer:
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; to a mistake `{"error": what it is and what to do}`."""
         try:
-            kind = _checked(request)
+            kind = checked(request, _ASKED, _NEEDED)
             with self._lock:
                 return getattr(self, f"_{kind}")(request)
         except WorldModelError as error:
@@ -109,7 +118,7 @@ class Explorer:
         return self._watching.of_moment(self._session, self._log, place["episode"], place["at_s"])
 
     def _imagine(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        began, count = time.perf_counter(), wire.whole(request, "frames", 0, _MOST_FRAMES)
+        began, count = time.perf_counter(), wire.whole(request, "frames", 0, MOST_FRAMES)
         simulated = self._simulated(request)
         future = self._futures(request, None if count else 0)
         beside, note = simulated()
@@ -166,16 +175,27 @@ def kept(future: Trajectory, keep_in: Path, stem: str) -> dict[str, Any]:
     return {"folder": str(folder), "files": [path.name for path in future.save(folder)]}
 
 
-def _checked(request: Mapping[str, Any]) -> str:
-    """The kind of a request that has all it needs and nothing unknown."""
+def checked(
+    request: Mapping[str, Any], asked: Mapping[str, set[str]], needed: Mapping[str, set[str]] = MappingProxyType({})
+) -> str:
+    """The kind of a request that has all it needs and nothing unknown.
+
+    Args:
+        request: what came.
+        asked: by kind what a request may say.
+        needed: by kind what it must say.
+
+    Raises:
+        WorldModelError: if it is something else.
+    """
     kind = request.get("kind") if isinstance(request, Mapping) else None
-    if not isinstance(kind, str) or kind not in _ASKED:
-        raise WorldModelError("There is no such request.", expected=", ".join(_ASKED), found=repr(kind)[:80])
-    if unknown := request.keys() - _ASKED[kind] - {"kind", "id"}:
-        expected = ", ".join(sorted(_ASKED[kind]))
+    if not isinstance(kind, str) or kind not in asked:
+        raise WorldModelError("There is no such request.", expected=", ".join(asked), found=repr(kind)[:80])
+    if unknown := request.keys() - asked[kind] - {"kind", "id"}:
+        expected = ", ".join(sorted(asked[kind]))
         raise WorldModelError(f"{str(min(unknown))[:80]!r} is no part of {kind}.", expected=expected)
     given = {key for key, value in request.items() if value is not None}
-    if missing := _ASKED[kind] & {"episode", "at_s"} - given:
+    if missing := needed.get(kind, set()) - given:
         raise WorldModelError(f"{kind} needs {' and '.join(sorted(missing))}.")
     return kind
 

@@ -52,6 +52,11 @@ class Driven:
     def now_s(self) -> float:
         return self._steps * self.world.step_s
 
+    @property
+    def within_limits(self) -> bool:
+        """Whether every joint is where the scene allows it."""
+        return bool(self.world.within_limits(self.state))
+
     def advance(self, seconds: float, commands: Mapping[str, np.ndarray]) -> list[Reading]:
         """Goes on for whole physics steps, and returns what was read in them, in order of time.
 

@@ -1,12 +1,14 @@
 """What a recording knows of a moment: where its twin starts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.errors import SceneError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Episode
+from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.twin import Start
 from worldmodel.types import Samples, StreamSpec
 
@@ -87,6 +89,18 @@ class Recorded:
     def _last(self, name: str, now: float) -> int:
         """The row of a stream's last valid sample up to `now`; negative where there is none."""
         return int(np.searchsorted(self._valid[name].time, now + 1e-7, side="right")) - 1
+
+
+def check_streams(scene: Scene, streams: Iterable[StreamSpec]) -> None:
+    """Refuses a scene that lacks one of some streams, or has others of its name.
+
+    Raises:
+        SceneError: naming the first.
+    """
+    has = {stream.spec.name: stream.spec.columns for stream in scene.streams}
+    for spec in streams:
+        if has.get(spec.name) != spec.columns:
+            raise SceneError(f"The scene {scene.name!r} has no stream {spec.name!r} of {', '.join(spec.columns)}.")
 
 
 def metres_since(values: np.ndarray, origin: np.ndarray, taken: Sequence[np.ndarray | None]) -> np.ndarray:

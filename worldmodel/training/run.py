@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,12 +27,8 @@ from worldmodel.training.roles import LEARN, SELECT, simulated_note
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.state import split_parameters
 
-if TYPE_CHECKING:
-    from worldmodel.explore import Explorer
-
 _UNTUNED: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 _FARTHEST = 2  # times the trained horizon, unless asked for by name
-_USUAL_S = 200.0  # of a log, that tell an explorer what is usual: more take too long to wait for
 
 
 @dataclasses.dataclass
@@ -112,29 +108,18 @@ class Run:
         return Watch.of(self.session.forecaster, windows, self.baselines.lens.std, false_alarms_per_hour)
 
     def explore(self, log: Log | Path | str, keep_in: Path | str = "kept", scene: str | None = None) -> Any:
-        """A widget that asks this run about moments of a log; see `explorer`."""
+        """A widget that asks this run about moments of a log; see `worldmodel.explore.opening.explorer_of`."""
+        from worldmodel.explore.opening import explorer_of
         from worldmodel.explore.widget import widget_of
 
-        return widget_of(self.explorer(log if isinstance(log, Log) else Log(log), keep_in, scene))
+        return widget_of(explorer_of(self, log if isinstance(log, Log) else Log(log), keep_in, scene))
 
-    def explorer(self, log: Log, keep_in: Path | str = "kept", scene: str | None = None) -> "Explorer":
-        """What answers a page or a widget about moments of a log; see `worldmodel.explore.Explorer`.
+    def drive(self, scene: str | None = None, keep_in: Path | str = "kept", usual: Log | None = None) -> Any:
+        """A widget in which a scene is driven live; see `worldmodel.explore.opening.drive_of`."""
+        from worldmodel.explore.opening import drive_of
+        from worldmodel.explore.widget import widget_of
 
-        Args:
-            log: stays open.
-            keep_in: the folder that kept moments are written to.
-            scene: the machine's, by name or folder, that MuJoCo shows beside the futures; by default the one that the
-                log names, or the run's prior.
-        """
-        from worldmodel.explore import Explorer
-        from worldmodel.explore.alarms import Watching
-        from worldmodel.explore.beside import find_twin
-
-        prior = self.folder / "prior"
-        named = str(scene or log.about.get("scene") or (prior if prior.is_dir() else ""))
-        beside = find_twin(log, named, self.settings.streams, asked=scene is not None)
-        watching = Watching(lambda: self.watch(log, episodes=some_of(log, self.unseen(log), _USUAL_S)))
-        return Explorer(self.session, log, keep_in, beside, watching)
+        return widget_of(drive_of(self, scene, keep_in, usual))
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:
         """A horizon in ticks; by default the one that the run was trained to.
@@ -200,12 +185,6 @@ class Run:
         if {e.sha256 for e in self.settings.episodes if SELECT in e.roles} & set(unseen):
             notes.append(self.settings.shared_roles)
         return " ".join(filter(None, [*notes, simulated_note(self.settings.episodes)]))
-
-
-def some_of(log: Log, episodes: Sequence[int], seconds: float) -> list[int]:
-    """About so many seconds of these episodes, from all over them."""
-    whole = sum(log.episodes[i].duration_s for i in episodes)
-    return list(episodes[:: max(round(whole / seconds), 1)])
 
 
 def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from worldmodel.errors import SceneError
-from worldmodel.simulate import Recorded, Scene, Start, Twin, load_scene
+from worldmodel.simulate import Recorded, Scene, Start, Twin, check_streams, load_scene
 from worldmodel.simulate.recorded import metres_since
 from worldmodel.types import Samples, StreamSpec
 from worldmodel.validate.forecast import Forecast
@@ -59,11 +59,7 @@ class Floor:
         Raises:
             SceneError: if the twin lacks a stream of the log, or becomes unstable.
         """
-        has = {stream.spec.name: stream.spec.columns for stream in twin.scene.streams}
-        for spec in (*problem.readings, *problem.layout.actions):
-            if has.get(spec.name) != spec.columns:
-                listed = ", ".join(spec.columns)
-                raise SceneError(f"The scene {twin.scene.name!r} has no stream {spec.name!r} of {listed}.")
+        check_streams(twin.scene, (*problem.readings, *problem.layout.actions))
         recorded = {int(e): self._recorded(int(e), problem.readings) for e in np.unique(problem.starts[:, 0])}
         starts = [
             recorded[int(e)].start(t * problem.dt, given)

@@ -16,6 +16,13 @@ export function widened(range, ...series) {
   return [low, high];
 }
 
+// A range that moves on with the values, and only where it must.
+export function eased(before, [low, high]) {
+  const room = (high - low) * 0.15;
+  const fits = before && before[0] <= low && before[1] >= high && high - low > (before[1] - before[0]) * 0.4;
+  return fits ? before : [low - room, high + room];
+}
+
 export function scales(width, height, from, to, range) {
   const [low, high] = Number.isFinite(range[0]) ? range : [0, 1];
   const room = Math.max((high - low) * 0.08, Math.abs(high) * 1e-6, 1e-6);

@@ -31,14 +31,15 @@ export function controls(info, { onhorizon, onmembers, onsilent, ontwin, onkeep 
   const keep = element("button", { type: "button", class: "main", onclick: async () => {
     keep.disabled = true;
     kept.textContent = "writing …";
-    kept.textContent = await onkeep();
+    const { error, folder, files } = await onkeep();
+    kept.textContent = error ?? `${folder}: ${files.join(", ")}`;
     keep.disabled = false;
   } }, "Keep this");
   return [
     slider("horizon", "horizon", horizons, tick(1), (s) => `${s.toFixed(1)} s`, onhorizon),
     slider("members", "futures", MEMBERS, 16, String, onmembers),
     element("fieldset", {}, element("legend", {}, "what the model hears"), ...switches),
-    ...(info.twin ? [box({ id: "twin" }, "MuJoCo beside it", ontwin)] : []),
+    ...(info.twin ? [box({ id: "twin" }, info.live ? "what comes if the commands hold" : "MuJoCo beside it", ontwin)] : []),
     element("div", { class: "keep" }, keep, kept),
   ];
 }

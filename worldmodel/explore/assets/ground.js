@@ -2,6 +2,7 @@
 
 import { parts } from "./wire.js";
 import { element } from "./pixels.js";
+import { eased } from "./chart.js";
 import { drawMap, framed } from "./map.js";
 
 export function ground(info) {
@@ -19,9 +20,14 @@ export function ground(info) {
       const { ways, time: ahead } = future.streams[stream.name], tracks = parts(ways).map((way) => parts(way));
       const twins = future.streams[stream.name].columns.map((column) => column.twin?.values);
       const twin = twins[0] ? Array.from(ahead, (_, i) => stream.track.map((c) => twins[c][i])) : [];
-      square = framed(square, [seen, came, twin, ...tracks]);
+      square = info.live ? moved(square, framed(null, [seen, came, twin, ...tracks])) : framed(square, [seen, came, twin, ...tracks]);
       const row = cursor === null ? -1 : ahead.findIndex((t) => t >= cursor - 1e-6), surface = stage.fresh(canvas, look);
       if (surface) drawMap(surface, look, { ways: tracks, seen, came, twin, square, edited, cursorRow: row < 0 ? null : row });
     },
   };
+}
+
+function moved(before, [west, south, east, north]) {
+  const [w, e] = eased(before && [before[0], before[2]], [west, east]), [s, n] = eased(before && [before[1], before[3]], [south, north]);
+  return [w, s, e, n];
 }

@@ -2,10 +2,10 @@
 
 import { parts } from "./wire.js";
 import { element, powers, short } from "./pixels.js";
-import { drawFan, readAt, timeUnder, widened } from "./chart.js";
+import { drawFan, eased, readAt, timeUnder, widened } from "./chart.js";
 
 // Against what came; where commands were changed, nothing came of them, and MuJoCo stands in.
-function errorsOf({ rmse, twin }) {
+function wrongBy({ rmse, twin }) {
   if (rmse == null) return twin ? `from MuJoCo ${short(twin.apart)}` : "";
   return `error ${short(rmse)}${twin?.rmse == null ? "" : `, MuJoCo ${short(twin.rmse)}`}`;
 }
@@ -37,12 +37,13 @@ export function panels(info, { onpoint }) {
       for (const each of cards) {
         const came = past.streams[each.stream], log = { time: came.time, values: came.columns[each.i] };
         const { time, columns } = future.streams[each.stream], fan = { ...columns[each.i], time, bands: parts(columns[each.i].bands) };
-        each.range = widened(each.range, log.values, fan.bands[0], fan.bands[4], fan.twin?.values ?? []);
+        const values = [log.values, fan.bands[0], fan.bands[4], fan.twin?.values ?? []];
+        each.range = info.live ? eased(each.range, widened(null, ...values)) : widened(each.range, ...values);
         const surface = stage.fresh(each.canvas, look);
         if (surface) drawFan(surface, look, { fan, log, wraps: each.wraps, from: -info.first_s, to: horizon, range: each.range, cursor, edited });
         const at = cursor ?? horizon;
         each.read.textContent = `+${at.toFixed(1)} s: ${readAt(fan, at)}`;
-        each.rmse.textContent = errorsOf(fan);
+        each.rmse.textContent = wrongBy(fan);
         each.canvas.setAttribute("aria-label", `${each.id}: ${each.read.textContent}`);
         each.node.classList.toggle("silent", silent.includes(each.stream));
       }

@@ -28,9 +28,10 @@ export function alarmsOf(found) {
 }
 
 // The root mean square error of each stream, in each quarter of the horizon.
-export function errorsTable(streams, horizon) {
+export function errorsTable(streams) {
   const rows = Object.entries(streams).flatMap(([name, { errors }]) => errors.map(({ unit, rmse }) => element("tr", { "data-error": name },
     element("th", {}, name, element("small", {}, unit ? ` ${powers(unit)}` : "")), ...[...rmse].map((value) => element("td", {}, short(value))))));
+  const horizon = Math.max(...Object.values(streams).map(({ time }) => time.at(-1)));
   const ends = [0.25, 0.5, 0.75, 1].map((share) => element("th", {}, `≤ ${(share * horizon).toFixed(1)} s`));
   return element("table", {}, element("thead", {}, element("tr", {}, element("td", {}), ...ends)), element("tbody", {}, ...rows));
 }
