@@ -2,11 +2,14 @@
 
 import json
 import math
+import time
 
 import numpy as np
 import pytest
 
-from worldmodel.explore import fans, wire
+from worldmodel.errors import WorldModelError
+from worldmodel.explore import Explorer, fans, wire
+from worldmodel.explore.alarms import Watching
 from worldmodel.imagine import output
 from worldmodel.logs.reader import Log
 from worldmodel.types import Samples
@@ -72,6 +75,63 @@ def test_an_error_is_what_came_less_the_mean(explorer, run, log):
     near = np.where(apart < apart.min(1, keepdims=True) + 1e-6, np.abs(errors - column["error"][:, None]), 1)
     assert near.min(1).max() < 1e-5  # where two are as near, either may count
     assert column["rmse"] == pytest.approx(np.sqrt(np.mean(column["error"] ** 2)), rel=1e-5)
+
+
+def test_mujoco_stands_beside_the_futures(explorer):
+    streams = asked(explorer, "imagine", members=16, twin=True)["streams"]
+    for name, column in ((name, column) for name, stream in streams.items() for column in stream["columns"]):
+        twin, came = column["twin"], column["mean"] - column["error"]
+        assert (twin["values"] == 1).all()
+        wraps = (lambda x: np.angle(np.exp(1j * x))) if name == "phase" else (lambda x: x)
+        assert twin["rmse"] == pytest.approx(np.sqrt(np.nanmean(wraps(1 - came) ** 2)), rel=1e-4)
+        assert twin["apart"] == pytest.approx(np.sqrt(np.mean(wraps(column["mean"] - 1) ** 2)), rel=1e-4)
+    plain = asked(explorer, "imagine", members=16)["streams"]["phase"]["columns"][0]
+    assert "twin" not in plain
+
+
+def test_under_other_commands_nothing_is_an_error(explorer):
+    phase = asked(explorer, "imagine", members=16, twin=True, actions={"force": [[0.0, 1.0]]})["streams"]["phase"]
+    column = phase["columns"][0]
+    assert (column["rmse"], column["twin"]["rmse"]) == (None, None)
+    assert column["twin"]["apart"] > 0
+    assert np.isnan(phase["errors"][0]["rmse"]).all()
+
+
+def test_errors_are_by_stream_and_quarter_of_the_horizon(explorer):
+    streams = asked(explorer, "imagine", members=16)["streams"]
+    (phase,), (gps,) = streams["phase"]["errors"], streams["gps"]["errors"]
+    assert (phase["unit"], gps["unit"]) == ("rad", "m")
+    wrong = np.array_split(streams["phase"]["columns"][0]["error"], 4)
+    np.testing.assert_allclose(phase["rmse"], [np.sqrt(np.mean(part**2)) for part in wrong], rtol=1e-4)
+    east, north = (np.array_split(streams["gps"]["columns"][i]["error"], 4) for i in range(2))
+    distance = [np.sqrt(np.nanmean(a**2) + np.nanmean(b**2)) for a, b in zip(east, north, strict=True)]
+    np.testing.assert_allclose(gps["rmse"], distance, rtol=1e-4)
+
+
+def test_alarms_judge_what_came_last(explorer, run, log, watch):
+    while (found := asked(explorer, "alarms"))["learning"]:
+        time.sleep(0.01)
+    assert found["surprise"] == {"phase": 0.25, "gps": 1.5}
+    assert found["surprised"]
+    assert not found["on_unfamiliar_ground"]
+    context, future = watch.seen
+    before = run.session.moment(log, episode=1, at_s=2.0 - 2 * 0.1).context
+    np.testing.assert_array_equal(context.values, before.values)
+    np.testing.assert_array_equal(context.mask, before.mask)
+    assert future.values.shape[1] == 2
+    here = run.session.moment(log, **PLACE).context
+    np.testing.assert_array_equal(future.mask[0], here.mask[0, -2:])
+
+
+def test_what_cannot_be_watched_says_why(run, log):
+    def refuse():
+        raise WorldModelError("The run has seen every episode.")
+
+    explorer = Explorer(run.session, log, watching=Watching(refuse))
+    while (found := asked(explorer, "alarms"))["learning"]:
+        time.sleep(0.01)
+    assert found["note"] == "The run has seen every episode."
+    assert "Nobody watches" in Explorer(run.session, log).handle({"kind": "alarms", **PLACE})["error"]
 
 
 def test_past_is_what_the_log_holds(explorer, log):

@@ -11,12 +11,14 @@ import time
 import numpy as np
 import pytest
 
+from tests.explore.test_drive import drive_of
 from tests.explore.test_explorer import received
 from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS, MODULES, one_module
 from worldmodel.explore.server import create_app, explore_page
 from worldmodel.explore.widget import widget_of
 from worldmodel.explore.wire import packed
+from worldmodel.simulate import load_scene
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -37,11 +39,12 @@ class Told:
     """An explorer that remembers what it was asked."""
 
     def __init__(self, explorer):
-        self.explorer, self.requests = explorer, []
+        self.explorer, self.requests, self.answer = explorer, [], None
 
     def handle(self, request):
         self.requests.append(request)
-        return self.explorer.handle(request)
+        self.answer = self.explorer.handle(request)
+        return self.answer
 
     def imagined(self):
         return [r for r in self.requests if r.get("kind") == "imagine"]
@@ -80,8 +83,14 @@ def page(address):
         assert not failures
 
 
+def as_widget(answer):
+    """An answer as a notebook's host would bring it."""
+    head, *arrays = packed(answer)
+    return [head, *map(list, arrays)]
+
+
 def at_rest(page):
-    page.wait_for_selector('.wm-explore[aria-busy="false"]')
+    page.wait_for_selector('.wm-explore[aria-busy="false"]', timeout=120_000)
 
 
 def shown(page, column="gps.east"):
@@ -89,10 +98,27 @@ def shown(page, column="gps.east"):
 
 
 def answered(told, stream="gps", column=0):
-    """What the page should say of the last request: the mean at the horizon's end, and the outer band."""
-    wanted = told.explorer.handle(told.imagined()[-1])["streams"][stream]["columns"][column]
-    mean, bands = wanted["mean"], wanted["bands"]
+    """What the page should say of the last request."""
+    return ends(told.explorer.handle(told.imagined()[-1])["streams"][stream]["columns"][column])
+
+
+def ends(column):
+    """The mean at the horizon's end, and the outer band."""
+    mean, bands = column["mean"], column["bands"]
     return [float(x) for x in (mean[-1], bands[0, -1], bands[4, -1])]
+
+
+def apart(told):
+    """How far the mean of the last answer is from MuJoCo."""
+    return told.explorer.handle(told.imagined()[-1])["streams"]["gps"]["columns"][0]["twin"]["apart"]
+
+
+def short(value):
+    """A figure as the page writes it."""
+    if not np.isfinite(value):
+        return "\u2013"
+    digits = next(n for n, least in ((0, 1000), (1, 100), (2, 1), (3, 0)) if abs(value) >= least)
+    return f"{value:.{digits}f}"
 
 
 def figures(text):
@@ -132,6 +158,25 @@ def test_a_moment_a_command_and_a_key(page, told):
     assert (driven[:, 1] < drawn[:, 1] - 0.1).all()
     np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
 
+    assert page.text_content('[data-column="gps.east"] .rmse') == f"from MuJoCo {short(apart(told))}"
+    page.evaluate("navigator.getGamepads = () => [{ axes: [0.575, 0] }]")  # half of what is not its rest
+    page.evaluate("dispatchEvent(new Event('gamepadconnected'))")
+    page.wait_for_timeout(100)
+    page.evaluate("navigator.getGamepads = () => []")
+    at_rest(page)
+    pushed = np.array(told.imagined()[-1]["actions"]["force"])
+    streams = {stream["name"]: stream for stream in told.explorer.handle({"kind": "info"})["streams"]}
+    np.testing.assert_allclose(pushed[:, 1], streams["force"]["columns"][0]["high"] / 2)
+
+    page.click("text=As recorded")
+    page.uncheck("#twin")
+    at_rest(page)
+    assert "MuJoCo" not in page.text_content('[data-column="gps.east"] .rmse')
+    page.wait_for_selector(".alarms .over")
+    assert "Alarm: surprise." in page.text_content(".alarms")
+    errors = told.explorer.handle(told.imagined()[-1])["streams"]["gps"]["errors"][0]["rmse"]
+    assert page.locator('[data-error="gps"] td').all_text_contents() == [short(error) for error in errors]
+
     page.uncheck('[data-stream="camera"]')
     at_rest(page)
     assert told.imagined()[-1]["silent"] == ["camera"]
@@ -143,12 +188,30 @@ def test_a_moment_a_command_and_a_key(page, told):
     assert "actions" not in told.imagined()[-1]
 
     page.set_content("<div id=cell></div>")  # the same as a widget, whose host sends and hears
-    page.expose_function(
-        "answer", lambda request: [list(x) if i else x for i, x in enumerate(packed(told.handle(request)))]
-    )
+    asking = [told]
+    page.expose_function("answer", lambda request: as_widget(asking[0].handle(request)))
     page.evaluate(AS_WIDGET, widget_of(told)._esm)
     at_rest(page)
     np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
+
+    live = Told(drive_of(load_scene("cartpole"), time.monotonic))
+    asking[0] = live
+    page.set_content("<div id=cell></div>")  # the same page, of a scene that is driven
+    page.evaluate(AS_WIDGET, widget_of(live)._esm)
+    page.wait_for_selector(".fan .read:not(:empty)")
+    page.focus(".pad")
+    page.keyboard.down("ArrowRight")
+    page.wait_for_timeout(300)
+    page.keyboard.up("ArrowRight")
+    page.wait_for_timeout(100)
+    page.click("#pause")
+    at_rest(page)
+    assert live.requests[-1]["commands"]["push"][0] > 1
+    assert len(live.requests) > 8  # it went on by itself
+    column = live.answer["streams"]["cart"]["columns"][0]
+    np.testing.assert_allclose(figures(shown(page, "cart.position")), ends(column), rtol=0.01, atol=1e-3)
+    page.click("#pause")
+    page.wait_for_function("document.querySelector('#pause').textContent == 'Pause'")
 
 
 def test_of_requests_that_wait_the_newest_is_answered(told):

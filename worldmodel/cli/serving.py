@@ -1,5 +1,6 @@
 """Runs for other programs: exported, served."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
@@ -51,20 +52,32 @@ def serve(
 @app.command()
 def explore(
     run: Annotated[Path, typer.Argument(help="A trained run.")],
-    log: Annotated[Path, typer.Argument(help="The log to choose moments in.")],
+    log: Annotated[
+        Path | None, typer.Argument(help="The log to choose moments in; without one, the run's scene is driven live.")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
     keep_in: Annotated[Path, typer.Option(help="The folder that kept moments are written to.")] = Path("kept"),
+    scene: Annotated[
+        str | None, typer.Option(help="MuJoCo's scene of the machine; by default the log's own, or the run's prior.")
+    ] = None,
+    usual: Annotated[
+        Path | None, typer.Option(help="Without a log: one that was held out, from which alarms learn what is usual.")
+    ] = None,
 ) -> None:
     """Ask a run in a page of this machine: choose a moment, change what is commanded, see what follows."""
     from worldmodel.progress import doing
 
     with doing(f"opening the run {run}"):
-        from worldmodel.explore import Explorer
+        from worldmodel.explore.opening import drive_of, explorer_of
         from worldmodel.explore.server import explore_page
         from worldmodel.logs.reader import Log
         from worldmodel.training import load_run
 
         opened = load_run(run)
-    with Log(log) as moments:
-        explore_page(Explorer(opened.session, moments, keep_in), port=port, browser=browser)
+    with contextlib.ExitStack() as stack:
+        moments, learned = (None if path is None else stack.enter_context(Log(path)) for path in (log, usual))
+        if moments is None:
+            explore_page(drive_of(opened, scene, keep_in, learned), port=port, browser=browser)
+        else:
+            explore_page(explorer_of(opened, moments, keep_in, scene), port=port, browser=browser)

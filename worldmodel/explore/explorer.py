@@ -2,31 +2,41 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 
-from worldmodel.codecs import codec
-from worldmodel.errors import WorldModelError
+from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.explore import fans, wire
+from worldmodel.explore.alarms import Watching
+from worldmodel.explore.beside import Beside
+from worldmodel.explore.describe import described, ranges_of
 from worldmodel.imagine.session import Session
 from worldmodel.imagine.trajectory import Trajectory
-from worldmodel.logs.physical import physical_columns
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
-from worldmodel.types import StreamSpec
 
-MOST_MEMBERS, _MOST_FRAMES = 256, 16
-_RANGED = 8  # episodes that the ranges of actions are read from
-_ASKED = {
+MOST_MEMBERS, MOST_FRAMES = 256, 16
+_ASKED: dict[str, set[str]] = {
     "info": set(),
     "past": {"episode", "at_s", "horizon_s"},
-    "imagine": {"episode", "at_s", "horizon_s", "members", "seed", "actions", "silent", "frames"},
+    "alarms": {"episode", "at_s"},
+    "imagine": {"episode", "at_s", "horizon_s", "members", "seed", "actions", "silent", "frames", "twin"},
     "keep": {"episode", "at_s", "horizon_s", "members", "seed", "actions", "silent"},
 }
+
+_NEEDED = {kind: {"episode", "at_s"} & may for kind, may in _ASKED.items()}
+
+
+class Answers(Protocol):
+    """What a page or a widget asks: an `Explorer`, or a `worldmodel.explore.drive.Drive`."""
+
+    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
 class Explorer:
@@ -41,16 +51,26 @@ class Explorer:
         session: of the run that is asked.
         log: what moments are chosen in; stays open.
         keep_in: the folder that kept moments are written to.
+        beside: the log's twin, where it has one.
+        watching: what tells alarms, where it can be learned.
     """
 
-    def __init__(self, session: Session, log: Log, keep_in: Path | str = "kept") -> None:
+    def __init__(
+        self,
+        session: Session,
+        log: Log,
+        keep_in: Path | str = "kept",
+        beside: Beside | None = None,
+        watching: Watching | None = None,
+    ) -> None:
         self._session, self._log, self._keep_in = session, log, Path(keep_in)
-        self._lock = threading.Lock()
+        self._beside, self._watching = beside, watching
+        self._lock, self._other = threading.Lock(), ThreadPoolExecutor(1)
 
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; to a mistake `{"error": what it is and what to do}`."""
         try:
-            kind = _checked(request)
+            kind = checked(request, _ASKED, _NEEDED)
             with self._lock:
                 return getattr(self, f"_{kind}")(request)
         except WorldModelError as error:
@@ -62,36 +82,17 @@ class Explorer:
 
     def _info(self, request: Mapping[str, Any]) -> dict[str, Any]:
         layout, run = self._windows.layout, self._session.run
+        ranges = ranges_of(self._windows.log)
         return {
             "log": str(self._log.files[0]),
             "dt": layout.dt,
             "first_s": (self._windows.context - 1) * layout.dt,
             "horizon_s": run.horizon_ticks(None) * layout.dt,
-            "streams": [self._described(spec) for spec in layout.streams],
+            "streams": [described(spec, ranges) for spec in layout.streams],
             "episodes": [{"name": e.name, "duration_s": e.duration_s} for e in self._log.episodes],
+            "twin": None if self._beside is None else self._beside.name,
+            "alarms": self._watching is not None,
         }
-
-    def _described(self, spec: StreamSpec) -> dict[str, Any]:
-        if spec.kind == "video":
-            return {"name": spec.name, "kind": spec.kind, "columns": []}
-        columns = [
-            {"label": label, "unit": unit, "wraps": wraps}
-            for label, unit, wraps in zip(*physical_columns(spec), strict=True)
-        ]
-        if spec.kind == "action":
-            for column, (low, high) in zip(columns, self._ranges(spec), strict=True):
-                column |= {"low": low, "high": high}
-        track = codec(spec).track
-        return {"name": spec.name, "kind": spec.kind, "columns": columns, "track": list(track) if track else None}
-
-    def _ranges(self, spec: StreamSpec) -> list[tuple[float, float]]:
-        """From the least to the most that some episodes command."""
-        log = self._windows.log
-        parts = [log.episodes[i].streams[spec.name].data for i in range(min(len(log.episodes), _RANGED))]
-        values = np.concatenate([np.nan_to_num(part) for part in parts] or [np.zeros((1, len(spec.columns)))])
-        low, high = values.min(0), values.max(0)
-        level = high - low < 1e-9  # what never changes can still be tried
-        return [(float(a), float(b)) for a, b in zip(low - level, high + level, strict=True)]
 
     def _past(self, request: Mapping[str, Any]) -> dict[str, Any]:
         moment = self._session.moment(self._log, **_place(request))
@@ -110,26 +111,50 @@ class Explorer:
                 commands[spec.name] = np.column_stack([ticks, values]).round(6).tolist()
         return {"start_s": start_s, "streams": streams, "commands": commands, "frames": frames}
 
+    def _alarms(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if self._watching is None:
+            raise WorldModelError("Nobody watches.", remedy="open a log that the run has not seen")
+        place = _place(request)
+        return self._watching.of_moment(self._session, self._log, place["episode"], place["at_s"])
+
     def _imagine(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        began, count = time.perf_counter(), wire.whole(request, "frames", 0, _MOST_FRAMES)
+        began, count = time.perf_counter(), wire.whole(request, "frames", 0, MOST_FRAMES)
+        simulated = self._simulated(request)
         future = self._futures(request, None if count else 0)
+        beside, note = simulated()
         specs = [spec for spec in future.streams.values() if spec.kind not in ("video", "action")]
         videos = [spec for spec in future.streams.values() if spec.kind == "video"]
+        plain = request.get("actions") is None
         return {
             "start_s": future.start_s,
             "members": future.members,
-            "streams": {spec.name: fans.fan(future, spec) for spec in specs},
+            "streams": {spec.name: fans.fan(future, spec, beside.get(spec.name), plain) for spec in specs},
             "trust": {name: {who: float(w.mean()) for who, w in by.items()} for name, by in future.trust.items()},
             "outside": {name: float(size) for name, size in future.outside.items()},
             "frames": {spec.name: fans.frames(future, spec, count) for spec in videos},
+            "twin": note,
             "took_ms": (time.perf_counter() - began) * 1e3,
         }
 
+    def _simulated(self, request: Mapping[str, Any]) -> Callable[[], tuple[dict[str, np.ndarray], str]]:
+        """Starts MuJoCo on another core; gives what it reads, by stream, and where it does not, why."""
+        if self._beside is None or not request.get("twin"):
+            return lambda: ({}, "")
+        moment, actions = self._session.moment(self._log, **_place(request)), wire.actions(request)
+        horizon = self._session.run.horizon_ticks(wire.number(request, "horizon_s"))
+        begun = self._other.submit(self._beside.readings, int(request["episode"]), moment, horizon, actions)
+
+        def result() -> tuple[dict[str, np.ndarray], str]:
+            try:
+                return begun.result(), ""
+            except SceneError as error:
+                return {}, error.problem
+
+        return result
+
     def _keep(self, request: Mapping[str, Any]) -> dict[str, Any]:
         future, stem = self._futures(request, None), f"episode{int(request['episode'])}-{float(request['at_s']):.2f}s"
-        taken = (self._keep_in / (stem if not n else f"{stem}-{n}") for n in range(10_000))
-        folder = next(path for path in taken if not path.exists())
-        return {"folder": str(folder), "files": [path.name for path in future.save(folder)]}
+        return kept(future, self._keep_in, stem)
 
     def _futures(self, request: Mapping[str, Any], frames: int | None) -> Trajectory:
         return self._session.imagine(
@@ -143,16 +168,34 @@ class Explorer:
         )
 
 
-def _checked(request: Mapping[str, Any]) -> str:
-    """The kind of a request that has all it needs and nothing unknown."""
+def kept(future: Trajectory, keep_in: Path, stem: str) -> dict[str, Any]:
+    """Writes a future as `worldmodel imagine` does, into a folder of its own, and says which files."""
+    taken = (keep_in / (stem if not n else f"{stem}-{n}") for n in range(10_000))
+    folder = next(path for path in taken if not path.exists())
+    return {"folder": str(folder), "files": [path.name for path in future.save(folder)]}
+
+
+def checked(
+    request: Mapping[str, Any], asked: Mapping[str, set[str]], needed: Mapping[str, set[str]] = MappingProxyType({})
+) -> str:
+    """The kind of a request that has all it needs and nothing unknown.
+
+    Args:
+        request: what came.
+        asked: by kind what a request may say.
+        needed: by kind what it must say.
+
+    Raises:
+        WorldModelError: if it is something else.
+    """
     kind = request.get("kind") if isinstance(request, Mapping) else None
-    if not isinstance(kind, str) or kind not in _ASKED:
-        raise WorldModelError("There is no such request.", expected=", ".join(_ASKED), found=repr(kind)[:80])
-    if unknown := request.keys() - _ASKED[kind] - {"kind", "id"}:
-        expected = ", ".join(sorted(_ASKED[kind]))
+    if not isinstance(kind, str) or kind not in asked:
+        raise WorldModelError("There is no such request.", expected=", ".join(asked), found=repr(kind)[:80])
+    if unknown := request.keys() - asked[kind] - {"kind", "id"}:
+        expected = ", ".join(sorted(asked[kind]))
         raise WorldModelError(f"{str(min(unknown))[:80]!r} is no part of {kind}.", expected=expected)
     given = {key for key, value in request.items() if value is not None}
-    if missing := _ASKED[kind] & {"episode", "at_s"} - given:
+    if missing := needed.get(kind, set()) - given:
         raise WorldModelError(f"{kind} needs {' and '.join(sorted(missing))}.")
     return kind
 

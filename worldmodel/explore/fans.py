@@ -10,33 +10,80 @@ from worldmodel.logs.physical import first_fix, physical_columns, physical_value
 from worldmodel.types import Samples, StreamSpec
 
 PERCENT = (5, 25, 50, 75, 95)
+QUARTERS = 4
 _SAME_S = 1e-6
 
 
 def logged(spec: StreamSpec, samples: Samples, start_s: float) -> dict[str, Any]:
     """What a log holds of a stream, its times from the moment on, in physical columns."""
     values = physical_values(spec, samples.data, first_fix(spec, samples.data))
-    return {"time": samples.time - start_s, "columns": list(values.T)}
+    return read(Samples(samples.time, values), start_s)
 
 
-def fan(trajectory: Trajectory, spec: StreamSpec) -> dict[str, Any]:
-    """A stream's futures: for each physical column bands, the mean, its error [M] and the root of its mean square."""
+def read(samples: Samples, start_s: float) -> dict[str, Any]:
+    """Physical values [N, P], as a page wants them."""
+    return {"time": samples.time - start_s, "columns": list(samples.data.T)}
+
+
+def fan(
+    trajectory: Trajectory,
+    spec: StreamSpec,
+    beside: np.ndarray | None = None,
+    as_recorded: bool = True,
+    origin: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """A stream's futures: for each physical column bands, the mean, its error [M] and the root of its mean square.
+
+    Args:
+        trajectory: the futures, with what came.
+        spec: the stream.
+        beside: what MuJoCo would read [M, P]; the page shows it, and how far it and the mean are apart.
+        as_recorded: whether the commands are those under which came what came; else nothing is an error.
+        origin: what fixes are metres from; by default the first that the trajectory holds.
+    """
     came = trajectory.logged[spec.name]
     time, data = trajectory[spec.name]
-    origin = first_fix(spec, came.data, data)
+    origin = first_fix(spec, came.data, data) if origin is None else origin
     members = physical_values(spec, data, origin)  # [M, K, P]
     mean = codec(spec).average(members, 1)
     wraps = np.array(physical_columns(spec).wraps, bool)
-    read = at_times(time, came.time, physical_values(spec, came.data, origin), 0.75 / spec.rate_hz)
-    error, bands = apart(mean, read, wraps), bands_of(members, mean, wraps)
+    true = at_times(time, came.time, physical_values(spec, came.data, origin), 0.75 / spec.rate_hz)
+    true = true if as_recorded else np.full_like(true, np.nan)
+    errors, bands = apart(mean, true, wraps), bands_of(members, mean, wraps)
     columns = [
-        {"bands": bands[..., i], "mean": mean[:, i], "error": error[:, i], "rmse": root_mean_square(error[:, i])}
-        for i in range(mean.shape[1])
+        {"bands": bands[..., i], "mean": mean[:, i], "error": error, "rmse": root_mean_square(error)}
+        for i, error in enumerate(errors.T)
     ]
-    answer = {"time": time - trajectory.start_s, "columns": columns}
+    if beside is not None:
+        others, between = apart(beside, true, wraps), apart(mean, beside, wraps)
+        for i, column in enumerate(columns):
+            rms = {"rmse": root_mean_square(others[:, i]), "apart": root_mean_square(between[:, i])}
+            column["twin"] = {"values": beside[:, i], **rms}
+    answer = {"time": time - trajectory.start_s, "columns": columns, "errors": by_unit(spec, mean, true)}
     if track := codec(spec).track:
         answer["ways"] = members[..., list(track)].swapaxes(0, 1)
     return answer
+
+
+def by_unit(spec: StreamSpec, mean: np.ndarray, true: np.ndarray) -> list[dict[str, Any]]:
+    """For each unit of a stream's errors, the root mean square in each quarter of the horizon [4].
+
+    Of positions and attitudes it is that of the distance, as in reports, else that of a column.
+    """
+    kind = codec(spec)
+    squares, units = kind.residual(mean, true)[:, kind.figure] ** 2, kind.error_units[kind.figure]
+    quarters = np.array_split(squares, QUARTERS)
+    found = []
+    for unit in dict.fromkeys(units):
+        columns = [i for i in range(squares.shape[1]) if units[i] == unit]
+        times = len(columns) if kind.distance else 1
+        found.append({"unit": unit, "rmse": np.sqrt([times * _mean(part[:, columns]) for part in quarters])})
+    return found
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def bands_of(members: np.ndarray, mean: np.ndarray, wraps: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS
-from worldmodel.explore.explorer import Explorer
+from worldmodel.explore.explorer import Answers
 from worldmodel.explore.wire import message
 
 _HOST = "127.0.0.1"
@@ -18,7 +18,7 @@ _LOCAL = [_HOST, "localhost"]
 _MESSAGE_BYTES = 1 << 20
 
 
-def explore_page(explorer: Explorer, *, port: int = 0, browser: bool = True) -> None:
+def explore_page(explorer: Answers, *, port: int = 0, browser: bool = True) -> None:
     """Serves the page, to this machine alone, until stopped; port 0 takes one that is free.
 
     Raises:
@@ -42,7 +42,7 @@ def explore_page(explorer: Explorer, *, port: int = 0, browser: bool = True) -> 
         uvicorn.Server(config).run(sockets=[bound])
 
 
-def create_app(explorer: Explorer) -> Any:
+def create_app(explorer: Answers) -> Any:
     """The application: static files, and `/socket`."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -67,7 +67,7 @@ def create_app(explorer: Explorer) -> Any:
 class _Talk:
     """One page's requests: of those of a kind that wait, only the newest is answered."""
 
-    def __init__(self, explorer: Explorer, socket: Any) -> None:
+    def __init__(self, explorer: Answers, socket: Any) -> None:
         self._explorer, self._socket = explorer, socket
         self._waiting: dict[str, dict[str, Any]] = {}
         self._news = asyncio.Event()

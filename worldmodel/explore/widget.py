@@ -4,7 +4,7 @@ from typing import Any
 
 from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS, one_module
-from worldmodel.explore.explorer import Explorer
+from worldmodel.explore.explorer import Answers
 from worldmodel.explore.wire import packed
 
 _RENDER = """
@@ -26,7 +26,7 @@ export default { render({ model, el }) {
 """
 
 
-def widget_of(explorer: Explorer) -> Any:
+def widget_of(explorer: Answers) -> Any:
     """A widget that asks the explorer.
 
     Raises:

@@ -13,44 +13,12 @@ from worldmodel.types import Commands, Samples, StreamSpec
 Given = Mapping[str, Samples] | Path | str
 
 
-def commands_ahead(windows: Windows, row: int, horizon: int, given: Given | None, offset_s: float = 0.0) -> Commands:
-    """The actions [H, A] that leave ticks `row` ... `row + horizon - 1` of the only episode of `windows`.
-
-    Args:
-        windows: the aligned episode.
-        row: the tick that the horizon begins at.
-        horizon: in ticks.
-        given: by action stream, with times in seconds after the tick plus `offset_s`, or a CSV file of them; what is
-            in force in the log holds until the first. By default what the log holds.
-        offset_s: how long after the tick the given times begin.
+def logged_ahead(windows: Windows, row: int, horizon: int) -> Commands:
+    """The actions [H, A] that left ticks `row` ... `row + horizon - 1` of the only episode of `windows`.
 
     Raises:
-        WorldModelError: if the log ends too early, or the given actions do not fit.
+        WorldModelError: if the log ends too early.
     """
-    if given is None:
-        return _logged(windows, row, horizon)
-    recorded = windows.log.episodes[windows.episodes[0]].streams
-    layout, until = windows.layout, row * windows.layout.dt + offset_s + ROUNDING_S
-    before = {spec.name: recorded[spec.name][:until] for spec in layout.actions}
-    return continued(before, layout, row, horizon, given, offset_s)
-
-
-def continued(
-    before: Mapping[str, Samples], layout: TickLayout, row: int, horizon: int, given: Given | None, offset_s: float
-) -> Commands:
-    """As `commands_ahead`, of what was commanded `before` that; without `given`, what is in force holds."""
-    if isinstance(given, str | Path):
-        given = read_actions(Path(given), layout.actions)
-    parts = {}
-    for spec in layout.actions:
-        held = Samples(before[spec.name].time - row * layout.dt, before[spec.name].data)
-        parts[spec.name] = held if given is None else _joined(held, _checked(spec, given), offset_s)
-    if given is not None:
-        _check_reach(given, layout.actions, horizon * layout.dt - offset_s)
-    return commands(parts, layout, np.arange(horizon) * layout.dt)
-
-
-def _logged(windows: Windows, row: int, horizon: int) -> Commands:
     dt = windows.layout.dt
     logged = Commands(*(x[row : row + horizon] for x in windows.ticks[0].actions))
     if len(logged.values) < horizon:
@@ -61,6 +29,40 @@ def _logged(windows: Windows, row: int, horizon: int) -> Commands:
             remedy="choose an earlier moment, a shorter horizon, or give --actions",
         )
     return logged
+
+
+def commanded_until(windows: Windows, until_s: float) -> dict[str, Samples]:
+    """By stream what was commanded up to a moment of the only episode of `windows`."""
+    recorded = windows.log.episodes[windows.episodes[0]].streams
+    return {spec.name: recorded[spec.name][: until_s + ROUNDING_S] for spec in windows.layout.actions}
+
+
+def continued(
+    before: Mapping[str, Samples], layout: TickLayout, row: int, horizon: int, given: Given | None, offset_s: float
+) -> Commands:
+    """The actions [H, A] that leave tick `row` and those after it, as they are given.
+
+    Args:
+        before: by stream what was commanded up to then; it holds until the first that is given.
+        layout: the streams and the tick.
+        row: the tick that the horizon begins at.
+        horizon: in ticks.
+        given: by action stream, with times in seconds after the tick plus `offset_s`, or a CSV file of them; None
+            where what is in force holds.
+        offset_s: how long after the tick the given times begin.
+
+    Raises:
+        WorldModelError: if the given actions do not fit.
+    """
+    if isinstance(given, str | Path):
+        given = read_actions(Path(given), layout.actions)
+    parts = {}
+    for spec in layout.actions:
+        held = Samples(before[spec.name].time - row * layout.dt, before[spec.name].data)
+        parts[spec.name] = held if given is None else _joined(held, _checked(spec, given), offset_s)
+    if given is not None:
+        _check_reach(given, layout.actions, horizon * layout.dt - offset_s)
+    return commands(parts, layout, np.arange(horizon) * layout.dt)
 
 
 def _joined(held: Samples, given: Samples, offset_s: float) -> Samples:

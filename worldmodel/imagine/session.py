@@ -1,19 +1,19 @@
 """A run made ready to imagine: its functions compiled once, and the episode at hand open and aligned."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from worldmodel.errors import WorldModelError
-from worldmodel.imagine.actions import Given, commands_ahead
+from worldmodel.imagine.actions import Given, commanded_until, continued, logged_ahead
 from worldmodel.imagine.forecaster import Forecaster, trust
 from worldmodel.imagine.latents import Observer
 from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ticks
 from worldmodel.logs.reader import Log, check_episode
-from worldmodel.logs.windows import Windows
+from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.experts.reach import described
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
@@ -34,12 +34,40 @@ class Trained(Protocol):
     def windows(self, log: Log, horizon: int | None = None, episodes: Sequence[int] | None = None) -> Windows: ...
 
 
-class _Opened(NamedTuple):
-    """A log that the session opened, and how its files were stamped then."""
+_T = TypeVar("_T")
 
-    given: Path
-    stamp: tuple
-    log: Log
+
+class _Newest(Generic[_T]):
+    """What was made last, and of what."""
+
+    def __init__(self) -> None:
+        self._made: tuple[tuple[Any, ...], _T] | None = None
+
+    def of(self, key: tuple[Any, ...], make: Callable[[], _T]) -> _T:
+        """What was made of the same, or else what is made now."""
+        if self._made is None or self._made[0] != key:
+            self._made = key, make()
+        return self._made[1]
+
+
+class _Opened:
+    """The log that was opened last, by its path; anew only if its files have changed."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] = ()
+        self._log: Log | None = None
+
+    def at(self, path: Path) -> Log:
+        if self._log is None or self._key != (path, _stamp(path, self._log)):
+            self.close()
+            self._log = Log(path)
+            self._key = path, _stamp(path, self._log)
+        return self._log
+
+    def close(self) -> None:
+        if self._log is not None:
+            self._log.close()
+        self._log = None
 
 
 class Session:
@@ -55,9 +83,8 @@ class Session:
     def __init__(self, run: Trained) -> None:
         self.run = run
         self.forecaster = Forecaster(run.team, run.model)
-        self._opened: _Opened | None = None
-        self._aligned: tuple[Log, Windows] | None = None  # of which log, and an episode of it as the run reads it
-        self._at: tuple[Windows, int, int, Moment] | None = None  # the moment at hand, and where it is from
+        self._opened, self._aligned = _Opened(), _Newest[Windows]()
+        self._at, self._before = _Newest[Moment](), _Newest[dict[str, Samples]]()  # while only commands change
 
     def __enter__(self) -> "Session":
         return self
@@ -67,9 +94,8 @@ class Session:
 
     def close(self) -> None:
         """Closes the log that was opened here; the session can still be used."""
-        if self._opened is not None:
-            self._opened.log.close()
-        self._opened = self._aligned = self._at = None
+        self._opened.close()
+        self._aligned, self._at, self._before = _Newest(), _Newest(), _Newest()
 
     def imagine(
         self,
@@ -110,7 +136,7 @@ class Session:
         windows = self._episode(self._log(log), episode)
         row = _tick(windows, at_s)
         offset_s = max(at_s - row * windows.layout.dt, 0.0)
-        commands = commands_ahead(windows, row, horizon, actions, offset_s)
+        commands = self._commands(windows, row, horizon, actions, offset_s)
         moment = self._moment(windows, row, horizon).without(silent)
         return foretell(self.forecaster.seeded(seed), moment, commands, members, frames)
 
@@ -119,11 +145,22 @@ class Session:
         windows = self._episode(self._log(log), episode)
         return self._moment(windows, _tick(windows, at_s), self.run.horizon_ticks(horizon_s))
 
+    def recent(self, log: Log | Path | str, *, episode: int, at_s: float, look: int) -> tuple[Context, Future]:
+        """The window, without frames, whose `look` ticks ahead end at a moment: what came last, and before that."""
+        windows = self._episode(self._log(log), episode)
+        row = _tick(windows, at_s)
+        _tick(windows, (row - look) * windows.layout.dt)
+        return windows.without_video().cut(np.array([[0, row - look]]), look)
+
     def _moment(self, windows: Windows, row: int, horizon: int) -> Moment:
-        """The moment, read once while only what is commanded from it changes."""
-        if self._at is None or self._at[0] is not windows or self._at[1:3] != (row, horizon):
-            self._at = windows, row, horizon, Moment.of(windows, row, horizon)
-        return self._at[3]
+        return self._at.of((windows, row, horizon), lambda: Moment.of(windows, row, horizon))
+
+    def _commands(self, windows: Windows, row: int, horizon: int, actions: Given | None, offset_s: float) -> Commands:
+        if actions is None:
+            return logged_ahead(windows, row, horizon)
+        until_s = row * windows.layout.dt + offset_s
+        before = self._before.of((windows, until_s), lambda: commanded_until(windows, until_s))
+        return continued(before, windows.layout, row, horizon, actions, offset_s)
 
     def latents(self, log: Log | Path | str, *, episode: int, without: Sequence[str] = ()) -> Samples:
         """What the network believes at each tick of an episode that has a whole context behind it.
@@ -150,21 +187,11 @@ class Session:
         return Observer(self.run.model)
 
     def _log(self, given: Log | Path | str) -> Log:
-        """The log that is given, or the one at that path, opened anew only if its files have changed."""
-        if isinstance(given, Log):
-            return given
-        path = Path(given)
-        if self._opened is None or self._opened.given != path or self._opened.stamp != _stamp(path, self._opened.log):
-            self.close()
-            log = Log(path)
-            self._opened = _Opened(path, _stamp(path, log), log)
-        return self._opened.log
+        return given if isinstance(given, Log) else self._opened.at(Path(given))
 
     def _episode(self, log: Log, episode: int) -> Windows:
-        if self._aligned is None or self._aligned[0] is not log or self._aligned[1].episodes != [episode]:
-            check_episode(log, episode)
-            self._aligned = log, self.run.windows(log, episodes=[episode])
-        return self._aligned[1]
+        check_episode(log, episode)
+        return self._aligned.of((log, episode), lambda: self.run.windows(log, episodes=[episode]))
 
 
 def _stamp(path: Path, log: Log) -> tuple:

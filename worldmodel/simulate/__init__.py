@@ -1,6 +1,7 @@
 """Simulating: MuJoCo scenes as recordings, and as the physical twin of a recording. The only part that needs MuJoCo."""
 
 from worldmodel.simulate.excitation import BEHAVIOURS
+from worldmodel.simulate.recorded import Recorded, check_streams
 from worldmodel.simulate.recorder import Branch
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene, lost_scene, shipped_scenes
@@ -9,6 +10,6 @@ from worldmodel.simulate.suggest import suggest
 from worldmodel.simulate.twin import Start, Twin
 
 __all__ = [
-    "BEHAVIOURS", "Branch", "Scene", "Start", "Twin", "load_scene", "lost_scene", "shipped_scenes", "simulate",
-    "suggest",
+    "BEHAVIOURS", "Branch", "Recorded", "Scene", "Start", "Twin", "check_streams", "load_scene", "lost_scene",
+    "shipped_scenes", "simulate", "suggest",
 ]  # fmt: skip

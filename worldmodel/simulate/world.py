@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -205,15 +205,28 @@ class World:
 
     def _render(self, camera: str, states: np.ndarray, frames: np.ndarray, worlds: np.ndarray) -> None:
         """Draws some of the worlds into `frames`, all with one OpenGL context, which belongs to one thread."""
-        mj, data = self.mj, self.mj.MjData(self.model)
-        with self._renderer(*frames.shape[2:4]) as renderer:
+        with self.eye(camera, frames.shape[2:4]) as look:
             for world, step in itertools.product(worlds, range(states.shape[1])):
-                self.packing.load(data, states[world, step])
+                look(states[world, step], frames[world, step])
+
+    @contextlib.contextmanager
+    def eye(self, camera: str, size: tuple[int, ...]) -> Iterator[Callable[..., np.ndarray]]:
+        """A camera: a function of a state [Q], and of what takes it, to a frame uint8 [rows, columns, 3] RGB.
+
+        It is used in the thread that opened it.
+        """
+        mj, data = self.mj, self.mj.MjData(self.model)
+        with self._renderer(*size) as renderer:
+
+            def look(state: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+                self.packing.load(data, state)
                 mj.mj_forward(self.model, data)
                 renderer.update_scene(data, self.elements.find("camera", camera))
                 for flag in (mj.mjtRndFlag.mjRND_SHADOW, mj.mjtRndFlag.mjRND_REFLECTION):
                     renderer.scene.flags[flag] = 0  # tens of times slower without a GPU
-                renderer.render(out=frames[world, step])
+                return renderer.render(out=out)
+
+            yield look
 
     @contextlib.contextmanager
     def _renderer(self, rows: int, columns: int) -> Iterator[Any]:

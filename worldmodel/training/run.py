@@ -88,24 +88,39 @@ class Run:
         context = self.settings.context
         return Live(self.session.forecaster, self.layout, context, self.horizon_ticks, start_s, watermark_s, watch)
 
-    def watch(self, log: Log, *, false_alarms_per_hour: float = 1.0, look_s: float = 0.2) -> Watch:
+    def watch(
+        self,
+        log: Log,
+        *,
+        false_alarms_per_hour: float = 1.0,
+        look_s: float = 0.2,
+        episodes: Sequence[int] | None = None,
+    ) -> Watch:
         """What tells alarms of a live machine: it learns what is usual from episodes that the run has not seen.
 
         Args:
             log: some hours of a machine without faults, if that can be had.
             false_alarms_per_hour: of each kind of alarm.
             look_s: how far back readings are compared with what was imagined; at least a tick.
+            episodes: which of the log's; by default all that the run has not seen.
         """
         horizon = max(round(look_s / self.layout.dt), 1)
-        windows = self.windows(log, horizon, self.unseen(log))
+        windows = self.windows(log, horizon, self.unseen(log) if episodes is None else episodes)
         return Watch.of(self.session.forecaster, windows, self.baselines.lens.std, false_alarms_per_hour)
 
-    def explore(self, log: Log | Path | str, keep_in: Path | str = "kept") -> Any:
-        """A widget that asks this run about moments of a log; see `worldmodel.explore.Explorer`."""
-        from worldmodel.explore.explorer import Explorer
+    def explore(self, log: Log | Path | str, keep_in: Path | str = "kept", scene: str | None = None) -> Any:
+        """A widget that asks this run about moments of a log; see `worldmodel.explore.opening.explorer_of`."""
+        from worldmodel.explore.opening import explorer_of
         from worldmodel.explore.widget import widget_of
 
-        return widget_of(Explorer(self.session, log if isinstance(log, Log) else Log(log), keep_in))
+        return widget_of(explorer_of(self, log if isinstance(log, Log) else Log(log), keep_in, scene))
+
+    def drive(self, scene: str | None = None, keep_in: Path | str = "kept", usual: Log | None = None) -> Any:
+        """A widget in which a scene is driven live; see `worldmodel.explore.opening.drive_of`."""
+        from worldmodel.explore.opening import drive_of
+        from worldmodel.explore.widget import widget_of
+
+        return widget_of(drive_of(self, scene, keep_in, usual))
 
     def latents(self, log: Log | Path | str, *, episode: int, without: Sequence[str] = ()) -> Samples:
         """What the network believes at each tick of an episode, without some streams; see `Session.latents`."""

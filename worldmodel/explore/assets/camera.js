@@ -16,13 +16,14 @@ function picture(frame, words) {
 
 const seconds = (after) => `${after < -0.005 ? "−" : "+"}${Math.abs(after).toFixed(1)} s`;
 
-export function drawCamera(node, name, seen, ahead) {
+// Where the frames to come are not there yet, `real` ones are left out.
+export function drawCamera(node, name, seen, ahead, real) {
   const columns = [
     ...seen.map((frame) => element("figure", { class: "seen" },
       picture(frame.seen, `${name}, seen at ${seconds(frame.after_s)}`), element("figcaption", {}, seconds(frame.after_s)))),
     ...ahead.map((frame) => element("figure", {},
       picture(frame.imagined, `${name}, imagined at ${seconds(frame.after_s)}`),
-      picture(frame.real, `${name}, real at ${seconds(frame.after_s)}`),
+      ...(real ? [picture(frame.real, `${name}, real at ${seconds(frame.after_s)}`)] : []),
       element("figcaption", {}, seconds(frame.after_s)))),
   ];
   node.replaceChildren(...columns);

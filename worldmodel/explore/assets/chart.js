@@ -16,6 +16,13 @@ export function widened(range, ...series) {
   return [low, high];
 }
 
+// A range that moves on with the values, and only where it must.
+export function eased(before, [low, high]) {
+  const room = (high - low) * 0.15;
+  const fits = before && before[0] <= low && before[1] >= high && high - low > (before[1] - before[0]) * 0.4;
+  return fits ? before : [low - room, high + room];
+}
+
 export function scales(width, height, from, to, range) {
   const [low, high] = Number.isFinite(range[0]) ? range : [0, 1];
   const room = Math.max((high - low) * 0.08, Math.abs(high) * 1e-6, 1e-6);
@@ -77,28 +84,23 @@ function band(context, at, time, low, high) {
   context.fill();
 }
 
-// `fan`: {time, bands [5][M], mean}; `log`: {time, values}; either may be missing.
-export function drawFan({ context, width, height }, look, { fan, log, wraps, from, to, range, cursor }) {
+// `fan`: {time, bands [5][M], mean, twin}; `log`: {time, values}; `edited`: what came came under other commands.
+export function drawFan({ context, width, height }, look, { fan, log, wraps, from, to, range, cursor, edited }) {
   const at = scales(width, height, from, to, range);
   drawAxes(context, at, look);
-  if (fan) {
-    context.fillStyle = look.model;
-    context.globalAlpha = 0.2;
-    band(context, at, fan.time, fan.bands[0], fan.bands[4]);
-    context.globalAlpha = 0.38;
-    band(context, at, fan.time, fan.bands[1], fan.bands[3]);
-    context.globalAlpha = 1;
-  }
-  context.lineJoin = "round";
-  if (log) {
-    Object.assign(context, { lineWidth: 1.2, strokeStyle: look.muted });
-    line(context, at, log.time, log.values, { wraps, until: 1e-6 });
-    Object.assign(context, { lineWidth: 1.3, strokeStyle: look.ink });
-    line(context, at, log.time, log.values, { wraps, after: 1e-6, until: to });
-  }
-  if (fan) {
-    Object.assign(context, { lineWidth: 2, strokeStyle: look.model });
-    line(context, at, fan.time, fan.mean, { wraps });
+  Object.assign(context, { fillStyle: look.model, globalAlpha: 0.2, lineJoin: "round" });
+  band(context, at, fan.time, fan.bands[0], fan.bands[4]);
+  context.globalAlpha = 0.38;
+  band(context, at, fan.time, fan.bands[1], fan.bands[3]);
+  Object.assign(context, { globalAlpha: 1, lineWidth: 1.2, strokeStyle: look.muted });
+  line(context, at, log.time, log.values, { wraps, until: 1e-6 });
+  Object.assign(context, { globalAlpha: edited ? 0.3 : 1, lineWidth: 1.3, strokeStyle: look.ink });
+  line(context, at, log.time, log.values, { wraps, after: 1e-6, until: to });
+  Object.assign(context, { globalAlpha: 1, lineWidth: 2, strokeStyle: look.model });
+  line(context, at, fan.time, fan.mean, { wraps });
+  if (fan.twin) {
+    Object.assign(context, { lineWidth: 1.8, strokeStyle: look.twin });
+    line(context, at, fan.time, fan.twin.values, { wraps });
   }
   if (cursor !== null) {
     Object.assign(context, { lineWidth: 1, strokeStyle: look.muted });

@@ -6,11 +6,12 @@ import { drawAxes, line, scales } from "./chart.js";
 const clipped = (value, { low, high }) => Math.min(Math.max(value, low), high);
 
 // `rows` by stream are [[t, value, ...], ...]; `onchange` is told after each change, `onlook` where only looks change.
-export function commands(info, { onchange, onlook }) {
+// Where they are `level`, what is changed at one time is changed at all.
+export function commands(info, { onchange, onlook, level = false }) {
   const streams = info.streams.filter((s) => s.kind === "action");
   let rows = {}, recorded = {}, edited = false;
   const curves = streams.flatMap((s) => s.columns.map((column, i) => curve(s.name, column, i + 1)));
-  const reset = element("button", { type: "button", disabled: "", onclick: () => { restore(); onchange(); } }, "As recorded");
+  const reset = element("button", { type: "button", disabled: "", onclick: () => { restore(); onchange(); } }, level ? "Let go" : "As recorded");
 
   function changed() {
     edited = true;
@@ -40,7 +41,7 @@ export function commands(info, { onchange, onlook }) {
       at = scales(width, height, 0, end, [column.low, column.high]);
       drawAxes(context, at, look);
       const held = (list) => [list.flatMap(([t]) => [t, t + step]), list.flatMap((row) => [row[place], row[place]])];
-      if (edited) {
+      if (edited && !level) {
         Object.assign(context, { strokeStyle: look.faint, lineWidth: 1.2 });
         context.setLineDash([4, 3]);
         line(context, at, ...held(recorded[stream]));
@@ -49,8 +50,8 @@ export function commands(info, { onchange, onlook }) {
       Object.assign(context, { strokeStyle: look.command, fillStyle: look.command, lineWidth: 2.2 });
       line(context, at, ...held(table));
       tick = Math.min(tick, table.length - 1);
-      if (document.activeElement === canvas) context.fillRect(at.x(table[tick][0]) - 2, at.y(table[tick][place]) - 5, 4, 10);
-      told.textContent = `${short(table[tick][place])} ${column.unit} at +${table[tick][0].toFixed(1)} s`;
+      if (document.activeElement === canvas && !level) context.fillRect(at.x(table[tick][0]) - 2, at.y(table[tick][place]) - 5, 4, 10);
+      told.textContent = `${short(table[tick][place])} ${column.unit}${level ? "" : ` at +${table[tick][0].toFixed(1)} s`}`;
       canvas.setAttribute("aria-valuenow", short(table[tick][place]));
       canvas.setAttribute("aria-valuetext", told.textContent);
     };
@@ -64,6 +65,7 @@ export function commands(info, { onchange, onlook }) {
       for (let i = Math.min(from, to); i <= Math.max(from, to); i += 1) {
         values()[i][place] = to === from ? value : before + ((value - before) * (i - from)) / (to - from);
       }
+      if (level) all(() => value);
       [last, tick] = [[to, value], to];
       changed();
     };
@@ -81,15 +83,15 @@ export function commands(info, { onchange, onlook }) {
       if (!sideways && !upwards) return;
       event.preventDefault();
       if (sideways) { tick = Math.min(Math.max(tick + sideways, 0), values().length - 1); onlook(); return; }
-      for (const row of values().slice(tick)) row[place] = clipped(row[place] + upwards * 0.05 * (column.high - column.low), column);
+      for (const row of values().slice(level ? 0 : tick)) row[place] = clipped(row[place] + upwards * 0.05 * (column.high - column.low), column);
       changed();
     });
     const node = element("div", { class: "command" }, element("h3", {}, `${stream} · ${column.label}`, told), canvas);
-    const level = (change) => { for (const row of values()) row[place] = clipped(change(row[place]), column); };
+    const all = (change) => { for (const row of values()) row[place] = clipped(change(row[place]), column); };
     return {
       node, canvas, draw, column,
-      push: (by) => level((value) => value + by * (column.high - column.low)),
-      put: (to) => level(() => to),
+      push: (by) => all((value) => value + by * (column.high - column.low)),
+      put: (to) => all(() => to),
     };
   }
 
@@ -105,5 +107,6 @@ export function commands(info, { onchange, onlook }) {
       }
     },
     given: () => (edited ? rows : null),
+    now: () => Object.fromEntries(Object.entries(rows).map(([name, [first]]) => [name, first.slice(1)])),
   };
 }

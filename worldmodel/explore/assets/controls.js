@@ -16,26 +16,30 @@ function slider(id, label, stops, start, told, onchange) {
   return element("div", { class: "slider" }, element("label", { for: id }, label), output, input);
 }
 
-export function controls(info, { onhorizon, onmembers, onsilent, onkeep }) {
+function box(name, words, onchange) {
+  const input = element("input", { type: "checkbox", checked: "", ...name, onchange: ({ target }) => onchange(target.checked) });
+  return element("label", { class: "switch" }, input, words);
+}
+
+export function controls(info, { onhorizon, onmembers, onsilent, ontwin, onkeep }) {
   const tick = (share) => Math.max(Math.round((info.horizon_s * share) / info.dt), 1) * info.dt;
   const horizons = [...new Set([0.25, 0.5, 0.75, 1, 1.25, 1.5].map(tick))];
   const silent = new Set();
-  const switches = info.streams.filter((s) => s.kind !== "action").map(({ name }) => element("label", { class: "switch" },
-    element("input", {
-      type: "checkbox", checked: "", "data-stream": name,
-      onchange: ({ target }) => { silent[target.checked ? "delete" : "add"](name); onsilent([...silent]); },
-    }), name));
+  const switches = info.streams.filter((s) => s.kind !== "action").map(({ name }) => box({ "data-stream": name }, name,
+    (heard) => { silent[heard ? "delete" : "add"](name); onsilent([...silent]); }));
   const kept = element("output", { class: "kept", "aria-live": "polite" });
   const keep = element("button", { type: "button", class: "main", onclick: async () => {
     keep.disabled = true;
     kept.textContent = "writing …";
-    kept.textContent = await onkeep();
+    const { error, folder, files } = await onkeep();
+    kept.textContent = error ?? `${folder}: ${files.join(", ")}`;
     keep.disabled = false;
   } }, "Keep this");
   return [
     slider("horizon", "horizon", horizons, tick(1), (s) => `${s.toFixed(1)} s`, onhorizon),
     slider("members", "futures", MEMBERS, 16, String, onmembers),
     element("fieldset", {}, element("legend", {}, "what the model hears"), ...switches),
+    ...(info.twin ? [box({ id: "twin" }, info.live ? "what comes if the commands hold" : "MuJoCo beside it", ontwin)] : []),
     element("div", { class: "keep" }, keep, kept),
   ];
 }

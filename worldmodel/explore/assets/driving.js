@@ -1,10 +1,42 @@
-// Driving: a pad of keys that are held.
+// Driving: keys that are held, and the sticks of a gamepad.
 
 import { element } from "./pixels.js";
 
+const DEAD = 0.15; // of a stick's way, in which it rests
+const leftwards = (column) => (/steer|yaw|turn/.test(column.label) ? 1 : -1); // which sign is to the left
+
+// Axes drive the commands in their order, up and right being more, and let go they rest at 0; `close` ends it.
+export function gamepad({ curves, changed }) {
+  const last = curves.map(() => 0);
+  let frame = 0;
+  const pads = () => [...(navigator.getGamepads?.() ?? [])].filter(Boolean);
+  const put = ({ column, put: level }, share) => {
+    const rest = Math.min(Math.max(0, column.low), column.high);
+    level(rest + share * (share > 0 ? column.high - rest : rest - column.low));
+  };
+  const poll = () => {
+    const axes = pads()[0]?.axes;
+    frame = axes ? requestAnimationFrame(poll) : 0;
+    let moved = false;
+    curves.slice(0, axes?.length ?? 0).forEach((curve, i) => {
+      const sign = i % 2 ? -1 : -leftwards(curve.column), size = Math.abs(axes[i]);
+      const share = size < DEAD ? 0 : (sign * Math.sign(axes[i]) * (size - DEAD)) / (1 - DEAD);
+      if (Math.abs(share - last[i]) < 0.01 && (share !== 0 || last[i] === 0)) return;
+      last[i] = share;
+      put(curve, share);
+      moved = true;
+    });
+    if (moved) changed();
+  };
+  const begin = () => { frame ||= requestAnimationFrame(poll); };
+  addEventListener("gamepadconnected", begin);
+  if (pads().length) begin();
+  return { close() { removeEventListener("gamepadconnected", begin); cancelAnimationFrame(frame); } };
+}
+
 // Keys that drive: the first column sideways, the second up and down; a column of steering is positive to the left.
 export function drivePad({ curves, changed }) {
-  const [side, ahead = side] = curves, left = /steer|yaw|turn/.test(side?.column.label ?? "") ? 1 : -1;
+  const [side, ahead = side] = curves, left = leftwards(side.column);
   const ways = { ArrowLeft: [side, left], ArrowRight: [side, -left], ArrowUp: [ahead, 1], ArrowDown: [ahead, -1] };
   const held = new Set();
   let before = null;
@@ -28,6 +60,6 @@ export function drivePad({ curves, changed }) {
   pad.addEventListener("keyup", (event) => release(event.key));
   pad.addEventListener("blur", () => [...held].forEach(release));
   return element("div", { class: "drive" }, pad, element("p", {}, side === ahead
-    ? `Hold the arrow keys here: they move ${side.column.label} over the whole horizon.`
-    : `Hold the arrow keys here: ◀ ▶ ${side.column.label}, ▲ ▼ ${ahead.column.label}, over the whole horizon.`));
+    ? `Hold the arrow keys here: they move ${side.column.label}. A gamepad's stick does, too.`
+    : `Hold the arrow keys here: ◀ ▶ ${side.column.label}, ▲ ▼ ${ahead.column.label}. A gamepad's sticks move the commands in their order.`));
 }

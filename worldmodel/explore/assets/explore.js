@@ -1,17 +1,8 @@
-// The page: asks, and shows what is answered. `ask(request)` promises the answer; `mount` gives what ends it.
+// The page: over a log or beside a scene, as `info` says. `ask(request)` promises the answer; `mount` gives what ends it.
 
-import { element, lookOf, stage } from "./pixels.js";
-import { panels } from "./panels.js";
-import { ground } from "./ground.js";
-import { drawCamera } from "./camera.js";
-import { timeline } from "./timeline.js";
-import { commands } from "./commands.js";
-import { drivePad } from "./driving.js";
-import { controls } from "./controls.js";
-import { notesOf } from "./readout.js";
-import { asking } from "./asking.js";
-
-const FRAMES = 6, SETTLED_MS = 250;
+import { element } from "./pixels.js";
+import { replay } from "./replay.js";
+import { drive } from "./drive.js";
 
 export function mount(root, ask) {
   root.classList.add("wm-explore");
@@ -20,122 +11,12 @@ export function mount(root, ask) {
   const head = element("header", {}, element("h1", {}, "explore"), element("p", { class: "log" }), status);
   root.replaceChildren(head, alarm);
   const fail = (text) => { alarm.hidden = !text; alarm.textContent = text ?? ""; };
+  const say = (words, busy = false) => { status.textContent = words; root.classList.toggle("busy", busy); };
   let close = () => {};
   ask({ kind: "info" }).then((info) => {
-    if (info.error) { fail(info.error); status.textContent = "stopped"; return; }
+    if (info.error) { fail(info.error); say("stopped"); return; }
     head.querySelector(".log").textContent = info.log;
-    close = open(root, ask, info, status, fail);
+    close = (info.live ? drive : replay)(root, ask, info, { say, fail });
   });
   return () => close();
-}
-
-function open(root, ask, info, status, fail) {
-  const asked = { horizon_s: info.horizon_s, members: 16, silent: [] };
-  const need = { past: true, edits: false, frames: 0 };
-  let past = null, found = null, cursor = null, settle = null, drawing = 0, look = null;
-
-  const when = timeline(info, { onmoment: () => again({ past: true }) });
-  const given = commands(info, { onchange: () => again(), onlook: () => redraw() });
-  const panel = controls(info, {
-    onhorizon: (s) => { asked.horizon_s = s; again({ past: true, edits: !when.reach(s) }); },
-    onmembers: (n) => { asked.members = n; again(); },
-    onsilent: (names) => { asked.silent = names; again(); },
-    onkeep: async () => {
-      const answer = await ask({ kind: "keep", ...question() });
-      return answer.error ?? `${answer.folder}: ${answer.files.join(", ")}`;
-    },
-  });
-  const fans = panels(info, { onpoint: (at) => { cursor = at; redraw(); } }), map = ground(info);
-  const cameras = info.streams.filter((s) => s.kind === "video").map(({ name }) => ({
-    name, strip: element("div", { class: "strip", tabindex: 0, role: "group", "aria-label": `${name}: seen, imagined, real` }),
-  }));
-  const notes = element("div", { class: "notes" });
-  lay();
-
-  function lay() {
-    const section = (name, words, ...children) => element("section", { class: `box ${name}` }, element("h2", {}, words), ...children);
-    const legend = [["seen", "seen"], ["ink", "came"], ["mean", "mean"], ["half", "50 %"], ["most", "90 % of the futures"]]
-      .map(([kind, words]) => element("span", {}, element("i", { class: kind }), words));
-    root.append(when.node, element("main", {},
-      element("aside", {},
-        ...(given.curves.length ? [section("commands", "Commands", ...given.nodes, given.reset, drivePad(given))] : []),
-        section("controls", "Ask for", ...panel)),
-      element("div", { class: "answers" },
-        element("div", { class: "top" },
-          ...(map ? [section("ground", "On the ground", map.canvas)] : []),
-          element("div", { class: "side" },
-            ...cameras.map(({ name, strip }) => section("camera", name, strip, element("p", { class: "hint" }, "seen, then imagined above real"))),
-            section("trust", "Who is trusted", notes))),
-        element("p", { class: "legend" }, ...legend), element("div", { class: "fans" }, ...fans.nodes))));
-  }
-
-  const question = () => {
-    const actions = given.given();
-    return { ...when.place(), ...asked, ...(actions ? { actions } : {}) };
-  };
-  function again({ past: moved = false, edits = false } = {}) {
-    if (moved) Object.assign(need, { past: true, edits });
-    need.frames = 0;
-    root.setAttribute("aria-busy", "true");
-    clearTimeout(settle);
-    settle = setTimeout(() => { need.frames = FRAMES; run(); }, SETTLED_MS);
-    run();
-    redraw();
-  }
-  const run = asking({
-    told: (words) => { status.textContent = words; root.classList.add("busy"); },
-    rest: () => redraw(() => need.frames && root.setAttribute("aria-busy", "false")),
-    async next() {
-      if (need.past && !await askPast()) return;
-      const frames = need.frames && cameras.length ? { frames: need.frames } : {};
-      take(await ask({ kind: "imagine", ...question(), ...frames }));
-    },
-  });
-  async function askPast() {
-    need.past = false;
-    const { members: _, silent: __, ...place } = { ...when.place(), ...asked };
-    const answer = await ask({ kind: "past", ...place });
-    if (answer.error || answer.overtaken) { need.past = true; take(answer); return false; }
-    past = answer;
-    fans.begin(asked.horizon_s);
-    map?.begin();
-    given.recorded(answer.commands, need.edits);
-    return true;
-  }
-  function take(answer) {
-    if (answer.overtaken) return;
-    redraw(() => show(answer));
-    if (!answer.error) found = { ...answer, past, silent: asked.silent };
-  }
-  function show(answer) {
-    root.classList.remove("busy");
-    fail(answer.error);
-    const frames = Object.entries(answer.frames ?? {}).filter(([, list]) => list.length);
-    status.textContent = answer.error ? "not computed" : `${answer.members} futures${frames.length ? " and frames" : ""} in ${answer.took_ms.toFixed(0)} ms`;
-    if (answer.error) return;
-    for (const [name, list] of frames) drawCamera(cameras.find((c) => c.name === name).strip, name, past.frames[name] ?? [], list);
-    notes.replaceChildren(...notesOf(answer));
-  }
-
-  // All is drawn once in an animation frame, however much has changed until it; `also` is done in it, too.
-  const waiting = [];
-  function redraw(also) {
-    if (also) waiting.push(also);
-    drawing ||= requestAnimationFrame(() => {
-      drawing = 0;
-      waiting.splice(0).forEach((each) => each());
-      look ??= lookOf(root);
-      for (const curve of given.curves) curve.draw(scene.fresh(curve.canvas, look), look);
-      if (!found) return;
-      const shown = { past: found.past, future: found, cursor, silent: found.silent };
-      fans.draw(scene, look, shown);
-      map?.draw(scene, look, shown);
-    });
-  }
-  const scene = stage(() => redraw()), dark = matchMedia("(prefers-color-scheme: dark)");
-  const turned = () => { look = null; redraw(); };
-  scene.watch([...given.curves, ...(map ? [map] : [])].map((each) => each.canvas).concat(fans.canvases));
-  dark.addEventListener("change", turned);
-  again({ past: true });
-  return () => { scene.close(); dark.removeEventListener("change", turned); clearTimeout(settle); cancelAnimationFrame(drawing); };
 }

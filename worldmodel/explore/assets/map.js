@@ -24,7 +24,7 @@ function placing(width, height, [west, south, east, north]) {
   };
 }
 
-export function drawMap({ context, width, height }, look, { ways, seen, came, square, cursorRow }) {
+export function drawMap({ context, width, height }, look, { ways, seen, came, twin, square, edited, cursorRow }) {
   if (!Number.isFinite(square[0])) return;
   const at = placing(width, height, square);
   const step = grid(context, at, width, height, look);
@@ -43,7 +43,8 @@ export function drawMap({ context, width, height }, look, { ways, seen, came, sq
   Object.assign(context, { lineJoin: "round", lineCap: "round" });
   for (const way of ways) draw(way, look.model, 1, Math.max(0.12, 0.5 - ways.length / 100));
   draw(seen, look.muted, 2);
-  draw(came, look.ink, 2);
+  draw(came, look.ink, 2, edited ? 0.3 : 1);
+  draw(twin, look.twin, 2);
   if (ways.length) {
     const mean = ways[0].map((_, i) => [0, 1].map((c) => ways.reduce((sum, way) => sum + way[i][c], 0) / ways.length));
     draw(mean, look.model, 2.6);

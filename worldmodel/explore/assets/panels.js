@@ -1,10 +1,14 @@
 // A card for each column: its fan, and what the fan says in figures.
 
 import { parts } from "./wire.js";
-import { element, short } from "./pixels.js";
-import { drawFan, readAt, timeUnder, widened } from "./chart.js";
+import { element, powers, short } from "./pixels.js";
+import { drawFan, eased, readAt, timeUnder, widened } from "./chart.js";
 
-const powers = (unit) => unit.replace(/\^2/g, "²").replace(/\^3/g, "³");
+// Against what came; where commands were changed, nothing came of them, and MuJoCo stands in.
+function wrongBy({ rmse, twin }) {
+  if (rmse == null) return twin ? `from MuJoCo ${short(twin.apart)}` : "";
+  return `error ${short(rmse)}${twin?.rmse == null ? "" : `, MuJoCo ${short(twin.rmse)}`}`;
+}
 
 // `onpoint` is told at which time ahead the pointer is; null where it is not.
 export function panels(info, { onpoint }) {
@@ -29,16 +33,17 @@ export function panels(info, { onpoint }) {
       horizon = seconds;
       for (const each of cards) each.range = null;
     },
-    draw(stage, look, { past, future, cursor, silent }) {
+    draw(stage, look, { past, future, cursor, silent, edited }) {
       for (const each of cards) {
         const came = past.streams[each.stream], log = { time: came.time, values: came.columns[each.i] };
         const { time, columns } = future.streams[each.stream], fan = { ...columns[each.i], time, bands: parts(columns[each.i].bands) };
-        each.range = widened(each.range, log.values, fan.bands[0], fan.bands[4]);
+        const values = [log.values, fan.bands[0], fan.bands[4], fan.twin?.values ?? []];
+        each.range = info.live ? eased(each.range, widened(null, ...values)) : widened(each.range, ...values);
         const surface = stage.fresh(each.canvas, look);
-        if (surface) drawFan(surface, look, { fan, log, wraps: each.wraps, from: -info.first_s, to: horizon, range: each.range, cursor });
+        if (surface) drawFan(surface, look, { fan, log, wraps: each.wraps, from: -info.first_s, to: horizon, range: each.range, cursor, edited });
         const at = cursor ?? horizon;
         each.read.textContent = `+${at.toFixed(1)} s: ${readAt(fan, at)}`;
-        each.rmse.textContent = fan.rmse == null ? "" : `error ${short(fan.rmse)}`;
+        each.rmse.textContent = wrongBy(fan);
         each.canvas.setAttribute("aria-label", `${each.id}: ${each.read.textContent}`);
         each.node.classList.toggle("silent", silent.includes(each.stream));
       }

@@ -63,3 +63,5 @@ export function short(value) {
   if (size >= 1000) return value.toFixed(0);
   return size >= 100 ? value.toFixed(1) : size >= 1 ? value.toFixed(2) : value.toFixed(3);
 }
+
+export const powers = (unit) => unit.replace(/\^2/g, "²").replace(/\^3/g, "³");

@@ -1,0 +1,87 @@
+// What is seen of answers: where everything stands, and its drawing, once in an animation frame.
+
+import { element, lookOf, stage } from "./pixels.js";
+import { panels } from "./panels.js";
+import { ground } from "./ground.js";
+import { drawCamera } from "./camera.js";
+import { drivePad, gamepad } from "./driving.js";
+import { errorsTable, outsideOf, trustOf } from "./readout.js";
+
+// `bar` stands on top, `given` are the commands, `panel` what is asked for, `alarms` a node or null.
+export function view(root, info, { bar, given, panel, alarms }) {
+  let found = null, cursor = null, drawing = 0, look = null;
+  const fans = panels(info, { onpoint: (at) => { cursor = at; redraw(); } }), map = ground(info);
+  const cameras = info.streams.filter((s) => s.kind === "video").map(({ name }) => ({
+    name, strip: element("div", { class: "strip", tabindex: 0, role: "group", "aria-label": `${name}: seen, imagined, real` }),
+  }));
+  const notes = element("div", { class: "notes" }), errors = element("div", { class: "errors" });
+  const hint = info.live ? "seen, then imagined" : "seen, then imagined above real";
+  const section = (name, words, ...children) => element("section", { class: `box ${name}` }, element("h2", {}, words), ...children);
+  const legend = [["seen", "seen"], ...(info.live ? [] : [["ink", "came"]]), ["mean", "mean"], ["half", "50 %"], ["most", "90 % of the futures"],
+    ...(info.twin ? [["twin", info.live ? "what comes if the commands hold" : "MuJoCo"]] : [])]
+    .map(([kind, words]) => element("span", {}, element("i", { class: kind }), words));
+  root.append(bar, element("main", {},
+    element("aside", {},
+      ...(given.curves.length ? [section("commands", "Commands", ...given.nodes, given.reset, drivePad(given))] : []),
+      section("controls", "Ask for", ...panel)),
+    element("div", { class: "answers" },
+      element("div", { class: "top" },
+        element("div", { class: "side" },
+          ...(map ? [section("ground", "On the ground", map.canvas)] : []),
+          section("wrong", info.live ? "Error of earlier futures, root mean square" : "Error, root mean square", errors)),
+        element("div", { class: "side" },
+          ...cameras.map(({ name, strip }) => section("camera", name, strip, element("p", { class: "hint" }, hint))),
+          ...(alarms ? [section("alarm-box", "Alarms", alarms)] : []),
+          section("trust", "Who is trusted", notes))),
+      element("p", { class: "legend" }, ...legend), element("div", { class: "fans" }, ...fans.nodes))));
+
+  // All is drawn once in an animation frame, however much has changed until it; `also` is done in it, too.
+  const waiting = [];
+  function redraw(also) {
+    if (also) waiting.push(also);
+    drawing ||= requestAnimationFrame(() => {
+      drawing = 0;
+      waiting.splice(0).forEach((each) => each());
+      look ??= lookOf(root);
+      for (const curve of given.curves) curve.draw(scene.fresh(curve.canvas, look), look);
+      if (!found) return;
+      fans.draw(scene, look, { ...found, cursor });
+      map?.draw(scene, look, { ...found, cursor });
+    });
+  }
+  const scene = stage(() => redraw()), dark = matchMedia("(prefers-color-scheme: dark)"), sticks = gamepad(given);
+  const turned = () => { look = null; redraw(); };
+  scene.watch([...given.curves, ...(map ? [map] : [])].map((each) => each.canvas).concat(fans.canvases));
+  dark.addEventListener("change", turned);
+
+  return {
+    redraw,
+    begin(horizon) { fans.begin(horizon); map?.begin(); },
+    // `shown`: {past, future, silent, edited}.
+    show(shown) {
+      found = shown;
+      redraw(() => {
+        const { future, past } = shown;
+        for (const { name, strip } of cameras) {
+          if (future.frames[name]?.length) drawCamera(strip, name, past.frames[name] ?? [], future.frames[name], !info.live);
+        }
+        notes.replaceChildren(...outsideOf(future.outside), ...trustOf(future.trust));
+        errors.replaceChildren(...errorsOf(shown, info));
+      });
+    },
+    close() {
+      scene.close();
+      sticks.close();
+      dark.removeEventListener("change", turned);
+      cancelAnimationFrame(drawing);
+    },
+  };
+}
+
+function errorsOf({ future, edited }, info) {
+  const words = (kind, text) => element("p", { class: kind }, text);
+  const none = Object.values(future.streams).every(({ errors }) => !errors.length);
+  const table = edited && !info.live ? words("hint", "Under commands that nobody gave, nothing came.")
+    : none ? words("hint", "Comes when the first futures are over.") : errorsTable(future.streams);
+  return [table, ...(future.twin ? [words("far", `MuJoCo: ${future.twin}`)] : [])];
+}

@@ -1,0 +1,214 @@
+"""A scene that is driven live: it simulates as the page asks, its readings go to a live session, futures follow."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldmodel.errors import WorldModelError
+from worldmodel.explore import fans, wire
+from worldmodel.explore.alarms import told
+from worldmodel.explore.describe import described
+from worldmodel.explore.explorer import MOST_FRAMES, MOST_MEMBERS, checked, kept
+from worldmodel.explore.memory import Memory
+from worldmodel.explore.outcomes import Outcomes
+from worldmodel.imagine.session import Session
+from worldmodel.imagine.trajectory import Trajectory
+from worldmodel.live import Live, Watch
+from worldmodel.logs.physical import physical_values
+from worldmodel.simulate import Scene, check_streams
+from worldmodel.simulate.driven import Driven
+from worldmodel.simulate.signals import readings_at
+from worldmodel.types import Samples
+
+_ASKED: dict[str, set[str]] = {
+    "info": set(),
+    "drive": {"commands", "horizon_s", "members", "silent", "frames", "twin"},
+    "restart": set(),
+    "keep": {"commands", "horizon_s", "members", "silent"},
+}
+_NEEDED = {"drive": {"commands"}, "keep": {"commands"}}
+_MOST_S = 0.25  # that pass at once: who does not ask for long finds the world as it was
+_KEPT = 2.5  # trained horizons, beside the context, that readings are kept for: the page asks for twice at most
+_PERIOD_S = 0.5  # between two looks for alarms
+
+
+class Drive:
+    """A run beside a scene that somebody drives, ready to be asked.
+
+        drive = Drive(run.session, run.live, load_scene("rover"))
+        drive.handle({"kind": "drive", "commands": {"drive": [0.1, 0.6]}})
+
+    The scene runs as long as it is asked, in real time. Otherwise as `Explorer`.
+
+    Args:
+        session: of the run.
+        begin: begins a live session with a watch, or with none.
+        scene: with all streams of the run.
+        keep_in: the folder that kept moments are written to.
+        watch: what tells alarms; None for no alarms.
+        clock: seconds that pass.
+
+    Raises:
+        SceneError: if the scene lacks a stream of the run.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        begin: Callable[..., Live],
+        scene: Scene,
+        keep_in: Path | str = "kept",
+        watch: Watch | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._session, self._scene, self._keep_in = session, scene, Path(keep_in)
+        self._begin, self._watch, self._clock = begin, watch, clock
+        check_streams(scene, begin().layout.streams)
+        self._lock, self._other, self._seed = threading.Lock(), ThreadPoolExecutor(1), 0
+        self._restart()
+
+    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer; to a mistake `{"error": what it is and what to do}`."""
+        try:
+            kind = checked(request, _ASKED, _NEEDED)
+            with self._lock:
+                return getattr(self, f"_{kind}")(request)
+        except WorldModelError as error:
+            return {"error": str(error)}
+
+    def _restart(self, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Another drive, from where the scene starts."""
+        self._driven, self._live = Driven(self._scene, self._seed), self._begin(watch=self._watch)
+        self._seed += 1
+        layout = self._live.layout
+        self._outcomes = Outcomes({spec.name: spec for spec in layout.readings})
+        kept_s = self._context_s + _KEPT * self._session.run.horizon_ticks(None) * layout.dt
+        self._memory = Memory(layout.streams, kept_s, self._scene.origin)
+        self._commands, self._alarms = self._rest(), {"learning": False, "note": "looking …"}
+        looked_s = self._watch.look * layout.dt if self._watch else 0.0
+        self._go_on(self._context_s + 2 * layout.dt + looked_s, ())
+        self._last_s, self._watched_s = self._clock(), -np.inf
+        return {}
+
+    @property
+    def _context_s(self) -> float:
+        return (self._live.context - 1) * self._live.layout.dt
+
+    def _rest(self) -> dict[str, np.ndarray]:
+        world = self._driven.world
+        return {s.spec.name: world.rest_controls[world.control_columns(s.sources)] for s in self._scene.actions}
+
+    def _info(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        layout = self._live.layout
+        usual = {stream.spec.name: stream.excitation for stream in self._scene.actions}
+        ranges = {
+            name: list(zip(each.low.tolist(), each.high.tolist(), strict=True)) for name, each in usual.items() if each
+        }
+        return {
+            "live": True,
+            "log": f"{self._scene.name}, driven live",
+            "dt": layout.dt,
+            "first_s": self._context_s,
+            "horizon_s": self._session.run.horizon_ticks(None) * layout.dt,
+            "streams": [described(spec, ranges) for spec in layout.streams],
+            "rest": {name: values.tolist() for name, values in self._rest().items()},
+            "twin": self._scene.name,
+            "alarms": self._watch is not None,
+        }
+
+    def _drive(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        began, count = time.perf_counter(), wire.whole(request, "frames", 0, MOST_FRAMES)
+        pace = self._pass_on(request)
+        note = "" if self._driven.within_limits else "It left its limits, and began anew."
+        if note:
+            self._restart()
+        ahead = self._other.submit(self._ahead, wire.number(request, "horizon_s")) if request.get("twin") else None
+        future = self._future(request, count)
+        beside = {} if ahead is None else self._sampled(ahead.result(), future)
+        layout, origin = self._live.layout, self._scene.origin
+        streams = {s.name: fans.fan(future, s, beside.get(s.name), False, origin) for s in layout.readings}
+        self._compare(future, streams)
+        return {
+            "start_s": future.start_s,
+            "members": future.members,
+            "past": self._memory.past(future.start_s - self._context_s, future.start_s, 3 if count else 0),
+            "streams": streams,
+            "outside": {name: float(size) for name, size in future.outside.items()},
+            "trust": {name: {who: float(w.mean()) for who, w in by.items()} for name, by in future.trust.items()},
+            "frames": {spec.name: fans.frames(future, spec, count) for spec in layout.videos if count},
+            "alarms": self._told() if self._watch else None,
+            "twin": note,
+            "pace": pace,
+            "took_ms": (time.perf_counter() - began) * 1e3,
+        }
+
+    def _keep(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        future = self._future(request, None)
+        return kept(future, self._keep_in, f"drive-{future.start_s:.2f}s")
+
+    def _pass_on(self, request: Mapping[str, Any]) -> float:
+        """Lets as much time pass as did; returns how much of it the scene lived through."""
+        commands = self._given(request)
+        if any((commands[name] != values).any() for name, values in self._commands.items()):
+            self._outcomes.turn(self._driven.now_s)
+        self._commands, now_s = commands, self._clock()
+        passed, self._last_s = max(now_s - self._last_s, 1e-3), now_s
+        self._go_on(min(passed, _MOST_S), wire.names(request, "silent"))
+        return min(_MOST_S / passed, 1.0)
+
+    def _given(self, request: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        given = request["commands"]
+        try:
+            found = {name: np.array(given[name], np.float64) for name in self._commands}
+            good = all(x.shape == self._commands[name].shape and np.isfinite(x).all() for name, x in found.items())
+        except (KeyError, TypeError, ValueError):
+            good = False
+        if not good:
+            expected = ", ".join(f"{name}: {len(values)} numbers" for name, values in self._commands.items())
+            raise WorldModelError("The commands cannot be read.", expected=expected, found=repr(given)[:80])
+        return found
+
+    def _go_on(self, seconds: float, silent: Sequence[str]) -> None:
+        """Simulates, and pushes what is read but for streams that are silent."""
+        for name, time_s, value, _ in self._driven.advance(seconds, self._commands):
+            if name in self._memory:
+                self._memory.take(name, time_s, value)
+                if name not in silent:
+                    self._live.push(name, time_s, value)
+
+    def _future(self, request: Mapping[str, Any], frames: int | None) -> Trajectory:
+        held = {name: Samples(np.zeros(1), values[None]) for name, values in self._given(request).items()}
+        members, horizon_s = wire.whole(request, "members", 16, MOST_MEMBERS), wire.number(request, "horizon_s")
+        return self._live.imagine(held, horizon_s, members, frames=frames)
+
+    def _ahead(self, horizon_s: float | None) -> np.ndarray:
+        seconds = self._session.run.horizon_ticks(horizon_s) * self._live.layout.dt
+        return self._driven.ahead(seconds, self._commands)
+
+    def _sampled(self, sensors: np.ndarray, future: Trajectory) -> dict[str, np.ndarray]:
+        """What the scene itself will read if the commands hold, by stream [M, P] at the times of the futures."""
+        found, now_s = {}, self._driven.now_s
+        for stream in self._scene.sensed:
+            if stream.spec.name in future.imagined:
+                times = np.maximum(future[stream.spec.name].time - now_s, 0.0)
+                values = readings_at(self._driven.world, self._scene, stream, sensors, times)
+                found[stream.spec.name] = physical_values(stream.spec, values, self._scene.origin)
+        return found
+
+    def _compare(self, future: Trajectory, streams: dict[str, Any]) -> None:
+        """Puts how wrong earlier futures were in the place of how wrong this one is, which nobody knows yet."""
+        self._outcomes.came(self._memory.samples, self._driven.now_s)
+        means = {name: np.stack([column["mean"] for column in fan["columns"]], 1) for name, fan in streams.items()}
+        self._outcomes.foretell({name: Samples(future[name].time, mean) for name, mean in means.items()})
+        for name, fan in streams.items():
+            fan["errors"] = self._outcomes.errors(name)
+
+    def _told(self) -> dict[str, Any]:
+        if self._clock() - self._watched_s > _PERIOD_S:
+            self._alarms, self._watched_s = told(self._live.alarms), self._clock()
+        return self._alarms
