@@ -1,6 +1,5 @@
 """The main job in small, and the README's lines of Python, as they stand."""
 
-import functools
 import re
 from pathlib import Path
 
@@ -14,12 +13,17 @@ from worldmodel.errors import WorldModelError
 README = Path(__file__).parents[1] / "README.md"
 
 
+# As in the notebooks' tests, which find it compiled.
+SMALL = {"preset": "debug", "context_s": 1.6, "horizon_s": 3.0}
+
+
 @pytest.fixture(scope="module")
-def small():
+def small(compiled_once):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"EPISODES": 4, "HELD_OUT": 2, "SECONDS": 10.0}.items():
             patch.setattr(module, name, value)
-        patch.setattr(module, "train", functools.partial(module.train, preset="debug"))
+        train = module.train
+        patch.setattr(module, "train", lambda *logs, **options: train(*logs, **options | SMALL))
         yield
 
 
@@ -68,7 +72,7 @@ def test_the_command_ends_with_how_the_run_is_asked(monkeypatch, tmp_path):
 
 def test_the_readmes_lines_of_python_run(tmp_path, monkeypatch):
     (code,) = re.findall(r"^## Ten lines\n\n```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-    quick = code.replace("minutes=2", 'preset="debug", steps=20').replace("episodes=40", "episodes=5")
+    quick = code.replace("minutes=2", 'preset="debug", steps=1').replace("episodes=40", "episodes=4")
     assert quick != code
     monkeypatch.chdir(tmp_path)
     there: dict[str, object] = {}
