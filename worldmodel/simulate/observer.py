@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from worldmodel.simulate.impulses import Impulses
 from worldmodel.simulate.reading import TURNS, coordinates, of_body
 from worldmodel.simulate.scene import SceneStream
 from worldmodel.simulate.world import World
@@ -70,6 +71,15 @@ class Gains(NamedTuple):
     speed: float
 
 
+class _Read(NamedTuple):
+    """What some rows of the states read of speeds, values [R, ...], and how far it is believed."""
+
+    pull: Pull
+    gain: float
+    rows: np.ndarray
+    values: np.ndarray
+
+
 class Readings(NamedTuple):
     """What one stream read in each of W worlds, sorted by time, those that lack some at an infinite time.
 
@@ -101,6 +111,7 @@ class Observer:
     def __init__(self, world: World) -> None:
         self.world = world
         self.pulls = tuple(pulls(world))
+        self._impulses = Impulses(world)
 
     def begin(self, read: Mapping[str, Readings], states: np.ndarray) -> np.ndarray:
         """States [W, Q] of which what is read (as for `follow`) is as it was read first."""
@@ -146,14 +157,21 @@ class Observer:
         out, sound, now = np.empty((worlds, len(keep), states.shape[1])), np.ones(worlds, bool), 0
         states = np.array(states, np.float64)
         models = None if model is None else [model] * worlds
+        hidden = len({c for p in active for c in range(p.speeds.start, p.speeds.stop)}) < self.world.model.nv
         for stop in stops[stops <= max(keep)]:
             if stop > now:
                 rolled = self.world.try_rollout(states, controls[:, now:stop], begun + now, models)
                 sound &= rolled.sound >= stop - now
                 states, now = np.where(sound[:, None], rolled.states[:, -1], states), int(stop)
+            speeds = []
             for pull, gain, data, rows in zip(active, gains, values, due, strict=True):
                 chosen = np.flatnonzero((rows[:, stop] >= 0) & sound)
-                self._correct(pull, gain, states, chosen, data[chosen, rows[chosen, stop]])
+                taken = data[chosen, rows[chosen, stop]]
+                if pull.kind == "speed" and hidden:
+                    speeds.append(_Read(pull, gain.speed, chosen, taken))
+                else:
+                    self._correct(pull, gain, states, chosen, taken)
+            self._push(speeds, states, model)
             for place in np.flatnonzero(np.equal(keep, stop)):
                 out[:, place] = states
         return out, sound
@@ -183,6 +201,19 @@ class Observer:
             missed = (missed + np.pi) % (2 * np.pi) - np.pi if pull.wraps else missed
             states[places] += gains.place * missed
             states[at] += gains.speed * missed / pull.interval_s
+
+    def _push(self, speeds: Sequence[_Read], states: np.ndarray, model: Any) -> None:
+        """Pulls what was read of speeds, and what goes with them through contacts; in place."""
+        places = self.world.model.nq
+        for row in np.unique(np.concatenate([np.zeros(0, int), *(read.rows for read in speeds)])):
+            taken = [(r.pull.speeds, r.values[r.rows == row][0], r.gain) for r in speeds if (r.rows == row).any()]
+            columns = np.concatenate([np.arange(at.start, at.stop) for at, _, _ in taken])
+            missed = np.concatenate([values for _, values, _ in taken]) - states[row, columns]
+            gains = np.concatenate([np.full(len(values), gain) for _, values, gain in taken])
+            known = np.isfinite(missed)
+            self._impulses.correct(
+                model or self.world.model, states[row], columns[known] - places, missed[known], gains[known]
+            )
 
     def _turn(self, pull: Pull, gains: Gains, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
         mj, missed = self.world.mj, np.zeros(3)
