@@ -1,6 +1,6 @@
 """What `worldmodel identify` finds: on a real double pendulum, and where the truth is known. Prints tables.
 
-    python -m tests.benchmarks.identify --data FOLDER          # recordings of the double pendulum, and of EMPS if there
+    python -m tests.benchmarks.identify --data FOLDER    # recordings: double pendulum, and EMPS and NanoBench if there
     python -m tests.benchmarks.identify cartpole pusher --draws 3 --spoilt 0.2 0.5
 
 Scenes are spoilt by moving each number of masses, centres, inertias, joints and contacts up or down by that share, at
@@ -8,15 +8,21 @@ random. Errors are those of `floor_estimate`, on episodes that were not fitted.
 """
 
 import argparse
+import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from tests.benchmarks.tables import cell
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.physics import Physics
 from worldmodel.simulate import Start, Twin, load_scene, simulate
 from worldmodel.simulate.identification import Identified, identify
 from worldmodel.simulate.identification.parameters import Parameters
@@ -27,6 +33,7 @@ from worldmodel.validate.floor import FloorEstimate
 from worldmodel.validate.scoring import score
 
 SCENES = {"cartpole": (12, 4.0), "double_pendulum": (12, 4.0), "pusher": (12, 4.0), "rover": (12, 8.0)}  # episodes
+DT = {"cartpole": 0.02, "double_pendulum": 0.02, "pusher": 0.02, "rover": 0.05}
 SPOILT = ("mass", "com", "inertia", "damping", "friction", "armature", "stiffness", "lag", "contact")
 LEARN = ("143339", "143524", "143601", "143704", "143747", "143906", "144003")
 HELD_OUT = ("144115", "154220", "154548")
@@ -34,6 +41,9 @@ GUESSES = ((0.75, 0.40), (0.35, 0.85), (0.70, 0.90))  # kg of uniform rods
 LENGTHS = (0.2, 0.3)  # m
 AHEAD_S = (0.01, 0.05, 0.1, 0.25, 0.5)
 NORMAL_90 = 1.645
+DAMAGED = ("B2_circle_medium_rep3", "B6_linear_ramp_rep1", "B6_linear_ramp_rep4", "B7_oval_slow_rep1")
+CRAZYFLIE_FIT = ("gain", "inertia", "lag", "delay", "damping")  # its mass is known, and gains trim it
+FLIGHT_S = (0.1, 0.25, 0.5, 1.0, 3.0)
 EMPS_FIT = ("mass", "damping", "friction", "delay", "offset")
 
 
@@ -55,7 +65,7 @@ def real_pendulum(data: Path, out: Path) -> None:
         folder = out / f"rods-{masses[0]:g}-{masses[1]:g}"
         _rods(folder, masses)
         began = time.monotonic()
-        identify(folder, logs[0], out / f"{folder.name}-fitted", force=True, progress=False)
+        identify(folder, logs[0], out / f"{folder.name}-fitted", holdout=0, force=True, progress=False)
         _row(f"rods of {masses[0]:g} and {masses[1]:g} kg", errors(logs[1], out / f"{folder.name}-fitted", 0.01),
              time.monotonic() - began)  # fmt: skip
 
@@ -110,24 +120,72 @@ def _free_run(scene: Path, log: Path, first: int = 20) -> float:
     return float(np.sqrt(np.mean((ran - read[first:]) ** 2)))
 
 
+def crazyflie(data: Path, out: Path) -> None:
+    """A nano-quadrotor from its data sheet, fitted to circles, figure-eights and ramps, ahead on ovals."""
+    logs = [out / "crazyflie.h5", out / "crazyflie_oval.h5"]
+    for log, shapes in zip(logs, (("B2", "B3", "B6"), ("B7",)), strict=True):
+        if not log.exists():
+            files = sorted(f for shape in shapes for f in data.rglob(f"{shape}_*.csv") if f.stem not in DAMAGED)
+            ingest(files, log, recipe="nanobench", progress=False)
+    rough, fitted = Path(__file__).parent / "scenes" / "crazyflie", out / "crazyflie-fitted"
+    identify(rough, logs[0], fitted, fit=CRAZYFLIE_FIT, force=True, progress=False)
+    print(f"| Crazyflie, m an axis, ahead on ovals | {' | '.join(f'{s:g} s' for s in FLIGHT_S)} |")
+    print(f"|{'---|' * (len(FLIGHT_S) + 1)}")
+    for scene in (rough, fitted):
+        figures = " | ".join(f"{e:.3f}" for e in ahead(scene, logs[1]))
+        print(f"| {'rough' if scene == rough else 'fitted'} | {figures} |", flush=True)
+
+
+def ahead(scene: Path, log: Path) -> np.ndarray:
+    """RMSE [T] of a position an axis, of a scene as the expert that it is to a run: from half a second of context."""
+    with Log(log) as read:
+        layout = TickLayout(0.01, tuple(read.streams.values()))
+        windows = Windows.of(read, layout, 50, round(FLIGHT_S[-1] / layout.dt))
+        lens = Lens(layout, *(f(n) for n in (layout.size, layout.action_count) for f in (np.zeros, np.ones)))
+        starts = windows.starts()
+        examples = lens.examples(windows, starts[:: max(len(starts) // 640, 1)])
+        error = Physics.of(load_scene(scene), lens).predict(examples.view) - examples.came
+    ticks = [round(s / layout.dt) - 1 for s in FLIGHT_S]
+    return np.sqrt(np.nanmean(error[:, ticks, layout.reading_columns["position"]] ** 2, (0, 2)))
+
+
 def known_truth(name: str, spoilt: float, draws: int, out: Path) -> None:
-    """One line: the spoilt and the fitted scene's error over the right one's, and how often intervals are right."""
+    """One line: the spoilt and the fitted scene's error over the right one's, and how often intervals are right.
+
+    What a draw gave is kept, so that it goes on where it was stopped.
+    """
     count, seconds = SCENES[name]
     logs = [out / f"{name}-{word}.h5" for word in ("learn", "fresh")]
     for seed, log in enumerate(logs):
         if not log.exists():
             simulate(name, log, episodes=count, seconds=seconds, seed=seed, progress=False)
-    dt = 0.05 if name == "rover" else 0.02
-    right, ratios, held, took = errors(logs[1], name, dt), [], [], []
-    for draw in range(draws):
-        folder = out / f"{name}-{spoilt:g}-{draw}"
-        _spoil(name, folder, spoilt, draw)
-        made = identify(folder, logs[0], out / f"{folder.name}-fitted", force=True, progress=False)
-        ratios.append([_size(errors(logs[1], each, dt)) / _size(right) for each in (folder, made.folder)])
-        held.append(_held(made, World(load_scene(name))))
-        took.append(made.seconds)
-    before, after = ([r[i] for r in ratios] for i in (0, 1))
+    right = _kept(out / f"{name}-right.json", lambda: {"error": _size(errors(logs[1], name, DT[name]))})["error"]
+    found = [
+        _kept(out / f"{name}-{spoilt:g}-{draw}.json", lambda draw=draw: _draw(name, spoilt, draw, logs, out))
+        for draw in range(draws)
+    ]
+    before, after = ([each[key] / right for each in found] for key in ("before", "after"))
+    held, took = ([each[key] for each in found] for key in ("held", "seconds"))
     print(f"| {name} | {spoilt:.0%} | {cell(before)} | {cell(after)} | {cell(held)} | {cell(took)} |", flush=True)
+
+
+def _kept(path: Path, find: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What was found before, or is now."""
+    if not path.exists():
+        found = find()
+        path.write_text(json.dumps(found))
+    return json.loads(path.read_text())
+
+
+def _draw(name: str, spoilt: float, draw: int, logs: list[Path], out: Path) -> dict[str, float]:
+    """Errors before and after, the share of intervals that hold the right numbers, and seconds."""
+    folder = out / f"{name}-{spoilt:g}-{draw}"
+    _spoil(name, folder, spoilt, draw)
+    made = identify(folder, logs[0], out / f"{folder.name}-fitted", force=True, progress=False)
+    before, after = (_size(errors(logs[1], each, DT[name])) for each in (folder, made.folder))
+    return {
+        "before": before, "after": after, "held": _held(made, World(load_scene(name))), "seconds": made.seconds
+    }  # fmt: skip
 
 
 def _size(found: np.ndarray) -> float:
@@ -171,6 +229,8 @@ def main() -> None:
         real_pendulum(options.data, options.out)
         if any(options.data.rglob("DATA_EMPS.mat")):
             emps(options.data, options.out)
+        if any(options.data.rglob("B7_oval_*.csv")):
+            crazyflie(options.data, options.out)
     for name in options.scenes:
         if name == options.scenes[0]:
             print("| scene | spoilt by | spoilt / right | fitted / right | 90 % hold | seconds |")

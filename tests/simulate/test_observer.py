@@ -157,3 +157,45 @@ def test_a_turning_body_is_followed(streams, attitude, tmp_path):
     missed = np.zeros(3)
     mujoco().mju_subQuat(missed, found[0, 3:7], true.states[0, -1, 3:7])
     assert (np.linalg.norm(missed) < 1e-3) == attitude
+
+
+CART_XML = """
+<mujoco>
+  <option timestep="0.005"/>
+  <worldbody>
+    <geom type="plane" size="5 5 1"/>
+    <body pos="0 0 0.1">
+      <joint name="x" type="slide" axis="1 0 0"/>
+      <joint name="z" type="slide" axis="0 0 1"/>
+      <geom type="box" size=".2 .1 .05" mass="10" contype="0" conaffinity="0"/>
+      <body><joint name="spin" axis="0 1 0"/><geom type="sphere" size=".1" mass=".5"/></body>
+    </body>
+  </worldbody>
+</mujoco>
+"""
+CART_TOML = """
+format = "worldmodel-scene"
+version = 1
+model = "model.xml"
+[streams.wheel]
+kind = "sensor"
+sensors = ["jointvel:spin"]
+rate_hz = 50
+"""
+
+
+def test_a_wheel_that_is_read_tells_how_fast_the_cart_rolls(tmp_path):
+    observer = observer_of(tmp_path, CART_TOML, CART_XML)
+    times = np.arange(0, 0.5, 0.02)
+    read = {"wheel": reads(times, np.full((len(times), 1), 10.0))}  # rad/s, on 0.1 m
+    states, sound = observer.follow(read, observer.world.default_state()[None], np.zeros((1, 100, 0)))
+    assert sound.all()
+    assert states[0, 0, 3] == pytest.approx(1.0, rel=0.03)
+
+
+def test_in_the_air_a_wheel_tells_of_itself_alone(tmp_path):
+    observer = observer_of(tmp_path, CART_TOML, CART_XML)
+    state = observer.world.default_state()
+    state[1] = 1.0
+    observer._impulses.correct(observer.world.model, state, np.array([2]), np.array([10.0]), np.array([0.4]))
+    np.testing.assert_allclose(state[3:], [0.0, 0.0, 4.0])

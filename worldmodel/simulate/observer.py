@@ -4,70 +4,28 @@ A fixed-gain observer (an alpha-beta filter about the physics; Kalata 1984, doi 
 covariances, and on a real double pendulum was as good as an extended Kalman filter at a sixth of its cost.
 """
 
-import dataclasses
-import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from worldmodel.simulate.reading import TURNS, coordinates, of_body
+from worldmodel.simulate.impulses import Impulses
+from worldmodel.simulate.pulls import Gains, Pull, gains_of, pulls
+from worldmodel.simulate.reading import of_body
 from worldmodel.simulate.scene import SceneStream
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples
 
-_PLACE = 0.3  # how far a reading of a place alone is believed; between 0.1 and 0.7 it hardly matters
-_SPEED = _PLACE**2 / (2 - _PLACE)  # and what it says of the speed, over its interval
-_SPEED_ALONE = 0.4  # how far a reading of a speed is believed where no place is read
-_SPEED_BESIDE = 0.02  # and where one is, if the scene does not say how noisy both are
-_SETTLED = 300  # steps after which a filter's gains are steady
 _SAME_STEP = 1e-4  # of a physics step: a reading stamped on a step was taken there
 
 
-@dataclasses.dataclass(frozen=True)
-class Pull:
-    """A sensor that reads coordinates of the state.
+class _Read(NamedTuple):
+    """What some rows of the states read of speeds, values [R, ...], and how far it is believed."""
 
-    Attributes:
-        stream: which it is of; `columns` are its columns there.
-        kind: `place`, `turn` (a unit quaternion) or `speed`.
-        place: where in a state the coordinates begin, or of a speed those that it is the speed of.
-        speed: where their speeds begin.
-        width: how many speeds there are: 1 or 3.
-        interval_s: usual seconds between readings.
-        wraps: whether it is an angle that wraps.
-        site: of a gyro, the site that it is fixed to; -1 of others.
-        noise: standard deviation of a reading; 0 where the scene does not say.
-    """
-
-    stream: str
-    columns: slice
-    kind: str
-    place: int
-    speed: int
-    width: int
-    interval_s: float
-    wraps: bool
-    site: int
-    noise: float
-
-    @property
-    def speeds(self) -> slice:
-        return slice(self.speed, self.speed + self.width)
-
-    @property
-    def coordinates(self) -> slice:
-        """What it reads, in a state."""
-        if self.kind == "speed":
-            return self.speeds
-        return slice(self.place, self.place + (4 if self.kind == "turn" else self.width))
-
-
-class Gains(NamedTuple):
-    """How far a reading pulls: of a place also its speed, over the reading's interval."""
-
-    place: float
-    speed: float
+    pull: Pull
+    gain: float
+    rows: np.ndarray
+    values: np.ndarray
 
 
 class Readings(NamedTuple):
@@ -101,6 +59,7 @@ class Observer:
     def __init__(self, world: World) -> None:
         self.world = world
         self.pulls = tuple(pulls(world))
+        self._impulses = Impulses(world)
 
     def begin(self, read: Mapping[str, Readings], states: np.ndarray) -> np.ndarray:
         """States [W, Q] of which what is read (as for `follow`) is as it was read first."""
@@ -140,20 +99,27 @@ class Observer:
         keep = [steps] if keep is None else list(keep)
         begun = np.zeros(worlds, int) if begun is None else begun
         active = self._read_in(read)
-        gains, values = [_gains(pull, active) for pull in active], [self._values(pull, read) for pull in active]
+        gains, values = [gains_of(pull, active) for pull in active], [self._values(pull, read) for pull in active]
         due = [_due(read[pull.stream].time, steps, self.world.step_s) for pull in active]
         stops = np.unique(np.concatenate([[0, *keep], *(np.flatnonzero((d >= 0).any(0)) for d in due)]).astype(int))
         out, sound, now = np.empty((worlds, len(keep), states.shape[1])), np.ones(worlds, bool), 0
         states = np.array(states, np.float64)
         models = None if model is None else [model] * worlds
+        hidden = len({c for p in active for c in range(p.speeds.start, p.speeds.stop)}) < self.world.model.nv
         for stop in stops[stops <= max(keep)]:
             if stop > now:
                 rolled = self.world.try_rollout(states, controls[:, now:stop], begun + now, models)
                 sound &= rolled.sound >= stop - now
                 states, now = np.where(sound[:, None], rolled.states[:, -1], states), int(stop)
+            speeds = []
             for pull, gain, data, rows in zip(active, gains, values, due, strict=True):
                 chosen = np.flatnonzero((rows[:, stop] >= 0) & sound)
-                self._correct(pull, gain, states, chosen, data[chosen, rows[chosen, stop]])
+                taken = data[chosen, rows[chosen, stop]]
+                if pull.kind == "speed" and hidden:
+                    speeds.append(_Read(pull, gain.speed, chosen, taken))
+                else:
+                    self._correct(pull, gain, states, chosen, taken)
+            self._push(speeds, states, model)
             for place in np.flatnonzero(np.equal(keep, stop)):
                 out[:, place] = states
         return out, sound
@@ -184,6 +150,19 @@ class Observer:
             states[places] += gains.place * missed
             states[at] += gains.speed * missed / pull.interval_s
 
+    def _push(self, speeds: Sequence[_Read], states: np.ndarray, model: Any) -> None:
+        """Pulls what was read of speeds, and what goes with them through contacts; in place."""
+        places = self.world.model.nq
+        for row in np.unique(np.concatenate([np.zeros(0, int), *(read.rows for read in speeds)])):
+            taken = [(r.pull.speeds, r.values[r.rows == row][0], r.gain) for r in speeds if (r.rows == row).any()]
+            columns = np.concatenate([np.arange(at.start, at.stop) for at, _, _ in taken])
+            missed = np.concatenate([values for _, values, _ in taken]) - states[row, columns]
+            gains = np.concatenate([np.full(len(values), gain) for _, values, gain in taken])
+            known = np.isfinite(missed)
+            self._impulses.correct(
+                model or self.world.model, states[row], columns[known] - places, missed[known], gains[known]
+            )
+
     def _turn(self, pull: Pull, gains: Gains, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
         mj, missed = self.world.mj, np.zeros(3)
         for row, value in zip(rows, values, strict=True):
@@ -197,68 +176,6 @@ class Observer:
 def _block(rows: np.ndarray, columns: slice) -> tuple[np.ndarray, np.ndarray]:
     """What indexes a block of a matrix, given rows and a span of columns."""
     return rows[:, None], np.arange(columns.start, columns.stop)[None]
-
-
-def _gains(pull: Pull, active: Sequence[Pull]) -> Gains:
-    """How far a sensor's readings are believed beside the others'.
-
-    Where place and speed are read and the scene says how noisily, as far as a Kalman filter of them would, of a machine
-    pushed by forces so strong that the place alone would be believed as ever.
-    """
-    of_speed = pull.kind == "speed"
-    other = next((p for p in active if p.speed == pull.speed and (p.kind == "speed") != of_speed), None)
-    if other is None:
-        return Gains(0.0, _SPEED_ALONE) if of_speed else Gains(_PLACE, _SPEED)
-    place, speed = (other, pull) if of_speed else (pull, other)
-    if not (place.noise > 0 and speed.noise > 0):
-        return Gains(0.0, _SPEED_BESIDE) if of_speed else Gains(_PLACE, _SPEED)
-    often = speed.interval_s / place.interval_s
-    both = _steady(float(speed.noise * np.sqrt(often) * place.interval_s / place.noise))
-    return Gains(0.0, min(both[2] * often, 1.0)) if of_speed else Gains(*both[:2])
-
-
-@functools.lru_cache
-def _steady(ratio: float) -> tuple[float, float, float]:
-    """Steady gains of place on place, of place on speed, of speed on speed, of a mass that unknown forces push.
-
-    Args:
-        ratio: the noise of a speed times the interval, over that of a place.
-    """
-    step, push = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([0.5, 1.0]) * _SPEED / np.sqrt(1 - _PLACE)
-    noise, covariance = np.diag([1.0, ratio**2]), np.eye(2)
-    for _ in range(_SETTLED):
-        gain = covariance @ np.linalg.inv(covariance + noise)
-        covariance = step @ (covariance - gain @ covariance) @ step.T + np.outer(push, push)
-    return float(gain[0, 0]), float(gain[1, 0]), float(gain[1, 1])
-
-
-def pulls(world: World) -> Iterator[Pull]:
-    """The sensors of a world that read coordinates of its state, those without a delay of MuJoCo's own."""
-    model = world.model
-    for stream in world.scene.read:
-        column = 0
-        for address in stream.sources:
-            sensor, width = world.elements.find("sensor", address), len(world.sensor_columns([address]))
-            kind = world.elements.sensor_type(sensor)
-            at = coordinates(world, sensor, kind)
-            columns, column = slice(column, column + width), column + width
-            if at is None or model.sensor_delay[sensor] > 0:
-                continue
-            place, speed = (at, _speed_of(model, at)) if at < model.nq else (-1, at)
-            site = int(model.sensor_objid[sensor]) if kind == "gyro" else -1
-            what = "turn" if kind in TURNS else "place" if at < model.nq else "speed"
-            wraps = any(stream.spec.circular[columns])
-            speeds = 3 if what == "turn" else width
-            noise = float(np.sqrt(np.mean(stream.noise_std[columns] ** 2))) * (2 if what == "turn" else 1)
-            interval_s = 1 / stream.spec.rate_hz
-            yield Pull(stream.spec.name, columns, what, place, speed, speeds, interval_s, wraps, site, noise)
-
-
-def _speed_of(model: Any, place: int) -> int:
-    """Where in a state the speed of a coordinate is."""
-    joint = int(np.searchsorted(model.jnt_qposadr, place, side="right")) - 1
-    within = place - int(model.jnt_qposadr[joint])
-    return int(model.nq + model.jnt_dofadr[joint]) + within  # of a turn, which comes fourth, the rates come fourth
 
 
 def _due(time: np.ndarray, steps: int, step_s: float) -> np.ndarray:

@@ -12,7 +12,8 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import load_scene, simulate
 from worldmodel.simulate.identification import identify
-from worldmodel.simulate.identification.identify import _roles
+from worldmodel.simulate.identification.fitting import Fit
+from worldmodel.simulate.identification.identify import _found, _roles
 from worldmodel.simulate.identification.measuring import errors_of
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.identification.windows import Recording
@@ -124,6 +125,14 @@ def test_one_episode_is_fitted_alone_where_that_is_asked_for(folder, rough):
     made = identify(rough, one, folder / "alone", fit=["mass", "friction"], holdout=0, **QUICK)
     assert not made.measured
     assert "the very recordings that were fitted" in (made.folder / "identified.html").read_text()
+
+
+def test_a_number_at_its_bound_or_far_from_the_users_is_marked(rough):
+    parameters = Parameters.of(World(load_scene(rough), general=True), ["mass", "damping", "friction"])
+    at = {"arm.mass": 11.0, "pivot.damping": float(parameters.least[1]), "pivot.friction": 0.0}
+    assert [p.name for p in parameters.free] == list(at)
+    result = Fit(np.array(list(at.values())), np.eye(3), np.ones(3), 0)
+    assert [f.at_bound for f in _found(parameters, result)] == [True, True, False]  # without friction it began
 
 
 def wrong_stream(text):

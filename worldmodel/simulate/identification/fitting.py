@@ -153,7 +153,7 @@ class _Shooting:
         weights = self._weights(error, used)
         by_number = np.zeros((len(z), *error.shape))
         for i in np.flatnonzero(active):
-            by_number[i], sound = self._slope(z, i, moved, error, weights)
+            by_number[i], sound = self._slope(z, int(i), moved, error, weights)
             used = used & sound
         by_start = np.zeros((moved.shape[1], *error.shape))
         for i in np.arange(moved.shape[1]):

@@ -1,93 +1,19 @@
-"""What of a scene can be fitted: numbers of its model, delays and biases of its streams, each with a plausible error.
-
-Every number has a coordinate z that is 0 at the user's value and 1 at a plausible error, so that a prior of unit width
-stands for what the user knows. Masses, inertias and gains move by factors, and inertias by the second moments that make
-them (Wensing et al. 2018, doi 10.1109/LRA.2017.2729659), so that whatever is tried is physically possible.
-"""
+"""The numbers of a scene that are to be fitted, chosen by groups and names."""
 
 import copy
 import dataclasses
 import fnmatch
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from worldmodel.errors import SceneError
+from worldmodel.simulate.identification.catalogue import SERVO, every
+from worldmodel.simulate.identification.parameter import GROUPS, Machine, Parameter
 from worldmodel.simulate.model import keep_frames_apart
-from worldmodel.simulate.observer import pulls
-from worldmodel.simulate.scene import Scene, SceneStream
 from worldmodel.simulate.world import World
 
-GROUPS = (
-    "mass", "com", "inertia", "damping", "friction", "armature", "stiffness", "gain", "lag", "contact", "delay", "bias",
-    "offset",
-)  # fmt: skip
-_DELAY_S, _SENSOR_DELAY_S = 0.005, 0.003
-_BIAS = {"rad": 0.02, "m": 0.005, "rad/s": 0.01, "m/s^2": 0.1}  # by unit, of sensors whose bias is a common fault
-_SERVO = ".servo_gain"
-_OFFSET = 0.01  # of a command's range
-_POSES = 16  # configurations in which a joint's typical torque is looked for
-
-
-@dataclasses.dataclass
-class Machine:
-    """A model with its own numbers, and the scene with its own delays and biases.
-
-    Attributes:
-        model: a copy of the world's.
-        delay_s: of each stream, by name.
-        bias: [S] of each stream, by name.
-    """
-
-    model: Any
-    delay_s: dict[str, float]
-    bias: dict[str, np.ndarray]
-
-    def scene(self, scene: Scene) -> Scene:
-        """A scene with these delays and biases."""
-        streams = [
-            dataclasses.replace(s, delay_s=self.delay_s[s.spec.name], bias=self.bias[s.spec.name])
-            for s in scene.streams
-        ]
-        return dataclasses.replace(scene, streams=tuple(streams))
-
-
-@dataclasses.dataclass(frozen=True)
-class Parameter:
-    """A number that can be fitted.
-
-    Attributes:
-        name: `shoulder.friction`. group: one of `GROUPS`. unit: of its value.
-        before: the user's value.
-        scale: a plausible error: in its unit, or of a factor's logarithm.
-        factor: whether it moves by factors.
-        put: puts a value into a machine.
-    """
-
-    name: str
-    group: str
-    unit: str
-    before: float
-    scale: float
-    factor: bool
-    put: Callable[[Machine, float], None]
-
-    @property
-    def least(self) -> float:
-        """The least z: these values are never negative, but for biases, offsets and centres."""
-        signed = self.group in ("bias", "com", "offset")
-        return -np.inf if self.factor or signed else -self.before / self.scale
-
-    def value(self, z: float) -> float:
-        """The value at a coordinate."""
-        if self.factor:
-            return float(self.before * np.exp(self.scale * z))
-        return float(self.before + self.scale * max(z, self.least))
-
-    def deviation(self, z: float, std: float) -> float:
-        """The standard deviation of the value, of that of its coordinate."""
-        return float(self.scale * std * (self.value(z) if self.factor else 1.0))
+__all__ = ["GROUPS", "Machine", "Parameter", "Parameters"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,20 +36,20 @@ class Parameters:
         Raises:
             SceneError: if nothing is left.
         """
-        every = list(_every(world))
-        chosen = [p for p in every if (_meant(p, fit) if fit else _suits(p))]
+        known = list(every(world))
+        chosen = [p for p in known if (_meant(p, fit) if fit else _suits(p))]
         chosen = [p for p in chosen if not _meant(p, fix)]
-        if unknown := [w for w in (*fit, *fix) if not any(_meant(p, [w]) for p in every)]:
+        if unknown := [w for w in (*fit, *fix) if not any(_meant(p, [w]) for p in known)]:
             raise SceneError(
                 f"{world.scene.name} has nothing called {unknown[0]!r} that could be fitted.",
-                expected=", ".join([*sorted({p.group for p in every}), *(p.name for p in every)]),
+                expected=", ".join([*sorted({p.group for p in known}), *(p.name for p in known)]),
                 found=unknown[0],
             )
         if not chosen:
             raise SceneError(
                 f"There is nothing to fit in {world.scene.name}.",
-                expected=f"free parameters: {', '.join(sorted({p.group for p in every})) or 'none in this scene'}",
-                found="all of them fixed" if every else "a scene without joints, actuators or contacts",
+                expected=f"free parameters: {', '.join(sorted({p.group for p in known})) or 'none in this scene'}",
+                found="all of them fixed" if known else "a scene without joints, actuators or contacts",
             )
         return cls(world, tuple(chosen))
 
@@ -156,245 +82,4 @@ def _meant(parameter: Parameter, words: Sequence[str]) -> bool:
 
 def _suits(parameter: Parameter) -> bool:
     """Whether a number is fitted where nothing is said."""
-    return parameter.group not in ("gain", "offset") or parameter.name.endswith(_SERVO)
-
-
-def _every(world: World) -> Iterator[Parameter]:
-    yield from _of_bodies(world)
-    yield from _of_joints(world)
-    yield from _of_actuators(world)
-    yield from _of_contacts(world)
-    yield from _of_streams(world)
-
-
-def _at(array: str, index: Any) -> Callable[[Machine, float], None]:
-    """Puts a value at a place of one of the model's arrays."""
-
-    def put(machine: Machine, value: float) -> None:
-        getattr(machine.model, array)[index] = value
-
-    return put
-
-
-def _of_bodies(world: World) -> Iterator[Parameter]:
-    model = world.model
-    for body in range(1, model.nbody):
-        mass = float(model.body_mass[body])
-        if mass <= 0 or int(model.body_weldid[body]) == 0:
-            continue
-        name, size = world.elements.label("body", body), _size(model, body)
-        yield Parameter(f"{name}.mass", "mass", "kg", mass, 0.5, True, _mass(body, mass))
-        for axis, letter in enumerate("xyz"):
-            centre = float(model.body_ipos[body, axis])
-            scale = 0.5 * abs(centre) + 0.2 * size
-            yield Parameter(f"{name}.com_{letter}", "com", "m", centre, scale, False, _at("body_ipos", (body, axis)))
-        turns = [""] if _turns(model, body) < 3 else ["_x", "_y", "_z"]
-        for axis, word in enumerate(turns):
-            put = _moment(body, axis if len(turns) > 1 else None, mass, model.body_inertia[body].copy())
-            yield Parameter(f"{name}.inertia{word}", "inertia", "", 1.0, 0.7, True, put)
-
-
-def _size(model: Any, body: int) -> float:
-    """The radius of gyration, m."""
-    return float(np.sqrt(model.body_inertia[body].sum() / 2 / model.body_mass[body]))
-
-
-def _turns(model: Any, body: int) -> int:
-    """How many ways a body can turn, itself and with those that carry it."""
-    count = 0
-    while body:
-        joints = range(model.body_jntadr[body], model.body_jntadr[body] + model.body_jntnum[body])
-        count += sum({0: 3, 1: 3, 2: 0, 3: 1}[int(model.jnt_type[j])] for j in joints)
-        body = int(model.body_parentid[body])
-    return count
-
-
-def _mass(body: int, before: float) -> Callable[[Machine, float], None]:
-    def put(machine: Machine, value: float) -> None:
-        machine.model.body_mass[body] = value
-        machine.model.body_inertia[body] *= value / before
-
-    return put
-
-
-def _moment(body: int, axis: int | None, mass: float, inertia: np.ndarray) -> Callable[[Machine, float], None]:
-    """Scales the second moment along one principal axis, or along all, of a body of so much before."""
-    moment = inertia.sum() / 2 - inertia  # each inertia is the sum of the other two axes' moments
-
-    def put(machine: Machine, factor: float) -> None:
-        now = machine.model.body_inertia[body]
-        if axis is None:
-            now *= factor
-            return
-        gained = moment[axis] * machine.model.body_mass[body] / mass * (factor - 1)
-        now[[other for other in range(3) if other != axis]] += gained
-
-    return put
-
-
-def _of_joints(world: World) -> Iterator[Parameter]:
-    model, mj = world.model, world.mj
-    torque, inertia = _typical(world)
-    for joint in range(model.njnt):
-        if int(model.jnt_type[joint]) not in (int(mj.mjtJoint.mjJNT_HINGE), int(mj.mjtJoint.mjJNT_SLIDE)):
-            continue
-        dof, name = int(model.jnt_dofadr[joint]), world.elements.label("joint", joint)
-        slides = int(model.jnt_type[joint]) == int(mj.mjtJoint.mjJNT_SLIDE)
-        force, per = ("N", "m") if slides else ("N m", "rad")
-        damping, friction, armature, spring = (
-            float(x) for x in (
-                model.dof_damping[dof], model.dof_frictionloss[dof], model.dof_armature[dof],
-                model.jnt_stiffness[joint],
-            )
-        )  # fmt: skip
-        yield Parameter(
-            f"{name}.damping", "damping", f"{force} s/{per}", damping, max(0.01 * torque[dof], 0.5 * damping), False,
-            _at("dof_damping", dof),
-        )  # fmt: skip
-        yield Parameter(
-            f"{name}.friction", "friction", force, friction, max(0.1 * torque[dof], 0.5 * friction), False,
-            _at("dof_frictionloss", dof),
-        )  # fmt: skip
-        yield Parameter(
-            f"{name}.armature", "armature", "kg" if slides else "kg m^2", armature,
-            max(0.1 * inertia[dof], 0.5 * armature), False, _at("dof_armature", dof),
-        )  # fmt: skip
-        if spring > 0:
-            put = _at("jnt_stiffness", joint)
-            yield Parameter(f"{name}.stiffness", "stiffness", f"{force}/{per}", spring, 0.5, True, put)
-
-
-def _typical(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """Of each degree of freedom a typical force, N or N m, and its inertia, from some poses and full commands.
-
-    What slides is pushed at least as hard as it weighs: the slides of something that flies are not actuated.
-    """
-    mj, model = world.mj, world.model
-    data, rng = mj.MjData(model), np.random.default_rng(0)
-    force, full = np.zeros(model.nv), np.zeros((model.nv, model.nv))
-    inertia, slides = np.zeros(model.nv), np.zeros(model.nv, bool)
-    slides[model.jnt_dofadr[model.jnt_type == int(mj.mjtJoint.mjJNT_SLIDE)]] = True
-    ranges = np.where(np.isfinite(world.control_ranges), world.control_ranges, 0.0)
-    for _ in range(_POSES):
-        data.qpos[:] = model.qpos0
-        for joint in np.flatnonzero(model.jnt_type >= 2):  # slides and hinges
-            span = model.jnt_range[joint] if model.jnt_limited[joint] else (-1.5, 1.5)
-            data.qpos[model.jnt_qposadr[joint]] = rng.uniform(*span)
-        data.ctrl[:] = ranges[:, 1]
-        mj.mj_forward(model, data)
-        mj.mj_fullM(model, data, full)
-        gravity = np.abs(data.qfrc_bias)
-        force = np.maximum(force, np.maximum(gravity, np.abs(data.qfrc_actuator)))
-        inertia = np.maximum(inertia, np.diag(full))
-    weight = np.where(slides, inertia * np.linalg.norm(model.opt.gravity), 0.0)
-    return np.maximum(force, np.maximum(1e-2 * inertia, weight)), inertia
-
-
-def _of_actuators(world: World) -> Iterator[Parameter]:
-    model, mj = world.model, world.mj
-    for actuator in range(world.elements.count("actuator")):
-        name = world.elements.label("actuator", actuator)
-        servo = int(model.actuator_biastype[actuator]) != int(mj.mjtBias.mjBIAS_NONE)
-        yield Parameter(f"{name}{_SERVO if servo else '.gain'}", "gain", "", 1.0, 0.2, True, _gain(actuator, servo))
-        lag = float(model.actuator_dynprm[actuator, 0])
-        kinds = (int(mj.mjtDyn.mjDYN_FILTER), int(mj.mjtDyn.mjDYN_FILTEREXACT))
-        if int(model.actuator_dyntype[actuator]) in kinds and lag > 0:
-            put = _at("actuator_dynprm", (actuator, 0))
-            yield Parameter(f"{name}.lag", "lag", "s", lag, 0.5, True, put)
-
-
-def _gain(actuator: int, servo: bool) -> Callable[[Machine, float], None]:
-    def put(machine: Machine, factor: float) -> None:
-        if servo:
-            machine.model.actuator_gainprm[actuator, :3] *= factor
-            machine.model.actuator_biasprm[actuator, :3] *= factor
-        else:
-            machine.model.actuator_gear[actuator] *= factor
-
-    return put
-
-
-def _of_contacts(world: World) -> Iterator[Parameter]:
-    """One number for all geoms, and one for all pairs, that have the same sliding friction and can touch."""
-    model = world.model
-    meets = _meets(model)
-    for value in np.unique(model.geom_friction[meets & (model.geom_condim > 1), 0]):
-        alike = np.flatnonzero(meets & (model.geom_condim > 1) & (model.geom_friction[:, 0] == value))
-        named = [world.elements.name("geom", int(g)) for g in alike]
-        name = next((n for n in named if n), f"geoms_{value:g}")
-        yield Parameter(
-            f"{name}.contact", "contact", "", float(value), 0.3, True, _rubs("geom_friction", alike, float(value), 1)
-        )
-    for value in np.unique(model.pair_friction[model.pair_dim > 1, 0]):
-        alike = np.flatnonzero((model.pair_dim > 1) & (model.pair_friction[:, 0] == value))
-        yield Parameter(
-            f"pairs_{value:g}.contact", "contact", "", float(value), 0.3, True,
-            _rubs("pair_friction", alike, float(value), 2),
-        )  # fmt: skip
-
-
-def _meets(model: Any) -> np.ndarray:
-    """bool [G] whether a geom can touch one of a body that moves against its own."""
-    type_, affinity = model.geom_contype, model.geom_conaffinity
-    collide = (type_[:, None] & affinity) | (affinity[:, None] & type_)
-    body = model.body_weldid[model.geom_bodyid]
-    return ((collide > 0) & (body[:, None] != body)).any(1)
-
-
-def _rubs(array: str, rows: np.ndarray, before: float, slides: int) -> Callable[[Machine, float], None]:
-    def put(machine: Machine, value: float) -> None:
-        getattr(machine.model, array)[rows, :slides] *= value / before
-
-    return put
-
-
-def _of_streams(world: World) -> Iterator[Parameter]:
-    scene = world.scene
-    for stream in scene.actions:
-        name = stream.spec.name
-        yield Parameter(f"{name}.delay", "delay", "s", stream.delay_s, _DELAY_S, False, _delay(name))
-        yield from _offsets(stream)
-    places = {pull.stream for pull in pulls(world) if pull.kind != "speed"}
-    for stream in scene.sensed:
-        name = stream.spec.name
-        if places and name not in places:  # of all together, no delay could be told from the commands'
-            yield Parameter(f"{name}.delay", "delay", "s", stream.delay_s, _SENSOR_DELAY_S, False, _delay(name))
-        yield from _biases(world, stream)
-
-
-def _delay(name: str) -> Callable[[Machine, float], None]:
-    def put(machine: Machine, value: float) -> None:
-        machine.delay_s[name] = value
-
-    return put
-
-
-def _offsets(stream: SceneStream) -> Iterator[Parameter]:
-    """What is added to commands: a motor that pushes at rest, a crooked steering, friction not alike both ways."""
-    assert stream.excitation is not None
-    for column, label in enumerate(stream.spec.columns):
-        scale = _OFFSET * float(stream.excitation.high[column] - stream.excitation.low[column])
-        if scale > 0:
-            name, before, unit = stream.spec.name, float(stream.bias[column]), stream.spec.units[column]
-            yield Parameter(f"{name}.{label}.offset", "offset", unit, before, scale, False, _bias(name, column))
-
-
-def _biases(world: World, stream: SceneStream) -> Iterator[Parameter]:
-    """Of sensors that say where a joint is, and of IMUs."""
-    column = 0
-    for address in stream.sources:
-        kind = world.elements.sensor_type(world.elements.find("sensor", address))
-        for _ in world.sensor_columns([address]):
-            spec = stream.spec
-            if kind in ("jointpos", "gyro", "accelerometer") and spec.units[column] in _BIAS:
-                name = f"{spec.name}.{spec.columns[column]}.bias"
-                before, unit = float(stream.bias[column]), spec.units[column]
-                yield Parameter(name, "bias", unit, before, _BIAS[unit], False, _bias(spec.name, column))
-            column += 1
-
-
-def _bias(name: str, column: int) -> Callable[[Machine, float], None]:
-    def put(machine: Machine, value: float) -> None:
-        machine.bias[name][column] = value
-
-    return put
+    return parameter.group not in ("gain", "offset") or parameter.name.endswith(SERVO)

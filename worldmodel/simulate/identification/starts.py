@@ -7,7 +7,8 @@ import numpy as np
 
 from worldmodel.codecs import rotation_vector
 from worldmodel.simulate.identification.recordings import Recording, noise_of, stream_of
-from worldmodel.simulate.observer import Observer, Pull
+from worldmodel.simulate.observer import Observer
+from worldmodel.simulate.pulls import Pull
 from worldmodel.simulate.reading import of_body, turned
 from worldmodel.simulate.world import World
 

@@ -1,0 +1,78 @@
+"""A machine with numbers of its own, and one number that can be fitted.
+
+Every number has a coordinate z that is 0 at the user's value and 1 at a plausible error, so that a prior of unit width
+stands for what the user knows. Masses, inertias and gains move by factors.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from worldmodel.simulate.scene import Scene
+
+GROUPS = (
+    "mass", "com", "inertia", "damping", "friction", "armature", "stiffness", "gain", "lag", "contact", "delay", "bias",
+    "offset",
+)  # fmt: skip
+
+
+@dataclasses.dataclass
+class Machine:
+    """A model with its own numbers, and the scene with its own delays and biases.
+
+    Attributes:
+        model: a copy of the world's.
+        delay_s: of each stream, by name.
+        bias: [S] of each stream, by name.
+    """
+
+    model: Any
+    delay_s: dict[str, float]
+    bias: dict[str, np.ndarray]
+
+    def scene(self, scene: Scene) -> Scene:
+        """A scene with these delays and biases."""
+        streams = [
+            dataclasses.replace(s, delay_s=self.delay_s[s.spec.name], bias=self.bias[s.spec.name])
+            for s in scene.streams
+        ]
+        return dataclasses.replace(scene, streams=tuple(streams))
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A number that can be fitted.
+
+    Attributes:
+        name: `shoulder.friction`. group: one of `GROUPS`. unit: of its value.
+        before: the user's value.
+        scale: a plausible error: in its unit, or of a factor's logarithm.
+        factor: whether it moves by factors.
+        put: puts a value into a machine.
+    """
+
+    name: str
+    group: str
+    unit: str
+    before: float
+    scale: float
+    factor: bool
+    put: Callable[[Machine, float], None]
+
+    @property
+    def least(self) -> float:
+        """The least z: these values are never negative, but for biases, offsets and centres."""
+        signed = self.group in ("bias", "com", "offset")
+        return -np.inf if self.factor or signed else -self.before / self.scale
+
+    def value(self, z: float) -> float:
+        """The value at a coordinate."""
+        if self.factor:
+            return float(self.before * np.exp(self.scale * z))
+        return float(self.before + self.scale * max(z, self.least))
+
+    def deviation(self, z: float, std: float) -> float:
+        """The standard deviation of the value, of that of its coordinate."""
+        return float(self.scale * std * (self.value(z) if self.factor else 1.0))
