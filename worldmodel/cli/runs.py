@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from worldmodel.cli.application import app
-from worldmodel.cli.options import BeyondTrained, Force, Mcap, Out, Rrd, Seed, say_lost_scene, write_tracks, wrote
+from worldmodel.cli.options import (
+    ASKED,
+    BeyondTrained,
+    Force,
+    Mcap,
+    Out,
+    Rrd,
+    Seed,
+    say_lost_scene,
+    say_notes,
+    write_tracks,
+    wrote,
+)  # fmt: skip
 
 
 @app.command()
@@ -72,7 +84,7 @@ def blend(
 
 @app.command()
 def imagine(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Annotated[Path, typer.Argument(help=ASKED)],
     log: Annotated[Path, typer.Argument(help="The log that holds the moment to start from.")],
     out: Out,
     episode: Annotated[int, typer.Option(help="Which episode of the log.")],
@@ -95,14 +107,15 @@ def imagine(
     from worldmodel.files import check_output
     from worldmodel.progress import doing
 
-    with doing(f"opening the run {run}"):
+    with doing(f"opening {run}"):
         from worldmodel.export.tracks import tracks_of_trajectory
         from worldmodel.imagine import imagine_to
         from worldmodel.imagine.output import TRAJECTORY_FILES
-        from worldmodel.training import load_run
+        from worldmodel.training import load
 
         check_output(out, force, inputs=[log], replaces=TRAJECTORY_FILES)
-        opened = load_run(run)
+        opened = load(run).on(log)
+    say_notes(opened.notes)
     with doing(f"imagining {members} futures (the first time, it is compiled)"):
         files = imagine_to(
             opened, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,

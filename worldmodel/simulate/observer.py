@@ -120,7 +120,7 @@ class Observer:
         controls: np.ndarray,
         *,
         begun: np.ndarray | None = None,
-        model: Any = None,
+        models: Sequence[Any] | None = None,
         keep: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Simulates W worlds, pulled to what was read on the way. A state knows nothing that was read after it.
@@ -130,7 +130,7 @@ class Observer:
             states: [W, Q] where the simulation begins.
             controls: [W, N, U].
             begun: int [W] physics steps that each world has run before.
-            model: another than the world's, with other numbers.
+            models: one for each world, copies of this world's with other numbers; by default its own.
             keep: int [K] physics steps, rising, of which states are wanted; by default the last alone.
 
         Returns:
@@ -145,7 +145,6 @@ class Observer:
         stops = np.unique(np.concatenate([[0, *keep], *(np.flatnonzero((d >= 0).any(0)) for d in due)]).astype(int))
         out, sound, now = np.empty((worlds, len(keep), states.shape[1])), np.ones(worlds, bool), 0
         states = np.array(states, np.float64)
-        models = None if model is None else [model] * worlds
         for stop in stops[stops <= max(keep)]:
             if stop > now:
                 rolled = self.world.try_rollout(states, controls[:, now:stop], begun + now, models)

@@ -44,6 +44,13 @@ class Machine:
     delay_s: dict[str, float]
     bias: dict[str, np.ndarray]
 
+    @classmethod
+    def of(cls, world: World) -> "Machine":
+        """The world's own, with a copy of its model."""
+        streams = world.scene.streams
+        delays = {s.spec.name: s.delay_s for s in streams}
+        return cls(copy.copy(world.model), delays, {s.spec.name: s.bias.copy() for s in streams})
+
     def scene(self, scene: Scene) -> Scene:
         """A scene with these delays and biases."""
         streams = [
@@ -137,12 +144,7 @@ class Parameters:
 
     def machine(self, z: np.ndarray) -> Machine:
         """The machine at coordinates z [P]."""
-        streams = self.world.scene.streams
-        made = Machine(
-            copy.copy(self.world.model),
-            {s.spec.name: s.delay_s for s in streams},
-            {s.spec.name: s.bias.copy() for s in streams},
-        )
+        made = Machine.of(self.world)
         for parameter, at in zip(self.free, z, strict=True):
             parameter.put(made, parameter.value(float(at)))
         self.world.mj.mj_setConst(made.model, self.world.mj.MjData(made.model))
