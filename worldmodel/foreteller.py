@@ -24,10 +24,12 @@ class Foreteller(abc.ABC):
 
     Attributes:
         name: what tables call it.
+        told_by: members that its intervals are told by where it is validated.
         usual_s: seconds of a log that tell an explorer what is usual: more take too long to wait for.
     """
 
     name: str
+    told_by: int
     usual_s: float
 
     @property

@@ -127,12 +127,15 @@ def imagine(
 
 @app.command()
 def validate(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Annotated[Path, typer.Argument(help=ASKED)],
     out: Out,
-    log: Annotated[Path | None, typer.Option(help="Replay: a log that the run was not trained on.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Replay: a log that nothing was learned from.")] = None,
     scene: Annotated[str | None, typer.Option(help="Counterfactual: a scene, under actions never logged.")] = None,
     twin: Annotated[
         str | None, typer.Option(help="The machine's scene, for the physical limit on a log that names none.")
+    ] = None,
+    learn: Annotated[
+        list[Path] | None, typer.Option(help="Of a scene: what baselines learn from. May be repeated.")
     ] = None,
     predictor: Annotated[
         list[str] | None, typer.Option(help="Also score one of yours: package.module:Class. May be repeated.")
@@ -145,7 +148,7 @@ def validate(
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Score a run beside baselines and the physical limit: metrics.json and report.html."""
+    """Score a run or a scene beside baselines and the physical limit: metrics.json and report.html."""
     from rich.console import Console
 
     from worldmodel.files import check_output
@@ -161,7 +164,7 @@ def validate(
         with Log(log) as opened:
             say_lost_scene(opened.about)
     result = score(
-        run, log=log, scene=scene, twin=twin, predictors=predictor or (), horizon_s=horizon,
+        run, log=log, scene=scene, twin=twin, learn=learn or (), predictors=predictor or (), horizon_s=horizon,
         beyond_trained=beyond_trained, outages=outages, seed=seed,
     )  # fmt: skip
     files = write_report(result, out, force=force)

@@ -45,7 +45,8 @@ class KnownScene(Foreteller):
     spread: Spread | None
     unknown: tuple[str, ...] = ()
 
-    name, usual_s, model = "scene", 20.0, None  # each moment is a simulation, and there is no network
+    name, model = "scene", None
+    told_by, usual_s = 20, 20.0  # each is a simulation; fewer members have no 90 % interval
 
     @property
     def scene_name(self) -> str:
@@ -111,11 +112,16 @@ class KnownScene(Foreteller):
             notes.append("The spread of its members is not calibrated: wm.load(SCENE).calibrate(LOG) does that.")
         return tuple(notes)
 
+    @property
+    def lens(self) -> Lens:
+        """That sees readings and actions in their units."""
+        (still, still_led), (one, one_led) = (
+            (fill(self.layout.size), fill(self.layout.action_count)) for fill in (np.zeros, np.ones)
+        )
+        return Lens(self.layout, still, one, still_led, one_led)
+
     def foreseer(self) -> SceneForeseer:
-        layout = self.layout
-        ones = np.ones(layout.size), np.ones(layout.action_count)
-        lens = Lens(layout, 0 * ones[0], ones[0], 0 * ones[1], ones[1])
-        physics = Physics.of(self.scene, lens, general=True)
+        physics = Physics.of(self.scene, self.lens, general=True)
         return SceneForeseer(physics, self.uncertainty, self.spread)
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int:

@@ -49,7 +49,7 @@ class Run(Foreteller):
     team: Team | None = None
     reached: int | None = None
 
-    name, usual_s = "model", 200.0
+    name, told_by, usual_s = "model", 32, 200.0
 
     @property
     def layout(self) -> TickLayout:
