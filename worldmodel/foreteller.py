@@ -17,6 +17,7 @@ from worldmodel.live import Live, Watch
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
+from worldmodel.models.world_model import WorldModel
 
 
 class Foreteller(abc.ABC):
@@ -24,11 +25,13 @@ class Foreteller(abc.ABC):
 
     Attributes:
         name: what tables call it.
+        model: the network; None where there is none.
         told_by: members that its intervals are told by where it is validated.
         usual_s: seconds of a log that tell an explorer what is usual: more take too long to wait for.
     """
 
     name: str
+    model: WorldModel | None
     told_by: int
     usual_s: float
 

@@ -170,7 +170,7 @@ class KnownScene(Foreteller):
         with np.errstate(all="ignore"):
             return np.nan_to_num(np.nanstd(values, 0))
 
-    def calibrate(self, log: Log | Path | str) -> "KnownScene":
+    def calibrate(self, log: Log | Path | str | Sequence[Path | str]) -> "KnownScene":
         """Measures how wide members must be spread, on episodes that it was not fitted to if there are any.
 
         What was measured is kept beside the scene.
