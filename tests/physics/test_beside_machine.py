@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulate.identification import machines
 from worldmodel.errors import WorldModelError
-from worldmodel.explore import Explorer
+from worldmodel.explore.opening import drive_of, explorer_of
 from worldmodel.logs.reader import Log
 from worldmodel.physics import KnownScene
 from worldmodel.simulate import simulate
@@ -66,13 +66,20 @@ def test_a_sensor_that_sticks_is_an_alarm(known, log):
 
 
 def test_the_page_gets_what_it_asks(known, log):
-    explorer = Explorer(known.session, log)
+    explorer = explorer_of(known, log)
     info = explorer.handle({"kind": "info"})
+    assert info["twin"] == known.scene.name
     assert [stream["name"] for stream in info["streams"]] == ["angle", "speed", "torque"]
     answer = explorer.handle({"kind": "imagine", "episode": 0, "at_s": AT, "members": 2})
     assert set(answer["streams"]) == {"angle", "speed"}
     assert answer["trust"] == {"angle": {}, "speed": {}}
     assert "error" in explorer.handle({"kind": "imagine", "episode": 0, "at_s": 0.0, "members": 2})
+
+
+def test_it_is_driven_in_its_own_world(known, tmp_path):
+    drive = drive_of(known, keep_in=tmp_path)
+    assert "error" not in drive.handle({"kind": "info"})
+    assert "error" not in drive.handle({"kind": "drive", "commands": {"torque": [0.5]}, "members": 2})
 
 
 def test_a_log_of_another_machine_is_refused(known, log):

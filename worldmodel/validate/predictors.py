@@ -15,7 +15,7 @@ from worldmodel.models.experts.expert import Expert
 from worldmodel.models.experts.reach import described
 from worldmodel.models.experts.team import NETWORK
 from worldmodel.physics import KnownScene
-from worldmodel.training.data import measure_scaling
+from worldmodel.training.beside import baselines_from
 from worldmodel.training.run import Run
 from worldmodel.validate.forecast import Forecast, Predictor
 from worldmodel.validate.problem import Problem
@@ -160,7 +160,7 @@ def rivals(run: Foreteller, learn: Log | None = None) -> list[Predictor]:
         learn: the log that baselines of a scene learn from; without one, only the last reading is held.
     """
     if isinstance(run, KnownScene):
-        return [_Hold(run.lens)] if learn is None else _baselines(_fitted(run, learn))
+        return [_Hold(run.lens)] if learn is None else _baselines(baselines_from(run, learn))
     assert isinstance(run, Run)
     beside = _baselines(run.baselines)
     if run.team is None:
@@ -171,8 +171,3 @@ def rivals(run: Foreteller, learn: Log | None = None) -> list[Predictor]:
 
 def _baselines(fitted: Baselines) -> list[Predictor]:
     return [Baseline(fitted, name) for name in fitted.names]
-
-
-def _fitted(known: KnownScene, learn: Log) -> Baselines:
-    windows = known.windows(learn)
-    return Baselines.fit(windows, measure_scaling(windows, 0), 0)
