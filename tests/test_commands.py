@@ -171,7 +171,7 @@ def test_imagined_actions_are_those_that_were_asked_for(trained, imagined):
 def test_a_long_command_says_what_it_is_doing(trained, imagined, validated):
     said = imagined.said["logged"].err.splitlines()
     assert said[:2] == [
-        f"opening the run {trained.run} ...",
+        f"opening {trained.run} ...",
         "imagining 5 futures (the first time, it is compiled) ...",
     ]
     assert validated.said["log"].err.startswith("loading ...")
@@ -183,7 +183,7 @@ def test_the_first_words_come_before_the_heavy_libraries(trained, tmp_path):
     ran = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-c", code, *map(str, words)], stderr=subprocess.PIPE, text=True
     )
-    before = list(itertools.takewhile(lambda line: not line.startswith("opening the run"), ran.stderr))
+    before = list(itertools.takewhile(lambda line: not line.startswith("opening "), ran.stderr))
     ran.kill()
     ran.communicate()
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in before}

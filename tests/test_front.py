@@ -30,7 +30,7 @@ def test_a_log_is_opened_and_recorded_without_jax():
 def test_every_name_is_what_its_home_calls_it(name):
     assert name in dir(wm)
     home = importlib.import_module(wm._HOMES[name])
-    assert getattr(wm, name) is getattr(home, {"load": "load_run"}.get(name, name))
+    assert getattr(wm, name) is getattr(home, name)
 
 
 USE = "print(inspect.isfunction(wm.{0}), wm.{0}.__name__)"

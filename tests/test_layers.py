@@ -19,6 +19,8 @@ LAYERS = (
     ("imagine",),
     ("live",),
     ("explore",),
+    ("foreteller",),
+    ("physics",),
     ("training",),
     ("validate",),
     ("report",),

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from worldmodel.report import summary_table, write_report
     from worldmodel.simulate import simulate
     from worldmodel.simulate.identification import identify
-    from worldmodel.training import Run, train
-    from worldmodel.training import load_run as load
+    from worldmodel.training import Run, blend, load, train
     from worldmodel.types import Samples, StreamSpec
     from worldmodel.validate import Result, validate
 
@@ -42,6 +41,7 @@ _HOMES = {
     "StreamSpec": "worldmodel.types",
     "Trajectory": "worldmodel.imagine",
     "WorldModelError": "worldmodel.errors",
+    "blend": "worldmodel.training",
     "identify": "worldmodel.simulate.identification",
     "ingest": "worldmodel.logs.ingest",
     "load": "worldmodel.training",
@@ -51,11 +51,10 @@ _HOMES = {
     "validate": "worldmodel.validate",
     "write_report": "worldmodel.report",
 }
-_OTHERWISE = {"load": "load_run"}  # what a name is called at home
 
 __all__ = [
     "Log", "LogWriter", "Result", "Run", "Samples", "StreamSpec", "Trajectory", "WorldModelError", "__version__",
-    "identify", "ingest", "load", "simulate", "summary_table", "train", "validate", "write_report",
+    "blend", "identify", "ingest", "load", "simulate", "summary_table", "train", "validate", "write_report",
 ]  # fmt: skip
 
 
@@ -63,7 +62,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(_HOMES[name])
-    found: Any = getattr(home, _OTHERWISE.get(name, name))
+    found: Any = getattr(home, name)
     if home.__name__ == f"{__name__}.{name}":
         found.__dict__ = vars(home)  # `import worldmodel.validate.metrics as metrics` looks for it in the function
     globals()[name] = found

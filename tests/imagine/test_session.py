@@ -28,7 +28,7 @@ def compiled_once(run, request, monkeypatch):
     """Every session has the run's compiled functions, unless the test counts how often there is compiling."""
     if "counted" not in request.fixturenames:
         shared = run.session.forecaster
-        monkeypatch.setattr("worldmodel.imagine.session.Forecaster", lambda team, model: shared)
+        monkeypatch.setattr("worldmodel.training.run.Forecaster", lambda team, model: shared)
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import pytest
 
 from tests.oscillator import write_log
 from tests.untrained import untrained_run
+from worldmodel.imagine.calibration import LEVEL, central_interval, conformal_level
 from worldmodel.logs.reader import Log
 from worldmodel.training import calibration
-from worldmodel.training.calibration import LEVEL, central_interval, conformal_level, measure_spread
+from worldmodel.training.calibration import measure_spread
 
 
 @pytest.fixture(scope="module")

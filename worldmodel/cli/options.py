@@ -17,6 +17,7 @@ BeyondTrained = Annotated[
 ]
 Rrd = Annotated[Path | None, typer.Option("--rrd", help="Also write a Rerun recording.")]
 Mcap = Annotated[Path | None, typer.Option("--mcap", help="Also write an MCAP file, for Foxglove.")]
+ASKED = "A trained run, or a scene: a shipped one's name or a folder."
 
 
 def say_lost_scene(about: Mapping[str, object]) -> None:
@@ -24,6 +25,12 @@ def say_lost_scene(about: Mapping[str, object]) -> None:
     from worldmodel.simulate import lost_scene
 
     if note := lost_scene(about):
+        print(f"note: {note}")
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Says what is to be known of who is asked."""
+    for note in notes:
         print(f"note: {note}")
 
 

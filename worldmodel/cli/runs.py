@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from worldmodel.cli.application import app
-from worldmodel.cli.options import BeyondTrained, Force, Mcap, Out, Rrd, Seed, say_lost_scene, write_tracks, wrote
+from worldmodel.cli.options import (
+    ASKED,
+    BeyondTrained,
+    Force,
+    Mcap,
+    Out,
+    Rrd,
+    Seed,
+    say_lost_scene,
+    say_notes,
+    write_tracks,
+    wrote,
+)  # fmt: skip
 
 
 @app.command()
@@ -72,7 +84,7 @@ def blend(
 
 @app.command()
 def imagine(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Annotated[Path, typer.Argument(help=ASKED)],
     log: Annotated[Path, typer.Argument(help="The log that holds the moment to start from.")],
     out: Out,
     episode: Annotated[int, typer.Option(help="Which episode of the log.")],
@@ -95,14 +107,15 @@ def imagine(
     from worldmodel.files import check_output
     from worldmodel.progress import doing
 
-    with doing(f"opening the run {run}"):
+    with doing(f"opening {run}"):
         from worldmodel.export.tracks import tracks_of_trajectory
         from worldmodel.imagine import imagine_to
         from worldmodel.imagine.output import TRAJECTORY_FILES
-        from worldmodel.training import load_run
+        from worldmodel.training import load
 
         check_output(out, force, inputs=[log], replaces=TRAJECTORY_FILES)
-        opened = load_run(run)
+        opened = load(run).on(log)
+    say_notes(opened.notes)
     with doing(f"imagining {members} futures (the first time, it is compiled)"):
         files = imagine_to(
             opened, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
@@ -114,12 +127,15 @@ def imagine(
 
 @app.command()
 def validate(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Annotated[Path, typer.Argument(help=ASKED)],
     out: Out,
-    log: Annotated[Path | None, typer.Option(help="Replay: a log that the run was not trained on.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Replay: a log that nothing was learned from.")] = None,
     scene: Annotated[str | None, typer.Option(help="Counterfactual: a scene, under actions never logged.")] = None,
     twin: Annotated[
         str | None, typer.Option(help="The machine's scene, for the physical limit on a log that names none.")
+    ] = None,
+    learn: Annotated[
+        list[Path] | None, typer.Option(help="Of a scene: what baselines learn from. May be repeated.")
     ] = None,
     predictor: Annotated[
         list[str] | None, typer.Option(help="Also score one of yours: package.module:Class. May be repeated.")
@@ -132,7 +148,7 @@ def validate(
     seed: Seed = 0,
     force: Force = False,
 ) -> None:
-    """Score a run beside baselines and the physical limit: metrics.json and report.html."""
+    """Score a run or a scene beside baselines and the physical limit: metrics.json and report.html."""
     from rich.console import Console
 
     from worldmodel.files import check_output
@@ -148,7 +164,7 @@ def validate(
         with Log(log) as opened:
             say_lost_scene(opened.about)
     result = score(
-        run, log=log, scene=scene, twin=twin, predictors=predictor or (), horizon_s=horizon,
+        run, log=log, scene=scene, twin=twin, learn=learn or (), predictors=predictor or (), horizon_s=horizon,
         beyond_trained=beyond_trained, outages=outages, seed=seed,
     )  # fmt: skip
     files = write_report(result, out, force=force)

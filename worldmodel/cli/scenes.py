@@ -7,6 +7,7 @@ import typer
 
 from worldmodel.cli.application import app
 from worldmodel.cli.options import Force, Out, Seed, listed, wrote
+from worldmodel.errors import WorldModelError
 
 
 @app.command()
@@ -33,6 +34,7 @@ def identify(
     from worldmodel.progress import doing
 
     with doing("loading"):
+        from worldmodel.physics import KnownScene
         from worldmodel.simulate.identification import error_rows, number_rows
         from worldmodel.simulate.identification import identify as run
     made = run(
@@ -50,5 +52,10 @@ def identify(
         print(f"note: it went through {made.windows} of {made.possible} windows, as many as are worth their cost")
     if made.cut:
         print("note: the search had not settled when its --minutes were up")
+    try:
+        with doing("measuring how wide its members must be spread"):
+            KnownScene.of(made.folder).calibrate(logs)
+    except WorldModelError as error:
+        print(f"note: how wide its members must be spread was not measured: {error.problem}")
     wrote(made.folder)
-    print(f"next: worldmodel simulate {out} ..., or the page {out / 'identified.html'}")
+    print(f"next: worldmodel imagine {out} LOG ..., worldmodel validate {out} ..., or {out / 'identified.html'}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from worldmodel.cli.application import app
-from worldmodel.cli.options import Force, Out, wrote
+from worldmodel.cli.options import ASKED, Force, Out, say_notes, wrote
 
 
 @app.command()
@@ -51,7 +51,7 @@ def serve(
 
 @app.command()
 def explore(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Annotated[Path, typer.Argument(help=ASKED)],
     log: Annotated[
         Path | None, typer.Argument(help="The log to choose moments in; without one, the run's scene is driven live.")
     ] = None,
@@ -65,19 +65,21 @@ def explore(
         Path | None, typer.Option(help="Without a log: one that was held out, from which alarms learn what is usual.")
     ] = None,
 ) -> None:
-    """Ask a run in a page of this machine: choose a moment, change what is commanded, see what follows."""
+    """Ask a run or a scene in a page of this machine: choose a moment, change what is commanded, see what follows."""
     from worldmodel.progress import doing
 
-    with doing(f"opening the run {run}"):
+    with doing(f"opening {run}"):
         from worldmodel.explore.opening import drive_of, explorer_of
         from worldmodel.explore.server import explore_page
         from worldmodel.logs.reader import Log
-        from worldmodel.training import load_run
+        from worldmodel.training import load
 
-        opened = load_run(run)
+        opened = load(run)
     with contextlib.ExitStack() as stack:
         moments, learned = (None if path is None else stack.enter_context(Log(path)) for path in (log, usual))
+        asked = opened if moments is None else opened.on(moments)
+        say_notes(asked.notes)
         if moments is None:
-            explore_page(drive_of(opened, scene, keep_in, learned), port=port, browser=browser)
+            explore_page(drive_of(asked, scene, keep_in, learned), port=port, browser=browser)
         else:
-            explore_page(explorer_of(opened, moments, keep_in, scene), port=port, browser=browser)
+            explore_page(explorer_of(asked, moments, keep_in, scene), port=port, browser=browser)

@@ -1,4 +1,4 @@
-"""A run made ready to be asked: over a log, or beside a scene that is driven."""
+"""A run or a scene made ready to be asked: over a log, or beside a scene that is driven."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +13,12 @@ from worldmodel.live import Watch
 from worldmodel.logs.reader import Log
 from worldmodel.simulate import load_scene
 
-_USUAL_S = 200.0  # of a log, that tell what is usual: more take too long to wait for
-
 
 def explorer_of(run: Any, log: Log, keep_in: Path | str = "kept", scene: str | None = None) -> Explorer:
     """What answers about moments of a log.
 
     Args:
-        run: a `worldmodel.training.Run`, which this package knows nothing of.
+        run: a run or a scene (`worldmodel.foreteller`, which this package knows nothing of).
         log: stays open.
         keep_in: the folder that kept moments are written to.
         scene: the machine's, by name or folder, that MuJoCo shows beside the futures; by default the one that the log
@@ -29,8 +27,8 @@ def explorer_of(run: Any, log: Log, keep_in: Path | str = "kept", scene: str | N
     Raises:
         WorldModelError: if a scene that was asked for is missing, or does not fit.
     """
-    named = scene or str(log.about.get("scene") or _prior(run))
-    beside = find_twin(log, named, run.settings.streams, asked=scene is not None)
+    named = scene or str(log.about.get("scene") or run.scene_name)
+    beside = find_twin(log, named, run.layout.streams, asked=scene is not None)
     return Explorer(run.session, log, keep_in, beside, Watching(lambda: _usual(run, log)))
 
 
@@ -46,21 +44,15 @@ def drive_of(run: Any, scene: str | None = None, keep_in: Path | str = "kept", u
     Raises:
         WorldModelError: if there is no scene, or it lacks a stream of the run.
     """
-    named = scene or str(run.settings.about.get("scene") or _prior(run))
+    named = scene or run.scene_name
     if not named:
         problem = "There is nothing to drive: the log that the run was trained on names no scene."
         raise WorldModelError(problem, remedy="give --scene, or a log to choose moments in")
     return Drive(run.session, run.live, load_scene(named), keep_in, None if usual is None else _usual(run, usual))
 
 
-def _prior(run: Any) -> str:
-    """The folder of the scene that is one of the run's experts; empty where none is."""
-    folder = run.folder / "prior"
-    return str(folder) if folder.is_dir() else ""
-
-
 def _usual(run: Any, log: Log) -> Watch:
-    return run.watch(log, episodes=some_of(log, run.unseen(log), _USUAL_S))
+    return run.watch(log, episodes=some_of(log, run.unseen(log), run.usual_s))
 
 
 def some_of(log: Log, episodes: Sequence[int], seconds: float) -> list[int]:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -27,6 +27,7 @@ class Forecasted(NamedTuple):
         frames: for each video uint8 [B, K, P, rows, columns, 3].
         weights: [E, B, H, Y] how much each expert is trusted; none where the network is alone.
         outside: [B, Y + A] how far each reading and action is outside what was trained on (`reach.labels` names them).
+        unstable: how many of the windows could not be simulated, and hold their last readings.
     """
 
     clean: np.ndarray
@@ -34,6 +35,21 @@ class Forecasted(NamedTuple):
     frames: list[np.ndarray]
     weights: np.ndarray
     outside: np.ndarray
+    unstable: int = 0
+
+
+class Foreseer(Protocol):
+    """Whoever draws futures: the `Forecaster` of a run, or that of a scene."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The experts that are weighed, in the order of weights."""
+
+    def seeded(self, seed: int) -> "Foreseer":
+        """The same with other noise."""
+
+    def futures(self, context: Context, actions: Commands, ticks: Sequence[np.ndarray], members: int) -> Forecasted:
+        """See `Forecaster.futures`."""
 
 
 class Forecaster:

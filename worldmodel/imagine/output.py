@@ -10,7 +10,7 @@ from worldmodel.codecs import codec
 from worldmodel.draw import WIDTH, Fan, Picture, draw_fan, draw_strip, draw_track, film, new_figure, style
 from worldmodel.draw.film import enlarged
 from worldmodel.files import whole_folder
-from worldmodel.imagine.session import Session, Trained
+from worldmodel.imagine.session import Asked, Session
 from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.logs.physical import first_fix, physical_columns, physical_values
 from worldmodel.logs.video import write_video
@@ -26,7 +26,7 @@ _ACROSS = 3  # panels side by side
 
 
 def imagine_to(
-    run: Trained,
+    run: Asked,
     log: Path | str,
     out: Path | str,
     *,

@@ -9,13 +9,12 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.actions import Given, commanded_until, continued, logged_ahead
-from worldmodel.imagine.forecaster import Forecaster, trust
+from worldmodel.imagine.forecaster import Foreseer, trust
 from worldmodel.imagine.latents import Observer
 from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ticks
 from worldmodel.logs.reader import Log, check_episode
 from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.experts.reach import described
-from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands, Samples
 
@@ -23,11 +22,14 @@ _MOST_MEMBERS = 10_000
 SAME_TICK = 1e-6  # of a tick: 0.3 s is the third tick of 0.1 s, though it is a little less in binary
 
 
-class Trained(Protocol):
-    """What a session needs of a run (`worldmodel.training.Run`, which this package knows nothing of)."""
+class Asked(Protocol):
+    """What a session needs of a run or a scene (`worldmodel.foreteller`, which this package knows nothing of)."""
 
-    model: WorldModel | None
-    team: Team | None
+    @property
+    def model(self) -> WorldModel | None:
+        """Its network; None where it has none."""
+
+    def foreseer(self) -> Foreseer: ...
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int: ...
 
@@ -80,9 +82,9 @@ class Session:
     given open stays open. The model's parameters are those it had when the session was made.
     """
 
-    def __init__(self, run: Trained) -> None:
+    def __init__(self, run: Asked) -> None:
         self.run = run
-        self.forecaster = Forecaster(run.team, run.model)
+        self.forecaster = run.foreseer()
         self._opened, self._aligned = _Opened(), _Newest[Windows]()
         self._at, self._before = _Newest[Moment](), _Newest[dict[str, Samples]]()  # while only commands change
 
@@ -200,7 +202,7 @@ def _stamp(path: Path, log: Log) -> tuple:
 
 
 def foretell(
-    forecaster: Forecaster, moment: Moment, commands: Commands, members: int, frames: int | None = None
+    forecaster: Foreseer, moment: Moment, commands: Commands, members: int, frames: int | None = None
 ) -> Trajectory:
     """What follows a moment under commands [H, A], with the last `frames` of each video, by default all."""
     layout, given = moment.layout, Commands(*(part[None] for part in commands))

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from worldmodel.errors import WorldModelError
-from worldmodel.imagine.forecaster import Forecaster
+from worldmodel.imagine.forecaster import Foreseer
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import CONTEXT_FRAMES, Context, Future, Windows
 from worldmodel.models.experts.reach import labels
@@ -64,7 +64,7 @@ class Watch:
         outside_limit: of the farthest column, in standard deviations.
     """
 
-    forecaster: Forecaster
+    forecaster: Foreseer
     layout: TickLayout
     look: int
     deviation: np.ndarray
@@ -75,7 +75,7 @@ class Watch:
 
     @classmethod
     def of(
-        cls, forecaster: Forecaster, windows: Windows, deviation: Float[np.ndarray, " D"], false_alarms_per_hour: float
+        cls, forecaster: Foreseer, windows: Windows, deviation: Float[np.ndarray, " D"], false_alarms_per_hour: float
     ) -> "Watch":
         """Learns what is usual from the episodes of `windows`, which nothing was trained on.
 

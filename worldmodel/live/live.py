@@ -6,7 +6,7 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.actions import Given, continued
-from worldmodel.imagine.forecaster import Forecaster
+from worldmodel.imagine.forecaster import Foreseer
 from worldmodel.imagine.session import SAME_TICK, check_members, foretell
 from worldmodel.imagine.trajectory import Moment, Trajectory
 from worldmodel.live.alarms import Alarms, Watch
@@ -39,7 +39,7 @@ class Live:
 
     def __init__(
         self,
-        forecaster: Forecaster,
+        forecaster: Foreseer,
         layout: TickLayout,
         context: int,
         horizon_ticks: Callable[[float | None, bool], int],

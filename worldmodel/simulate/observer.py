@@ -79,7 +79,7 @@ class Observer:
         controls: np.ndarray,
         *,
         begun: np.ndarray | None = None,
-        model: Any = None,
+        models: Sequence[Any] | None = None,
         keep: Sequence[int] | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Simulates W worlds, pulled to what was read on the way. A state knows nothing that was read after it.
@@ -89,7 +89,7 @@ class Observer:
             states: [W, Q] where the simulation begins.
             controls: [W, N, U].
             begun: int [W] physics steps that each world has run before.
-            model: another than the world's, with other numbers.
+            models: one for each world, copies of this world's with other numbers; by default its own.
             keep: int [K] physics steps, rising, of which states are wanted; by default the last alone.
 
         Returns:
@@ -104,7 +104,6 @@ class Observer:
         stops = np.unique(np.concatenate([[0, *keep], *(np.flatnonzero((d >= 0).any(0)) for d in due)]).astype(int))
         out, sound, now = np.empty((worlds, len(keep), states.shape[1])), np.ones(worlds, bool), 0
         states = np.array(states, np.float64)
-        models = None if model is None else [model] * worlds
         hidden = len({c for p in active for c in range(p.speeds.start, p.speeds.stop)}) < self.world.model.nv
         for stop in stops[stops <= max(keep)]:
             if stop > now:
@@ -119,7 +118,7 @@ class Observer:
                     speeds.append(_Read(pull, gain.speed, chosen, taken))
                 else:
                     self._correct(pull, gain, states, chosen, taken)
-            self._push(speeds, states, model)
+            self._push(speeds, states, models)
             for place in np.flatnonzero(np.equal(keep, stop)):
                 out[:, place] = states
         return out, sound
@@ -150,7 +149,7 @@ class Observer:
             states[places] += gains.place * missed
             states[at] += gains.speed * missed / pull.interval_s
 
-    def _push(self, speeds: Sequence[_Read], states: np.ndarray, model: Any) -> None:
+    def _push(self, speeds: Sequence[_Read], states: np.ndarray, models: Sequence[Any] | None) -> None:
         """Pulls what was read of speeds, and what goes with them through contacts; in place."""
         places = self.world.model.nq
         for row in np.unique(np.concatenate([np.zeros(0, int), *(read.rows for read in speeds)])):
@@ -159,9 +158,8 @@ class Observer:
             missed = np.concatenate([values for _, values, _ in taken]) - states[row, columns]
             gains = np.concatenate([np.full(len(values), gain) for _, values, gain in taken])
             known = np.isfinite(missed)
-            self._impulses.correct(
-                model or self.world.model, states[row], columns[known] - places, missed[known], gains[known]
-            )
+            model = self.world.model if models is None else models[row]
+            self._impulses.correct(model, states[row], columns[known] - places, missed[known], gains[known])
 
     def _turn(self, pull: Pull, gains: Gains, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
         mj, missed = self.world.mj, np.zeros(3)

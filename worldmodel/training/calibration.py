@@ -1,17 +1,14 @@
 """How wide members must be spread for their intervals to hold what they say, measured on the select episodes."""
 
-import itertools
-import math
-
 import jax
 import numpy as np
 from flax import nnx
 
+from worldmodel.imagine.calibration import LEVEL, central_interval, conformal_level, doubling
 from worldmodel.logs.windows import Context, Future
 from worldmodel.models.objective import at_sample_times
 from worldmodel.models.world_model import WorldModel
 
-LEVEL = 0.9
 _MEMBERS = 32
 _LIMITS = (0.2, 5.0)
 
@@ -36,13 +33,13 @@ def measure_spread(model: WorldModel, context: Context, future: Future, key: jax
     return np.clip(factors, *_LIMITS)
 
 
-def central_interval(members: np.ndarray, level: float) -> np.ndarray:
-    """The ends [2, B, ...] of the central interval of members [B, K, ...].
-
-    Weibull's quantiles: members drawn as the truth is hold it as often as `level` says, whatever their number. NumPy's
-    usual ones would hold 85 % of it at 90 % with 32 members.
-    """
-    return np.quantile(members, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
+def _members(model: WorldModel, context: Context, future: Future, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    draw, sense = jax.random.split(key)
+    belief = model.observe(context)
+    latents = model.imagine(belief, future.actions, _MEMBERS, draw)
+    age_ticks = (future.age_s / model.layout.dt)[..., model.layout.stream_of]
+    read = at_sample_times(model.read(latents, sense), age_ticks[:, None])
+    return read, model.normalise(future.values, belief.angle)
 
 
 def _scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -54,28 +51,10 @@ def _scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.abs(error) / np.maximum(reach, 1e-9)
 
 
-def conformal_level(count: int) -> float:
-    """The level at which the quantile of `count` scores is that of the next one at `LEVEL`, if they are exchangeable.
-
-    It is ceil((count + 1) LEVEL) / count; of fewer than nine scores no quantile is wide enough, and the widest is it.
-    """
-    return min(math.ceil((count + 1) * LEVEL) / count, 1.0)
-
-
-def _members(model: WorldModel, context: Context, future: Future, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-    draw, sense = jax.random.split(key)
-    belief = model.observe(context)
-    latents = model.imagine(belief, future.actions, _MEMBERS, draw)
-    age_ticks = (future.age_s / model.layout.dt)[..., model.layout.stream_of]
-    read = at_sample_times(model.read(latents, sense), age_ticks[:, None])
-    return read, model.normalise(future.values, belief.angle)
-
-
 def _by_horizon(needed: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Middle ticks of horizons that double, where there are readings, and the quantile of the scale needed there."""
-    edges = [0, *(2**i for i in range(20) if 2**i < needed.shape[1]), needed.shape[1]]
     centres, scales = [], []
-    for first, last in itertools.pairwise(edges):
+    for first, last in doubling(needed.shape[1]):
         there = needed[:, first:last][mask[:, first:last]]
         if len(there):
             centres.append((first + last - 1) / 2)

@@ -103,6 +103,12 @@ class RunFolder:
     def has_blend(self) -> bool:
         return self._place(_BLEND).is_file()
 
+    @property
+    def prior(self) -> Path | None:
+        """The folder of the scene that is one of the experts; None where none is."""
+        place = self._place(_PRIOR)
+        return place if place.is_dir() else None
+
     @contextlib.contextmanager
     def blended_again(self) -> Iterator["RunFolder"]:
         """A folder for other experts and their blend, which take the place of this one's: all of them, or none."""

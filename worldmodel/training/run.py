@@ -2,20 +2,18 @@
 
 import dataclasses
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from worldmodel.compiled import keep_compiled
 from worldmodel.errors import WorldModelError
-from worldmodel.imagine.actions import Given
-from worldmodel.imagine.session import Session
-from worldmodel.imagine.trajectory import Trajectory
-from worldmodel.live import Live, Watch
+from worldmodel.foreteller import Foreteller, ticks_of
+from worldmodel.imagine.forecaster import Forecaster
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -33,7 +31,7 @@ _FARTHEST = 2  # times the trained horizon, unless asked for by name
 
 
 @dataclasses.dataclass
-class Run:
+class Run(Foreteller):
     """A trained model with all that it needs to imagine.
 
     Attributes:
@@ -51,6 +49,8 @@ class Run:
     team: Team | None = None
     reached: int | None = None
 
+    name, told_by, usual_s = "model", 32, 200.0
+
     @property
     def layout(self) -> TickLayout:
         return self.settings.layout
@@ -60,67 +60,20 @@ class Run:
         """How far it was trained to imagine, in ticks: a training by minutes may end before its longest rollouts."""
         return self.reached or self.settings.horizon
 
-    @cached_property
-    def session(self) -> Session:
-        """What `imagine` works in: compiled functions, and the episode at hand."""
-        return Session(self)
+    @property
+    def context(self) -> int:
+        return self.settings.context
 
-    def imagine(
-        self,
-        log: Log | Path | str,
-        *,
-        episode: int,
-        at_s: float,
-        horizon_s: float | None = None,
-        members: int = 16,
-        seed: int = 0,
-        actions: Given | None = None,
-        beyond_trained: bool = False,
-    ) -> Trajectory:
-        """Imagines what every stream reads after `at_s` seconds of an episode; see `Session.imagine`."""
-        return self.session.imagine(
-            log, episode=episode, at_s=at_s, horizon_s=horizon_s, members=members, seed=seed, actions=actions,
-            beyond_trained=beyond_trained,
-        )  # fmt: skip
+    def foreseer(self) -> Forecaster:
+        return Forecaster(self.team, self.model)
 
-    def live(self, *, start_s: float | None = None, watermark_s: float = 0.5, watch: Watch | None = None) -> Live:
-        """The run beside a machine, whose readings are pushed one at a time; see `worldmodel.live.Live`."""
-        context = self.settings.context
-        return Live(self.session.forecaster, self.layout, context, self.horizon_ticks, start_s, watermark_s, watch)
+    def deviation(self, windows: Windows) -> np.ndarray:
+        return self.baselines.lens.std
 
-    def watch(
-        self,
-        log: Log,
-        *,
-        false_alarms_per_hour: float = 1.0,
-        look_s: float = 0.2,
-        episodes: Sequence[int] | None = None,
-    ) -> Watch:
-        """What tells alarms of a live machine: it learns what is usual from episodes that the run has not seen.
-
-        Args:
-            log: some hours of a machine without faults, if that can be had.
-            false_alarms_per_hour: of each kind of alarm.
-            look_s: how far back readings are compared with what was imagined; at least a tick.
-            episodes: which of the log's; by default all that the run has not seen.
-        """
-        horizon = max(round(look_s / self.layout.dt), 1)
-        windows = self.windows(log, horizon, self.unseen(log) if episodes is None else episodes)
-        return Watch.of(self.session.forecaster, windows, self.baselines.lens.std, false_alarms_per_hour)
-
-    def explore(self, log: Log | Path | str, keep_in: Path | str = "kept", scene: str | None = None) -> Any:
-        """A widget that asks this run about moments of a log; see `worldmodel.explore.opening.explorer_of`."""
-        from worldmodel.explore.opening import explorer_of
-        from worldmodel.explore.widget import widget_of
-
-        return widget_of(explorer_of(self, log if isinstance(log, Log) else Log(log), keep_in, scene))
-
-    def drive(self, scene: str | None = None, keep_in: Path | str = "kept", usual: Log | None = None) -> Any:
-        """A widget in which a scene is driven live; see `worldmodel.explore.opening.drive_of`."""
-        from worldmodel.explore.opening import drive_of
-        from worldmodel.explore.widget import widget_of
-
-        return widget_of(drive_of(self, scene, keep_in, usual))
+    @property
+    def scene_name(self) -> str:
+        """Of the scene whose log it was trained on, or the folder of the one among its experts; else empty."""
+        return str(self.settings.about.get("scene") or RunFolder(self.folder).prior or "")
 
     def latents(self, log: Log | Path | str, *, episode: int, without: Sequence[str] = ()) -> Samples:
         """What the network believes at each tick of an episode, without some streams; see `Session.latents`."""
@@ -135,9 +88,7 @@ class Run:
         dt = self.settings.dt
         if horizon_s is None:
             return self.trained_horizon
-        if not 0 < horizon_s < float("inf"):
-            raise WorldModelError("The horizon must be positive and finite.", found=f"{horizon_s} s")
-        ticks = max(round(horizon_s / dt), 1)
+        ticks = ticks_of(horizon_s, dt)
         if ticks > _FARTHEST * self.trained_horizon and not beyond_trained:
             trained = self.trained_horizon * dt
             raise WorldModelError(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from worldmodel.errors import WorldModelError
+from worldmodel.foreteller import Foreteller
 from worldmodel.logs.reader import Log
 from worldmodel.simulate import BEHAVIOURS, Branch, Scene, load_scene, simulate
-from worldmodel.training.run import Run
 from worldmodel.validate.problem import Problem, problem_of
 
 _MOMENTS = (1.0, 1.5, 2.0)  # contexts after the worlds' start: not only what follows a reset
@@ -20,7 +20,7 @@ _SEED = 0xC0DE
 
 @contextlib.contextmanager
 def counterfactual(
-    run: Run,
+    run: Foreteller,
     scene: str,
     horizon: int,
     seed: int,
@@ -32,7 +32,7 @@ def counterfactual(
     """Worlds that part at several moments into one branch for each behaviour.
 
     Args:
-        run: that is to imagine them.
+        run: a run, or a scene, that is to imagine them.
         scene: a shipped scene's name, or a folder.
         horizon: in ticks.
         seed: of the worlds and the actions.
@@ -45,8 +45,8 @@ def counterfactual(
     """
     loaded = load_scene(scene)
     check_fits(run, loaded)
-    dt, count = run.settings.dt, len(behaviours)
-    ticks = [round(share * run.settings.context) + 2 for share in _MOMENTS]
+    dt, count = run.layout.dt, len(behaviours)
+    ticks = [round(share * run.context) + 2 for share in _MOMENTS]
     worlds = [len(part) for part in np.array_split(np.arange(states), len(ticks))]
     with tempfile.TemporaryDirectory() as folder:
         for i, (tick, episodes) in enumerate(zip(ticks, worlds, strict=True)):
@@ -62,19 +62,19 @@ def counterfactual(
             yield problem_of(windows, name=scene, at_s=moments, branches=count, acted=acted, max_starts=None)
 
 
-def check_fits(run: Run, scene: Scene) -> None:
+def check_fits(run: Foreteller, scene: Scene) -> None:
     """Refuses a scene that lacks a stream of the run.
 
     Raises:
         WorldModelError: saying which, and what both have.
     """
     has = {stream.spec.name: stream.spec.columns for stream in scene.streams}
-    lacking = [s for s in run.settings.streams if has.get(s.name) != s.columns]
+    lacking = [s for s in run.layout.streams if has.get(s.name) != s.columns]
     if lacking:
         raise WorldModelError(
             f"The scene {scene.name} has no stream {lacking[0].name!r} of {', '.join(lacking[0].columns)}.",
             expected="the run's streams: "
-            + "; ".join(f"{s.name} ({', '.join(s.columns)})" for s in run.settings.streams),
+            + "; ".join(f"{s.name} ({', '.join(s.columns)})" for s in run.layout.streams),
             found="; ".join(f"{name} ({', '.join(columns)})" for name, columns in has.items()),
             remedy="name streams and columns alike in scene.toml, or choose the scene of this machine",
         )

@@ -22,6 +22,7 @@ class Look(NamedTuple):
 
 LOOKS = {
     "model": Look("world model", "the world model", "#0072B2"),
+    "scene": Look("scene (MuJoCo)", "the scene", "#0072B2"),
     "mean": Look("mean", "the mean", "#7d8894", ":"),
     "hold": Look("hold last", "hold-last", "#E69F00"),
     "velocity": Look("constant velocity", "constant velocity", "#CC79A7"),

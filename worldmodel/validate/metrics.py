@@ -12,7 +12,7 @@ from jaxtyping import Float, Num
 from scipy.stats import rankdata
 
 from worldmodel.arrays import newest
-from worldmodel.training.calibration import central_interval
+from worldmodel.imagine.calibration import central_interval
 from worldmodel.types import Array
 
 _RESAMPLES = 300

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from rich.progress import track
 
+from worldmodel.foreteller import Foreteller
 from worldmodel.logs.windows import Windows
-from worldmodel.training.run import Run
 from worldmodel.types import StreamSpec
 from worldmodel.validate.carried import carried
 from worldmodel.validate.faults import drop, fastest, freeze, positions, sensors, stick
@@ -77,12 +77,12 @@ class _Fault(NamedTuple):
 
 
 def outages(
-    run: Run, windows: Windows, seed: int = 0, max_starts: int = MOST_STARTS, progress: bool = False
+    run: Foreteller, windows: Windows, seed: int = 0, max_starts: int = MOST_STARTS, progress: bool = False
 ) -> list[Outage]:
-    """What each fault that the streams admit costs the run, its network alone, and the strongest baselines.
+    """What each fault that the streams admit costs a run, its network alone, or a scene, and the strongest baselines.
 
     Args:
-        run: whose predictions are measured.
+        run: a run or a scene, whose predictions are measured.
         windows: of episodes that it has not seen.
         seed: of members, of what is lost, and of the bootstrap.
         max_starts: how many moments to start from at most, evenly over the log.

@@ -1,34 +1,41 @@
-"""The predictors that come with the toolkit: a trained run, and the baselines that it has to beat."""
+"""The predictors that come with the toolkit: a run, or a scene, and the baselines that it has to beat."""
 
 import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
+from worldmodel.foreteller import Foreteller
 from worldmodel.imagine.forecaster import Forecaster, trust
 from worldmodel.logs.physical import by_stream
+from worldmodel.logs.reader import Log
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.simple import hold_last
+from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.experts.reach import described
-from worldmodel.models.experts.team import NETWORK, Team
+from worldmodel.models.experts.team import NETWORK
+from worldmodel.physics import KnownScene
+from worldmodel.training.beside import baselines_from
 from worldmodel.training.run import Run
 from worldmodel.validate.forecast import Forecast, Predictor
 from worldmodel.validate.problem import Problem
 
-MEMBERS, FILM_MEMBERS = 32, 4
+FILM_MEMBERS = 4
 
 
 class Model:
-    """A trained run: members as sensors would read them, their mean free of noise, and frames.
+    """A run or a scene: members as sensors would read them, their mean free of noise, and frames.
 
     Args:
-        run: the run.
+        run: it.
         seed: of members.
-        alone: the network without the other experts.
+        alone: of a run, the network without the other experts.
     """
 
-    def __init__(self, run: Run, seed: int = 0, alone: bool = False) -> None:
-        self.run, self.name = run, NETWORK if alone else "model"
-        self._forecaster = Forecaster(None if alone else run.team, run.model, seed)
+    def __init__(self, run: Foreteller, seed: int = 0, alone: bool = False) -> None:
+        self.run, self.name = run, NETWORK if alone else run.name
+        self._network = run.model if isinstance(run, Run) else None
+        self._forecaster = Forecaster(None, self._network, seed) if alone else run.foreseer().seeded(seed)
 
     def predict(self, problem: Problem) -> Forecast:
         """Futures under the problem's actions; its note says where they diverge, as they may far ahead.
@@ -39,15 +46,17 @@ class Model:
         self._check(problem)
         given, frames = (problem.context, problem.commands), {}
         for i, spec in enumerate(problem.layout.videos):
-            if spec.name in problem.frame_ticks and self.run.model is not None:
+            if spec.name in problem.frame_ticks and self._network is not None:
                 asked = [np.maximum(problem.frame_ticks[spec.name], 0)] * len(problem.layout.videos)
                 frames[spec.name] = self._forecaster.futures(*given, asked, FILM_MEMBERS).frames[i]
         if not problem.readings:
             return Forecast(frames=frames)
-        foreseen = self._forecaster.futures(*given, (), MEMBERS)
+        foreseen = self._forecaster.futures(*given, (), self.run.told_by)
         # of features, not of physical values: so angles that wrap average rightly
         mean, members = (by_stream(problem.layout, x) for x in (foreseen.clean, foreseen.read))
-        notes = [_drop_diverged(self.name, mean, members), self._outside(problem, foreseen.outside)]
+        notes = [*self.run.notes, _drop_diverged(self.name, mean, members), self._outside(problem, foreseen.outside)]
+        if foreseen.unstable:
+            notes.append(f"{foreseen.unstable} of {len(foreseen.clean)} simulations became unstable, and hold instead.")
         note = " ".join(filter(None, notes))
         return Forecast(mean, members, frames, note, self._trust(problem, foreseen.weights))
 
@@ -69,7 +78,7 @@ class Model:
             streams = ", ".join(f"{s.name} ({' '.join(s.columns)})" for s in layout.streams)
             return f"{context} ticks of {layout.dt:g} s of {streams}"
 
-        ours = shape(self.run.layout, self.run.settings.context)
+        ours = shape(self.run.layout, self.run.context)
         if (given := shape(problem.layout, len(problem.past_times))) != ours:
             raise WorldModelError("The problem is not of the run's shape.", expected=ours, found=given)
 
@@ -114,10 +123,10 @@ class Baseline:
 
 
 class _Alone:
-    """One of a run's experts by itself."""
+    """One expert by itself."""
 
-    def __init__(self, expert: Expert, team: Team) -> None:
-        self.name, self._expert, self._lens = expert.name, expert, team.lens
+    def __init__(self, expert: Expert, lens: Lens) -> None:
+        self.name, self._expert, self._lens = expert.name, expert, lens
 
     def predict(self, problem: Problem) -> Forecast:
         """Its prediction of the streams of which it knows all columns."""
@@ -127,10 +136,38 @@ class _Alone:
         return Forecast({s.name: codec(s).physical(part) for s, part in parts.items() if np.isfinite(part).all()})
 
 
-def rivals(run: Run) -> list[Predictor]:
-    """The baselines that are kept with a run, and its other experts, each alone."""
-    baselines: list[Predictor] = [Baseline(run.baselines, name) for name in run.baselines.names]
+class _Hold:
+    """The last readings, which nothing need be learned for."""
+
+    name = "hold"
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+
+    def predict(self, problem: Problem) -> Forecast:
+        """Its prediction; its note says why there is none of the other baselines."""
+        view = self._lens.look(problem.context, problem.commands)
+        ahead = self._lens.back(hold_last(view), view.angle)
+        mean = {s.name: codec(s).physical(ahead[..., problem.layout.reading_columns[s.name]]) for s in problem.readings}
+        return Forecast(mean, note="The other baselines learn from a log, and none was given (--learn LOG).")
+
+
+def rivals(run: Foreteller, learn: Log | None = None) -> list[Predictor]:
+    """The baselines and other experts that are kept with a run; of a scene the baselines that a log teaches, if any.
+
+    Args:
+        run: a run or a scene.
+        learn: the log that baselines of a scene learn from; without one, only the last reading is held.
+    """
+    if isinstance(run, KnownScene):
+        return [_Hold(run.lens)] if learn is None else _baselines(baselines_from(run, learn))
+    assert isinstance(run, Run)
+    beside = _baselines(run.baselines)
     if run.team is None:
-        return baselines
-    experts = [_Alone(expert, run.team) for expert in run.team.rich.values()]
-    return [*baselines, *experts, *([Model(run, alone=True)] if run.team.has_network else [])]
+        return beside
+    experts = [_Alone(expert, run.team.lens) for expert in run.team.rich.values()]
+    return [*beside, *experts, *([Model(run, alone=True)] if run.team.has_network else [])]
+
+
+def _baselines(fitted: Baselines) -> list[Predictor]:
+    return [Baseline(fitted, name) for name in fitted.names]

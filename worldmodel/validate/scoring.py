@@ -1,4 +1,4 @@
-"""Asks predictors one problem and scores them; a run is one predictor among others."""
+"""Asks predictors one problem and scores them; a run or a scene is one among others."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from rich.progress import Progress
 
 from worldmodel.errors import WorldModelError
-from worldmodel.training.run import Run
+from worldmodel.foreteller import Foreteller
 from worldmodel.types import Commands, StreamSpec
 from worldmodel.validate.examples import draw_examples
 from worldmodel.validate.forecast import Forecast, Predictor, ask, load_predictor, name_of
@@ -28,8 +28,8 @@ def score(problem: Problem, predictors: Sequence[Any], *, seed: int = 0, progres
 
     Args:
         problem: from `make_problem`.
-        predictors: the first is the subject, which the result compares with the others. Each is a run, an object with
-            a method `predict(problem) -> Forecast`, its class, or `package.module:Class`.
+        predictors: the first is the subject, which the result compares with the others. Each is a run, a scene, an
+            object with a method `predict(problem) -> Forecast`, its class, or `package.module:Class`.
         seed: of a run's members and of the resampling of episodes.
         progress: show a bar.
 
@@ -53,7 +53,7 @@ def score(problem: Problem, predictors: Sequence[Any], *, seed: int = 0, progres
 
 
 def _named(predictors: Sequence[Any], seed: int) -> dict[str, Predictor]:
-    made: list[Predictor] = [Model(p, seed) if isinstance(p, Run) else load_predictor(p) for p in predictors]
+    made: list[Predictor] = [Model(p, seed) if isinstance(p, Foreteller) else load_predictor(p) for p in predictors]
     names = [name_of(predictor) for predictor in made]
     if not names:
         raise WorldModelError("There is no predictor to score.")

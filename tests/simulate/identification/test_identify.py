@@ -10,6 +10,7 @@ from tests.simulate.identification import machines
 from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
+from worldmodel.physics import KnownScene
 from worldmodel.simulate import load_scene, simulate
 from worldmodel.simulate.identification import identify
 from worldmodel.simulate.identification.fitting import Fit
@@ -243,3 +244,16 @@ def test_the_scene_itself_and_others_files_are_not_replaced(log, rough, tmp_path
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(Exception, match="holds more than an earlier output"):
         identify(rough, log, tmp_path, force=True, **QUICK)
+
+
+def test_it_predicts_with_members_as_wide_as_its_numbers_are_unsure(fitted):
+    """As `worldmodel.physics` reads what was written: logarithms of factors and values vary as the account says."""
+    known = KnownScene.of(fitted.folder)
+    world = World(known.scene, general=True)
+    drawn = known.uncertainty.machines(world, 0, 60)
+    found = {f.name: f for f in fitted.found}
+    masses = np.array([machine.model.body_mass[1] for machine in drawn])
+    delays = np.array([machine.delay_s["torque"] for machine in drawn])
+    for name, values in (("arm.mass", masses), ("torque.delay", delays)):
+        assert values.mean() == pytest.approx(found[name].after, abs=found[name].std)
+        assert values.std() == pytest.approx(found[name].std, rel=0.5)

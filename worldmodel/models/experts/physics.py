@@ -2,9 +2,10 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,12 +14,13 @@ from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.simulate import Scene, load_scene
+from worldmodel.simulate.identification.parameters import Machine
 from worldmodel.simulate.observer import Observer, Readings
 from worldmodel.simulate.scene import SceneStream
 from worldmodel.simulate.signals import readings_at
 from worldmodel.simulate.world import World
 
-_CHUNK = 1024  # windows that are simulated together
+_WORLDS = 1024  # that are simulated together
 
 
 @dataclasses.dataclass
@@ -28,22 +30,24 @@ class Physics:
     Attributes:
         lens: what it sees through.
         folder: the scene's. sha256: of what is in it.
+        general: compile the model so that machines with other numbers may be made of it.
     """
 
     lens: Lens
     folder: Path
     sha256: str
+    general: bool = False
 
     name = "physics"
 
     @classmethod
-    def of(cls, scene: Scene, lens: Lens) -> "Physics":
+    def of(cls, scene: Scene, lens: Lens, general: bool = False) -> "Physics":
         """A scene as an expert of these streams.
 
         Raises:
             WorldModelError: if it has none of them, or lacks a command.
         """
-        found = cls(lens, scene.folder, folder_sha256(scene.folder))
+        found = cls(lens, scene.folder, folder_sha256(scene.folder), general)
         has = {s.spec.name: s.spec.columns for s in scene.streams}
         lacking = [s for s in lens.layout.actions if has.get(s.name) != s.columns]
         if lacking or not found.streams:
@@ -83,51 +87,102 @@ class Physics:
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead; NaN where the scene has none, or a simulation became unstable."""
-        rows = range(0, len(view.held), _CHUNK)
-        return np.concatenate([self._chunk(View(*(x[i : i + _CHUNK] for x in view))) for i in rows])
+        return self.simulate(view, [self.nominal]).ahead[:, 0]
+
+    def simulate(
+        self,
+        view: View,
+        machines: Sequence[Machine],
+        states: Float[np.ndarray, "B Q"] | None = None,
+        jitter: Mapping[str, np.ndarray] | None = None,
+        back: int = 0,
+    ) -> "Simulated":
+        """What K machines' sensors read next, each started from an observer of its own.
+
+        Args:
+            view: B windows.
+            machines: K of them, which are this world's with other numbers.
+            states: of each window where the first tick of the context finds it; by default the scene's start, with
+                what is read first.
+            jitter: by stream [B, K, M, S], what each machine takes readings to be more than they were.
+            back: ticks before the end of the context, of which states are wanted.
+        """
+        each = max(_WORLDS // len(machines), 1)
+        parts = []
+        for begin in range(0, len(view.held), each):
+            rows = slice(begin, begin + each)
+            some = None if jitter is None else {name: more[rows] for name, more in jitter.items()}
+            begun = None if states is None else states[rows]
+            parts.append(self._rolled(View(*(x[rows] for x in view)), machines, begun, some, back))
+        return Simulated(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
     @cached_property
     def world(self) -> World:
         """The compiled scene."""
-        return World(load_scene(self.folder))
+        return World(load_scene(self.folder), self.general)
+
+    @cached_property
+    def nominal(self) -> Machine:
+        """The machine as the scene has it."""
+        return Machine.of(self.world)
 
     @property
     def streams(self) -> tuple[SceneStream, ...]:
         """What the scene reads that the log has, too; places are from the context's last one, as models see them."""
+        return self.streams_of(self.nominal)
+
+    def streams_of(self, machine: Machine) -> tuple[SceneStream, ...]:
+        """`streams` with the delays and biases of a machine."""
         logged = {s.name: s.columns for s in self.lens.layout.readings if s.kind != "gps"}
-        return tuple(s for s in self.world.scene.read if logged.get(s.spec.name) == s.spec.columns)
+        return tuple(s for s in machine.scene(self.world.scene).read if logged.get(s.spec.name) == s.spec.columns)
 
-    def _chunk(self, view: View) -> np.ndarray:
-        world, dt = self.world, self.lens.layout.dt
-        controls = self._controls(view)
-        now = round((view.context - 1) * dt / world.step_s)
-        observer, read = Observer(world), self._read(view)
-        states = observer.begin(read, np.tile(world.default_state(), (len(view.held), 1)))
-        begun = np.full(len(states), world.settle_steps)
-        followed, sound = observer.follow(read, states, controls[:, :now], begun=begun)
-        rolled = world.try_rollout(followed[:, 0], controls[:, now:], begun + now)
-        sound &= rolled.sound >= controls.shape[1] - now
-        ahead = self._features(rolled.sensors, view)
-        return np.where(sound[:, None, None], ahead, np.nan)
-
-    def _read(self, view: View) -> dict[str, Readings]:
-        """What was read in the contexts, at times from their first tick."""
+    def read(self, view: View, machine: Machine) -> dict[str, Readings]:
+        """What a machine's sensors read in the contexts, when it was so: at times from their first tick."""
         layout, out = self.lens.layout, {}
         features = layout.frames.readings.turn(view.slots * self.lens.std + self.lens.mean, view.angle)
-        for stream in self.streams:
-            columns = layout.slot_columns(layout.spec(stream.spec.name))
+        for stream in self.streams_of(machine):
+            name = stream.spec.name
+            columns = layout.slot_columns(layout.spec(name))
             slots = len(columns)
             values = codec(stream.spec).physical(features[..., columns])
             known = np.asarray(view.slots_mask[..., columns].all(-1))
-            age = view.age[..., layout.reading_columns[stream.spec.name].start]
+            age = view.age[..., layout.reading_columns[name].start]
             behind = np.minimum(np.where(known[..., -1], age, 0.0), 1 / slots)  # all slots, if samples are regular
             time = np.arange(view.context)[:, None] + (np.arange(slots) + 1 - slots) / slots - behind[..., None]
             count = view.context * slots
             read = np.where(known[..., None], values, np.nan).reshape(len(values), count, -1)
-            out[stream.spec.name] = Readings(time.reshape(-1, count) * layout.dt, read).unspoilt(stream)
+            out[name] = Readings(time.reshape(-1, count) * layout.dt, read).unspoilt(stream)
         return out
 
-    def _controls(self, view: View) -> np.ndarray:
+    def _rolled(
+        self,
+        view: View,
+        machines: Sequence[Machine],
+        states: np.ndarray | None,
+        jitter: Mapping[str, np.ndarray] | None,
+        back: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        world, windows, dt = self.world, len(view.held), self.lens.layout.dt
+        controls = _by_window([self._controls(view, machine) for machine in machines])
+        wanted, now = (round((view.context - 1 - ticks) * dt / world.step_s) for ticks in (back, 0))
+        read = _jittered([self.read(view, machine) for machine in machines], jitter)
+        observer = Observer(world)
+        if states is None:
+            states = observer.begin(read, np.tile(world.default_state(), (len(controls), 1)))
+        else:
+            states = np.repeat(states, len(machines), 0)
+        begun = np.full(len(states), world.settle_steps)
+        models = [machine.model for machine in machines] * windows
+        before, keep = controls[:, :now], [wanted, now]
+        followed, sound = observer.follow(read, states, before, begun=begun, models=models, keep=keep)
+        rolled = world.try_rollout(followed[:, 1], controls[:, now:], begun + now, models)
+        sound &= rolled.sound >= controls.shape[1] - now
+        sensors = rolled.sensors.reshape(windows, len(machines), *rolled.sensors.shape[1:])
+        ahead = np.stack([self._features(sensors[:, k], view, machine) for k, machine in enumerate(machines)], 1)
+        ahead = np.where(sound.reshape(windows, -1)[..., None, None], ahead, np.nan)
+        return ahead, followed[:, 0].reshape(windows, len(machines), -1)
+
+    def _controls(self, view: View, machine: Machine) -> np.ndarray:
         """[B, N, U] of the physics steps from the first tick of the context to the last one ahead."""
         layout, world = self.lens.layout, self.world
         steps = round((view.context - 1 + view.horizon) * layout.dt / world.step_s)
@@ -138,24 +193,54 @@ class Physics:
         )
         acted = layout.frames.actions.turn(acted * self.lens.action_std + self.lens.action_mean, view.angle)
         for stream in world.scene.actions:
-            if stream.spec.name not in layout.action_columns:
+            name = stream.spec.name
+            if name not in layout.action_columns:
                 continue
-            columns, at = layout.action_columns[stream.spec.name], world.control_columns(stream.sources)
-            rest = world.rest_controls[at] - stream.bias
+            columns, at = layout.action_columns[name], world.control_columns(stream.sources)
+            rest = world.rest_controls[at] - machine.bias[name]
             there = codec(stream.spec).physical_mask(known[..., columns])
-            values = np.where(there, codec(stream.spec).physical(acted[..., columns]), rest) + stream.bias
-            out[..., at] = _means(values, layout.dt, stream.delay_s, world.step_s, steps)
+            values = np.where(there, codec(stream.spec).physical(acted[..., columns]), rest) + machine.bias[name]
+            out[..., at] = _means(values, layout.dt, machine.delay_s[name], world.step_s, steps)
         return out
 
-    def _features(self, sensors: np.ndarray, view: View) -> np.ndarray:
+    def _features(self, sensors: np.ndarray, view: View, machine: Machine) -> np.ndarray:
         """Normalised readings [B, H, Y] of the model's sensors [B, N + 1, all] from the last tick of the context on."""
-        layout = self.lens.layout
+        layout, scene = self.lens.layout, machine.scene(self.world.scene)
         times = np.arange(1, view.horizon + 1) * layout.dt
         out = np.full((len(sensors), view.horizon, layout.size), np.nan)
-        for stream in self.streams:
-            read = readings_at(self.world, self.world.scene, stream, sensors, times)
+        for stream in self.streams_of(machine):
+            read = readings_at(self.world, scene, stream, sensors, times)
             out[..., layout.slot_columns(layout.spec(stream.spec.name))[-1]] = codec(stream.spec).features_of(read)
         return self.lens.toward(out, view.angle)
+
+
+class Simulated(NamedTuple):
+    """What K machines do after B windows.
+
+    Attributes:
+        ahead: [B, K, H, Y] normalised readings; NaN where the scene has none, or a simulation became unstable.
+        states: [B, K, Q] so far back in the context as was asked for, at its last tick by default.
+    """
+
+    ahead: np.ndarray
+    states: np.ndarray
+
+
+def _by_window(machines: Sequence[np.ndarray]) -> np.ndarray:
+    """[B * K, ...] of [B, ...] of each of K machines."""
+    stacked = np.stack(machines, 1)
+    return stacked.reshape(len(machines) * len(stacked), *stacked.shape[2:])
+
+
+def _jittered(
+    machines: Sequence[Mapping[str, Readings]], jitter: Mapping[str, np.ndarray] | None
+) -> dict[str, Readings]:
+    """What B * K worlds read, of what each machine does in B."""
+    out = {}
+    for name in machines[0]:
+        time, values = (_by_window(parts) for parts in zip(*(machine[name] for machine in machines), strict=True))
+        out[name] = Readings(time, values if jitter is None else values + jitter[name].reshape(values.shape))
+    return out
 
 
 def _means(values: np.ndarray, dt: float, delay_s: float, step_s: float, steps: int) -> np.ndarray:

@@ -4,6 +4,7 @@ Every number has a coordinate z that is 0 at the user's value and 1 at a plausib
 stands for what the user knows. Masses, inertias and gains move by factors.
 """
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.simulate.scene import Scene
+from worldmodel.simulate.world import World
 
 GROUPS = (
     "mass", "com", "inertia", "damping", "friction", "armature", "stiffness", "gain", "lag", "contact", "delay", "bias",
@@ -31,6 +33,13 @@ class Machine:
     model: Any
     delay_s: dict[str, float]
     bias: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, world: World) -> "Machine":
+        """The world's own, with a copy of its model."""
+        streams = world.scene.streams
+        delays = {s.spec.name: s.delay_s for s in streams}
+        return cls(copy.copy(world.model), delays, {s.spec.name: s.bias.copy() for s in streams})
 
     def scene(self, scene: Scene) -> Scene:
         """A scene with these delays and biases."""

@@ -1,6 +1,5 @@
 """The numbers of a scene that are to be fitted, chosen by groups and names."""
 
-import copy
 import dataclasses
 import fnmatch
 from collections.abc import Sequence
@@ -63,12 +62,7 @@ class Parameters:
 
     def machine(self, z: np.ndarray) -> Machine:
         """The machine at coordinates z [P]."""
-        streams = self.world.scene.streams
-        made = Machine(
-            copy.copy(self.world.model),
-            {s.spec.name: s.delay_s for s in streams},
-            {s.spec.name: s.bias.copy() for s in streams},
-        )
+        made = Machine.of(self.world)
         for parameter, at in zip(self.free, z, strict=True):
             parameter.put(made, parameter.value(float(at)))
         self.world.mj.mj_setConst(made.model, self.world.mj.MjData(made.model))

@@ -233,5 +233,6 @@ def _followed(observer: Observer, machine: Machine, recordings: Sequence[Recordi
     controls = np.stack([controls_at(world, scene, r.actions, times) for r in recordings])
     states = observer.begin(read, np.tile(world.default_state(), (len(recordings), 1)))
     begun = np.full(len(recordings), world.settle_steps)
-    out, _ = observer.follow(read, states, controls, begun=begun, model=machine.model, keep=keep.tolist())
+    models = [machine.model] * len(recordings)
+    out, _ = observer.follow(read, states, controls, begun=begun, models=models, keep=keep.tolist())
     return out[starts[:, 0].astype(int), column]

@@ -24,7 +24,7 @@ from worldmodel.simulate.world import World
 if TYPE_CHECKING:
     from worldmodel.simulate.identification.identify import Identified
 
-IDENTIFIED_FILE, PAGE_FILE = OWN_FILES = "identified.json", "identified.html"
+IDENTIFIED_FILE, PAGE_FILE, SPREAD_FILE = OWN_FILES = "identified.json", "identified.html", "spread.json"
 FORMAT, VERSION = "worldmodel-identified", 1
 _CLOSE = 1e-5  # what a file may lose of a number
 _ARRAYS = (

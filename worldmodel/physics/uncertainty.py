@@ -1,0 +1,79 @@
+"""How surely the numbers of a fitted scene are known, and machines drawn by that."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+
+from worldmodel.errors import SceneError
+from worldmodel.files import readable
+from worldmodel.simulate.identification.parameters import Machine, Parameters
+from worldmodel.simulate.identification.writing import IDENTIFIED_FILE
+from worldmodel.simulate.world import World
+
+
+@dataclasses.dataclass(frozen=True)
+class Uncertainty:
+    """The fitted numbers of a scene, by name, and their covariance.
+
+    Attributes:
+        names: P of them.
+        covariance: [P, P] of the logarithms of what moves by factors, and of the values of the rest.
+        logs_sha256: of the files that they were fitted to.
+        fitted, measured: names of their episodes.
+    """
+
+    names: tuple[str, ...]
+    covariance: np.ndarray
+    logs_sha256: tuple[str, ...] = ()
+    fitted: tuple[str, ...] = ()
+    measured: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, folder: Path) -> "Uncertainty":
+        """What `identify` found of a scene; nothing of one that was not fitted.
+
+        Raises:
+            WorldModelError: if its file is damaged.
+        """
+        file = folder / IDENTIFIED_FILE
+        if not file.is_file():
+            return cls((), np.zeros((0, 0)))
+        with readable(file):
+            told = json.loads(file.read_text(encoding="utf-8"))
+            names = tuple(str(each["name"]) for each in told["parameters"])
+            covariance = np.array(told["covariance"], float).reshape(len(names), len(names))
+            lists = (tuple(map(str, told[key])) for key in ("logs_sha256", "fitted", "measured"))
+            return cls(names, covariance, *lists)
+
+    def machines(self, world: World, seed: int, count: int) -> list[Machine]:
+        """Machines that the scene may stand for; the first ones are the same for any `count`.
+
+        Args:
+            world: the scene's, compiled in general.
+            seed: of the draws.
+            count: how many.
+
+        Raises:
+            SceneError: if the scene has changed since.
+        """
+        if not self.names:
+            return [Machine.of(world)] * count
+        parameters = self._parameters(world)
+        scale = np.array([p.scale for p in parameters.free])
+        size, axes = np.linalg.eigh(self.covariance)
+        root = axes * np.sqrt(np.maximum(size, 0))
+        drawn = (np.random.default_rng([seed, k, 0x5C]).normal(size=len(scale)) for k in range(count))
+        return [parameters.machine(root @ each / scale) for each in drawn]
+
+    def _parameters(self, world: World) -> Parameters:
+        every = {p.name: p for p in Parameters.of(world, fit=["*"]).free}
+        if gone := [name for name in self.names if name not in every]:
+            raise SceneError(
+                f"{world.scene.name} is not the scene that was fitted.",
+                expected=f"{gone[0]}, which {IDENTIFIED_FILE} names",
+                found=", ".join(every),
+                remedy=f"fit it again, or remove {IDENTIFIED_FILE}",
+            )
+        return Parameters(world, tuple(every[name] for name in self.names))
