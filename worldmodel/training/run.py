@@ -86,6 +86,7 @@ class Run:
     def live(self, *, start_s: float | None = None, watermark_s: float = 0.5, watch: Watch | None = None) -> Live:
         """The run beside a machine, whose readings are pushed one at a time; see `worldmodel.live.Live`."""
         context = self.settings.context
+        self.session.forecaster.compile()
         return Live(self.session.forecaster, self.layout, context, self.horizon_ticks, start_s, watermark_s, watch)
 
     def watch(
