@@ -1,6 +1,8 @@
 """Small array operations that numpy arrays and JAX arrays share, so that data, baselines and model use the same."""
 
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
@@ -11,6 +13,19 @@ from worldmodel.types import Array
 def namespace(x: Array) -> ModuleType:
     """numpy or jax.numpy, whichever made `x` (https://data-apis.org/array-api)."""
     return x.__array_namespace__()
+
+
+def scan(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, each: Shaped[Array, "*shape"]) -> Array:
+    """What `step(state, one)`, which gives the next state and something, gives of one row after the other."""
+    if namespace(each) is not np:
+        from jax import lax  # the array is JAX's, so it is loaded already
+
+        return lax.scan(step, state, each)[1]
+    out = []
+    for one in each:
+        state, given = step(state, one)
+        out.append(given)
+    return np.stack(out)
 
 
 def newest(mask: Bool[Array, "*shape"], axis: int = 1) -> Int[Array, "*shape"]:

@@ -109,6 +109,7 @@ class Foreteller(abc.ABC):
     def live(self, *, start_s: float | None = None, watermark_s: float = 0.5, watch: Watch | None = None) -> Live:
         """It beside a machine, whose readings are pushed one at a time; see `worldmodel.live.Live`."""
         forecaster = self.session.forecaster
+        forecaster.compile()
         return Live(forecaster, self.layout, self.context, self.horizon_ticks, start_s, watermark_s, watch)
 
     def watch(

@@ -11,6 +11,7 @@ from worldmodel.imagine.engine import Imagined, Imaginer
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.compiled import Compiled
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands
@@ -45,6 +46,9 @@ class Foreseer(Protocol):
     def names(self) -> tuple[str, ...]:
         """The experts that are weighed, in the order of weights."""
 
+    def compile(self) -> None:
+        """Gets ready to be asked of single windows, again and again."""
+
     def seeded(self, seed: int) -> "Foreseer":
         """The same with other noise."""
 
@@ -63,12 +67,18 @@ class Forecaster:
 
     def __init__(self, team: Team | None, model: WorldModel | None, seed: int = 0) -> None:
         self.team, self.seed = team, seed
+        self._compiled: Compiled | None = None
         self._imaginer = None if model is None else Imaginer(model, seed)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The experts, in the order of weights."""
         return self.team.names if self.team else ()
+
+    def compile(self) -> None:
+        """From now on experts are asked of single windows by a compiled program; its first answer takes seconds."""
+        if self._compiled is None and self.team is not None:
+            self._compiled = Compiled(self.team)
 
     def seeded(self, seed: int) -> "Forecaster":
         """The same with other noise."""
@@ -109,12 +119,12 @@ class Forecaster:
             read = imagined.read[:, :members]
             return Forecasted(imagined.clean.mean(1), read, frames, none, np.zeros((len(read), 0)))
         network = imagined.clean.mean(1) if imagined is not None and self.team.has_network else None
-        lens = self.team.lens
-        view = lens.look(context, actions)
-        said = None if network is None else lens.toward(network, view.angle)
-        foreseen = self.team.foresee(context, actions, said, members, seed)
-        clean, read = (lens.back_in_slots(x, view.held[:, -1], view.angle) for x in foreseen[:2])
-        return Forecasted(clean, read, frames, foreseen.weights, self.team.reach.outside(view))
+        asked = self.team.asked(context, actions)
+        said = None if network is None else self.team.lens.toward(network, asked.view.angle)
+        chosen = self.team.blend.drawn(len(context.values), members, seed)
+        foresee = self._compiled.foresee if self._compiled and len(chosen) == 1 else self.team.foresee
+        clean, read, weights = foresee(asked, said, chosen)
+        return Forecasted(clean, read, frames, weights, self.team.reach.outside(asked.view))
 
 
 def trust(

@@ -239,6 +239,8 @@ def last_fix(
 
     NaN where the context shows none: then the feature is masked, and where the machine is cannot be said.
     """
+    if not layout.relative[layout.columns[name]].any():
+        return np.zeros(layout.features(layout.spec(name)))
     columns = np.flatnonzero(layout.relative)
     fix, known = _last_positions(layout, *(x[None][..., columns] for x in (values, mask)))
     out = np.zeros(layout.size)
@@ -265,11 +267,13 @@ def _last_positions(
     fix, known = np.zeros(values.shape[::2], values.dtype), np.zeros(values.shape[::2], bool)
     place = np.cumsum(layout.relative) - 1  # of each column among the relative ones
     for spec in layout.readings:
-        for slots in layout.slot_columns(spec).T:  # of one feature
-            if layout.relative[slots[0]]:
-                series, there = (x[..., place[slots]].reshape(len(x), -1) for x in (values, mask))
-                last, any_ = last_valid(series, there)
-                fix[:, place[slots]], known[:, place[slots]] = last[:, None], any_[:, None]
+        slots = layout.slot_columns(spec)
+        slots = slots[:, layout.relative[slots[0]]]
+        if slots.size:
+            at = place[slots]
+            series, there = (x[..., at].reshape(len(x), -1, at.shape[1]) for x in (values, mask))
+            last, any_ = last_valid(series, there)
+            fix[:, at], known[:, at] = last[:, None], any_[:, None]
     return fix, known
 
 

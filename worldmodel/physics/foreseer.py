@@ -43,6 +43,9 @@ class SceneForeseer:
         self._physics, self._uncertainty, self._spread, self.seed = physics, uncertainty, spread, seed
         self._machines: list[Machine] = []
 
+    def compile(self) -> None:
+        """Nothing: MuJoCo has no programs to compile."""
+
     def seeded(self, seed: int) -> "SceneForeseer":
         """The same with other noise."""
         if seed == self.seed:

@@ -10,7 +10,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.experts.closed import closed
-from worldmodel.models.experts.left_out import LeftOut, ask
+from worldmodel.models.experts.left_out import LeftOut, Question, ask
 from worldmodel.models.experts.physics import Physics
 from worldmodel.simulate import Scene, load_scene
 from worldmodel.training.blending import blended
@@ -86,7 +86,7 @@ def _found(settings: RunSettings, logs: Sequence[Path | str] | None) -> Sequence
 def _joined(left_out: LeftOut, kept: int, physics: Physics, windows: Windows) -> LeftOut:
     """What the first `kept` experts predicted for left-out windows, and what physics does for the same."""
     context, future = windows.without_video().cut(left_out.starts, windows.horizon)
-    told = ask([physics], physics.lens, context, future.actions, windows.horizon)
+    told = ask([physics], physics.lens, Question.of(physics.lens, context, future.actions, windows.horizon))
     both = zip((left_out.ahead, left_out.within), told, strict=True)
     ahead, within = (np.concatenate([others[:kept], own]) for others, own in both)
     return left_out._replace(ahead=ahead, within=within)

@@ -13,7 +13,7 @@ from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.closed import Closed, Ridge, closed
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.fitting import examples_at, left_out_of
-from worldmodel.models.experts.left_out import ask, folds
+from worldmodel.models.experts.left_out import Question, ask, folds
 from worldmodel.models.objective import at_sample_times
 from worldmodel.training.data import measure_scaling
 
@@ -157,7 +157,7 @@ def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, s
     apart = Baselines.fit(windows, scaling, 0, starts=starts[starts[:, 0] != episode])
     context, future = windows.cut(left_out.starts[rows], H)
     experts = [Closed(apart, name) for name in ("mean", "linear")]
-    expected = ask(experts, lens, context, future.actions, H)
+    expected = ask(experts, lens, Question.of(lens, context, future.actions, H))
     np.testing.assert_allclose(left_out.ahead[[0, 3]][:, rows], expected.ahead, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(left_out.within[[0, 3]][:, rows], expected.within, rtol=1e-5, atol=1e-6)
 

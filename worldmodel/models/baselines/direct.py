@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.view import LATE, Examples, View, in_phase, in_step, on_ticks, phase
+from worldmodel.types import Array
 
 PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
 _TICKS = 32  # fitted at most
@@ -33,9 +35,9 @@ class Direct:
         weights: [N, F' + 1, Y] of those that vary, and a constant.
     """
 
-    ticks: np.ndarray
-    varies: np.ndarray
-    weights: np.ndarray
+    ticks: Array
+    varies: Array
+    weights: Array
 
     @classmethod
     def candidates(
@@ -57,64 +59,64 @@ class Direct:
         return [cls(ticks, varies, each) for each in np.stack(weights, 1)]
 
     @classmethod
-    def blend(cls, candidates: Sequence["Direct"], choice: Int[np.ndarray, "N Y"]) -> "Direct":
+    def blend(cls, candidates: Sequence["Direct"], choice: Int[Array, "N Y"]) -> "Direct":
         """Takes each tick and column from the candidate that is chosen for it."""
         weights = np.stack([c.weights for c in candidates])
         chosen = np.take_along_axis(weights, choice[None, :, None], 0)[0]
         return dataclasses.replace(candidates[0], weights=chosen)
 
-    def predict(self, view: View, layout: TickLayout) -> Float[np.ndarray, "B T Y"]:
+    def predict(self, view: View, layout: TickLayout) -> Float[Array, "B T Y"]:
         """Normalised readings at the ticks ahead, up to the last that is fitted; short actions end as they ended."""
         seen, known, now = _seen(view, layout), self.varies, view.held[:, -1:]
-        inputs = seen[:, known[: seen.shape[1]]]
+        inputs = seen[:, np.flatnonzero(known[: seen.shape[1]])]
         asked = _Asked(_Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]))
         near = self._until(view.horizon + LATE + 1)
-        return on_ticks(lambda late: now + near._ahead(asked, late), view)[:, : view.horizon]
+        return on_ticks(lambda lates: [now + x for x in near._ahead(asked, lates)], view)[:, : view.horizon]
 
     def _until(self, horizon: int) -> "Direct":
         """Without the models of ticks that a horizon does not need."""
         count = int(np.searchsorted(self.ticks, horizon)) + 1
         return dataclasses.replace(self, ticks=self.ticks[:count], weights=self.weights[:count])
 
-    def _ahead(self, asked: "_Asked", late: int) -> Float[np.ndarray, "B T Y"]:
+    def _ahead(self, asked: "_Asked", lates: tuple[int, ...]) -> list[Float[Array, "B T Y"]]:
         """Changes at the ticks ahead, each as if the command in force so many ticks before it went on."""
-        gaps = np.diff(self.ticks, prepend=0)
-        answers, parts = asked.of(_Questions.of(tuple(self.ticks.tolist()), late), self.weights), []
-        for i, gap in enumerate(gaps):
-            ahead = answers[i][:, :gap]
-            if gap > 1:  # the one before was told less, where that is later than it may know
-                before = answers[i - 1][:, gaps[i - 1] :]
-                ahead = before + (np.arange(1, gap + 1)[:, None] / gap) * (ahead - before)
-            parts.append(ahead)
-        return np.concatenate(parts, 1)
+        questions = _Questions.of(tuple(self.ticks.tolist()), lates)
+        answers, share = asked.of(questions, self.ticks, self.weights), questions.share
+        both = ((answers[:, own], answers[:, before]) for own, before in zip(*questions[2:4], strict=True))
+        return [namespace(own).where(share < 1, before + share * (own - before), own) for own, before in both]
 
 
 class _Questions(NamedTuple):
-    """What each of N models is asked: its own change at the ticks up to it, then at those up to the next one's.
+    """What models are asked, each question once: the change at its own tick, told of commands for so long.
 
     Attributes:
-        edges: int [Q, S + 1] of the shares of the time that each question's model averages commands over.
-        until: int [Q, 1] how long it is told of commands.
-        ends: int [N + 1] where each model's questions begin, and where the last one's end.
+        model: int [Q] who is asked, in their order.
+        until: int [Q, 1] how many ticks of commands it is told.
+        own, before: int [L, T] the question to the model of each tick ahead or the next one that is fitted, and that to
+            the one before, for each of L ways of being told late.
+        share: [T, 1] of the way from the latter's answer to the former's.
     """
 
-    edges: np.ndarray
-    until: np.ndarray
-    ends: np.ndarray
+    model: Array
+    until: Array
+    own: Array
+    before: Array
+    share: Array
 
     @classmethod
     @functools.lru_cache(64)
-    def of(cls, ticks: tuple[int, ...], late: int) -> "_Questions":
-        """Of models of `ticks`, each as if the command in force so many ticks before went on."""
-        untils = [np.maximum(np.arange(a + 1, b + 1) - late, 0) for a, b in itertools.pairwise((0, *ticks))]
-        nexts = [
-            np.minimum(after, tick) if len(after) > 1 else after[:0]
-            for after, tick in zip(untils[1:], ticks, strict=False)
-        ]
-        told = [np.concatenate(both) for both in itertools.zip_longest(untils, nexts, fillvalue=untils[0][:0])]
-        edges = np.stack([_edges(tick) for tick in ticks])
-        counts = [len(each) for each in told]
-        return cls(np.repeat(edges, counts, 0), np.concatenate(told)[:, None], np.cumsum([0, *counts]))
+    def of(cls, ticks: tuple[int, ...], lates: tuple[int, ...]) -> "_Questions":
+        """Of models of `ticks`, each as if the command in force so many ticks before it went on."""
+        ahead = np.arange(1, ticks[-1] + 1)
+        model = np.searchsorted(ticks, ahead)
+        start, end = np.array([0, *ticks])[[model, model + 1]]
+        told = np.maximum(ahead - np.array(lates)[:, None], 0)
+        own = np.stack(np.broadcast_arrays(model, told), -1)
+        before = np.stack(np.broadcast_arrays(model - 1, np.minimum(told, start)), -1)  # less, where it may not know
+        pairs = np.stack([own, np.where((ahead < end)[:, None], before, own)])
+        (model, until), asked = (x.T for x in np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True))
+        asked_own, asked_before = asked.reshape(pairs.shape[:-1])
+        return cls(model, until[:, None], asked_own, asked_before, ((ahead - start) / (end - start))[:, None])
 
 
 class _Asked(NamedTuple):
@@ -127,24 +129,25 @@ class _Asked(NamedTuple):
     """
 
     means: "_Means"
-    seen: np.ndarray
-    acts: np.ndarray
+    seen: Array
+    acts: Array
 
-    def of(self, asked: _Questions, weights: Float[np.ndarray, "N F Y"]) -> list[Float[np.ndarray, "B Q Y"]]:
-        """The answers of each model."""
-        count, models = self.seen.shape[1], len(asked.ends) - 1
+    def of(self, asked: _Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Array:
+        """The answers [B, Q, Y] of models of `ticks`."""
+        count, models = self.seen.shape[1], len(ticks)
         by_seen, answers = self.seen @ weights[:, :count] + weights[:, -1:], []
-        together = max(_TOGETHER * models // (len(self.seen) * len(asked.until)), 1)
+        together = max(_TOGETHER * models // (len(self.seen) * len(asked.model)), 1)
+        ends, edges = np.searchsorted(asked.model, np.arange(models + 1)), np.stack([_edges(t) for t in ticks.tolist()])
         for first in range(0, models, together):
-            ends = asked.ends[first : first + together + 1]
-            rows = slice(ends[0], ends[-1])
-            acted = self.means.shares(asked.edges[rows], asked.until[rows])[..., self.acts]
-            for i, (a, b) in enumerate(itertools.pairwise(ends - ends[0]), first):
-                answers.append(by_seen[i][:, None] + acted[:, a:b] @ weights[i, count:-1])
-        return answers
+            rows = slice(ends[first], ends[min(first + together, models)])
+            acted = self.means.shares(edges[asked.model[rows]], asked.until[rows])[..., self.acts]
+            for i in range(first, min(first + together, models)):
+                own = acted[:, ends[i] - rows.start : ends[i + 1] - rows.start]
+                answers.append(by_seen[i][:, None] + own @ weights[i, count:-1])
+        return namespace(self.seen).concatenate(answers, 1)
 
 
-def _grid(horizon: int) -> np.ndarray:
+def _grid(horizon: int) -> Array:
     """int [N] ticks ahead from 1 to the horizon, all of them or denser near by."""
     if horizon <= _TICKS:
         return np.arange(1, horizon + 1)
@@ -160,31 +163,35 @@ def _spans(ticks: int) -> list[tuple[int, int]]:
     return [(max(ticks - b, 0), ticks - a) for a, b in itertools.pairwise(ends) if a < ticks]
 
 
-def _seen(view: View, layout: TickLayout) -> Float[np.ndarray, "B F"]:
+def _seen(view: View, layout: TickLayout) -> Float[Array, "B F"]:
     """The last readings and their ages; of each share of the context the means of actions, and of how far samples are
     from the last, as are those of the last tick's other slots.
 
     Differences, since a penalty on levels that are nearly equal would take the differences away first. What is missing
     is 0, and a column says which is.
     """
-    context, last = view.held.shape[1], view.held[:, -1]
-    parts = [last, np.minimum(view.age[:, -1], context)]
+    xp, context, last = namespace(view.held), view.held.shape[1], view.held[:, -1]
+    parts, slow = [last, xp.minimum(view.age[:, -1], context)], _slow(view, layout)
     for spec in layout.readings:
         columns, now = layout.slot_columns(spec), last[:, None, layout.reading_columns[spec.name]]
         if len(columns) > 1:
             samples, there = view.slots[..., columns], view.slots_mask[..., columns]
-            parts += [np.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1].reshape(len(last), -1)]
-        else:
-            samples, there = _one_a_tick(view, layout.reading_columns[spec.name])
-        parts.append(_over_spans(samples - now[:, None], there))
+            parts.append(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1])
+        parts.append(_over_spans(samples - now[:, None], there) if len(columns) > 1 else slow.pop(0))
     parts.append(_over_spans(view.past[:, :, None], view.past_mask[:, :, None]))
-    return np.concatenate(parts, 1)
+    return xp.concatenate([part.reshape(len(last), -1) for part in parts], 1)
 
 
-def _one_a_tick(view: View, columns: slice) -> tuple[np.ndarray, np.ndarray]:
-    """A slow stream's samples [B, C, 1, S] at even times, and where they are known."""
+def _slow(view: View, layout: TickLayout) -> list[Float[Array, "B K 2 S"]]:
+    """`_over_spans` of each stream that has one slot a tick, its samples at even times."""
+    columns = [part for name, part in layout.reading_columns.items() if layout.slots(layout.spec(name)) == 1]
+    if not columns:
+        return []
     samples, known = in_step(view, columns)
-    return samples[:, :, None], np.broadcast_to(known[..., None, None], (*samples.shape[:2], 1, samples.shape[2]))
+    now = namespace(samples).concatenate([view.held[:, -1:, part] for part in columns], -1)
+    means = _over_spans((samples - now)[:, :, None], known[:, :, None])
+    ends = np.cumsum([0, *(part.stop - part.start for part in columns)])
+    return [means[..., a:b] for a, b in itertools.pairwise(ends)]
 
 
 class _Means(NamedTuple):
@@ -195,43 +202,46 @@ class _Means(NamedTuple):
         held: [B, H + 1, 2, A] what is in force when each tick comes, and whether it is known.
     """
 
-    running: np.ndarray
-    held: np.ndarray
+    running: Array
+    held: Array
 
     @classmethod
     def of(cls, view: View) -> "_Means":
+        xp = namespace(view.ahead)
         each, last = (
-            np.stack([np.where(mask, values, 0), mask], 2).astype(float)
+            xp.stack([xp.where(mask, values, 0), mask], 2).astype(float)
             for values, mask in ((view.ahead, view.ahead_mask), (view.past[:, -1:], view.past_mask[:, -1:]))
         )
-        return cls(np.concatenate([np.zeros_like(last), np.cumsum(each, 1)], 1), np.concatenate([last, each], 1))
+        return cls(xp.concatenate([0 * last, xp.cumsum(each, 1)], 1), xp.concatenate([last, each], 1))
 
-    def shares(self, edges: Int[np.ndarray, "K E"], until: Int[np.ndarray, "K 1"]) -> Float[np.ndarray, "B K S"]:
+    def shares(self, edges: Int[Array, "K E"], until: Int[Array, "K 1"]) -> Float[Array, "B K S"]:
         """Means over shares of the time ahead, between `edges`, and columns that say which are known.
 
         Of commands that follow `until` nothing is asked: the last one before goes on.
         """
-        until = np.minimum(until, self.held.shape[1] - 1)
+        xp, until = namespace(self.held), np.minimum(until, self.held.shape[1] - 1)
         inside, beyond = np.minimum(edges, until), np.diff(np.maximum(edges, until), axis=1)
-        sums = np.diff(self.running[:, inside], axis=2) + beyond[..., None, None] * self.held[:, until]
-        means = np.stack([sums[..., 0, :] / np.maximum(sums[..., 1, :], 1), sums[..., 1, :] > 0], -2)
+        sums = xp.diff(self.running[:, inside], axis=2) + beyond[..., None, None] * self.held[:, until]
+        means = xp.stack([sums[..., 0, :] / xp.maximum(sums[..., 1, :], 1), sums[..., 1, :] > 0], -2)
         return means.reshape(*means.shape[:2], -1)
 
 
 @functools.cache
-def _edges(tick: int) -> Int[np.ndarray, " E"]:
+def _edges(tick: int) -> Int[Array, " E"]:
     """Of equal shares of the time until a tick; where it has fewer ticks than there are shares, the last are empty."""
     edges = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
     return np.pad(edges, (0, _SHARES + 1 - len(edges)), "edge")
 
 
-def _over_spans(values: Float[np.ndarray, "B C N S"], mask: Shaped[np.ndarray, "B C N S"]) -> Float[np.ndarray, "B F"]:
+def _over_spans(values: Float[Array, "B C N S"], mask: Shaped[Array, "B C N S"]) -> Float[Array, "B K 2 S"]:
     """Of each span of ticks the means where `mask`, else 0, and whether there is one, as numbers."""
-    spans = np.array(_spans(values.shape[1])).reshape(-1, 2).T
-    sums, counts = (
-        np.pad(np.cumsum(each.sum(2, dtype=float), 1), ((0, 0), (1, 0), (0, 0)))
-        for each in (np.where(mask, values, 0), mask)
-    )
-    total, count = (x[:, spans[1]] - x[:, spans[0]] for x in (sums, counts))
-    means = np.stack([np.where(count, total / np.maximum(count, 1), 0), count > 0], 2)
-    return means.reshape(len(values), -1)
+    xp, within = namespace(values), _within(values.shape[1])
+    total, count = (within @ each.sum(2, dtype=float) for each in (xp.where(mask, values, 0), mask))
+    return xp.stack([xp.where(count > 0, total / xp.maximum(count, 1), 0), count > 0], 2)
+
+
+@functools.cache
+def _within(ticks: int) -> Float[Array, "K C"]:
+    """1 where one of the last ticks is in a span."""
+    first, end = np.array(_spans(ticks)).reshape(-1, 2, 1).swapaxes(0, 1)
+    return ((np.arange(ticks) >= first) & (np.arange(ticks) < end)).astype(float)

@@ -18,7 +18,7 @@ from worldmodel.models.baselines.reckoning import Reckoner, find_reckoners, reck
 from worldmodel.models.baselines.sensors import Named
 from worldmodel.models.baselines.simple import Climate, Velocity, hold_last
 from worldmodel.models.baselines.view import Examples, Lens, View
-from worldmodel.types import Commands
+from worldmodel.types import Array, Commands
 
 VERSION = 3
 _LEARN, _SELECT = 4000, 1500  # windows that are drawn at most
@@ -98,7 +98,7 @@ class Baselines:
         view = self.lens.look(context, actions)
         return self.lens.back(self.ahead(name, view), view.angle)
 
-    def ahead(self, name: str, view: View) -> Float[np.ndarray, "B H Y"]:
+    def ahead(self, name: str, view: View) -> Float[Array, "B H Y"]:
         """The same, normalised and in the frame of the machine.
 
         Raises:

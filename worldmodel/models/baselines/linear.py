@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.view import Examples, View, excess, short_context, squared_errors
+from worldmodel.types import Array
 
 
 @dataclasses.dataclass
@@ -27,8 +29,8 @@ class Linear:
     step: OneStep
     near: Direct
     context: int
-    choice: np.ndarray
-    by_direct: np.ndarray
+    choice: Array
+    by_direct: Array
 
     @classmethod
     def fit(cls, learn: Examples, select: Examples, layout: TickLayout) -> "Linear":
@@ -55,7 +57,7 @@ class Linear:
         near = _near(examples, layout, direct, self.choice)
         return dataclasses.replace(self, direct=direct, step=step, near=near)
 
-    def predict(self, view: View, layout: TickLayout) -> Float[np.ndarray, "B H Y"]:
+    def predict(self, view: View, layout: TickLayout) -> Float[Array, "B H Y"]:
         """Normalised readings at the ticks ahead; beyond those fitted the one-step model goes on from the last.
 
         With a short context, no further than that is long.
@@ -66,12 +68,12 @@ class Linear:
         fitted = direct.shape[1]
         if fitted == view.horizon and self.by_direct[:fitted].all():
             return direct
-        step = self.step.predict(view)
-        near = np.where(self.by_direct[:fitted], direct, step[:, :fitted])
-        return np.concatenate([near, near[:, -1:] + step[:, fitted:] - step[:, fitted - 1 : fitted]], 1)
+        xp, step = namespace(direct), self.step.predict(view)
+        near = xp.where(self.by_direct[:fitted], direct, step[:, :fitted])
+        return xp.concatenate([near, near[:, -1:] + step[:, fitted:] - step[:, fitted - 1 : fitted]], 1)
 
 
-def _near(examples: Examples, layout: TickLayout, like: Direct, choice: np.ndarray) -> Direct:
+def _near(examples: Examples, layout: TickLayout, like: Direct, choice: Array) -> Direct:
     """As `like`, with its `choice` of penalties, on short contexts and to as many ticks ahead."""
     context = examples.view.context
     short = short_context(context)

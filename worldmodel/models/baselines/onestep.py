@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.arrays import hold
+from worldmodel.arrays import hold, namespace, scan
 from worldmodel.models.baselines.ridge import ridge
+from worldmodel.models.baselines.simple import hold_last
 from worldmodel.models.baselines.view import Examples, View
+from worldmodel.types import Array
 
 _PENALTIES = (1e-7, 1e-5, 1e-3, 1e-1)
 _LAGS = (1, 2, 4, 8, 16)
@@ -24,7 +26,7 @@ class OneStep:
         penalty: the ridge that the weights were fitted with.
     """
 
-    weights: np.ndarray
+    weights: Array
     lags: int
     penalty: float = 0.0
 
@@ -47,25 +49,28 @@ class OneStep:
         context, horizon = held.shape[1] - examples.came.shape[1], examples.came.shape[1]
         count = min(max(_ROWS // len(held), 1), horizon)
         ticks = context - 1 + np.unique(np.linspace(0, horizon - 1, count).astype(int))
-        inputs = np.concatenate([_inputs(held, acted, tick, lags) for tick in ticks])
+        spans = [slice(tick - lags + 1, tick + 1) for tick in ticks]
+        inputs = np.concatenate([_inputs(held[:, span], acted[:, span]) for span in spans])
         change = np.concatenate([held[:, tick + 1] - held[:, tick] for tick in ticks])
         fitted = ridge(inputs, change, np.ones(change.shape, bool), penalties)
         return [cls(weights, lags, penalty) for weights, penalty in zip(fitted, penalties, strict=True)]
 
-    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+    def predict(self, view: View) -> Float[Array, "B H Y"]:
         """Normalised readings at the ticks ahead."""
         if not self.lags:
-            return np.repeat(view.held[:, -1:], view.horizon, 1)
-        now = view.held.shape[1] - 1
-        readings = np.concatenate([view.held, np.zeros((len(view.held), view.horizon, view.held.shape[-1]))], 1)
-        acted = np.concatenate([view.past, view.ahead], 1)
-        for tick in range(now, now + view.horizon):
-            change = _inputs(readings, acted, tick, self.lags) @ self.weights[:-1] + self.weights[-1]
-            readings[:, tick + 1] = readings[:, tick] + change
-        return readings[:, now + 1 :]
+            return hold_last(view)
+        xp, acted = namespace(view.held), view.past[:, view.past.shape[1] + 1 - self.lags :]
+
+        def step(seen, led):
+            held, acted = seen[0], xp.concatenate([seen[1], led[:, None]], 1)
+            now = held[:, -1] + _inputs(held, acted) @ self.weights[:-1] + self.weights[-1]
+            return (xp.concatenate([held[:, 1:], now[:, None]], 1), acted[:, 1:]), now
+
+        ahead = scan(step, (view.held[:, -self.lags :], acted), xp.swapaxes(view.ahead, 0, 1))
+        return xp.swapaxes(ahead, 0, 1)
 
 
-def _series(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+def _series(examples: Examples) -> tuple[Array, Array]:
     """Readings held over context and horizon [B, C + H, Y], and actions [B, C - 1 + H, A]."""
     view = examples.view
     values, mask = (np.concatenate(pair, 1) for pair in ((view.readings, examples.came), (view.mask, examples.mask)))
@@ -73,7 +78,6 @@ def _series(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     return np.where(known, held, 0.0), np.concatenate([view.past, view.ahead], 1)
 
 
-def _inputs(readings: np.ndarray, acted: np.ndarray, tick: int, lags: int) -> np.ndarray:
-    """What a step from `tick` sees: [B, lags * (Y + A)]."""
-    span = slice(tick - lags + 1, tick + 1)
-    return np.concatenate([readings[:, span].reshape(len(readings), -1), acted[:, span].reshape(len(acted), -1)], 1)
+def _inputs(readings: Float[Array, "B L Y"], acted: Float[Array, "B L A"]) -> Float[Array, "B F"]:
+    """What a step sees: L ticks, all their readings and then all their actions."""
+    return namespace(readings).concatenate([x.reshape(len(readings), -1) for x in (readings, acted)], 1)

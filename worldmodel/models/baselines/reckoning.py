@@ -9,13 +9,14 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.arrays import hold, last_valid
+from worldmodel.arrays import hold, last_valid, namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.sensors import Named, label, motions, pair, same_frame
+from worldmodel.models.baselines.simple import hold_last
 from worldmodel.models.baselines.unicycle import Path, at_times, drive, match, turned
 from worldmodel.models.baselines.view import Examples, Lens, View, excess
-from worldmodel.types import StreamSpec
+from worldmodel.types import Array, StreamSpec
 
 _EXPLAINS = 0.5  # of the variance of fixes about their mean; below it, what was taken for speed and yaw rate is not
 _FIND = 1000  # windows that sensors are found on, at least where there are so many
@@ -52,12 +53,12 @@ class Reckoner:
     """
 
     stream: str
-    place: np.ndarray
-    speed: np.ndarray
-    turning: np.ndarray
+    place: Array
+    speed: Array
+    turning: Array
     speed_scale: float
     rate_scale: float
-    manner: np.ndarray
+    manner: Array
 
     @classmethod
     def find(cls, spec: StreamSpec, examples: Examples, lens: Lens, named: Named | None) -> "Reckoner | None":
@@ -79,7 +80,7 @@ class Reckoner:
                 best, least = dataclasses.replace(tried, speed_scale=float(scale)), left
         return best
 
-    def choose(self, examples: Examples, linear: Float[np.ndarray, "B H Y"], lens: Lens) -> "Reckoner":
+    def choose(self, examples: Examples, linear: Float[Array, "B H Y"], lens: Lens) -> "Reckoner":
         """In the manner that is best by the distance from the fixes that came, over all ticks ahead."""
         spans = [s for s in _SPANS if s <= examples.view.held.shape[1]]
         manners = [
@@ -90,37 +91,39 @@ class Reckoner:
         errors = np.stack([fixes.squared_error(t.track(examples.view, linear, lens)[0]) for t in tried])
         return tried[int(np.argmin(excess(errors)))]
 
-    def track(self, view: View, linear: Float[np.ndarray, "B H Y"], lens: Lens) -> tuple[np.ndarray, np.ndarray]:
+    def track(self, view: View, linear: Float[Array, "B H Y"], lens: Lens) -> tuple[Array, Array]:
         """Places ahead [B, H], complex metres in the frame of the view, and the nose's turn until then (rad)."""
-        manner, context = _Manner(*self.manner), view.held.shape[1]
-        ahead = linear if manner.by_linear else np.repeat(view.held[:, -1:], view.horizon, 1)
-        readings = lens.units(np.concatenate([view.held, ahead], 1))
+        xp, manner, context = namespace(view.held), _Manner(*self.manner), view.held.shape[1]
+        ahead = linear if manner.by_linear else hold_last(view)
+        readings = lens.units(xp.concatenate([view.held, ahead], 1))
         path = self._drive(readings, lens.layout.dt, context - 1, held=not manner.by_linear)
         fixes = _Fixes.of(lens.units(view.readings), view.mask, view.age, self.place)
-        seen, heading, start = path.place[:, :context], np.zeros(len(view.held)), np.zeros(len(view.held))
+        seen, heading, start = path.place[:, :context], xp.zeros(len(view.held)), xp.zeros(len(view.held))
         if manner.span:
             newest = np.arange(context) >= context - manner.span
             matched = match(seen, fixes.place, fixes.mask & newest, fixes.age)
             heading, start = matched.angle, matched.moved
-        turn = np.exp(1j * heading)
+        turn = xp.exp(1j * heading)
         if not manner.from_track:
             last, _ = last_valid(fixes.place - turn[:, None] * at_times(seen, fixes.age), fixes.mask)
             start = last
         return start[:, None] + turn[:, None] * path.place[:, context:], path.nose[:, context:]
 
-    def predict(self, view: View, linear: Float[np.ndarray, "B H Y"], lens: Lens) -> Float[np.ndarray, "B H Y"]:
+    def predict(self, view: View, linear: Float[Array, "B H Y"], lens: Lens) -> Float[Array, "B H Y"]:
         """Normalised readings of the stream, and of those that tell a heading in its frame; NaN of all others."""
-        place, turn = self.track(view, linear, lens)
-        out = np.full(linear.shape, np.nan)
+        xp, (place, turn) = namespace(linear), self.track(view, linear, lens)
         now = lens.units(view.held[:, -1:])
+        said: dict[int, Array] = {}
         for spec in self._spoken_for(lens.layout):
             columns, told = lens.layout.reading_columns[spec.name], codec(spec).turning
-            out[..., columns] = now[..., columns]
-            for east, north in told.pairs if told.heading is not None else ():
-                vector = (now[..., columns.start + east] + 1j * now[..., columns.start + north]) * np.exp(1j * turn)
-                out[..., columns.start + east], out[..., columns.start + north] = vector.real, vector.imag
-        out[..., self.place[0]], out[..., self.place[1]] = place.real, place.imag
-        return lens.normal(out)
+            said |= {c: now[..., c] for c in range(columns.start, columns.stop)}
+            for east, north in columns.start + np.reshape(told.pairs if told.heading is not None else (), (-1, 2)):
+                vector = (now[..., east] + 1j * now[..., north]) * xp.exp(1j * turn)
+                said[east], said[north] = vector.real, vector.imag
+        said[self.place[0]], said[self.place[1]] = place.real, place.imag
+        nothing = xp.full(linear.shape[:2], np.nan)
+        every = [xp.broadcast_to(said.get(c, nothing), nothing.shape) for c in range(linear.shape[-1])]
+        return lens.normal(xp.stack(every, -1))
 
     def reckoned(self, layout: TickLayout) -> list[int]:
         """The columns that speed and turning tell; all others of the same streams are held."""
@@ -140,16 +143,18 @@ class Reckoner:
             f"{turning}, {'as the linear model predicts them' if manner.by_linear else 'held'}; heading from {heading}"
         )
 
-    def _drive(self, readings: Float[np.ndarray, "B T Y"], dt: float, now: int, held: bool = False) -> Path:
+    def _drive(self, readings: Float[Array, "B T Y"], dt: float, now: int, held: bool = False) -> Path:
         """The path that readings tell, from where it is `now`; `held` after it, a heading goes on as it turned."""
         speed, turning = readings[..., self.speed].mean(-1) * self.speed_scale, readings[..., self.turning]
         if len(self.turning) == 1:
             return drive(speed, turned(turning[..., 0] * self.rate_scale, dt), dt, now)
-        nose = np.unwrap(np.arctan2(turning[..., 1], turning[..., 0]), axis=1)
+        xp = namespace(readings)
+        nose = xp.unwrap(xp.arctan2(turning[..., 1], turning[..., 0]), axis=1)
         if held:
             before = max(now - _TURN_TICKS, 0)
             rate = (nose[:, now] - nose[:, before]) / max(now - before, 1)
-            nose[:, now:] = nose[:, now, None] + rate[:, None] * np.arange(nose.shape[1] - now)
+            on = nose[:, now, None] + rate[:, None] * np.arange(nose.shape[1] - now)
+            nose = xp.concatenate([nose[:, :now], on], 1)
         return drive(speed, nose, dt, now)
 
     def _spoken_for(self, layout: TickLayout) -> list[StreamSpec]:
@@ -166,28 +171,29 @@ def find_reckoners(examples: Examples, lens: Lens, named: Named | None) -> list[
     return [found for spec in places if (found := Reckoner.find(spec, few, lens, named))]
 
 
-def reckon(reckoners: Sequence[Reckoner], view: View, linear: np.ndarray, lens: Lens) -> Float[np.ndarray, "B H Y"]:
+def reckon(reckoners: Sequence[Reckoner], view: View, linear: Array, lens: Lens) -> Float[Array, "B H Y"]:
     """Normalised readings of all that any of them speaks of; NaN of all others."""
-    out = np.full(linear.shape, np.nan)
+    xp = namespace(linear)
+    out = xp.full(linear.shape, np.nan)
     for reckoner in reckoners:
         said = reckoner.predict(view, linear, lens)
-        out = np.where(np.isnan(out), said, out)
+        out = xp.where(xp.isnan(out), said, out)
     return out
 
 
 class _Fixes(NamedTuple):
     """Fixes as complex metres [B, T], where there is one, and how many ticks old it is."""
 
-    place: np.ndarray
-    mask: np.ndarray
-    age: np.ndarray
+    place: Array
+    mask: Array
+    age: Array
 
     @classmethod
-    def of(cls, readings: np.ndarray, mask: np.ndarray, age: np.ndarray, columns: np.ndarray) -> "_Fixes":
+    def of(cls, readings: Array, mask: Array, age: Array, columns: Array) -> "_Fixes":
         east, north = columns
         return cls(readings[..., east] + 1j * readings[..., north], mask[..., east] & mask[..., north], age[..., east])
 
-    def squared_error(self, place: np.ndarray) -> np.ndarray:
+    def squared_error(self, place: Array) -> Array:
         """Mean squared distance [T] of predicted places from the fixes."""
         error = np.where(self.mask, np.abs(at_times(place, self.age) - self.place) ** 2, 0.0)
         return error.sum(0) / np.maximum(self.mask.sum(0), 1)

@@ -5,16 +5,18 @@ import dataclasses
 import numpy as np
 from jaxtyping import Bool, Float
 
+from worldmodel.arrays import namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import Examples, Lens, View, excess, squared_errors
+from worldmodel.types import Array
 
 _SPANS = (2, 4, 8, 16, 32)
 
 
-def hold_last(view: View) -> Float[np.ndarray, "B H Y"]:
+def hold_last(view: View) -> Float[Array, "B H Y"]:
     """The last reading of each column; the mean before the first."""
-    return np.repeat(view.held[:, -1:], view.horizon, 1)
+    return namespace(view.held).repeat(view.held[:, -1:], view.horizon, 1)
 
 
 @dataclasses.dataclass
@@ -25,24 +27,24 @@ class Climate:
         mean: [H, Y] normalised; of what is relative to the last reading at each tick ahead, else one for all.
     """
 
-    mean: np.ndarray
+    mean: Array
 
     @classmethod
     def fit(cls, examples: Examples, lens: Lens) -> "Climate":
         """Averages readings that came; vectors whose length is fixed get it back."""
         truth, mask, layout = examples.came, examples.mask, lens.layout
         at_each = _mean(truth, mask, (0,))
-        mean = np.where(layout.relative[layout.newest], at_each, _mean(truth, mask, (0, 1)))
+        mean: Array = np.where(layout.relative[layout.newest], at_each, _mean(truth, mask, (0, 1)))
         for spec in layout.readings:
             columns = layout.reading_columns[spec.name]
             units = codec(spec).normalised(lens.units(mean)[..., columns])
             mean[..., columns] = (units - lens.centre[columns]) / lens.scale[columns]
         return cls(mean)
 
-    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+    def predict(self, view: View) -> Float[Array, "B H Y"]:
         """Normalised; beyond the ticks that were fitted the last one's."""
         tick = np.minimum(np.arange(view.horizon), len(self.mean) - 1)
-        return np.repeat(self.mean[None, tick], len(view.held), 0)
+        return namespace(view.held).repeat(self.mean[None, tick], len(view.held), 0)
 
 
 @dataclasses.dataclass
@@ -53,7 +55,7 @@ class Velocity:
         spans: int [Y] ticks of context that the line is laid through.
     """
 
-    spans: np.ndarray
+    spans: Array
 
     @classmethod
     def fit(cls, examples: Examples, layout: TickLayout) -> "Velocity":
@@ -67,24 +69,22 @@ class Velocity:
             errors.append(np.where(slopes | (span == context), squared_errors(ahead, examples, layout), np.inf))
         return cls(np.asarray(spans)[np.argmin(excess(np.stack(errors)), 0)])
 
-    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+    def predict(self, view: View) -> Float[Array, "B H Y"]:
         """Normalised; what was read only once is held."""
         ticks = np.arange(1 - view.held.shape[1], 1)[None, :, None]
-        weight = view.mask & (ticks > -self.spans)
-        time = ticks - np.where(view.mask, view.age, 0)  # when each was sampled
-        count = np.maximum(weight.sum(1), 1)
+        xp, weight = namespace(view.held), view.mask & (ticks > -self.spans)
+        time = ticks - xp.where(view.mask, view.age, 0)  # when each was sampled
+        count = xp.maximum(weight.sum(1), 1)
         middle = (weight * time).sum(1) / count
         level = (weight * view.readings).sum(1) / count
         offset = time - middle[:, None]
         variance = (weight * offset**2).sum(1)
-        slope = (weight * offset * (view.readings - level[:, None])).sum(1) / np.maximum(variance, 1e-9)
+        slope = (weight * offset * (view.readings - level[:, None])).sum(1) / xp.maximum(variance, 1e-9)
         ahead = np.arange(1, view.horizon + 1)[None, :, None] - middle[:, None]
         line = level[:, None] + slope[:, None] * ahead
-        return np.where(variance[:, None] > 0, line, view.held[:, -1:])
+        return xp.where(variance[:, None] > 0, line, view.held[:, -1:])
 
 
-def _mean(
-    values: Float[np.ndarray, "B H Y"], mask: Bool[np.ndarray, "B H Y"], axes: tuple[int, ...]
-) -> Float[np.ndarray, "*rest Y"]:
+def _mean(values: Float[Array, "B H Y"], mask: Bool[Array, "B H Y"], axes: tuple[int, ...]) -> Float[Array, "*rest Y"]:
     """Means over `axes` where `mask`; 0, the mean of the statistics, where there is none."""
     return np.where(mask, values, 0.0).sum(axes) / np.maximum(mask.sum(axes), 1)

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 
+from worldmodel.arrays import namespace
 from worldmodel.models.objective import at_sample_times
+from worldmodel.types import Array
 
 
 class Path(NamedTuple):
@@ -16,23 +18,24 @@ class Path(NamedTuple):
         nose: [B, T] angle of the nose from there, counter-clockwise, in rad.
     """
 
-    place: np.ndarray
-    nose: np.ndarray
+    place: Array
+    nose: Array
 
 
-def drive(speed: Float[np.ndarray, "B T"], nose: Float[np.ndarray, "B T"], dt: float, now: int) -> Path:
+def drive(speed: Float[Array, "B T"], nose: Float[Array, "B T"], dt: float, now: int) -> Path:
     """The path of a vehicle whose speed (m/s) and nose (rad) at each tick are these; exact on arcs of a circle."""
-    half = np.diff(nose, axis=1) / 2
-    chord = (speed[:, 1:] + speed[:, :-1]) / 2 * dt * np.sinc(half / np.pi)
+    xp, half = namespace(nose), (nose[:, 1:] - nose[:, :-1]) / 2
+    chord = (speed[:, 1:] + speed[:, :-1]) / 2 * dt * xp.sinc(half / np.pi)
     nose = nose - nose[:, now : now + 1]
-    steps = chord * np.exp(1j * (nose[:, :-1] + half))
-    place = np.concatenate([np.zeros((len(nose), 1)), np.cumsum(steps, 1)], 1)
+    steps = chord * xp.exp(1j * (nose[:, :-1] + half))
+    place = xp.concatenate([xp.zeros((len(nose), 1)), xp.cumsum(steps, 1)], 1)
     return Path(place - place[:, now : now + 1], nose)
 
 
-def turned(rate: Float[np.ndarray, "B T"], dt: float) -> Float[np.ndarray, "B T"]:
+def turned(rate: Float[Array, "B T"], dt: float) -> Float[Array, "B T"]:
     """The nose's angle (rad) from the first tick on, under a yaw rate (rad/s)."""
-    return np.concatenate([np.zeros((len(rate), 1)), np.cumsum((rate[:, 1:] + rate[:, :-1]) / 2 * dt, 1)], 1)
+    xp = namespace(rate)
+    return xp.concatenate([xp.zeros((len(rate), 1)), xp.cumsum((rate[:, 1:] + rate[:, :-1]) / 2 * dt, 1)], 1)
 
 
 class Match(NamedTuple):
@@ -44,34 +47,34 @@ class Match(NamedTuple):
         moved: complex [B] where the path's zero then lies.
     """
 
-    product: np.ndarray
-    path: np.ndarray
-    fixes: np.ndarray
-    moved: np.ndarray
+    product: Array
+    path: Array
+    fixes: Array
+    moved: Array
 
     @property
-    def angle(self) -> np.ndarray:
+    def angle(self) -> Array:
         """[B] of the nose at the path's zero."""
-        return np.angle(self.product)
+        return namespace(self.product).angle(self.product)
 
 
 def match(
-    place: Complex[np.ndarray, "B T"],
-    fixes: Complex[np.ndarray, "B T"],
-    mask: Bool[np.ndarray, "B T"],
-    age: Float[np.ndarray, "B T"],
+    place: Complex[Array, "B T"],
+    fixes: Complex[Array, "B T"],
+    mask: Bool[Array, "B T"],
+    age: Float[Array, "B T"],
 ) -> Match:
     """The least-squares match of a path to fixes that are `age` ticks old (in closed form: Umeyama 1991)."""
-    place = at_times(place, age)
-    count = np.maximum(mask.sum(1), 1)
+    xp, place = namespace(place), at_times(place, age)
+    count = xp.maximum(mask.sum(1), 1)
     middle, centre = ((mask * x).sum(1) / count for x in (place, fixes))
     path, seen = mask * (place - middle[:, None]), mask * (fixes - centre[:, None])
     product = (seen * path.conj()).sum(1)
-    moved = centre - np.exp(1j * np.angle(product)) * middle
-    return Match(product, (np.abs(path) ** 2).sum(1), (np.abs(seen) ** 2).sum(1), moved)
+    moved = centre - xp.exp(1j * xp.angle(product)) * middle
+    return Match(product, (xp.abs(path) ** 2).sum(1), (xp.abs(seen) ** 2).sum(1), moved)
 
 
-def at_times(place: Complex[np.ndarray, "B T"], age: Float[np.ndarray, "B T"]) -> Complex[np.ndarray, "B T"]:
+def at_times(place: Complex[Array, "B T"], age: Float[Array, "B T"]) -> Complex[Array, "B T"]:
     """Places at the times of samples that are `age` ticks older than each tick."""
     real, imaginary = (at_sample_times(x[..., None], age[..., None])[..., 0] for x in (place.real, place.imag))
     return real + 1j * imaginary

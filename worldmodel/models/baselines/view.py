@@ -1,18 +1,17 @@
 """What baselines see: the model's own view of a window, turned to the heading, relative, and normalised."""
 
 import dataclasses
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from worldmodel.arrays import hold, last_valid
+from worldmodel.arrays import hold, last_valid, namespace
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.objective import at_sample_times
-from worldmodel.types import Commands
+from worldmodel.types import Array, Commands
 
 LATE = 2  # ticks that a sensor at the clock's rate may be late
 _OVER_CONTEXT = ("slots", "slots_mask", "readings", "mask", "held", "age")
@@ -31,17 +30,17 @@ class View(NamedTuple):
         ahead, ahead_mask: [B, H, A] those that follow.
     """
 
-    angle: np.ndarray
-    slots: np.ndarray
-    slots_mask: np.ndarray
-    readings: np.ndarray
-    mask: np.ndarray
-    held: np.ndarray
-    age: np.ndarray
-    past: np.ndarray
-    past_mask: np.ndarray
-    ahead: np.ndarray
-    ahead_mask: np.ndarray
+    angle: Array
+    slots: Array
+    slots_mask: Array
+    readings: Array
+    mask: Array
+    held: Array
+    age: Array
+    past: Array
+    past_mask: Array
+    ahead: Array
+    ahead_mask: Array
 
     @property
     def horizon(self) -> int:
@@ -71,11 +70,11 @@ class Examples(NamedTuple):
     """
 
     view: View
-    came: np.ndarray
-    mask: np.ndarray
-    age: np.ndarray
+    came: Array
+    mask: Array
+    age: Array
 
-    def squared_errors(self, ahead: Float[np.ndarray, "B H Y"]) -> Float[np.ndarray, "B H Y"]:
+    def squared_errors(self, ahead: Float[Array, "B H Y"]) -> Float[Array, "B H Y"]:
         """Of normalised predictions, at the samples' times; NaN where nothing came or was said."""
         return np.where(self.mask, at_sample_times(ahead, self.age) - self.came, np.nan) ** 2
 
@@ -102,18 +101,18 @@ class Lens:
     """
 
     layout: TickLayout
-    mean: np.ndarray
-    std: np.ndarray
-    action_mean: np.ndarray
-    action_std: np.ndarray
+    mean: Array
+    std: Array
+    action_mean: Array
+    action_std: Array
 
     @property
-    def centre(self) -> np.ndarray:
+    def centre(self) -> Array:
         """Mean [Y] of the readings at the tick."""
         return self.mean[self.layout.newest]
 
     @property
-    def scale(self) -> np.ndarray:
+    def scale(self) -> Array:
         """Standard deviation [Y] of the readings at the tick."""
         return self.std[self.layout.newest]
 
@@ -129,7 +128,7 @@ class Lens:
             angle, slots, context.mask, readings, mask, np.where(known, held, 0.0), age, *acted[0], *acted[1]
         )  # fmt: skip
 
-    def examples(self, windows: Windows, starts: np.ndarray) -> Examples:
+    def examples(self, windows: Windows, starts: Array) -> Examples:
         """Views of the windows at `starts` [B, 2], and what came."""
         return self.seen(*windows.without_video().cut(starts, windows.horizon))
 
@@ -139,51 +138,58 @@ class Lens:
         truth = self._slots(future.values, future.mask, view.angle)[..., newest]
         return Examples(view, truth, future.mask[..., newest], future.age_s[..., self._stream_of] / self.layout.dt)
 
-    def back(self, ahead: Float[np.ndarray, "B H Y"], angle: Float[np.ndarray, "B G"]) -> Float[np.ndarray, "B H Y"]:
+    def back(self, ahead: Float[Array, "B H Y"], angle: Float[Array, "B G"]) -> Float[Array, "B H Y"]:
         """Normalised predictions to the units and the frame of the log."""
         columns = np.zeros((*ahead.shape[:2], self.layout.size))
         columns[..., self.layout.newest] = self.units(ahead)
         return self.layout.frames.readings.turn(columns, angle)[..., self.layout.newest]
 
     def back_in_slots(
-        self, ahead: Float[np.ndarray, "B *m H Y"], now: Float[np.ndarray, "B Y"], angle: Float[np.ndarray, "B G"]
-    ) -> Float[np.ndarray, "B *m H D"]:
+        self, ahead: Float[Array, "B *m H Y"], now: Float[Array, "B Y"], angle: Float[Array, "B G"]
+    ) -> Float[Array, "B *m H D"]:
         """As `back`, with every slot of the ticks ahead: on lines from tick to tick that begin at `now` [B, Y]."""
-        now = np.broadcast_to(now.reshape(len(now), *(1,) * (ahead.ndim - 2), -1), ahead[..., :1, :].shape)
-        before = np.concatenate([now, ahead[..., :-1, :]], -2)
-        out = np.zeros((*ahead.shape[:-1], self.layout.size))
-        for spec in self.layout.readings:
-            slots, columns = self.layout.slot_columns(spec), self.layout.reading_columns[spec.name]
-            for number, slot in enumerate(slots):
-                part = (number + 1) / len(slots)
-                out[..., slot] = before[..., columns] + part * (ahead[..., columns] - before[..., columns])
+        xp = namespace(ahead)
+        now = xp.broadcast_to(now.reshape(len(now), *(1,) * (ahead.ndim - 2), -1), ahead[..., :1, :].shape)
+        before = xp.concatenate([now, ahead[..., :-1, :]], -2)
+        reading, part = self._slot
+        out = before[..., reading] + part * (ahead[..., reading] - before[..., reading])
         return self.layout.frames.readings.turn(out * self.std + self.mean, angle)
 
-    def toward(self, values: Float[np.ndarray, "B *t D"], angle: Float[np.ndarray, "B G"]) -> np.ndarray:
+    def toward(self, values: Float[Array, "B *t D"], angle: Float[Array, "B G"]) -> Array:
         """Readings at ticks [B, ..., Y], normalised and turned, of features [B, ..., D] of the log."""
         return self.normal(self.layout.frames.readings.turn(values, -angle)[..., self.layout.newest])
 
-    def units(self, readings: Float[np.ndarray, "*b Y"]) -> Float[np.ndarray, "*b Y"]:
+    def units(self, readings: Float[Array, "*b Y"]) -> Float[Array, "*b Y"]:
         """Normalised readings in their units, still in the frame of the machine."""
         return readings * self.scale + self.centre
 
-    def normal(self, readings: Float[np.ndarray, "*b Y"]) -> Float[np.ndarray, "*b Y"]:
+    def normal(self, readings: Float[Array, "*b Y"]) -> Float[Array, "*b Y"]:
         """The inverse of `units`."""
         return (readings - self.centre) / self.scale
 
     @property
-    def _stream_of(self) -> np.ndarray:
+    def _slot(self) -> tuple[Int[Array, " D"], Float[Array, " D"]]:
+        """Which of the Y readings each slot is of, and how much of its tick is over then."""
+        layout, reading, part = self.layout, np.zeros(self.layout.size, int), np.zeros(self.layout.size)
+        for spec in layout.readings:
+            slots, columns = layout.slot_columns(spec), layout.reading_columns[spec.name]
+            reading[slots] = np.arange(columns.start, columns.stop)
+            part[slots] = (np.arange(len(slots))[:, None] + 1) / len(slots)
+        return reading, part
+
+    @property
+    def _stream_of(self) -> Array:
         return self.layout.stream_of[self.layout.newest]
 
-    def _slots(self, values: np.ndarray, mask: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    def _slots(self, values: Array, mask: Array, angle: Array) -> Array:
         turned = self.layout.frames.readings.turn(values, -angle)
         return np.where(mask, (turned - self.mean) / self.std, 0.0)
 
-    def _acted(self, actions: Commands, angle: np.ndarray) -> np.ndarray:
+    def _acted(self, actions: Commands, angle: Array) -> Array:
         turned = self.layout.frames.actions.turn(actions.values, -angle)
         return np.where(actions.mask, (turned - self.action_mean) / self.action_std, 0.0)
 
-    def _per_tick(self, slots: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _per_tick(self, slots: Array, mask: Array) -> tuple[Array, Array]:
         """The newest sample of each tick, whichever slot it is in, from slots [B, C, D]: [B, C, Y] each."""
         parts = [np.zeros((*slots.shape[:2], 0))], [np.zeros((*slots.shape[:2], 0), bool)]
         for spec in self.layout.readings:
@@ -194,16 +200,16 @@ class Lens:
         return np.where(known, values, 0.0), known
 
 
-def phase(view: View) -> Float[np.ndarray, "B Y"]:
+def phase(view: View) -> Float[Array, "B Y"]:
     """How many ticks before the end of the context each column was sampled last; 0 where it is two or more.
 
     It is more than one where a sensor at the clock's rate missed the last tick.
     """
     age = view.age[:, -1]
-    return np.where(age < LATE, age, 0.0)
+    return namespace(age).where(age < LATE, age, 0.0)
 
 
-def in_phase(examples: Examples, ticks: Float[np.ndarray, "B Y"] | float) -> Float[np.ndarray, "B H Y"]:
+def in_phase(examples: Examples, ticks: Float[Array, "B Y"] | float) -> Float[Array, "B H Y"]:
     """What readings [B, H, Y] would have been so many ticks before their own.
 
     They lie on the line from each sample to the next; the last one goes on along the line from the one before. A sensor
@@ -224,67 +230,76 @@ def in_phase(examples: Examples, ticks: Float[np.ndarray, "B Y"] | float) -> Flo
     return values + slope * np.where(mask, np.clip(age, 0, 1) - behind, 0.0)
 
 
-def in_step(view: View, columns: slice) -> tuple[Float[np.ndarray, "B C S"], Bool[np.ndarray, "B C"]]:
-    """A stream's readings at whole ticks before its last sample, on the lines between samples, and where there are any.
+def in_step(view: View, columns: Sequence[slice]) -> tuple[Float[Array, "B C N"], Bool[Array, "B C N"]]:
+    """Readings of streams at whole ticks before each one's last sample, on the lines between samples, and where known.
 
     So a tick that no sample fell into, and one that two fell into, are like every other. The first line goes on for two
     ticks before it; earlier, the first value stands for what is not known.
     """
-    held, time = view.held[..., columns], np.arange(view.context) - view.age[..., columns.start]
-    wanted = time[:, -1:] + np.arange(1 - view.context, 1)
-    wanted = np.where(np.isfinite(wanted), wanted, -np.inf)
-    after = (time[:, None, :] < wanted[:, :, None]).sum(-1)  # of the first that is not earlier
-    before = np.maximum(after - 1, 0)
-    start, end = (np.take_along_axis(time, i, 1) for i in (before, after))
-    between = np.isfinite(start) & (end > start)
-    known = np.isfinite(end) & (between | (wanted == end))
+    xp = namespace(view.held)
+    firsts, widths = (list(x) for x in zip(*((part.start, part.stop - part.start) for part in columns), strict=True))
+    of = np.repeat(np.arange(len(columns)), widths)
+    held = xp.concatenate([view.held[..., part] for part in columns], -1)
+    time = np.arange(view.context)[:, None] - view.age[..., firsts]
+    wanted = time[:, -1:] + np.arange(1 - view.context, 1)[:, None]
+    wanted = xp.where(xp.isfinite(wanted), wanted, -np.inf)
+    after = (time[:, None] < wanted[:, :, None]).sum(2)  # of the first that is not earlier
+    before = xp.maximum(after - 1, 0)
+    start, end = (xp.take_along_axis(time, i, 1) for i in (before, after))
+    between = xp.isfinite(start) & (end > start)
+    known = xp.isfinite(end) & (between | (wanted == end))
     with np.errstate(invalid="ignore"):  # of what is before the first
-        share = np.where(between, (wanted - start) / np.where(between, end - start, 1), 1)
-    low, high = (np.take_along_axis(held, i[..., None], 1) for i in (before, after))
-    return _led(low + share[..., None] * (high - low), known)
+        share = xp.where(between, (wanted - start) / xp.where(between, end - start, 1), 1)
+    low, high = (xp.take_along_axis(held, i[..., of], 1) for i in (before, after))
+    return _led(low + share[..., of] * (high - low), known[..., of])
 
 
-def _led(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values [B, C, S] whose first line goes on for two ticks before the first that is known [B, C]."""
-    first, ticks = known.argmax(1)[:, None], np.arange(known.shape[1])
-    second = np.minimum(first + 1, len(ticks) - 1)
-    at, then = (np.take_along_axis(values, i[..., None], 1) for i in (first, second))
+def _led(values: Array, known: Array) -> tuple[Array, Array]:
+    """Values [B, C, N] whose first line goes on for two ticks before the first that is known."""
+    xp = namespace(values)
+    first, ticks = known.argmax(1)[:, None], np.arange(known.shape[1])[:, None]
+    second = xp.minimum(first + 1, len(ticks) - 1)
+    at, then = (xp.take_along_axis(values, i, 1) for i in (first, second))
     leads = known.any(1, keepdims=True) & (ticks < first) & (ticks >= first - LATE)
-    line = at + (ticks - first)[..., None] * (then - at)
-    return np.where(leads[..., None], line, values), known | leads
+    return xp.where(leads, at + (ticks - first) * (then - at), values), known | leads
 
 
-def on_ticks(ahead: Callable[[int], Float[np.ndarray, "B T Y"]], view: View) -> Float[np.ndarray, "B T Y"]:
+def on_ticks(ahead: Callable[[tuple[int, ...]], Sequence[Float[Array, "B T Y"]]], view: View) -> Float[Array, "B T Y"]:
     """Predictions in phase with the context's last samples, moved to the ticks on the lines between them.
 
     Args:
-        ahead: what is predicted 1, 2, ... ticks after the last sample, each with no command of so many ticks before it.
+        ahead: what is predicted 1, 2, ... ticks after the last sample, for each of some numbers of ticks before it of
+            which no command is known.
         view: what was seen.
     """
-    after = phase(view)[:, None]
-    whole, part = np.floor(after).astype(int), after - np.floor(after)
-
-    @functools.cache
-    def line(late: int) -> np.ndarray:
-        return _prolonged(view.held[:, -1:], ahead(late))
-
+    xp, after = namespace(view.held), phase(view)[:, None]
+    whole, part = xp.floor(after).astype(int), after - xp.floor(after)
+    lates = tuple(range(LATE + 1)) if xp is not np else _lates(whole, part)
+    lines = {late: _prolonged(view.held[:, -1:], said) for late, said in zip(lates, ahead(lates), strict=True)}
     moved: Any = 0.0
-    for late in np.unique(whole).tolist() or [0]:  # between samples so many, and one more, ticks after the wanted one
-        here, count = whole == late, line(late).shape[1] - 1 - LATE
-        start = line(late)[:, 1 + late : 1 + late + count]
-        if part[here].any():
-            start = start + part * (line(late + 1)[:, 2 + late : 2 + late + count] - start)
-        moved = np.where(here, start, moved)
+    for late in range(LATE):  # between samples so many, and one more, ticks after the wanted one
+        if late in lines:
+            count = lines[late].shape[1] - 1 - LATE
+            start = lines[late][:, 1 + late : 1 + late + count]
+            if late + 1 in lines:
+                start = start + part * (lines[late + 1][:, 2 + late : 2 + late + count] - start)
+            moved = xp.where(whole == late, start, moved)
     return moved
 
 
-def _prolonged(now: Float[np.ndarray, "B 1 Y"], ahead: Float[np.ndarray, "B T Y"]) -> np.ndarray:
+def _lates(whole: Array, part: Array) -> tuple[int, ...]:
+    """Which of the numbers of ticks up to `LATE` are needed."""
+    return tuple(np.union1d(whole, whole[part > 0] + 1).tolist()) or (0,)
+
+
+def _prolonged(now: Float[Array, "B 1 Y"], ahead: Float[Array, "B T Y"]) -> Array:
     """From the last sample on, and beyond what is predicted on the last line."""
-    line = np.concatenate([now, ahead], 1)
-    return np.concatenate([line, line[:, -1:] + np.arange(1, LATE + 1)[:, None] * (line[:, -1:] - line[:, -2:-1])], 1)
+    xp = namespace(now)
+    line = xp.concatenate([now, ahead], 1)
+    return xp.concatenate([line, line[:, -1:] + np.arange(1, LATE + 1)[:, None] * (line[:, -1:] - line[:, -2:-1])], 1)
 
 
-def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout: TickLayout) -> np.ndarray:
+def squared_errors(ahead: Float[Array, "B H Y"], examples: Examples, layout: TickLayout) -> Array:
     """Mean squared errors [H, Y] of normalised predictions at the samples' times, of each column its stream's.
 
     Infinite where a prediction is no number; 0 where nothing came.
@@ -298,7 +313,7 @@ def squared_errors(ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout
     return out
 
 
-def excess(errors: Float[np.ndarray, "R H *c"]) -> Float[np.ndarray, "R ..."]:
+def excess(errors: Float[Array, "R H *c"]) -> Float[Array, "R ..."]:
     """How many times the least error of all R candidates each has, on average over ticks ahead.
 
     So near ticks count as much as far ones, where all errors are larger.

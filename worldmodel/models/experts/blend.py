@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from worldmodel.arrays import namespace
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.objective import at_sample_times
+from worldmodel.types import Array
 
 _SHARPNESS = 2.5  # of weights: an expert with half the squared error of another weighs six times as much
 _TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, beside the error on left-out episodes
@@ -81,7 +83,7 @@ class Blend:
         return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within)
 
     def mix(
-        self, ahead: Float[np.ndarray, "K B H Y"], within: Float[np.ndarray, "K B E S"]
+        self, ahead: Float[Array, "K B H Y"], within: Float[Array, "K B E S"]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The blend [B, H, Y] of what experts say, its expected error, a standard deviation, and weights [K, B, H, Y].
 
@@ -92,39 +94,50 @@ class Blend:
         would turn. Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a
         free run should not be drawn to those that no more than hold a value.
         """
-        farthest = self.usual.shape[1]
+        xp, farthest = namespace(ahead), self.usual.shape[1]
         tick = np.clip(np.arange(ahead.shape[2]), min(1, farthest - 1), farthest - 1)
         sharpness = _SHARPNESS * np.maximum((np.arange(ahead.shape[2]) + 1) / farthest, 1)[:, None]
-        usual, (unusual, worse) = np.log(np.maximum(self.usual, _LEAST))[:, None, tick], self._inside(within, tick)
-        feared = np.where(np.isfinite(ahead), usual + _TRUST_CONTEXT * worse, np.inf)
+        usual, (unusual, worse) = xp.log(xp.maximum(self.usual, _LEAST))[:, None, tick], self._inside(within, tick)
+        feared = xp.where(xp.isfinite(ahead), usual + _TRUST_CONTEXT * worse, np.inf)
         best = feared.min(0)
-        weights = np.exp(-sharpness * (feared - np.where(np.isfinite(best), best, 0)))
+        weights = xp.exp(-sharpness * (feared - xp.where(xp.isfinite(best), best, 0)))
         total = weights.sum(0)
-        weights = weights / np.where(total > 0, total, 1)
-        mean = (weights * np.where(weights > 0, ahead, 0)).sum(0)
-        variance = (weights * np.exp(np.where(weights > 0, usual + unusual, 0))).sum(0)
-        return mean, np.sqrt(variance), weights
+        weights = weights / xp.where(total > 0, total, 1)
+        mean = (weights * xp.where(weights > 0, ahead, 0)).sum(0)
+        variance = (weights * xp.exp(xp.where(weights > 0, usual + unusual, 0))).sum(0)
+        return mean, xp.sqrt(variance), weights
 
     def members(
         self,
-        mean: Float[np.ndarray, "B H Y"],
-        scale: Float[np.ndarray, "B H Y"],
+        mean: Float[Array, "B H Y"],
+        scale: Float[Array, "B H Y"],
         count: int,
         seed: int | Sequence[int],
-    ) -> Float[np.ndarray, "B K H Y"]:
+    ) -> Float[Array, "B K H Y"]:
         """Equally likely futures: about the blend, errors as they came in left-out windows, each as a whole.
 
         So they keep their course over time and across sensors, and grow with the error that the context announces.
         One seed is of all windows, which then differ; with one for each, a window's members are as if it were alone.
         """
-        if not len(self.residuals):
-            return np.repeat(mean[:, None], count, 1)
-        tick = np.minimum(np.arange(mean.shape[1]), self.residuals.shape[1] - 1)
-        keys = [(seed, row) for row in range(len(mean))] if isinstance(seed, int) else [(each, 0) for each in seed]
-        chosen = [np.random.default_rng(key).integers(len(self.residuals), size=count) for key in keys]
-        return mean[:, None] + scale[:, None] * self.residuals[np.stack(chosen)][:, :, tick]
+        return self.with_errors(mean, scale, self.drawn(len(mean), count, seed))
 
-    def _inside(self, within: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def with_errors(
+        self, mean: Float[Array, "B H Y"], scale: Float[Array, "B H Y"], chosen: Int[Array, "B K"]
+    ) -> Float[Array, "B K H Y"]:
+        """`members`, of which each repeats the errors of a left-out window."""
+        xp = namespace(mean)
+        if not len(self.residuals):
+            return xp.repeat(mean[:, None], chosen.shape[1], 1)
+        tick = np.minimum(np.arange(mean.shape[1]), self.residuals.shape[1] - 1)
+        return mean[:, None] + scale[:, None] * xp.asarray(self.residuals)[chosen][:, :, tick]
+
+    def drawn(self, windows: int, count: int, seed: int | Sequence[int]) -> Int[Array, "B K"]:
+        """For each member of each window the left-out window whose errors it repeats."""
+        keys = [(seed, row) for row in range(windows)] if isinstance(seed, int) else [(each, 0) for each in seed]
+        most = max(len(self.residuals), 1)
+        return np.stack([np.random.default_rng(key).integers(most, size=count) for key in keys])
+
+    def _inside(self, within: Float[Array, "K B E S"], tick: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The logarithm [K, B, H, Y] of how many times its usual squared error each expert makes in this context.
 
         Then what of it counts against the expert: no more than how many times that of the best one there it errs, since
@@ -133,20 +146,19 @@ class Blend:
         """
         if not len(self.horizons):
             return np.zeros((1, 1, 1, 1)), np.zeros((1, 1, 1, 1))
-        usual = self.within[:, None]
-        ratio = np.log((within + _USUAL * usual + _LEAST) / ((1 + _USUAL) * usual + _LEAST))
-        best = np.where(np.isfinite(within), within, np.inf).min(0)
-        beside = np.minimum(ratio, np.log((within + _LEAST) / (best + _LEAST)))
-        return self._ahead_of(ratio, tick), np.maximum(self._ahead_of(beside, tick), 0)
+        xp, usual = namespace(within), self.within[:, None]
+        ratio = xp.log((within + _USUAL * usual + _LEAST) / ((1 + _USUAL) * usual + _LEAST))
+        best = xp.where(xp.isfinite(within), within, np.inf).min(0)
+        beside = xp.minimum(ratio, xp.log((within + _LEAST) / (best + _LEAST)))
+        return self._ahead_of(ratio, tick), xp.maximum(self._ahead_of(beside, tick), 0)
 
-    def _ahead_of(self, inside: Float[np.ndarray, "K B E S"], tick: np.ndarray) -> Float[np.ndarray, "K B H Y"]:
+    def _ahead_of(self, inside: Float[Array, "K B E S"], tick: np.ndarray) -> Float[Array, "K B H Y"]:
         """Means over horizons inside the context, near ones first, for ticks ahead; 0 where none is known."""
-        known = np.isfinite(inside)
+        xp, known = namespace(inside), namespace(inside).isfinite(inside)
         distance = np.abs(np.log(tick + 1.0)[:, None] - np.log(self.horizons)[None])
         near = np.exp(-distance / _WIDTH)
-        total = np.einsum("he,kbes->kbhs", near, np.where(known, inside, 0.0))
-        count = np.einsum("he,kbes->kbhs", near, known.astype(float))
-        return (total / np.maximum(count, _LEAST))[..., self.stream_of]
+        total, count = (near @ x for x in (xp.where(known, inside, 0.0), known.astype(float)))
+        return (total / xp.maximum(count, _LEAST))[..., self.stream_of]
 
 
 def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]) -> Float[np.ndarray, "K H Y"]:

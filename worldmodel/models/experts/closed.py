@@ -7,10 +7,12 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.arrays import namespace
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.expert import Expert
+from worldmodel.types import Array
 
 _MEMORY, _PENALTY = 8, 0.1
 
@@ -21,7 +23,7 @@ class Closed(NamedTuple):
     baselines: Baselines
     name: str
 
-    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+    def predict(self, view: View) -> Float[Array, "B H Y"]:
         """Normalised readings at the ticks ahead; NaN of what it says nothing of, or only holds as another does."""
         if self.name not in self.baselines.names:  # there was nothing to reckon with in these episodes
             return np.full((*view.ahead.shape[:2], view.held.shape[-1]), np.nan)
@@ -30,7 +32,7 @@ class Closed(NamedTuple):
             return ahead
         layout = self.baselines.lens.layout
         told = [column for reckoner in self.baselines.reckoners for column in reckoner.reckoned(layout)]
-        return np.where(np.isin(np.arange(ahead.shape[-1]), told), ahead, np.nan)
+        return namespace(ahead).where(np.isin(np.arange(ahead.shape[-1]), told), ahead, np.nan)
 
 
 def closed(baselines: Baselines, names: Sequence[str] | None = None) -> list[Expert]:
@@ -63,10 +65,11 @@ class Ridge:
         """The same on other windows."""
         return self.fit(examples, self.lens)
 
-    def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
+    def predict(self, view: View) -> Float[Array, "B H Y"]:
         """Normalised readings at the ticks ahead; beyond those fitted the last is held."""
         ahead = self.direct.predict(view.newest(self.memory), self.lens.layout)
-        return np.concatenate([ahead, np.repeat(ahead[:, -1:], view.horizon - ahead.shape[1], 1)], 1)
+        xp = namespace(ahead)
+        return xp.concatenate([ahead, xp.repeat(ahead[:, -1:], view.horizon - ahead.shape[1], 1)], 1)
 
     def to_arrays(self) -> dict[str, Any]:
         """What `from_arrays` makes it of."""

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future, make_relative
 from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.objective import at_sample_times
-from worldmodel.types import Commands
+from worldmodel.types import Array, Commands
 
 _HORIZONS = (1, 2, 3, 5, 8, 12, 20)
 
@@ -40,26 +41,30 @@ def earlier(lens: Lens, context: Context, actions: Commands, horizons: Sequence[
     return lens.seen(past, Future(after, values[:, short:], mask[:, short:], age_s[:, short:], none, (), ()))
 
 
-def _at(x: Shaped[np.ndarray, "B T *c"], rows: Int[np.ndarray, "E N"]) -> Shaped[np.ndarray, "W N *c"]:
+def _at(x: Shaped[Array, "B T *c"], rows: Int[Array, "E N"]) -> Shaped[Array, "W N *c"]:
     """Some ticks of every window, for each of E moments one after the other: W = E * B."""
     return np.swapaxes(x[:, rows], 0, 1).reshape(-1, rows.shape[1], *x.shape[2:])
 
 
 def errors_within(
-    ahead: Float[np.ndarray, "B H Y"], examples: Examples, layout: TickLayout, horizons: Sequence[int]
-) -> Float[np.ndarray, "W E S"]:
+    ahead: Float[Array, "B H Y"], examples: Examples, layout: TickLayout, horizons: Sequence[int]
+) -> Float[Array, "W E S"]:
     """Mean squared errors of predictions of `earlier`, by window, horizon and stream; NaN where nothing came.
 
     The columns of a stream that a prediction says nothing of, all NaN, do not count.
     """
-    told = examples.mask & ~np.isnan(ahead).all((0, 1))
-    error = np.where(told, at_sample_times(ahead, examples.age) - examples.came, 0.0) ** 2
-    shape = (len(horizons), -1, *error.shape[1:])
-    error, there = error.reshape(shape), told.reshape(shape)
-    out = np.full((error.shape[1], len(horizons), len(layout.readings)), np.nan)
-    for stream, columns in enumerate(layout.reading_columns.values()):
-        for i, horizon in enumerate(horizons):
-            part = (slice(i, None), slice(None), horizon - 1, columns)  # from moments that far back and farther
-            count = there[part].sum((0, 2))
-            out[:, i, stream] = np.where(count, error[part].sum((0, 2)) / np.maximum(count, 1), np.nan)
-    return out
+    xp = namespace(ahead)
+    told = examples.mask & ~xp.isnan(ahead).all((0, 1))
+    error = xp.where(told, at_sample_times(ahead, examples.age) - examples.came, 0.0) ** 2
+    at, farther = np.array(horizons) - 1, np.tri(len(horizons), dtype=bool)[:, None, :, None]
+    total, count = (  # of each stream [E moments, W, E horizons, S]; of moments as far back as a horizon, and farther
+        xp.where(farther, x, 0).sum(0)
+        for x in (_by_stream(part.reshape(len(at), -1, *part.shape[1:])[:, :, at], layout) for part in (error, told))
+    )
+    return xp.where(count > 0, total / xp.maximum(count, 1), np.nan)
+
+
+def _by_stream(x: Shaped[Array, "*b Y"], layout: TickLayout) -> Shaped[Array, "*b S"]:
+    """Sums over the columns of each stream."""
+    sums = [x[..., columns].sum(-1) for columns in layout.reading_columns.values()]
+    return namespace(x).stack(sums, -1) if sums else np.zeros((*x.shape[:-1], 0))

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.arrays import namespace
 from worldmodel.logs.windows import Context, Windows
-from worldmodel.models.baselines.view import Lens
+from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.objective import at_sample_times
-from worldmodel.types import Commands
+from worldmodel.types import Array, Commands
 
 _WINDOWS, _VALUES = 600, 1 << 21  # windows that experts are measured on at most, and numbers in what one says of them
 _FOLDS, _BLOCKS = 5, 4
@@ -26,8 +27,29 @@ class Answer(NamedTuple):
         within: [K, B, E, S] mean squared errors inside the context, by horizon there and stream.
     """
 
-    ahead: np.ndarray
-    within: np.ndarray
+    ahead: Array
+    within: Array
+
+
+class Question(NamedTuple):
+    """What experts are asked of B windows.
+
+    Attributes:
+        view: at their moments.
+        before: at earlier moments of their contexts, `horizons` before the end, with what came of them.
+        horizons: ticks; none where contexts are too short for that.
+    """
+
+    view: View
+    before: Examples | None
+    horizons: tuple[int, ...]
+
+    @classmethod
+    def of(cls, lens: Lens, context: Context, actions: Commands, horizon: int) -> "Question":
+        """Of contexts, under the actions [B, H, A] that follow; inside them no farther than `horizon` ticks."""
+        horizons = horizons_within(context.values.shape[1], horizon)
+        before = earlier(lens, context, actions, horizons) if horizons else None
+        return cls(lens.look(context, actions), before, horizons)
 
 
 class LeftOut(NamedTuple):
@@ -41,16 +63,16 @@ class LeftOut(NamedTuple):
         ahead, within: as in `Answer`.
     """
 
-    starts: np.ndarray
-    groups: np.ndarray
-    came: np.ndarray
-    mask: np.ndarray
-    age: np.ndarray
-    led: np.ndarray
-    ahead: np.ndarray
-    within: np.ndarray
+    starts: Array
+    groups: Array
+    came: Array
+    mask: Array
+    age: Array
+    led: Array
+    ahead: Array
+    within: Array
 
-    def squared_errors(self, ahead: Float[np.ndarray, "*k N H Y"]) -> Float[np.ndarray, "*k N H Y"]:
+    def squared_errors(self, ahead: Float[Array, "*k N H Y"]) -> Float[Array, "*k N H Y"]:
         """Of predictions for these windows, at the samples' times; NaN where nothing came or was said."""
         return np.where(self.mask, at_sample_times(ahead, self.age) - self.came, np.nan) ** 2
 
@@ -58,30 +80,21 @@ class LeftOut(NamedTuple):
 class Fold(NamedTuple):
     """Starts [M, 2] to fit on and to measure on, the group of each of the latter, and whether they are apart."""
 
-    fit: np.ndarray
-    measure: np.ndarray
-    groups: np.ndarray
+    fit: Array
+    measure: Array
+    groups: Array
     apart: bool = True
 
 
-def ask(experts: Sequence[Expert], lens: Lens, context: Context, actions: Commands, horizon: int) -> Answer:
-    """Asks experts at the end of contexts, under the actions that follow, and at earlier moments of them.
-
-    Args:
-        experts: K of them.
-        lens: what they see through.
-        context: what was seen.
-        actions: what is commanded from there on, [B, H, A].
-        horizon: ticks that they were fitted to; inside contexts they are asked no farther.
-    """
-    view = lens.look(context, actions)
-    ahead = np.stack([expert.predict(view) for expert in experts])
-    horizons = horizons_within(context.values.shape[1], horizon)
-    if not horizons:
+def ask(experts: Sequence[Expert], lens: Lens, asked: Question) -> Answer:
+    """Asks K experts at the end of contexts, and at earlier moments of them."""
+    view, before, horizons = asked
+    xp = namespace(view.held)
+    ahead = xp.stack([xp.asarray(expert.predict(view)) for expert in experts])
+    if before is None:
         return Answer(ahead, np.zeros((len(experts), len(view.held), 0, len(lens.layout.readings))))
-    before = earlier(lens, context, actions, horizons)
-    within = [errors_within(expert.predict(before.view), before, lens.layout, horizons) for expert in experts]
-    return Answer(ahead, np.stack(within))
+    earlier_on = [xp.asarray(expert.predict(before.view)) for expert in experts]
+    return Answer(ahead, xp.stack([errors_within(each, before, lens.layout, horizons) for each in earlier_on]))
 
 
 def measured(
@@ -91,7 +104,8 @@ def measured(
     most = max(min(_WINDOWS, _VALUES // (windows.horizon * max(len(lens.centre), 1))), 1)
     rows = np.unique(np.linspace(0, len(starts) - 1, most).astype(int))
     context, future = windows.without_video().cut(starts[rows], windows.horizon)
-    seen, answer = lens.seen(context, future), ask(experts, lens, context, future.actions, windows.horizon)
+    asked = Question.of(lens, context, future.actions, windows.horizon)
+    seen, answer = lens.seen(context, future), ask(experts, lens, asked)
     led = np.where(seen.view.ahead_mask, seen.view.ahead, np.nan)
     return LeftOut(starts[rows], groups[rows], seen.came, seen.mask, seen.age, led, *answer)
 

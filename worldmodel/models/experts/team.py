@@ -1,21 +1,21 @@
 """All experts of a run and their blend, asked together."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
+from worldmodel.arrays import namespace
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.evidence import horizons_within
 from worldmodel.models.experts.expert import Expert
-from worldmodel.models.experts.left_out import Answer, LeftOut, ask
+from worldmodel.models.experts.left_out import Answer, LeftOut, Question, ask
 from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import RICH
-from worldmodel.types import Commands
+from worldmodel.types import Array, Commands
 
 NETWORK = "network"
 _RULER, _LIKE = (
@@ -25,17 +25,17 @@ _RULER, _LIKE = (
 
 
 class Foreseen(NamedTuple):
-    """Readings at the ticks ahead, normalised and in the frame of the machine.
+    """What the blend predicts, in physical units.
 
     Attributes:
-        mean: [B, H, Y].
-        members: [B, M, H, Y] as sensors would read.
+        mean: [B, H, D] features.
+        members: [B, M, H, D] as sensors would read.
         weights: [K, B, H, Y] of each expert.
     """
 
-    mean: np.ndarray
-    members: np.ndarray
-    weights: np.ndarray
+    mean: Array
+    members: Array
+    weights: Array
 
 
 @dataclasses.dataclass
@@ -65,7 +65,7 @@ class Team:
         reach = Reach.of(np.where(left_out.mask, left_out.came, np.nan), left_out.led)
         return cls(lens, experts, context, horizon, blend, reach)
 
-    def reweighed(self, left_out: LeftOut, network: Float[np.ndarray, "N H Y"]) -> "Team":
+    def reweighed(self, left_out: LeftOut, network: Float[Array, "N H Y"]) -> "Team":
         """The network joins, with what it predicted for the same left-out windows as the others."""
         joined = left_out._replace(
             ahead=np.concatenate([left_out.ahead, network[None]]),
@@ -88,34 +88,41 @@ class Team:
         """Whether the network is one of them."""
         return len(self.blend.usual) > len(self.experts)
 
-    def with_network(self, error: Float[np.ndarray, "N H Y"], held: Float[np.ndarray, "N H Y"], groups: int) -> "Team":
+    def with_network(self, error: Float[Array, "N H Y"], held: Float[Array, "N H Y"], groups: int) -> "Team":
         """The network joins, with its squared errors on windows of so many episodes, and those of holding there."""
         ruler, like = self._index(_RULER), self._index(_LIKE)
         return dataclasses.replace(self, blend=self.blend.joined_by(np.stack([error, held]), ruler, like, groups))
 
-    def foresee(
-        self,
-        context: Context,
-        actions: Commands,
-        network: Float[np.ndarray, "B H Y"] | None,
-        members: int,
-        seed: int | Sequence[int],
-    ) -> Foreseen:
-        """What the blend predicts after contexts [B] under actions [B, H, A].
+    def asked(self, context: Context, actions: Commands) -> Question:
+        """What experts are asked of contexts [B], of which actions [B, H, A] follow."""
+        return Question.of(self.lens, context, actions, self.horizon)
+
+    def foresee(self, asked: Question, network: Float[Array, "B H Y"] | None, chosen: Int[Array, "B M"]) -> Foreseen:
+        """What the blend predicts.
 
         Args:
-            context: what was seen.
-            actions: what is commanded from there on.
+            asked: of whom.
             network: what it predicts, normalised and in the frame of the machine, where it is one of them.
-            members: M futures to draw.
-            seed: of their errors; or one for each window (see `Blend.members`).
+            chosen: whose errors M futures repeat (`Blend.drawn`).
         """
-        answer = ask(self.experts, self.lens, context, actions, self.horizon)
+        return self.blended(asked, ask(self.experts, self.lens, asked), network, chosen)
+
+    def blended(
+        self,
+        asked: Question,
+        answer: Answer,
+        network: Float[Array, "B H Y"] | None,
+        chosen: Int[Array, "B M"],
+    ) -> Foreseen:
+        """The same of what experts have answered."""
+        view, xp = asked.view, namespace(answer.ahead)
         if network is not None:
             like = answer.within[self._index(_LIKE)]
-            answer = Answer(*(np.concatenate([x, y[None]]) for x, y in zip(answer, (network, like), strict=True)))
+            answer = Answer(*(xp.concatenate([x, y[None]]) for x, y in zip(answer, (network, like), strict=True)))
         mean, scale, weights = self.blend.mix(*answer)
-        return Foreseen(mean, self.blend.members(mean, scale, members, seed), weights)
+        members = self.blend.with_errors(mean, scale, chosen)
+        clean, read = (self.lens.back_in_slots(x, view.held[:, -1], view.angle) for x in (mean, members))
+        return Foreseen(clean, read, weights)
 
     def _index(self, name: str) -> int:
         return [expert.name for expert in self.experts].index(name)

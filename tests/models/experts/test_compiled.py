@@ -1,0 +1,56 @@
+"""A compiled team says what its experts say in numpy."""
+
+import numpy as np
+import pytest
+
+from tests.oscillator import SPECS, write_log
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines import Baselines
+from worldmodel.models.experts.closed import Ridge, closed
+from worldmodel.models.experts.compiled import Compiled
+from worldmodel.models.experts.left_out import measured
+from worldmodel.models.experts.team import Team
+from worldmodel.training.data import measure_scaling
+
+DT, C, H = 0.1, 6, 3
+
+
+class Still:
+    """An expert that is written for numpy alone."""
+
+    name = "still"
+
+    def predict(self, view):
+        ahead = np.repeat(view.held[:, -1:], view.horizon, 1) + np.arange(view.horizon)[:, None]
+        assert isinstance(ahead, np.ndarray)
+        return np.where(np.arange(ahead.shape[-1]) == 0, ahead, np.nan)
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory):
+    log = Log(write_log(tmp_path_factory.mktemp("compiled") / "log.h5", episodes=2))
+    return Windows.of(log, TickLayout(DT, tuple(s for s in SPECS if s.name in ("position", "gps", "force"))), C, H)
+
+
+@pytest.fixture(scope="module")
+def team(windows):
+    baselines = Baselines.fit(windows, measure_scaling(windows, 0), 0)
+    lens, starts = baselines.lens, windows.starts().thinned()
+    before, after = closed(baselines, ["mean", "hold"]), closed(baselines, ["velocity", "linear", "dead_reckoning"])
+    experts = [*before, Still(), *after, Ridge.fit(lens.examples(windows, starts), lens)]  # and between others
+    return Team.of(lens, tuple(experts), C, H, measured(experts, lens, windows, starts, starts[:, 0]))
+
+
+def test_it_foresees_what_the_team_does(windows, team):
+    program, rng = Compiled(team), np.random.default_rng(0)
+    for tick, gaps in ((10, 0.0), (21, 0.3), (30, 0.9)):  # one program for all
+        context, future = windows.cut(np.array([[0, tick]]), H)
+        mask = context.mask & (rng.uniform(size=context.mask.shape) >= gaps)
+        context = context._replace(mask=mask, values=np.where(mask, context.values, 0))
+        asked, chosen = team.asked(context, future.actions), team.blend.drawn(1, 5, tick)
+        for one, two in zip(program.foresee(asked, None, chosen), team.foresee(asked, None, chosen), strict=True):
+            assert one.dtype == two.dtype
+            np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9)
+    assert program._program._cache_size() == 1

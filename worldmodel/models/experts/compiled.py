@@ -1,0 +1,86 @@
+"""A team that is asked of one window after another: what of it can be is one compiled program.
+
+To ask experts of one window takes thousands of operations on small arrays, of which each costs microseconds in Python.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines.view import Examples, View
+from worldmodel.models.experts.closed import Closed, Ridge
+from worldmodel.models.experts.left_out import Answer, Question, ask
+from worldmodel.models.experts.team import Foreseen, Team
+from worldmodel.types import Array
+
+_WRITTEN_FOR_BOTH = (Closed, Ridge)  # numpy and JAX
+
+
+class Compiled:
+    """Foresees as its team does, up to rounding, in double precision. A program is made for each shape of question."""
+
+    def __init__(self, team: Team) -> None:
+        inside = [isinstance(expert, _WRITTEN_FOR_BOTH) for expert in team.experts]
+        chosen, rest = np.flatnonzero(inside), np.flatnonzero(np.logical_not(inside))
+        self._rest, self._lens = [team.experts[i] for i in rest], team.lens
+        self._order = np.argsort(np.concatenate([chosen, rest]))  # of answers, the compiled ones first
+        self._team = dataclasses.replace(team, experts=tuple(team.experts[i] for i in chosen))
+        with jax.enable_x64(True):
+            self._arrays = jax.device_put(_arrays_of(self._team))
+        self._program = jax.jit(self._foresee, static_argnums=3)
+
+    def foresee(self, asked: Question, network: Float[Array, "B H Y"] | None, chosen: Int[Array, "B M"]) -> Foreseen:
+        """As `Team.foresee`."""
+        said = ask(self._rest, self._lens, asked) if self._rest else None
+        with jax.enable_x64(True):
+            out = self._program(self._arrays, asked.view, asked.before, asked.horizons, said, network, chosen)
+            return jax.device_get(out)
+
+    def _foresee(self, arrays, view: View, before: Examples | None, horizons, said: Answer | None, network, chosen):
+        team = _with_arrays(self._team, arrays)
+        asked = Question(_doubled(view), _doubled(before), horizons)
+        answer = ask(team.experts, team.lens, asked)
+        if said is not None:
+            ahead, within = (jax.numpy.concatenate(x)[self._order] for x in zip(answer, said, strict=True))
+            answer = Answer(ahead, within)  # type: ignore[arg-type]
+        return team.blended(asked, answer, network, chosen)
+
+
+def _doubled(x: Any) -> Any:
+    """Every number in double precision, as numpy has it where a single meets a double."""
+    return jax.tree.map(lambda a: a.astype(float) if a.dtype == np.float32 else a, x)
+
+
+def _arrays_of(x: Any) -> list[np.ndarray]:
+    """Arrays of numbers in dataclasses and tuples of them, in order: as constants, they would take long to compile."""
+    found: list[np.ndarray] = []
+
+    def keep(array: np.ndarray) -> np.ndarray:
+        found.append(array)
+        return array
+
+    _each_array(x, keep)
+    return found
+
+
+def _with_arrays(x: Any, arrays: Sequence[Any]) -> Any:
+    """The same with others in their place."""
+    left = iter(arrays)
+    return _each_array(x, lambda _: next(left))
+
+
+def _each_array(x: Any, change: Callable[[np.ndarray], Any]) -> Any:
+    if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+        return change(x)
+    if isinstance(x, tuple):
+        parts = [_each_array(part, change) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    if dataclasses.is_dataclass(x) and not isinstance(x, type | TickLayout):
+        fields = {field.name: _each_array(getattr(x, field.name), change) for field in dataclasses.fields(x)}
+        return dataclasses.replace(x, **fields)
+    return x
