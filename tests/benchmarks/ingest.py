@@ -58,9 +58,10 @@ float64 w
 
 def write_table(path: Path, rows: int) -> Path:
     """A table of seven columns at 100 Hz."""
-    data = np.random.default_rng(0).normal(size=(rows, 6))
-    head = "time,ax [m/s^2],ay [m/s^2],az [m/s^2],gx [rad/s],gy [rad/s],gz [rad/s]"
-    np.savetxt(path, np.column_stack([np.arange(rows) / 100, data]), "%.6f", ",", header=head, comments="")
+    data = np.random.default_rng(0).normal(size=(rows, 6)).round(6)
+    names = ("ax [m/s^2]", "ay [m/s^2]", "az [m/s^2]", "gx [rad/s]", "gy [rad/s]", "gz [rad/s]")
+    columns = {"time": np.arange(rows) / 100} | dict(zip(names, data.T, strict=True))
+    pyarrow.csv.write_csv(pyarrow.table(columns), path)
     return path
 
 
@@ -138,16 +139,16 @@ def main() -> None:
     """Measures all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ulog", type=Path, default=ULOG)
-    parser.add_argument("--rows", type=int, default=300_000, help="of the table; a tenth of it messages")
-    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the table; a twentieth of it messages")
+    parser.add_argument("--frames", type=int, default=600)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        film = write_film(folder / "a.mp4", gradients(given.frames, 480, 640))
+        film = write_film(folder / "film.mp4", gradients(given.frames, 480, 640))
         print(f"load {os.getloadavg()[0]:.1f}\nformat        size   reader     ingest   ratio")
         if given.ulog.is_file():
             measure("ulog", given.ulog, read_ulog, folder)
-        measure("mcap", write_mcap(folder / "a.mcap", given.rows // 10), read_mcap, folder)
+        measure("mcap", write_mcap(folder / "a.mcap", given.rows // 20), read_mcap, folder)
         measure("table", write_table(folder / "a.csv", given.rows), read_table, folder)
         measure("video", film, read_video, folder)
 

@@ -22,7 +22,6 @@ _MANTISSA = 9  # bits that another export may round differently are left out
 _FEW_EPISODES = 5
 _UNLIKE = 10.0  # times the reach of three quarters of the episodes
 _ODD = np.uint64(0x9E3779B97F4A7C15)
-_INVERSE = np.uint64(pow(int(_ODD), -1, 1 << 64))
 _REMEDY = "leave all but one out: a copy among what measures is no measurement"
 
 
@@ -86,20 +85,18 @@ def _reach(
 def _remembered(data: np.ndarray, first: int, starts: np.ndarray) -> _Windows:
     """The windows of the samples [M, S] of some episodes that are kept; none reaches into the next episode.
 
-    A window's hash is a polynomial in its rows' hashes, modulo 2^64 (Rabin and Karp 1987), which cumulative sums give.
+    A window's hash is the sum of its rows' hashes, modulo 2^64, which cumulative sums give.
     """
     if len(data) < _ROWS:
         return _Windows(np.zeros(0, np.uint64), np.zeros(0, int), np.zeros(0, int))
     rows = _row_hashes(data)
     with np.errstate(over="ignore"):
-        power = np.cumprod(np.concatenate([[np.uint64(1)], np.full(len(rows) - 1, _ODD)]), dtype=np.uint64)
-        back = np.cumprod(np.concatenate([[np.uint64(1)], np.full(len(rows) - 1, _INVERSE)]), dtype=np.uint64)
-        sums = np.concatenate([[np.uint64(0)], np.cumsum(rows * power, dtype=np.uint64)])
-        begin = np.arange(len(rows) - _ROWS + 1)
-        hashes = _mixed((sums[_ROWS:] - sums[:-_ROWS]) * back[begin])
+        sums = np.concatenate([[np.uint64(0)], np.cumsum(rows, dtype=np.uint64)])
+        hashes = _mixed(sums[_ROWS:] - sums[:-_ROWS])
+    begin = np.flatnonzero(hashes % np.uint64(_ONE_IN) == 0)
     changes = np.concatenate([[0], np.cumsum(rows[1:] != rows[:-1])])
-    keep = (hashes % np.uint64(_ONE_IN) == 0) & (changes[begin + _ROWS - 1] - changes[begin] >= _CHANGES)
-    begin, hashes = begin[keep], hashes[keep]
+    begin = begin[changes[begin + _ROWS - 1] - changes[begin] >= _CHANGES]
+    hashes = hashes[begin]
     episode = np.searchsorted(starts, begin, side="right") - 1
     inside = episode == np.searchsorted(starts, begin + _ROWS - 1, side="right") - 1
     return _Windows(hashes[inside], first + episode[inside], (begin - starts[episode])[inside])
