@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from worldmodel.errors import RecipeError
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples, StreamSpec
 
@@ -70,6 +71,22 @@ class Recording:
             description=description,
         )  # fmt: skip
         self.add(spec, time, data)
+
+    def first_sample(self, path: Path) -> float:
+        """The time of the first sample of any stream.
+
+        Raises:
+            RecipeError: if there is none.
+        """
+        firsts = [float(samples.time.min()) for samples in self.samples.values() if len(samples.time)]
+        if not firsts:
+            raise RecipeError(f"{path} has no samples.", found="; ".join(self.notes), remedy="leave it out")
+        return min(firsts)
+
+    def leave_out(self, messages: Iterable[str]) -> None:
+        """Notes the messages of a source that no stream is made of."""
+        if names := ", ".join(sorted(messages)):
+            self.notes.append(f"messages that no stream is made of: {names}")
 
     def shift(self, seconds: float) -> None:
         """Moves the origin: every time falls by `seconds`."""

@@ -92,12 +92,8 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
                 _add_fixes(f"gps{suffix}", rows, recording)
             for stream in _STREAMS.get(name, ()):
                 _add(stream, f"{stream.name}{suffix}", rows, recording)
-        if messages.others:
-            recording.notes.append(f"messages that no stream is made of: {', '.join(sorted(messages.others))}")
-        firsts = [samples.time.min() for samples in recording.samples.values()]
-        if not firsts:
-            raise RecipeError(f"{path} has no samples.", found="; ".join(recording.notes), remedy="leave it out")
-        recording.shift(min(firsts))
+        recording.leave_out(messages.others)
+        recording.shift(recording.first_sample(path))
         yield recording
 
 

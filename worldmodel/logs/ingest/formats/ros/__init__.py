@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest.formats.ros.images import picture
 from worldmodel.logs.ingest.formats.ros.types import COMMANDS, HEADER, IMAGES, TYPES, Part, Row, short
 from worldmodel.logs.ingest.importer import Options
@@ -73,11 +73,9 @@ def read_bag(path: Path, bag: Bag, options: Options) -> Recording:
     if left := [f"{topic} ({kind})" for topic, kind in sorted(types.items()) if kind not in (*TYPES, *IMAGES)]:
         recording.notes.append(f"topics that no stream is made of: {', '.join(left)}")
     recording.notes += bag.notes
-    firsts = [samples.time.min() for samples in recording.samples.values() if len(samples.time)]
-    if not firsts:
-        raise RecipeError(f"{path} has no samples.", found="; ".join(recording.notes), remedy="leave it out")
-    recording.origin_utc = 0.0 if min(firsts) > _SINCE_1970_S else np.nan  # which moves with the first sample
-    recording.shift(min(firsts))
+    first = recording.first_sample(path)
+    recording.origin_utc = 0.0 if first > _SINCE_1970_S else np.nan  # which moves with the first sample
+    recording.shift(first)
     return recording
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.ulog.fixes import add_fixes
 from worldmodel.logs.ingest.formats.ulog.messages import Fields, Messages, rows
@@ -38,12 +37,8 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         add_fixes(messages, GPS, recording)
         if told := [f"{stream} {1e3 * delay:.1f}" for stream, delay in late.items() if delay]:
             recording.notes.append(f"stamped when measured, ms before the message (median): {', '.join(told)}")
-        if messages.others:
-            recording.notes.append(f"messages that no stream is made of: {', '.join(sorted(messages.others))}")
-        firsts = [samples.time.min() for samples in recording.samples.values()]
-        if not firsts:
-            raise RecipeError(f"{path} has no samples.", found="; ".join(recording.notes), remedy="leave it out")
-        recording.shift(min(firsts))
+        recording.leave_out(messages.others)
+        recording.shift(recording.first_sample(path))
         yield recording
 
 
