@@ -184,6 +184,15 @@ def test_every_kind_of_file_gives_the_same(tmp_path, kind):
         np.testing.assert_allclose(samples.time, [0, 0.1, 0.2], atol=1e-9)
 
 
+def test_numbers_with_units_in_a_sheet(tmp_path):
+    book = openpyxl.Workbook()
+    for row in [["t", "x"], [0, "36 km/h"], [0.1, "72 km/h"]]:
+        book.active.append(row)
+    book.save(tmp_path / "a.xlsx")
+    body = BODY + 'units = "m/s"\nfrom_units = "header"\n'
+    assert values(read_file(tmp_path / "a.xlsx", body)) == [[10, 20]]
+
+
 def test_lists_of_one_length_are_columns(tmp_path):
     state = pa.array([[1.0, 10.0], [2.0, 20.0]], pa.list_(pa.float32()))
     parquet.write_table(pa.table({"t": [0.0, 1.0], "state": state}), tmp_path / "run.parquet")

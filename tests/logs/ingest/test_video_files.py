@@ -66,10 +66,18 @@ def test_a_table_tells_the_times_of_a_film(tmp_path, name, text, utc):
     assert not any("left out" in note for note in report.notes)
 
 
-def test_a_table_of_a_sensor_is_none_of_times(tmp_path):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "t,x\n" + "\n".join(f"{i / 100},{i}" for i in range(90)),
+        "t,speed\n" + "\n".join(f"{i / 100},{i}" for i in range(5)),
+        "t,x,y\n" + "\n".join(f"{i / 100},{i},{i}" for i in range(5)),
+    ],
+)
+def test_a_table_of_a_sensor_is_none_of_times(tmp_path, text):
     """It has the film's name, and a row for each of its own samples."""
     write_film(tmp_path / "a.mp4", gradients(5), TIMES)
-    (tmp_path / "a.csv").write_text("t,x\n" + "\n".join(f"{i / 100},{i}" for i in range(90)))
+    (tmp_path / "a.csv").write_text(text)
     _, (episode,) = make(tmp_path / "a.mp4", tmp_path)
     np.testing.assert_allclose(episode.streams["camera"].time, TIMES, atol=1e-3)
 

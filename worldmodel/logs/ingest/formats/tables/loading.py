@@ -115,7 +115,8 @@ def _load_sheet(path: Path, rows: list[list[Any]], recipe: Recipe | None) -> Tab
         for i, name in enumerate(layout.names)
         if name
     }
-    return Table(path, pa.table(columns), _units(layout), recipe.text.unreadable if recipe else "error")
+    data, told = without_letters(pa.table(columns), ".", recipe.text.thousands if recipe else None)
+    return Table(path, data, told | _units(layout), recipe.text.unreadable if recipe else "error")
 
 
 def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:

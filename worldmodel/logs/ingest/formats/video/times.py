@@ -16,6 +16,7 @@ _NAMES = ("times", "timestamps", "frame_times", "frame_timestamps")
 _SUFFIXES = (".csv", ".txt")
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _IN_HEADER = re.compile(r"(?:[\[(_ ]|^)(s|ms|us|ns)(?:ecs?|econds)?(?:[\])]|$)", re.IGNORECASE)
+_SAYS_FRAME = re.compile(r"frame|image|img|picture|index|idx|file|name|number|num|seq|count|^id$|^n$|^#|^$", re.I)
 _SAYS_TIME = re.compile(r"time|stamp|sec|\bt\b", re.IGNORECASE)
 _HEAD, _LINES = 4096, 5
 _MOST_BYTES = 1 << 28
@@ -80,6 +81,8 @@ def read_times(path: Path) -> Times:
     rows, header = _rows(path)
     column = _time_column(rows, header)
     texts = [row[column] for row in rows]
+    if len(header) == 2 and not _SAYS_FRAME.search(header[1 - column]):
+        raise _no_table(path, f"a column {header[1 - column]}, which is no frame's number or name")
     names = tuple(Path(row[1 - column]).name for row in rows) if len(rows[0]) == 2 else ()
     if all(_is_number(name) for name in names):
         names = ()  # the frames' own numbers
