@@ -28,6 +28,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, larg
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _TURN_DEG = 360.0
+_GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 
 
@@ -104,9 +105,11 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], table: Table) -> Su
     stream = Suggested(f"{own}{kind.stream}", kind.kind, [], frame="body" if kind.kind == "sensor" else "")
     for name in kind.columns:
         source = columns.get(name, "")
-        unit = table.unit(source) if source else ""
-        convertible = kind.kind == "gps" or change(unit, kind.unit) is not None
-        stream.columns.append(Column(name, source, kind.unit, unit if convertible else ""))
+        told, unit = table.unit(source) if source else "", _GPS_UNITS.get(name, kind.unit)
+        convertible = change(told, unit) is not None
+        stream.columns.append(Column(name, source, unit, told if convertible else ""))
+        if told and not convertible and kind.kind != "orientation":
+            stream.doubts.append(f"{source} tells {told}, which is no unit that becomes {unit}: taken for {unit}")
     add_units(stream, table)
     if kind.kind == "gps" and (there := (table.hemispheres("NS"), table.hemispheres("EW"))) and all(there):
         stream.hemispheres = there
@@ -159,8 +162,9 @@ def _missing(table: Table, name: str) -> int:
 def _column(name: str, table: Table, prefix: str) -> Column:
     base = plain(name)
     own = base.removeprefix(prefix).strip("_") if prefix else base
-    old = table.unit(name) if is_unit(table.unit(name)) else ""
-    new = si(old) if old else ""
+    told = table.unit(name)
+    old = told if is_unit(told) else ""
+    new = si(old) if old else told
     wraps = new == "rad" and bool(WRAPS.search(base))
     return Column(own or base, name, new, old if old != new else "", wraps)
 

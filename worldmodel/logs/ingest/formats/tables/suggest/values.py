@@ -12,6 +12,7 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 
 _G = 9.80665
 _FREE = re.compile(r"free|lin|user")  # accelerations without gravity
+_NO_DEG = 1e5  # beyond are 1e-7 degrees
 _COUNTS = 300.0  # m/s^2 in the median are more than any machine has
 _TURNS = 4100.0  # degrees a second: gyros end at 4000
 _FEW, _SPIKES = 100, 3  # of fewer samples none is a spike
@@ -23,6 +24,8 @@ def add_units(stream: Suggested, table: Table) -> None:
     largest = list(map(largest_of, values))
     if stream.kind == "gps":
         return _mend_gps(stream, largest)
+    if stream.kind == "position" and not any(column.from_unit for column in stream.columns):
+        stream.doubts.append("no unit is told: taken for m")
     for column in stream.columns:
         if column.from_unit or column.unit not in _BY_SIZE:
             continue
@@ -67,21 +70,18 @@ def largest_of(values: np.ndarray) -> float:
 
 
 def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
-    units = ("deg", "deg", "m")
-    for column, unit in zip(stream.columns, units, strict=True):
-        column.unit = unit
-    degrees = stream.columns[:2]
-    if max(largest[:2]) > 1e5:
+    degrees, height = stream.columns[:2], stream.columns[2]
+    if height.source and not height.from_unit and max(largest[:2]) <= _NO_DEG:
+        stream.doubts.append(f"{height.source} tells no unit: taken for m")
+    if max(largest[:2]) > _NO_DEG:
         for column in degrees:
             column.from_unit = "1e-7 deg"
-        stream.columns[2].from_unit = stream.columns[2].from_unit or "mm"
+        height.from_unit = height.from_unit or "mm"
         stream.doubts.append("positions are taken for 1e-7 degrees, heights for mm")
     elif largest[0] > 180 and max(largest[:2]) < 18060:
         for column in degrees:
             column.from_unit = DDMM
         stream.doubts.append("positions are taken for degrees and minutes, ddmm.mmmm")
     else:
-        for column in degrees:
-            column.from_unit = ""
         stream.doubts += ["latitudes are beyond 90: are they longitudes?"] if largest[0] > 90 else []
     stream.frame = "wgs84"
