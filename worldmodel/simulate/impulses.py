@@ -59,7 +59,7 @@ class Impulses:
     def _constraints(self, model: Any, state: np.ndarray) -> np.ndarray:
         """[C, V] the rows of contacts and equalities on speeds."""
         mj, data = self.world.mj, self._data
-        self.world.packing.load(data, state)
+        data.qpos[:] = state[: model.nq]  # contacts do not depend on the rest
         mj.mj_fwdPosition(model, data)
         jacobian = np.zeros((data.nefc, model.nv))
         if mj.mj_isSparse(model) and data.nefc:
