@@ -195,7 +195,8 @@ def test_a_wheel_that_is_read_tells_how_fast_the_cart_rolls(tmp_path):
 
 def test_in_the_air_a_wheel_tells_of_itself_alone(tmp_path):
     observer = observer_of(tmp_path, CART_TOML, CART_XML)
-    state = observer.world.default_state()
-    state[1] = 1.0
-    observer._impulses.correct(observer.world.model, state, np.array([2]), np.array([10.0]), np.array([0.4]))
-    np.testing.assert_allclose(state[3:], [0.0, 0.0, 4.0])
+    states = np.tile(observer.world.default_state(), (2, 1))
+    states[0, 1] = 1.0  # the other stands on the ground, and its wheel is not read
+    models, missed, gains = [observer.world.model] * 2, np.array([[10.0], [0.0]]), np.array([[0.4], [0.0]])
+    found = observer._impulses.correct(models, states, np.array([2]), missed, gains)
+    np.testing.assert_allclose(found[:, 3:], [[0.0, 0.0, 4.0], [0.0, 0.0, 0.0]], atol=1e-9)

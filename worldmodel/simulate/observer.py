@@ -151,15 +151,22 @@ class Observer:
 
     def _push(self, speeds: Sequence[_Read], states: np.ndarray, models: Sequence[Any] | None) -> None:
         """Pulls what was read of speeds, and what goes with them through contacts; in place."""
-        places = self.world.model.nq
-        for row in np.unique(np.concatenate([np.zeros(0, int), *(read.rows for read in speeds)])):
-            taken = [(r.pull.speeds, r.values[r.rows == row][0], r.gain) for r in speeds if (r.rows == row).any()]
-            columns = np.concatenate([np.arange(at.start, at.stop) for at, _, _ in taken])
-            missed = np.concatenate([values for _, values, _ in taken]) - states[row, columns]
-            gains = np.concatenate([np.full(len(values), gain) for _, values, gain in taken])
-            known = np.isfinite(missed)
-            model = self.world.model if models is None else models[row]
-            self._impulses.correct(model, states[row], columns[known] - places, missed[known], gains[known])
+        rows = np.unique(np.concatenate([np.zeros(0, int), *(read.rows for read in speeds)]))
+        if not len(rows):
+            return
+        missed, gains = [], []
+        for read in speeds:
+            values = np.full((len(rows), read.pull.width), np.nan)
+            values[np.searchsorted(rows, read.rows)] = read.values
+            off = values - states[_block(rows, read.pull.speeds)]
+            missed.append(np.nan_to_num(off))
+            gains.append(np.where(np.isfinite(off), read.gain, 0.0))
+        columns = np.concatenate([np.arange(r.pull.speeds.start, r.pull.speeds.stop) for r in speeds])
+        machines = [self.world.model if models is None else models[row] for row in rows]
+        dofs = columns - self.world.model.nq
+        states[rows] = self._impulses.correct(
+            machines, states[rows], dofs, np.concatenate(missed, 1), np.concatenate(gains, 1)
+        )
 
     def _turn(self, pull: Pull, gains: Gains, states: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
         mj, missed = self.world.mj, np.zeros(3)
