@@ -83,5 +83,5 @@ function errorsOf({ future, edited }, info) {
   const none = Object.values(future.streams).every(({ errors }) => !errors.length);
   const table = edited && !info.live ? words("hint", "Under commands that nobody gave, nothing came.")
     : none ? words("hint", "Comes when the first futures are over.") : errorsTable(future.streams);
-  return [table, ...(future.twin ? [words("far", `MuJoCo: ${future.twin}`)] : [])];
+  return [table, ...(future.note ? [words("far", future.note)] : [])];
 }
