@@ -157,7 +157,7 @@ def test_a_machine_that_leaves_its_limits_begins_anew(clock):
     drive, notes = drive_of(scene, clock), []
     for _ in range(40):
         clock.now += 0.2
-        notes.append(asked(drive, 10.0)["twin"])
+        notes.append(asked(drive, 10.0)["note"])
     assert "It left its limits, and began anew." in notes
 
 

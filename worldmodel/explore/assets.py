@@ -7,8 +7,8 @@ ASSETS = Path(__file__).parent / "assets"
 # In an order in which each imports only those before it.
 MODULES = (
     "wire.js", "pixels.js", "chart.js", "map.js", "panels.js", "ground.js", "camera.js", "timeline.js", "commands.js",
-    "driving.js", "controls.js", "readout.js", "watching.js", "asking.js", "view.js", "replay.js", "drive.js",
-    "explore.js",
+    "driving.js", "controls.js", "readout.js", "watching.js", "asking.js", "theme.js", "view.js", "replay.js",
+    "drive.js", "explore.js",
 )  # fmt: skip
 _IMPORT = re.compile(r"^import .*? from \"\./\w+\.js\";\n", re.MULTILINE | re.DOTALL)
 

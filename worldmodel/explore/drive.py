@@ -134,15 +134,11 @@ class Drive:
         streams = {s.name: fans.fan(future, s, beside.get(s.name), False, origin) for s in layout.readings}
         self._compare(future, streams)
         return {
-            "start_s": future.start_s,
-            "members": future.members,
+            **fans.summary(future, count),
             "past": self._memory.past(future.start_s - self._context_s, future.start_s, 3 if count else 0),
             "streams": streams,
-            "outside": {name: float(size) for name, size in future.outside.items()},
-            "trust": {name: {who: float(w.mean()) for who, w in by.items()} for name, by in future.trust.items()},
-            "frames": {spec.name: fans.frames(future, spec, count) for spec in layout.videos if count},
             "alarms": self._told() if self._watch else None,
-            "twin": note,
+            "note": note,
             "pace": pace,
             "took_ms": (time.perf_counter() - began) * 1e3,
         }

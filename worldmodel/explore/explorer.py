@@ -123,16 +123,11 @@ class Explorer:
         future = self._futures(request, None if count else 0)
         beside, note = simulated()
         specs = [spec for spec in future.streams.values() if spec.kind not in ("video", "action")]
-        videos = [spec for spec in future.streams.values() if spec.kind == "video"]
         plain = request.get("actions") is None
         return {
-            "start_s": future.start_s,
-            "members": future.members,
+            **fans.summary(future, count),
             "streams": {spec.name: fans.fan(future, spec, beside.get(spec.name), plain) for spec in specs},
-            "trust": {name: {who: float(w.mean()) for who, w in by.items()} for name, by in future.trust.items()},
-            "outside": {name: float(size) for name, size in future.outside.items()},
-            "frames": {spec.name: fans.frames(future, spec, count) for spec in videos},
-            "twin": note,
+            "note": note,
             "took_ms": (time.perf_counter() - began) * 1e3,
         }
 
@@ -148,7 +143,7 @@ class Explorer:
             try:
                 return begun.result(), ""
             except SceneError as error:
-                return {}, error.problem
+                return {}, f"MuJoCo cannot follow: {error.problem}"
 
         return result
 

@@ -25,6 +25,18 @@ def read(samples: Samples, start_s: float) -> dict[str, Any]:
     return {"time": samples.time - start_s, "columns": list(samples.data.T)}
 
 
+def summary(trajectory: Trajectory, count: int) -> dict[str, Any]:
+    """What is told of futures beside their fans; with so many frames of each video."""
+    videos = [spec for spec in trajectory.streams.values() if spec.kind == "video" and count]
+    return {
+        "start_s": trajectory.start_s,
+        "members": trajectory.members,
+        "trust": {name: {who: float(w.mean()) for who, w in by.items()} for name, by in trajectory.trust.items()},
+        "outside": {name: float(size) for name, size in trajectory.outside.items()},
+        "frames": {spec.name: frames(trajectory, spec, count) for spec in videos},
+    }
+
+
 def fan(
     trajectory: Trajectory,
     spec: StreamSpec,

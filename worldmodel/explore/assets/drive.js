@@ -6,15 +6,15 @@ import { commands } from "./commands.js";
 import { controls } from "./controls.js";
 import { alarmsOf } from "./readout.js";
 
-const SHOWN = 1, SHOWN_MS = 500;
+const SHOWN = 1, SHOWN_MS = 500, NOTED_MS = 4000;
 
 export function drive(root, ask, info, { say, fail }) {
   const asked = { horizon_s: info.horizon_s, members: 16, silent: [], twin: Boolean(info.twin) };
-  let going = true, ended = false, running = false, framed = 0, frames = {}, shots = {};
+  let going = true, ended = false, running = false, framed = 0, frames = {}, shots = {}, note = "", noted = 0;
 
   const clock = element("output", { class: "clock" });
   const pause = element("button", { type: "button", id: "pause", onclick: () => { going = !going; rename(); run(); } });
-  const anew = element("button", { type: "button", onclick: () => ask({ kind: "restart" }).then(() => { begin(); run(); }) }, "Begin anew");
+  const anew = element("button", { type: "button", onclick: () => ask({ kind: "restart" }).then(() => { going = true; rename(); begin(); run(); }) }, "Begin anew");
   const rename = () => { pause.textContent = going ? "Pause" : "Go on"; };
   const bar = element("section", { class: "timeline", "aria-label": "drive" }, pause, anew, clock);
   rename();
@@ -55,9 +55,10 @@ export function drive(root, ask, info, { say, fail }) {
   }
   function take(answer) {
     if (Object.values(answer.frames).some((list) => list.length)) [frames, shots] = [answer.frames, answer.past.frames];
+    if (answer.note || performance.now() - noted > NOTED_MS) [note, noted] = [answer.note, performance.now()];
     say(`${answer.members} futures in ${answer.took_ms.toFixed(0)} ms${answer.pace < 0.95 ? `, at ${answer.pace.toFixed(1)} of real time` : ""}`);
     clock.textContent = `${answer.start_s.toFixed(1)} s driven`;
-    seen.show({ past: { ...answer.past, frames: shots }, future: { ...answer, frames }, silent: asked.silent, edited: true });
+    seen.show({ past: { ...answer.past, frames: shots }, future: { ...answer, frames, note }, silent: asked.silent, edited: true });
     if (alarms && answer.alarms) alarms.replaceChildren(...alarmsOf(answer.alarms));
   }
 

@@ -19,10 +19,10 @@ export function alarmsOf(found) {
   if (found.note) return [element("p", { class: found.learning ? "learning" : "" }, found.note)];
   const rows = (kind, by) => Object.entries(by).map(([name, height]) => element("tr", height > 1 ? { class: "over" } : {},
     element("th", {}, `${kind}${name}`), element("td", {}, element("span", { class: "height", style: `--height: ${Math.min(height, 1)}` })),
-    element("td", {}, short(height))));
+    element("td", {}, height.toPrecision(2))));
   const told = [found.surprised && "surprise", found.on_unfamiliar_ground && "unfamiliar ground"].filter(Boolean);
   return [
-    element("p", { class: told.length ? "far" : "", "data-alarm": "" }, told.length ? `Alarm: ${told.join(", ")}.` : "No alarm. At 1 there is one, an hour by chance."),
+    element("p", { class: told.length ? "far" : "", "data-alarm": "" }, told.length ? `Alarm: ${told.join(", ")}.` : "No alarm. One is at 1, which chance reaches once an hour."),
     element("table", {}, element("tbody", {}, ...rows("surprise: ", found.surprise), ...rows("unfamiliar: ", found.unfamiliar))),
   ];
 }

@@ -5,6 +5,7 @@ import { panels } from "./panels.js";
 import { ground } from "./ground.js";
 import { drawCamera } from "./camera.js";
 import { drivePad, gamepad } from "./driving.js";
+import { themed } from "./theme.js";
 import { errorsTable, outsideOf, trustOf } from "./readout.js";
 
 // `bar` stands on top, `given` are the commands, `panel` what is asked for, `alarms` a node or null.
@@ -49,10 +50,8 @@ export function view(root, info, { bar, given, panel, alarms }) {
       map?.draw(scene, look, { ...found, cursor });
     });
   }
-  const scene = stage(() => redraw()), dark = matchMedia("(prefers-color-scheme: dark)"), sticks = gamepad(given);
-  const turned = () => { look = null; redraw(); };
+  const scene = stage(() => redraw()), sticks = gamepad(given), theme = themed(root, () => { look = null; redraw(); });
   scene.watch([...given.curves, ...(map ? [map] : [])].map((each) => each.canvas).concat(fans.canvases));
-  dark.addEventListener("change", turned);
 
   return {
     redraw,
@@ -72,7 +71,7 @@ export function view(root, info, { bar, given, panel, alarms }) {
     close() {
       scene.close();
       sticks.close();
-      dark.removeEventListener("change", turned);
+      theme.close();
       cancelAnimationFrame(drawing);
     },
   };
@@ -83,5 +82,5 @@ function errorsOf({ future, edited }, info) {
   const none = Object.values(future.streams).every(({ errors }) => !errors.length);
   const table = edited && !info.live ? words("hint", "Under commands that nobody gave, nothing came.")
     : none ? words("hint", "Comes when the first futures are over.") : errorsTable(future.streams);
-  return [table, ...(future.twin ? [words("far", `MuJoCo: ${future.twin}`)] : [])];
+  return [table, ...(future.note ? [words("far", future.note)] : [])];
 }
