@@ -15,6 +15,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.physics import KnownScene, Spread, spread
 from worldmodel.physics.uncertainty import Uncertainty
+from worldmodel.simulate import simulate
 from worldmodel.simulate.world import World
 from worldmodel.training import load
 
@@ -133,6 +134,14 @@ def test_a_wrong_scene_is_spread_until_its_intervals_hold(folder, tmp_path, monk
         shares.append(((low <= future.values) & (future.values <= high))[future.mask].mean())
     assert shares[1] < 0.5
     assert 0.75 < shares[0] < 0.98
+
+
+def test_what_is_measured_of_a_shipped_scene_is_not_written_among_the_toolkits_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(spread, "_WINDOWS", 2)
+    log = simulate("double_pendulum", tmp_path / "a.h5", episodes=1, seconds=0.3, progress=False)
+    shipped = load("double_pendulum").calibrate(log)
+    assert shipped.spread is not None
+    assert load("double_pendulum").spread is None
 
 
 def test_a_spread_is_read_as_it_was_written(tmp_path):

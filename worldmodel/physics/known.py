@@ -17,7 +17,7 @@ from worldmodel.models.experts.physics import Physics
 from worldmodel.physics.foreseer import SceneForeseer
 from worldmodel.physics.spread import Spread
 from worldmodel.physics.uncertainty import Uncertainty
-from worldmodel.simulate import Scene, load_scene
+from worldmodel.simulate import Scene, load_scene, shipped_scenes
 from worldmodel.types import StreamSpec
 
 _TICKS = 64  # of context and horizon, where recordings are long enough
@@ -159,9 +159,8 @@ class KnownScene(Foreteller):
 
     def unseen_note(self, log: Log) -> str:
         left_out = len(log.episodes) - len(self.unseen(log))
-        return f"{left_out} of {len(log.episodes)} episodes are left out: the scene was fitted to them." * bool(
-            left_out
-        )
+        said = f"{left_out} of {len(log.episodes)} episodes are left out: the scene was fitted to them."
+        return said if left_out else ""
 
     def deviation(self, windows: Windows) -> np.ndarray:
         starts = windows.starts().thinned(_DEVIATION_WINDOWS)
@@ -173,7 +172,7 @@ class KnownScene(Foreteller):
     def calibrate(self, log: Log | Path | str | Sequence[Path | str]) -> "KnownScene":
         """Measures how wide members must be spread, on episodes that it was not fitted to if there are any.
 
-        What was measured is kept beside the scene.
+        What was measured is kept beside the scene, unless it is a shipped one.
 
         Raises:
             WorldModelError: if the log does not fit, or no episode is long enough.
@@ -183,7 +182,8 @@ class KnownScene(Foreteller):
         measured = [i for i, name in enumerate(opened.episode_names) if name in self.uncertainty.measured]
         windows = asked.windows(opened, episodes=measured or None)
         spread = Spread.measured(asked.foreseer().draw, windows)
-        spread.write(self.scene.folder)
+        if self.scene.name not in shipped_scenes():
+            spread.write(self.scene.folder)
         return dataclasses.replace(self, spread=spread)
 
 
