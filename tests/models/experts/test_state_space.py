@@ -8,10 +8,11 @@ import pytest
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import Examples, Lens, View
-from worldmodel.models.experts.state_space import StateSpace, choice
+from worldmodel.models.experts.state_space import StateSpace, choice, expert
 from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
 from worldmodel.models.experts.state_space.expert import _members
-from worldmodel.models.experts.state_space.fitting import Recipe
+from worldmodel.models.experts.state_space.fitting import Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.traces import Traces
 from worldmodel.types import StreamSpec
 
 C, H = 12, 20
@@ -59,13 +60,13 @@ def there(values: np.ndarray) -> np.ndarray:
     return np.ones(values.shape, bool)
 
 
-def error(expert: StateSpace, examples: Examples) -> float:
-    return float(np.sqrt(np.mean((expert.predict(examples.view) - examples.came) ** 2)))
+def error(model: StateSpace, examples: Examples) -> float:
+    return float(np.sqrt(np.mean((model.predict(examples.view) - examples.came) ** 2)))
 
 
 def fitted(recipe: Recipe, examples: Examples, seed: int = 0) -> StateSpace:
     """One member of a given recipe."""
-    return StateSpace(recipe, 0.0, _members(recipe, examples, [[seed]]))
+    return StateSpace(recipe, 0.0, _members(recipe, examples, [seed]))
 
 
 @pytest.fixture(scope="module")
@@ -131,9 +132,24 @@ def test_a_cubic_spring_is_learned(sprung):
 
 
 def test_the_nonlinear_term_is_chosen_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(choice, "_MOST_TERMS", 1)  # a second one would only take time
-    expert = StateSpace.fit(examples_of(*oscillator(260, spring=1.0), noise=0.0, every=25, horizon=12), LENS)
-    assert expert.recipe.terms
+    monkeypatch.setattr(choice, "_MOST_TERMS", 1)  # more of anything would only take time
+    monkeypatch.setattr(choice, "_RACERS", 1)
+    monkeypatch.setattr(expert, "_DRAWN", 2)
+    found = StateSpace.fit(examples_of(*oscillator(260, spring=1.0), noise=0.0, every=25, horizon=12), LENS)
+    assert found.recipe.terms
+
+
+def test_of_fits_from_different_units_those_nearest_to_the_data_are_members():
+    traces = Traces.of(examples_of(*oscillator(120, spring=1.0), every=30, horizon=8))
+    recipe = Recipe(1, ("smooth",))
+    weight = np.ones(len(traces.mask))
+    linear = fit_linear(recipe, traces, weight)
+    alone = [add_terms(recipe, *linear, traces, weight, [seed])[0] for seed in range(4)]
+    best, second = add_terms(recipe, *linear, traces, weight, range(4), count=2)
+    errors = sorted(float(member.error[0]) for member in alone)
+    assert best.error[0] <= second.error[0]
+    assert best.error[0] <= errors[1]
+    assert best.seed != second.seed
 
 
 def test_masked_readings_have_no_influence(sprung):

@@ -75,7 +75,7 @@ class _Search:
         linear = Recipe(recipe.hidden, anywhere=recipe.anywhere)
         if (linear, fold) not in self._linear:
             self._linear[linear, fold] = fit_linear(linear, self._traces, weight)
-        return add_terms(recipe, *self._linear[linear, fold], self._traces, weight, self._seeds)
+        return add_terms(recipe, *self._linear[linear, fold], self._traces, weight, self._seeds)[0]
 
     def _squares(self, member: Member, forgetting: float) -> np.ndarray:
         """Squared errors [W, Y] over the horizon."""

@@ -14,7 +14,7 @@ from worldmodel.models.experts.state_space.traces import Traces
 
 MOST_READINGS = 6
 _MEMBERS = 3
-_RACERS = 3  # first units, of which each member goes on with the best
+_DRAWN = 10  # fits from different first units, the best of which are members
 _RESIDUALS = 40_000  # that a fit looks at; more windows are thinned
 
 
@@ -53,12 +53,11 @@ class StateSpace:
                 remedy="leave this expert out",
             )
         recipe, forgetting = choose(Traces.of(examples), examples.view.held.shape[1], seed)
-        draws = np.arange(_MEMBERS * _RACERS).reshape(_MEMBERS, _RACERS) + seed * _MEMBERS * _RACERS
-        return cls(recipe, forgetting, _members(recipe, examples, draws.tolist()))
+        return cls(recipe, forgetting, _members(recipe, examples, range(seed * _DRAWN, (seed + 1) * _DRAWN)))
 
     def refit(self, examples: Examples) -> "StateSpace":
         """What was chosen, from the same first units on, fitted on other examples."""
-        return dataclasses.replace(self, members=_members(self.recipe, examples, [[m.seed] for m in self.members]))
+        return dataclasses.replace(self, members=_members(self.recipe, examples, [m.seed for m in self.members]))
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead: the median of the members."""
@@ -88,11 +87,8 @@ class StateSpace:
         return cls(recipe, float(arrays["forgetting"]), members)
 
 
-def _members(recipe: Recipe, examples: Examples, draws: Sequence[Sequence[int]]) -> list[Member]:
-    """One for each of the draws, all from one linear fit on; one alone where nothing is drawn."""
+def _members(recipe: Recipe, examples: Examples, seeds: Sequence[int]) -> list[Member]:
+    """The best of the fits from different units, all from one linear fit on; one alone where nothing is drawn."""
     traces = Traces.of(examples).thin(_RESIDUALS)
     weight = np.ones(len(traces.mask))
-    base, start = fit_linear(recipe, traces, weight)
-    if not recipe.terms:
-        return [base]
-    return [add_terms(recipe, base, start, traces, weight, seeds) for seeds in draws]
+    return add_terms(recipe, *fit_linear(recipe, traces, weight), traces, weight, seeds, _MEMBERS)

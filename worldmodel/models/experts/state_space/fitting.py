@@ -14,7 +14,7 @@ from worldmodel.models.experts.state_space.traces import Traces
 FORGETTING = (0.0, 0.03, 0.1, 0.3)  # a tick: how fast readings of a context lose weight
 _WIDE = 20.0  # standard deviations that states may reach while they are fitted
 _BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
-_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 5, 20
+_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 10, 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,14 +118,16 @@ def add_terms(
     traces: Traces,
     weight: Float[np.ndarray, " W"],
     seeds: Sequence[int],
-) -> Member:
-    """A member with the recipe's terms, from a linear one and its starts on.
+    count: int = 1,
+) -> list[Member]:
+    """The `count` best members with the recipe's terms, from a linear one and its starts on.
 
-    Each seed draws first units; where there are several, the best after a few steps go on.
+    Each seed draws first units; after some steps the better half of them go on. Of fits from different units the
+    nearest to the data are nearest to what was left out, too.
     """
     shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
     if not shape.units:
-        return base
+        return [base]
     outer = recipe.ridge * float((base.error**2).mean())
     ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
     racers = []
@@ -134,11 +136,13 @@ def add_terms(
         first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
         first = first * recipe.depends(shape)
         problem = _problem(recipe, first, ridge, traces, weight)
-        flat, starts = minimise(problem, first, start, _RACE_STEPS)
-        racers.append((problem.cost(flat, starts), seed, problem, flat, starts))
-    _, seed, problem, flat, starts = min(racers, key=lambda racer: racer[0])
-    member, _ = _finish(problem, *minimise(problem, flat, starts, _STEPS))
-    return dataclasses.replace(member, seed=seed)
+        racers.append((problem, *minimise(problem, first, start, _RACE_STEPS), seed))
+    racers.sort(key=lambda racer: racer[0].cost(*racer[1:3]))
+    finished = [
+        dataclasses.replace(_finish(problem, *minimise(problem, flat, starts, _STEPS))[0], seed=seed)
+        for problem, flat, starts, seed in racers[: max(count, len(racers) // 2)]
+    ]
+    return sorted(finished, key=lambda member: float((member.error**2).sum()))[:count]
 
 
 def _problem(recipe: Recipe, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
