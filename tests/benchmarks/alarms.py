@@ -114,7 +114,7 @@ def rows(scene: str, folder: Path, episodes: int) -> Iterator[str]:
     watch, residuals = run.watch(usual, false_alarms_per_hour=PER_HOUR, look_s=LOOK_S), Residuals.fit(run, cut(usual))
 
     def surprise(windows: Windows) -> np.ndarray:
-        return (watch.scores_of(windows)[0] / watch.usual).max(1)
+        return watch.scores_of(windows)[0].max(1)
 
     group, dt = cut(usual).starts()[:, 0], SPANS["dt"]
     squared = residuals.scores(cut(usual))

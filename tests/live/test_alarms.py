@@ -1,5 +1,7 @@
 """Alarms go off as often as was asked for on a machine without faults, and at once when a sensor is wrong."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from tests.oscillator import SPECS, write_log
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.forecaster import Forecasted
 from worldmodel.live import Live, Watch
-from worldmodel.live.alarms import limit, runs
+from worldmodel.live.alarms import Errors, limit, runs
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
@@ -19,6 +21,8 @@ CONTEXT, LOOK = 10, 2
 
 class Holding:
     """Foresees that all stays as it is, and a force above 100 N is strange."""
+
+    names = ()
 
     def futures(self, context, actions, ticks, members) -> Forecasted:
         last = np.repeat(context.values[:, -1:], actions.values.shape[1], 1)
@@ -51,7 +55,7 @@ def live_on(log, watch, *, spoilt=None):
 
 def test_a_sound_machine_surprises_nobody(log, watch):
     alarms = live_on(log, watch).alarms
-    assert set(alarms.surprise) == {"position", "velocity"}
+    assert set(alarms.surprise) == {"position", "velocity", "together"}
     assert not alarms.surprised
     assert not alarms.on_unfamiliar_ground
     assert alarms.at_s == pytest.approx(3.95)
@@ -99,3 +103,42 @@ def test_what_was_never_counted_is_extrapolated():
     scores = 1 + np.random.default_rng(1).pareto(3.0, size=200_000)
     few, all_of_them = (limit(x, np.zeros(len(x), int), 10, 0.1, 1.0) for x in (scores[:5000], scores))
     assert few == pytest.approx(all_of_them, rel=0.7)
+
+
+class Beside(Holding):
+    """With an expert beside the blend that foresees the same, but for noise."""
+
+    names = ("linear",)
+
+    def alone(self, name, context, actions):
+        last = self.futures(context, actions, (), 1).clean
+        return last + 0.05 * np.random.default_rng(len(last)).normal(size=last.shape)
+
+
+def test_streams_that_go_apart_are_told_together():
+    """Each alone is as usual, but they always moved as one."""
+    rng = np.random.default_rng(0)
+    one = rng.normal(size=(2000, 1))
+    expected = Errors.of(np.concatenate([one, one + 0.1 * rng.normal(size=one.shape)], 1), np.zeros(2))
+    apart, usual = expected.score(np.array([[1.0, -1.0], [1.0, 1.0]]))
+    assert apart > 50 * usual
+
+
+def test_the_steady_expert_is_a_witness(log):
+    """A fault that the blend follows, so that its own errors stay small, is told by the other's."""
+    windows = Windows.of(log, LAYOUT, CONTEXT, LOOK, [1, 2, 3, 4])
+    watch = Watch.of(Beside(), windows, np.full(LAYOUT.size, 0.1), 1.0)
+    assert len(watch.levels) == 2 + 2  # by stream, and together as each witness has it
+    sound = watch.scores_of(windows)[0].max(1) / watch.surprise_limit
+    assert (sound > 1).mean() < 0.01
+    context, future = windows.cut(np.array([[0, 50]]), LOOK)
+    moved = dataclasses.replace(watch, forecaster=Moved())
+    assert watch.judge(0.0, context, future).surprise["together"] < 1
+    assert moved.judge(0.0, context, future).surprise["together"] > 1
+
+
+class Moved(Beside):
+    """The expert is off, the blend is not."""
+
+    def alone(self, name, context, actions):
+        return super().alone(name, context, actions) + 10.0

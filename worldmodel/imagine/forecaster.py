@@ -102,6 +102,13 @@ class Forecaster:
         rolled = self._imaginer.futures(context, actions, ticks, count)
         return self.blended(context, actions, rolled, members, self.seed)
 
+    def alone(self, name: str, context: Context, actions: Commands) -> Float[np.ndarray, "B H D"]:
+        """What one of the experts but the network predicts by itself; NaN of what it says nothing of."""
+        assert self.team is not None
+        view, lens = self.team.lens.look(context, actions), self.team.lens
+        ahead = next(expert for expert in self.team.experts if expert.name == name).predict(view)
+        return lens.back_in_slots(ahead, view.held[:, -1], view.angle)
+
     def blended(
         self,
         context: Context,

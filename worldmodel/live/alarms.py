@@ -1,10 +1,13 @@
 """Alarms: readings that nothing foresaw, and states or commands that nothing was trained on.
 
 Surprise is judged backwards: what would have been imagined a moment ago, under the commands that were really given, is
-compared with what came, by the squared Mahalanobis length of a stream's errors. What is usual is learned from episodes
-that were held out, so that a rate of false alarms can be asked for. Few hours hold one false alarm an hour seldom;
-beyond what they hold, the tail is taken for a power law (Hill 1975, doi 10.1214/aos/1176343247), which errs towards too
-few alarms.
+compared with what came, by the squared Mahalanobis length of errors: of each stream's, which tells which one is wrong,
+and of all together, which sooner tells that the machine has changed, since they hold how errors go together. The blend
+follows a machine that has changed; so the linear expert, which does not, is a witness beside it.
+
+What is usual is learned from episodes that were held out, so that a rate of false alarms can be asked for. Few hours
+hold one false alarm an hour seldom; beyond what they hold, the tail is taken for a power law (Hill 1975, doi
+10.1214/aos/1176343247), which errs towards too few alarms.
 """
 
 import dataclasses
@@ -25,6 +28,8 @@ _TAIL = 0.1  # of the peaks, that the power law is fitted to
 _APART_S = 1.0  # alarms that are nearer are one
 _BATCH = 128
 _LEAST = 1e-9
+_STEADY = "linear"  # the expert that does not follow a machine that has changed
+TOGETHER = "together"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Alarms:
 
     Attributes:
         at_s: the tick, on the machine's clock.
-        surprise: by stream that was read, how improbable it is.
+        surprise: by stream that was read, how improbable it is; and `together` all of them.
         unfamiliar: by column that lies outside what was trained on.
     """
 
@@ -59,8 +64,9 @@ class Watch:
         layout: the streams and the tick.
         look: ticks that are looked back over.
         deviation: [D] of each column over the training.
-        usual: [S] the median score of each stream that is read.
-        surprise_limit: of the greatest of all streams' scores, each in its usual ones.
+        expected: errors of each stream, and of all together as each witness has them.
+        levels: [S + W] that each one's score rises above as often as was asked for.
+        surprise_limit: of the greatest score, each in its level.
         outside_limit: of the farthest column, in standard deviations.
     """
 
@@ -69,7 +75,7 @@ class Watch:
     look: int
     deviation: np.ndarray
     expected: tuple["Errors", ...]
-    usual: np.ndarray
+    levels: np.ndarray
     surprise_limit: float
     outside_limit: float
 
@@ -84,25 +90,24 @@ class Watch:
         """
         if not 0 < false_alarms_per_hour < float("inf"):
             raise WorldModelError("A rate of false alarms is above 0.", found=f"{false_alarms_per_hour}")
-        layout, blank = windows.layout, np.ones(len(windows.layout.readings))
-        watch = cls(forecaster, layout, windows.horizon, deviation, (), blank, 1.0, 1.0)
-        errors, outside = watch._errors_of(windows)
-        floors = [np.tile(_FLOOR * deviation[columns], windows.horizon) for columns in layout.columns.values()]
-        expected = tuple(Errors.of(each, floor) for each, floor in zip(errors, floors, strict=True))
-        watch = dataclasses.replace(watch, expected=expected)
-        scores = watch._scores(errors)
-        usual = np.nan_to_num(np.nanmedian(np.where(scores > 0, scores, np.nan), 0), nan=1.0)
-        episode, apart = windows.starts()[:, 0], max(round(_APART_S / layout.dt), 1)
-        limits = [
-            limit(x, episode, apart, layout.dt, false_alarms_per_hour)
-            for x in ((scores / usual).max(1, initial=0), outside.max(1, initial=0))
-        ]
-        return dataclasses.replace(watch, usual=usual, surprise_limit=limits[0], outside_limit=limits[1])
+        layout, episode = windows.layout, windows.starts()[:, 0]
+        apart = max(round(_APART_S / layout.dt), 1)
 
-    def scores_of(self, windows: Windows) -> tuple[Float[np.ndarray, "N S"], Float[np.ndarray, "N C"]]:
-        """Scores of every moment of a log, and how far outside each column is."""
+        def limit_of(scores: np.ndarray) -> float:
+            return limit(scores, episode, apart, layout.dt, false_alarms_per_hour)
+
+        watch = cls(forecaster, layout, windows.horizon, deviation, (), np.ones(0), 1.0, 1.0)
+        errors, outside = watch._errors_of(windows)
+        expected = tuple(Errors.of(each, floor) for each, floor in zip(errors, watch._floors(errors), strict=True))
+        watch = dataclasses.replace(watch, expected=expected, outside_limit=limit_of(outside.max(1, initial=0)))
+        scores = watch._scores(errors)
+        levels = np.array([limit_of(score) if score.any() else 1.0 for score in scores.T])
+        return dataclasses.replace(watch, levels=levels, surprise_limit=limit_of((scores / levels).max(1)))
+
+    def scores_of(self, windows: Windows) -> tuple[Float[np.ndarray, "N S+W"], Float[np.ndarray, "N C"]]:
+        """Scores of every moment of a log, each in its level, and how far outside each column is."""
         errors, outside = self._errors_of(windows)
-        return self._scores(errors), outside
+        return self._scores(errors) / self.levels, outside
 
     def _errors_of(self, windows: Windows) -> tuple[list[np.ndarray], np.ndarray]:
         starts, plain = windows.starts()[:], windows.without_video()
@@ -113,10 +118,10 @@ class Watch:
     def judge(self, at_s: float, context: Context, future: Future) -> Alarms:
         """The alarms of one window, whose future came."""
         errors, outside = self._errors(context, future)
-        surprise = self._scores(errors)[0] / self.usual / self.surprise_limit
-        came = [future.mask[0][:, columns].any() for columns in self.layout.columns.values()]
-        read = zip(self.layout.readings, surprise, came, strict=True)
-        return Alarms(at_s, {s.name: float(x) for s, x, known in read if known}, self._strange(outside[0]))
+        surprise = self._scores(errors)[0] / self.levels / self.surprise_limit
+        streams = self.layout.columns.items()
+        found = {n: float(x) for (n, part), x in zip(streams, surprise, strict=False) if future.mask[0][:, part].any()}
+        return Alarms(at_s, found | {TOGETHER: float(surprise[len(streams) :].max())}, self._strange(outside[0]))
 
     def _strange(self, outside: Float[np.ndarray, " C"]) -> dict[str, float]:
         found: dict[str, float] = {}
@@ -126,14 +131,28 @@ class Watch:
         return found
 
     def _errors(self, context: Context, future: Future) -> tuple[list[np.ndarray], np.ndarray]:
-        """Of each stream what came less what was foreseen [B, look * F], NaN where nothing came; and how far each
-        column is outside [B, C].
-        """
-        foreseen = self.forecaster.futures(self._blind(context), future.actions, (), 1)
-        error = np.where(future.mask, future.values - foreseen.clean, np.nan)
-        return [error[..., part].reshape(len(error), -1) for part in self.layout.columns.values()], foreseen.outside
+        """What came less what was foreseen, NaN where nothing came, and how far each column is outside [B, C].
 
-    def _scores(self, errors: Sequence[np.ndarray]) -> Float[np.ndarray, "B S"]:
+        Of each stream [B, look * F] as the blend foresaw it; then of all together [B, look * D], as the linear expert
+        did where there is one, and as it and the blend did.
+        """
+        asked = self._blind(context), future.actions
+        foreseen = self.forecaster.futures(*asked, (), 1)
+        said = [foreseen.clean]
+        if _STEADY in self.forecaster.names:
+            said.insert(0, self.forecaster.alone(_STEADY, *asked))
+        errors = [np.where(future.mask, future.values - each, np.nan) for each in said]
+        streams = [_flat(errors[-1][..., part]) for part in self.layout.columns.values()]
+        together = [np.concatenate([_flat(each) for each in errors[: i + 1]], 1) for i in range(len(errors))]
+        return [*streams, *together], foreseen.outside
+
+    def _floors(self, errors: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The least deviation of each of `_errors`."""
+        every = [self.deviation[part] for part in self.layout.columns.values()]
+        every += [self.deviation] * (len(errors) - len(every))
+        return [_FLOOR * np.tile(d, x.shape[1] // max(len(d), 1)) for d, x in zip(every, errors, strict=True)]
+
+    def _scores(self, errors: Sequence[np.ndarray]) -> Float[np.ndarray, "B S+W"]:
         each = [expected.score(error) for expected, error in zip(self.expected, errors, strict=True)]
         return np.stack(each, 1)
 
@@ -144,8 +163,12 @@ class Watch:
         return context._replace(frames=frames, frames_mask=tuple(np.zeros(shape, bool) for _ in frames))
 
 
+def _flat(x: Float[np.ndarray, "B H F"]) -> Float[np.ndarray, "B L"]:
+    return x.reshape(len(x), -1)
+
+
 class Errors(NamedTuple):
-    """How a stream's errors of L numbers are spread where nothing is wrong: mean [L], inverse covariance [L, L]."""
+    """How errors of L numbers are spread where nothing is wrong: mean [L], inverse covariance [L, L]."""
 
     mean: np.ndarray
     precision: np.ndarray
