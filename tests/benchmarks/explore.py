@@ -110,6 +110,7 @@ def main() -> None:
             page.add_init_script(_WATCH)
             page.goto(address)
             at_rest(page)
+            page.wait_for_function("!document.querySelector('.alarms .learning')", timeout=120_000)
             report(width, hold(page, server, "ArrowUp", given.seconds), given.seconds)
             page.close()
         browser.close()

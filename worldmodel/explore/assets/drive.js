@@ -19,7 +19,7 @@ export function drive(root, ask, info, { say, fail }) {
   const bar = element("section", { class: "timeline", "aria-label": "drive" }, pause, anew, clock);
   rename();
 
-  const given = commands(info, { level: true, onchange: () => seen.redraw(), onlook: () => seen.redraw() });
+  const given = commands(info, { level: true, onchange: () => seen.recurve(), onlook: () => seen.recurve() });
   const alarms = info.alarms ? element("div", { class: "alarms" }) : null;
   const panel = controls(info, {
     onhorizon: (s) => { asked.horizon_s = s; begin(); },
@@ -51,7 +51,7 @@ export function drive(root, ask, info, { say, fail }) {
     }
     running = false;
     rename();
-    seen.redraw(() => root.setAttribute("aria-busy", "false"));
+    seen.then(() => root.setAttribute("aria-busy", "false"));
   }
   function take(answer) {
     if (Object.values(answer.frames).some((list) => list.length)) [frames, shots] = [answer.frames, answer.past.frames];

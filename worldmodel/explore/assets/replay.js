@@ -15,7 +15,7 @@ export function replay(root, ask, info, { say, fail }) {
   let past = null, settle = null;
 
   const when = timeline(info, { onmoment: () => again({ past: true }) });
-  const given = commands(info, { onchange: () => again(), onlook: () => seen.redraw() });
+  const given = commands(info, { onchange: () => again(), onlook: () => seen.recurve() });
   const watch = info.alarms ? watching(ask) : null;
   const panel = controls(info, {
     onhorizon: (s) => { asked.horizon_s = s; again({ past: true, edits: !when.reach(s) }); },
@@ -37,13 +37,13 @@ export function replay(root, ask, info, { say, fail }) {
     clearTimeout(settle);
     settle = setTimeout(() => { need.frames = FRAMES; run(); }, SETTLED_MS);
     run();
-    seen.redraw();
+    seen.recurve();
   }
   const run = asking({
     told: (words) => say(words, true),
     rest() {
       if (!need.frames) return;
-      seen.redraw(() => root.setAttribute("aria-busy", "false"));
+      seen.then(() => root.setAttribute("aria-busy", "false"));
       watch?.look(when.place());
     },
     async next() {

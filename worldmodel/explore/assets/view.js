@@ -11,7 +11,7 @@ import { errorsTable, outsideOf, trustOf } from "./readout.js";
 // `bar` stands on top, `given` are the commands, `panel` what is asked for, `alarms` a node or null.
 export function view(root, info, { bar, given, panel, alarms }) {
   let found = null, cursor = null, drawing = 0, look = null;
-  const fans = panels(info, { onpoint: (at) => { cursor = at; redraw(); } }), map = ground(info);
+  const fans = panels(info, { onpoint: (at) => { cursor = at; request({ answers: true }); } }), map = ground(info);
   const cameras = info.streams.filter((s) => s.kind === "video").map(({ name }) => ({
     name, strip: element("div", { class: "strip", tabindex: 0, role: "group", "aria-label": `${name}: seen, imagined, real` }),
   }));
@@ -36,30 +36,36 @@ export function view(root, info, { bar, given, panel, alarms }) {
           section("trust", "Who is trusted", notes))),
       element("p", { class: "legend" }, ...legend), element("div", { class: "fans" }, ...fans.nodes))));
 
-  // All is drawn once in an animation frame, however much has changed until it; `also` is done in it, too.
-  const waiting = [];
-  function redraw(also) {
-    if (also) waiting.push(also);
-    drawing ||= requestAnimationFrame(() => {
-      drawing = 0;
-      waiting.splice(0).forEach((each) => each());
-      look ??= lookOf(root);
-      for (const curve of given.curves) curve.draw(scene.fresh(curve.canvas, look), look);
-      if (!found) return;
+  // All is drawn once in an animation frame, however much has changed until it, and only what has.
+  const waiting = [], stale = { curves: false, answers: false };
+  function draw() {
+    drawing = 0;
+    waiting.splice(0).forEach((each) => each());
+    look ??= lookOf(root);
+    if (stale.curves) for (const curve of given.curves) curve.draw(scene.fresh(curve.canvas, look), look);
+    if (stale.answers && found) {
       fans.draw(scene, look, { ...found, cursor });
       map?.draw(scene, look, { ...found, cursor });
-    });
+    }
+    Object.assign(stale, { curves: false, answers: false });
   }
-  const scene = stage(() => redraw()), sticks = gamepad(given), theme = themed(root, () => { look = null; redraw(); });
+  function request(what) {
+    Object.assign(stale, what);
+    drawing ||= requestAnimationFrame(draw);
+  }
+  const then = (also) => { waiting.push(also); request({}); }; // done with the drawing
+  const redraw = () => request({ curves: true, answers: true });
+  const scene = stage(redraw), sticks = gamepad(given), theme = themed(root, () => { look = null; redraw(); });
   scene.watch([...given.curves, ...(map ? [map] : [])].map((each) => each.canvas).concat(fans.canvases));
 
   return {
-    redraw,
+    then, recurve: () => request({ curves: true }),
     begin(horizon) { fans.begin(horizon); map?.begin(); },
     // `shown`: {past, future, silent, edited}.
     show(shown) {
       found = shown;
-      redraw(() => {
+      redraw();
+      then(() => {
         const { future, past } = shown;
         for (const { name, strip } of cameras) {
           if (future.frames[name]?.length) drawCamera(strip, name, past.frames[name] ?? [], future.frames[name], !info.live);
