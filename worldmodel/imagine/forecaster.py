@@ -55,6 +55,9 @@ class Foreseer(Protocol):
     def futures(self, context: Context, actions: Commands, ticks: Sequence[np.ndarray], members: int) -> Forecasted:
         """See `Forecaster.futures`."""
 
+    def alone(self, name: str, context: Context, actions: Commands) -> Float[np.ndarray, "B H D"]:
+        """See `Forecaster.alone`; `name` is one of `names`."""
+
 
 class Forecaster:
     """Experts and network of a run, ready to be asked. Results depend on `seed` and on nothing after the contexts.

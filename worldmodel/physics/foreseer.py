@@ -54,6 +54,10 @@ class SceneForeseer:
         other.seed, other._machines = seed, []
         return other
 
+    def alone(self, name: str, context: Context, actions: Commands) -> np.ndarray:
+        """A scene has no experts to ask."""
+        raise KeyError(name)
+
     def futures(self, context: Context, actions: Commands, ticks: Sequence[np.ndarray], members: int) -> Forecasted:
         """K futures of every sensor under actions [B, H, A], without frames; see `Forecaster.futures`.
 
