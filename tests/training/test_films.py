@@ -1,5 +1,7 @@
 """Of what frames are mixed: closed forms, and a network that knows nothing of what comes."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -24,7 +26,16 @@ def test_shares_are_those_that_frames_were_mixed_with():
         np.testing.assert_allclose(_shares(parts, came), shares, atol=1e-4)
     away = _shares(parts, 2 * parts[0] - parts[1])  # no share is below 0
     np.testing.assert_allclose(away, [1, 0, 0], atol=0.1)
-    np.testing.assert_array_equal(_shares(parts, parts[0][:0]), [1, 0, 0])
+
+
+def write_film(path, frames, rate_hz):
+    """A log of a camera, and of pushes that do nothing."""
+    specs = [dataclasses.replace(CAMERA, rate_hz=rate_hz), PUSH]
+    time, ticks = np.arange(len(frames)) / rate_hz, np.arange(int(len(frames) * 10 / rate_hz)) / 10
+    pixels = np.clip(frames, 0, 255).astype(np.uint8)
+    with LogWriter(path, specs) as writer:
+        writer.append({"camera": Samples(time, pixels), "push": Samples(ticks, np.zeros((len(ticks), 1)))})
+    return Log(path)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +43,8 @@ def run(tmp_path_factory):
     """Of a camera that sees one picture with noise, new in each frame: the mean frame is the best that can be said."""
     path, rng = tmp_path_factory.mktemp("films") / "log.h5", np.random.default_rng(0)
     picture = rng.uniform(60, 200, (16, 16, 3))
-    frames = np.clip(picture + rng.normal(size=(60, 16, 16, 3)) * 40, 0, 255).astype(np.uint8)
-    time = np.arange(60) / 10
-    with LogWriter(path, [CAMERA, PUSH]) as writer:
-        writer.append({"camera": Samples(time, frames), "push": Samples(time, np.zeros((60, 1)))})
-    log = Log(path)
+    frames = picture + rng.normal(size=(60, 16, 16, 3)) * 40
+    log = write_film(path, frames, 10.0)
     yield untrained_run(log, dt=0.1, context=4, horizon=8), log
     log.close()
 
@@ -55,6 +63,19 @@ def test_what_a_network_does_not_know_is_the_mean_frame(run, tmp_path):
     np.testing.assert_array_equal(again.shares[...], film.shares[...])
     np.testing.assert_array_equal(again.mean[0][...], film.mean[0][...])
     assert RunFolder(tmp_path / "none").read_film() is None
+
+
+def test_far_ahead_a_slow_camera_is_not_measured_by_what_came_first(tmp_path):
+    """What is seen changes slowly: the last frame says much of the next one, and little of the third."""
+    rng = np.random.default_rng(0)
+    frames = rng.normal(size=(200, 16, 16, 3)) * 30
+    for i in range(1, len(frames)):
+        frames[i] = 0.8 * frames[i - 1] + 0.6 * frames[i]
+    with write_film(tmp_path / "log.h5", 128 + frames, 2.5) as log:
+        run = untrained_run(log, dt=0.1, context=8, horizon=16)
+        film = measure_film(run.model, run.windows(log), [run.baselines.mean_frames["camera"]])
+    last = np.asarray(film.shares[...])[0, :, 1]
+    assert last[0] > last[-1] + 0.2
 
 
 def test_frames_are_mixed_by_tick_and_one_never_seen_is_the_mean(run):

@@ -142,7 +142,8 @@ def _with_aims(row: Row, problem: BenchmarkProblem, values: _Values) -> Row:
     most = [goal for goal in goals if isinstance(goal, float)]
     pair = next((goal for goal in goals if isinstance(goal, tuple)), None)
     published = [known.value for known in problem.published if known.of(*where)]
-    return dataclasses.replace(row, goal=min(most, default=pair), published=min(published, default=None))
+    best = max if row.figure in HIGHER else min
+    return dataclasses.replace(row, goal=best(most, default=pair), published=best(published, default=None))
 
 
 def _bound(goal: Goal, row: Row, values: _Values) -> float | tuple[float, float] | None:

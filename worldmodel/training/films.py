@@ -10,6 +10,7 @@ from worldmodel.logs.windows import Windows
 from worldmodel.models.world_model import Film, WorldModel
 
 _WINDOWS, _HORIZONS, _MEMBERS = 96, 6, 4
+_DRAWN = np.array([1.0, 0.0, 0.0])  # where no frame came that could tell
 _SUM = 1e3  # how much more a sum of shares that is not 1 weighs than the frames' errors
 
 
@@ -31,12 +32,13 @@ def measure_film(model: WorldModel, windows: Windows, mean: Sequence[np.ndarray]
     drawn = Imaginer(model).frames(context, future.actions, asked, _MEMBERS)
     shares = []
     for video, frames in enumerate(drawn):
-        there = future.frames_mask[video] & context.frames_mask[video][:, -1:]
+        there = future.frames_mask[video] & context.frames_mask[video][:, -1:] & (asked >= ticks)
         parts = np.broadcast_arrays(frames.mean(1, dtype=np.float32), context.frames[video][:, -1:], mean[video])
-        known = [(rows, i) for i, rows in enumerate(there.T)]
-        found = np.array([_shares([part[at] for part in parts], future.frames[video][at]) for at in known])
+        known = [(rows, i) for i, rows in enumerate(there.T) if rows.any()]
+        found = [_shares([part[at] for part in parts], future.frames[video][at]) for at in known] or [_DRAWN]
+        measured = [ticks[i] for _, i in known] or [0]
         every = np.arange(windows.horizon)
-        shares.append(np.stack([np.interp(every, ticks, column) for column in found.T], 1))
+        shares.append(np.stack([np.interp(every, measured, column) for column in np.array(found).T], 1))
     return Film(np.array(shares), [frame / np.float32(255) for frame in mean])
 
 
@@ -46,15 +48,10 @@ def _some(windows: Windows) -> np.ndarray:
 
 
 def _shares(parts: Sequence[np.ndarray], came: np.ndarray) -> np.ndarray:
-    """Shares [3] of at least 0 that sum to 1, of frames [N, rows, columns, 3] beside those that came.
-
-    Where none came, all is the first's.
-    """
-    if not len(came):
-        return np.array([1.0, 0.0, 0.0])
+    """Shares [3] of at least 0 that sum to 1, of frames [N, rows, columns, 3] beside those that came."""
     flat = np.stack([part.astype(np.float32).ravel() for part in parts])
     gram, toward = flat @ flat.T, flat @ came.astype(np.float32).ravel()
-    scale = np.trace(gram)
+    scale = max(np.trace(gram), 1.0)  # 0 of a camera that is dark
     root = np.linalg.cholesky(gram / scale + 1e-9 * np.eye(len(parts)))
     rows = np.append(root.T, np.full((1, len(parts)), _SUM), axis=0)
     found, _ = nnls(rows, np.append(np.linalg.solve(root, toward / scale), _SUM))
