@@ -2,6 +2,7 @@
 
 import { element } from "./pixels.js";
 
+const STEP_MS = 30; // between two steps of a key that is held: more cannot be told apart
 const DEAD = 0.15; // of a stick's way, in which it rests
 const leftwards = (column) => (/steer|yaw|turn/.test(column.label) ? 1 : -1); // which sign is to the left
 
@@ -42,6 +43,7 @@ export function drivePad({ curves, changed }) {
   let before = null;
   const turn = (now) => {
     if (!held.size) { before = null; return; }
+    if (before !== null && now - before < STEP_MS) { requestAnimationFrame(turn); return; }
     const passed = before === null ? 0.016 : Math.min((now - before) / 1000, 0.1);
     for (const key of held) ways[key][0].push(ways[key][1] * passed);
     before = now;
