@@ -84,6 +84,8 @@ def draw(milliseconds: np.ndarray, path: Path) -> None:
         left.set(xlabel="tick", ylabel="ms", yscale="log")
         right.plot(np.sort(milliseconds), 1 - np.arange(len(milliseconds)) / len(milliseconds))
         right.set(xlabel="ms", ylabel="share of ticks that take longer", xscale="log", yscale="log")
+        for axis in (left.yaxis, right.xaxis, right.yaxis):
+            axis.set_major_formatter("{x:g}")
         figure.savefig(path)
 
 

@@ -7,7 +7,7 @@ follows a machine that has changed; so the linear expert, which does not, is a w
 
 What is usual is learned from episodes that were held out, so that a rate of false alarms can be asked for. Few hours
 hold one false alarm an hour seldom; beyond what they hold, the tail is taken for a power law (Hill 1975, doi
-10.1214/aos/1176343247), which errs towards too few alarms.
+10.1214/aos/1176343247): how often there is an alarm is then no more than a guess.
 """
 
 import dataclasses
