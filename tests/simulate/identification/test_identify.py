@@ -95,12 +95,15 @@ def test_what_the_log_cannot_tell_stays_and_is_called_so(fitted):
     )
 
 
-def test_the_folder_is_a_scene_with_an_account_and_a_page(fitted, folder):
+def test_the_folder_is_a_scene_with_an_account_and_a_page(fitted, folder, log):
     account = json.loads((fitted.folder / "identified.json").read_text())
     names = [p["name"] for p in account["parameters"]]
     assert np.shape(account["covariance"]) == (len(names), len(names))
     assert account["measured"]
     assert not set(account["measured"]) & set(account["fitted"])
+    known = dict(zip((e.name for e in Log(log).episodes), Log(log).episode_sha256, strict=True))
+    for role in ("fitted", "measured"):
+        assert account[f"{role}_sha256"] == [known[name] for name in account[role]]
     text = (fitted.folder / "identified.html").read_text()
     assert "not the true masses" in text
     assert "arm.com_y" in text

@@ -66,7 +66,7 @@ class Identified:
         covariance: [P, P] of their coordinates: of logarithms, or in their units.
         horizons_s: [T] at which errors are told.
         errors: NRMSE [T] by who (`hold`, `before`, `after`) and stream, on recordings that were not fitted if any.
-        fitted, measured: names of the recordings.
+        fitted, measured: names of the recordings. fitted_sha256, measured_sha256: hashes of their content.
         windows: how many were shot through, of so many `possible` ones. unstable: how many of them were left out in the
             end.
         cut: whether the time that was given ended the search before it had settled.
@@ -83,6 +83,8 @@ class Identified:
     errors: dict[str, dict[str, np.ndarray]]
     fitted: tuple[str, ...]
     measured: tuple[str, ...]
+    fitted_sha256: tuple[str, ...]
+    measured_sha256: tuple[str, ...]
     windows: int
     possible: int
     unstable: int
@@ -153,7 +155,8 @@ def identify(
         scene, Path(out), tuple(str(f) for f in log.files), tuple(log.file_sha256), _found(parameters, result),
         _scaled(parameters, result),
         tuple(horizon_s * share for share in SHARES), errors, tuple(r.name for r in recordings),
-        tuple(log.episodes[i].name for i in measure), len(windows), done.possible, result.unstable, done.cut,
+        tuple(log.episodes[i].name for i in measure),
+        *(tuple(log.episode_sha256[i] for i in rows) for rows in (learn, measure)), len(windows), done.possible, result.unstable, done.cut,
         time.monotonic() - began,
     )  # fmt: skip
     write_scene(made, fitted, world, force=force)

@@ -270,6 +270,8 @@ def _as_json(made: "Identified") -> dict[str, Any]:
         "logs_sha256": list(made.logs_sha256),
         "fitted": list(made.fitted),
         "measured": list(made.measured),
+        "fitted_sha256": list(made.fitted_sha256),
+        "measured_sha256": list(made.measured_sha256),
         "windows": made.windows,
         "possible_windows": made.possible,
         "cut": made.cut,
