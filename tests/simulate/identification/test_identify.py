@@ -139,6 +139,42 @@ def test_a_number_at_its_bound_or_far_from_the_users_is_marked(rough):
     assert [f.at_bound for f in _found(parameters, result)] == [True, True, False]  # without friction it began
 
 
+@pytest.mark.parametrize(("episodes", "holdout"), [(2, 0.8), (5, 0.99), (2, 0.01)])
+def test_something_is_fitted_and_something_measures(episodes, holdout, log, folder):
+    path = _taken(log, range(episodes), folder / f"{episodes}-{holdout}.h5")
+    learn, measure = _roles(Log(path), holdout, 0)
+    assert learn
+    assert measure
+    assert sorted((*learn, *measure)) == list(range(episodes))
+
+
+def test_copies_of_one_recording_are_one(log, folder, rough):
+    twice = _taken(log, [0, 0], folder / "twice.h5")
+    with pytest.raises(SceneError, match="No episode is left to measure"):
+        identify(rough, twice, folder / "copies", **QUICK)
+
+
+def test_a_recording_too_short_to_measure_on_is_refused_before_the_fit(log, folder, rough, monkeypatch):
+    row = _roles(Log(log), 0.15, 0)[1][0]
+    short = _taken(log, range(5), folder / "short.h5", {row: 0.2})
+    monkeypatch.setattr("worldmodel.simulate.identification.plan.fit", None)
+    with pytest.raises(SceneError, match="What only measures is too short"):
+        identify(rough, short, folder / "none", **QUICK)
+
+
+def _taken(log, rows, path, seconds=None):
+    """A log of some episodes of another, of which some are cut after so long."""
+    read, ends = Log(log), seconds or {}
+    with LogWriter(path, list(read.streams.values())) as writer:
+        for row in rows:
+            end = ends.get(row, 2.0)
+            streams = {
+                n: Samples(s.time[s.time <= end], s.data[s.time <= end]) for n, s in read.episodes[row].streams.items()
+            }
+            writer.append(streams, duration_s=end)
+    return path
+
+
 def wrong_stream(text):
     return text.replace("[streams.torque", "[streams.force")
 

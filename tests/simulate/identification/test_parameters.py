@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests.simulate.models import DRONE
 from tests.simulate.scenes import write_scene
-from tests.simulate.test_observer import BODY_TOML, BODY_XML
+from tests.simulate.test_observer import BODY_TOML, BODY_XML, CART_TOML, CART_XML
+from worldmodel.physics.uncertainty import Uncertainty
 from worldmodel.simulate import load_scene, suggest
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.world import World
@@ -111,3 +112,23 @@ def test_a_centre_that_is_a_micrometre_off_acts_as_one_that_is_a_millimetre_off(
     fine, coarse = ((after(z) - after(0.0)) / z for z in (1e-5, 1e-2))
     assert np.abs(fine).max() > 0.01
     np.testing.assert_allclose(fine, coarse, atol=1e-3 * np.abs(coarse).max())
+
+
+def test_a_contact_is_called_by_what_touches_and_not_by_how_rough_it_is(tmp_path):
+    """So that a fitted scene has the numbers that were fitted."""
+    xml = CART_XML.replace('<geom type="sphere"', '<geom name="tyre" type="sphere"').replace(
+        '<geom type="plane"', '<geom name="road" type="plane"'
+    )
+    pair = '<contact><pair geom1="tyre" geom2="road" friction="{0} {0}"/></contact></mujoco>'
+    names = []
+    for friction in (0.9, 0.87):
+        rough = xml.replace("</mujoco>", pair.format(friction)).replace(
+            'size=".1" mass', f'friction="{friction}" size=".1" mass'
+        )
+        folder = write_scene(tmp_path / str(friction), CART_TOML, rough)
+        names.append({p.name for p in Parameters.of(World(load_scene(folder), general=True), ["contact"]).free})
+    assert names[0] == names[1] == {"tyre.contact", "road.contact", "pair0.contact"}
+    members = Uncertainty(("pair0.contact",), np.full((1, 1), 0.01)).machines(
+        World(load_scene(folder), general=True), 0, 2
+    )
+    assert len({float(member.model.pair_friction[0, 0]) for member in members}) == 2

@@ -180,20 +180,19 @@ def _gain(actuator: int, servo: bool) -> Callable[[Machine, float], None]:
 def _of_contacts(world: World) -> Iterator[Parameter]:
     """One number for all geoms, and one for all pairs, that have the same sliding friction and can touch."""
     model = world.model
-    meets = _meets(model)
-    for value in np.unique(model.geom_friction[meets & (model.geom_condim > 1), 0]):
-        alike = np.flatnonzero(meets & (model.geom_condim > 1) & (model.geom_friction[:, 0] == value))
-        named = [world.elements.name("geom", int(g)) for g in alike]
-        name = next((n for n in named if n), f"geoms_{value:g}")
-        yield Parameter(
-            f"{name}.contact", "contact", "", float(value), 0.3, True, _rubs("geom_friction", alike, float(value), 1)
-        )
-    for value in np.unique(model.pair_friction[model.pair_dim > 1, 0]):
-        alike = np.flatnonzero((model.pair_dim > 1) & (model.pair_friction[:, 0] == value))
-        yield Parameter(
-            f"pairs_{value:g}.contact", "contact", "", float(value), 0.3, True,
-            _rubs("pair_friction", alike, float(value), 2),
-        )  # fmt: skip
+    yield from _alike(world, "geom", _meets(model) & (model.geom_condim > 1), 1)
+    yield from _alike(world, "pair", model.pair_dim > 1, 2)
+
+
+def _alike(world: World, kind: str, counted: np.ndarray, slides: int) -> Iterator[Parameter]:
+    """Elements of the same friction, called after the first: what is fitted changes their number, not their name."""
+    frictions = getattr(world.model, f"{kind}_friction")[:, 0]
+    for value in np.unique(frictions[counted]):
+        rows = np.flatnonzero(counted & (frictions == value))
+        named = [world.elements.name(kind, int(row)) for row in rows]
+        name = next(filter(None, named), f"{kind}{rows[0]}")
+        put = _rubs(f"{kind}_friction", rows, float(value), slides)
+        yield Parameter(f"{name}.contact", "contact", "", float(value), 0.3, True, put)
 
 
 def _meets(model: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ from worldmodel.simulate.identification.measuring import SHARES, errors_of
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.identification.plan import Plan
 from worldmodel.simulate.identification.recordings import Recording
-from worldmodel.simulate.identification.windows import Windows
+from worldmodel.simulate.identification.windows import Windows, spread
 from worldmodel.simulate.identification.writing import replaced, write_scene
 from worldmodel.simulate.observer import Observer
 from worldmodel.simulate.scene import Scene
@@ -140,6 +140,9 @@ def identify(
     parameters = Parameters.of(world, fit, fix)
     learn, measure = _roles(log, holdout, seed)
     recordings = [Recording.of(scene, log.episodes[i]) for i in learn]
+    measuring = [Recording.of(scene, log.episodes[i]) for i in measure]
+    if measuring:
+        _check_length(measuring, horizon_s)
     plan = Plan(Observer(world), parameters, recordings, horizon_s, minutes)
     with Progress(
         TextColumn("fitting {task.description}"), BarColumn(), TimeElapsedColumn(), disable=not progress
@@ -147,16 +150,16 @@ def identify(
         done = plan.run(bar)
     result, windows = done.fit, done.windows
     _check_told(scene, result, windows)
-    checked = [Recording.of(scene, log.episodes[i]) for i in measure] or recordings
     given, fitted = (parameters.machine(z) for z in (np.zeros(len(parameters)), result.z))
-    errors = errors_of(plan.observer, checked, horizon_s, given, fitted)
+    errors = errors_of(plan.observer, measuring or recordings, horizon_s, given, fitted)
     _check_better(scene, errors, horizon_s)
     made = Identified(
         scene, Path(out), tuple(str(f) for f in log.files), tuple(log.file_sha256), _found(parameters, result),
         _scaled(parameters, result),
         tuple(horizon_s * share for share in SHARES), errors, tuple(r.name for r in recordings),
         tuple(log.episodes[i].name for i in measure),
-        *(tuple(log.episode_sha256[i] for i in rows) for rows in (learn, measure)), len(windows), done.possible, result.unstable, done.cut,
+        *(tuple(log.episode_sha256[i] for i in rows) for rows in (learn, measure)),
+        len(windows), done.possible, result.unstable, done.cut,
         time.monotonic() - began,
     )  # fmt: skip
     write_scene(made, fitted, world, force=force)
@@ -229,19 +232,30 @@ def _roles(log: Log, holdout: float, seed: int) -> tuple[list[int], list[int]]:
     count = len(log.episodes)
     if holdout == 0:
         return list(range(count)), []
-    if count == 1:
+    alike = {i: group[0] for group in log.copies() for i in group}
+    units = [i for i in range(count) if alike.get(i, i) == i]
+    if len(units) == 1:
         raise SceneError(
             "No episode is left to measure.",
             expected="two episodes or more",
-            found="one",
+            found="one" if count == 1 else f"{count} copies of one",
             remedy="--holdout 0 fits it alone: the errors that are reported are then those of the fit",
         )
-    alike = {i: group[0] for group in log.copies() for i in group}
-    units = [i for i in range(count) if alike.get(i, i) == i]
     order = np.random.default_rng(seed).permutation(units)
-    chosen = set(order[: max(round(holdout * len(units)), 1)].tolist())
+    chosen = set(order[: min(max(round(holdout * len(units)), 1), len(units) - 1)].tolist())
     measure = [i for i in range(count) if alike.get(i, i) in chosen]
     return [i for i in range(count) if i not in measure], measure
+
+
+def _check_length(recordings: Sequence[Recording], horizon_s: float) -> None:
+    """Refuses recordings of which none is long enough to measure on."""
+    if not len(spread(recordings, horizon_s)):
+        raise SceneError(
+            "What only measures is too short.",
+            expected=f"a recording longer than {horizon_s:g} s among {', '.join(r.name for r in recordings)}",
+            found=f"at most {max(r.seconds for r in recordings):.3g} s",
+            remedy="another --seed measures on others, --holdout 0 on none; or ask for a shorter --horizon",
+        )
 
 
 def _found(parameters: Parameters, result: Fit) -> tuple[Found, ...]:
