@@ -158,7 +158,7 @@ def identify(
         _scaled(parameters, result),
         tuple(horizon_s * share for share in SHARES), errors, tuple(r.name for r in recordings),
         tuple(log.episodes[i].name for i in measure),
-        *(tuple(log.episode_sha256[i] for i in rows) for rows in (learn, measure)),
+        tuple(log.episode_sha256[i] for i in learn), tuple(log.episode_sha256[i] for i in measure),
         len(windows), done.possible, result.unstable, done.cut,
         time.monotonic() - began,
     )  # fmt: skip
