@@ -209,7 +209,7 @@ def _held(made: Identified, world: World) -> float:
     inside = []
     for found in made.found:
         if found.group == "inertia" or found.name not in right:
-            continue  # factors of each one's own value; pairs are named by their friction
+            continue  # inertias are factors of each one's own value
         off = abs(found.after - right[found.name])
         inside.append(off <= NORMAL_90 * found.std + 1e-9)
     return float(np.mean(inside))
