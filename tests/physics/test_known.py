@@ -81,7 +81,7 @@ def fitted(folder, tmp_path, names, covariance, **told):
     """The true scene as `identify` would have left it."""
     kept = shutil.copytree(folder / "true", tmp_path / "fitted")
     found = {"parameters": [{"name": name} for name in names], "covariance": covariance}
-    lists = {"logs_sha256": [], "fitted": [], "measured": []}
+    lists = {"logs_sha256": [], "fitted": []}
     (kept / "identified.json").write_text(json.dumps({**lists, **found, **told}))
     return kept
 
@@ -134,6 +134,30 @@ def test_a_wrong_scene_is_spread_until_its_intervals_hold(folder, tmp_path, monk
         shares.append(((low <= future.values) & (future.values <= high))[future.mask].mean())
     assert shares[1] < 0.5
     assert 0.75 < shares[0] < 0.98
+
+
+def test_what_was_fitted_is_known_by_its_content_and_in_older_files_by_name(folder, log, tmp_path):
+    """Other logs have episodes of the same names, and the same episodes come in other files."""
+    with Log(machines.log(tmp_path, episodes=4, seed=9)) as other:
+        assert other.episode_names == log.episode_names
+        named = {"fitted": list(log.episode_names[:3]), "logs_sha256": list(log.file_sha256)}
+        by_name = KnownScene.of(fitted(folder, tmp_path / "older", [], [], **named))
+        assert (by_name.unseen(log), by_name.unseen(other)) == ([3], [0, 1, 2, 3])
+        hashes = {"fitted_sha256": list(other.episode_sha256[:3])}
+        by_content = KnownScene.of(fitted(folder, tmp_path / "newer", [], [], **named, **hashes))
+        assert (by_content.unseen(log), by_content.unseen(other)) == ([0, 1, 2, 3], [3])
+
+
+@pytest.mark.parametrize(("fitted_to", "measured"), [(3, [3]), (4, None)])
+def test_it_is_calibrated_on_what_was_not_fitted_or_on_all(folder, log, tmp_path, monkeypatch, fitted_to, measured):
+    kept = fitted(folder, tmp_path, [], [], fitted_sha256=list(log.episode_sha256[:fitted_to]))
+    monkeypatch.setattr(Spread, "measured", lambda draw, windows: Spread({}, {}))
+    asked, windows = [], KnownScene.windows
+    monkeypatch.setattr(
+        KnownScene, "windows", lambda self, log, episodes: asked.append(episodes) or windows(self, log, None, episodes)
+    )
+    KnownScene.of(kept).calibrate(log)
+    assert asked == [measured]
 
 
 def test_what_is_measured_of_a_shipped_scene_is_not_written_among_the_toolkits_files(tmp_path, monkeypatch):

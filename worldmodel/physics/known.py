@@ -147,8 +147,7 @@ class KnownScene(Foreteller):
         Raises:
             WorldModelError: if there are none.
         """
-        seen = set(self.uncertainty.fitted) if set(log.file_sha256) & set(self.uncertainty.logs_sha256) else set()
-        unseen = [i for i, name in enumerate(log.episode_names) if name not in seen]
+        unseen = self.uncertainty.unfitted(log)
         if not unseen:
             raise WorldModelError(
                 f"The scene was fitted to every episode of {log.files[0]}.",
@@ -179,8 +178,7 @@ class KnownScene(Foreteller):
         """
         opened = log if isinstance(log, Log) else Log(log)
         asked = dataclasses.replace(self.on(opened), spread=None)
-        measured = [i for i, name in enumerate(opened.episode_names) if name in self.uncertainty.measured]
-        windows = asked.windows(opened, episodes=measured or None)
+        windows = asked.windows(opened, episodes=self.uncertainty.unfitted(opened) or None)
         spread = Spread.measured(asked.foreseer().draw, windows)
         if self.scene.name not in shipped_scenes():
             spread.write(self.scene.folder)
