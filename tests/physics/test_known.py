@@ -124,8 +124,10 @@ def test_a_wrong_scene_is_spread_until_its_intervals_hold(folder, tmp_path, monk
     assert any("not calibrated" in note for note in wrong.notes)
     wrong.calibrate(folder / "log3.h5")
     machines.log(tmp_path, episodes=4, seed=9)
-    with Log(tmp_path / "log9.h5") as other:
+    with Log(tmp_path / "log9.h5") as other, Log(folder / "log3.h5") as calibrated:
         again = load(tmp_path / "wrong").on(other)
+        assert not again.unseen_note(other)
+        assert "was measured on 4 of these episodes" in again.unseen_note(calibrated)
         assert not any("calibrated" in note for note in again.notes)
         _, context, future = windows_of(again, other)
     shares = []
@@ -148,7 +150,7 @@ def test_what_was_fitted_is_known_by_its_content_and_in_older_files_by_name(fold
         assert (by_content.unseen(log), by_content.unseen(other)) == ([0, 1, 2, 3], [3])
 
 
-@pytest.mark.parametrize(("fitted_to", "measured"), [(3, [3]), (4, None)])
+@pytest.mark.parametrize(("fitted_to", "measured"), [(3, [3]), (4, range(4))])
 def test_it_is_calibrated_on_what_was_not_fitted_or_on_all(folder, log, tmp_path, monkeypatch, fitted_to, measured):
     kept = fitted(folder, tmp_path, [], [], fitted_sha256=list(log.episode_sha256[:fitted_to]))
     monkeypatch.setattr(Spread, "measured", lambda draw, windows: Spread({}, {}))
@@ -156,8 +158,9 @@ def test_it_is_calibrated_on_what_was_not_fitted_or_on_all(folder, log, tmp_path
     monkeypatch.setattr(
         KnownScene, "windows", lambda self, log, episodes: asked.append(episodes) or windows(self, log, None, episodes)
     )
-    KnownScene.of(kept).calibrate(log)
+    spread = KnownScene.of(kept).calibrate(log).spread
     assert asked == [measured]
+    assert spread.episodes_sha256 == tuple(log.episode_sha256[i] for i in measured)
 
 
 def test_what_is_measured_of_a_shipped_scene_is_not_written_among_the_toolkits_files(tmp_path, monkeypatch):
@@ -169,9 +172,10 @@ def test_what_is_measured_of_a_shipped_scene_is_not_written_among_the_toolkits_f
 
 
 def test_a_spread_is_read_as_it_was_written(tmp_path):
-    given = Spread({"angle": np.array([0.1, 1.0])}, {"angle": np.array([1.0, 3.0])})
+    given = Spread({"angle": np.array([0.1, 1.0])}, {"angle": np.array([1.0, 3.0])}, ("ab",))
     given.write(tmp_path)
     found = Spread.read(tmp_path)
+    assert found.episodes_sha256 == ("ab",)
     np.testing.assert_array_equal(found.factors["angle"], [1, 3])
     assert Spread.read(tmp_path / "nowhere") is None
     text = (tmp_path / "spread.json").read_text()

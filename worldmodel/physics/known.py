@@ -157,9 +157,18 @@ class KnownScene(Foreteller):
         return unseen
 
     def unseen_note(self, log: Log) -> str:
-        left_out = len(log.episodes) - len(self.unseen(log))
-        said = f"{left_out} of {len(log.episodes)} episodes are left out: the scene was fitted to them."
-        return said if left_out else ""
+        """That some episodes are left out, and that the spread was measured on others, where it was."""
+        unseen = self.unseen(log)
+        left_out = len(log.episodes) - len(unseen)
+        of = f"{left_out} of {len(log.episodes)} episodes"
+        notes = [f"{of} are left out: the scene was fitted to them."] if left_out else []
+        spread_on = set() if self.spread is None else set(self.spread.episodes_sha256)
+        if met := len([i for i in unseen if log.episode_sha256[i] in spread_on]):
+            notes.append(
+                f"The spread of its members was measured on {met} of these episodes: what they say of its intervals is "
+                "flattered."
+            )
+        return " ".join(notes)
 
     def deviation(self, windows: Windows) -> np.ndarray:
         starts = windows.starts().thinned(_DEVIATION_WINDOWS)
@@ -178,8 +187,9 @@ class KnownScene(Foreteller):
         """
         opened = log if isinstance(log, Log) else Log(log)
         asked = dataclasses.replace(self.on(opened), spread=None)
-        windows = asked.windows(opened, episodes=self.uncertainty.unfitted(opened) or None)
-        spread = Spread.measured(asked.foreseer().draw, windows)
+        chosen = self.uncertainty.unfitted(opened) or range(len(opened.episodes))
+        spread = Spread.measured(asked.foreseer().draw, asked.windows(opened, episodes=chosen))
+        spread = dataclasses.replace(spread, episodes_sha256=tuple(opened.episode_sha256[i] for i in chosen))
         if self.scene.name not in shipped_scenes():
             spread.write(self.scene.folder)
         return dataclasses.replace(self, spread=spread)
