@@ -194,6 +194,20 @@ def test_streams_that_it_does_not_know_are_left_out_and_said(folder, log, tmp_pa
     assert set(less.imagine(log, episode=0, at_s=1.0).imagined) == {"angle", "torque"}
 
 
+def test_logs_alike_are_asked_of_one_and_what_calibrates_is_closed(folder, log, tmp_path, monkeypatch):
+    known = KnownScene.of(folder / "true")
+    less = without(log, tmp_path, "speed")
+    asked = known.on(less)
+    assert asked is known.on(less)
+    assert known.on(log) is not asked
+    assert "speed" in {spec.name for spec in known.on(log).streams}
+    opened = []
+    monkeypatch.setattr(Spread, "measured", lambda draw, windows: Spread({}, {}))
+    monkeypatch.setattr(Log, "close", lambda self, close=Log.close: opened.append(self) or close(self))
+    KnownScene.of(shutil.copytree(folder / "true", tmp_path / "kept")).calibrate(folder / "log3.h5")
+    assert len(opened) == 1
+
+
 def without(log, tmp_path, *names):
     """The log without some streams."""
     streams = [spec for spec in log.streams.values() if spec.name not in names]

@@ -119,11 +119,11 @@ class Spread:
                 raise WorldModelError(
                     f"{file} is of another version.", expected=f"{FORMAT} {VERSION}", remedy="measure it again"
                 )
-            parts = (
+            horizons_s, factors = (
                 {name: np.array(each[key], float) for name, each in told["streams"].items()}
                 for key in ("horizons_s", "factors")
             )
-            return cls(*parts, tuple(map(str, told.get("episodes_sha256", ()))))
+            return cls(horizons_s, factors, tuple(map(str, told.get("episodes_sha256", ()))))
 
 
 def _factor(
