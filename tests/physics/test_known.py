@@ -97,6 +97,20 @@ def test_machines_are_drawn_by_the_covariance(folder, tmp_path):
     assert found[7, 1] == np.log(Uncertainty.of(kept).machines(world, 0, 8)[7].model.body_mass[1])
 
 
+def test_questions_of_other_threads_take_no_machines_away(known):
+    """One that asks for two while another has got five."""
+    foreseer = known.foreseer()
+
+    class Asked:
+        def machines(self, world, seed, count):
+            foreseer._machines = [0, 1, 2, 3, 4]
+            return list(range(count))
+
+    foreseer._uncertainty = Asked()
+    assert foreseer._machines_of(2) == [0, 1]
+    assert foreseer._machines_of(5) == foreseer._machines == [0, 1, 2, 3, 4]
+
+
 def test_what_is_less_sure_is_wider_ahead(folder, log, known, tmp_path):
     kept = fitted(folder, tmp_path, ["arm.inertia"], [[0.04]])
     _, context, future = windows_of(known, log, every=100)
