@@ -81,7 +81,7 @@ def fitted(folder, tmp_path, names, covariance, **told):
     """The true scene as `identify` would have left it."""
     kept = shutil.copytree(folder / "true", tmp_path / "fitted")
     found = {"parameters": [{"name": name} for name in names], "covariance": covariance}
-    lists = {"logs_sha256": [], "fitted": [], "measured": []}
+    lists = {"logs_sha256": [], "fitted": []}
     (kept / "identified.json").write_text(json.dumps({**lists, **found, **told}))
     return kept
 
@@ -95,6 +95,20 @@ def test_machines_are_drawn_by_the_covariance(folder, tmp_path):
     np.testing.assert_allclose(found.mean(0), [0.05, 0.0], atol=0.015)
     np.testing.assert_allclose(np.cov(found.T), covariance, rtol=0.25)
     assert found[7, 1] == np.log(Uncertainty.of(kept).machines(world, 0, 8)[7].model.body_mass[1])
+
+
+def test_questions_of_other_threads_take_no_machines_away(known):
+    """One that asks for two while another has got five."""
+    foreseer = known.foreseer()
+
+    class Asked:
+        def machines(self, world, seed, count):
+            foreseer._machines = [0, 1, 2, 3, 4]
+            return list(range(count))
+
+    foreseer._uncertainty = Asked()
+    assert foreseer._machines_of(2) == [0, 1]
+    assert foreseer._machines_of(5) == foreseer._machines == [0, 1, 2, 3, 4]
 
 
 def test_what_is_less_sure_is_wider_ahead(folder, log, known, tmp_path):
@@ -124,8 +138,10 @@ def test_a_wrong_scene_is_spread_until_its_intervals_hold(folder, tmp_path, monk
     assert any("not calibrated" in note for note in wrong.notes)
     wrong.calibrate(folder / "log3.h5")
     machines.log(tmp_path, episodes=4, seed=9)
-    with Log(tmp_path / "log9.h5") as other:
+    with Log(tmp_path / "log9.h5") as other, Log(folder / "log3.h5") as calibrated:
         again = load(tmp_path / "wrong").on(other)
+        assert not again.unseen_note(other)
+        assert "was measured on 4 of these episodes" in again.unseen_note(calibrated)
         assert not any("calibrated" in note for note in again.notes)
         _, context, future = windows_of(again, other)
     shares = []
@@ -134,6 +150,31 @@ def test_a_wrong_scene_is_spread_until_its_intervals_hold(folder, tmp_path, monk
         shares.append(((low <= future.values) & (future.values <= high))[future.mask].mean())
     assert shares[1] < 0.5
     assert 0.75 < shares[0] < 0.98
+
+
+def test_what_was_fitted_is_known_by_its_content_and_in_older_files_by_name(folder, log, tmp_path):
+    """Other logs have episodes of the same names, and the same episodes come in other files."""
+    with Log(machines.log(tmp_path, episodes=4, seed=9)) as other:
+        assert other.episode_names == log.episode_names
+        named = {"fitted": list(log.episode_names[:3]), "logs_sha256": list(log.file_sha256)}
+        by_name = KnownScene.of(fitted(folder, tmp_path / "older", [], [], **named))
+        assert (by_name.unseen(log), by_name.unseen(other)) == ([3], [0, 1, 2, 3])
+        hashes = {"fitted_sha256": list(other.episode_sha256[:3])}
+        by_content = KnownScene.of(fitted(folder, tmp_path / "newer", [], [], **named, **hashes))
+        assert (by_content.unseen(log), by_content.unseen(other)) == ([0, 1, 2, 3], [3])
+
+
+@pytest.mark.parametrize(("fitted_to", "measured"), [(3, [3]), (4, range(4))])
+def test_it_is_calibrated_on_what_was_not_fitted_or_on_all(folder, log, tmp_path, monkeypatch, fitted_to, measured):
+    kept = fitted(folder, tmp_path, [], [], fitted_sha256=list(log.episode_sha256[:fitted_to]))
+    monkeypatch.setattr(Spread, "measured", lambda draw, windows: Spread({}, {}))
+    asked, windows = [], KnownScene.windows
+    monkeypatch.setattr(
+        KnownScene, "windows", lambda self, log, episodes: asked.append(episodes) or windows(self, log, None, episodes)
+    )
+    spread = KnownScene.of(kept).calibrate(log).spread
+    assert asked == [measured]
+    assert spread.episodes_sha256 == tuple(log.episode_sha256[i] for i in measured)
 
 
 def test_what_is_measured_of_a_shipped_scene_is_not_written_among_the_toolkits_files(tmp_path, monkeypatch):
@@ -145,9 +186,10 @@ def test_what_is_measured_of_a_shipped_scene_is_not_written_among_the_toolkits_f
 
 
 def test_a_spread_is_read_as_it_was_written(tmp_path):
-    given = Spread({"angle": np.array([0.1, 1.0])}, {"angle": np.array([1.0, 3.0])})
+    given = Spread({"angle": np.array([0.1, 1.0])}, {"angle": np.array([1.0, 3.0])}, ("ab",))
     given.write(tmp_path)
     found = Spread.read(tmp_path)
+    assert found.episodes_sha256 == ("ab",)
     np.testing.assert_array_equal(found.factors["angle"], [1, 3])
     assert Spread.read(tmp_path / "nowhere") is None
     text = (tmp_path / "spread.json").read_text()
@@ -164,6 +206,20 @@ def test_streams_that_it_does_not_know_are_left_out_and_said(folder, log, tmp_pa
     assert less.unknown == ("speed",)
     assert "says nothing of speed" in less.notes[0]
     assert set(less.imagine(log, episode=0, at_s=1.0).imagined) == {"angle", "torque"}
+
+
+def test_logs_alike_are_asked_of_one_and_what_calibrates_is_closed(folder, log, tmp_path, monkeypatch):
+    known = KnownScene.of(folder / "true")
+    less = without(log, tmp_path, "speed")
+    asked = known.on(less)
+    assert asked is known.on(less)
+    assert known.on(log) is not asked
+    assert "speed" in {spec.name for spec in known.on(log).streams}
+    opened = []
+    monkeypatch.setattr(Spread, "measured", lambda draw, windows: Spread({}, {}))
+    monkeypatch.setattr(Log, "close", lambda self, close=Log.close: opened.append(self) or close(self))
+    KnownScene.of(shutil.copytree(folder / "true", tmp_path / "kept")).calibrate(folder / "log3.h5")
+    assert len(opened) == 1
 
 
 def without(log, tmp_path, *names):

@@ -13,6 +13,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.models.experts.physics import Physics
 from worldmodel.physics import KnownScene
 from worldmodel.simulate import simulate
+from worldmodel.training.beside import baselines_from
 from worldmodel.validate import Model, make_problem, score, validate
 from worldmodel.validate.leaks import action_use, estimate_leak, future_leak
 
@@ -70,6 +71,20 @@ def test_episodes_that_it_was_fitted_to_are_left_out(folder, tmp_path):
     (kept / "identified.json").write_text(json.dumps({**told, "fitted": names}))
     with pytest.raises(WorldModelError, match="fitted to every episode"):
         validate(kept, log=folder / "log3.h5", **FEW)
+
+
+def test_baselines_learn_nothing_from_what_is_measured(folder, tmp_path, monkeypatch):
+    kept = shutil.copytree(folder / "true", tmp_path / "fitted")
+    with Log(folder / "log3.h5") as log:
+        known, sha256 = KnownScene.of(kept).on(log), log.episode_sha256
+        asked, windows = [], KnownScene.windows
+        monkeypatch.setattr(
+            KnownScene, "windows", lambda *most, **given: asked.append(given) or windows(*most, **given)
+        )
+        baselines_from(known, log, sha256[1:2])
+        assert asked == [{"episodes": [0, 2]}]
+    with pytest.raises(WorldModelError, match="learn from what is measured"):
+        validate(kept, log=folder / "log3.h5", learn=[folder / "log3.h5"], **FEW)
 
 
 def test_a_scene_that_falls_apart_is_said(folder, tmp_path):

@@ -92,10 +92,12 @@ class SceneForeseer:
         return Drawn(clean, drawn - clean[:, None], self._read(view, drawn) - drawn, unstable)
 
     def _machines_of(self, members: int) -> list[Machine]:
-        """Machines of the seed, kept for the next question."""
-        if len(self._machines) < members:
-            self._machines = self._uncertainty.machines(self._physics.world, self.seed, members)
-        return self._machines[:members]
+        """Machines of the seed, kept for the next question; other threads may ask at once."""
+        machines = self._machines
+        if len(machines) < members:
+            machines = self._uncertainty.machines(self._physics.world, self.seed, members)
+            self._machines = max(self._machines, machines, key=len)
+        return machines[:members]
 
     def _jitter(self, view: View, members: int) -> dict[str, np.ndarray]:
         """By stream [B, K, M, S]: noise of the readings, drawn anew."""
@@ -106,7 +108,7 @@ class SceneForeseer:
         }
 
     def _normal(self, salt: int, members: int, shape: tuple[int, ...]) -> np.ndarray:
-        """[B, K, ...] of a shape [B, ...]; of a window it is the same whatever comes beside it."""
+        """[B, K, ...] of a shape [B, ...]: other numbers in each row, the same whatever rows and members come after."""
         keys = ([self.seed, salt, k] for k in range(members))
         return np.stack([np.random.default_rng(key).normal(size=shape) for key in keys], 1)
 

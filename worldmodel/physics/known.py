@@ -44,6 +44,7 @@ class KnownScene(Foreteller):
     uncertainty: Uncertainty
     spread: Spread | None
     unknown: tuple[str, ...] = ()
+    _last: Self | None = dataclasses.field(default=None, init=False, repr=False)
 
     name, model = "scene", None
     told_by, usual_s = 20, 20.0  # each is a simulation; fewer members have no 90 % interval
@@ -76,6 +77,8 @@ class KnownScene(Foreteller):
     def on(self, log: Log | Path | str) -> Self:
         """The same for those of its streams that a log has; context and horizon suit the longest episode.
 
+        The last result is kept, so that logs alike are asked of one, with what it compiled and has open.
+
         Raises:
             WorldModelError: if the log lacks an action of the scene, or has none of its sensors.
         """
@@ -98,7 +101,14 @@ class KnownScene(Foreteller):
         ticks = max(min(_TICKS, int(longest / 3)), 2)
         unknown = tuple(name for name in log.streams if name not in {spec.name for spec in streams})
         made = dataclasses.replace(self, streams=streams, back=ticks, ahead=ticks, unknown=unknown)
-        return self if (streams, unknown, ticks) == (self.streams, self.unknown, self.back) else made
+        alike = (known for known in (self, self._last) if known is not None and known._asked == made._asked)
+        self._last = next(alike, made)
+        return self._last
+
+    @property
+    def _asked(self) -> tuple[object, ...]:
+        """What tells it from the same scene on other logs."""
+        return self.streams, self.unknown, self.back
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -147,8 +157,7 @@ class KnownScene(Foreteller):
         Raises:
             WorldModelError: if there are none.
         """
-        seen = set(self.uncertainty.fitted) if set(log.file_sha256) & set(self.uncertainty.logs_sha256) else set()
-        unseen = [i for i, name in enumerate(log.episode_names) if name not in seen]
+        unseen = self.uncertainty.unfitted(log)
         if not unseen:
             raise WorldModelError(
                 f"The scene was fitted to every episode of {log.files[0]}.",
@@ -158,9 +167,18 @@ class KnownScene(Foreteller):
         return unseen
 
     def unseen_note(self, log: Log) -> str:
-        left_out = len(log.episodes) - len(self.unseen(log))
-        said = f"{left_out} of {len(log.episodes)} episodes are left out: the scene was fitted to them."
-        return said if left_out else ""
+        """That some episodes are left out, and that the spread was measured on others, where it was."""
+        unseen = self.unseen(log)
+        left_out = len(log.episodes) - len(unseen)
+        of = f"{left_out} of {len(log.episodes)} episodes"
+        notes = [f"{of} are left out: the scene was fitted to them."] if left_out else []
+        spread_on = set() if self.spread is None else set(self.spread.episodes_sha256)
+        if met := len([i for i in unseen if log.episode_sha256[i] in spread_on]):
+            notes.append(
+                f"The spread of its members was measured on {met} of these episodes: what they say of its intervals is "
+                "flattered."
+            )
+        return " ".join(notes)
 
     def deviation(self, windows: Windows) -> np.ndarray:
         starts = windows.starts().thinned(_DEVIATION_WINDOWS)
@@ -177,11 +195,13 @@ class KnownScene(Foreteller):
         Raises:
             WorldModelError: if the log does not fit, or no episode is long enough.
         """
-        opened = log if isinstance(log, Log) else Log(log)
-        asked = dataclasses.replace(self.on(opened), spread=None)
-        measured = [i for i, name in enumerate(opened.episode_names) if name in self.uncertainty.measured]
-        windows = asked.windows(opened, episodes=measured or None)
-        spread = Spread.measured(asked.foreseer().draw, windows)
+        if not isinstance(log, Log):
+            with Log(log) as opened:
+                return self.calibrate(opened)
+        asked = dataclasses.replace(self.on(log), spread=None)
+        chosen = self.uncertainty.unfitted(log) or range(len(log.episodes))
+        spread = Spread.measured(asked.foreseer().draw, asked.windows(log, episodes=chosen))
+        spread = dataclasses.replace(spread, episodes_sha256=tuple(log.episode_sha256[i] for i in chosen))
         if self.scene.name not in shipped_scenes():
             spread.write(self.scene.folder)
         return dataclasses.replace(self, spread=spread)

@@ -47,10 +47,12 @@ class Spread:
     Attributes:
         horizons_s: by stream, seconds ahead [T].
         factors: by stream, [T] at these; between them by the logarithm of time.
+        episodes_sha256: of the episodes that it was measured on, `Episode.sha256`; empty where that is not known.
     """
 
     horizons_s: dict[str, np.ndarray]
     factors: dict[str, np.ndarray]
+    episodes_sha256: tuple[str, ...] = ()
 
     @classmethod
     def measured(cls, draw: Callable[[Context, Commands, int], Drawn], windows: Windows) -> "Spread":
@@ -97,7 +99,7 @@ class Spread:
             for name, each in self.factors.items()
         }
         with whole_file(folder / SPREAD_FILE, force=True) as path:
-            told = {"format": FORMAT, "version": VERSION, "streams": streams}
+            told = {"format": FORMAT, "version": VERSION, "episodes_sha256": self.episodes_sha256, "streams": streams}
             path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         return folder / SPREAD_FILE
 
@@ -117,11 +119,11 @@ class Spread:
                 raise WorldModelError(
                     f"{file} is of another version.", expected=f"{FORMAT} {VERSION}", remedy="measure it again"
                 )
-            parts = (
+            horizons_s, factors = (
                 {name: np.array(each[key], float) for name, each in told["streams"].items()}
                 for key in ("horizons_s", "factors")
             )
-            return cls(*parts)
+            return cls(horizons_s, factors, tuple(map(str, told.get("episodes_sha256", ()))))
 
 
 def _factor(

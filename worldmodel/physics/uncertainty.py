@@ -8,6 +8,7 @@ import numpy as np
 
 from worldmodel.errors import SceneError
 from worldmodel.files import readable
+from worldmodel.logs.reader import Log
 from worldmodel.simulate.identification.parameters import Machine, Parameters
 from worldmodel.simulate.identification.writing import IDENTIFIED_FILE
 from worldmodel.simulate.world import World
@@ -21,14 +22,14 @@ class Uncertainty:
         names: P of them.
         covariance: [P, P] of the logarithms of what moves by factors, and of the values of the rest.
         logs_sha256: of the files that they were fitted to.
-        fitted, measured: names of their episodes.
+        fitted: names of their episodes. fitted_sha256: hashes of their content; empty where older files lack them.
     """
 
     names: tuple[str, ...]
     covariance: np.ndarray
     logs_sha256: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
-    measured: tuple[str, ...] = ()
+    fitted_sha256: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, folder: Path) -> "Uncertainty":
@@ -44,8 +45,15 @@ class Uncertainty:
             told = json.loads(file.read_text(encoding="utf-8"))
             names = tuple(str(each["name"]) for each in told["parameters"])
             covariance = np.array(told["covariance"], float).reshape(len(names), len(names))
-            lists = (tuple(map(str, told[key])) for key in ("logs_sha256", "fitted", "measured"))
+            lists = (tuple(map(str, told.get(key, ()))) for key in ("logs_sha256", "fitted", "fitted_sha256"))
             return cls(names, covariance, *lists)
+
+    def unfitted(self, log: Log) -> list[int]:
+        """Episodes of a log that were not fitted: told by their content, or else by name in the same files."""
+        if self.fitted_sha256:
+            return [i for i, sha256 in enumerate(log.episode_sha256) if sha256 not in self.fitted_sha256]
+        names = self.fitted if set(log.file_sha256) & set(self.logs_sha256) else ()
+        return [i for i, name in enumerate(log.episode_names) if name not in names]
 
     def machines(self, world: World, seed: int, count: int) -> list[Machine]:
         """Machines that the scene may stand for; the first ones are the same for any `count`.

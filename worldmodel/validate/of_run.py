@@ -44,7 +44,8 @@ def validate(
         log: replay: contexts and actions as recorded.
         scene: counterfactual: from common contexts in simulated worlds, several futures under different actions.
         twin: the machine's scene, for the physical limit on a log; by default the one that the log names.
-        learn: of a scene, logs that baselines learn from; without one they are left out, but for the last reading.
+        learn: of a scene, logs that baselines learn from, apart from what is measured; without one they are left out,
+            but for the last reading.
         predictors: what else to score on the same starts: objects with `predict(problem) -> Forecast`, their classes,
             or `package.module:Class`.
         horizon_s: how far ahead; by default as far as the run was trained, or a scene 64 ticks.
@@ -57,7 +58,8 @@ def validate(
         progress: show a bar.
 
     Raises:
-        WorldModelError: unless exactly one of log and scene is given and fits the run, or if a predictor does not fit.
+        WorldModelError: unless exactly one of log and scene is given and fits the run, if a predictor does not fit,
+            or if `learn` has nothing but what is measured.
     """
     if (log is None) == (scene is None):
         raise WorldModelError("Give one of a log and a scene to validate on.")
@@ -80,9 +82,11 @@ def validate(
         asked = loaded.on(opened)
         if physics is not None:
             check_fits(asked, physics)
-        windows = asked.windows(opened, asked.horizon_ticks(horizon_s, beyond_trained), asked.unseen(opened))
+        unseen = asked.unseen(opened)
+        windows = asked.windows(opened, asked.horizon_ticks(horizon_s, beyond_trained), unseen)
         problem = problem_of(windows, name=Path(log).stem, max_starts=max_starts)
-        beside = [*rivals(asked, taught), *_floors(problem, physics), *given]
+        measured = {opened.episode_sha256[i] for i in unseen}
+        beside = [*rivals(asked, taught, measured), *_floors(problem, physics), *given]
         result = _scored(asked, problem, beside, seed, progress)
         result.shared_roles = asked.unseen_note(opened)
         if outages:

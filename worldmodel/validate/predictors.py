@@ -1,5 +1,7 @@
 """The predictors that come with the toolkit: a run, or a scene, and the baselines that it has to beat."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from worldmodel.codecs import codec
@@ -152,15 +154,19 @@ class _Hold:
         return Forecast(mean, note="The other baselines learn from a log, and none was given (--learn LOG).")
 
 
-def rivals(run: Foreteller, learn: Log | None = None) -> list[Predictor]:
+def rivals(run: Foreteller, learn: Log | None = None, measured: Collection[str] = ()) -> list[Predictor]:
     """The baselines and other experts that are kept with a run; of a scene the baselines that a log teaches, if any.
 
     Args:
         run: a run or a scene.
         learn: the log that baselines of a scene learn from; without one, only the last reading is held.
+        measured: hashes of its episodes that they must not learn from.
+
+    Raises:
+        WorldModelError: if nothing is left to learn from.
     """
     if isinstance(run, KnownScene):
-        return [_Hold(run.lens)] if learn is None else _baselines(baselines_from(run, learn))
+        return [_Hold(run.lens)] if learn is None else _baselines(baselines_from(run, learn, measured))
     assert isinstance(run, Run)
     beside = _baselines(run.baselines)
     if run.team is None:

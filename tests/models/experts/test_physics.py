@@ -87,6 +87,33 @@ def test_places_and_attitudes_are_read_and_predicted(tmp_path):
         assert errors(physics, windows).max() < 0.02
 
 
+LATE = """
+format = "worldmodel-scene"
+version = 1
+model = "model.xml"
+[reset.slide]
+velocity = [1.0, 1.0]
+[streams.place]
+kind = "sensor"
+sensors = ["jointpos:slide"]
+rate_hz = 50
+delay_s = 0.1
+"""
+SLED = """<mujoco><option timestep="0.004" gravity="0 0 0"/><worldbody><body>
+<joint name="slide" type="slide" axis="1 0 0"/><geom size="0.1" mass="1"/></body></worldbody></mujoco>"""
+
+
+def test_a_late_sensor_goes_on_from_where_it_was_late(tmp_path):
+    """A sled at 1 m/s, read a tenth of a second late: from its last reading it goes on at 1 m/s, without a jump."""
+    scene = load_scene(write_scene(tmp_path / "late", LATE, SLED))
+    with Log(simulate(scene, tmp_path / "a.h5", episodes=1, seconds=3.0, progress=False)) as late:
+        windows = Windows.of(late, TickLayout(DT, tuple(late.streams.values())), 80, 15)
+        physics = Physics.of(scene, lens_of(windows.layout))
+        view = physics.lens.examples(windows, windows.starts()[:3]).view
+        moved = (physics.predict(view) - view.held[:, -1:]) * physics.lens.scale
+    np.testing.assert_allclose(moved[..., 0], np.tile(np.arange(1, 16) * DT, (3, 1)), atol=2e-3)
+
+
 def test_what_is_commanded_later_changes_nothing_before(windows):
     physics = Physics.of(load_scene("cartpole"), lens_of(windows.layout))
     view = physics.lens.examples(windows, windows.starts()[:2]).view

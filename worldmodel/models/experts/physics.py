@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -173,14 +173,30 @@ class Physics:
             states = np.repeat(states, len(machines), 0)
         begun = np.full(len(states), world.settle_steps)
         models = [machine.model for machine in machines] * windows
-        before, keep = controls[:, :now], [wanted, now]
+        late = range(max(now - self._late_steps(machines), 0), now)
+        before, keep = controls[:, :now], sorted({wanted, *late, now})
         followed, sound = observer.follow(read, states, before, begun=begun, models=models, keep=keep)
-        rolled = world.try_rollout(followed[:, 1], controls[:, now:], begun + now, models)
+        rolled = world.try_rollout(followed[:, -1], controls[:, now:], begun + now, models)
         sound &= rolled.sound >= controls.shape[1] - now
-        sensors = rolled.sensors.reshape(windows, len(machines), *rolled.sensors.shape[1:])
-        ahead = np.stack([self._features(sensors[:, k], view, machine) for k, machine in enumerate(machines)], 1)
+        sensed = (self._sensed(followed[:, keep.index(i)], controls[:, i], begun + i, models) for i in late)
+        sensors = np.concatenate([*sensed, rolled.sensors], 1)
+        sensors = sensors.reshape(windows, len(machines), *sensors.shape[1:])
+        begins_s = -len(late) * world.step_s
+        each = [self._features(sensors[:, k], begins_s, view, machine) for k, machine in enumerate(machines)]
+        ahead = np.stack(each, 1)
         ahead = np.where(sound.reshape(windows, -1)[..., None, None], ahead, np.nan)
-        return ahead, followed[:, 0].reshape(windows, len(machines), -1)
+        return ahead, followed[:, keep.index(wanted)].reshape(windows, len(machines), -1)
+
+    def _late_steps(self, machines: Sequence[Machine]) -> int:
+        """Physics steps before now that the slowest sensor has yet to tell of."""
+        longest_s = max(stream.delay_s for machine in machines for stream in self.streams_of(machine))
+        return int(np.ceil(longest_s / self.world.step_s))
+
+    def _sensed(
+        self, states: np.ndarray, controls: np.ndarray, begun: np.ndarray, models: Sequence[Any]
+    ) -> Float[np.ndarray, "W 1 all"]:
+        """The model's sensors in states [W, Q] under controls [W, U]."""
+        return self.world.try_rollout(states, controls[:, None], begun, models).sensors[:, :1]
 
     def _controls(self, view: View, machine: Machine) -> np.ndarray:
         """[B, N, U] of the physics steps from the first tick of the context to the last one ahead."""
@@ -203,10 +219,13 @@ class Physics:
             out[..., at] = _means(values, layout.dt, machine.delay_s[name], world.step_s, steps)
         return out
 
-    def _features(self, sensors: np.ndarray, view: View, machine: Machine) -> np.ndarray:
-        """Normalised readings [B, H, Y] of the model's sensors [B, N + 1, all] from the last tick of the context on."""
+    def _features(self, sensors: np.ndarray, begins_s: float, view: View, machine: Machine) -> np.ndarray:
+        """Normalised readings [B, H, Y] of the model's sensors [B, N + 1, all], which begin so long after the context.
+
+        It is negative where some sensor is late: what it tells next has been already.
+        """
         layout, scene = self.lens.layout, machine.scene(self.world.scene)
-        times = np.arange(1, view.horizon + 1) * layout.dt
+        times = np.arange(1, view.horizon + 1) * layout.dt - begins_s
         out = np.full((len(sensors), view.horizon, layout.size), np.nan)
         for stream in self.streams_of(machine):
             read = readings_at(self.world, scene, stream, sensors, times)
