@@ -70,7 +70,8 @@ class Drive:
         self._begin, self._watch, self._clock = begin, watch, clock
         check_streams(scene, begin().layout.streams)
         self._lock, self._other, self._seed = threading.Lock(), ThreadPoolExecutor(1), 0
-        self._restart()
+        self._driven = Driven(scene, self._seed)
+        self._start()
 
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; to a mistake `{"error": what it is and what to do}`."""
@@ -83,8 +84,14 @@ class Drive:
 
     def _restart(self, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Another drive, from where the scene starts."""
-        self._driven, self._live = Driven(self._scene, self._seed), self._begin(watch=self._watch)
         self._seed += 1
+        before, self._driven = self._driven, Driven(self._scene, self._seed)
+        before.close()
+        self._start()
+        return {}
+
+    def _start(self) -> None:
+        self._live = self._begin(watch=self._watch)
         layout = self._live.layout
         self._outcomes = Outcomes({spec.name: spec for spec in layout.readings})
         kept_s = self._context_s + _KEPT * self._session.run.horizon_ticks(None) * layout.dt
@@ -93,7 +100,6 @@ class Drive:
         looked_s = self._watch.look * layout.dt if self._watch else 0.0
         self._go_on(self._context_s + 2 * layout.dt + looked_s, ())
         self._last_s, self._watched_s = self._clock(), -np.inf
-        return {}
 
     @property
     def _context_s(self) -> float:

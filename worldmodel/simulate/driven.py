@@ -93,6 +93,11 @@ class Driven:
         controls = controls_at(self.world, self.scene, held, times)
         return self.world.rollout(self.state[None], controls[None], self._begun).sensors[0]
 
+    def close(self) -> None:
+        """Gives back what its cameras hold; nothing more can be seen."""
+        for eye in self._eyes.values():
+            eye.close()
+
     @property
     def _begun(self) -> np.ndarray:
         return np.array([max(self.world.settle_steps, 1) + self._steps])
@@ -154,6 +159,15 @@ class Eye:
             WorldModelError: if nothing can be rendered here.
         """
         return self._thread.submit(self._frame, state).result()
+
+    def close(self) -> None:
+        """Closes the context in its thread, and ends that."""
+        self._thread.submit(self._closed).result()
+        self._thread.shutdown()
+
+    def _closed(self) -> None:
+        if self._look is not None:
+            self._context.__exit__(None, None, None)
 
     def _frame(self, state: np.ndarray) -> np.ndarray:
         if self._look is None:
