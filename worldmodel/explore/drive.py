@@ -188,17 +188,17 @@ class Drive:
         members, horizon_s = wire.whole(request, "members", 16, MOST_MEMBERS), wire.number(request, "horizon_s")
         return self._live.imagine(held, horizon_s, members, frames=frames)
 
-    def _ahead(self, horizon_s: float | None) -> np.ndarray:
+    def _ahead(self, horizon_s: float | None) -> Samples:
         seconds = self._session.run.horizon_ticks(horizon_s) * self._live.layout.dt
         return self._driven.ahead(seconds, self._commands)
 
-    def _sampled(self, sensors: np.ndarray, future: Trajectory) -> dict[str, np.ndarray]:
+    def _sampled(self, ahead: Samples, future: Trajectory) -> dict[str, np.ndarray]:
         """What the scene itself will read if the commands hold, by stream [M, P] at the times of the futures."""
-        found, now_s = {}, self._driven.now_s
+        found = {}
         for stream in self._scene.sensed:
             if stream.spec.name in future.imagined:
-                times = np.maximum(future[stream.spec.name].time - now_s, 0.0)
-                values = readings_at(self._driven.world, self._scene, stream, sensors, times)
+                times = future[stream.spec.name].time - ahead.time[0]
+                values = readings_at(self._driven.world, self._scene, stream, ahead.data, times)
                 found[stream.spec.name] = physical_values(stream.spec, values, self._scene.origin)
         return found
 

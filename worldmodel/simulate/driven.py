@@ -79,8 +79,10 @@ class Driven:
                 found += self._read(stream, begin, end)
         return sorted(found, key=lambda reading: reading.time_s)
 
-    def ahead(self, seconds: float, commands: Mapping[str, np.ndarray]) -> np.ndarray:
-        """All sensor values [N + 1, all] of the physics steps to come if these commands hold; nothing moves.
+    def ahead(self, seconds: float, commands: Mapping[str, np.ndarray]) -> Samples:
+        """All sensor values [K + N + 1, all] of K steps that were and N to come if these commands hold; nothing moves.
+
+        Their times are as a reading's. K reaches back at least as far as the longest delay.
 
         Raises:
             SceneError: if the physics becomes unstable.
@@ -91,7 +93,10 @@ class Driven:
             for stream in self.scene.actions
         }
         controls = controls_at(self.world, self.scene, held, times)
-        return self.world.rollout(self.state[None], controls[None], self._begun).sensors[0]
+        rolled = self.world.rollout(self.state[None], controls[None], self._begun)
+        sensors = np.concatenate([self._sensors[:-1], rolled.sensors[0]])
+        first = self._steps - len(self._sensors) + 1
+        return Samples((first + np.arange(len(sensors))) * self.world.step_s, sensors)
 
     def close(self) -> None:
         """Gives back what its cameras hold; nothing more can be seen."""
