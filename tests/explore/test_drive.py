@@ -85,6 +85,14 @@ def test_it_goes_on_as_time_does_and_no_further_than_somebody_looks(drive, clock
     assert after["pace"] == pytest.approx(0.05)
 
 
+def test_who_begins_anew_closes_what_was(drive, monkeypatch):
+    before, closed = drive._driven, []
+    monkeypatch.setattr(before, "close", lambda: closed.append(before))
+    drive.handle({"kind": "restart"})
+    assert closed == [before]
+    assert drive._driven is not before
+
+
 def test_it_obeys(drive, clock):
     ends = {}
     for push in (10.0, -10.0):

@@ -211,6 +211,12 @@ def test_a_moment_a_command_and_a_key(page, told):
     page.keyboard.up("ArrowRight")
     asked = len(live.requests)
     until(page, lambda: len(live.requests) > asked + 2)  # it goes on by itself
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")  # another tab
+    asked = len(live.requests)
+    page.wait_for_timeout(300)
+    assert len(live.requests) <= asked + 1
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, lambda: len(live.requests) > asked + 2)
     page.click("#pause")
     at_rest(page)
     column = live.answer["streams"]["cart"]["columns"][0]

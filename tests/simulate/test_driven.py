@@ -1,12 +1,14 @@
 """A driven scene reads what a recording of the same commands holds."""
 
+import contextlib
 import dataclasses
+import threading
 
 import numpy as np
 import pytest
 
 from worldmodel.simulate import load_scene
-from worldmodel.simulate.driven import Driven
+from worldmodel.simulate.driven import Driven, Eye
 from worldmodel.simulate.signals import controls_at, readings_at
 from worldmodel.types import Samples
 
@@ -55,5 +57,30 @@ def test_how_it_is_cut_into_steps_does_not_matter(scene):
 def test_what_lies_ahead_comes_if_the_commands_hold(scene):
     drive, _ = driven(scene, [0.5])
     ahead = drive.ahead(0.2, {"push": np.array([4.0])})
-    drive.advance(0.2, {"push": np.array([4.0])})
-    np.testing.assert_allclose(drive._sensors[-1], ahead[-1], atol=1e-9)
+    read = drive.advance(0.2, {"push": np.array([4.0])})
+    np.testing.assert_allclose(drive._sensors[-1], ahead.data[-1], atol=1e-9)
+    assert ahead.time[-1] == pytest.approx(drive.now_s)
+    for stream in scene.sensed:  # `cart` late, from the first moment on
+        mine = [r for r in read if r.stream == stream.spec.name]
+        times = np.array([r.time_s for r in mine]) - ahead.time[0]
+        expected = readings_at(drive.world, scene, stream, ahead.data, times)
+        np.testing.assert_allclose([r.true for r in mine], expected, atol=1e-9)
+
+
+def test_a_camera_is_closed_in_the_thread_that_opened_it(scene):
+    threads = []
+
+    class Seen:
+        @contextlib.contextmanager
+        def eye(self, camera, size):
+            threads.append(threading.current_thread())
+            yield lambda state: state
+            threads.append(threading.current_thread())
+
+    drive, stream = Driven(scene), scene.sensed[0]
+    drive._eyes = {"seen": Eye(Seen(), stream), "never": Eye(Seen(), stream)}
+    drive._eyes["seen"].frame(np.zeros(1))
+    drive.close()
+    opened, closed = threads
+    assert opened is closed
+    assert not opened.is_alive()

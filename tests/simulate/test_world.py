@@ -1,5 +1,7 @@
 """The compiled model: where things start, what a camera sees, and physics that goes wrong."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tests.simulate.scenes import CAMERA, PUCK_TOML, PUCK_XML, mujoco, puck, wri
 from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log
 from worldmodel.simulate import load_scene, simulate, world
+from worldmodel.simulate.model import warnings_of
 from worldmodel.simulate.world import World
 
 DROP_TOML = """
@@ -101,6 +104,19 @@ def test_unstable_physics_is_an_error_that_says_what_to_do(tmp_path, xml, monkey
         assert word in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["puck"]
     assert mujoco.get_mju_user_warning() == heard
+
+
+def test_threads_that_collect_warnings_leave_the_handler_as_it_was():
+    before, filters = mujoco.get_mju_user_warning(), list(warnings.filters)
+    first, second = warnings_of(mujoco), warnings_of(mujoco)
+    heard = [first.__enter__(), second.__enter__()]
+    mujoco.get_mju_user_warning()("of one")
+    first.__exit__(None, None, None)  # who came first goes first, as threads do
+    mujoco.get_mju_user_warning()("of the other")
+    second.__exit__(None, None, None)
+    assert heard == [["of one"], ["of one", "of the other"]]
+    assert mujoco.get_mju_user_warning() == before
+    assert warnings.filters == filters
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     simulate("cartpole", folder / "b.h5", episodes=2, seconds=2.0, seed=9, progress=False)
     with pytest.MonkeyPatch.context() as patch:  # the costly experts are not what is tested
         patch.setattr(trainer, "fit_rich", lambda examples, lens, *_: [Ridge.fit(examples, lens)])
-        train([folder / "a.h5"], folder / "run", **SHORT)
+        train(str(folder / "a.h5"), folder / "run", **SHORT)
     return folder
 
 
@@ -54,10 +54,14 @@ def error(run, problem):
     return float(np.sqrt(np.mean(np.concatenate(apart, -1) ** 2)))
 
 
+def test_one_log_needs_no_list(folder):
+    assert load_run(folder / "run").settings.logs == (str(folder / "a.h5"),)
+
+
 def test_the_right_scene_is_taken_and_kept_with_the_run(folder, problem, tmp_path):
     alone, path = load_run(folder / "run"), copied(folder, tmp_path)
     moved = shutil.copy(folder / "a.h5", tmp_path / "moved.h5")
-    joined = blend(path, prior="cartpole", logs=[moved], progress=False)
+    joined = blend(path, prior="cartpole", logs=str(moved), progress=False)
     assert joined.team.names == (*alone.team.names, "physics")
     assert trusted(joined, problem) > 0.9
     assert error(joined, problem) < 0.5 * error(alone, problem)

@@ -70,7 +70,8 @@ class Drive:
         self._begin, self._watch, self._clock = begin, watch, clock
         check_streams(scene, begin().layout.streams)
         self._lock, self._other, self._seed = threading.Lock(), ThreadPoolExecutor(1), 0
-        self._restart()
+        self._driven = Driven(scene, self._seed)
+        self._start()
 
     def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; to a mistake `{"error": what it is and what to do}`."""
@@ -83,8 +84,14 @@ class Drive:
 
     def _restart(self, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Another drive, from where the scene starts."""
-        self._driven, self._live = Driven(self._scene, self._seed), self._begin(watch=self._watch)
         self._seed += 1
+        before, self._driven = self._driven, Driven(self._scene, self._seed)
+        before.close()
+        self._start()
+        return {}
+
+    def _start(self) -> None:
+        self._live = self._begin(watch=self._watch)
         layout = self._live.layout
         self._outcomes = Outcomes({spec.name: spec for spec in layout.readings})
         kept_s = self._context_s + _KEPT * self._session.run.horizon_ticks(None) * layout.dt
@@ -93,7 +100,6 @@ class Drive:
         looked_s = self._watch.look * layout.dt if self._watch else 0.0
         self._go_on(self._context_s + 2 * layout.dt + looked_s, ())
         self._last_s, self._watched_s = self._clock(), -np.inf
-        return {}
 
     @property
     def _context_s(self) -> float:
@@ -182,17 +188,17 @@ class Drive:
         members, horizon_s = wire.whole(request, "members", 16, MOST_MEMBERS), wire.number(request, "horizon_s")
         return self._live.imagine(held, horizon_s, members, frames=frames)
 
-    def _ahead(self, horizon_s: float | None) -> np.ndarray:
+    def _ahead(self, horizon_s: float | None) -> Samples:
         seconds = self._session.run.horizon_ticks(horizon_s) * self._live.layout.dt
         return self._driven.ahead(seconds, self._commands)
 
-    def _sampled(self, sensors: np.ndarray, future: Trajectory) -> dict[str, np.ndarray]:
+    def _sampled(self, ahead: Samples, future: Trajectory) -> dict[str, np.ndarray]:
         """What the scene itself will read if the commands hold, by stream [M, P] at the times of the futures."""
-        found, now_s = {}, self._driven.now_s
+        found = {}
         for stream in self._scene.sensed:
             if stream.spec.name in future.imagined:
-                times = np.maximum(future[stream.spec.name].time - now_s, 0.0)
-                values = readings_at(self._driven.world, self._scene, stream, sensors, times)
+                times = future[stream.spec.name].time - ahead.time[0]
+                values = readings_at(self._driven.world, self._scene, stream, ahead.data, times)
                 found[stream.spec.name] = physical_values(stream.spec, values, self._scene.origin)
         return found
 

@@ -46,7 +46,7 @@ class Memory:
         streams, shown = {}, {}
         for name, spec in self._specs.items():
             if spec.kind == "video":
-                newest = list(self._read[name])[len(self._read[name]) - frames :]
+                newest = list(self._read[name])[max(len(self._read[name]) - frames, 0) :]
                 shown[name] = [{"after_s": time - start_s, "seen": frame} for time, frame in newest]
             else:
                 streams[name] = fans.read(self.samples(name, begin_s), start_s)

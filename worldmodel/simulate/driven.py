@@ -79,8 +79,10 @@ class Driven:
                 found += self._read(stream, begin, end)
         return sorted(found, key=lambda reading: reading.time_s)
 
-    def ahead(self, seconds: float, commands: Mapping[str, np.ndarray]) -> np.ndarray:
-        """All sensor values [N + 1, all] of the physics steps to come if these commands hold; nothing moves.
+    def ahead(self, seconds: float, commands: Mapping[str, np.ndarray]) -> Samples:
+        """All sensor values [K + N + 1, all] of K steps that were and N to come if these commands hold; nothing moves.
+
+        Their times are as a reading's. K reaches back at least as far as the longest delay.
 
         Raises:
             SceneError: if the physics becomes unstable.
@@ -91,7 +93,15 @@ class Driven:
             for stream in self.scene.actions
         }
         controls = controls_at(self.world, self.scene, held, times)
-        return self.world.rollout(self.state[None], controls[None], self._begun).sensors[0]
+        rolled = self.world.rollout(self.state[None], controls[None], self._begun)
+        sensors = np.concatenate([self._sensors[:-1], rolled.sensors[0]])
+        first = self._steps - len(self._sensors) + 1
+        return Samples((first + np.arange(len(sensors))) * self.world.step_s, sensors)
+
+    def close(self) -> None:
+        """Gives back what its cameras hold; nothing more can be seen."""
+        for eye in self._eyes.values():
+            eye.close()
 
     @property
     def _begun(self) -> np.ndarray:
@@ -154,6 +164,15 @@ class Eye:
             WorldModelError: if nothing can be rendered here.
         """
         return self._thread.submit(self._frame, state).result()
+
+    def close(self) -> None:
+        """Closes the context in its thread, and ends that."""
+        self._thread.submit(self._closed).result()
+        self._thread.shutdown()
+
+    def _closed(self) -> None:
+        if self._look is not None:
+            self._context.__exit__(None, None, None)
 
     def _frame(self, state: np.ndarray) -> np.ndarray:
         if self._look is None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ _REMEDIES = {  # by what MuJoCo says
     "opening file": "put the files that it includes, its meshes and textures, where it looks for them",
     "mujocoinclude": "this is a part of a model: name the file that includes it",
 }
+
+_HEARING: dict[int, list[str]] = {}  # who collects warnings now; MuJoCo has one handler, which threads share
+_INSTALLED, _INSTALLING = contextlib.ExitStack(), threading.Lock()
 
 
 def mujoco() -> Any:
@@ -85,16 +89,40 @@ def compile_model(mj: Any, path: Path, sensors: Sequence[str] = (), general: boo
 
 @contextlib.contextmanager
 def warnings_of(mj: Any) -> Iterator[list[str]]:
-    """Collects MuJoCo's warnings, which it would print, and write to a file where the program runs."""
+    """Collects MuJoCo's warnings, which it would print, and write to a file where the program runs.
+
+    They do not tell which simulation they are of: threads that collect at once hear one another's.
+    """
     heard: list[str] = []
+    with _INSTALLING:
+        if not _HEARING:
+            _INSTALLED.enter_context(_handler(mj))
+        _HEARING[id(heard)] = heard
+    try:
+        yield heard
+    finally:
+        with _INSTALLING:
+            del _HEARING[id(heard)]
+            if not _HEARING:
+                _INSTALLED.close()
+
+
+@contextlib.contextmanager
+def _handler(mj: Any) -> Iterator[None]:
+    """MuJoCo's warnings go to all who hear."""
     before = mj.get_mju_user_warning()
-    mj.set_mju_user_warning(heard.append)
+    mj.set_mju_user_warning(_tell)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # said a second time
-            yield heard
+            yield
     finally:
         mj.set_mju_user_warning(before)
+
+
+def _tell(warning: str) -> None:
+    for heard in tuple(_HEARING.values()):
+        heard.append(warning)
 
 
 def _read(elements: Elements, sensor: str) -> tuple[str, int] | None:

@@ -26,7 +26,7 @@ def blend(
     run: Path | str,
     *,
     prior: Scene | Path | str,
-    logs: Sequence[Path | str] | None = None,
+    logs: Path | str | Sequence[Path | str] | None = None,
     progress: bool = True,
 ) -> Run:
     """A scene joins the experts of a finished run, weighted by what it does on the windows that were left out.
@@ -67,7 +67,7 @@ def blend(
     return load_run(folder.path)
 
 
-def _found(settings: RunSettings, logs: Sequence[Path | str] | None) -> Sequence[Path | str]:
+def _found(settings: RunSettings, logs: Path | str | Sequence[Path | str] | None) -> Path | str | Sequence[Path | str]:
     """The logs that are given, or those that the run was trained on.
 
     Raises:

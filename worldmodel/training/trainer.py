@@ -28,7 +28,7 @@ from worldmodel.training.telling import choices
 
 
 def train(
-    logs: Sequence[Path | str],
+    logs: Path | str | Sequence[Path | str],
     run: Path | str,
     *,
     preset: str | None = None,
@@ -53,7 +53,7 @@ def train(
     spread), or measure, which `validate` alone does. Recordings that are copies of one another share theirs.
 
     Args:
-        logs: files or folders of one recipe or scene.
+        logs: a file or folder, or several of one recipe or scene.
         run: the folder to write.
         preset: `debug`, `small` (the default) or `base`.
         dynamics: `residual` (the default), or `rssm`, the recurrent state-space model to compare with.
@@ -82,6 +82,7 @@ def train(
     """
     folder = RunFolder(run)
     keep_compiled()
+    logs = [logs] if isinstance(logs, str | Path) else logs
     with TrainingProgress(progress) as show:
         show.say(f"reading {', '.join(map(str, logs))}")
         log = Log(logs)

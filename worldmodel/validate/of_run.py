@@ -28,7 +28,7 @@ def validate(
     log: Path | str | None = None,
     scene: Path | str | None = None,
     twin: Path | str | None = None,
-    learn: Sequence[Path | str] = (),
+    learn: Path | str | Sequence[Path | str] = (),
     predictors: Sequence[Any] = (),
     horizon_s: float | None = None,
     beyond_trained: bool = False,
@@ -95,7 +95,7 @@ def validate(
         return result
 
 
-def _opened(logs: Sequence[Path | str]) -> contextlib.AbstractContextManager[Log | None]:
+def _opened(logs: Path | str | Sequence[Path | str]) -> contextlib.AbstractContextManager[Log | None]:
     return Log(logs) if logs else contextlib.nullcontext()
 
 

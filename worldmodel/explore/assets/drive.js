@@ -6,6 +6,7 @@ import { commands } from "./commands.js";
 import { controls } from "./controls.js";
 import { alarmsOf } from "./readout.js";
 
+const looked = () => new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
 const SHOWN = 1, SHOWN_MS = 500, NOTED_MS = 4000;
 
 export function drive(root, ask, info, { say, fail }) {
@@ -48,6 +49,7 @@ export function drive(root, ask, info, { say, fail }) {
       fail(answer.error);
       if (answer.error) { going = false; say("stopped"); break; }
       take(answer);
+      while (document.hidden) await looked();
     }
     running = false;
     rename();
