@@ -65,8 +65,10 @@ def test_killed_and_resumed_equals_straight_bit_for_bit(log, straight, tmp_path,
     process.wait()
     assert RunFolder(folder).latest_step
     assert not (folder / "finished.json").exists()
+    assert "has not ended" in " ".join(load_run(folder).notes)
     (first,) = (row for row in rows_of(folder) if row["step"] == 1)
     subprocess.run([*command, "resume"], check=True, env=compiled_once)
+    assert load_run(folder).notes == ()
     after = rows_of(folder)
     assert first in after  # its steps a second are wall clock: a training anew would have others
     steps = [row["step"] for row in after if "loss" in row]

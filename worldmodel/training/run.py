@@ -64,6 +64,14 @@ class Run(Foreteller):
     def context(self) -> int:
         return self.settings.context
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """That only the network answers, and as it was then, where the training has not ended."""
+        if self.reached is not None:
+            return ()
+        remedy = f"`worldmodel train ... --out {self.folder} --resume` goes on"
+        return (f"The training of {self.folder} has not ended: its network answers alone, as it was then; {remedy}.",)
+
     def foreseer(self) -> Forecaster:
         return Forecaster(self.team, self.model)
 
@@ -140,7 +148,7 @@ class Run(Foreteller):
         notes = [f"{left_out} of {len(log.episodes)} episodes are left out: the run has seen them."] if left_out else []
         if {e.sha256 for e in self.settings.episodes if SELECT in e.roles} & set(unseen):
             notes.append(self.settings.shared_roles)
-        return " ".join(filter(None, [*notes, simulated_note(self.settings.episodes)]))
+        return " ".join(filter(None, [*self.notes, *notes, simulated_note(self.settings.episodes)]))
 
 
 def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
