@@ -133,6 +133,15 @@ def test_what_a_column_tells(tmp_path, content, expected):
     assert recordings(tmp_path / "run.csv")
 
 
+@pytest.mark.parametrize("name", ["tau_con1", "motor torque", "joint1_velocity", "battery.current", "wheelSpeed"])
+def test_what_is_called_another_quantity_is_no_angle(tmp_path, name):
+    rows = "".join(f"{i},{i * 7 % 360}\n" for i in range(90))
+    for column, said in ((name, False), ("joint1", True)):
+        (tmp_path / "run.csv").write_text(f"t,{column}\n{rows}")
+        text = suggest(tmp_path / "run.csv")
+        assert ("rad" in text, "circular" in text) == (said, said)
+
+
 def test_readings_by_their_names_are_a_stream_each(tmp_path):
     rows = "".join(f"{i / 10};{('speed', 'rpm')[i % 2]};{10 * i};{('km/h', 'rpm')[i % 2]}\n" for i in range(40))
     (tmp_path / "run.csv").write_text("SECONDS;PID;VALUE;UNITS\n" + rows)

@@ -18,6 +18,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EPISODE,
     EULER,
     KINDS,
+    NO_ANGLE,
     NOT_ACTION,
     WRAPS,
     Kind,
@@ -178,7 +179,8 @@ def _angle(column: Column, table: Table) -> str:
 
 def _wraps(column: Column, table: Table) -> str:
     """Makes an angle of a column that wraps as one; returns the doubt that there is."""
-    turn = 0.0 if column.circular or column.unit not in ("", "rad") else wraps_at(table.floats(column.source))
+    no_angle = column.unit not in ("", "rad") or bool(NO_ANGLE.search(plain(column.source)))
+    turn = 0.0 if column.circular or no_angle else wraps_at(table.floats(column.source))
     if not turn:
         return ""
     unit = column.from_unit or column.unit or ("deg" if turn == _TURN_DEG else "rad")
