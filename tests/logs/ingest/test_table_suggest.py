@@ -162,6 +162,14 @@ def test_files_of_a_folder_have_the_same_units(tmp_path):
     assert suggest([tmp_path / f"{name}.csv" for name in runs]).count("and fits all 3") == 1
 
 
+def test_files_of_another_program_tell_no_units(tmp_path):
+    for name, clock, size in (("degrees", "t", 1), ("integers", "time", 10**7)):
+        rows = "".join(f"{i},{45 * size + i},{7 * size + i}\n" for i in range(9))
+        (tmp_path / f"{name}.csv").write_text(f"{clock},lat,lon\n{rows}")
+    assert "1e-7" not in suggest(tmp_path / "degrees.csv")
+    assert "1e-7" in suggest(tmp_path / "integers.csv")
+
+
 def test_readings_by_their_names_are_a_stream_each(tmp_path):
     rows = "".join(f"{i / 10};{('speed', 'rpm')[i % 2]};{10 * i};{('km/h', 'rpm')[i % 2]}\n" for i in range(40))
     (tmp_path / "run.csv").write_text("SECONDS;PID;VALUE;UNITS\n" + rows)

@@ -28,16 +28,22 @@ class Evidence:
 
     Attributes:
         table: the table.
-        all: those that tell in its place, itself among them if it is to tell; none if it is alone.
+        all: those of its folder, itself among them if it is to tell; none if it is alone. Of them only those tell that
+            have all of its columns, or no others: another program may call other things so.
     """
 
     table: Table
     all: Sequence[Table] = ()
 
+    @functools.cached_property
+    def _alike(self) -> list[Table]:
+        own = set(self.table.names)
+        return [table for table in self.all if own <= set(table.names) or own >= set(table.names)]
+
     def runs(self, *names: str) -> list[list[np.ndarray]]:
         """The numbers [M] of each column in each table that has them all, in the units of this one."""
         units = [self.table.unit(name) for name in names]
-        there = [_numbers(table, names) for table in self.all if _units(table, names) == units]
+        there = [_numbers(table, names) for table in self._alike if _units(table, names) == units]
         return list(filter(None, there)) or [[self.table.floats(name) for name in names]]
 
     def floats(self, *names: str) -> list[np.ndarray]:
