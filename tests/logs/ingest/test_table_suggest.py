@@ -21,6 +21,7 @@ from worldmodel.logs.ingest import ingest, suggest
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.reader import Log
 
 PHONE = "time_ms,ax [g],ay [g],az [g],gx,gy,gz,lat,lon,heading_deg,speed_kmh,cmd_steer,mode,frame_index\n" + "".join(
     f"{10 * i},0,0,1,{90 + i},0,0,{48 + i / 1e5},11,{i * 40 % 360},36,{i / 50},AUTO,{i}\n" for i in range(50)
@@ -131,6 +132,42 @@ def test_what_a_column_tells(tmp_path, content, expected):
     (tmp_path / "run.csv").write_text(content)
     assert expected in suggest(tmp_path / "run.csv")
     assert recordings(tmp_path / "run.csv")
+
+
+@pytest.mark.parametrize("name", ["tau_con1", "motor torque", "joint1_velocity", "battery.current", "wheelSpeed"])
+def test_what_is_called_another_quantity_is_no_angle(tmp_path, name):
+    rows = "".join(f"{i},{i * 7 % 360}\n" for i in range(90))
+    for column, said in ((name, False), ("joint1", True)):
+        (tmp_path / "run.csv").write_text(f"t,{column}\n{rows}")
+        text = suggest(tmp_path / "run.csv")
+        assert ("rad" in text, "circular" in text) == (said, said)
+
+
+def test_files_of_a_folder_have_the_same_units(tmp_path):
+    """Small values of one file are of the unit that large ones of another tell, whichever comes first."""
+    runs = {"a": (0.5, 3, 0.3), "b": (20, 350, 5), "c": (0.2, 2, 0.1)}
+    header = "t,gyro_x,gyro_y,gyro_z,yaw,bend,torque\n"
+    for name, (rate, angle, most) in runs.items():
+        rows = [(i, rate, -2 * rate, 0, angle * i / 90, i * 7 % 360 * most / 5, i * 7 % 360) for i in range(90)]
+        (tmp_path / f"{name}.csv").write_text(header + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    (tmp_path / "readme.csv").write_text("none\n")
+    report = ingest(tmp_path, tmp_path / "log.h5", skip=True, progress=False)
+    log = Log(tmp_path / "log.h5")
+    assert report.episodes == ("a.csv", "b.csv", "c.csv")
+    assert log.streams["signals"].units == ("rad", "rad", "")
+    assert log.streams["signals"].circular == (True, True, False)
+    for episode, (rate, angle, _) in zip(log.episodes, runs.values(), strict=True):
+        np.testing.assert_allclose(episode.streams["gyro"].data[0], np.radians([rate, -2 * rate, 0]), rtol=1e-6)
+        assert np.ptp(episode.streams["signals"].data[:, 0]) <= np.radians(angle)
+    assert suggest([tmp_path / f"{name}.csv" for name in runs]).count("and fits all 3") == 1
+
+
+def test_files_of_another_program_tell_no_units(tmp_path):
+    for name, clock, size in (("degrees", "t", 1), ("integers", "time", 10**7)):
+        rows = "".join(f"{i},{45 * size + i},{7 * size + i}\n" for i in range(9))
+        (tmp_path / f"{name}.csv").write_text(f"{clock},lat,lon\n{rows}")
+    assert "1e-7" not in suggest(tmp_path / "degrees.csv")
+    assert "1e-7" in suggest(tmp_path / "integers.csv")
 
 
 def test_readings_by_their_names_are_a_stream_each(tmp_path):

@@ -12,6 +12,7 @@ from worldmodel.logs.ingest.formats.tables.members import VECTORS, files_of, suf
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
+from worldmodel.logs.ingest.formats.tables.suggest.evidence import beside
 from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams, tell_apart
 from worldmodel.logs.ingest.formats.tables.suggest.vectors import parts_of
 from worldmodel.logs.ingest.formats.tables.suggest.writing import DOUBT, Part, doubts_of, written
@@ -66,7 +67,8 @@ def suggestion(path: Path) -> tuple[Recipe, list[str]]:
 def _described(path: Path) -> str:
     """The recipe that is suggested for a table, or for a folder or an archive of several.
 
-    Files of the same columns are an episode each, and one of them is looked at; others are sensors of one recording.
+    Files of the same columns are an episode each, and what one of them has are the streams of all; others are sensors
+    of one recording. Units that values tell are told by all files of a folder together.
     """
     there = files_of(path)
     if not 0 < len(there) <= _MOST_FILES:
@@ -74,7 +76,8 @@ def _described(path: Path) -> str:
     tables = {name: load(path, name, opened, None) for name, opened in there.items()}
     if len({tuple(table.names) for table in tables.values()}) == 1:
         name, table = next(iter(tables.items()))
-        return written(path, *parts_of(path, table, suffix(name) in VECTORS))
+        alike = tuple(tables.values()) if len(tables) > 1 else beside(path)
+        return written(path, *parts_of(path, table, suffix(name) in VECTORS, alike))
     doubts = ["the files are taken for one recording, whose clocks agree"]
     parts = []
     for name, table in tables.items():

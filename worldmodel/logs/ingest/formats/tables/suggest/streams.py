@@ -10,6 +10,7 @@ import numpy as np
 from worldmodel.logs.health.held import changed, held_for
 from worldmodel.logs.health.values import wraps_at
 from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, si, split
+from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
     ANGLE,
@@ -18,6 +19,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EPISODE,
     EULER,
     KINDS,
+    NO_ANGLE,
     NOT_ACTION,
     WRAPS,
     Kind,
@@ -28,12 +30,21 @@ from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, larg
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _TURN_DEG = 360.0
+_ABOUT = 1.01  # of a turn
 _GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 
 
-def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Found:
-    """The streams of a table's columns but those that are taken."""
+def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike: Sequence[Table] = ()) -> Found:
+    """The streams of a table's columns but those that are taken.
+
+    Args:
+        table: the table.
+        taken: columns that no stream is made of.
+        stamps_s: the seconds of each row [M].
+        alike: all tables that are to have the same units, whose values tell them together; none for this one alone.
+    """
+    evidence = Evidence(table, alike)
     names, left_out = _numeric([name for name in table.names if name not in taken], table)
     several = by_name(table, names, taken)
     if several:
@@ -43,11 +54,11 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray) -> Fo
     streams: list[Suggested] = []
     for kind in KINDS:
         for prefix, columns in _of_kind(kind, names).items():
-            stream = _known(kind, prefix, columns, table)
+            stream = _known(kind, prefix, columns, evidence)
             if stream:
                 streams.append(stream)
                 names = [name for name in names if name not in columns.values()]
-    streams += _others(names, table)
+    streams += _others(names, evidence)
     for stream in streams:
         _pace(stream, table, stamps_s)
     tell_apart(streams)
@@ -96,8 +107,9 @@ def _axis(kind: Kind, axis: str) -> str:
     return f"q{axis}" if kind.kind == "orientation" else AXES.get(axis, axis)
 
 
-def _known(kind: Kind, prefix: str, columns: dict[str, str], table: Table) -> Suggested | None:
+def _known(kind: Kind, prefix: str, columns: dict[str, str], evidence: Evidence) -> Suggested | None:
     """A stream of a kind; None where columns of it are missing."""
+    table = evidence.table
     needed = kind.columns[:2] if kind.kind == "gps" else kind.columns
     if any(name not in columns for name in needed):
         return None
@@ -110,14 +122,15 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], table: Table) -> Su
         stream.columns.append(Column(name, source, unit, told if convertible else ""))
         if told and not convertible and kind.kind != "orientation":
             stream.doubts.append(f"{source} tells {told}, which is no unit that becomes {unit}: taken for {unit}")
-    add_units(stream, table)
+    add_units(stream, evidence)
     if kind.kind == "gps" and (there := (table.hemispheres("NS"), table.hemispheres("EW"))) and all(there):
         stream.hemispheres = there
     return stream
 
 
-def _others(names: Sequence[str], table: Table) -> list[Suggested]:
+def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     """Streams of all other columns: commands, and the rest by the beginning of their names and by their rows."""
+    table = evidence.table
     groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     stems = Counter(_stem(name) for name in names)
     for name in names:
@@ -133,10 +146,10 @@ def _others(names: Sequence[str], table: Table) -> list[Suggested]:
         if kind == "action":
             stream.doubts.append('taken for commands by their names; kind = "sensor" if they are measured')
         stream.doubts += [
-            f"{column.source}: an angle without a unit, {_angle(column, table)}" for column in stream.columns
+            f"{column.source}: an angle without a unit, {_angle(column, evidence)}" for column in stream.columns
             if (ANGLE.search(column.name) or EULER.search(prefix)) and not column.from_unit
         ]  # fmt: skip
-        stream.doubts += [doubt for column in stream.columns if (doubt := _wraps(column, table))]
+        stream.doubts += [doubt for column in stream.columns if (doubt := _wraps(column, evidence))]
         _distinct(stream.columns)
         streams.append(stream)
     return streams
@@ -169,21 +182,29 @@ def _column(name: str, table: Table, prefix: str) -> Column:
     return Column(own or base, name, new, old if old != new else "", wraps)
 
 
-def _angle(column: Column, table: Table) -> str:
-    degrees = largest_of(table.floats(column.source)) > 6.3
+def _angle(column: Column, evidence: Evidence) -> str:
+    degrees = largest_of(*evidence.floats(column.source)) > 6.3
     column.unit, column.from_unit = "rad", "deg" if degrees else ""
     column.circular = bool(WRAPS.search(column.name))
     return "taken for degrees" if degrees else "taken for radians"
 
 
-def _wraps(column: Column, table: Table) -> str:
+def _wraps(column: Column, evidence: Evidence) -> str:
     """Makes an angle of a column that wraps as one; returns the doubt that there is."""
-    turn = 0.0 if column.circular or column.unit not in ("", "rad") else wraps_at(table.floats(column.source))
+    no_angle = column.unit not in ("", "rad") or bool(NO_ANGLE.search(plain(column.source)))
+    turn = 0.0 if column.circular or no_angle else _turn(evidence, column.source)
     if not turn:
         return ""
     unit = column.from_unit or column.unit or ("deg" if turn == _TURN_DEG else "rad")
     column.circular, column.unit, column.from_unit = True, "rad", "" if unit == "rad" else unit
     return f"{column.source}: it wraps as an angle in {unit} does"
+
+
+def _turn(evidence: Evidence, name: str) -> float:
+    """Where an angle wraps, in any table and beyond it in none; 0 for what is none."""
+    (pooled,) = evidence.floats(name)
+    turn = max(wraps_at(run) for (run,) in evidence.runs(name))
+    return turn if turn and np.ptp(pooled[np.isfinite(pooled)]) < _ABOUT * turn else 0.0
 
 
 def _distinct(columns: Sequence[Column]) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 
 from worldmodel.logs.health.sentinels import stand_ins
 from worldmodel.logs.ingest.formats.tables.conversions import DDMM
+from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested, plain
-from worldmodel.logs.ingest.formats.tables.table import Table
 
 _G = 9.80665
 _FREE = re.compile(r"free|lin|user")  # accelerations without gravity
@@ -18,9 +18,9 @@ _TURNS = 4100.0  # degrees a second: gyros end at 4000
 _FEW, _SPIKES = 100, 3  # of fewer samples none is a spike
 
 
-def add_units(stream: Suggested, table: Table) -> None:
+def add_units(stream: Suggested, evidence: Evidence) -> None:
     """Adds the units that values tell, where names do not."""
-    values = [table.floats(column.source) for column in stream.columns if column.source]
+    values = evidence.floats(*(column.source for column in stream.columns if column.source))
     largest = list(map(largest_of, values))
     if stream.kind == "gps":
         return _mend_gps(stream, largest)

@@ -1,6 +1,7 @@
 """Clocks of their own for columns of a table that are shorter than others, or lie in other structs."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.writing import Part
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
 
 
-def parts_of(path: Path, table: Table, apart: bool) -> tuple[list[Part], list[str]]:
+def parts_of(path: Path, table: Table, apart: bool, alike: Sequence[Table] = ()) -> tuple[list[Part], list[str]]:
     """The columns of each clock, as parts of a recipe, and the doubts.
 
     Args:
@@ -20,6 +21,7 @@ def parts_of(path: Path, table: Table, apart: bool) -> tuple[list[Part], list[st
         table: the table.
         apart: whether columns of different lengths, or structs, belong to different sensors, as in a MATLAB file; else
             only those with a clock of that length.
+        alike: all tables that are to have the same units; none for this one alone.
 
     Raises:
         RecipeError: if no clock can be told.
@@ -36,7 +38,7 @@ def parts_of(path: Path, table: Table, apart: bool) -> tuple[list[Part], list[st
                 raise
             doubts.append(f"no clock of its length can be told for {', '.join(names[:8])}: left out")
         else:
-            found.append(Part("", clock, find_streams(own, clock.columns, clock.stamps_s)))
+            found.append(Part("", clock, find_streams(own, clock.columns, clock.stamps_s, alike)))
     if not found:
         raise RecipeError(f"No clock can be told in {path}.", found=", ".join(table.names[:40]))
     tell_apart([stream for part in found for stream in part.found.streams])
