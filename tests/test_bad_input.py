@@ -138,7 +138,6 @@ DAMAGE = {
     "baselines": (("baselines.npz", lambda path: path.write_text("junk")), "baselines.npz cannot be read"),
     "no baselines": (("baselines.npz", Path.unlink), "baselines.npz cannot be read"),
     "spread": (("spread.npy", cut_short), "spread.npy cannot be read"),
-    "film": (("film.npz", cut_short), "film.npz cannot be read"),
     "parameters": (("parameters.npz", cut_short), "parameters.npz cannot be read"),
 }
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.untrained import untrained_run
+from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.world_model import Film
@@ -63,6 +64,9 @@ def test_what_a_network_does_not_know_is_the_mean_frame(run, tmp_path):
     np.testing.assert_array_equal(again.shares[...], film.shares[...])
     np.testing.assert_array_equal(again.mean[0][...], film.mean[0][...])
     assert RunFolder(tmp_path / "none").read_film() is None
+    (tmp_path / "film.npz").write_bytes((tmp_path / "film.npz").read_bytes()[:100])
+    with pytest.raises(WorldModelError, match=r"film.npz cannot be read"):
+        RunFolder(tmp_path).read_film()
 
 
 def test_far_ahead_a_slow_camera_is_not_measured_by_what_came_first(tmp_path):
