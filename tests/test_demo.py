@@ -72,7 +72,7 @@ def test_the_command_ends_with_how_the_run_is_asked(monkeypatch, tmp_path):
 
 def test_the_readmes_lines_of_python_run(tmp_path, monkeypatch):
     (code,) = re.findall(r"^## Ten lines\n\n```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-    quick = code.replace("minutes=2", 'preset="debug", steps=1').replace("episodes=40", "episodes=4")
+    quick = code.replace("minutes=2", 'preset="debug", steps=20').replace("episodes=40", "episodes=4")
     assert quick != code
     monkeypatch.chdir(tmp_path)
     there: dict[str, object] = {}

@@ -148,7 +148,7 @@ class Run(Foreteller):
         notes = [f"{left_out} of {len(log.episodes)} episodes are left out: the run has seen them."] if left_out else []
         if {e.sha256 for e in self.settings.episodes if SELECT in e.roles} & set(unseen):
             notes.append(self.settings.shared_roles)
-        return " ".join(filter(None, [*self.notes, *notes, simulated_note(self.settings.episodes)]))
+        return " ".join(filter(None, [*notes, simulated_note(self.settings.episodes)]))
 
 
 def build_model(settings: RunSettings, scaling: Scaling) -> WorldModel:

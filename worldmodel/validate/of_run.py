@@ -88,7 +88,7 @@ def validate(
         measured = {opened.episode_sha256[i] for i in unseen}
         beside = [*rivals(asked, taught, measured), *_floors(problem, physics), *given]
         result = _scored(asked, problem, beside, seed, progress)
-        result.shared_roles = asked.unseen_note(opened)
+        result.shared_roles = " ".join(filter(None, [*asked.notes, asked.unseen_note(opened)]))
         if outages:
             most = min(max_starts or MOST_STARTS, MOST_STARTS)
             result.outages = cost_of_outages(asked, windows, seed, most, progress)
