@@ -1,6 +1,6 @@
 """What a recording knows of a moment: where its twin starts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -92,15 +92,24 @@ class Recorded:
 
 
 def check_streams(scene: Scene, streams: Iterable[StreamSpec]) -> None:
-    """Refuses a scene that lacks one of some streams, or has others of its name.
+    """Refuses a scene that lacks one of a run's streams, or has others of its name.
 
     Raises:
-        SceneError: naming the first.
+        SceneError: naming the first, and what both have.
     """
+    wanted = {spec.name: spec.columns for spec in streams}
     has = {stream.spec.name: stream.spec.columns for stream in scene.streams}
-    for spec in streams:
-        if has.get(spec.name) != spec.columns:
-            raise SceneError(f"The scene {scene.name!r} has no stream {spec.name!r} of {', '.join(spec.columns)}.")
+    if lacking := [name for name, columns in wanted.items() if has.get(name) != columns]:
+        raise SceneError(
+            f"The scene {scene.name} has no stream {lacking[0]!r} of {', '.join(wanted[lacking[0]])}.",
+            expected=f"the run's streams: {_named(wanted)}",
+            found=_named(has),
+            remedy="name streams and columns alike in scene.toml, or choose the scene of this machine",
+        )
+
+
+def _named(streams: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{name} ({', '.join(columns)})" for name, columns in streams.items())
 
 
 def metres_since(values: np.ndarray, origin: np.ndarray, taken: Sequence[np.ndarray | None]) -> np.ndarray:

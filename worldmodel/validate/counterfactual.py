@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
 from worldmodel.logs.reader import Log
-from worldmodel.simulate import BEHAVIOURS, Branch, Scene, load_scene, simulate
+from worldmodel.simulate import BEHAVIOURS, Branch, check_streams, load_scene, simulate
 from worldmodel.validate.problem import Problem, problem_of
 
 _MOMENTS = (1.0, 1.5, 2.0)  # contexts after the worlds' start: not only what follows a reset
@@ -44,7 +43,7 @@ def counterfactual(
         WorldModelError: before anything is simulated, if the scene lacks a stream of the run.
     """
     loaded = load_scene(scene)
-    check_fits(run, loaded)
+    check_streams(loaded, run.layout.streams)
     dt, count = run.layout.dt, len(behaviours)
     ticks = [round(share * run.context) + 2 for share in _MOMENTS]
     worlds = [len(part) for part in np.array_split(np.arange(states), len(ticks))]
@@ -60,21 +59,3 @@ def counterfactual(
             acted = f"In each world, branches that do: {', '.join(dict.fromkeys(behaviours))}."
             windows = run.windows(log, horizon)
             yield problem_of(windows, name=scene, at_s=moments, branches=count, acted=acted, max_starts=None)
-
-
-def check_fits(run: Foreteller, scene: Scene) -> None:
-    """Refuses a scene that lacks a stream of the run.
-
-    Raises:
-        WorldModelError: saying which, and what both have.
-    """
-    has = {stream.spec.name: stream.spec.columns for stream in scene.streams}
-    lacking = [s for s in run.layout.streams if has.get(s.name) != s.columns]
-    if lacking:
-        raise WorldModelError(
-            f"The scene {scene.name} has no stream {lacking[0].name!r} of {', '.join(lacking[0].columns)}.",
-            expected="the run's streams: "
-            + "; ".join(f"{s.name} ({', '.join(s.columns)})" for s in run.layout.streams),
-            found="; ".join(f"{name} ({', '.join(columns)})" for name, columns in has.items()),
-            remedy="name streams and columns alike in scene.toml, or choose the scene of this machine",
-        )

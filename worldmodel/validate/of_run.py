@@ -8,10 +8,10 @@ from typing import Any
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
 from worldmodel.logs.reader import Log
-from worldmodel.simulate import Scene, load_scene
+from worldmodel.simulate import Scene, check_streams, load_scene
 from worldmodel.training.loading import load
 from worldmodel.training.run import Run
-from worldmodel.validate.counterfactual import check_fits, counterfactual
+from worldmodel.validate.counterfactual import counterfactual
 from worldmodel.validate.floor import Floor, FloorEstimate
 from worldmodel.validate.forecast import load_predictor
 from worldmodel.validate.outages import MOST_STARTS
@@ -81,7 +81,7 @@ def validate(
     with Log(log, truth=True) as opened, _opened(learn) as taught:
         asked = loaded.on(opened)
         if physics is not None:
-            check_fits(asked, physics)
+            check_streams(physics, asked.layout.streams)
         unseen = asked.unseen(opened)
         windows = asked.windows(opened, asked.horizon_ticks(horizon_s, beyond_trained), unseen)
         problem = problem_of(windows, name=Path(log).stem, max_starts=max_starts)
