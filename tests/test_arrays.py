@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from worldmodel.arrays import hold, last_valid, newest
+from worldmodel.arrays import evenly, hold, last_valid, newest
 
 MASKS = st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4)
 
@@ -40,3 +40,9 @@ def test_arrays_that_an_annotation_rules_out_are_refused_in_tests(values, mask):
     """Checked at every call of the modules that pyproject.toml names for jaxtyping."""
     with pytest.raises(TypeCheckError):
         hold(values, mask)
+
+
+def test_few_of_many_rows_are_evenly_among_them_with_both_ends():
+    assert evenly(10, 4).tolist() == [0, 3, 6, 9]
+    assert evenly(3, 8).tolist() == [0, 1, 2]
+    assert evenly(5, 1).tolist() == [0]

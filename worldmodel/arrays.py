@@ -15,6 +15,11 @@ def namespace(x: Array) -> ModuleType:
     return x.__array_namespace__()
 
 
+def evenly(count: int, most: int) -> Int[np.ndarray, " N"]:
+    """At most so many of `count` rows, evenly from the first to the last, rising."""
+    return np.unique(np.linspace(0, count - 1, most).astype(int))
+
+
 def scan(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, each: Shaped[Array, "*shape"]) -> Array:
     """What `step(state, one)`, which gives the next state and something, gives of one row after the other."""
     if namespace(each) is not np:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from worldmodel.arrays import evenly
 from worldmodel.codecs import codec
 from worldmodel.draw import Picture, new_figure, style
 from worldmodel.errors import WorldModelError
@@ -88,7 +89,7 @@ def _title(stream: Stream) -> str:
 
 
 def _draw_film(stream: Stream, row: "SubFigure", place: dict[str, float], episode: Episode) -> None:
-    picks = np.unique(np.linspace(0, len(stream) - 1, _FILM).astype(int))
+    picks = evenly(len(stream), _FILM)
     place = {**place, "right": 0.98, "bottom": 0.02, "top": place["top"] - 0.06, "wspace": 0.04}
     axes = row.subplots(1, _FILM, gridspec_kw=place)
     row.text(_LEFT, 0.88, _title(stream), **_TITLE)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from worldmodel.arrays import last_valid, newest
+from worldmodel.arrays import evenly, last_valid, newest
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, Ticks
 from worldmodel.logs.aligned import AlignedLog
@@ -79,6 +79,10 @@ class Starts(Sequence):
     def thinned(self, most: int = 1 << 16) -> np.ndarray:
         """All of them or, where there are more than `most`, every second, third ... one: int [K, 2]."""
         return self[:: max(-(-len(self) // most), 1)]
+
+    def evenly(self, most: int) -> np.ndarray:
+        """At most so many of them, evenly from the first to the last: int [K, 2]."""
+        return self[evenly(len(self), most)]
 
     def __getitem__(self, key):
         if isinstance(key, tuple):  # as in starts[:, 0]

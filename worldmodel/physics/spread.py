@@ -65,9 +65,8 @@ class Spread:
         Raises:
             WorldModelError: if no episode is long enough.
         """
-        starts, layout = windows.starts(), windows.layout
-        rows = np.unique(np.linspace(0, len(starts) - 1, _WINDOWS).astype(int))
-        context, future = windows.without_video().cut(starts[rows], windows.horizon)
+        layout = windows.layout
+        context, future = windows.without_video().cut(windows.starts().evenly(_WINDOWS), windows.horizon)
         age = (future.age_s / layout.dt)[..., layout.stream_of]
         drawn = draw(context, future.actions, _MEMBERS)
         apart, noise = (at_sample_times(x, age[:, None]) for x in (drawn.apart, drawn.noise))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.imagine.forecaster import network_ahead
-from worldmodel.logs.windows import Starts, Windows
+from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.left_out import LeftOut
@@ -63,7 +63,7 @@ def joined_by_network(
         apart: whether these are those of `left_out`, so that all can be compared column by column.
         learned: whether it learned from them.
     """
-    starts = left_out.starts if apart else _some(select.starts())
+    starts = left_out.starts if apart else select.starts().evenly(_WINDOWS)
     context, future = select.cut(starts, select.horizon)
     ahead = network_ahead(network, team.lens, context, future.actions)
     if apart:
@@ -72,7 +72,3 @@ def joined_by_network(
     held = np.repeat(seen.view.held[:, -1:], select.horizon, 1)
     groups = 0 if learned else len(np.unique(starts[:, 0]))
     return team.with_network(seen.squared_errors(ahead), seen.squared_errors(held), groups)
-
-
-def _some(starts: Starts) -> np.ndarray:
-    return starts[np.unique(np.linspace(0, len(starts) - 1, _WINDOWS).astype(int))]

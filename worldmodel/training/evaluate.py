@@ -41,8 +41,7 @@ class Selection:
     """A fixed set of windows of the episodes that select."""
 
     def __init__(self, windows: Windows, seed: int) -> None:
-        starts = windows.starts()
-        chosen = starts[np.unique(np.linspace(0, len(starts) - 1, _WINDOWS).astype(int))]
+        chosen = windows.starts().evenly(_WINDOWS)
         middle = windows.frame_ticks(chosen, np.full((len(chosen), 1), windows.horizon // 2), windows.horizon)
         self.windows, self.layout = windows, windows.layout
         self.context, self.future = windows.cut(chosen, windows.horizon, middle)

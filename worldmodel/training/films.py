@@ -25,7 +25,7 @@ def measure_film(model: WorldModel, windows: Windows, mean: Sequence[np.ndarray]
         windows: of the select episodes.
         mean: by video, the mean frame of the training episodes, uint8 [rows, columns, 3].
     """
-    chosen = _some(windows)
+    chosen = windows.starts().evenly(_WINDOWS)
     ticks = np.unique(np.geomspace(1, windows.horizon, _HORIZONS).round().astype(int)) - 1
     asked = windows.frame_ticks(chosen, np.tile(ticks, (len(chosen), 1)), windows.horizon)
     context, future = windows.cut(chosen, windows.horizon, asked)
@@ -40,11 +40,6 @@ def measure_film(model: WorldModel, windows: Windows, mean: Sequence[np.ndarray]
         every = np.arange(windows.horizon)
         shares.append(np.stack([np.interp(every, measured, column) for column in np.array(found).T], 1))
     return Film(np.array(shares), [frame / np.float32(255) for frame in mean])
-
-
-def _some(windows: Windows) -> np.ndarray:
-    starts = windows.starts()
-    return starts[np.unique(np.linspace(0, len(starts) - 1, _WINDOWS).astype(int))]
 
 
 def _shares(parts: Sequence[np.ndarray], came: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.arrays import evenly
 from worldmodel.logs.align import default_dt, tick_count
 from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import findings
@@ -114,7 +115,7 @@ def survey(log: Log, dt: float | None = None) -> Health:
     """
     dt = default_dt(tuple(log.streams.values())) if dt is None else dt
     found: list[Finding] = []
-    looked = np.unique(np.linspace(0, len(log.episodes) - 1, min(len(log.episodes), MOST_EPISODES)).astype(int))
+    looked = evenly(len(log.episodes), min(len(log.episodes), MOST_EPISODES))
     filled, samples = np.zeros((2, len(looked), len(log.streams)), int)
     actions: dict[str, list[Samples]] = {name: [] for name, spec in log.streams.items() if spec.kind == "action"}
     for number, place in enumerate(looked):

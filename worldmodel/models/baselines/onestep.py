@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.arrays import hold, namespace, scan
+from worldmodel.arrays import evenly, hold, namespace, scan
 from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.simple import hold_last
 from worldmodel.models.baselines.view import Examples, View
@@ -48,7 +48,7 @@ class OneStep:
         held, acted = _series(examples)
         context, horizon = held.shape[1] - examples.came.shape[1], examples.came.shape[1]
         count = min(max(_ROWS // len(held), 1), horizon)
-        ticks = context - 1 + np.unique(np.linspace(0, horizon - 1, count).astype(int))
+        ticks = context - 1 + evenly(horizon, count)
         spans = [slice(tick - lags + 1, tick + 1) for tick in ticks]
         inputs = np.concatenate([_inputs(held[:, span], acted[:, span]) for span in spans])
         change = np.concatenate([held[:, tick + 1] - held[:, tick] for tick in ticks])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from worldmodel.arrays import namespace
+from worldmodel.arrays import evenly, namespace
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array
@@ -54,7 +54,7 @@ class Blend:
         blend = cls(usual, within, np.asarray(horizons, int), stream_of, none)
         mean, scale, _ = blend.mix(left_out.ahead, left_out.within)
         left = np.where(left_out.mask, left_out.came - at_sample_times(mean, left_out.age), np.nan) / scale
-        few = np.unique(np.linspace(0, len(left) - 1, _RESIDUALS).astype(int))
+        few = evenly(len(left), _RESIDUALS)
         return dataclasses.replace(blend, residuals=_whole(left)[few].astype(np.float32))
 
     def joined_by(self, error: Float[np.ndarray, "2 N H Y"], beside: int, like: int, groups: int) -> "Blend":

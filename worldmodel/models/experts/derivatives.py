@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.arrays import hold
+from worldmodel.arrays import evenly, hold
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.columns import Column, columns_of
 
@@ -47,7 +47,7 @@ def find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> lis
 
 def _series(examples: Examples, lens: Lens, columns: Sequence[Column]) -> Float[np.ndarray, "B T K"]:
     """Columns over contexts and what came, in units, each reading held until the next, angles unwrapped."""
-    chosen = np.unique(np.linspace(0, len(examples.came) - 1, _WINDOWS).astype(int))
+    chosen = evenly(len(examples.came), _WINDOWS)
     readings, mask = (
         np.concatenate([part[chosen], ahead[chosen]], 1)
         for part, ahead in ((examples.view.readings, examples.came), (examples.view.mask, examples.mask))

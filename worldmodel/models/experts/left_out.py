@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.arrays import namespace
+from worldmodel.arrays import evenly, namespace
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
@@ -102,7 +102,7 @@ def measured(
 ) -> LeftOut:
     """Asks experts at starts [B, 2] of groups [B], at most some hundreds, evenly among them."""
     most = max(min(_WINDOWS, _VALUES // (windows.horizon * max(len(lens.centre), 1))), 1)
-    rows = np.unique(np.linspace(0, len(starts) - 1, most).astype(int))
+    rows = evenly(len(starts), most)
     context, future = windows.without_video().cut(starts[rows], windows.horizon)
     asked = Question.of(lens, context, future.actions, windows.horizon)
     seen, answer = lens.seen(context, future), ask(experts, lens, asked)
