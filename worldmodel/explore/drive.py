@@ -1,9 +1,7 @@
 """A scene that is driven live: it simulates as the page asks, its readings go to a live session, futures follow."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +10,9 @@ import numpy as np
 from worldmodel.errors import WorldModelError
 from worldmodel.explore import fans, wire
 from worldmodel.explore.alarms import told
+from worldmodel.explore.answers import Answers
 from worldmodel.explore.describe import described
-from worldmodel.explore.explorer import MOST_FRAMES, MOST_MEMBERS, checked, kept
+from worldmodel.explore.explorer import MOST_FRAMES, MOST_MEMBERS, kept
 from worldmodel.explore.memory import Memory
 from worldmodel.explore.outcomes import Outcomes
 from worldmodel.imagine.session import Session
@@ -37,7 +36,7 @@ _KEPT = 2.5  # trained horizons, beside the context, that readings are kept for:
 _PERIOD_S = 0.5  # between two looks for alarms
 
 
-class Drive:
+class Drive(Answers):
     """A run beside a scene that somebody drives, ready to be asked.
 
         drive = Drive(run.session, run.live, load_scene("rover"))
@@ -66,21 +65,13 @@ class Drive:
         watch: Watch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(_ASKED, _NEEDED)
         self._session, self._scene, self._keep_in = session, scene, Path(keep_in)
         self._begin, self._watch, self._clock = begin, watch, clock
         check_streams(scene, begin().layout.streams)
-        self._lock, self._other, self._seed = threading.Lock(), ThreadPoolExecutor(1), 0
+        self._seed = 0
         self._driven = Driven(scene, self._seed)
         self._start()
-
-    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer; to a mistake `{"error": what it is and what to do}`."""
-        try:
-            kind = checked(request, _ASKED, _NEEDED)
-            with self._lock:
-                return getattr(self, f"_{kind}")(request)
-        except WorldModelError as error:
-            return {"error": str(error)}
 
     def _restart(self, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Another drive, from where the scene starts."""

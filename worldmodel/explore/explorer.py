@@ -1,19 +1,17 @@
 """Answers what a page or a notebook asks of a run and a log; knows nothing of either."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.explore import fans, wire
 from worldmodel.explore.alarms import Watching
+from worldmodel.explore.answers import Answers
 from worldmodel.explore.beside import Beside
 from worldmodel.explore.describe import described, ranges_of
 from worldmodel.imagine.session import Session
@@ -33,13 +31,7 @@ _ASKED: dict[str, set[str]] = {
 _NEEDED = {kind: {"episode", "at_s"} & may for kind, may in _ASKED.items()}
 
 
-class Answers(Protocol):
-    """What a page or a widget asks: an `Explorer`, or a `worldmodel.explore.drive.Drive`."""
-
-    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]: ...
-
-
-class Explorer:
+class Explorer(Answers):
     """A run over a log, ready to be asked.
 
         explorer = Explorer(run.session, log)
@@ -65,16 +57,7 @@ class Explorer:
     ) -> None:
         self._session, self._log, self._keep_in = session, log, Path(keep_in)
         self._beside, self._watching = beside, watching
-        self._lock, self._other = threading.Lock(), ThreadPoolExecutor(1)
-
-    def handle(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer; to a mistake `{"error": what it is and what to do}`."""
-        try:
-            kind = checked(request, _ASKED, _NEEDED)
-            with self._lock:
-                return getattr(self, f"_{kind}")(request)
-        except WorldModelError as error:
-            return {"error": str(error)}
+        super().__init__(_ASKED, _NEEDED)
 
     @cached_property
     def _windows(self) -> Windows:
@@ -168,31 +151,6 @@ def kept(future: Trajectory, keep_in: Path, stem: str) -> dict[str, Any]:
     taken = (keep_in / (stem if not n else f"{stem}-{n}") for n in range(10_000))
     folder = next(path for path in taken if not path.exists())
     return {"folder": str(folder), "files": [path.name for path in future.save(folder)]}
-
-
-def checked(
-    request: Mapping[str, Any], asked: Mapping[str, set[str]], needed: Mapping[str, set[str]] = MappingProxyType({})
-) -> str:
-    """The kind of a request that has all it needs and nothing unknown.
-
-    Args:
-        request: what came.
-        asked: by kind what a request may say.
-        needed: by kind what it must say.
-
-    Raises:
-        WorldModelError: if it is something else.
-    """
-    kind = request.get("kind") if isinstance(request, Mapping) else None
-    if not isinstance(kind, str) or kind not in asked:
-        raise WorldModelError("There is no such request.", expected=", ".join(asked), found=repr(kind)[:80])
-    if unknown := request.keys() - asked[kind] - {"kind", "id"}:
-        expected = ", ".join(sorted(asked[kind]))
-        raise WorldModelError(f"{str(min(unknown))[:80]!r} is no part of {kind}.", expected=expected)
-    given = {key for key, value in request.items() if value is not None}
-    if missing := needed.get(kind, set()) - given:
-        raise WorldModelError(f"{kind} needs {' and '.join(sorted(missing))}.")
-    return kind
 
 
 def _place(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from worldmodel.errors import WorldModelError
+from worldmodel.explore.answers import Answers
 from worldmodel.explore.assets import ASSETS
-from worldmodel.explore.explorer import Answers
 from worldmodel.explore.wire import message
 
 _HOST = "127.0.0.1"

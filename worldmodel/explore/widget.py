@@ -3,8 +3,8 @@
 from typing import Any
 
 from worldmodel.errors import WorldModelError
+from worldmodel.explore.answers import Answers
 from worldmodel.explore.assets import ASSETS, one_module
-from worldmodel.explore.explorer import Answers
 from worldmodel.explore.wire import packed
 
 _RENDER = """
