@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import sys
+import types
 from html.parser import HTMLParser
 
 import pytest
@@ -35,6 +36,7 @@ def trained(monkeypatch):
     def train(logs, folder, **options):
         signature.bind(logs, folder, **options)
         calls.append((folder, options))
+        return types.SimpleNamespace(notes=("Its minutes left no time for the moon.",))
 
     monkeypatch.setattr(run, "train", train)
     monkeypatch.setattr(run, "validate", quick_validate)
@@ -68,6 +70,17 @@ def test_every_seed_is_trained_by_the_problem_and_scored(tmp_path, data, trained
     assert held > 0.1
     (goal,) = [r["goal"] for r in table["rows"] if r["model"] == "model" and where.items() <= r.items()]
     assert goal == held
+
+
+def test_what_runs_had_no_time_for_is_said_beside_their_figures_and_kept(tmp_path, data, trained):
+    for _ in range(2):  # the second call reads what the first has kept
+        table = measure(tmp_path, data)
+        assert table["problems"]["lag"]["notes"] == [
+            f"Seed {i}: Its minutes left no time for the moon." for i in (0, 1)
+        ]
+    assert len(trained) == 2
+    for name in ("benchmark.md", "benchmark.html"):
+        assert "Seed 1: Its minutes left no time for the moon." in (tmp_path / "out" / name).read_text()
 
 
 def test_only_what_is_held_out_is_scored(tmp_path, data, trained):

@@ -30,7 +30,7 @@ def lag(tmp_path, monkeypatch):
 
 
 def lines(rows) -> dict[str, list[str]]:
-    cells = [line.strip("| ").split(" | ") for line in to_markdown(rows).splitlines() if line.startswith("|")]
+    cells = [line.strip("| ").split(" | ") for line in to_markdown(rows, {}).splitlines() if line.startswith("|")]
     return {first: rest for first, *rest in cells[2:]}
 
 
@@ -48,7 +48,7 @@ def test_most_seeds_decide_whether_a_goal_is_reached(lag):
 def test_a_seed_that_diverged_is_not_passed_over(lag):
     table = lines([row("model", seed, value, goal=0.5) for seed, value in enumerate((0.1, None, None))])
     assert table["world model"] == ["diverges (0.1 to diverges) ✗"]
-    assert json.loads(to_json([row("model", 0, None)]))["rows"][0]["value"] is None
+    assert json.loads(to_json([row("model", 0, None)], {}))["rows"][0]["value"] is None
 
 
 @pytest.mark.parametrize(

@@ -109,3 +109,21 @@ def test_which_log_an_episode_is_of(log, tmp_path):
 def test_settings_do_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         read(STORED.read_text()).dt = 1.0
+
+
+def test_minutes_are_shared_by_experts_and_the_network(log):
+    by_minutes = new_settings(log, log.files, Options(network=True), minutes=4)
+    assert (by_minutes.experts_s, by_minutes.network_minutes) == (120, 4)
+    assert dataclasses.replace(by_minutes, began_s=90.0).network_minutes == 2.5
+    assert dataclasses.replace(by_minutes, began_s=300.0).network_minutes == 2  # which is never without any
+    alone = new_settings(log, log.files, Options(network=False), minutes=4)
+    assert alone.experts_s == 240
+    by_steps = new_settings(log, log.files, Options(), steps=7)
+    assert (by_steps.experts_s, by_steps.network_minutes) == (math.inf, None)
+
+
+def test_what_there_was_no_time_for_is_kept(log):
+    settings = dataclasses.replace(
+        new_settings(log, log.files, Options(), minutes=4), began_s=12.5, cut=("the moon", "the sun")
+    )
+    assert (read(settings.to_json()).began_s, read(settings.to_json()).cut) == (12.5, ("the moon", "the sun"))

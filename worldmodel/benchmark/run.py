@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from worldmodel.benchmark.catalogue import PROBLEMS
 from worldmodel.benchmark.data import Logs, make_logs, sources
@@ -72,12 +72,15 @@ def benchmark(
     chosen = _chosen(problems, None if data is None else Path(data))
     check_output(out, True, replaces=(*FILES, *PROBLEMS))
     rows: list[Row] = []
-    written = write_tables(out, rows)
+    notes: dict[str, list[str]] = {}
+    written = write_tables(out, rows, notes)
     for problem, files in chosen:
         task = _Task(problem, minutes or problem.minutes, dict(training or {}), asked, out / problem.name, progress)
         for seed in range(seeds):
-            rows += task.rows(seed, files)
-            write_tables(out, rows)
+            measured = task.measured(seed, files)
+            rows += measured.rows
+            notes.setdefault(problem.name, []).extend(f"Seed {seed}: {note}" for note in measured.notes)
+            write_tables(out, rows, notes)
     return written
 
 
@@ -113,6 +116,13 @@ class _Models:
         return cls(frozenset({*names, *own}) if names else None, given, RSSM in names)
 
 
+class _Measured(NamedTuple):
+    """What came of one seed: its rows, and what is to be known of its runs."""
+
+    rows: list[Row]
+    notes: list[str]
+
+
 @dataclasses.dataclass(frozen=True)
 class _Task:
     """One problem, with all that a seed of it needs. `folder` gets its logs, runs and finished rows."""
@@ -124,21 +134,23 @@ class _Task:
     folder: Path
     progress: bool
 
-    def rows(self, seed: int, files: Sequence[Path]) -> list[Row]:
-        """The rows of a seed; those of an earlier call, if it asked for the same."""
+    def measured(self, seed: int, files: Sequence[Path]) -> _Measured:
+        """One seed; that of an earlier call, if it asked for the same."""
         kept = self.folder / f"seed{seed}" / "rows.json"
         if kept.exists():
             with readable(kept):
                 earlier = json.loads(kept.read_text())
             if earlier["asked"] == self._asked:
-                return [Row.from_json(raw) for raw in earlier["rows"]]
+                return _Measured([Row.from_json(raw) for raw in earlier["rows"]], earlier.get("notes", []))
         with doing(f"{self.problem.name}, seed {seed}: logs"):
             logs = make_logs(self.problem, self.folder, seed, files)
-        found = rows_of(self.problem, seed, self._results(seed, logs))
+        run = self._trained("run", seed, logs)
+        found = rows_of(self.problem, seed, self._results(run, seed, logs))
         shown = [row for row in found if self.models.shown is None or row.model in self.models.shown]
+        found_out = {"asked": self._asked, "notes": run.notes, "rows": [row.to_json() for row in shown]}
         with whole_file(kept, force=True) as path:
-            path.write_text(plain_json({"asked": self._asked, "rows": [row.to_json() for row in shown]}, indent=1))
-        return shown
+            path.write_text(plain_json(found_out, indent=1))
+        return _Measured(shown, list(run.notes))
 
     @property
     def _asked(self) -> dict[str, Any]:
@@ -146,9 +158,8 @@ class _Task:
         given = [name for name, _ in self.models.given]
         return {"minutes": self.minutes, "training": self.training, "models": shown, "given": given}
 
-    def _results(self, seed: int, logs: Logs) -> dict[str, Result]:
+    def _results(self, run: Run, seed: int, logs: Logs) -> dict[str, Result]:
         """By test, what came of it."""
-        run = self._trained("run", seed, logs)
         others = [self._fitted(predictor, seed, logs) for _, predictor in self.models.given]
         if self.models.rssm:
             others.append(_Rssm(self._trained("run_rssm", seed, logs, dynamics="rssm"), seed))

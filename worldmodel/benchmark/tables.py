@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -31,16 +31,25 @@ class Table(NamedTuple):
     lines: list[list[str]]
 
 
-def write_tables(out: Path, rows: Sequence[Row]) -> list[Path]:
-    """Writes all rows as `benchmark.json`, and the figures that problems show as Markdown and HTML."""
-    texts = (to_json(rows), to_markdown(rows), to_html(rows))
+Notes = Mapping[str, Sequence[str]]
+
+
+def write_tables(out: Path, rows: Sequence[Row], notes: Notes) -> list[Path]:
+    """Writes all rows as `benchmark.json`, and the figures that problems show as Markdown and HTML.
+
+    Args:
+        out: the folder.
+        rows: of all problems and seeds.
+        notes: by problem, what is to be known of its runs.
+    """
+    texts = (to_json(rows, notes), to_markdown(rows, notes), to_html(rows, notes))
     for name, text in zip(FILES, texts, strict=True):
         with whole_file(out / name, force=True) as path:
             path.write_text(text, encoding="utf-8")
     return [out / name for name in FILES]
 
 
-def to_json(rows: Sequence[Row]) -> str:
+def to_json(rows: Sequence[Row], notes: Notes) -> str:
     """The content of `benchmark.json`."""
     about = {
         name: {
@@ -48,6 +57,7 @@ def to_json(rows: Sequence[Row]) -> str:
             "source": p.source,
             "differs": p.differs,
             "published": [k._asdict() for k in p.published],
+            "notes": list(notes.get(name, ())),
         }
         for name, p in _problems(rows).items()
     }
@@ -64,12 +74,12 @@ def to_json(rows: Sequence[Row]) -> str:
     )
 
 
-def to_markdown(rows: Sequence[Row]) -> str:
+def to_markdown(rows: Sequence[Row], notes: Notes) -> str:
     """The tables as Markdown."""
     parts = ["# Benchmark", f"{machine()}, version {__version__}. {_HOW}"]
     for name, problem in _problems(rows).items():
         own = [row for row in rows if row.problem == name]
-        parts += [f"## {name}", "\n".join(f"* {line}" for line in _words(problem, own))]
+        parts += [f"## {name}", "\n".join(f"* {line}" for line in _words(problem, own, notes))]
         for table in _tables(problem, own):
             lines = ["| " + " | ".join(cells) + " |" for cells in (table.head, *table.lines)]
             lines.insert(1, "|" + "---|" * len(table.head))
@@ -77,12 +87,12 @@ def to_markdown(rows: Sequence[Row]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_html(rows: Sequence[Row]) -> str:
+def to_html(rows: Sequence[Row], notes: Notes) -> str:
     """The tables as one page that needs nothing else."""
     sections = []
     for name, problem in _problems(rows).items():
         own = [row for row in rows if row.problem == name]
-        words = "".join(f"<p>{escape(line)}</p>" for line in _words(problem, own))
+        words = "".join(f"<p>{escape(line)}</p>" for line in _words(problem, own, notes))
         tables = "".join(map(_html_table, _tables(problem, own)))
         sections.append(f'<section id="{name}"><h2>{escape(name)}</h2>{words}{tables}</section>')
     return (
@@ -118,7 +128,7 @@ def _problems(rows: Iterable[Row]) -> dict[str, BenchmarkProblem]:
     return {name: PROBLEMS[name] for name in dict.fromkeys(row.problem for row in rows)}
 
 
-def _words(problem: BenchmarkProblem, rows: Sequence[Row]) -> list[str]:
+def _words(problem: BenchmarkProblem, rows: Sequence[Row], notes: Notes) -> list[str]:
     """What is to be known beside the tables of a problem."""
     ours = [row for row in rows if row.model == SUBJECT and row.met is not None]
     words = [
@@ -128,7 +138,7 @@ def _words(problem: BenchmarkProblem, rows: Sequence[Row]) -> list[str]:
     if ours:
         words.append(f"{sum(bool(row.met) for row in ours)} of {len(ours)} goals are reached, counting every seed.")
     words.append(f"Published: {problem.source}." + (f" Ours differs: {problem.differs}." if problem.differs else ""))
-    return words
+    return [*words, *notes.get(problem.name, ())]
 
 
 def _tables(problem: BenchmarkProblem, rows: Sequence[Row]) -> list[Table]:

@@ -66,9 +66,10 @@ class Run(Foreteller):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That only the network answers, and as it was then, where the training has not ended."""
+        """That only the network answers, and as it was then, where the training has not ended; what had no time."""
         if self.reached is not None:
-            return ()
+            cut = ", ".join(self.settings.cut)
+            return (f"Its {self.settings.minutes:g} minutes left no time for {cut}.",) if cut else ()
         remedy = f"`worldmodel train ... --out {self.folder} --resume` goes on"
         return (f"The training of {self.folder} has not ended: its network answers alone, as it was then; {remedy}.",)
 

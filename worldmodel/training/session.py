@@ -30,11 +30,11 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
         return
     if not settings.network:
         _blend(folder, settings, source.selection, None, show)
-        folder.finish(steps=0, seconds=0.0, compile_seconds=0.0, best_nrmse=None, horizon=settings.horizon)
+        folder.finish(steps=0, seconds=settings.began_s, compile_seconds=0.0, best_nrmse=None, horizon=settings.horizon)
         return
     show.say("drawing parameters")
     learner = Learner(draw_model(settings, folder.read_scaling()), settings.train, settings.seed)
-    state = _fit(folder, learner, source, Budget(settings.steps, settings.minutes), settings.horizon, show)
+    state = _fit(folder, learner, source, Budget(settings.steps, settings.network_minutes), settings.horizon, show)
     show.say("measuring the spread of members")
     folder.write_spread(_spread(learner, folder.read_parameters(state.params), source.selection))
     network = learner.model(folder.read_parameters(state.params))
@@ -46,7 +46,7 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
         show.say(f"note: no rollout was longer than {state.horizon} of the {settings.horizon} ticks of the horizon")
     folder.finish(
         steps=int(state.step),
-        seconds=float(state.seconds),
+        seconds=settings.began_s + float(state.seconds),
         compile_seconds=float(state.compile_seconds),
         best_nrmse=float(state.best),
         horizon=int(state.horizon),

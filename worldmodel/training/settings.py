@@ -33,6 +33,8 @@ class RunSettings:
         model: sizes, and with them the family, of the model. train: how it is trained.
         lengthened_at: updates after which it was given more.
         network: whether there is a network among its experts.
+        began_s: seconds until its first update, which count too.
+        cut: what was left out of that for want of time.
     """
 
     streams: tuple[StreamSpec, ...]
@@ -53,6 +55,8 @@ class RunSettings:
     train: TrainConfig
     lengthened_at: tuple[int, ...] = ()
     network: bool = True
+    began_s: float = 0.0
+    cut: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         sane = {
@@ -69,6 +73,18 @@ class RunSettings:
     @property
     def layout(self) -> TickLayout:
         return TickLayout(self.dt, self.streams)
+
+    @property
+    def experts_s(self) -> float:
+        """Seconds that other experts than the network may take: of a run by minutes half, or all without one."""
+        if self.minutes is None:
+            return math.inf
+        return 60 * self.minutes / (2 if self.network else 1)
+
+    @property
+    def network_minutes(self) -> float | None:
+        """Minutes that are left for the network, at least half of them; None of a run by steps."""
+        return None if self.minutes is None else max(self.minutes - self.began_s / 60, self.minutes / 2)
 
     @property
     def learn(self) -> list[int]:

@@ -1,5 +1,6 @@
 """Trains a world model on logs: `train(["drive.h5"], "runs/rover")`."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
+from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.fitting import examples_at, left_out_of
 from worldmodel.models.experts.physics import Physics
@@ -25,6 +27,8 @@ from worldmodel.training.run import Run, load_run
 from worldmodel.training.session import go_on
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.telling import choices
+
+_TURNS = 2  # that experts are left out in, at least
 
 
 def train(
@@ -99,7 +103,7 @@ def train(
             go_on(folder, settings, source, show)
         else:
             with folder.replaced():
-                _begin(folder, log, settings, source, scene, show)
+                settings = _begin(folder, log, settings, source, scene, show)
                 go_on(folder, settings, source, show)
     return load_run(folder.path)
 
@@ -146,9 +150,10 @@ def _prior(prior: Scene | Path | str | None, resume: bool) -> Scene | None:
 
 def _begin(
     folder: RunFolder, log: Log, settings: RunSettings, source: Source, scene: Scene | None, show: TrainingProgress
-) -> None:
-    """Writes what a run needs before its first update."""
+) -> RunSettings:
+    """Writes what a run needs before its first update; the settings with what that took."""
     learn, select = source.batches.windows, source.selection.windows if settings.enough_select else None
+    allowance = Allowance(settings.experts_s, show.say)
     with folder.begin() as start:
         show.say("measuring statistics")
         scaling = measure_scaling(learn, settings.seed)
@@ -163,14 +168,25 @@ def _begin(
             show.say("fitting experts")
             examples = examples_at(baselines.lens, windows, windows.starts().thinned(), settings.seed)
             declared = settings.about.get("structure")
-            rich = fit_rich(examples, baselines.lens, settings.seed, show.say, declared, settings.train.rich)
+            part = allowance.part(_for_fits(allowance, select is not None))
+            rich = fit_rich(examples, baselines.lens, settings.seed, part, declared, settings.train.rich)
             if scene is not None:
                 rich.append(Physics.of(scene, baselines.lens))
                 start.write_prior(scene.folder)
             start.write_experts(rich)
-            given = (scaling, settings.copies, settings.seed, show.say, settings.teachers)
+            given = (scaling, settings.copies, settings.seed, allowance, settings.teachers)
             start.write_left_out(left_out_of(windows, baselines, rich, select, *given))
-        start.write_settings(settings)
+        begun = dataclasses.replace(settings, began_s=allowance.spent, cut=tuple(allowance.cut))
+        start.write_settings(begun)
+    return begun
+
+
+def _for_fits(allowance: Allowance, apart: bool) -> float:
+    """Seconds for experts that take long, once baselines are fitted, so that what measures them has as much.
+
+    On episodes of their own (`apart`) experts are only asked; else all are fitted again at least twice.
+    """
+    return allowance.left / 2 if apart else (allowance.left - _TURNS * allowance.spent) / (1 + _TURNS)
 
 
 def _windows(log: Log, settings: RunSettings, episodes: Sequence[int]) -> Windows:

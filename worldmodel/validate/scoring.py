@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
@@ -42,14 +42,23 @@ def score(problem: Problem, predictors: Sequence[Any], *, seed: int = 0, progres
         task = bar.add_task("validating", total=len(asked) + 2)
         forecasts: dict[str, Forecast] = {}
         for name, predictor in asked.items():
+            _show(bar, task, f"asking {name}")
             forecasts[name] = ask(predictor, problem)
             bar.advance(task)
+        _show(bar, task, "scoring")
         result = _result(problem, forecasts, seed)
         bar.advance(task)
         result.action_sensitivity = _action_sensitivity(problem, asked[subject], forecasts[subject], seed)
         result.examples = draw_examples(problem, asked[subject], forecasts)
         bar.advance(task)
     return result
+
+
+def _show(bar: Progress, task: TaskID, what: str) -> None:
+    """What is being done; a file, which shows no bar until its end, gets a line."""
+    bar.update(task, description=what)
+    if not bar.console.is_terminal and not bar.disable:
+        bar.console.print(what)
 
 
 def _named(predictors: Sequence[Any], seed: int) -> dict[str, Predictor]:

@@ -7,6 +7,7 @@ from tests.oscillator import write_log
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens, short_context
 from worldmodel.models.experts.blend import Blend
@@ -136,7 +137,7 @@ def test_an_episode_too_short_for_blocks_does_both(windows):
 def test_what_learned_experts_say_of_windows_that_they_learned_from_does_not_count(windows, scaling):
     short = Windows.of(windows.log, windows.layout, 60, 50, [1]).without_video()
     baselines = Baselines.fit(short, scaling, 0)
-    left_out = left_out_of(short, baselines, [], None, scaling, [0], 0, lambda _: None)
+    left_out = left_out_of(short, baselines, [], None, scaling, [0], 0, UNLIMITED)
     learned = np.isin(baselines.names, ("mean", "hold", "velocity"), invert=True)
     assert np.isnan(left_out.ahead[learned]).all()
     assert np.isfinite(left_out.ahead[~learned]).all()
@@ -148,7 +149,7 @@ def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, s
     baselines = Baselines.fit(windows, scaling, 0)
     ridge = Ridge.fit(examples_at(lens, windows, np.asarray(windows.starts()), 0), lens)
     said: list[str] = []
-    left_out = left_out_of(windows, baselines, [ridge], None, scaling, [0, 1, 2, 3], 0, said.append)
+    left_out = left_out_of(windows, baselines, [ridge], None, scaling, [0, 1, 2, 3], 0, Allowance(say=said.append))
     assert len(said) == 4
     assert left_out.ahead.shape == (5, len(left_out.starts), H, len(lens.centre))
     episode = left_out.starts[0, 0]
@@ -160,6 +161,15 @@ def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, s
     expected = ask(experts, lens, Question.of(lens, context, future.actions, H))
     np.testing.assert_allclose(left_out.ahead[[0, 3]][:, rows], expected.ahead, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(left_out.within[[0, 3]][:, rows], expected.within, rtol=1e-5, atol=1e-6)
+
+
+def test_where_time_is_short_fewer_parts_are_left_out_and_that_is_said(windows, scaling, lens):
+    baselines, said = Baselines.fit(windows, scaling, 0), []
+    allowance = Allowance(0, said.append)
+    left_out = left_out_of(windows, baselines, [], None, scaling, [0, 1, 2, 3], 0, allowance)
+    assert len(np.unique(left_out.starts[:, 0])) == 1  # and never none
+    assert allowance.cut == ["3 of 4 parts that experts are measured on"]
+    assert said[-1] == f"no time left for {allowance.cut[0]}"
 
 
 def test_what_some_episodes_do_not_tell_is_left_open_there(windows, scaling, lens):

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from worldmodel.arrays import namespace
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.view import Examples, Lens, View, short_context
@@ -61,8 +62,8 @@ class Ridge:
         near = examples.near(memory, examples.view.horizon)
         return cls(Direct.candidates(near, lens.layout, (_PENALTY,))[0], lens, memory)
 
-    def refit(self, examples: Examples) -> "Ridge":
-        """The same on other windows."""
+    def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "Ridge":
+        """The same on other windows, which takes a moment."""
         return self.fit(examples, self.lens)
 
     def predict(self, view: View) -> Float[Array, "B H Y"]:

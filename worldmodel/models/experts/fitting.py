@@ -1,11 +1,12 @@
 """Fits experts, and asks each for windows that it was not fitted on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from worldmodel.logs.windows import Windows
+from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.closed import closed
@@ -16,12 +17,10 @@ _WINDOWS = 2000  # that rich experts are fitted on at most
 
 _RULES = ("mean", "hold", "velocity", Physics.name)  # experts that hardly learn
 
-Say = Callable[[str], None]
-
 
 def left_out_of(
     windows: Windows, baselines: Baselines, rich: Sequence[Any], select: Windows | None, scaling: Any,
-    copies: Sequence[int], seed: int, say: Say, simulated: Sequence[int] = (),
+    copies: Sequence[int], seed: int, allowance: Allowance, simulated: Sequence[int] = (),
 ) -> LeftOut:  # fmt: skip
     """What experts predict for windows that they were not fitted on.
 
@@ -33,21 +32,27 @@ def left_out_of(
         scaling: statistics of the windows.
         copies: int [episodes of the windows] which of them are copies of one another.
         seed: of the division.
-        say: what is being done.
+        allowance: time for it. At least one part is left out in turn; as many others as there is time for.
         simulated: which episodes of the windows teach only: nothing is measured on them.
     """
     lens = baselines.lens
     if select is not None:
         starts = select.starts().thinned()
-        say("measuring experts on the select episodes")
+        allowance.say("measuring experts on the select episodes")
         return measured([*closed(baselines), *rich], lens, select, starts, starts[:, 0])
     parts, divided = [], [fold for fold in folds(windows, copies, seed, simulated) if len(fold.measure)]
+    longest = 0.0
     for number, fold in enumerate(divided):
-        say(f"measuring experts on what is left out, {number + 1} of {len(divided)}")
+        if number and allowance.left < longest:
+            allowance.leave_out(f"{len(divided) - number} of {len(divided)} parts that experts are measured on")
+            break
+        allowance.say(f"measuring experts on what is left out, {number + 1} of {len(divided)}")
+        turn = allowance.part(allowance.left if number else allowance.left / 2)  # the second may take as long
         apart = Baselines.fit(windows, scaling, seed, starts=fold.fit)
-        again = [expert.refit(examples_at(lens, windows, fold.fit, seed)) for expert in rich]
+        again = [expert.refit(examples_at(lens, windows, fold.fit, seed), turn) for expert in rich]
         part = measured([*closed(apart, baselines.names), *again], lens, windows, fold.measure, fold.groups)
         parts.append(part if fold.apart else _of_rules(part, [*baselines.names, *(expert.name for expert in rich)]))
+        longest = max(longest, turn.spent)
     return joined(parts)
 
 

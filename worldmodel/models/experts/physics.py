@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.simulate import Scene, load_scene
 from worldmodel.simulate.identification.parameters import Machine
@@ -60,7 +61,7 @@ class Physics:
             )
         return found
 
-    def refit(self, examples: Examples) -> "Physics":
+    def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "Physics":
         """Itself: it learns nothing here."""
         return self
 

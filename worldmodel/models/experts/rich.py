@@ -1,18 +1,20 @@
 """Experts beyond the baselines: which there are, and which a log has what it takes for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.experts.closed import Ridge
 from worldmodel.models.experts.mechanics import Mechanics
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.state_space import StateSpace
 from worldmodel.models.experts.state_space.expert import suits
-from worldmodel.models.experts.structure import find_structure
+from worldmodel.models.experts.structure import Structure, find_structure
 
 _STARTS = 12  # ticks that mechanics needs to tell where it starts
+_LEAST_S = 5.0  # that those are worth beginning for which take long
 RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, Mechanics, StateSpace, Physics)}
 
 
@@ -20,7 +22,7 @@ def fit_rich(
     examples: Examples,
     lens: Lens,
     seed: int,
-    say: Callable[[str], None],
+    allowance: Allowance,
     declared: Mapping[str, Any] | None = None,
     all_of_them: bool = True,
 ) -> list[Any]:
@@ -30,23 +32,35 @@ def fit_rich(
         examples: windows to fit on.
         lens: what they see through.
         seed: decides what they draw.
-        say: what is found.
+        allowance: time for it; is told what is found.
         declared: what is known of the machine's structure; the rest is found.
         all_of_them: also those that take long.
     """
     experts: list[Any] = [Ridge.fit(examples, lens)]
     if not all_of_them:
         return experts
+    allowance.say("looking for what is the derivative of what")
     structure = find_structure(examples, lens, declared)
-    for line in structure.describe().splitlines():
-        say(line)
-    if Mechanics.suits(structure) and short_context(examples.view.context) >= _STARTS:
-        experts.append(Mechanics.fit(examples, lens, structure, seed))
-        for line in experts[-1].describe().splitlines():
-            say(line)
-    elif suits(lens):
-        experts.append(StateSpace.fit(examples, lens, seed))
+    mechanical = Mechanics.suits(structure) and short_context(examples.view.context) >= _STARTS
+    _say_lines(allowance, structure)
+    if not (mechanical or suits(lens)):
+        return experts
+    kind = Mechanics if mechanical else StateSpace
+    if allowance.left < _LEAST_S:
+        allowance.leave_out(f"the expert {kind.name}")
+        return experts
+    allowance.say(f"fitting {kind.name}")
+    if mechanical:
+        experts.append(Mechanics.fit(examples, lens, structure, seed, allowance))
+        _say_lines(allowance, experts[-1])
+    else:
+        experts.append(StateSpace.fit(examples, lens, seed, allowance))
     return experts
+
+
+def _say_lines(allowance: Allowance, found: Structure | Mechanics) -> None:
+    for line in found.describe().splitlines():
+        allowance.say(line)
 
 
 def experts_to(experts: Sequence[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.columns import Column, actions_of, columns_of
 from worldmodel.models.experts.mechanics import fitting
@@ -60,7 +61,9 @@ class Mechanics:
         return 0 < len(structure.pairs) <= MOST_COORDINATES
 
     @classmethod
-    def fit(cls, examples: Examples, lens: Lens, structure: Structure, seed: int) -> "Mechanics":
+    def fit(
+        cls, examples: Examples, lens: Lens, structure: Structure, seed: int, allowance: Allowance = UNLIMITED
+    ) -> "Mechanics":
         """Fits rollouts of a few ticks and then of many, prunes, and fits again from better starts.
 
         Args:
@@ -68,6 +71,7 @@ class Mechanics:
             lens: theirs.
             structure: one for which `suits` holds.
             seed: of the windows that are drawn.
+            allowance: time for it; what is found by its end counts.
         """
         track, came = _seen(examples, lens, structure)
         drives = _drives(structure, lens)
@@ -76,12 +80,12 @@ class Mechanics:
         angles = tuple(pair.coordinate in structure.angles for pair in structure.pairs)
         form = Form(angles, track.acted.shape[-1], drives is not None, substeps)
         blank = cls(lens, structure, form, scales, np.zeros(size(form)), fitting.first_ridge(form))
-        return blank._learned(track, came, seed, choose=True)
+        return blank._learned(track, came, seed, True, allowance)
 
-    def refit(self, examples: Examples, seed: int = 0) -> "Mechanics":
+    def refit(self, examples: Examples, allowance: Allowance = UNLIMITED, seed: int = 0) -> "Mechanics":
         """The same form, pruning and start, fitted anew on other windows."""
         blank = dataclasses.replace(self, flat=np.zeros_like(self.flat))
-        return blank._learned(*_seen(examples, self.lens, self.structure), seed, choose=False)
+        return blank._learned(*_seen(examples, self.lens, self.structure), seed, False, allowance)
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead; NaN in all columns but coordinates and their derivatives."""
@@ -107,36 +111,41 @@ class Mechanics:
         structure = Structure.from_json(about["structure"])
         return cls(lens, structure, form, scales, arrays["flat"], arrays["ridge"], about["length"])
 
-    def _learned(self, track: Track, came: Came, seed: int, choose: bool) -> "Mechanics":
+    def _learned(self, track: Track, came: Came, seed: int, choose: bool, allowance: Allowance) -> "Mechanics":
         rng = np.random.default_rng([seed, 0x3EC4])
 
         def draw(ticks: int, windows: int) -> tuple[Track, Came]:
             return _draw(track, came, ticks, windows * _FEW // max(len(self.flat), _FEW), rng)
 
-        model = dataclasses.replace(self, length=0)._settled(*draw(*_NEAR), rounds=8)  # no path through a blank model
+        blank = dataclasses.replace(self, length=0)  # no path through a blank model
+        model = blank._settled(*draw(*_NEAR), rounds=8, allowance=allowance)
         far = draw(*_FAR)
-        model = model._settled(*far, rounds=4)
+        model = model._settled(*far, rounds=4, allowance=allowance)
         if choose:
-            model = model._pruned(*far)
+            model = model._pruned(*far, allowance)
         for _ in range(_REFITS):
+            if allowance.is_over:
+                allowance.leave_out("the last steps of mechanics")
+                break
             last = draw(*_LAST)
             model = model._started(*last) if choose else dataclasses.replace(model, length=self.length)
-            model = model._settled(*last, rounds=4)
+            model = model._settled(*last, rounds=4, allowance=allowance)
         return model
 
-    def _settled(self, track: Track, came: Came, rounds: int) -> "Mechanics":
+    def _settled(self, track: Track, came: Came, rounds: int, allowance: Allowance) -> "Mechanics":
         data = fitting.weigh(self.form, self.scales, self.flat, self._rollouts(track, came))
-        return dataclasses.replace(
-            self, flat=fitting.settle(self.form, self.scales, self.flat, self.ridge, data, rounds)
-        )
+        flat = fitting.settle(self.form, self.scales, self.flat, self.ridge, data, rounds, allowance)
+        return dataclasses.replace(self, flat=flat)
 
-    def _pruned(self, track: Track, came: Came) -> "Mechanics":
+    def _pruned(self, track: Track, came: Came, allowance: Allowance) -> "Mechanics":
         """Looks at relevance and settles in turn."""
         data = fitting.weigh(self.form, self.scales, self.flat, self._rollouts(track, came))
         flat, ridge = self.flat, self.ridge
         for _ in range(_RELEVANCE):
+            if allowance.is_over:
+                break
             ridge = fitting.relevance(self.form, self.scales, flat, ridge, data)
-            flat = fitting.settle(self.form, self.scales, flat, ridge, data, 4)
+            flat = fitting.settle(self.form, self.scales, flat, ridge, data, 4, allowance)
         return dataclasses.replace(self, flat=flat, ridge=ridge)
 
     def _started(self, track: Track, came: Came) -> "Mechanics":

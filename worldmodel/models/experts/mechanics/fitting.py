@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parameters, rollout, size
 from worldmodel.models.experts.mechanics.start import single
 from worldmodel.types import Array
@@ -71,11 +72,14 @@ def weigh(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> Rollo
 
 
 def settle(
-    form: Form, scales: Scales, flat: np.ndarray, ridge: np.ndarray, data: Rollouts, rounds: int
-) -> Float[np.ndarray, " P"]:
+    form: Form, scales: Scales, flat: np.ndarray, ridge: np.ndarray, data: Rollouts, rounds: int,
+    allowance: Allowance = UNLIMITED,
+) -> Float[np.ndarray, " P"]:  # fmt: skip
     """The least mean square of weighted errors and ridge, from `flat` (Levenberg 1944, Marquardt 1963)."""
     damping, least = 1e-2, _cost(form, scales, flat, ridge, data)
     for _ in range(rounds):
+        if allowance.is_over:
+            break
         curvature, slope, _ = _normal(form, scales, flat, data)
         hessian, gradient = curvature + np.diag(ridge), slope + ridge * flat
         scale = np.diag(np.diag(hessian) + 1e-8)

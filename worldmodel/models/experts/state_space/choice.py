@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.experts.state_space.fitting import FORGETTING, TERMS, Member, Recipe, add_terms, fit_linear
 from worldmodel.models.experts.state_space.traces import Traces
 
@@ -17,7 +18,7 @@ _GAIN = 0.06  # of the logarithm of a mean squared error, for which a richer one
 _MOST_TERMS = 2
 
 
-def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
+def choose(traces: Traces, context: int, seed: int, allowance: Allowance = UNLIMITED) -> tuple[Recipe, float]:
     """A recipe, and how fast a context of so many ticks is forgotten.
 
     Hidden states come first, with a linear model; then the term that helps most, and hidden states that now help, as
@@ -25,7 +26,7 @@ def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
     """
     if len(traces.mask) < 2 * _FOLDS:
         return Recipe(1), 0.0
-    search = _Search(traces.thin(_RESIDUALS), context, seed)
+    search = _Search(traces.thin(_RESIDUALS), context, seed, allowance)
     for hidden in range(_MOST_HIDDEN + 1):
         search.consider([Recipe(hidden)])
     search.consider([replace(search.best, anywhere=True)])
@@ -44,16 +45,24 @@ def choose(traces: Traces, context: int, seed: int) -> tuple[Recipe, float]:
 class _Search:
     """Remembers the best recipe so far, and the linear fits of every fold."""
 
-    def __init__(self, traces: Traces, context: int, seed: int) -> None:
-        self.best, self.forgetting, self._error = Recipe(0), 0.0, np.inf
+    def __init__(self, traces: Traces, context: int, seed: int, allowance: Allowance) -> None:
+        self.best, self.forgetting, self._error, self._allowance = Recipe(0), 0.0, np.inf, allowance
         self._traces, self._context = traces, context
         self._seeds = [_RACERS * seed + racer for racer in range(_RACERS)]
         self._fold = np.arange(len(traces.mask)) * _FOLDS // len(traces.mask)
         self._linear: dict[tuple[Recipe, int], tuple[Member, np.ndarray]] = {}
 
     def consider(self, recipes: Sequence[Recipe]) -> bool:
-        """Takes the best of these if it is clearly better than what there is; whether it did."""
-        errors = {recipe: self._errors(recipe) for recipe in recipes}
+        """Takes the best of these, as many as there is time for, if it is clearly better; whether it did."""
+        self._allowance.say(f"state space: {' or '.join(map(str, recipes))}")
+        errors: dict[Recipe, np.ndarray] = {}
+        for recipe in recipes:
+            if np.isfinite(self._error) and self._allowance.is_over:
+                self._allowance.leave_out("a closer choice of the state space")
+                break
+            errors[recipe] = self._errors(recipe)
+        if not errors:
+            return False
         recipe = min(errors, key=lambda r: errors[r].min())
         better = errors[recipe].min() < self._error - _GAIN
         if better:

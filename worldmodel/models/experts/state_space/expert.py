@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from worldmodel.errors import WorldModelError
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.state_space.choice import choose
 from worldmodel.models.experts.state_space.fitting import Member, Recipe, add_terms, fit_linear
@@ -39,8 +40,8 @@ class StateSpace:
     members: list[Member]
 
     @classmethod
-    def fit(cls, examples: Examples, lens: Lens, seed: int = 0) -> "StateSpace":
-        """Chooses and fits, from windows in order of time.
+    def fit(cls, examples: Examples, lens: Lens, seed: int = 0, allowance: Allowance = UNLIMITED) -> "StateSpace":
+        """Chooses and fits, from windows in order of time; two thirds of the time allowed go into the choice.
 
         Raises:
             WorldModelError: if there are more than `MOST_READINGS` columns of readings.
@@ -52,12 +53,15 @@ class StateSpace:
                 found=f"{len(lens.centre)}",
                 remedy="leave this expert out",
             )
-        recipe, forgetting = choose(Traces.of(examples), examples.view.held.shape[1], seed)
-        return cls(recipe, forgetting, _members(recipe, examples, range(seed * _DRAWN, (seed + 1) * _DRAWN)))
+        choosing = allowance.part(allowance.left * 2 / 3)
+        recipe, forgetting = choose(Traces.of(examples), examples.view.held.shape[1], seed, choosing)
+        seeds = range(seed * _DRAWN, (seed + 1) * _DRAWN)
+        return cls(recipe, forgetting, _members(recipe, examples, seeds, allowance))
 
-    def refit(self, examples: Examples) -> "StateSpace":
+    def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "StateSpace":
         """What was chosen, from the same first units on, fitted on other examples."""
-        return dataclasses.replace(self, members=_members(self.recipe, examples, [m.seed for m in self.members]))
+        members = _members(self.recipe, examples, [m.seed for m in self.members], allowance)
+        return dataclasses.replace(self, members=members)
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead: the median of the members."""
@@ -87,8 +91,10 @@ class StateSpace:
         return cls(recipe, float(arrays["forgetting"]), members)
 
 
-def _members(recipe: Recipe, examples: Examples, seeds: Sequence[int]) -> list[Member]:
+def _members(
+    recipe: Recipe, examples: Examples, seeds: Sequence[int], allowance: Allowance = UNLIMITED
+) -> list[Member]:
     """The best of the fits from different units, all from one linear fit on; one alone where nothing is drawn."""
     traces = Traces.of(examples).thin(_RESIDUALS)
     weight = np.ones(len(traces.mask))
-    return add_terms(recipe, *fit_linear(recipe, traces, weight), traces, weight, seeds, _MEMBERS)
+    return add_terms(recipe, *fit_linear(recipe, traces, weight), traces, weight, seeds, _MEMBERS, allowance)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
 from worldmodel.models.experts.state_space.closed import linear
 from worldmodel.models.experts.state_space.levenberg import Problem, minimise
@@ -50,6 +51,10 @@ class Recipe:
     terms: tuple[str, ...] = ()
     ridge: float = 1e-2
     anywhere: bool = False
+
+    def __str__(self) -> str:
+        parts = (f"{self.hidden} hidden", *self.terms, *(["anywhere alike"] if self.anywhere else []))
+        return f"{' + '.join(parts)} (ridge {self.ridge:g})"
 
     def depends(self, shape: Shape) -> Float[np.ndarray, " P"]:
         """1 for each parameter that may be other than 0, else 0."""
@@ -119,29 +124,34 @@ def add_terms(
     weight: Float[np.ndarray, " W"],
     seeds: Sequence[int],
     count: int = 1,
+    allowance: Allowance = UNLIMITED,
 ) -> list[Member]:
     """The `count` best members with the recipe's terms, from a linear one and its starts on.
 
-    Each seed draws first units; after some steps the better half of them go on. Of fits from different units the
-    nearest to the data are nearest to what was left out, too.
+    Each seed draws first units; after some steps, in half of the time that is allowed, the better half of them go on.
+    Of fits from different units the nearest to the data are nearest to what was left out, too.
     """
     shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
     if not shape.units:
         return [base]
     outer = recipe.ridge * float((base.error**2).mean())
     ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
-    racers = []
+    race = allowance.part(allowance.left / 2)
+    racers: list[tuple[Problem, np.ndarray, np.ndarray, int]] = []
     for seed in seeds:
+        if racers and race.is_over:
+            race.leave_out(f"more than {len(racers)} fits of the state space")
+            break
         inner, bias = _units(recipe, shape, seed)
         first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
         first = first * recipe.depends(shape)
         problem = _problem(recipe, first, ridge, traces, weight)
         racers.append((problem, *minimise(problem, first, start, _RACE_STEPS), seed))
     racers.sort(key=lambda racer: racer[0].cost(*racer[1:3]))
-    finished = [
-        dataclasses.replace(_finish(problem, *minimise(problem, flat, starts, _STEPS))[0], seed=seed)
-        for problem, flat, starts, seed in racers[: max(count, len(racers) // 2)]
-    ]
+    finished: list[Member] = []
+    for problem, flat, starts, seed in racers[: max(count, len(racers) // 2)]:
+        steps = 0 if allowance.is_over else _STEPS
+        finished.append(dataclasses.replace(_finish(problem, *minimise(problem, flat, starts, steps))[0], seed=seed))
     return sorted(finished, key=lambda member: float((member.error**2).sum()))[:count]
 
 
