@@ -15,7 +15,7 @@ from worldmodel.arrays import newest
 from worldmodel.imagine.calibration import central_interval
 from worldmodel.types import Array
 
-_RESAMPLES = 300
+_RESAMPLES, _CENTRAL = 300, (0.025, 0.975)
 _SSIM_WINDOW = 11
 
 
@@ -175,7 +175,9 @@ def divide(total: Array, count: Array) -> np.ndarray:
 
 def _interval(resampled: np.ndarray) -> np.ndarray:
     """The central 95 % [2, H] of figures [R, H]; NaN where none is known."""
-    known = np.isfinite(resampled).any(0)
-    out = np.full((2, resampled.shape[1]), np.nan)
-    out[:, known] = np.nanquantile(resampled[:, known], [0.025, 0.975], axis=0)
+    known, out = np.isfinite(resampled), np.full((2, resampled.shape[1]), np.nan)
+    some, all_of_them = known.any(0), known.all(0)
+    out[:, all_of_them] = np.quantile(resampled[:, all_of_them], _CENTRAL, axis=0)
+    part = some & ~all_of_them  # which takes a call for each
+    out[:, part] = np.nanquantile(resampled[:, part], _CENTRAL, axis=0)
     return out

@@ -12,6 +12,7 @@ from worldmodel.models.experts.state_space import StateSpace, choice, expert
 from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
 from worldmodel.models.experts.state_space.expert import _members
 from worldmodel.models.experts.state_space.fitting import Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.rollouts import derived, simulated
 from worldmodel.models.experts.state_space.traces import Traces
 from worldmodel.types import StreamSpec
 
@@ -84,7 +85,8 @@ def sprung() -> StateSpace:
 def test_derivatives_of_rollouts_are_those_of_differences():
     rng, shape, step = np.random.default_rng(0), Shape(2, 1, 2, ("tanh", "cube", "ramp", "tanh")), 1e-6
     flat, start, actions = 0.2 * rng.normal(size=shape.size), rng.normal(size=(3, 3)), rng.normal(size=(3, 6, 2))
-    _, by = Cell(shape, flat, np.full(3, 20.0)).sensitivity(start, actions, parameters=True)
+    asked = (flat, np.full(3, 20.0), start.T, np.moveaxis(actions, 0, -1))
+    _, by = derived(shape, *(np.asarray(part, np.float32) for part in asked))
     for k in range(shape.size + 3):
         move = step * np.eye(shape.size + 3)[k]
         ends = [
@@ -93,7 +95,19 @@ def test_derivatives_of_rollouts_are_those_of_differences():
             )
             for sign in (1, -1)
         ]
-        np.testing.assert_allclose(by[..., k], (ends[0] - ends[1])[..., :2] / (2 * step), atol=1e-6)
+        expected = (ends[0] - ends[1])[..., :2] / (2 * step)
+        np.testing.assert_allclose(np.moveaxis(by, -1, 0)[..., k], expected, atol=1e-4)
+
+
+def test_compiled_rollouts_are_those_of_the_cell():
+    rng, shape = np.random.default_rng(0), Shape(2, 1, 2, ("tanh", "cube", "ramp", "tanh"))
+    flat, start, actions = 0.2 * rng.normal(size=shape.size), rng.normal(size=(3, 3)), 9 * rng.normal(size=(3, 6, 2))
+    limit = np.full(3, 2.0)  # that are reached
+    expected = Cell(shape, flat, limit).rollout(start, actions)[..., :2]
+    assert (abs(expected[:, 1:]) == 2).any()
+    asked = [np.asarray(x, np.float32) for x in (flat, limit, start.T, np.moveaxis(actions, 0, -1))]
+    for seen in (simulated(shape, *asked), derived(shape, *asked)[0]):
+        np.testing.assert_allclose(np.moveaxis(seen, -1, 0), expected, atol=1e-4)
 
 
 def test_the_start_of_a_linear_system_is_that_of_least_squares():

@@ -67,11 +67,23 @@ class Direct:
 
     def predict(self, view: View, layout: TickLayout) -> Float[Array, "B T Y"]:
         """Normalised readings at the ticks ahead, up to the last that is fitted; short actions end as they ended."""
-        seen, known, now = _seen(view, layout), self.varies, view.held[:, -1:]
+        return self.predictions([self], view, layout)[0]
+
+    @staticmethod
+    def predictions(candidates: Sequence["Direct"], view: View, layout: TickLayout) -> list[Float[Array, "B T Y"]]:
+        """What each of several predicts that differ by their weights alone, which costs little more than one."""
+        seen, known, now = _seen(view, layout), candidates[0].varies, view.held[:, -1:]
         inputs = seen[:, np.flatnonzero(known[: seen.shape[1]])]
         asked = _Asked(_Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]))
-        near = self._until(view.horizon + LATE + 1)
-        return on_ticks(lambda lates: [now + x for x in near._ahead(asked, lates)], view)[:, : view.horizon]
+        weights = namespace(candidates[0].weights).concatenate([each.weights for each in candidates], -1)
+        together = dataclasses.replace(candidates[0], weights=weights)._until(view.horizon + LATE + 1)
+        ahead = functools.cache(functools.partial(together._ahead, asked))
+
+        def of(columns: slice) -> Float[Array, "B T Y"]:
+            return on_ticks(lambda lates: [now + x[..., columns] for x in ahead(lates)], view)[:, : view.horizon]
+
+        width = now.shape[-1]
+        return [of(slice(i * width, (i + 1) * width)) for i in range(len(candidates))]
 
     def _until(self, horizon: int) -> "Direct":
         """Without the models of ticks that a horizon does not need."""

@@ -43,7 +43,8 @@ class Linear:
         with np.errstate(all="ignore"):  # a rollout may diverge, and is then not chosen
             by_step = np.stack([squared_errors(s.predict(select.view), select, layout) for s in steps])
         best = int(np.argmin(excess(by_step).sum(1)))
-        by_penalty = np.stack([squared_errors(d.predict(select.view, layout), select, layout) for d in directs])
+        predicted = Direct.predictions(directs, select.view, layout)
+        by_penalty = np.stack([squared_errors(ahead, select, layout) for ahead in predicted])
         choice = np.argmin(by_penalty[:, directs[0].ticks - 1], 0)
         direct = Direct.blend(directs, choice)
         by_direct = squared_errors(direct.predict(select.view, layout), select, layout) <= by_step[best]

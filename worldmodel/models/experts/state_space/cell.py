@@ -1,28 +1,33 @@
-"""One step of the state space, its rollouts, and how they change with parameters and starts."""
+"""One step of the state space, its rollouts, and the starts from which they meet readings best."""
 
 import dataclasses
-from functools import cached_property
-from typing import NamedTuple
+import itertools
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.arrays import namespace
+from worldmodel.types import Array
+
 _BEND = 0.01  # how softly a ramp begins
 _SHOTS = 15
+_MOVE = 1e-6  # of a state, for differences
 
 
-def _tanh(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    active = np.tanh(q)
-    return active, 1 - active**2
+def _tanh(q: Array) -> Array:
+    return namespace(q).tanh(q)
 
 
-def _ramp(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    root = np.sqrt(q**2 + _BEND)
-    return (q + root) / 2, (1 + q / root) / 2
+def _cube(q: Array) -> Array:
+    return q * q * q
 
 
-# Values and derivatives.
-ACTIVATIONS = {"tanh": _tanh, "cube": lambda q: (q**3, 3 * q**2), "ramp": _ramp}
+def _ramp(q: Array) -> Array:
+    return (q + namespace(q).sqrt(q * q + _BEND)) / 2
+
+
+ACTIVATIONS = {"tanh": _tanh, "cube": _cube, "ramp": _ramp}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +63,6 @@ class Shape:
         """P, the number of parameters."""
         return sum(int(np.prod(shape)) for shape in self.parts.values())
 
-    @cached_property
-    def groups(self) -> dict[str, np.ndarray]:
-        """Which units have each activation."""
-        return {kind: np.flatnonzero([kind == k for k in self.units]) for kind in dict.fromkeys(self.units)}
-
     def split(self, by: Float[np.ndarray, "*b K"]) -> dict[str, np.ndarray]:
         """The parts of parameters, or of derivatives by them: views of the last axis, K >= P."""
         out, end = {}, 0
@@ -76,21 +76,24 @@ class Shape:
         return np.concatenate([np.broadcast_to(parts[name], shape).ravel() for name, shape in self.parts.items()])
 
 
-class _Steps(NamedTuple):
-    """One step of W windows, and what its derivatives are made of.
+def advance(
+    shape: Shape, parts: Mapping[str, Array], x: Float[Array, "*b S"], action: Float[Array, "*b A"]
+) -> Float[Array, "*b S"]:
+    """The next states, of numpy or JAX; what holds them within limits comes after it."""
+    z = namespace(x).concatenate([x, action], -1)
+    after = x + z @ parts["linear"] + parts["constant"]
+    if not shape.units:
+        return after
+    return after + _active(shape, z @ parts["inner"] + parts["bias"]) @ parts["outer"]
 
-    Attributes:
-        z: [W, Z] states and actions.
-        active, slope: [W, U] the units, and their derivatives by what goes into them.
-        free: bool [W, S] states that the limits did not hold back.
-        after: [W, S] the next states.
-    """
 
-    z: np.ndarray
-    active: np.ndarray
-    slope: np.ndarray
-    free: np.ndarray
-    after: np.ndarray
+def _active(shape: Shape, q: Float[Array, "*b U"]) -> Float[Array, "*b U"]:
+    out, begin = [], 0
+    for kind, same in itertools.groupby(shape.units):
+        end = begin + len(list(same))
+        out.append(ACTIVATIONS[kind](q[..., begin:end]))
+        begin = end
+    return namespace(q).concatenate(out, -1)
 
 
 class Cell:
@@ -98,66 +101,26 @@ class Cell:
 
     def __init__(self, shape: Shape, flat: Float[np.ndarray, " P"], limit: Float[np.ndarray, " S"]) -> None:
         self.shape, self.limit = shape, limit
-        self._linear, self._constant, self._inner, self._bias, self._outer = shape.split(flat).values()
+        self._parts = shape.split(flat)
 
     def rollout(self, start: Float[np.ndarray, "W S"], actions: Float[np.ndarray, "W N A"]) -> np.ndarray:
         """States [W, N + 1, S] from the start on."""
         states = [start]
         with np.errstate(over="ignore", invalid="ignore"):
             for action in np.swapaxes(actions, 0, 1):
-                states.append(self._step(states[-1], action).after)
+                after = advance(self.shape, self._parts, states[-1], action)
+                states.append(np.minimum(np.maximum(after, -self.limit), self.limit))
         return np.stack(states, 1)
 
-    def sensitivity(
-        self, start: Float[np.ndarray, "W S"], actions: Float[np.ndarray, "W N A"], parameters: bool
+    def by_start(
+        self, start: Float[np.ndarray, "W S"], actions: Float[np.ndarray, "W N A"]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Readings [W, N + 1, Y] of a rollout, and their derivatives [W, N + 1, Y, K].
-
-        These are by the parameters, where asked, and by the start: K = P + S or S.
-        """
-        size, readings = self.shape.size if parameters else 0, self.shape.readings
-        by = np.zeros((len(start), self.shape.states, size + self.shape.states))
-        by[..., size:] = np.eye(self.shape.states)
-        states, derivatives = [start], [by[:, :readings]]
-        for action in np.swapaxes(actions, 0, 1):
-            step = self._step(states[-1], action)
-            by = self._by_state(step) @ by
-            if parameters:
-                self._add_by_parameters(by, step)
-            by *= step.free[..., None]
-            states.append(step.after)
-            derivatives.append(by[:, :readings])
-        return np.stack(states, 1)[..., :readings], np.stack(derivatives, 1)
-
-    def _step(self, x: Float[np.ndarray, "W S"], action: Float[np.ndarray, "W A"]) -> _Steps:
-        z = np.concatenate([x, action], 1)
-        active, slope = self._units(z @ self._inner + self._bias)
-        after = x + z @ self._linear + self._constant + active @ self._outer
-        return _Steps(z, active, slope, np.abs(after) < self.limit, np.clip(after, -self.limit, self.limit))
-
-    def _units(self, q: Float[np.ndarray, "W U"]) -> tuple[np.ndarray, np.ndarray]:
-        active, slope = np.empty_like(q), np.empty_like(q)
-        for kind, units in self.shape.groups.items():
-            active[:, units], slope[:, units] = ACTIVATIONS[kind](q[:, units])
-        return active, slope
-
-    def _by_state(self, step: _Steps) -> Float[np.ndarray, "W S S"]:
-        s = self.shape.states
-        through_units = (self._outer.T * step.slope[:, None]) @ self._inner[:s].T
-        return np.eye(s) + self._linear[:s].T + through_units
-
-    def _add_by_parameters(self, by: Float[np.ndarray, "W S K"], step: _Steps) -> None:
-        """Adds, in place, how the step itself depends on each parameter."""
-        parts = self.shape.split(by)
-        to_bias = self._outer.T * step.slope[:, None]  # [W, S, U]
-        own = np.einsum("wszs->wsz", parts["linear"])  # views of the diagonals: a column moves its own state alone
-        own += step.z[:, None]
-        own = np.einsum("wss->ws", parts["constant"])
-        own += 1
-        own = np.einsum("wsus->wsu", parts["outer"])
-        own += step.active[:, None]
-        parts["bias"] += to_bias
-        parts["inner"] += step.z[:, None, :, None] * to_bias[:, :, None]
+        """Readings [W, N + 1, Y] of a rollout, and by differences their derivatives [W, N + 1, Y, S] by its start."""
+        windows, states = start.shape
+        moved = start + _MOVE * np.eye(states + 1, states, -1)[:, None]  # the first one is not
+        paths = self.rollout(moved.reshape(-1, states), np.tile(actions, (states + 1, 1, 1)))
+        paths = paths[..., : self.shape.readings].reshape(states + 1, windows, -1, self.shape.readings)
+        return paths[0], np.moveaxis((paths[1:] - paths[0]) / _MOVE, 0, -1)
 
 
 def shoot(
@@ -174,7 +137,7 @@ def shoot(
     x, damping = guess, np.full(len(guess), 1e-3)
     cost = _cost(cell, x, guess, readings, weight, actions)
     for _ in range(_SHOTS):
-        seen, by = cell.sensitivity(x, actions, parameters=False)
+        seen, by = cell.by_start(x, actions)
         by = (by * weight[..., None]).reshape(len(x), -1, x.shape[1])
         error = ((seen - readings) * weight).reshape(len(x), -1, 1)
         turned = np.swapaxes(by, 1, 2)

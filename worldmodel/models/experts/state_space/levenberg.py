@@ -1,11 +1,14 @@
 """Least squares on the simulation error of whole windows, by Levenberg and Marquardt (Marquardt 1963)."""
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.models.experts.state_space.cell import Cell, Shape
+from worldmodel.models.experts.state_space.cell import Shape
+from worldmodel.models.experts.state_space.rollouts import derived, simulated
 from worldmodel.models.experts.state_space.traces import Traces
 
 _START = 1e-6  # ridge of the steps of starts, of a mean squared error
@@ -29,14 +32,14 @@ class Problem:
 
     def cost(self, flat: Float[np.ndarray, " P"], start: Float[np.ndarray, "W S"]) -> float:
         """Infinite where a rollout is no number."""
-        states = Cell(self.shape, flat, self.limit).rollout(start, self.traces.actions)
-        error = states[..., : self.shape.readings] - self.traces.readings
-        cost = float((self.weight * error**2).sum() + self.ridge @ (flat - self.prior) ** 2)
+        seen = np.moveaxis(np.asarray(simulated(*self._asked(flat, start)), float), -1, 0)
+        cost = float((self.weight * (seen - self.traces.readings) ** 2).sum() + self.ridge @ (flat - self.prior) ** 2)
         return cost if np.isfinite(cost) else np.inf
 
     def normal(self, flat: np.ndarray, start: np.ndarray) -> "Normal":
         """The normal equations at parameters and starts."""
-        seen, by = Cell(self.shape, flat, self.limit).sensitivity(start, self.traces.actions, parameters=True)
+        seen, by = (np.asarray(x, float) for x in derived(*self._asked(flat, start)))
+        seen, by = np.moveaxis(seen, -1, 0), np.moveaxis(by, -1, 0)
         root = np.sqrt(self.weight).reshape(len(start), -1, 1)
         error = root[..., 0] * (seen - self.traces.readings).reshape(len(start), -1)
         by = root * by.reshape(*root.shape[:2], -1)
@@ -50,6 +53,13 @@ class Problem:
             rows.T @ error.ravel() + self.ridge * (flat - self.prior),
             (turned @ error[..., None])[..., 0],
         )
+
+    def _asked(self, flat: np.ndarray, start: np.ndarray) -> tuple[Any, ...]:
+        return self.shape, *(np.asarray(x, np.float32) for x in (flat, self.limit, start.T, self._actions))
+
+    @functools.cached_property
+    def _actions(self) -> Float[np.ndarray, "N A W"]:
+        return np.asarray(np.moveaxis(self.traces.actions, 0, -1), np.float32)
 
 
 @dataclasses.dataclass
