@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 
+from worldmodel.compiled import _prune
+
 PROGRAM = """
 import jax
 from worldmodel.compiled import keep_compiled
 folder = keep_compiled()
 jax.jit(lambda x: x * 3 + 1)(2.0)
-print(folder, jax.config.values["jax_compilation_cache_max_size"], jax.config.values["jax_compilation_cache_dir"])
+print(folder, jax.config.values["jax_compilation_cache_dir"])
 """
 
 
@@ -21,15 +23,25 @@ def said(tmp_path, **environment) -> list[str]:
     ).stdout.split()
 
 
-def test_programs_are_kept_in_the_users_cache_folder_which_is_bounded(tmp_path):
-    folder, most, used = said(tmp_path)
+def test_programs_are_kept_in_the_users_cache_folder(tmp_path):
+    folder, used = said(tmp_path)
     assert folder == used
     assert folder.startswith(str(tmp_path / "cache" / "worldmodel"))
-    assert 0 < int(most) < 2**30
     kept = {path.name for path in (tmp_path / "cache").rglob("*-cache")}
     assert any("lambda" in name for name in kept)
     said(tmp_path)
     assert {path.name for path in (tmp_path / "cache").rglob("*-cache")} == kept
+
+
+def test_what_was_used_least_recently_goes_where_there_is_too_much(tmp_path):
+    for age, name in enumerate(["new", "used", "old", "older"]):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    os.utime(tmp_path / "used", (2000, 0))  # read since
+    _prune(tmp_path, 250)
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "used"}
+    _prune(tmp_path, 250)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_it_can_be_switched_off(tmp_path):
@@ -38,7 +50,7 @@ def test_it_can_be_switched_off(tmp_path):
 
 
 def test_a_folder_that_jax_was_given_is_left_alone(tmp_path):
-    folder, _, used = said(tmp_path, JAX_COMPILATION_CACHE_DIR=str(tmp_path / "own"))
+    folder, used = said(tmp_path, JAX_COMPILATION_CACHE_DIR=str(tmp_path / "own"))
     assert (folder, used) == ("None", str(tmp_path / "own"))
     assert not (tmp_path / "cache").exists()
 

@@ -14,6 +14,9 @@ _MOST_BYTES = 512 << 20  # the least recently used go first; a program of the pr
 def keep_compiled() -> Path | None:
     """Sets up JAX's persistent compilation cache in the user's cache folder, once a process.
 
+    What was used least recently goes now, if there is too much: JAX's own bound reads the whole folder again with every
+    program that it adds, a second each where there are thousands.
+
     `WORLDMODEL_CACHE=off` switches it off. A folder that JAX was given already (`JAX_COMPILATION_CACHE_DIR`) stays.
 
     Returns:
@@ -26,12 +29,23 @@ def keep_compiled() -> Path | None:
     folder = _cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _prune(folder)
     except OSError:  # a home that cannot be written: everything works, only later
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_compilation_cache_max_size", _MOST_BYTES)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a hundred small ones take seconds too
     return folder
+
+
+def _prune(folder: Path, most: int = _MOST_BYTES) -> None:
+    """Removes the files that were used least recently, until what is left has no more bytes than `most`."""
+    with os.scandir(folder) as entries:
+        files = [(entry.stat(), entry.path) for entry in entries if entry.is_file()]
+    kept = 0
+    for stat, path in sorted(files, key=lambda file: -max(file[0].st_atime, file[0].st_mtime)):
+        kept += stat.st_size
+        if kept > most:
+            Path(path).unlink(missing_ok=True)
 
 
 def _cache_folder() -> Path:
