@@ -160,7 +160,9 @@ def _begin(
         start.write_scaling(scaling)
         show.say("fitting baselines")
         windows = learn if settings.fitted == settings.learn else _windows(log, settings, settings.fitted)
+        begun = allowance.spent
         baselines = Baselines.fit(windows, scaling, settings.seed, select=select)
+        took = allowance.spent - begun
         start.write_baselines(baselines)
         if told := baselines.describe():
             show.say(told)
@@ -168,7 +170,7 @@ def _begin(
             show.say("fitting experts")
             examples = examples_at(baselines.lens, windows, windows.starts().thinned(), settings.seed)
             declared = settings.about.get("structure")
-            part = allowance.part(_for_fits(allowance, select is not None))
+            part = allowance.part(_for_fits(allowance, took, apart=select is not None))
             rich = fit_rich(examples, baselines.lens, settings.seed, part, declared, settings.train.rich)
             if scene is not None:
                 rich.append(Physics.of(scene, baselines.lens))
@@ -176,17 +178,17 @@ def _begin(
             start.write_experts(rich)
             given = (scaling, settings.copies, settings.seed, allowance, settings.teachers)
             start.write_left_out(left_out_of(windows, baselines, rich, select, *given))
-        begun = dataclasses.replace(settings, began_s=allowance.spent, cut=tuple(allowance.cut))
-        start.write_settings(begun)
-    return begun
+        settings = dataclasses.replace(settings, began_s=allowance.spent, cut=tuple(allowance.cut))
+        start.write_settings(settings)
+    return settings
 
 
-def _for_fits(allowance: Allowance, apart: bool) -> float:
-    """Seconds for experts that take long, once baselines are fitted, so that what measures them has as much.
+def _for_fits(allowance: Allowance, took: float, apart: bool) -> float:
+    """Seconds for experts that take long, where baselines `took` so many, so that there is time to measure them.
 
     On episodes of their own (`apart`) experts are only asked; else all are fitted again at least twice.
     """
-    return allowance.left / 2 if apart else (allowance.left - _TURNS * allowance.spent) / (1 + _TURNS)
+    return allowance.left / 2 if apart else (allowance.left - _TURNS * took) / (1 + _TURNS)
 
 
 def _windows(log: Log, settings: RunSettings, episodes: Sequence[int]) -> Windows:

@@ -45,7 +45,7 @@ class Direct:
     ) -> list["Direct"]:
         """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
         view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
-        ticks = _grid(view.horizon)
+        ticks = grid(view.horizon)
         seen = _seen(view, layout)
         means = _Means.of(view)
         acted = [means.shares(_edges(tick)[None], np.array([[tick]]))[:, 0] for tick in ticks.tolist()]
@@ -159,7 +159,7 @@ class _Asked(NamedTuple):
         return namespace(self.seen).concatenate(answers, 1)
 
 
-def _grid(horizon: int) -> Array:
+def grid(horizon: int) -> Array:
     """int [N] ticks ahead from 1 to the horizon, all of them or denser near by."""
     if horizon <= _TICKS:
         return np.arange(1, horizon + 1)

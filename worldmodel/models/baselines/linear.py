@@ -3,11 +3,11 @@
 import dataclasses
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
-from worldmodel.models.baselines.direct import Direct
+from worldmodel.models.baselines.direct import PENALTIES, Direct, grid
 from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.view import Examples, View, excess, short_context, squared_errors
 from worldmodel.types import Array
@@ -53,7 +53,7 @@ class Linear:
 
     def refit(self, examples: Examples, layout: TickLayout) -> "Linear":
         """What was chosen, fitted on other examples."""
-        direct = Direct.blend(Direct.candidates(examples, layout), self.choice)
+        direct = _chosen(examples, layout, self.choice)
         step = OneStep.fit(examples, self.step.lags, (self.step.penalty,))[0]
         near = _near(examples, layout, direct, self.choice)
         return dataclasses.replace(self, direct=direct, step=step, near=near)
@@ -78,5 +78,12 @@ def _near(examples: Examples, layout: TickLayout, like: Direct, choice: Array) -
     """As `like`, with its `choice` of penalties, on short contexts and to as many ticks ahead."""
     context = examples.view.context
     short = short_context(context)
-    candidates = Direct.candidates(examples.near(short, max(context - short, 1)), layout)
-    return Direct.blend(candidates, choice[np.searchsorted(like.ticks, candidates[0].ticks)])
+    near = examples.near(short, max(context - short, 1))
+    return _chosen(near, layout, choice[np.searchsorted(like.ticks, grid(near.view.horizon))])
+
+
+def _chosen(examples: Examples, layout: TickLayout, choice: Int[Array, "N Y"]) -> Direct:
+    """The direct model with these of all penalties; no others are fitted."""
+    used, index = np.unique(choice, return_inverse=True)
+    candidates = Direct.candidates(examples, layout, [PENALTIES[i] for i in used])
+    return Direct.blend(candidates, index.reshape(choice.shape))
