@@ -54,7 +54,8 @@ def examples_of(
         np.zeros((len(past), 0)), past, there(past), past, there(past), past, np.zeros(past.shape),
         acted[:, : C - 1], there(acted[:, : C - 1]), acted[:, C - 1 :], there(acted[:, C - 1 :]),
     )  # fmt: skip
-    return Examples(view, came, there(came), np.zeros(came.shape))
+    at = np.stack([np.zeros(len(past), int), np.array(starts)], 1)
+    return Examples(view, came, there(came), np.zeros(came.shape), at)
 
 
 def there(values: np.ndarray) -> np.ndarray:
@@ -156,10 +157,9 @@ def test_the_nonlinear_term_is_chosen_where_there_is_one(monkeypatch):
 def test_of_fits_from_different_units_those_nearest_to_the_data_are_members():
     traces = Traces.of(examples_of(*oscillator(120, spring=1.0), every=30, horizon=8))
     recipe = Recipe(1, ("smooth",))
-    weight = np.ones(len(traces.mask))
-    linear = fit_linear(recipe, traces, weight)
-    alone = [add_terms(recipe, *linear, traces, weight, [seed])[0] for seed in range(4)]
-    best, second = add_terms(recipe, *linear, traces, weight, range(4), count=2)
+    linear = fit_linear(recipe, traces)
+    alone = [add_terms(recipe, *linear, traces, [seed])[0] for seed in range(4)]
+    best, second = add_terms(recipe, *linear, traces, range(4), count=2)
     errors = sorted(float(member.error[0]) for member in alone)
     assert best.error[0] <= second.error[0]
     assert best.error[0] <= errors[1]

@@ -67,12 +67,14 @@ class Examples(NamedTuple):
         came: [B, H, Y] readings that came, turned and normalised as the view.
         mask: bool [B, H, Y] where one came.
         age: [B, H, Y] ticks from each sample to its tick.
+        starts: int [B, 2] episode and tick of each window, where they are known.
     """
 
     view: View
     came: Array
     mask: Array
     age: Array
+    starts: Array | None = None
 
     def squared_errors(self, ahead: Float[Array, "B H Y"]) -> Float[Array, "B H Y"]:
         """Of normalised predictions, at the samples' times; NaN where nothing came or was said."""
@@ -82,7 +84,8 @@ class Examples(NamedTuple):
         """The same with shorter contexts and horizons."""
         view = self.view.newest(ticks)
         ahead = {name: getattr(view, name)[:, :horizon] for name in ("ahead", "ahead_mask")}
-        return Examples(view._replace(**ahead), *(x[:, :horizon] for x in self[1:]))
+        came, mask, age = (x[:, :horizon] for x in (self.came, self.mask, self.age))
+        return Examples(view._replace(**ahead), came, mask, age, self.starts)
 
 
 def short_context(context: int) -> int:
@@ -130,7 +133,7 @@ class Lens:
 
     def examples(self, windows: Windows, starts: Array) -> Examples:
         """Views of the windows at `starts` [B, 2], and what came."""
-        return self.seen(*windows.without_video().cut(starts, windows.horizon))
+        return self.seen(*windows.without_video().cut(starts, windows.horizon))._replace(starts=np.asarray(starts))
 
     def seen(self, context: Context, future: Future) -> Examples:
         """Views of contexts, and what came."""

@@ -1,16 +1,17 @@
-"""What a state space should be like, by its error on blocks of windows that its fit did not see."""
+"""What a state space should be like, by its error on stretches of recordings that its fit did not see."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.experts.state_space.fitting import FORGETTING, TERMS, Member, Recipe, add_terms, fit_linear
 from worldmodel.models.experts.state_space.traces import Traces
 
 _FOLDS = 3
-_RACERS = 3
+_RACERS, _FINISHED = 8, 2
 _RESIDUALS = 8_000  # that a fit looks at
 _MOST_HIDDEN = 3
 _RIDGES = (1e-4, 1.0)
@@ -22,9 +23,10 @@ def choose(traces: Traces, context: int, seed: int, allowance: Allowance = UNLIM
     """A recipe, and how fast a context of so many ticks is forgotten.
 
     Hidden states come first, with a linear model; then the term that helps most, and hidden states that now help, as
-    often as they do; the ridge last. Too few windows to leave some out get one hidden state and no term.
+    often as they do; the ridge last. Every third stretch of a recording is left out, since what happens at times only
+    would be missed by larger parts. Where there are too few, one hidden state and no term is the choice.
     """
-    if len(traces.mask) < 2 * _FOLDS:
+    if len(traces.mask) < 2 * _FOLDS or len(np.unique(traces.stretches(_stretch(traces)))) < 2 * _FOLDS:
         return Recipe(1), 0.0
     search = _Search(traces.thin(_RESIDUALS), context, seed, allowance)
     for hidden in range(_MOST_HIDDEN + 1):
@@ -49,7 +51,7 @@ class _Search:
         self.best, self.forgetting, self._error, self._allowance = Recipe(0), 0.0, np.inf, allowance
         self._traces, self._context = traces, context
         self._seeds = [_RACERS * seed + racer for racer in range(_RACERS)]
-        self._fold = np.arange(len(traces.mask)) * _FOLDS // len(traces.mask)
+        self._fold = traces.stretches(_stretch(traces)) % _FOLDS
         self._linear: dict[tuple[Recipe, int], tuple[Member, np.ndarray]] = {}
 
     def consider(self, recipes: Sequence[Recipe]) -> bool:
@@ -75,19 +77,24 @@ class _Search:
         total = np.zeros((len(FORGETTING), self._traces.mask.shape[-1]))
         for fold in range(_FOLDS):
             member = self._member(recipe, fold)
-            total += [self._squares(member, forgetting)[self._fold == fold].sum(0) for forgetting in FORGETTING]
+            total += [self._squares(member, forgetting, fold) for forgetting in FORGETTING]
         count = np.maximum(self._traces.mask[:, self._context :].sum((0, 1)), 1)
         return np.log(total / count + 1e-12).mean(1)
 
     def _member(self, recipe: Recipe, fold: int) -> Member:
-        weight = (self._fold != fold).astype(float)
+        rest = self._traces.without(self._fold == fold)
         linear = Recipe(recipe.hidden, anywhere=recipe.anywhere)
         if (linear, fold) not in self._linear:
-            self._linear[linear, fold] = fit_linear(linear, self._traces, weight)
-        return add_terms(recipe, *self._linear[linear, fold], self._traces, weight, self._seeds)[0]
+            self._linear[linear, fold] = fit_linear(linear, rest)
+        return add_terms(recipe, *self._linear[linear, fold], rest, self._seeds, _FINISHED)[0]
 
-    def _squares(self, member: Member, forgetting: float) -> np.ndarray:
-        """Squared errors [W, Y] over the horizon."""
-        t = self._traces
+    def _squares(self, member: Member, forgetting: float, fold: int) -> Float[np.ndarray, " Y"]:
+        """Sums of squared errors ahead of contexts, of what was left out."""
+        t, left_out = self._traces, (self._fold == fold)[:, self._context :, None]
         ahead = member.predict(t.until(self._context), t.actions[:, self._context - 1 :], forgetting)
-        return (t.mask[:, self._context :] * (ahead - t.readings[:, self._context :]) ** 2).sum(1)
+        return (t.mask[:, self._context :] * left_out * (ahead - t.readings[:, self._context :]) ** 2).sum((0, 1))
+
+
+def _stretch(traces: Traces) -> int:
+    """Ticks of a stretch: half a window."""
+    return max(traces.mask.shape[1] // 2, 1)

@@ -14,8 +14,8 @@ from worldmodel.models.experts.state_space.fitting import Member, Recipe, add_te
 from worldmodel.models.experts.state_space.traces import Traces
 
 MOST_READINGS = 6
-_MEMBERS = 3
-_DRAWN = 10  # fits from different first units, the best of which are members
+_DRAWN, _FINISHED = 30, 6  # fits from different first units, and those that go on to the end
+_MEMBERS, _ALIKE = 3, 1.1  # the best of these, that err no more than so many times as much as the very best
 _RESIDUALS = 40_000  # that a fit looks at; more windows are thinned
 
 
@@ -94,7 +94,11 @@ class StateSpace:
 def _members(
     recipe: Recipe, examples: Examples, seeds: Sequence[int], allowance: Allowance = UNLIMITED
 ) -> list[Member]:
-    """The best of the fits from different units, all from one linear fit on; one alone where nothing is drawn."""
+    """The best of the fits from different units, all from one linear fit on; one alone where nothing is drawn.
+
+    Most end where they are not the best by far, and would spoil the median of the others.
+    """
     traces = Traces.of(examples).thin(_RESIDUALS)
-    weight = np.ones(len(traces.mask))
-    return add_terms(recipe, *fit_linear(recipe, traces, weight), traces, weight, seeds, _MEMBERS, allowance)
+    found = add_terms(recipe, *fit_linear(recipe, traces), traces, seeds, _FINISHED, allowance)
+    least = found[0].loss
+    return [member for member in found[:_MEMBERS] if member.loss <= _ALIKE**2 * least]

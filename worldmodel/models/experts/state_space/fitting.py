@@ -15,7 +15,7 @@ from worldmodel.models.experts.state_space.traces import Traces
 FORGETTING = (0.0, 0.03, 0.1, 0.3)  # a tick: how fast readings of a context lose weight
 _WIDE = 20.0  # standard deviations that states may reach while they are fitted
 _BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
-_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 10, 15
+_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 10, 25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +87,11 @@ class Member:
     seed: int = 0
 
     @property
+    def loss(self) -> float:
+        """Mean squared error over all readings."""
+        return float((self.error**2).mean())
+
+    @property
     def cell(self) -> Cell:
         """The state space itself."""
         return Cell(self.shape, self.flat, self.limit)
@@ -106,13 +111,13 @@ class Member:
         return states[:, seen.readings.shape[1] :, : self.shape.readings]
 
 
-def fit_linear(recipe: Recipe, traces: Traces, weight: Float[np.ndarray, " W"]) -> tuple[Member, np.ndarray]:
-    """A member without terms on windows that count by `weight`, and the start of each window."""
+def fit_linear(recipe: Recipe, traces: Traces) -> tuple[Member, np.ndarray]:
+    """A member without terms, and the start of each window."""
     recipe = dataclasses.replace(recipe, terms=())
     shape = recipe.shape(*_columns(traces))
     start = np.concatenate([traces.readings[:, 0], np.zeros((len(traces.mask), shape.hidden))], 1)
-    first = linear(shape, traces.take(np.flatnonzero(weight))) * recipe.depends(shape)
-    problem = _problem(recipe, first, np.full(shape.size, 1e-9), traces, weight)
+    first = linear(shape, traces) * recipe.depends(shape)
+    problem = _problem(recipe, first, np.full(shape.size, 1e-9), traces)
     return _finish(problem, *minimise(problem, first, start, _LINEAR_STEPS))
 
 
@@ -121,20 +126,19 @@ def add_terms(
     base: Member,
     start: np.ndarray,
     traces: Traces,
-    weight: Float[np.ndarray, " W"],
     seeds: Sequence[int],
     count: int = 1,
     allowance: Allowance = UNLIMITED,
 ) -> list[Member]:
-    """The `count` best members with the recipe's terms, from a linear one and its starts on.
+    """The `count` best members with the recipe's terms, from a linear one and its starts on, the best first.
 
-    Each seed draws first units; after some steps, in half of the time that is allowed, the better half of them go on.
-    Of fits from different units the nearest to the data are nearest to what was left out, too.
+    Each seed draws first units; after some steps, in half of the time that is allowed, the best go on. Of fits from
+    different units the nearest to the data are nearest to what was left out, too.
     """
     shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
     if not shape.units:
         return [base]
-    outer = recipe.ridge * float((base.error**2).mean())
+    outer = recipe.ridge * base.loss
     ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
     race = allowance.part(allowance.left / 2)
     racers: list[tuple[Problem, np.ndarray, np.ndarray, int]] = []
@@ -145,19 +149,19 @@ def add_terms(
         inner, bias = _units(recipe, shape, seed)
         first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
         first = first * recipe.depends(shape)
-        problem = _problem(recipe, first, ridge, traces, weight)
+        problem = _problem(recipe, first, ridge, traces)
         racers.append((problem, *minimise(problem, first, start, _RACE_STEPS), seed))
     racers.sort(key=lambda racer: racer[0].cost(*racer[1:3]))
     finished: list[Member] = []
-    for problem, flat, starts, seed in racers[: max(count, len(racers) // 2)]:
+    for problem, flat, starts, seed in racers[:count]:
         steps = 0 if allowance.is_over else _STEPS
         finished.append(dataclasses.replace(_finish(problem, *minimise(problem, flat, starts, steps))[0], seed=seed))
-    return sorted(finished, key=lambda member: float((member.error**2).sum()))[:count]
+    return sorted(finished, key=lambda member: member.loss)
 
 
-def _problem(recipe: Recipe, first: np.ndarray, ridge: np.ndarray, traces: Traces, weight: np.ndarray) -> Problem:
-    shape, share = recipe.shape(*_columns(traces)), traces.mask * weight[:, None, None]
-    limit, share = np.full(shape.states, _WIDE), share / max(share.sum(), 1e-12)
+def _problem(recipe: Recipe, first: np.ndarray, ridge: np.ndarray, traces: Traces) -> Problem:
+    shape, share = recipe.shape(*_columns(traces)), traces.mask / max(traces.mask.sum(), 1)
+    limit = np.full(shape.states, _WIDE)
     return Problem(shape, limit, traces, share, first, ridge, recipe.depends(shape))
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.models.baselines.view import Examples, View, in_phase
 
@@ -15,11 +15,13 @@ class Traces(NamedTuple):
         readings: [W, T, Y] held where there is none.
         mask: bool [W, T, Y].
         actions: [W, T - 1, A].
+        starts: int [W, 2] episode and a tick, by which windows that overlap know of it.
     """
 
     readings: Float[np.ndarray, "W T Y"]
     mask: Bool[np.ndarray, "W T Y"]
     actions: Float[np.ndarray, "W N A"]
+    starts: Int[np.ndarray, "W 2"]
 
     @classmethod
     def of(cls, examples: Examples) -> "Traces":
@@ -28,12 +30,13 @@ class Traces(NamedTuple):
         mask = np.concatenate([view.mask, examples.mask], 1)
         came = np.where(examples.mask, in_phase(examples, 0.0), 0.0)
         readings = _filled(np.concatenate([view.readings, came], 1), mask)
-        return cls(readings, mask, np.concatenate([view.past, view.ahead], 1))
+        starts = _apart(len(mask)) if examples.starts is None else examples.starts
+        return cls(readings, mask, np.concatenate([view.past, view.ahead], 1), starts)
 
     @classmethod
     def seen(cls, view: View) -> "Traces":
         """Contexts alone."""
-        return cls(_filled(view.readings, view.mask), view.mask, view.past)
+        return cls(_filled(view.readings, view.mask), view.mask, view.past, _apart(len(view.mask)))
 
     def take(self, windows: np.ndarray) -> "Traces":
         """Some of the windows."""
@@ -46,7 +49,22 @@ class Traces(NamedTuple):
 
     def until(self, tick: int) -> "Traces":
         """The first ticks."""
-        return Traces(self.readings[:, :tick], self.mask[:, :tick], self.actions[:, : tick - 1])
+        return Traces(self.readings[:, :tick], self.mask[:, :tick], self.actions[:, : tick - 1], self.starts)
+
+    def stretches(self, ticks: int) -> Int[np.ndarray, "W T"]:
+        """Which stretch of so many ticks of its recording, numbered over all recordings, each tick belongs to."""
+        episode, tick = (self.starts[:, i, None] + np.arange(self.mask.shape[1]) * i for i in range(2))
+        names = np.stack(np.broadcast_arrays(episode, tick // ticks), -1).reshape(-1, 2)
+        return np.unique(names, axis=0, return_inverse=True)[1].reshape(self.mask.shape[:2])
+
+    def without(self, left_out: Bool[np.ndarray, "W T"]) -> "Traces":
+        """As if nothing had been read at some ticks."""
+        return self._replace(mask=self.mask & ~left_out[..., None])
+
+
+def _apart(count: int) -> Int[np.ndarray, "W 2"]:
+    """Starts of windows each of which is a recording of its own."""
+    return np.stack([np.arange(count), np.zeros(count, int)], 1)
 
 
 def _filled(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
