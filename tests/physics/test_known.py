@@ -208,6 +208,17 @@ def test_streams_that_it_does_not_know_are_left_out_and_said(folder, log, tmp_pa
     assert set(less.imagine(log, episode=0, at_s=1.0).imagined) == {"angle", "torque"}
 
 
+def test_it_shows_itself_in_a_few_lines(folder):
+    shown = repr(KnownScene.of(folder / "true"))
+    assert str(folder / "true") in shown
+    assert "angle: sensor jointpos:pivot at 100 Hz" in shown
+    assert (len(shown.splitlines()), "not calibrated" in shown) == (6, True)
+
+
+def test_without_a_log_it_says_what_of_its_own_it_says_nothing_of():
+    assert load("rover").unknown == ("camera", "gps")
+
+
 def test_logs_alike_are_asked_of_one_and_what_calibrates_is_closed(folder, log, tmp_path, monkeypatch):
     known = KnownScene.of(folder / "true")
     less = without(log, tmp_path, "speed")
