@@ -233,6 +233,14 @@ def test_logs_alike_are_asked_of_one_and_what_calibrates_is_closed(folder, log, 
     assert len(opened) == 1
 
 
+def test_a_wrong_column_of_actions_is_named_before_anything_is_opened(folder, tmp_path):
+    (tmp_path / "a.csv").write_text("time,moter\n0,1\n")
+    words = ("--episode", 0, "--at", 1, "--actions", tmp_path / "a.csv", "--out", tmp_path / "out")
+    ran = run("imagine", folder / "true", tmp_path / "no_such_log.h5", *words)
+    assert (ran.code, "column 'moter' that no action has" in ran.err) == (2, True), ran.err
+    assert "did you mean 'motor'?" in ran.err
+
+
 def without(log, tmp_path, *names):
     """The log without some streams."""
     streams = [spec for spec in log.streams.values() if spec.name not in names]

@@ -33,6 +33,7 @@ def serve(
     uvicorn.run(
         app, host=host, port=port, ws_max_size=limits.body_bytes, ws_max_queue=4, timeout_keep_alive=30,
         limit_concurrency=4 * limits.waiting, timeout_graceful_shutdown=5, log_level="warning", access_log=False,
+        lifespan="off",  # a second Ctrl-C would show a traceback of it; the process ends anyway
     )  # fmt: skip
 
 
