@@ -28,12 +28,14 @@ class Foreteller(abc.ABC):
         model: the network; None where there is none.
         told_by: members that its intervals are told by where it is validated.
         usual_s: seconds of a log that tell an explorer what is usual: more take too long to wait for.
+        compiled: whether programs answer, one for each shape of questions: then few shapes should do for all.
     """
 
     name: str
     model: WorldModel | None
     told_by: int
     usual_s: float
+    compiled: bool
 
     @property
     @abc.abstractmethod
@@ -70,6 +72,11 @@ class Foreteller(abc.ABC):
         """[D] how much each column varies."""
 
     @property
+    @abc.abstractmethod
+    def where(self) -> str:
+        """Its folder, or a shipped scene's name."""
+
+    @property
     def scene_name(self) -> str:
         """The name or the folder of its machine's scene; empty where none is known."""
         return ""
@@ -78,6 +85,13 @@ class Foreteller(abc.ABC):
     def notes(self) -> tuple[str, ...]:
         """Sentences on what it does not say, or not surely."""
         return ()
+
+    def __repr__(self) -> str:
+        dt, back, ahead = self.layout.dt, self.context, self.horizon_ticks(None)
+        spans = f"sees {back * dt:g} s, foretells {ahead * dt:g} s, tick {dt:g} s"
+        lines = [f"<{type(self).__name__} {self.where}: {spans}"]
+        lines += [f"{s.name}: {s.kind} {', '.join(s.columns)} at {s.rate_hz:g} Hz" for s in self.layout.streams]
+        return "\n  ".join([*lines, *self.notes]) + ">"
 
     def on(self, log: Log | Path | str) -> Self:
         """The same for the streams of a log."""

@@ -4,9 +4,13 @@ import contextlib
 import json
 import re
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -33,6 +37,24 @@ AS_WIDGET = """async (source) => {
     };
     (await import(address)).default.render({ model, el: document.getElementById("cell") });
 }"""
+
+
+STOPPED = """
+import contextlib
+from worldmodel.explore.server import explore_page
+with contextlib.suppress(KeyboardInterrupt):  # as the command does
+    explore_page(None, browser=False)
+"""
+
+
+def test_two_interrupts_end_it_without_a_traceback():
+    page = subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with urllib.request.urlopen(page.stdout.readline().split()[0]) as answer:  # then it listens to signals, too
+        assert answer.status == 200
+    for pause_s in (0.05, 0):
+        page.send_signal(signal.SIGINT)
+        time.sleep(pause_s)
+    assert page.communicate(timeout=30)[1] == ""
 
 
 class Told:

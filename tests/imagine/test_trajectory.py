@@ -144,10 +144,12 @@ def test_columns_of_a_file_may_have_the_names_that_recipes_allow(tmp_path):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("time,f,g\n0,1,2\n", r"wrong width[\s\S]*time[\s\S]*f[\s\S]*time, f, g"),
-        ("f\n1\n", "wrong width"),
-        ("0,1\n1,2\n", "wrong width"),
-        ("", "wrong width|cannot be read"),
+        ("time,f,g\n0,1,2\n", r"a column 'g' that no action has[\s\S]*time[\s\S]*f[\s\S]*time, f, g"),
+        ("time,ff\n0,1\n", r"a column 'ff' that no action has[\s\S]*did you mean 'f'"),
+        ("time,f,f\n0,1,2\n", "a column 'f'"),
+        ("f\n1\n", "no column 'time'"),
+        ("0,1\n1,2\n", "a column '0' that no action has"),
+        ("", "a column '' that no action has|cannot be read"),
         ("time,f\n", "no rows"),
         ("time,f\n0,1\n0,2\n", "do not increase"),
         ("time,f\n0,nan\n", "no number"),
@@ -167,7 +169,7 @@ def test_actions_that_do_not_fit_are_refused(dream, tmp_path):
         dream(actions=tmp_path / "nowhere.csv")
     with pytest.raises(WorldModelError, match=r"wrong width[\s\S]*\[M, 1\]: f[\s\S]*\(2, 2\)"):
         dream(actions={"force": Samples(np.arange(2.0), np.zeros((2, 2)))})
-    with pytest.raises(WorldModelError, match=r"wrong width[\s\S]*push"):
+    with pytest.raises(WorldModelError, match=r"no action 'push'[\s\S]*expected:[^\n]*force"):
         dream(actions={"push": Samples(np.arange(2.0), np.zeros((2, 1)))})
     with pytest.raises(WorldModelError, match=r"(?s)No given action begins within the horizon.*at 100.00 s"):
         dream(actions={"force": Samples(100 + np.arange(2.0), np.zeros((2, 1)))})

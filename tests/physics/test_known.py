@@ -208,6 +208,17 @@ def test_streams_that_it_does_not_know_are_left_out_and_said(folder, log, tmp_pa
     assert set(less.imagine(log, episode=0, at_s=1.0).imagined) == {"angle", "torque"}
 
 
+def test_it_shows_itself_in_a_few_lines(folder):
+    shown = repr(KnownScene.of(folder / "true"))
+    assert str(folder / "true") in shown
+    assert "angle: sensor jointpos:pivot at 100 Hz" in shown
+    assert (len(shown.splitlines()), "not calibrated" in shown) == (6, True)
+
+
+def test_without_a_log_it_says_what_of_its_own_it_says_nothing_of():
+    assert load("rover").unknown == ("camera", "gps")
+
+
 def test_logs_alike_are_asked_of_one_and_what_calibrates_is_closed(folder, log, tmp_path, monkeypatch):
     known = KnownScene.of(folder / "true")
     less = without(log, tmp_path, "speed")
@@ -220,6 +231,14 @@ def test_logs_alike_are_asked_of_one_and_what_calibrates_is_closed(folder, log, 
     monkeypatch.setattr(Log, "close", lambda self, close=Log.close: opened.append(self) or close(self))
     KnownScene.of(shutil.copytree(folder / "true", tmp_path / "kept")).calibrate(folder / "log3.h5")
     assert len(opened) == 1
+
+
+def test_a_wrong_column_of_actions_is_named_before_anything_is_opened(folder, tmp_path):
+    (tmp_path / "a.csv").write_text("time,moter\n0,1\n")
+    words = ("--episode", 0, "--at", 1, "--actions", tmp_path / "a.csv", "--out", tmp_path / "out")
+    ran = run("imagine", folder / "true", tmp_path / "no_such_log.h5", *words)
+    assert (ran.code, "column 'moter' that no action has" in ran.err) == (2, True), ran.err
+    assert "did you mean 'motor'?" in ran.err
 
 
 def without(log, tmp_path, *names):

@@ -7,6 +7,7 @@ from tests.oscillator import SPECS, episode
 from worldmodel.serve.app import create_app
 from worldmodel.types import Samples
 
+SOCKET = "ws://127.0.0.1/stream"
 STREAMS = [s for s in SPECS if s.name in ("velocity", "gps", "camera", "force")]
 
 

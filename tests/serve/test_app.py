@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
-from tests.serve.served import binary, client, message, samples
+from tests.serve.served import SOCKET, binary, client, message, samples
 from worldmodel.errors import WorldModelError
 from worldmodel.serve.app import create_app
 from worldmodel.serve.limits import Limits
@@ -18,7 +18,6 @@ from worldmodel.serve.server import check_host
 from worldmodel.serve.sessions import FullError, Sessions, UnknownSessionError
 from worldmodel.types import Samples
 
-SOCKET = "ws://127.0.0.1/stream"
 HELD = {"force": {"time": [0.0], "data": [[0.5]]}}
 
 

@@ -100,10 +100,21 @@ def test_what_does_not_fit_is_refused_and_the_run_stays(folder, tmp_path):
         blend(path, prior="cartpole", progress=False)
     (folder / "moved.h5").rename(folder / "a.h5")
     (path / "finished.json").rename(tmp_path / "aside.json")
-    with pytest.raises(WorldModelError, match="no experts to join"):
+    with pytest.raises(WorldModelError, match=r"(?s)training of .* has not ended.*--resume"):
         blend(path, prior="cartpole", progress=False)
     (tmp_path / "aside.json").rename(path / "finished.json")
     assert files_of(path) == before
+
+
+def test_damaged_experts_are_told_of_a_run_that_has_not_ended(folder, tmp_path):
+    path = copied(folder, tmp_path)
+    for name in ("blend.npz", "finished.json"):
+        (path / name).unlink()
+    with pytest.raises(WorldModelError, match="not finished"):
+        load_run(path)
+    (path / "experts.npz").write_bytes((path / "experts.npz").read_bytes()[:100])
+    with pytest.raises(WorldModelError, match=r"experts.npz cannot be read"):
+        load_run(path)
 
 
 class Killed(BaseException):

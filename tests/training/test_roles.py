@@ -15,6 +15,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.training.plan import Options, new_settings
 from worldmodel.training.roles import (
+    ROLES,
     EpisodeRef,
     assign_roles,
     copies_note,
@@ -23,8 +24,8 @@ from worldmodel.training.roles import (
     shared_roles,
     simulated_note,
 )
+from worldmodel.training.telling import shares
 
-ROLES = ("learn", "select", "measure")
 SHORT = {"context": 0.4, "horizon": 0.2, "dt": 0.02}
 
 
@@ -44,6 +45,20 @@ def test_three_roles_are_disjoint_whole_and_never_part_copies(sizes, share, seed
         assert own
         assert all(own.issuperset(group) or own.isdisjoint(group) for group in groups)
     assert roles == assign_roles(groups, share, seed)
+
+
+@pytest.mark.parametrize(
+    ("count", "share", "told"),
+    [
+        (40, 0.1, "32 learn, 4 select, 4 measure"),
+        (2, 0.1, "1 learn, 1 select and measure"),
+        (1, 0.1, "1 learn and select"),
+        (3, 0.0, "2 learn, 1 learn and select"),
+    ],
+)
+def test_each_episode_is_counted_once(count, share, told):
+    roles = assign_roles([[i] for i in range(count)], share, 0)
+    assert shares([EpisodeRef("", "", roles[i]) for i in range(count)]) == told
 
 
 def test_the_share_is_of_select_and_of_measure_and_the_seed_decides():

@@ -110,10 +110,13 @@ def imagine(
     with doing(f"opening {run}"):
         from worldmodel.export.tracks import tracks_of_trajectory
         from worldmodel.imagine import imagine_to
+        from worldmodel.imagine.actions import read_actions
         from worldmodel.imagine.output import TRAJECTORY_FILES
-        from worldmodel.training import load
+        from worldmodel.training.loading import commanded, load
 
         check_output(out, force, inputs=[log], replaces=TRAJECTORY_FILES)
+        if actions is not None:
+            read_actions(actions, commanded(run))  # a mistake is told before what takes long
         opened = load(run).on(log)
     say_notes(opened.notes)
     with doing(f"imagining {members} futures (the first time, it is compiled)"):

@@ -31,7 +31,7 @@ def export(
 
 @app.command()
 def serve(
-    run: Annotated[Path, typer.Argument(help="A trained run.")],
+    run: Annotated[Path, typer.Argument(help=ASKED)],
     host: Annotated[str, typer.Option(help="The address to listen on; another than this machine's needs a token.")] = (
         "127.0.0.1"
     ),
@@ -40,13 +40,17 @@ def serve(
         str | None, typer.Option(envvar="WORLDMODEL_TOKEN", help="What every request must bring, as a bearer token.")
     ] = None,
 ) -> None:
-    """Answer for a run over HTTP and WebSocket, until stopped; /openapi.json says how."""
+    """Answer for a run or a scene over HTTP and WebSocket, until stopped; /openapi.json says how."""
     from worldmodel.serve.server import check_host
     from worldmodel.serve.server import serve as start
 
     check_host(host, token)
     print(f"opening {run}; http://{host}:{port} answers when it is compiled", flush=True)
-    start(run, host=host, port=port, token=token)
+    from worldmodel.training import load
+
+    asked = load(run)
+    say_notes(asked.notes)
+    start(asked, host=host, port=port, token=token)
 
 
 @app.command()

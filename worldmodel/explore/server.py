@@ -37,8 +37,9 @@ def explore_page(explorer: Answers, *, port: int = 0, browser: bool = True) -> N
         if browser:
             webbrowser.open(address)
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, ws_max_size=_MESSAGE_BYTES, timeout_graceful_shutdown=1
-        )
+            app, log_level="warning", access_log=False, ws_max_size=_MESSAGE_BYTES, timeout_graceful_shutdown=1,
+            lifespan="off",  # the application has none, and a second Ctrl-C would show a traceback of it
+        )  # fmt: skip
         uvicorn.Server(config).run(sockets=[bound])
 
 

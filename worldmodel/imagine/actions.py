@@ -1,5 +1,7 @@
 """What is commanded over a horizon: what the log holds, or what the user gives."""
 
+import difflib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -56,6 +58,8 @@ def continued(
     """
     if isinstance(given, str | Path):
         given = read_actions(Path(given), layout.actions)
+    if given is not None:
+        _check_names(given, layout.actions)
     parts = {}
     for spec in layout.actions:
         held = Samples(before[spec.name].time - row * layout.dt, before[spec.name].data)
@@ -72,13 +76,21 @@ def _joined(held: Samples, given: Samples, offset_s: float) -> Samples:
     return Samples(np.concatenate([held.time[in_force], time]), np.concatenate([held.data[in_force], given.data]))
 
 
+def _check_names(given: Mapping[str, Samples], actions: Sequence[StreamSpec]) -> None:
+    """Refuses actions for other streams than there are, or not for all."""
+    names = [spec.name for spec in actions]
+    wrong = [f"There is no action {name!r}." for name in given if name not in names]
+    wrong += [f"No actions are given for {name!r}." for name in names if name not in given]
+    if wrong:
+        raise WorldModelError(wrong[0], expected=", ".join(names) or "none", found=", ".join(given) or "none")
+
+
 def _checked(spec: StreamSpec, given: Mapping[str, Samples]) -> Samples:
-    if spec.name not in given or np.shape(given[spec.name].data)[1:] != spec.sample_shape:
-        found = np.shape(given[spec.name].data) if spec.name in given else ", ".join(given)
+    if np.shape(given[spec.name].data)[1:] != spec.sample_shape:
         raise WorldModelError(
             f"The actions for {spec.name!r} have the wrong width.",
             expected=f"[M, {len(spec.columns)}]: {', '.join(spec.columns)}",
-            found=str(found),
+            found=str(np.shape(given[spec.name].data)),
         )
     time, data = given[spec.name]
     if len(time) != len(data):
@@ -105,6 +117,25 @@ def _check_times(what: str, time: np.ndarray) -> None:
         raise WorldModelError(f"{what} cannot be used.", found=found, remedy="mend them")
 
 
+def _check_header(path: Path, names: list[str], columns: list[str]) -> None:
+    """Refuses a header with other columns than `time` and those of the actions."""
+    unknown, lacking = (list(x.elements()) for x in _apart(Counter(names), Counter(["time", *columns])))
+    if unknown or lacking:
+        more = f"a column {unknown[0]!r} that no action has" if unknown else f"no column {lacking[0]!r}"
+        close = difflib.get_close_matches(unknown[0], lacking, 1) if unknown else []
+        raise WorldModelError(
+            f"{path} has {more}.",
+            expected=f"a header with time (seconds from the start) and {', '.join(columns)}",
+            found=", ".join(names),
+            remedy=f"did you mean {close[0]!r}?" if close else "",
+        )
+
+
+def _apart(one: Counter[str], other: Counter[str]) -> tuple[Counter[str], Counter[str]]:
+    """What each has more than the other."""
+    return one - other, other - one
+
+
 def read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples]:
     """Actions from a CSV file with a column `time` (seconds) and one for each column of `specs`.
 
@@ -119,12 +150,7 @@ def read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples
         table = np.array(rows).reshape(len(rows), len(names))
     except (OSError, ValueError) as error:
         raise WorldModelError(f"{path} cannot be read as CSV.", found=str(error).splitlines()[0]) from error
-    if sorted(names) != sorted(["time", *columns]):
-        raise WorldModelError(
-            f"{path} has actions of the wrong width.",
-            expected=f"a header with time (seconds from the start) and {', '.join(columns)}",
-            found=", ".join(names),
-        )
+    _check_header(path, names, columns)
     time = table[:, names.index("time")]
     _check_times(f"What {path} holds", time)
     if not (np.abs(table) < np.finfo(np.float32).max).all():

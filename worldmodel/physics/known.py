@@ -24,7 +24,7 @@ _TICKS = 64  # of context and horizon, where recordings are long enough
 _DEVIATION_WINDOWS = 512
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, repr=False)
 class KnownScene(Foreteller):
     """A scene that predicts, from what its sensors have read and under what is commanded.
 
@@ -34,7 +34,7 @@ class KnownScene(Foreteller):
         back, ahead: ticks that it looks back, and ahead unless told otherwise.
         uncertainty: of its numbers.
         spread: of its members; None where it was not measured.
-        unknown: names of a log's streams that it knows nothing of.
+        unknown: names of a log's streams, or of its own, that it says nothing of.
     """
 
     scene: Scene
@@ -46,11 +46,15 @@ class KnownScene(Foreteller):
     unknown: tuple[str, ...] = ()
     _last: Self | None = dataclasses.field(default=None, init=False, repr=False)
 
-    name, model = "scene", None
+    name, model, compiled = "scene", None, False
     told_by, usual_s = 20, 20.0  # each is a simulation; fewer members have no 90 % interval
 
     @property
     def scene_name(self) -> str:
+        return self.scene.name
+
+    @property
+    def where(self) -> str:
         return self.scene.name
 
     @classmethod
@@ -64,7 +68,8 @@ class KnownScene(Foreteller):
         streams = _own(scene)
         if not scene.read:
             raise WorldModelError(f"The scene {scene.name} has no sensor.", remedy="add one to scene.toml")
-        return cls(scene, streams, _TICKS, _TICKS, Uncertainty.of(scene.folder), Spread.read(scene.folder))
+        unknown = tuple(stream.spec.name for stream in scene.streams if stream.spec not in streams)
+        return cls(scene, streams, _TICKS, _TICKS, Uncertainty.of(scene.folder), Spread.read(scene.folder), unknown)
 
     @property
     def layout(self) -> TickLayout:

@@ -1,4 +1,4 @@
-"""A run as a service: asked over HTTP and WebSocket, by many at once."""
+"""A run or a scene as a service: asked over HTTP and WebSocket, by many at once."""
 
 from worldmodel.serve.limits import Limits
 from worldmodel.serve.server import serve

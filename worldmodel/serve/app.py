@@ -18,20 +18,22 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from worldmodel.errors import WorldModelError
+from worldmodel.foreteller import Foreteller
 from worldmodel.serve.batcher import BusyError
 from worldmodel.serve.limits import Limits
 from worldmodel.serve.openapi import document
 from worldmodel.serve.service import Service
 from worldmodel.serve.sessions import FullError, UnknownSessionError
 from worldmodel.serve.wire import BINARY, MalformedError, pack, unpack
-from worldmodel.training.run import Run
 
 _LOCAL = ["127.0.0.1", "localhost", "[::1]", "::1"]
 Message = dict[str, Any]
 
 
-def create_app(run: Run, *, token: str | None = None, limits: Limits | None = None, warm: bool = False) -> Starlette:
-    """The application that serves a run.
+def create_app(
+    run: Foreteller, *, token: str | None = None, limits: Limits | None = None, warm: bool = False
+) -> Starlette:
+    """The application that serves a run or a scene.
 
     Args:
         run: what is asked.

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Protocol
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ from flax import nnx
 
 from worldmodel.codecs import codec
 from worldmodel.compiled import keep_compiled
+from worldmodel.foreteller import Foreteller
 from worldmodel.imagine.engine import Imagined, roll_out
 from worldmodel.imagine.forecaster import Forecasted, Forecaster
 from worldmodel.imagine.trajectory import Trajectory
@@ -20,12 +22,54 @@ from worldmodel.types import Samples
 SIZES = (1, 4, 16)  # of batches, the last question repeated: few programs are compiled
 
 
-class Engine:
+class Engine(Protocol):
+    """What computes answers.
+
+    Attributes:
+        together: questions that it gains by answering at once.
+    """
+
+    together: int
+
+    def warm(self, limits: Limits) -> None:
+        """Compiles what most questions ask for."""
+
+    def answers(self, questions: Sequence[Question]) -> list[Trajectory]:
+        """One for each of the questions, which are of one shape and not more than go together."""
+
+
+def engine_of(who: Foreteller) -> Engine:
+    """What answers for a run or a scene."""
+    return RunEngine(who) if isinstance(who, Run) else Simulating(who)
+
+
+class Simulating:
+    """A scene. MuJoCo spreads each question over all cores, and one that becomes unstable concerns no other."""
+
+    together = 1
+
+    def __init__(self, who: Foreteller) -> None:
+        self._foreseer = who.foreseer()
+
+    def warm(self, limits: Limits) -> None:
+        """Nothing is compiled."""
+
+    def answers(self, questions: Sequence[Question]) -> list[Trajectory]:
+        """One for each, which is that of `scene.imagine` on a log of the same samples."""
+        return [answer(asked, self._foreseen(asked), self._foreseer.names) for asked in questions]
+
+    def _foreseen(self, asked: Question) -> Forecasted:
+        return self._foreseer.seeded(asked.seed).futures(asked.moment.context, asked.commands, (), asked.rolled)
+
+
+class RunEngine:
     """A run's experts and network.
 
     A question's noise comes of its own seed and of nothing beside it, so that its answer is that of `run.imagine` on a
     log of the same samples, up to the rounding of larger matrix products.
     """
+
+    together = max(SIZES)
 
     def __init__(self, run: Run) -> None:
         keep_compiled()

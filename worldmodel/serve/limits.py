@@ -14,6 +14,7 @@ class Limits:
         members: futures of a request.
         waiting: requests that wait for the model; more are told to come again.
         batch: windows that are imagined at once.
+        ticks: of a horizon, where nothing was trained that bounds it.
         sessions: machines at a time.
         idle_s: seconds after which a session that says nothing is forgotten.
     """
@@ -24,5 +25,6 @@ class Limits:
     members: int = 64
     waiting: int = 256
     batch: int = 16
+    ticks: int = 256
     sessions: int = 64
     idle_s: float = 300.0

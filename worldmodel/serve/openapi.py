@@ -1,17 +1,17 @@
-"""The OpenAPI document of a server: what this run's streams are, and how it is asked."""
+"""The OpenAPI document of a server: what the streams are, and how it is asked."""
 
 from typing import Any
 
+from worldmodel.foreteller import Foreteller
 from worldmodel.serve.limits import Limits
 from worldmodel.serve.wire import BINARY
-from worldmodel.training.run import Run
 from worldmodel.types import StreamSpec
 from worldmodel.version import __version__
 
 _NUMBERS: dict[str, Any] = {"type": "array", "items": {"type": "number"}}
 
 
-def document(run: Run, limits: Limits, token: bool) -> dict[str, Any]:
+def document(run: Foreteller, limits: Limits, token: bool) -> dict[str, Any]:
     """OpenAPI 3.1."""
     found: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -20,7 +20,7 @@ def document(run: Run, limits: Limits, token: bool) -> dict[str, Any]:
             "/healthz": {"get": _get("Whether it is there.")},
             "/metrics": {"get": _get("Counters, for Prometheus.")},
             "/openapi.json": {"get": _get("This document.")},
-            "/run": {"get": _get("The run: streams, ticks, limits.")},
+            "/run": {"get": _get("Who is asked: streams, ticks, limits, notes.")},
             "/imagine": {"post": _post("Imagine what comes after samples that are sent along.", "Question", "Future")},
             "/sessions": {"post": _post("Begin a session for a machine that pushes.", None, "Opened")},
             "/sessions/{id}": {"get": _get("What a session holds.", True), "delete": _get("End a session.", True)},
@@ -35,12 +35,12 @@ def document(run: Run, limits: Limits, token: bool) -> dict[str, Any]:
     return found
 
 
-def _schemas(run: Run, limits: Limits) -> dict[str, Any]:
+def _schemas(run: Foreteller, limits: Limits) -> dict[str, Any]:
     layout = run.layout
     asked = {
         "actions": _object({s.name: _samples(s) for s in layout.actions}),
         "at_s": {"type": "number", "description": "The moment; by default that of the newest sample."},
-        "horizon_s": {"type": "number", "exclusiveMinimum": 0, "default": run.trained_horizon * layout.dt},
+        "horizon_s": {"type": "number", "exclusiveMinimum": 0, "default": run.horizon_ticks(None) * layout.dt},
         "members": {"type": "integer", "minimum": 1, "maximum": limits.members, "default": 16},
         "seed": {"type": "integer", "minimum": 0, "default": 0},
         "frames": {"type": "boolean", "default": False},

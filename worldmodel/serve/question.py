@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from worldmodel.errors import WorldModelError
+from worldmodel.foreteller import Foreteller
 from worldmodel.imagine.actions import continued
 from worldmodel.imagine.forecaster import Forecasted, trust
 from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ticks
@@ -16,11 +17,11 @@ from worldmodel.logs.align import ROUNDING_S, TickLayout, ticks_of
 from worldmodel.logs.physical import first_fix
 from worldmodel.models.experts.reach import described
 from worldmodel.serve.limits import Limits
-from worldmodel.training.run import Run
 from worldmodel.types import Commands, Samples, StreamSpec
 
 _NEVER = 1e12  # seconds
 _FEWEST = 16  # members that are rolled: the network's mean is taken of so many
+_FARTHEST = 2  # times its own horizon, that any may be asked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Asked:
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """A request made ready for the model. Horizon and members are rounded up, so that few programs do for all.
+    """A request made ready. Where programs are compiled, horizon and members are rounded up, so that few do for all.
 
     Attributes:
         moment: what was seen. begin_s: when its clock begins on the client's.
@@ -70,14 +71,14 @@ class Question:
         return self.commands.values.shape[1], self.rolled, len(self.ticks)
 
 
-def question_of(run: Run, given: Mapping[str, Samples], asked: Asked, limits: Limits) -> Question:
+def question_of(who: Foreteller, given: Mapping[str, Samples], asked: Asked, limits: Limits) -> Question:
     """Aligns what a client sent along; its moment is a tick.
 
     Raises:
         WorldModelError: if the samples, the actions or the numbers do not fit.
     """
-    _check(asked, limits)
-    layout, context = run.layout, run.settings.context
+    horizon = _horizon(who, asked, limits)
+    layout, context = who.layout, who.context
     at_s = _newest(given) if asked.at_s is None else asked.at_s
     begin_s = at_s - (context - 1) * layout.dt
     until = {spec.name: _until(given.get(spec.name), spec, at_s, begin_s) for spec in layout.streams}
@@ -90,21 +91,20 @@ def question_of(run: Run, given: Mapping[str, Samples], asked: Asked, limits: Li
             remedy="send newer samples, or another at_s",
         )
     known = _seen(layout, context, until)
-    row, horizon = context - 1, run.horizon_ticks(asked.horizon_s)
-    commands = continued(until, layout, row, _rolled(run, horizon), _complete(layout, asked.actions), 0.0)
-    return _ready(moment_of(layout, context, row, known), begin_s, commands, horizon, asked)
+    row, led = context - 1, _complete(layout, asked.actions)
+    commands = continued(until, layout, row, _rolled(who, horizon), led, 0.0)
+    return _ready(who, moment_of(layout, context, row, known), begin_s, commands, horizon, asked)
 
 
-def question_in(run: Run, live: Live, asked: Asked, limits: Limits) -> Question:
+def question_in(who: Foreteller, live: Live, asked: Asked, limits: Limits) -> Question:
     """What is asked of a machine that pushes; its moment is rounded down to a tick.
 
     Raises:
         WorldModelError: if too little was pushed, or the actions or the numbers do not fit.
     """
-    _check(asked, limits)
-    horizon = run.horizon_ticks(asked.horizon_s)
-    moment, commands = live.ask(_complete(run.layout, asked.actions), _rolled(run, horizon), asked.at_s)
-    return _ready(moment, live.start_s, commands, horizon, asked)
+    horizon = _horizon(who, asked, limits)
+    moment, commands = live.ask(_complete(who.layout, asked.actions), _rolled(who, horizon), asked.at_s)
+    return _ready(who, moment, live.start_s, commands, horizon, asked)
 
 
 def answer(asked: Question, foreseen: Forecasted, experts: tuple[str, ...]) -> Trajectory:
@@ -120,22 +120,32 @@ def answer(asked: Question, foreseen: Forecasted, experts: tuple[str, ...]) -> T
     return assemble(moment._replace(logged={}), commands, read, frames, trusted, outside).later(asked.begin_s)
 
 
-def _check(asked: Asked, limits: Limits) -> None:
+def _horizon(who: Foreteller, asked: Asked, limits: Limits) -> int:
+    """The ticks that are asked for, of a question that is within what may be asked."""
     if not 1 <= asked.members <= limits.members:
         raise WorldModelError("members is out of range.", expected=f"1 to {limits.members}", found=str(asked.members))
     if not 0 <= asked.seed < 2**32:
         raise WorldModelError("seed is out of range.", expected="0 to 4294967295", found=str(asked.seed))
+    if asked.frames and not who.layout.videos:
+        raise WorldModelError(
+            "There are no frames to draw.", found="no video among its streams", remedy="frames: false"
+        )
+    horizon, most = who.horizon_ticks(asked.horizon_s), max(limits.ticks, _FARTHEST * who.horizon_ticks(None))
+    if horizon > most:
+        far = f"at most {most * who.layout.dt:g} s"
+        raise WorldModelError("horizon_s is out of range.", expected=far, found=f"{asked.horizon_s:g} s")
+    return horizon
 
 
-def _rolled(run: Run, horizon: int) -> int:
-    """Ticks that are rolled for a horizon: as many as were trained, or the most that may be asked."""
-    trained = run.trained_horizon
-    return trained if horizon <= trained else run.horizon_ticks(2 * trained * run.settings.dt)
+def _rolled(who: Foreteller, horizon: int) -> int:
+    """Ticks that are rolled for a horizon; of programs as many as were trained, or the most that may be asked."""
+    trained = who.horizon_ticks(None)
+    return horizon if not who.compiled else trained if horizon <= trained else _FARTHEST * trained
 
 
-def _ready(moment: Moment, begin_s: float, commands: Commands, horizon: int, asked: Asked) -> Question:
+def _ready(who: Foreteller, moment: Moment, begin_s: float, commands: Commands, horizon: int, asked: Asked) -> Question:
     given = Commands(*(part[None] for part in commands))
-    rolled = max(_FEWEST, 1 << (asked.members - 1).bit_length())
+    rolled = max(_FEWEST, 1 << (asked.members - 1).bit_length()) if who.compiled else asked.members
     ticks = _ticks(moment.layout, horizon, len(commands.values)) if asked.frames else []
     return Question(moment, begin_s, given, horizon, asked.members, rolled, ticks, asked.seed)
 

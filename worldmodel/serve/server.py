@@ -1,21 +1,21 @@
 """`worldmodel serve`: the application in uvicorn."""
 
 import ipaddress
-from pathlib import Path
 
 from worldmodel.errors import WorldModelError
+from worldmodel.foreteller import Foreteller
 from worldmodel.serve.limits import Limits
 
 
 def serve(
-    run: Path | str,
+    asked: Foreteller,
     *,
     host: str = "127.0.0.1",
     port: int = 8765,
     token: str | None = None,
     limits: Limits | None = None,
 ) -> None:
-    """Serves a run until it is stopped.
+    """Serves a run or a scene (`worldmodel.training.load`) until it is stopped.
 
     Raises:
         WorldModelError: for a host that others reach, without a token; or a package that is missing.
@@ -29,12 +29,11 @@ def serve(
     except ImportError as error:
         remedy = "pip install 'worldmodel-toolkit[serve]'"
         raise WorldModelError("Serving needs more packages.", found=str(error), remedy=remedy) from error
-    from worldmodel.training import load_run
-
-    app = create_app(load_run(run), token=token, limits=limits, warm=True)
+    app = create_app(asked, token=token, limits=limits, warm=True)
     uvicorn.run(
         app, host=host, port=port, ws_max_size=limits.body_bytes, ws_max_queue=4, timeout_keep_alive=30,
         limit_concurrency=4 * limits.waiting, timeout_graceful_shutdown=5, log_level="warning", access_log=False,
+        lifespan="off",  # a second Ctrl-C would show a traceback of it; the process ends anyway
     )  # fmt: skip
 
 

@@ -1,36 +1,38 @@
 """What a server does, whatever it is reached by."""
 
 import asyncio
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
+from worldmodel.foreteller import Foreteller
 from worldmodel.live import Live
 from worldmodel.serve.batcher import Batcher
-from worldmodel.serve.engine import Engine
+from worldmodel.serve.engine import engine_of
 from worldmodel.serve.limits import Limits
 from worldmodel.serve.measured import Measured
 from worldmodel.serve.question import Asked, Question, question_in, question_of
 from worldmodel.serve.sessions import Sessions
 from worldmodel.serve.wire import asked_of, samples_of, trajectory_message
-from worldmodel.training.run import Run
 from worldmodel.types import Samples
 from worldmodel.version import __version__
 
 
 class Service:
-    """A run that many clients ask; each method takes and gives a message."""
+    """A run or a scene that many clients ask; each method takes and gives a message."""
 
-    def __init__(self, run: Run, limits: Limits) -> None:
+    def __init__(self, run: Foreteller, limits: Limits) -> None:
         self.run, self.limits, self.measured = run, limits, Measured()
         self.sessions = Sessions(run, limits)
-        self.engine = Engine(run)
-        self.batcher = Batcher(self.engine, limits, self.measured.batch.observe)
+        self.engine = engine_of(run)
+        together = dataclasses.replace(limits, batch=min(limits.batch, self.engine.together))
+        self.batcher = Batcher(self.engine, together, self.measured.batch.observe)
         self.measured.sessions.set_function(lambda: len(self.sessions))
         self.measured.waiting.set_function(lambda: self.batcher.waiting)
 
     def about(self) -> dict[str, Any]:
-        """The run: streams, ticks, limits."""
+        """Who is asked: streams, ticks, limits, and what is to be known of the answers."""
         layout = self.run.layout
         streams = [
             {"name": s.name, "kind": s.kind, "columns": list(s.columns), "units": list(s.units), "rate_hz": s.rate_hz}
@@ -38,11 +40,13 @@ class Service:
         ]
         return {
             "version": __version__,
+            "kind": self.run.name,
             "tick_s": layout.dt,
-            "context_s": self.run.settings.context * layout.dt,
-            "horizon_s": self.run.trained_horizon * layout.dt,
+            "context_s": self.run.context * layout.dt,
+            "horizon_s": self.run.horizon_ticks(None) * layout.dt,
             "streams": streams,
             "limits": vars(self.limits),
+            "notes": list(self.run.notes),
         }
 
     async def imagine(self, message: dict[str, Any]) -> dict[str, Any]:

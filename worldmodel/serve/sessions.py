@@ -4,9 +4,9 @@ import secrets
 import time
 from collections.abc import Callable
 
+from worldmodel.foreteller import Foreteller
 from worldmodel.live import Live
 from worldmodel.serve.limits import Limits
-from worldmodel.training.run import Run
 
 
 class FullError(Exception):
@@ -26,7 +26,7 @@ class Sessions:
         clock: seconds.
     """
 
-    def __init__(self, run: Run, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, run: Foreteller, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._run, self._limits, self._clock = run, limits, clock
         self._open: dict[str, tuple[float, Live]] = {}
 

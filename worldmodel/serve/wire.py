@@ -57,7 +57,7 @@ def samples_of(message: Any, specs: Iterable[StreamSpec], what: str) -> dict[str
     if not isinstance(message, dict):
         raise WorldModelError(f"{what} is no object.", expected='{"name": {"time": [...], "data": [...]}}')
     if unknown := [name for name in message if name not in named]:
-        problem = f"{what} has a stream {str(unknown[0])[:80]!r}, which this run has not."
+        problem = f"{what} has a stream {str(unknown[0])[:80]!r}, which nobody asks for here."
         raise WorldModelError(problem, expected=", ".join(named) or "none")
     return {name: _samples(given, named[name], f"{what}.{name}") for name, given in message.items()}
 

@@ -209,6 +209,8 @@ class RunFolder:
     def read_team(self, baselines: Baselines, settings: RunSettings) -> Team | None:
         """All experts and their blend; None before the training's end, and of a log without readings."""
         if not self.has_blend:
+            if self._place(_EXPERTS).exists():
+                self.read_experts(baselines.lens)  # so that damage is told before the training goes on
             return None
         arrays = self._read_arrays(_BLEND)
         with readable(self._place(_BLEND)):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from worldmodel.errors import WorldModelError
 from worldmodel.physics import KnownScene
-from worldmodel.simulate import shipped_scenes
+from worldmodel.simulate import load_scene, shipped_scenes
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.run import Run, load_run
+from worldmodel.types import StreamSpec
 
 
 def load(path: Path | str) -> Run | KnownScene:
@@ -18,11 +19,31 @@ def load(path: Path | str) -> Run | KnownScene:
     Raises:
         WorldModelError: if it is neither, or cannot be read.
     """
+    return load_run(path) if _is_run(path) else KnownScene.of(str(path))
+
+
+def commanded(path: Path | str) -> tuple[StreamSpec, ...]:
+    """The actions of a run or a scene, of which nothing else is loaded.
+
+    Raises:
+        WorldModelError: if it is neither, or cannot be read.
+    """
+    if _is_run(path):
+        return RunFolder(path).read_settings().layout.actions
+    return tuple(stream.spec for stream in load_scene(str(path)).actions)
+
+
+def _is_run(path: Path | str) -> bool:
+    """Whether it is a run, and not a scene.
+
+    Raises:
+        WorldModelError: if it is neither.
+    """
     folder = Path(path)
     if RunFolder(folder).has_run:
-        return load_run(folder)
+        return True
     if str(path) in shipped_scenes() or (folder / "scene.toml").is_file():
-        return KnownScene.of(str(path))
+        return False
     raise WorldModelError(
         f"{folder} holds no run, and no scene.",
         expected=f"a folder with a run.json or a scene.toml, or a shipped scene ({', '.join(shipped_scenes())})",

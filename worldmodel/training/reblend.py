@@ -44,10 +44,8 @@ def blend(
     """
     keep_compiled()
     scene = prior if isinstance(prior, Scene) else load_scene(prior)
-    loaded, folder = load_run(run), RunFolder(run)
-    if folder.finished is None or loaded.team is None:
-        remedy = "train it with --resume; of a log without readings there are none"
-        raise WorldModelError(f"The run {folder.path} has no experts to join.", remedy=remedy)
+    loaded, folder = _finished(run), RunFolder(run)
+    assert loaded.team is not None
     physics = Physics.of(scene, loaded.baselines.lens)
     log = Log(_found(loaded.settings, logs))
     settings = settings_to_resume(folder, log, Options())
@@ -65,6 +63,27 @@ def blend(
             place.write_left_out(left_out)
             place.write_blend(team)
     return load_run(folder.path)
+
+
+def _finished(run: Path | str) -> Run:
+    """A run whose experts may be joined.
+
+    Raises:
+        WorldModelError: if there is none, its training has not ended, or it has no experts.
+    """
+    folder = RunFolder(run)
+    folder.read_settings()
+    if folder.finished is None:
+        raise WorldModelError(
+            f"The training of {folder.path} has not ended, so nothing can join its experts yet.",
+            expected="a finished run",
+            found=f"{folder.latest_step} updates so far",
+            remedy=f"`worldmodel train ... --out {folder.path} --resume` goes on to its end",
+        )
+    loaded = load_run(run)
+    if loaded.team is None:
+        raise WorldModelError(f"The run {folder.path} has no experts to join: its log has no readings.")
+    return loaded
 
 
 def _found(settings: RunSettings, logs: Path | str | Sequence[Path | str] | None) -> Path | str | Sequence[Path | str]:

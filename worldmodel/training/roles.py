@@ -8,7 +8,7 @@ import numpy as np
 
 from worldmodel.logs.reader import Log
 
-LEARN, SELECT, MEASURE = "learn", "select", "measure"
+ROLES = LEARN, SELECT, MEASURE = "learn", "select", "measure"
 _SALT = 0x0E1D  # apart from the other draws of a seed
 
 

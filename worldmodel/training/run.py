@@ -30,7 +30,7 @@ _UNTUNED: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_llvm_disab
 _FARTHEST = 2  # times the trained horizon, unless asked for by name
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class Run(Foreteller):
     """A trained model with all that it needs to imagine.
 
@@ -49,11 +49,15 @@ class Run(Foreteller):
     team: Team | None = None
     reached: int | None = None
 
-    name, told_by, usual_s = "model", 32, 200.0
+    name, told_by, usual_s, compiled = "model", 32, 200.0, True
 
     @property
     def layout(self) -> TickLayout:
         return self.settings.layout
+
+    @property
+    def where(self) -> str:
+        return str(self.folder)
 
     @property
     def trained_horizon(self) -> int:

@@ -1,12 +1,14 @@
 """What a training tells people: what it chose and why, and how experts did on what they had not seen."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from worldmodel.logs.reader import Log
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.team import Team
+from worldmodel.training.roles import ROLES, EpisodeRef
 from worldmodel.training.settings import RunSettings
 
 _SHOWN = 5  # horizons
@@ -21,9 +23,8 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     yield f"tick {dt:g} s ({'actions: ' if actions else ''}{rates})"
     spans = f"sees {settings.context} ticks ({settings.context * dt:g} s), imagines {settings.horizon}"
     yield f"{spans} ({settings.horizon * dt:g} s)"
-    roles = f"{len(settings.learn)} learn, {len(settings.select)} select, {len(settings.measure)} measure"
     ticks = round(seconds / dt)
-    yield f"{len(episodes)} episodes of {seconds:.0f} s in all, {ticks} ticks: {roles}"
+    yield f"{len(episodes)} episodes of {seconds:.0f} s in all, {ticks} ticks: {shares(episodes)}"
     if settings.network:
         yield f"network: {settings.preset} {settings.model.family}, {settings.model.width} units wide"
     else:
@@ -31,6 +32,13 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     if settings.layout.readings:
         how = "the select episodes" if settings.enough_select else "what each leaves out in turn, before it learns all"
         yield f"experts are measured on {how}"
+
+
+def shares(episodes: Sequence[EpisodeRef]) -> str:
+    """How many episodes have which roles, each counted once: '1 learn, 1 select and measure'."""
+    counts = Counter(episode.roles for episode in episodes)
+    ordered = sorted(counts, key=lambda roles: [ROLES.index(role) for role in roles])
+    return ", ".join(f"{counts[roles]} {' and '.join(roles)}" for roles in ordered)
 
 
 def trusted(team: Team, left_out: LeftOut) -> Iterator[str]:

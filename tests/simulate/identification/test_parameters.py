@@ -36,6 +36,11 @@ def test_bodies_stay_physically_possible(drone, seed, size):
     assert (inertia[:, 2] <= (inertia[:, 0] + inertia[:, 1]) * (1 + 1e-9)).all()
 
 
+def test_one_name_needs_no_list(drone):
+    assert {p.group for p in Parameters.of(drone, "mass", "craft.*").free} == {"mass"}
+    assert "craft.mass" not in {p.name for p in Parameters.of(drone, "mass", "craft.*").free}
+
+
 def test_at_zero_a_machine_is_the_users(drone):
     parameters = Parameters.of(drone, ["*"])
     machine = parameters.machine(np.zeros(len(parameters)))

@@ -101,8 +101,8 @@ def identify(
     logs: Log | Path | str | Sequence[Path | str],
     out: Path | str,
     *,
-    fit: Sequence[str] = (),
-    fix: Sequence[str] = (),
+    fit: Sequence[str] | str = (),
+    fix: Sequence[str] | str = (),
     horizon_s: float = 0.5,
     holdout: float = 0.15,
     minutes: float | None = None,
@@ -116,7 +116,7 @@ def identify(
         scene: a scene, a shipped one's name, or a folder.
         logs: recordings of the machine, whose streams the scene has.
         out: the folder to write.
-        fit: names or groups of numbers to fit (`GROUPS`; `*` stands for anything); by default what suits.
+        fit: a name or a group of numbers to fit, or several (`GROUPS`; `*` stands for anything); else what suits.
         fix: what not to fit.
         horizon_s: how far predictions shall be good, in seconds.
         holdout: share of the recordings that only measure; 0 for none.

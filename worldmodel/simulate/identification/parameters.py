@@ -23,18 +23,19 @@ class Parameters:
     free: tuple[Parameter, ...]
 
     @classmethod
-    def of(cls, world: World, fit: Sequence[str] = (), fix: Sequence[str] = ()) -> "Parameters":
+    def of(cls, world: World, fit: Sequence[str] | str = (), fix: Sequence[str] | str = ()) -> "Parameters":
         """Those of a scene, chosen by groups or names, in which `*` stands for anything.
 
         Args:
             world: the scene's, compiled in general.
-            fit: what to fit; by default all but gains of motors, which cannot be told from masses, and offsets of
-                commands, which few machines have, and which friction and biases of sensors resemble.
-            fix: what not to fit.
+            fit: what to fit, one or several; by default all but gains of motors, which cannot be told from masses, and
+                offsets of commands, which few machines have, and which friction and biases of sensors resemble.
+            fix: what not to fit, likewise.
 
         Raises:
             SceneError: if nothing is left.
         """
+        fit, fix = ([words] if isinstance(words, str) else words for words in (fit, fix))
         known = list(every(world))
         chosen = [p for p in known if (_meant(p, fit) if fit else _suits(p))]
         chosen = [p for p in chosen if not _meant(p, fix)]
