@@ -155,7 +155,7 @@ def _video() -> dict[str, VideoScore]:
     for name, values in quality.items():
         psnr = np.array(values)
         rmse = 10 ** (-psnr / 20)
-        table[name] = VideoScore(rmse, 4 * rmse, psnr, psnr, psnr / 40)
+        table[name] = VideoScore(rmse, 4 * rmse, psnr, psnr, psnr / 40, psnr / 40, 1 - psnr / 40, rmse)
     return table
 
 

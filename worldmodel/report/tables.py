@@ -29,6 +29,9 @@ _DETAILS = {
     "percent_of_distance": "Position error in % of the distance travelled",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
+    "sharpness": "Sharpness of members (a real frame has 1)",
+    "texture_distance": "Texture distance of members",
+    "energy_score": "Energy score of members on a coarse grid",
 }
 _WORDS = {2: "clearly better", 1: "better", 0: "within the noise", -1: "worse", -2: "clearly worse"}
 _CLASSES = {2: "v2", 1: "v1", 0: "v0", -1: "w1", -2: "w2"}

@@ -4,11 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from worldmodel.arrays import evenly
 from worldmodel.validate.forecast import Forecast
-from worldmodel.validate.metrics import psnr, ssim
+from worldmodel.validate.metrics import divide, psnr, ssim
+from worldmodel.validate.pictures import energy_score, gradient_energy, texture_distance
 from worldmodel.validate.problem import Problem
 
 _BEST_DB = 60.0
+_LOOKED_AT = 64  # frames of a horizon whose texture is compared, which costs the most
 
 
 class VideoScore(NamedTuple):
@@ -19,6 +22,9 @@ class VideoScore(NamedTuple):
         psnr: in dB, of the mean squared error over all frames: a mean of each frame's own would be ruled by the moments
             when nothing moves, whose PSNR has no bound. psnr_frames: that mean, with each frame's capped at 60 dB.
         ssim: structural similarity, mean over frames.
+        sharpness: of members, energy of their gradients over that of the real frames.
+        texture_distance: of members, how unlike the real frames they look, mean over both.
+        energy_score: of members on a coarse grid, mean over frames.
     """
 
     rmse: np.ndarray
@@ -26,10 +32,13 @@ class VideoScore(NamedTuple):
     psnr: np.ndarray
     psnr_frames: np.ndarray
     ssim: np.ndarray
+    sharpness: np.ndarray
+    texture_distance: np.ndarray
+    energy_score: np.ndarray
 
 
 def score_video(problem: Problem, forecasts: dict[str, Forecast]) -> dict[str, dict[str, VideoScore]]:
-    """By video and predictor, the scores of the members' mean frame.
+    """By video and predictor, the scores of the members' mean frame, and of the members themselves.
 
     At each horizon the frame that the log holds at that tick, or up to one frame interval before it, is compared.
     """
@@ -49,14 +58,23 @@ def _score(members: np.ndarray, real: np.ndarray, known: np.ndarray) -> VideoSco
     """Scores of members [W, K, T, ...] beside real frames [W, T, ...] where `known` [W, T]."""
     rows = []
     for i, there in enumerate(known.T):
-        frames = members[there, :, i].astype(np.float32).mean(1)
-        rows.append(_figures(frames, real[there, i]) if there.any() else (np.nan,) * len(VideoScore._fields))
+        drawn, came = members[there, :, i], real[there, i]
+        figures = (*_of_mean(drawn, came), *_of_members(drawn, came)) if there.any() else ()
+        rows.append(figures or (np.nan,) * len(VideoScore._fields))
     return VideoScore(*np.array(rows, float).T)
 
 
-def _figures(frames: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
+def _of_mean(members: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
+    frames = members.mean(1, dtype=np.float32)
     rmse = float(np.sqrt(np.square(frames - real).mean()) / 255)
     deviation = float(real.std()) / 255
     decibels = -20 * np.log10(max(rmse, 10 ** (-_BEST_DB / 20)))
     nrmse = rmse / deviation if deviation > 0 else np.nan
     return rmse, nrmse, decibels, float(psnr(frames, real).mean()), float(ssim(frames, real).mean())
+
+
+def _of_members(members: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
+    some = evenly(len(real), _LOOKED_AT)
+    apart = texture_distance(members[some], real[some, None])
+    sharpness = divide(gradient_energy(members).mean(), gradient_energy(real).mean())
+    return float(sharpness), float(apart.mean()), float(energy_score(members, real).mean())
