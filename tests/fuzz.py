@@ -67,6 +67,10 @@ def overwrite(data: bytearray, rng: random.Random) -> None:
 FAULTS: tuple[Callable[[bytearray, random.Random], None], ...] = (flip, flip, cut, lose, repeat, overwrite, overwrite)
 
 
+class HangError(BaseException):
+    """It took too long; no reader takes it for an error of its own."""
+
+
 def outcome(read: Callable[[], object]) -> str:
     """What came of reading one input: `read`, `refused`, or the exception that should not have come."""
     signal.alarm(LONGEST_S)
@@ -84,7 +88,7 @@ def outcome(read: Callable[[], object]) -> str:
 
 
 def _hang(*_: object) -> None:
-    raise TimeoutError(f"longer than {LONGEST_S} s")
+    raise HangError(f"longer than {LONGEST_S} s")
 
 
 def fuzz(kind: str, source: Path, inputs: int, seed: int, out: Path, options: Options) -> collections.Counter[str]:

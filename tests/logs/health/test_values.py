@@ -122,6 +122,9 @@ def test_an_angle_that_wraps_and_is_not_said_to_is_told():
         assert f"leaps by {turn:.4g}" in finding.text
     assert said(record((sensor("imu", ["z"], [""]), TIME, 36 * TIME)), "values: wraps") == []
     assert said(record((sensor("imu", ["z"], [""]), TIME, 180 * np.sign(SMOOTH))), "values: wraps") == []
+    for name, column, unit in (("tau_con", "1", ""), ("joint", "motorTorque", ""), ("joint", "a", "m")):
+        other = record((sensor(name, [column], [unit]), TIME, 360 * (TIME / 3 % 1)))
+        assert said(other, "values: wraps") == [], "another quantity may leap as an angle does"
 
 
 def test_a_stretch_that_was_filled_in_is_told_and_a_ramp_of_commands_is_not():

@@ -162,6 +162,22 @@ def test_files_of_a_folder_have_the_same_units(tmp_path):
     assert suggest([tmp_path / f"{name}.csv" for name in runs]).count("and fits all 3") == 1
 
 
+@pytest.mark.parametrize("names", [("run.csv", "run.csv"), ("a.csv", "b.csv")])
+def test_recordings_in_a_folder_each_have_the_same_units(tmp_path, names):
+    """Also beside folders of another program, which holds tables of other columns."""
+    for folder, name, rate in (("slow", names[0], 0.5), ("fast", names[1], 50)):
+        (tmp_path / folder).mkdir()
+        rows = "".join(f"{i},{rate},{-2 * rate},0\n" for i in range(9))
+        (tmp_path / folder / name).write_text(f"t,gyro_x,gyro_y,gyro_z\n{rows}")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / names[0]).write_text("t,lat,lon\n0,1,2\n1,1,2\n")
+    assert "deg/s" in suggest(tmp_path / "slow" / names[0])
+    assert "1e-7" not in suggest(tmp_path / "other" / names[0])
+    ingest(tmp_path, tmp_path / "log.h5", progress=False)
+    fast, _, slow = Log(tmp_path / "log.h5").episodes
+    np.testing.assert_allclose(slow.streams["gyro"].data[0], fast.streams["gyro"].data[0] / 100, rtol=1e-6)
+
+
 def test_files_of_another_program_tell_no_units(tmp_path):
     for name, clock, size in (("degrees", "t", 1), ("integers", "time", 10**7)):
         rows = "".join(f"{i},{45 * size + i},{7 * size + i}\n" for i in range(9))

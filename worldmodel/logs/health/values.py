@@ -1,5 +1,6 @@
 """Checks of what readings are: columns that never move, angles that wrap at 360, quaternions."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 _FEW = 10  # of fewer samples nothing is said
 _THIN = 50_000  # rows are enough for percentiles
+# What is of another quantity is no angle, though its values leap as one: a torque that changes its sign does.
+_NO_ANGLE = re.compile(
+    r"(?:^|_)(?:tau|torques?|trq|moment|force|effort|thrust|current|curr|volt(?:age)?s?|power|pressure|temp(?:erature)?|vel"
+    r"|velocity|speed|rate|omega|gyro|acc(?:el)?|acceleration|distance|height|alt(?:itude)?|pwm|rpm|throttle|brake)"
+    r"(?:_|\d|$)"
+)
 
 
 def thin(data: np.ndarray, most: int = _THIN) -> np.ndarray:
@@ -90,11 +97,23 @@ def wraps_at(values: np.ndarray) -> float:
     return 0.0
 
 
+def may_be_angle(name: str, unit: str) -> bool:
+    """Whether a column of a name and a unit may be an angle, as far as these tell."""
+    words = re.sub(r"(?<=[a-z]{2})(?=[A-Z])", "_", name)
+    return unit in ("", "rad", "deg") and not _NO_ANGLE.search(re.sub(r"[^a-z0-9]+", "_", words.lower()))
+
+
+def _called(spec: StreamSpec, column: str) -> str:
+    """A column's name; with the stream's before it where it is an axis or a number alone."""
+    return column if re.search("[A-Za-z]{2}", column) else f"{spec.name} {column}"
+
+
 def check_wraps(recording: "Recording") -> Iterator[Finding]:
     """Angles that wrap and are not said to be circular: a model sees them leap."""
     for spec, samples in readings(recording):
         for index in np.flatnonzero(np.logical_not(spec.circular)) if spec.kind == "sensor" else ():
-            turn = wraps_at(np.asarray(samples.data)[:, index])
+            named = may_be_angle(_called(spec, spec.columns[index]), spec.units[index])
+            turn = wraps_at(np.asarray(samples.data)[:, index]) if named else 0.0
             if turn:
                 text = (
                     f"{spec.columns[index]} leaps by {turn:.4g} as an angle that wraps, and is not said to be circular"

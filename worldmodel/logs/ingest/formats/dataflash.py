@@ -5,11 +5,12 @@ the message's name (IMU2, GPSB) before they were by a field, and times were mill
 """
 
 import contextlib
-import io
+import functools
 import math
+import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,9 @@ from worldmodel.logs.ingest.importer import Options, needed
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
+APART = True  # a format of no length, as damage makes one, sends the library round in circles
 _MAGIC, _TEXT_MAGIC, _TEXT_BYTES = b"\xa3\x95\x80", b"FMT, 128,", 4096
+_BLOCK = 4096  # messages between two signs of life
 _LEAST_FIX = 2  # in the plane
 _NUMBERED = re.compile(r"(IMU|ACC|GYR|MAG|GPS|BARO?)([1-9B])")  # GPSB and BAR2 are the second
 _CHANNEL = re.compile(r"(?:Chan|Ch|C)(\d+)")
@@ -81,7 +84,7 @@ def claims(path: Path) -> bool:
 def read(path: Path, options: Options) -> Iterator[Recording]:
     """One episode a file, whose time zero is its first sample."""
     with reading(path, "a dataflash log"):
-        messages = _Messages(path)
+        messages = _Messages(path, options.advance)
         recording = Recording(path.name, about={"description": "ArduPilot dataflash log"})
         for (name, instance), rows in sorted(messages.rows.items()):
             if _clock(rows[0], name == "GPS") is None:
@@ -105,17 +108,21 @@ class _Messages:
         others: the names of those that make none.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, advance: Callable[[int], object]) -> None:
         library = needed("pymavlink.DFReader", "ardupilot")
-        binary = path.read_bytes()[: len(_MAGIC)] == _MAGIC
+        with open(path, "rb") as file:
+            binary = file.read(len(_MAGIC)) == _MAGIC
         self.rows: dict[tuple[str, int], list[Any]] = defaultdict(list)
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):  # of damage
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
             kind = library.DFReader_binary if binary else library.DFReader_text
-            with _timed(path), kind(str(path), zero_time_base=True) as log:
+            with _timed(path), kind(str(path), True, lambda _: advance(0)) as log:
                 known = {form.name for form in log.formats.values()}
                 wanted = [name for name in known if _named(name)[0] in {*_STREAMS, "GPS"}]
                 self.others = known - set(wanted) - {"FMT", "FMTU", "UNIT", "MULT", "PARM"}
-                while (message := log.recv_match(type=wanted)) is not None:
+                messages = iter(functools.partial(log.recv_match, type=wanted), None)
+                for count, message in enumerate(messages):
+                    if count % _BLOCK == 0:
+                        advance(0)
                     name, instance = _named(message.get_type())
                     fields = message.to_dict()
                     self.rows[name, int(fields.get("I", instance))].append(fields)

@@ -68,7 +68,7 @@ def _described(path: Path) -> str:
     """The recipe that is suggested for a table, or for a folder or an archive of several.
 
     Files of the same columns are an episode each, and what one of them has are the streams of all; others are sensors
-    of one recording. Units that values tell are told by all files of a folder together.
+    of one recording. Units that values tell are told by all files of a folder together, and by folders that are alike.
     """
     there = files_of(path)
     if not 0 < len(there) <= _MOST_FILES:
@@ -86,7 +86,7 @@ def _described(path: Path) -> str:
         except RecipeError:
             doubts.append(f"no clock can be told in {name}, which is left out")
         else:
-            parts.append(Part(name, clock, find_streams(table, clock.columns, clock.stamps_s)))
+            parts.append(Part(name, clock, find_streams(table, clock.columns, clock.stamps_s, beside(table.path))))
     if not parts:
         raise RecipeError(f"No clock can be told in any file of {path}.", found=", ".join(tables))
     tell_apart([stream for part in parts for stream in part.found.streams])

@@ -17,6 +17,7 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.sources import claimant
 
 _MOST_FILES = 32
+_MOST_FOLDERS = 256
 _MOST_BYTES = 256 << 20
 _TEXT_BYTES = 8 << 20  # are read at most of a text
 _ROWS = 10_000  # of each file
@@ -28,8 +29,9 @@ class Evidence:
 
     Attributes:
         table: the table.
-        all: those of its folder, itself among them if it is to tell; none if it is alone. Of them only those tell that
-            have all of its columns, or no others: another program may call other things so.
+        all: those beside it, itself among them if it is to tell; none if it is alone. Of its folder only those tell
+            that have all of its columns, or no others, and of other folders those that have the same: another program
+            may call other things so.
     """
 
     table: Table
@@ -37,8 +39,12 @@ class Evidence:
 
     @functools.cached_property
     def _alike(self) -> list[Table]:
-        own = set(self.table.names)
-        return [table for table in self.all if own <= set(table.names) or own >= set(table.names)]
+        return [table for table in self.all if self._is_like(table)]
+
+    def _is_like(self, table: Table) -> bool:
+        own, others = set(self.table.names), set(table.names)
+        within = table.path.absolute().parent == self.table.path.absolute().parent
+        return own == others or (within and (own <= others or own >= others))
 
     def runs(self, *names: str) -> list[list[np.ndarray]]:
         """The numbers [M] of each column in each table that has them all, in the units of this one."""
@@ -67,18 +73,47 @@ def _numbers(table: Table, names: Sequence[str]) -> list[np.ndarray]:
 
 
 def beside(path: Path) -> tuple[Table, ...]:
-    """The tables of a file's folder that end as it does, it among them, some rows of each; none if it is alone.
+    """The tables beside a file that end as it does, it among them, some rows of each; none if it is alone.
 
-    Of many they are some, which are the same for every file of the folder.
+    Beside it are those of its folder, and of the folders beside that which hold files of the same names, or one each:
+    recordings in a folder each. Of many they are some, which are the same for every file of the folder.
     """
     if not path.is_file():
         return ()
-    ending = path.suffix.lower()
-    names = sorted(name for name in os.listdir(path.parent or ".") if name.lower().endswith(ending) and is_table(name))
-    if len(names) < 2:
+    files = [folder / name for folder, names in _folders(path.absolute().parent, path.suffix.lower()) for name in names]
+    if len(files) < 2:
         return ()
-    places = np.linspace(0, len(names) - 1, min(len(names), _MOST_FILES)).astype(int)
-    return _loaded(tuple(_within_bounds(path.parent / names[place] for place in places)))
+    places = np.linspace(0, len(files) - 1, min(len(files), _MOST_FILES)).astype(int)
+    return _loaded(tuple(_within_bounds(files[place] for place in places)))
+
+
+def _folders(own: Path, ending: str) -> list[tuple[Path, list[str]]]:
+    """A folder and those beside it that are like it, each with the names of its tables."""
+    names = _tables(own, ending)
+    try:
+        near = sorted(entry.path for entry in os.scandir(own.parent) if entry.is_dir())
+    except OSError:
+        near = []
+    there = [(Path(folder), _tables(Path(folder), ending)) for folder in near[:_MOST_FOLDERS]]
+    alike = [
+        (folder, found)
+        for folder, found in there
+        if folder != own and (set(found) & set(names) or len(found) == len(names) == 1)
+    ]
+    return sorted([(own, names), *alike])
+
+
+def _tables(folder: Path, ending: str) -> list[str]:
+    """The names of a folder's tables that end so; none where it may not be read."""
+    try:
+        return _tables_then(folder, ending, folder.stat().st_mtime_ns)
+    except OSError:
+        return []
+
+
+@functools.lru_cache(maxsize=4096)
+def _tables_then(folder: Path, ending: str, _: int) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if name.lower().endswith(ending) and is_table(name))
 
 
 def _within_bounds(files: Iterable[Path]) -> Iterator[tuple[Path, int, int]]:

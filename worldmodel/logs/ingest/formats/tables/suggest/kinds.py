@@ -56,12 +56,6 @@ ACTION = re.compile(
 NOT_ACTION = re.compile(r"angle|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
 EULER = re.compile(r"(?:^|_)(?:euler|rpy)(?:_?angles?)?$")  # angles by their stream's name
-# What is of another quantity is no angle, though its values leap as one: a torque that changes its sign does.
-NO_ANGLE = re.compile(
-    r"(?:^|_)(?:tau|torques?|trq|moment|force|effort|thrust|current|curr|volt(?:age)?s?|power|pressure|temp(?:erature)?|vel"
-    r"|velocity|speed|rate|omega|gyro|acc(?:el)?|acceleration|distance|height|alt(?:itude)?|pwm|rpm|throttle|brake)"
-    r"(?:_|\d|$)"
-)
 WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
 
 

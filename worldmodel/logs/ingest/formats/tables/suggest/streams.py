@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.logs.health.held import changed, held_for
-from worldmodel.logs.health.values import wraps_at
+from worldmodel.logs.health.values import may_be_angle, wraps_at
 from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, si, split
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
@@ -19,7 +19,6 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EPISODE,
     EULER,
     KINDS,
-    NO_ANGLE,
     NOT_ACTION,
     WRAPS,
     Kind,
@@ -191,8 +190,8 @@ def _angle(column: Column, evidence: Evidence) -> str:
 
 def _wraps(column: Column, evidence: Evidence) -> str:
     """Makes an angle of a column that wraps as one; returns the doubt that there is."""
-    no_angle = column.unit not in ("", "rad") or bool(NO_ANGLE.search(plain(column.source)))
-    turn = 0.0 if column.circular or no_angle else _turn(evidence, column.source)
+    asked = not column.circular and may_be_angle(plain(column.source), column.unit)
+    turn = _turn(evidence, column.source) if asked else 0.0
     if not turn:
         return ""
     unit = column.from_unit or column.unit or ("deg" if turn == _TURN_DEG else "rad")
