@@ -15,6 +15,7 @@ from worldmodel.imagine.session import Session
 from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.live import Live, Watch
 from worldmodel.logs.align import TickLayout
+from worldmodel.logs.followed import Follower
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.world_model import WorldModel
@@ -82,6 +83,11 @@ class Foreteller(abc.ABC):
         return ""
 
     @property
+    def followers(self) -> tuple[Follower, ...]:
+        """Of places in what it sees."""
+        return ()
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what it does not say, or not surely."""
         return ()
@@ -124,7 +130,8 @@ class Foreteller(abc.ABC):
         """It beside a machine, whose readings are pushed one at a time; see `worldmodel.live.Live`."""
         forecaster = self.session.forecaster
         forecaster.compile()
-        return Live(forecaster, self.layout, self.context, self.horizon_ticks, start_s, watermark_s, watch)
+        spans = self.layout, self.context, self.horizon_ticks
+        return Live(forecaster, *spans, start_s, watermark_s, watch, self.followers)
 
     def watch(
         self,

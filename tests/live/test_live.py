@@ -160,7 +160,7 @@ def test_memory_and_programs_are_those_of_the_first_tick(run, log):
         live.imagine(members=2)
         programs.append(shared._imaginer._compiled._cache_size())
         buffers = live._intake._buffers.values()
-        assert all(len(b) <= b.spec.rate_hz * live._intake._keep_s + 2 for b in buffers)
+        assert all(len(b) <= b.spec.rate_hz * live._intake._keep_s[b.spec.name] + 2 for b in buffers)
     assert programs[0] == programs[-1]
 
 

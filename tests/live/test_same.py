@@ -12,6 +12,7 @@ from worldmodel.logs.align import TickLayout, default_dt
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines.odometry import Odometer
 from worldmodel.simulate import simulate
 
 SCENES = sorted(path.parent.name for path in (Path(__file__).parents[2] / "sim").glob("*/scene.toml"))
@@ -29,12 +30,12 @@ LOGS = {
 CONTEXT = 16
 
 
-def check(log: Log) -> None:
+def check(log: Log, followers: tuple[Odometer, ...] = ()) -> None:
     """A few moments of the longest episode."""
     episode = int(np.argmax(log.durations_s))
     dt = default_dt(list(log.streams.values()))
     layout = TickLayout(dt, tuple(log.streams.values()))
-    windows = Windows.of(log, layout, CONTEXT, 1, [episode])
+    windows = Windows.of(log, layout, CONTEXT, 1, [episode], followers)
     streams = log.episodes[episode].streams
     time = np.concatenate([s.time for s in streams.values()])
     last = min(len(windows.ticks[0].values) - 1, CONTEXT + 400)
@@ -42,7 +43,8 @@ def check(log: Log) -> None:
     held = {name: stream[: (last + 1) * dt].data for name, stream in streams.items()}
     who = np.repeat(np.arange(len(streams)), [len(s) for s in streams.values()])
     row = np.concatenate([np.arange(len(s)) for s in streams.values()])
-    live, names, pushed, compared = Live(None, layout, CONTEXT, lambda *_: 1, 0.0), list(streams), 0, 0
+    live = Live(None, layout, CONTEXT, lambda *_: 1, 0.0, followers=followers)
+    names, pushed, compared = list(streams), 0, 0
     order = np.argsort(time, kind="stable")
     for moment in moments:
         until = int(np.searchsorted(time[order], moment * dt + 1e-7, side="right"))
@@ -63,6 +65,17 @@ def check(log: Log) -> None:
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_scene(scene, tmp_path):
     check(Log(simulate(scene, tmp_path / "a.h5", episodes=1, seconds=3, seed=1, progress=False)))
+
+
+def test_places_that_are_followed(tmp_path):
+    """From paths that begin a second before, so that several do."""
+    log = Log(simulate("rover", tmp_path / "a.h5", episodes=1, seconds=9, seed=1, progress=False))
+    layout = TickLayout(0.05, tuple(log.streams.values()))
+    columns = {name: tuple(range(part.start, part.stop)) for name, part in layout.reading_columns.items()}
+    followed = Odometer("gps", columns["wheels"], columns["gyro"][2:], 0.2, 1.0, 20, True, 1.1)
+    windows = Windows.of(log, layout, CONTEXT, 1, followers=[followed])
+    assert np.isfinite(windows.ticks[0].followed).mean() > 0.5
+    check(log, (followed,))
 
 
 @pytest.mark.parametrize("name", LOGS)

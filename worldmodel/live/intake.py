@@ -1,6 +1,7 @@
 """Takes what a machine pushes, each sample in its place, and lays it on the model's clock."""
 
 import threading
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.live.buffer import Buffer
 from worldmodel.live.origin import Origin
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, ticks_of
+from worldmodel.logs.followed import Follower, follow_newest
 from worldmodel.types import Samples, StreamSpec
 
 Arrival = Literal["in time", "late", "dropped"]
@@ -23,6 +25,7 @@ class Seen(NamedTuple):
         shown: by video stream, the frames that `ticks.frames` count.
         samples: by stream, seconds after the first tick of all.
         late, dropped: by stream, how many.
+        followers: of places, whose answers are in `ticks.followed`.
     """
 
     ticks: Ticks
@@ -30,6 +33,7 @@ class Seen(NamedTuple):
     samples: dict[str, Samples]
     late: dict[str, int]
     dropped: dict[str, int]
+    followers: tuple[Follower, ...] = ()
 
 
 class Intake:
@@ -37,18 +41,30 @@ class Intake:
 
     Args:
         layout: the streams and the tick.
-        keep: ticks that are kept.
+        keep: ticks that are kept; of streams that followers go by, more.
         start_s: the moment of the first tick; None for the first stamp.
         watermark_s: how far behind a sample may be.
+        followers: of places.
     """
 
-    def __init__(self, layout: TickLayout, keep: int, start_s: float | None, watermark_s: float) -> None:
-        self.layout, self.start_s, self.watermark_s = layout, start_s, watermark_s
-        self._keep_s = watermark_s + (keep + 2) * layout.dt
-        self._buffers = {s.name: Buffer(s, int(_BURST * s.rate_hz * self._keep_s) + 16) for s in layout.streams}
+    def __init__(
+        self,
+        layout: TickLayout,
+        keep: int,
+        start_s: float | None,
+        watermark_s: float,
+        followers: Sequence[Follower] = (),
+    ) -> None:
+        self.layout, self.start_s, self.watermark_s, self.followers = layout, start_s, watermark_s, tuple(followers)
+        self._keep_s = {s.name: watermark_s + (keep + 2 + self._longer(s.name)) * layout.dt for s in layout.streams}
+        self._buffers = {s.name: Buffer(s, int(_BURST * s.rate_hz * self._keep_s[s.name]) + 16) for s in layout.streams}
         self._origin, self._lock = Origin(layout.readings), threading.Lock()
         self._late, self._dropped = ({name: 0 for name in self._buffers} for _ in range(2))
         self.newest_s = -np.inf  # after the first tick, of all streams
+
+    def _longer(self, name: str) -> int:
+        """How many more ticks of a stream are kept for those that go by it."""
+        return max((f.reach(self.layout) + f.block for f in self.followers if name in f.needs(self.layout)), default=0)
 
     def push(self, name: str, time_s: float, value: np.ndarray | float) -> Arrival:
         """See `Live.push`."""
@@ -75,7 +91,7 @@ class Intake:
         self.newest_s = max(self.newest_s, time_s)
         self._origin.see(name, time_s, sample)
         buffer.put(time_s, sample)
-        buffer.forget(self.newest_s - self._keep_s)
+        buffer.forget(self.newest_s - self._keep_s[name])
         self._late[name] += time_s < own
         return "late" if time_s < own else "in time"
 
@@ -88,9 +104,22 @@ class Intake:
             shown = [now[s.name].time for s in layout.videos]
             given = {s.name: now[s.name] for s in layout.actions}
             ticks = ticks_of(now, given, shown, layout, times, self._origin.fix)
+
+            def readings(names: frozenset[str], first: int) -> Ticks:
+                some = {name: now[name] for name in names}
+                none = {s.name: Samples(np.zeros(0), np.zeros((0, *s.sample_shape))) for s in layout.actions}
+                return ticks_of(some, none, [], layout, np.arange(first, row + 1) * layout.dt, self._origin.fix)
+
+            followed = follow_newest(layout, self.followers, row + 1 - count, count, readings)
             samples = {name: Samples(*(x.copy() for x in part)) for name, part in now.items()}
             counts = self._late.copy(), self._dropped.copy()
-        return Seen(ticks, [samples[s.name].data for s in layout.videos], samples, *counts)
+        return Seen(
+            ticks._replace(followed=followed),
+            [samples[s.name].data for s in layout.videos],
+            samples,
+            *counts,
+            self.followers,
+        )
 
 
 def _checked(spec: StreamSpec, time_s: float, value: np.ndarray | float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A run beside a machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from worldmodel.live.alarms import Alarms, Watch
 from worldmodel.live.belief import Belief
 from worldmodel.live.intake import Arrival, Intake, Seen
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks
-from worldmodel.logs.windows import Context, came_after, last_fix, make_relative, seen
+from worldmodel.logs.followed import Follower
+from worldmodel.logs.windows import Context, came_after, follow_context, last_fix, make_relative, seen
 from worldmodel.types import Commands, Samples
 
 
@@ -35,6 +36,7 @@ class Live:
         start_s: the moment of the first tick; by default the first stamp that is pushed.
         watermark_s: how far a sample may be behind the newest stamp of all streams, and is still put in its place.
         watch: what alarms are told by (`Run.watch`).
+        followers: of places in what models see.
     """
 
     def __init__(
@@ -46,13 +48,14 @@ class Live:
         start_s: float | None = None,
         watermark_s: float = 0.5,
         watch: Watch | None = None,
+        followers: Sequence[Follower] = (),
     ) -> None:
         if not 0 <= watermark_s < float("inf"):
             raise WorldModelError("A watermark is seconds.", expected="0 or more", found=f"{watermark_s}")
         self.layout, self.context = layout, context
         self._forecaster, self._horizon_ticks = forecaster, horizon_ticks
         self._watch = watch
-        self._intake = Intake(layout, context + (watch.look if watch else 0), start_s, watermark_s)
+        self._intake = Intake(layout, context + (watch.look if watch else 0), start_s, watermark_s, followers)
 
     def push(self, stream: str, time_s: float, value: np.ndarray | float) -> Arrival:
         """Takes one sample: a reading, a frame, or a command that was given.
@@ -194,8 +197,8 @@ class Live:
 
 def moment_of(layout: TickLayout, context: int, row: int, known: Seen) -> Moment:
     """The moment at tick `row`, the last that is known."""
-    values, mask = known.ticks.values, known.ticks.mask
-    fixes = {s.name: last_fix(layout, values, mask, s.name) for s in layout.readings}
+    span = _told(layout, context, known)
+    fixes = {s.name: last_fix(layout, span.values[0], span.mask[0], s.name) for s in layout.readings}
     return Moment(layout, row, context_of(layout, context, known), fixes, known.ticks.origin, known.samples, 0.0)
 
 
@@ -206,10 +209,17 @@ def context_of(layout: TickLayout, context: int, known: Seen) -> Context:
 
 def span_of(layout: TickLayout, context: int, known: Seen) -> Ticks:
     """The ticks as one window [1, T, ...], relative to the last positions of its context."""
-    values, mask, age_s, actions, frames, origin = known.ticks
-    led = Commands(*(part[None] for part in actions))
-    span = Ticks(values[None].copy(), mask[None].copy(), age_s[None], led, frames[None], origin)
+    span = _told(layout, context, known)
     make_relative(layout, span.values, span.mask, context)
+    return span
+
+
+def _told(layout: TickLayout, context: int, known: Seen) -> Ticks:
+    """The ticks as one window [1, T, ...], in whose context places that are followed stand for fixes."""
+    values, mask, age_s, actions, frames, origin, followed = known.ticks
+    led = Commands(*(part[None] for part in actions))
+    span = Ticks(values[None].copy(), mask[None].copy(), age_s[None].copy(), led, frames[None], origin, followed[None])
+    follow_context(layout, known.followers, span, context)
     return span
 
 

@@ -31,6 +31,7 @@ class Ticks(NamedTuple):
         actions: what leaves each tick, [T, A].
         frames: int64 [T, videos] index of the newest frame of the tick within the episode, -1 where none.
         origin: float64 [3] latitude, longitude (deg), altitude (m) that fixes are east-north-up metres from.
+        followed: float32 [T, P] places that stand for the fixes that were read (`worldmodel.logs.followed`), if any.
     """
 
     values: np.ndarray
@@ -39,6 +40,7 @@ class Ticks(NamedTuple):
     actions: Commands
     frames: np.ndarray
     origin: np.ndarray
+    followed: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -216,7 +218,8 @@ def ticks_of(
             values[:, columns], mask[:, columns], ages[:, i] = _slots(readings[spec.name], layout, spec, ticks, origin)
     frames = [_newest(time, ticks, layout.dt) for time in shown]
     indices = np.stack(frames, 1) if frames else np.zeros((len(ticks), 0), int)
-    return Ticks(values, mask, ages, commands(given, layout, ticks), indices, origin)
+    unfollowed = np.zeros((len(ticks), 0), np.float32)
+    return Ticks(values, mask, ages, commands(given, layout, ticks), indices, origin, unfollowed)
 
 
 def commands(given: Mapping[str, Samples], layout: TickLayout, ticks: Float[np.ndarray, " T"]) -> Commands:

@@ -9,6 +9,7 @@ import numpy as np
 
 from worldmodel.files import disk_errors
 from worldmodel.logs.align import TickLayout, Ticks, align, tick_count
+from worldmodel.logs.followed import Follower, follow, followed_count
 from worldmodel.logs.mapped import Maps
 from worldmodel.logs.reader import Log
 from worldmodel.types import Commands
@@ -24,6 +25,7 @@ class AlignedLog(Sequence[Ticks]):
 
     Attributes:
         layout: what the columns are.
+        followers: of places.
         episodes: which of the log's.
         ends: int [E + 1], the tick, counted over all episodes, that each begins at, and where the last one ends.
         origins: float64 [E, 3], as of `Ticks`.
@@ -32,24 +34,27 @@ class AlignedLog(Sequence[Ticks]):
         WorldModelError: if an episode's times do not increase, or the disk is full.
     """
 
-    def __init__(self, log: Log, layout: TickLayout, episodes: Sequence[int] | None = None) -> None:
-        self.layout = layout
+    def __init__(
+        self, log: Log, layout: TickLayout, episodes: Sequence[int] | None = None, followers: Sequence[Follower] = ()
+    ) -> None:
+        self.layout, self.followers = layout, tuple(followers)
         self.episodes = list(range(len(log.episodes)) if episodes is None else episodes)
         self.ends = np.concatenate([[0], np.cumsum(tick_count(log.durations_s[self.episodes], layout.dt))])
         self.origins = np.zeros((len(self.episodes), 3))
+        self._kind = _record(layout, followed_count(layout, self.followers))
         self._maps = Maps(MEMORY_BUDGET_BYTES)
         self._ticks = self._hold(self._blocks(log))
 
     def _blocks(self, log: Log) -> Iterable[np.ndarray]:
         """Each episode's ticks as records [T]."""
         for i, episode in enumerate(self.episodes):
-            ticks = align(log.episodes[episode], self.layout)
+            ticks = follow(align(log.episodes[episode], self.layout), self.layout, self.followers)
             self.origins[i] = ticks.origin
-            yield _records(ticks, self.layout)
+            yield _records(ticks, self._kind)
 
     def _hold(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
         """All records end to end, never held twice."""
-        kind, count = _record(self.layout), int(self.ends[-1])
+        kind, count = self._kind, int(self.ends[-1])
         self._on_disk = count * kind.itemsize > MEMORY_BUDGET_BYTES
         if self._on_disk:
             return self._store(blocks).view(kind)
@@ -103,12 +108,13 @@ class AlignedLog(Sequence[Ticks]):
         return _ticks(spans, self.origins[places[:, 0]])
 
 
-def _record(layout: TickLayout) -> np.dtype:
+def _record(layout: TickLayout, followed: int) -> np.dtype:
     """One tick of everything as one record: what is read together lies together on disk."""
     size, readings, videos = layout.size, len(layout.readings), len(layout.videos)
     fields = [
         ("frames", np.int64, (videos,)),
         ("values", np.float32, (size,)),
+        ("followed", np.float32, (followed,)),
         ("age_s", np.float32, (readings,)),
         ("action_values", np.float32, (layout.action_count,)),
         ("action_age_s", np.float32, (len(layout.actions),)),
@@ -118,9 +124,9 @@ def _record(layout: TickLayout) -> np.dtype:
     return np.dtype(fields, align=True)
 
 
-def _records(ticks: Ticks, layout: TickLayout) -> np.ndarray:
-    block = np.zeros(len(ticks.values), _record(layout))
-    for name in ("frames", "values", "age_s", "mask"):
+def _records(ticks: Ticks, kind: np.dtype) -> np.ndarray:
+    block = np.zeros(len(ticks.values), kind)
+    for name in ("frames", "values", "followed", "age_s", "mask"):
         block[name] = getattr(ticks, name)
     for name, part in ticks.actions._asdict().items():
         block[f"action_{name}"] = part
@@ -130,4 +136,5 @@ def _records(ticks: Ticks, layout: TickLayout) -> np.ndarray:
 def _ticks(block: np.ndarray, origin: np.ndarray) -> Ticks:
     """Records as `Ticks`, whose arrays are views of them."""
     actions = Commands(*(block[f"action_{name}"] for name in Commands._fields))
-    return Ticks(block["values"], block["mask"], block["age_s"], actions, block["frames"], origin)
+    values, mask, age_s, frames, followed = (block[x] for x in ("values", "mask", "age_s", "frames", "followed"))
+    return Ticks(values, mask, age_s, actions, frames, origin, followed)

@@ -12,6 +12,7 @@ from worldmodel.arrays import evenly, last_valid, newest
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, Ticks
 from worldmodel.logs.aligned import AlignedLog
+from worldmodel.logs.followed import Follower, followed_of, stand_in
 from worldmodel.logs.frame_store import FrameStore
 from worldmodel.logs.reader import Log
 from worldmodel.types import Array, Commands
@@ -104,7 +105,7 @@ class Starts(Sequence):
 
 @dataclasses.dataclass(frozen=True)
 class Windows:
-    """Cuts windows out of aligned episodes.
+    """Cuts windows out of aligned episodes. In their contexts, places that are followed stand for fixes.
 
     Attributes:
         log: where the episodes are from.
@@ -121,15 +122,26 @@ class Windows:
 
     @classmethod
     def of(
-        cls, log: Log, layout: TickLayout, context: int, horizon: int, episodes: Sequence[int] | None = None
+        cls,
+        log: Log,
+        layout: TickLayout,
+        context: int,
+        horizon: int,
+        episodes: Sequence[int] | None = None,
+        followers: Sequence[Follower] = (),
     ) -> "Windows":
         """Aligns the chosen episodes (default all)."""
-        return cls(log, AlignedLog(log, layout, episodes), context, horizon, layout)
+        return cls(log, AlignedLog(log, layout, episodes, followers), context, horizon, layout)
 
     @property
     def episodes(self) -> list[int]:
         """Which of the log's."""
         return self.ticks.episodes
+
+    @property
+    def followers(self) -> tuple[Follower, ...]:
+        """Of places, among the streams of the layout."""
+        return self.ticks.followers
 
     @cached_property
     def _stores(self) -> list[FrameStore]:
@@ -182,6 +194,7 @@ class Windows:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
         asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
         span = self.ticks.spans(starts[:], 1 - self.context, self.context + horizon)
+        follow_context(self.layout, self.followers, span, self.context)
         make_relative(self.layout, span.values, span.mask, self.context)
         ahead = slice(self.context, None)
         shown = [span.frames[..., video] for video in range(len(self.layout.videos))]
@@ -208,8 +221,14 @@ class Windows:
 
     def last_fix(self, episode: int, tick: int, name: str) -> Float[np.ndarray, " F"]:
         """`last_fix` of the context that ends at a tick of an episode."""
-        ticks, context = self.ticks[episode], slice(tick - self.context + 1, tick + 1)
-        return last_fix(self.layout, ticks.values[context], ticks.mask[context], name)
+        span = self.ticks.spans(np.array([[episode, tick]]), 1 - self.context, self.context)
+        follow_context(self.layout, self.followers, span, self.context)
+        return last_fix(self.layout, span.values[0], span.mask[0], name)
+
+    def follows(self, starts: Starts | Int[np.ndarray, "B 2"], name: str) -> Bool[np.ndarray, " B"]:
+        """Whether what is followed stands for a stream's place at the ticks `starts` [B, 2] themselves."""
+        span = self.ticks.spans(starts[:], 0, 1)
+        return np.isfinite(followed_of(self.layout, self.followers, span.followed[:, 0], name)).any(-1)
 
 
 def seen(
@@ -234,6 +253,11 @@ def came_after(span: Ticks, context: int) -> Future:
     led = _commands(span, slice(context - 1, context - 1 + horizon))
     asked = np.zeros((len(span.values), 0), np.int32)
     return Future(led, *_readings(span, slice(context, None)), asked, (), ())
+
+
+def follow_context(layout: TickLayout, followers: Sequence[Follower], span: Ticks, context: int) -> None:
+    """In spans [B, ...], puts what is followed in the place of what was read over the first `context` ticks."""
+    stand_in(layout, followers, *(x[:, :context] for x in (span.followed, span.values, span.mask, span.age_s)))
 
 
 def last_fix(

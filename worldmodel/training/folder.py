@@ -17,6 +17,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.files import RUN_AGAIN, readable, whole_file, whole_folder
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.odometry import Odometer
 from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.closed import closed
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from worldmodel.training.checkpoints import Checkpoints
 
 _SETTINGS, _FINISHED = "run.json", "finished.json"
-_STATISTICS, _BASELINES = "statistics.npz", "baselines.npz"
+_ODOMETRY, _STATISTICS, _BASELINES = "odometry.json", "statistics.npz", "baselines.npz"
 _EXPERTS, _LEFT_OUT, _BLEND = "experts.npz", "left_out.npz", "blend.npz"
 _PARAMETERS, _SPREAD, _FILM = "parameters.npz", "spread.npy", "film.npz"
 _CHECKPOINTS, _PRIOR = "checkpoints", "prior"
@@ -43,7 +44,8 @@ class RunFolder:
     """A training run on disk. Each file appears when it is whole.
 
     run.json           settings          written when the run begins
-    statistics.npz     of the data       so are they
+    odometry.json      what follows places in what is seen; so is it
+    statistics.npz     of the data       and they
     baselines.npz      fitted            and they
     experts.npz        fitted            and they
     prior/             the scene that is one of them, where one is
@@ -59,8 +61,8 @@ class RunFolder:
     """
 
     NAMES = (
-        _SETTINGS, _STATISTICS, _BASELINES, _EXPERTS, _LEFT_OUT, _BLEND, _FINISHED, _SPREAD, _FILM, _PARAMETERS,
-        _CHECKPOINTS, METRICS, TENSORBOARD, _PRIOR, f"{_BLENDED}*",
+        _SETTINGS, _ODOMETRY, _STATISTICS, _BASELINES, _EXPERTS, _LEFT_OUT, _BLEND, _FINISHED, _SPREAD, _FILM,
+        _PARAMETERS, _CHECKPOINTS, METRICS, TENSORBOARD, _PRIOR, f"{_BLENDED}*",
     )  # fmt: skip
 
     def __init__(self, path: Path | str) -> None:
@@ -169,6 +171,20 @@ class RunFolder:
 
     def write_settings(self, settings: RunSettings) -> None:
         self._write_text(_SETTINGS, settings.to_json())
+
+    def read_odometers(self) -> tuple[Odometer, ...]:
+        """What follows places in what is seen; nothing in a run of an earlier release."""
+        file = self.path / _ODOMETRY
+        if not file.exists():
+            return ()
+        with readable(file):
+            found: list[dict[str, Any]] = [
+                {k: tuple(v) if isinstance(v, list) else v for k, v in o.items()} for o in json.loads(file.read_text())
+            ]
+            return tuple(Odometer(**each) for each in found)
+
+    def write_odometers(self, odometers: Sequence[Odometer]) -> None:
+        self._write_text(_ODOMETRY, plain_json([dataclasses.asdict(each) for each in odometers]))
 
     def read_scaling(self) -> Scaling:
         """The training data's statistics."""

@@ -15,9 +15,11 @@ from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller, ticks_of
 from worldmodel.imagine.forecaster import Forecaster
 from worldmodel.logs.align import TickLayout
+from worldmodel.logs.followed import Follower
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.odometry import Odometer
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import Film, Scaling, WorldModel
 from worldmodel.training.folder import RunFolder
@@ -40,6 +42,7 @@ class Run(Foreteller):
         baselines: what it has to beat, each of them an expert as well.
         team: all experts and their blend; None before the training's end, and of a log without readings.
         reached: ticks of the longest rollouts that it was trained on; None before the training's end.
+        odometers: what follows places in what it sees.
     """
 
     folder: Path
@@ -48,6 +51,7 @@ class Run(Foreteller):
     baselines: Baselines
     team: Team | None = None
     reached: int | None = None
+    odometers: tuple[Odometer, ...] = ()
 
     name, told_by, usual_s, compiled = "model", 32, 200.0, True
 
@@ -76,6 +80,10 @@ class Run(Foreteller):
             return (f"Its {self.settings.minutes:g} minutes left no time for {cut}.",) if cut else ()
         remedy = f"`worldmodel train ... --out {self.folder} --resume` goes on"
         return (f"The training of {self.folder} has not ended: its network answers alone, as it was then; {remedy}.",)
+
+    @property
+    def followers(self) -> tuple[Follower, ...]:
+        return self.odometers
 
     def foreseer(self) -> Forecaster:
         return Forecaster(self.team, self.model)
@@ -120,7 +128,7 @@ class Run(Foreteller):
                 run's exactly are turned into them.
         """
         horizon, log = horizon or self.settings.horizon, log.conform(self.settings.streams)
-        return Windows.of(log, self.layout, self.settings.context, horizon, episodes)
+        return Windows.of(log, self.layout, self.settings.context, horizon, episodes, self.followers)
 
     def unseen(self, log: Log) -> list[int]:
         """Episodes of a log that may be measured: those whose content no update and no choice of the training saw.
@@ -183,12 +191,12 @@ def load_run(folder: Path | str) -> Run:
     settings = files.read_settings()
     scaling = files.read_scaling()
     baselines = files.read_baselines(settings.layout)
-    team = files.read_team(baselines, settings)
+    team, odometers = files.read_team(baselines, settings), files.read_odometers()
     reached = (files.finished or {}).get("horizon")
     if not settings.network:
         if team is None:
             raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
-        return Run(files.path, settings, None, baselines, team, reached)
+        return Run(files.path, settings, None, baselines, team, reached, odometers)
     model = nnx.eval_shape(lambda: build_model(settings, scaling))  # draws nothing
     graph, params, rest = split_parameters(model)
     model = nnx.merge(graph, files.read_parameters(params), rest)
@@ -196,4 +204,4 @@ def load_run(folder: Path | str) -> Run:
     spread = files.read_spread()
     model.spread = nnx.Variable(jnp.ones((1, model.layout.size)) if spread is None else jnp.asarray(spread))
     model.film = files.read_film() or Film.plain([spec.sample_shape for spec in model.layout.videos])
-    return Run(files.path, settings, model, baselines, team, reached)
+    return Run(files.path, settings, model, baselines, team, reached, odometers)

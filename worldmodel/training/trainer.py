@@ -4,6 +4,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from worldmodel.codecs import codec
 from worldmodel.compiled import keep_compiled
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output
@@ -11,6 +14,8 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.odometry import Odometer, find_odometers
+from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.fitting import examples_at, left_out_of
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.rich import fit_rich
@@ -98,12 +103,17 @@ def train(
         for note in (copies_note(log), settings.shared_roles, simulated_note(settings.episodes)):
             if note:
                 show.say(f"note: {note}")
-        source = _source(log, settings)
+        if resume:
+            odometers = folder.read_odometers()
+        else:
+            show.say("looking for odometry")
+            odometers = _odometers(log, settings)
+        source = _source(log, settings, odometers)
         if resume:
             go_on(folder, settings, source, show)
         else:
             with folder.replaced():
-                settings = _begin(folder, log, settings, source, scene, show)
+                settings = _begin(folder, log, settings, odometers, source, scene, show)
                 go_on(folder, settings, source, show)
     return load_run(folder.path)
 
@@ -119,18 +129,27 @@ def _settings(
     return lengthened(folder, settings_to_resume(folder, log, asked), steps, minutes)
 
 
-def _source(log: Log, settings: RunSettings) -> Source:
+def _odometers(log: Log, settings: RunSettings) -> tuple[Odometer, ...]:
+    """What follows the places of a vehicle, found on the episodes that learn; nothing where no sensors tell its way."""
+    layout = settings.layout
+    if not any(codec(s).turning.place is not None for s in layout.readings):
+        return ()
+    windows = _windows(log, settings, settings.learn).without_video()
+    return find_odometers(windows, Lens(layout, *(np.asarray(x) for x in measure_scaling(windows, settings.seed)[:4])))
+
+
+def _source(log: Log, settings: RunSettings, odometers: Sequence[Odometer]) -> Source:
     """Windows of the episodes that learn and of those that select.
 
     Raises:
         WorldModelError: if no episode is long enough for one.
     """
-    learn = _windows(log, settings, settings.learn)
+    learn = _windows(log, settings, settings.learn, odometers)
     learn.starts()
     sources = [settings.episodes[i].log for i in settings.learn]
     config, seed = settings.train, settings.seed
     batches = Batches(learn, config.batch, config.frames, seed, sources, settings.weights)
-    return Source(batches, Selection(_windows(log, settings, settings.select), seed))
+    return Source(batches, Selection(_windows(log, settings, settings.select, odometers), seed))
 
 
 def _prior(prior: Scene | Path | str | None, resume: bool) -> Scene | None:
@@ -149,17 +168,26 @@ def _prior(prior: Scene | Path | str | None, resume: bool) -> Scene | None:
 
 
 def _begin(
-    folder: RunFolder, log: Log, settings: RunSettings, source: Source, scene: Scene | None, show: TrainingProgress
+    folder: RunFolder,
+    log: Log,
+    settings: RunSettings,
+    odometers: Sequence[Odometer],
+    source: Source,
+    scene: Scene | None,
+    show: TrainingProgress,
 ) -> RunSettings:
     """Writes what a run needs before its first update; the settings with what that took."""
     learn, select = source.batches.windows, source.selection.windows if settings.enough_select else None
     allowance = Allowance(settings.experts_s, show.say)
     with folder.begin() as start:
+        start.write_odometers(odometers)
+        for odometer in odometers:
+            show.say(odometer.describe(settings.layout))
         show.say("measuring statistics")
         scaling = measure_scaling(learn, settings.seed)
         start.write_scaling(scaling)
         show.say("fitting baselines")
-        windows = learn if settings.fitted == settings.learn else _windows(log, settings, settings.fitted)
+        windows = learn if settings.fitted == settings.learn else _windows(log, settings, settings.fitted, odometers)
         begun = allowance.spent
         baselines = Baselines.fit(windows, scaling, settings.seed, select=select)
         took = allowance.spent - begun
@@ -191,5 +219,6 @@ def _for_fits(allowance: Allowance, took: float, apart: bool) -> float:
     return allowance.left / 2 if apart else (allowance.left - _TURNS * took) / (1 + _TURNS)
 
 
-def _windows(log: Log, settings: RunSettings, episodes: Sequence[int]) -> Windows:
-    return Windows.of(log.conform(settings.streams), settings.layout, settings.context, settings.horizon, episodes)
+def _windows(log: Log, settings: RunSettings, episodes: Sequence[int], odometers: Sequence[Odometer] = ()) -> Windows:
+    log = log.conform(settings.streams)
+    return Windows.of(log, settings.layout, settings.context, settings.horizon, episodes, odometers)

@@ -1,4 +1,7 @@
-"""Where a predictor believes a machine to be while its position is not told: carried along by its own predictions."""
+"""Where a machine is believed to be while its position is not told.
+
+Where odometry has it, if that is followed; else where a predictor's own predictions carry it.
+"""
 
 import dataclasses
 
@@ -7,7 +10,8 @@ from jaxtyping import Float
 
 from worldmodel.arrays import last_valid
 from worldmodel.codecs import codec
-from worldmodel.logs.windows import Context, make_relative
+from worldmodel.logs.followed import follow, stand_in
+from worldmodel.logs.windows import Context, last_fix, make_relative
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import StreamSpec
 from worldmodel.validate.forecast import Forecast, Predictor, ask
@@ -19,8 +23,9 @@ _STEP_S = 0.5  # at most this far ahead is a position taken from one forecast
 def carried(predictor: Predictor, problem: Problem, stream: StreamSpec, ticks: int) -> Forecast:
     """What a predictor says whose positions are out for the last `ticks` before each start, while all else goes on.
 
-    It is asked again and again, at most half a second ahead, and its own predictions stand where fixes would have
-    come: this is what any predictor can do that has no filter of its own, dead reckoning as well. Positions are
+    Where the stream is followed (`Windows.followers`), everyone sees what is followed without those fixes. Else a
+    predictor is asked again and again, at most half a second ahead, and its own predictions stand where fixes would
+    have come: this is what any predictor can do that has no filter of its own, dead reckoning as well. Positions are
     relative to the problem's last fix, though that did not come, so that they are scored as those of others.
 
     Args:
@@ -30,13 +35,52 @@ def carried(predictor: Predictor, problem: Problem, stream: StreamSpec, ticks: i
         stream: the one that tells positions.
         ticks: how long it is out.
     """
+    if stream.name in {f.stream for f in problem.truth.windows.followers}:
+        seen, fix = _followed(problem, stream, ticks)
+        return _as_asked(ask(predictor, seen), problem, stream, fix)
     outage, step = _Outage(problem, stream, ticks), max(round(_STEP_S / problem.dt), 1)
     for back in range(ticks, 0, -step):
         ahead = ask(predictor, outage.at(back)).mean.get(stream.name)
         if ahead is None:
             return Forecast()
         outage.fill(back, ahead[:, : min(step, back)])
-    return outage.as_asked(ask(predictor, dataclasses.replace(outage.at(0), frame_ticks=problem.frame_ticks)))
+    told = ask(predictor, dataclasses.replace(outage.at(0), frame_ticks=problem.frame_ticks))
+    return _as_asked(told, problem, stream, outage.fix)
+
+
+def _followed(problem: Problem, stream: StreamSpec, ticks: int) -> tuple[Problem, Float[np.ndarray, "W F"]]:
+    """The problem as it is seen without the stream's last `ticks`, and the places that this is relative to."""
+    layout, windows, count = problem.layout, problem.truth.windows, problem.context.values.shape[1]
+    spans = []
+    for episode, tick in problem.starts:
+        whole = windows.ticks[episode]
+        part = slice(0, tick + 1)
+        mask, age_s = whole.mask[part].copy(), whole.age_s[part].copy()
+        mask[-ticks:, layout.slot_columns(stream)] = False
+        i = layout.readings.index(stream)
+        age_s[-ticks:, i] = age_s[-ticks - 1, i] + layout.dt * np.arange(1, ticks + 1)
+        read = whole._replace(values=whole.values[part], mask=mask, age_s=age_s)
+        seen = follow(read, layout, windows.followers)
+        spans.append([x[-count:] for x in (seen.values, seen.mask, seen.age_s, seen.followed)])
+    values, mask, age_s, followed = (np.stack(parts) for parts in zip(*spans, strict=True))
+    stand_in(layout, windows.followers, followed, values, mask, age_s)
+    fix = np.stack([last_fix(layout, *each, stream.name) for each in zip(values, mask, strict=True)])
+    make_relative(layout, values, mask, count)
+    context = problem.context._replace(values=values, mask=mask, age_s=age_s)
+    return dataclasses.replace(problem, context=context), fix
+
+
+def _as_asked(forecast: Forecast, problem: Problem, stream: StreamSpec, fix: Float[np.ndarray, "W F"]) -> Forecast:
+    """A forecast relative to places `fix`, relative to those that the problem's answers are relative to."""
+    name, windows, own = stream.name, problem.truth.windows, codec(stream)
+    if name not in forecast.mean:
+        return forecast
+    real = np.nan_to_num([windows.last_fix(e, t, name) for e, t in problem.starts])
+    moved = own.physical(np.nan_to_num(fix)) - own.physical(real)
+    mean, members = {**forecast.mean, name: forecast.mean[name] + moved[:, None]}, dict(forecast.members)
+    if name in members:
+        members[name] = members[name] + moved[:, None, None]
+    return forecast._replace(mean=mean, members=members)
 
 
 class _Outage:
@@ -74,16 +118,10 @@ class _Outage:
         self._values[:, ticks, self._slots[-1]] = features + self._fix(first)[:, None]
         self._mask[:, ticks, self._slots[-1]] = self._came[:, ticks, None]
 
-    def as_asked(self, forecast: Forecast) -> Forecast:
-        """A forecast of the starts relative to the last real fix."""
-        name, windows = self._stream.name, self._problem.truth.windows
-        real = np.nan_to_num([windows.last_fix(e, t, name) for e, t in self._problem.starts])
-        moved = codec(self._stream).physical(self._fix(self._values.shape[1])) - codec(self._stream).physical(real)
-        mean = {**forecast.mean, name: forecast.mean[name] + moved[:, None]}
-        members = dict(forecast.members)
-        if name in members:
-            members[name] = members[name] + moved[:, None, None]
-        return forecast._replace(mean=mean, members=members)
+    @property
+    def fix(self) -> Float[np.ndarray, "W F"]:
+        """The newest place that is believed at the starts."""
+        return self._fix(self._values.shape[1])
 
     def _fix(self, end: int) -> Float[np.ndarray, "W F"]:
         """The newest place that is known before tick `end`, where a context that ends there has one."""

@@ -70,8 +70,9 @@ class Floor:
         out = {}
         for spec in problem.readings:
             values = np.asarray(rolled[spec.name], np.float64)
-            if spec.kind == "gps":  # the reading, moved by the displacement since it was taken
-                since = [recorded[int(e)].true_fix(spec.name, int(t) * problem.dt) for e, t in problem.starts]
+            if spec.kind == "gps":  # the place that is read or followed, moved by the displacement since then
+                told = zip(problem.starts, self._windows.follows(problem.starts, spec.name), strict=True)
+                since = [None if f else recorded[int(e)].true_fix(spec.name, int(t) * problem.dt) for (e, t), f in told]
                 values = metres_since(values, twin.scene.origin, since)
             out[spec.name] = values[:, 1:]
         return out

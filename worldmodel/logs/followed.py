@@ -1,0 +1,101 @@
+"""Places that a filter follows: in what is seen of a window they stand for the fixes that were read."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from worldmodel.logs.align import TickLayout, Ticks
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """Tells where a machine is, at each tick from that tick and those before it."""
+
+    @property
+    def stream(self) -> str:
+        """The stream that it follows."""
+
+    @property
+    def block(self) -> int:
+        """Parts of a recording that it is given begin at a multiple of so many ticks."""
+
+    def needs(self, layout: TickLayout) -> frozenset[str]:
+        """The streams that it goes by."""
+
+    def reach(self, layout: TickLayout) -> int:
+        """How many ticks before one that one depends on."""
+
+    def follow(self, ticks: Ticks, layout: TickLayout, first: int = 0) -> Float[np.ndarray, "T F"]:
+        """The stream's features at each tick, the first of which is tick `first`; NaN where what was read stands."""
+
+
+def follow(ticks: Ticks, layout: TickLayout, followers: Sequence[Follower], first: int = 0) -> Ticks:
+    """The ticks with what is followed, stream by stream."""
+    parts = [np.zeros((len(ticks.values), 0), np.float32), *(f.follow(ticks, layout, first) for f in followers)]
+    return ticks._replace(followed=np.concatenate(parts, 1))
+
+
+def follow_newest(
+    layout: TickLayout,
+    followers: Sequence[Follower],
+    first: int,
+    count: int,
+    ticks_from: Callable[[frozenset[str], int], Ticks],
+) -> Float[np.ndarray, "T P"]:
+    """What is followed at ticks `first` ... of a recording that goes on, as `follow` finds it in the whole one.
+
+    Args:
+        layout: their columns.
+        followers: of places.
+        first: the first of them. Ticks before the recording's first, 0, have none.
+        count: how many.
+        ticks_from: the readings of some streams from a tick on, up to the last of those wanted.
+    """
+    parts = [np.full((count, followed_count(layout, followers)), np.nan, np.float32)[:, :0]]
+    for follower in followers:
+        begin = max(first - follower.reach(layout), 0) // follower.block * follower.block
+        found = follower.follow(ticks_from(follower.needs(layout), begin), layout, begin)
+        before = np.full((max(begin - first, 0), found.shape[1]), np.nan, np.float32)
+        parts.append(np.concatenate([before, found[max(first - begin, 0) :]]))
+    return np.concatenate(parts, 1)
+
+
+def followed_count(layout: TickLayout, followers: Sequence[Follower]) -> int:
+    """How many features are followed."""
+    return sum(layout.features(layout.spec(f.stream)) for f in followers)
+
+
+def followed_of(
+    layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, "*b P"], name: str
+) -> Float[np.ndarray, "*b F"]:
+    """The features of one stream among those that are followed; none of one that is not."""
+    start = 0
+    for follower in followers:
+        stop = start + layout.features(layout.spec(follower.stream))
+        if follower.stream == name:
+            return followed[..., start:stop]
+        start = stop
+    return followed[..., :0]
+
+
+def stand_in(
+    layout: TickLayout,
+    followers: Sequence[Follower],
+    followed: Float[np.ndarray, "*b P"],
+    values: Float[np.ndarray, "*b D"],
+    mask: Bool[np.ndarray, "*b D"],
+    age_s: Float[np.ndarray, "*b S"] | None = None,
+) -> None:
+    """Puts what is followed in the place of what was read, as if it had been read at the tick itself; in place."""
+    for follower in followers:
+        spec = layout.spec(follower.stream)
+        columns, place = layout.slot_columns(spec)[-1], followed_of(layout, followers, followed, spec.name)
+        known = np.isfinite(place)
+        there = known.any(-1)
+        values[..., columns] = np.where(known, place, np.where(there[..., None], 0, values[..., columns]))
+        mask[..., columns] = np.where(there[..., None], known, mask[..., columns])
+        if age_s is not None:
+            row = layout.readings.index(spec)
+            age_s[..., row] = np.where(there, 0, age_s[..., row])

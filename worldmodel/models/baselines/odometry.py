@@ -1,0 +1,309 @@
+"""Where a vehicle is, by its fixes of the last seconds and its odometry, the path that speed and turning tell.
+
+The path is matched to the fixes. A window's positions are then as good as all those fixes together, and go on where
+none come.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Complex, Float, Int
+
+from worldmodel.arrays import evenly, hold
+from worldmodel.codecs import codec
+from worldmodel.logs.align import TickLayout, Ticks
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines.reckoning import Reckoner, find_reckoners
+from worldmodel.models.baselines.sensors import label
+from worldmodel.models.baselines.unicycle import at_times
+from worldmodel.models.baselines.view import Lens
+
+_SPANS_S = (5.0, 10.0, 20.0)
+_OUT_S = 60.0  # a place is carried on for so long at most
+_LATE = 2  # of its intervals, after which a fix is missing
+_LOOKS_S = (0.0, 2.0, 5.0)  # ahead, at least the next fix, that a span is chosen by
+_FEW = 3  # fixes that tell a heading
+_BURST = 1.5  # times its nominal rate, that a receiver's fixes are matched at most
+_EPISODES, _TICKS = 40, 20_000  # that are chosen on
+_WINDOWS = 1000  # that speed and turning are looked for in
+
+
+class Fixes(NamedTuple):
+    """Fixes on an odometry's path.
+
+    Attributes:
+        row: int [N] the tick of each.
+        place: complex [N] where it says, east + i north in metres.
+        path: complex [N] the path then, in a frame of its own.
+    """
+
+    row: Int[np.ndarray, " N"]
+    place: Complex[np.ndarray, " N"]
+    path: Complex[np.ndarray, " N"]
+
+
+class Matched(NamedTuple):
+    """How a path lies on the newest fixes at each of R ticks: turned and moved (in closed form: Umeyama 1991).
+
+    Attributes:
+        last: int [R] the newest fix; -1 before the first.
+        matched: int [R] how many were matched.
+        turn: complex [R] of length 1.
+        place, path: complex [R] their middles.
+        length: [R] sum of squares of the path about its middle.
+        left: [R] of what the match leaves of the fixes.
+    """
+
+    last: np.ndarray
+    matched: np.ndarray
+    turn: np.ndarray
+    place: np.ndarray
+    path: np.ndarray
+    length: np.ndarray
+    left: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Odometer:
+    """Follows one stream that tells a place.
+
+    Attributes:
+        stream: its name.
+        speed, turning: columns among the Y readings, as of `Reckoner`, with
+        speed_scale, rate_scale: m/s and rad/s in one unit of theirs.
+        span: ticks before the newest fix whose fixes are matched.
+        averaged: whether a place is where all of them together say; else it is carried on from the newest, which stays
+            as it was read. What receivers filter already must not be averaged.
+        noise: m, the distance of fixes from the matched path, a root mean square.
+    """
+
+    stream: str
+    speed: tuple[int, ...]
+    turning: tuple[int, ...]
+    speed_scale: float
+    rate_scale: float
+    span: int
+    averaged: bool
+    noise: float
+
+    @classmethod
+    def fit(cls, reckoner: Reckoner, episodes: Sequence[Ticks], layout: TickLayout) -> "Odometer | None":
+        """The span that foretells coming fixes best; None where odometry does not help, or fixes come with each tick.
+
+        Args:
+            reckoner: what found speed and turning.
+            episodes: whose fixes are foretold.
+            layout: their columns.
+        """
+        spec = layout.spec(reckoner.stream)
+        if not all(codec(spec).relative) or layout.slots(spec) > 1:
+            return None
+        tried = [
+            cls(
+                reckoner.stream, tuple(map(int, reckoner.speed)), tuple(map(int, reckoner.turning)),
+                reckoner.speed_scale, reckoner.rate_scale, max(round(span / layout.dt), 2), averaged, 0.0,
+            )
+            for span in _SPANS_S for averaged in (True, False)
+        ]  # fmt: skip
+        chosen = [episodes[i] for i in evenly(len(episodes), _EPISODES)]
+        seen = [tried[0]._fixes(_first(ticks, _TICKS), layout) for ticks in chosen]
+        fitted = [odometer._with_noise(seen, layout) for odometer in tried]
+        errors = np.array([o._errors(seen, layout) for o in fitted] + [_held_errors(seen, layout)])
+        excess = (errors / np.maximum(errors.min(0), 1e-9)).mean(1)
+        best = int(np.argmin(excess))
+        return fitted[best] if best < len(fitted) else None
+
+    def follow(self, ticks: Ticks, layout: TickLayout, first: int = 0) -> Float[np.ndarray, "T F"]:
+        """The stream's features at each tick; NaN where what was read stands.
+
+        A tick depends on itself and those before it. So that it does on the same ones in a whole recording and in its
+        newest part, paths begin at every `block`-th tick of the recording.
+
+        Args:
+            ticks: T of them.
+            layout: their columns.
+            first: the number, within its recording, of the first; a multiple of `block` (`reach` says how many are
+                needed before one).
+        """
+        out = np.full((len(ticks.values), layout.features(layout.spec(self.stream))), np.nan, np.float32)
+        fixes, path = self._fixes(ticks, layout)
+        now = np.arange(len(path))
+        last = np.searchsorted(fixes.row, now, side="right") - 1
+        begun = np.where(last >= 0, (first + fixes.row[last]) // self.block if len(fixes.row) else -1, -1)
+        for block in np.unique(begun[begun >= 0]):
+            rows = np.flatnonzero((begun == block) & (now - fixes.row[last] <= self._longest(layout)))
+            start = max((block - 1) * self.block - first, 0)
+            own = _cut(ticks, start, rows[-1] + 1)
+            self._fill(out, own, start, rows, layout)
+        return out
+
+    def describe(self, layout: TickLayout) -> str:
+        """What is followed and how, for people."""
+        speed, turning = (label(layout, np.array(columns)) for columns in (self.speed, self.turning))
+        how = "where its fixes together say" if self.averaged else "carried on from the last fix where none comes"
+        return (
+            f"{self.stream} is followed by odometry ({speed}; {turning}), matched to the fixes of "
+            f"{self.span * layout.dt:g} s: {how}; fixes lie {self.noise:.3g} m off"
+        )
+
+    def needs(self, layout: TickLayout) -> frozenset[str]:
+        """The streams that it goes by."""
+        streams = [layout.readings[i].name for i in layout.stream_of[layout.newest]]
+        return frozenset({self.stream, *(streams[column] for column in (*self.speed, *self.turning))})
+
+    @property
+    def block(self) -> int:
+        """Ticks from one beginning of a path to the next."""
+        return self.span
+
+    def reach(self, layout: TickLayout) -> int:
+        """Ticks before one that it may depend on."""
+        return 2 * self.block + self._longest(layout)
+
+    def _fill(self, out: np.ndarray, ticks: Ticks, start: int, rows: np.ndarray, layout: TickLayout) -> None:
+        """Writes the places at `rows`, whose path begins at `start`."""
+        fixes, path = self._fixes(ticks, layout)
+        at = rows - start
+        found = self._matched(fixes, at, layout)
+        place, sure = self._placed(fixes, found, path[at])
+        there = np.zeros(len(path), bool)
+        there[fixes.row] = True
+        since = at - fixes.row[found.last]
+        wanted = sure if self.averaged else sure & (since >= _LATE * layout.interval(layout.spec(self.stream)))
+        up, known = hold(*self._features(ticks, layout), axis=0)
+        out[rows[wanted]] = np.where(known[at[wanted]], up[at[wanted]], np.nan)
+        east, north = codec(layout.spec(self.stream)).turning.place or (0, 1)
+        out[rows[wanted], east], out[rows[wanted], north] = place[wanted].real, place[wanted].imag
+
+    def _longest(self, layout: TickLayout) -> int:
+        return round(_OUT_S / layout.dt)
+
+    def _features(self, ticks: Ticks, layout: TickLayout) -> tuple[np.ndarray, np.ndarray]:
+        columns = layout.slot_columns(layout.spec(self.stream))[-1]
+        return ticks.values[:, columns].astype(np.float64), ticks.mask[:, columns]
+
+    def _fixes(self, ticks: Ticks, layout: TickLayout) -> tuple[Fixes, Complex[np.ndarray, " T"]]:
+        """Fixes, and the path in the frame of the first tick's nose."""
+        spec = layout.spec(self.stream)
+        values, mask = self._features(ticks, layout)
+        east, north = codec(spec).turning.place or (0, 1)
+        row = np.flatnonzero(mask[:, east] & mask[:, north])
+        path = self._path(ticks, layout)
+        age = ticks.age_s[:, layout.readings.index(spec)].astype(np.float64) / layout.dt
+        then = at_times(path[None], np.where(np.isfinite(age), age, 0.0)[None])[0]
+        return Fixes(row, (values[:, east] + 1j * values[:, north])[row], then[row]), path
+
+    def _path(self, ticks: Ticks, layout: TickLayout) -> Complex[np.ndarray, " T"]:
+        """What speed and turning tell; means over each tick, so that nothing between samples is lost."""
+        speed = np.stack([_per_tick(ticks, layout, c) for c in self.speed], -1).mean(-1) * self.speed_scale
+        turning = [_per_tick(ticks, layout, c) for c in self.turning]
+        if len(turning) == 1:
+            turned = turning[0] * self.rate_scale * layout.dt
+        else:
+            nose = np.unwrap(np.arctan2(turning[1], turning[0]))
+            turned = np.diff(nose, prepend=nose[:1])
+        chord = speed * layout.dt * np.sinc(turned / 2 / np.pi)
+        return np.cumsum(chord * np.exp(1j * (np.cumsum(turned) - turned / 2)))
+
+    def _matched(self, fixes: Fixes, rows: Int[np.ndarray, " R"], layout: TickLayout) -> Matched:
+        """At each of these ticks, the path on the fixes of the span that ends with the newest."""
+        last = np.searchsorted(fixes.row, rows, side="right") - 1
+        per_s = layout.spec(self.stream).rate_hz * _BURST
+        most = math.ceil(self.span * layout.dt * per_s) + 2  # always as many terms, so that sums are the same bits
+        index = last[:, None] - np.arange(most)
+        row = fixes.row[np.maximum(index, 0)]
+        there = (index >= 0) & (row > row[:, :1] - self.span)
+        place, path = fixes.place[np.maximum(index, 0)], fixes.path[np.maximum(index, 0)]
+        count = there.sum(1)
+        middle, along = ((there * x).sum(1) / np.maximum(count, 1) for x in (place, path))
+        place, path = there * (place - middle[:, None]), there * (path - along[:, None])
+        turn = np.exp(1j * np.angle((place * path.conj()).sum(1)))
+        left = (np.abs(place - turn[:, None] * path) ** 2).sum(1)
+        return Matched(last, count, turn, middle, along, (np.abs(path) ** 2).sum(1), left)
+
+    def _placed(self, fixes: Fixes, found: Matched, path: Complex[np.ndarray, " R"]) -> tuple[np.ndarray, np.ndarray]:
+        """Places [R] at points of the path, and where they are likely to be nearer than the newest fix.
+
+        The variance of a place is that of the middle of n fixes, and that of the turn times the squared way from
+        there.
+        """
+        last = np.maximum(found.last, 0)
+        newest = (fixes.place[last], fixes.path[last])
+        place, along = (found.place, found.path) if self.averaged else newest
+        gone = np.abs(path - along) ** 2
+        turned = self.noise**2 / 2 / np.maximum(found.length, 1e-12)
+        own = self.noise**2 / (found.matched if self.averaged else 1) + gone * turned
+        held = self.noise**2 + np.abs(path - newest[1]) ** 2
+        sure = (found.last >= 0) & (found.matched >= _FEW) & (own < held)
+        return place + found.turn * (path - along), sure
+
+    def _with_noise(self, seen: Sequence[tuple[Fixes, np.ndarray]], layout: TickLayout) -> "Odometer":
+        found = [self._matched(fixes, fixes.row, layout) for fixes, _ in seen if len(fixes.row)]
+        left = sum(float(m.left[m.matched > _FEW].sum()) for m in found)
+        free = sum(
+            float((m.matched[m.matched > _FEW] - 1.5).sum()) for m in found
+        )  # of two numbers each, three are fitted
+        return dataclasses.replace(self, noise=math.sqrt(left / max(free, 1.0)))
+
+    def _errors(self, seen: Sequence[tuple[Fixes, np.ndarray]], layout: TickLayout) -> list[float]:
+        """Root mean square distances of fixes from where earlier ones and the path place them, for each look ahead."""
+        out = []
+        for look in _LOOKS_S:
+            errors = [np.zeros(0)]
+            for fixes, _ in seen:
+                before, after = _pairs(fixes.row, round(look / layout.dt))
+                found = self._matched(fixes, fixes.row[before], layout) if len(before) else None
+                if found is not None:
+                    place, sure = self._placed(fixes, found, fixes.path[after])
+                    errors.append(np.abs(np.where(sure, place, fixes.place[before]) - fixes.place[after]))
+            out.append(_rms(np.concatenate(errors)))
+        return out
+
+
+def find_odometers(windows: Windows, lens: Lens) -> tuple[Odometer, ...]:
+    """One for each stream whose place odometry helps to tell, in episodes whose places are not followed yet."""
+    reckoners = find_reckoners(lens.examples(windows, windows.starts().evenly(_WINDOWS)), lens, None)
+    return tuple(found for r in reckoners if (found := Odometer.fit(r, windows.ticks, windows.layout)))
+
+
+def _held_errors(seen: Sequence[tuple[Fixes, Any]], layout: TickLayout) -> list[float]:
+    """The same of the newest fix."""
+    out = []
+    for look in _LOOKS_S:
+        pairs = [(fixes, *_pairs(fixes.row, round(look / layout.dt))) for fixes, _ in seen]
+        out.append(_rms(np.concatenate([np.abs(f.place[before] - f.place[after]) for f, before, after in pairs])))
+    return out
+
+
+def _pairs(row: Int[np.ndarray, " N"], look: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each fix, the first that is a later one and at least `look` ticks later, where there is one."""
+    before = np.arange(len(row))
+    after = np.maximum(np.searchsorted(row, row + look), before + 1)
+    return before[after < len(row)], after[after < len(row)]
+
+
+def _rms(x: Float[np.ndarray, " N"]) -> float:
+    return float(np.sqrt(np.mean(x**2))) if len(x) else 0.0
+
+
+def _per_tick(ticks: Ticks, layout: TickLayout, reading: int) -> Float[np.ndarray, " T"]:
+    """One of the Y readings: the mean over each tick's slots, held where none has a sample."""
+    name, columns = next((n, c) for n, c in layout.reading_columns.items() if c.start <= reading < c.stop)
+    slots = layout.slot_columns(layout.spec(name))[:, reading - columns.start]
+    there = ticks.mask[:, slots]
+    count = there.sum(1)
+    mean = np.where(there, ticks.values[:, slots], 0).astype(np.float64).sum(1) / np.maximum(count, 1)
+    return hold(mean[None], (count > 0)[None])[0][0]
+
+
+def _cut(ticks: Ticks, start: int, stop: int) -> Ticks:
+    """Some of the ticks, without actions and frames."""
+    part = slice(start, stop)
+    return ticks._replace(values=ticks.values[part], mask=ticks.mask[part], age_s=ticks.age_s[part])
+
+
+def _first(ticks: Ticks, count: int) -> Ticks:
+    return _cut(ticks, 0, count)
