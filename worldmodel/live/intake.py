@@ -9,7 +9,7 @@ import numpy as np
 from worldmodel.errors import WorldModelError
 from worldmodel.live.buffer import Buffer
 from worldmodel.live.origin import Origin
-from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, ticks_of
+from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, readings_of, ticks_of
 from worldmodel.logs.followed import Follower, follow_newest
 from worldmodel.types import Samples, StreamSpec
 
@@ -106,9 +106,8 @@ class Intake:
             ticks = ticks_of(now, given, shown, layout, times, self._origin.fix)
 
             def readings(names: frozenset[str], first: int) -> Ticks:
-                some = {name: now[name] for name in names}
-                none = {s.name: Samples(np.zeros(0), np.zeros((0, *s.sample_shape))) for s in layout.actions}
-                return ticks_of(some, none, [], layout, np.arange(first, row + 1) * layout.dt, self._origin.fix)
+                times = np.arange(first, row + 1) * layout.dt
+                return readings_of({name: now[name] for name in names}, layout, times, self._origin.fix)
 
             followed = follow_newest(layout, self.followers, row + 1 - count, count, readings)
             samples = {name: Samples(*(x.copy() for x in part)) for name, part in now.items()}

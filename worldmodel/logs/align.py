@@ -222,6 +222,17 @@ def ticks_of(
     return Ticks(values, mask, ages, commands(given, layout, ticks), indices, origin, unfollowed)
 
 
+def readings_of(
+    readings: Mapping[str, Samples],
+    layout: TickLayout,
+    ticks: Float[np.ndarray, " T"],
+    origin: Float[np.ndarray, " 3"],
+) -> Ticks:
+    """`ticks_of` some readings alone, without commands and frames."""
+    none = {s.name: Samples(np.zeros(0), np.zeros((0, *s.sample_shape))) for s in layout.actions}
+    return ticks_of(readings, none, [np.zeros(0) for _ in layout.videos], layout, ticks, origin)
+
+
 def commands(given: Mapping[str, Samples], layout: TickLayout, ticks: Float[np.ndarray, " T"]) -> Commands:
     """The actions [T, A] that leave `ticks` [T], from what was commanded, by stream, at times on the same clock."""
     parts = [_in_force(given[s.name], s, ticks, layout.dt) for s in layout.actions]

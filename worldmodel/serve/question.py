@@ -13,7 +13,8 @@ from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ti
 from worldmodel.live import Live
 from worldmodel.live.intake import Seen
 from worldmodel.live.live import moment_of
-from worldmodel.logs.align import ROUNDING_S, TickLayout, ticks_of
+from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, readings_of, ticks_of
+from worldmodel.logs.followed import Follower, follow_newest
 from worldmodel.logs.physical import first_fix
 from worldmodel.models.experts.reach import described
 from worldmodel.serve.limits import Limits
@@ -90,7 +91,7 @@ def question_of(who: Foreteller, given: Mapping[str, Samples], asked: Asked, lim
             found=", ".join(n for n, s in given.items() if len(s.time)) or "no samples",
             remedy="send newer samples, or another at_s",
         )
-    known = _seen(layout, context, until)
+    known = _seen(layout, context, until, who.followers)
     row, led = context - 1, _complete(layout, asked.actions)
     commands = continued(until, layout, row, _rolled(who, horizon), led, 0.0)
     return _ready(who, moment_of(layout, context, row, known), begin_s, commands, horizon, asked)
@@ -171,13 +172,30 @@ def _until(samples: Samples | None, spec: StreamSpec, at_s: float, begin_s: floa
     return Samples(samples.time[:stop] - begin_s, samples.data[:stop])
 
 
-def _seen(layout: TickLayout, context: int, until: dict[str, Samples]) -> Seen:
-    """The ticks of a context."""
+def _seen(layout: TickLayout, context: int, until: dict[str, Samples], followers: tuple[Follower, ...]) -> Seen:
+    """The ticks of a context; places are followed from the first sample on."""
     shown, actions = [until[s.name] for s in layout.videos], {s.name: until[s.name] for s in layout.actions}
     origins = [first_fix(s, until[s.name].data) for s in layout.of_kind("gps")]
     origin = next((fix for fix in origins if fix.any()), np.zeros(3))
     ticks = ticks_of(until, actions, [s.time for s in shown], layout, np.arange(context) * layout.dt, origin)
-    return Seen(ticks, [s.data for s in shown], until, {}, {})
+    if followers:
+        ticks = ticks._replace(followed=_followed(layout, context, until, followers, origin))
+    return Seen(ticks, [s.data for s in shown], until, {}, {}, followers)
+
+
+def _followed(
+    layout: TickLayout, context: int, until: dict[str, Samples], followers: tuple[Follower, ...], origin: np.ndarray
+) -> np.ndarray:
+    """Where odometry has a machine over the context, by what was sent of it and of the time before."""
+    earliest = min((float(until[s.name].time[0]) for s in layout.readings if len(until[s.name].time)), default=0.0)
+    before = max(int(np.ceil(-earliest / layout.dt)), 0)
+    before = min(before, max(f.reach(layout) + f.block for f in followers))
+
+    def readings(names: frozenset[str], first: int) -> Ticks:
+        times = (np.arange(first, before + context) - before) * layout.dt
+        return readings_of({name: until[name] for name in names}, layout, times, origin)
+
+    return follow_newest(layout, followers, before, context, readings)
 
 
 def _complete(layout: TickLayout, given: Mapping[str, Samples]) -> dict[str, Samples] | None:
