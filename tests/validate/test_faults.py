@@ -5,8 +5,11 @@ import pytest
 
 from tests.oscillator import SPECS, episode
 from worldmodel.geo import enu_to_geodetic
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
+from worldmodel.models.baselines.odometry import Odometer
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
 from worldmodel.validate import Forecast, make_problem
 from worldmodel.validate.carried import carried
@@ -111,3 +114,20 @@ def test_a_position_without_fixes_drifts_by_the_error_of_the_speed_that_carries_
         found = carried(Knows(SPEED + [drift, 0, 0]), late, spec, ticks).mean["gps"]
         expected = true + [drift, 0, 0] * (late.times[None, :, None] + ticks * 0.1)
         np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=2e-3)
+
+
+def test_a_position_that_is_followed_stays_known_without_fixes(tmp_path):
+    """The same drive with a wheel: who knows the speed is nowhere off, who is mistaken is so only from the start on."""
+    time, wheel = np.arange(120) / 10, StreamSpec("wheel", "sensor", ("speed", "yaw_rate"), ("m/s", "rad/s"), 10.0)
+    place = enu_to_geodetic(time[:, None] * SPEED, np.array([48.0, 11.0, 500.0]))
+    turned = np.stack([np.full(120, np.linalg.norm(SPEED)), np.zeros(120)], 1)
+    with LogWriter(tmp_path / "log.h5", [GPS, wheel]) as writer:
+        writer.append({"gps": Samples(time, place), "wheel": Samples(time, turned)})
+    log = Log(tmp_path / "log.h5")
+    odometer = Odometer("gps", (3,), (4,), 1.0, 1.0, 20, True, 0.01)
+    windows = Windows.of(log, TickLayout(0.1, tuple(log.streams.values())), 10, 5, followers=(odometer,))
+    late = problem_of(windows, name="late", after=37)
+    for drift in (0.0, 0.2):
+        found = carried(Knows(SPEED + [drift, 0, 0]), late, log.streams["gps"], 37).mean["gps"]
+        expected = late.times[None, :, None] * (SPEED + [drift, 0, 0])
+        np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=1e-2)

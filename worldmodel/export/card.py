@@ -41,6 +41,7 @@ def card(run: Run, made: dict[str, Graph]) -> dict[str, Any]:
         "columns": columns(layout),
         "action_columns": action_columns(layout),
         "world_frames": list(layout.frames.names),
+        "followed": [odometer.describe(layout) for odometer in run.odometers],
         "normalisation": {name: np.asarray(x[...]).tolist() for name, x in model.scaling._asdict().items()},
         "spread": np.asarray(model.spread[...]).tolist(),
         "graphs": {name: _signature(graph) for name, graph in made.items()},

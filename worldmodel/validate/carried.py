@@ -49,9 +49,12 @@ def carried(predictor: Predictor, problem: Problem, stream: StreamSpec, ticks: i
 
 
 def _followed(problem: Problem, stream: StreamSpec, ticks: int) -> tuple[Problem, Float[np.ndarray, "W F"]]:
-    """The problem as it is seen without the stream's last `ticks`, and the places that this is relative to."""
+    """The problem as it is seen without the stream's last `ticks`, and the places that this is relative to.
+
+    Where odometry cannot tell, that is the last fix before them.
+    """
     layout, windows, count = problem.layout, problem.truth.windows, problem.context.values.shape[1]
-    spans = []
+    spans, before = [], []
     for episode, tick in problem.starts:
         whole = windows.ticks[episode]
         part = slice(0, tick + 1)
@@ -61,10 +64,12 @@ def _followed(problem: Problem, stream: StreamSpec, ticks: int) -> tuple[Problem
         age_s[-ticks:, i] = age_s[-ticks - 1, i] + layout.dt * np.arange(1, ticks + 1)
         read = whole._replace(values=whole.values[part], mask=mask, age_s=age_s)
         seen = follow(read, layout, windows.followers)
+        before.append(last_fix(layout, read.values, mask, stream.name))
         spans.append([x[-count:] for x in (seen.values, seen.mask, seen.age_s, seen.followed)])
     values, mask, age_s, followed = (np.stack(parts) for parts in zip(*spans, strict=True))
     stand_in(layout, windows.followers, followed, values, mask, age_s)
-    fix = np.stack([last_fix(layout, *each, stream.name) for each in zip(values, mask, strict=True)])
+    known = np.stack([last_fix(layout, *each, stream.name) for each in zip(values, mask, strict=True)])
+    fix = np.where(np.isfinite(known), known, before)
     make_relative(layout, values, mask, count)
     context = problem.context._replace(values=values, mask=mask, age_s=age_s)
     return dataclasses.replace(problem, context=context), fix
