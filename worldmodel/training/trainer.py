@@ -67,7 +67,8 @@ def train(
         preset: `debug`, `small` (the default) or `base`.
         dynamics: `residual` (the default), or `rssm`, the recurrent state-space model to compare with.
         steps: how many updates in all; by default the preset's.
-        minutes: how long in all, with all compiling, instead of steps.
+        minutes: how long in all, with all compiling, instead of steps. Beside a network the other experts have half of
+            them; what there is no time for is left out, and said.
         seed: decides initial parameters, roles, data order and noise; by default 0.
         resume: go on from the last checkpoint of `run`, and with `steps` or `minutes` to that length: learning rate
             and rollouts are from there on what they are at that point of a training of the new length. Other arguments
