@@ -213,11 +213,11 @@ def _begin(
 
 
 def _for_fits(allowance: Allowance, took: float, apart: bool) -> float:
-    """Seconds for experts that take long, where baselines `took` so many, so that there is time to measure them.
+    """Seconds for experts that take long, where baselines `took` so many: half, so that there is time to measure them.
 
-    On episodes of their own (`apart`) experts are only asked; else all are fitted again at least twice.
+    On episodes of their own (`apart`) experts are only asked; else all are fitted again at least twice, without choices.
     """
-    return allowance.left / 2 if apart else (allowance.left - _TURNS * took) / (1 + _TURNS)
+    return (allowance.left - (0 if apart else _TURNS * took)) / 2
 
 
 def _windows(log: Log, settings: RunSettings, episodes: Sequence[int], odometers: Sequence[Odometer] = ()) -> Windows:
