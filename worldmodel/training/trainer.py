@@ -215,7 +215,7 @@ def _begin(
 def _for_fits(allowance: Allowance, took: float, apart: bool) -> float:
     """Seconds for experts that take long, where baselines `took` so many: half, so that there is time to measure them.
 
-    On episodes of their own (`apart`) experts are only asked; else all are fitted again at least twice, without choices.
+    On episodes of their own (`apart`) experts are only asked; else all are fitted again at least twice.
     """
     return (allowance.left - (0 if apart else _TURNS * took)) / 2
 

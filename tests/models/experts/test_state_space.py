@@ -7,6 +7,7 @@ import pytest
 
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
+from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.state_space import StateSpace, choice, expert
 from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
@@ -71,10 +72,21 @@ def fitted(recipe: Recipe, examples: Examples, seed: int = 0) -> StateSpace:
     return StateSpace(recipe, 0.0, _members(recipe, examples, [seed]))
 
 
+def in_a_moment(patch: pytest.MonkeyPatch) -> None:
+    """Fewer kinds to choose from, and fewer fits of each: more of anything would only take time."""
+    patch.setattr(choice, "TERMS", {name: choice.TERMS[name] for name in ("spring", "friction")})
+    patch.setattr(choice, "_MOST_TERMS", 1)
+    patch.setattr(choice, "_MOST_HIDDEN", 1)
+    patch.setattr(choice, "_RACERS", 1)
+    patch.setattr(expert, "_DRAWN", 2)
+
+
 @pytest.fixture(scope="module")
 def chosen() -> StateSpace:
-    """All choices made, on a linear oscillator."""
-    return StateSpace.fit(examples_of(*oscillator(300), every=25), LENS, seed=0)
+    """Choices made, on a linear oscillator."""
+    with pytest.MonkeyPatch.context() as patch:
+        in_a_moment(patch)
+        return StateSpace.fit(examples_of(*oscillator(300), every=25), LENS, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +159,31 @@ def test_a_cubic_spring_is_learned(sprung):
 
 
 def test_the_nonlinear_term_is_chosen_where_there_is_one(monkeypatch):
-    monkeypatch.setattr(choice, "_MOST_TERMS", 1)  # more of anything would only take time
-    monkeypatch.setattr(choice, "_RACERS", 1)
-    monkeypatch.setattr(expert, "_DRAWN", 2)
+    in_a_moment(monkeypatch)
     found = StateSpace.fit(examples_of(*oscillator(260, spring=1.0), noise=0.0, every=25, horizon=12), LENS)
-    assert found.recipe.terms
+    assert found.recipe.terms == ("spring",)
+
+
+def test_where_there_is_no_time_the_simplest_is_chosen_and_that_is_said():
+    said: list[str] = []
+    found = StateSpace.fit(examples_of(*oscillator(200), every=25), LENS, allowance=Allowance(0, said.append))
+    assert found.recipe == Recipe(0)
+    assert "no time left for a closer choice of the state space" in said
+
+
+def test_stretches_are_numbered_over_recordings_and_the_same_in_windows_that_overlap():
+    starts = np.array([[0, 0], [0, 3], [2, 1]])
+    nothing = np.zeros((3, 6, 1))
+    found = Traces(nothing, nothing > 1, nothing[:, 1:], starts).stretches(4)
+    np.testing.assert_array_equal(found, [[0, 0, 0, 0, 1, 1], [0, 1, 1, 1, 1, 2], [3, 3, 3, 4, 4, 4]])
+
+
+def test_fits_that_err_more_than_the_best_are_no_members(monkeypatch):
+    recipe, examples = Recipe(1, ("smooth",)), examples_of(*oscillator(120, spring=1.0), every=30, horizon=8)
+    kept = _members(recipe, examples, range(4))
+    assert all(member.loss <= 1.1**2 * kept[0].loss for member in kept)
+    monkeypatch.setattr(expert, "_ALIKE", 1.0)
+    assert len(_members(recipe, examples, range(4))) == 1
 
 
 def test_of_fits_from_different_units_those_nearest_to_the_data_are_members():
