@@ -21,6 +21,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Signs, Text, sh
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
 
 _LINES = 200
+_LETTERS = re.compile(r"[^\W\d_]")  # which every column of a known program has
 _MOST = 1000  # files of a folder that are looked at
 
 
@@ -99,7 +100,8 @@ def first_lines(path: Path) -> list[str]:
 def _recognised_text(lines: Sequence[str]) -> str | None:
     """The name of the recipe whose signs a text's first lines have."""
     first = re.sub(r"[;\t]", ",", next((line for line in lines if line), "").replace('"', "").lower())
-    headers = [calls(fields_of(line, d)) for line in lines for d in DELIMITERS if d in line]
+    worded = (line for line in lines if _LETTERS.search(line))
+    headers = [calls(fields_of(line, d)) for line in worded for d in DELIMITERS if d in line]
     for name, recipe in exporters().items():
         signs = recipe.signs or Signs()
         begins = not signs.begins or any(first.startswith(text.lower()) for text in signs.begins)

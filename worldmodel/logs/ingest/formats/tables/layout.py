@@ -4,7 +4,7 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from worldmodel.logs.ingest.formats.tables.conversions import split
@@ -208,12 +208,14 @@ def _above_data(lines: Sequence[str], given: Sequence[str]) -> tuple[str, int]:
 def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float, int, int, str, int]]:
     """Each delimiter's share of numbers, number of fields, rank, itself, and the row of the header."""
     for rank, delimiter in enumerate(given):
-        rows = [_stripped(fields_of(line, delimiter)) for line in lines]
-        for i in range(1, len(rows)):
+        rows = _Rows(lines, delimiter)
+        for i in range(1, len(lines)):
+            if delimiter != " " and delimiter not in lines[i]:
+                continue
             width, values = len(rows[i]), sum(map(is_value, rows[i]))
             if width < 2:
                 continue
-            alike = all(len(row) in (0, width) for row in rows[i : i + 3])
+            alike = all(len(rows[j]) in (0, width) for j in range(i, min(i + 3, len(lines))))
             enough = 2 * values >= width if not is_value(rows[i][0] or "0") else 3 * values >= width
             if not (enough and alike) or (width == 2 and values < 2):
                 continue
@@ -224,7 +226,18 @@ def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float
             break
 
 
-def _top(lines: Sequence[str], rows: Sequence[Sequence[str]], first: int, width: int) -> int | None:
+class _Rows(dict[int, list[str]]):
+    """The fields of lines by their numbers, parted when they are asked for."""
+
+    def __init__(self, lines: Sequence[str], delimiter: str) -> None:
+        self._lines, self._delimiter = lines, delimiter
+
+    def __missing__(self, number: int) -> list[str]:
+        self[number] = _stripped(fields_of(self._lines[number], self._delimiter))
+        return self[number]
+
+
+def _top(lines: Sequence[str], rows: Mapping[int, Sequence[str]], first: int, width: int) -> int | None:
     """The row of names above the first row of data: the highest of words that is as wide, and full."""
     row, top = first - 1, None
     while row >= 0 and first - row <= _BELOW:
