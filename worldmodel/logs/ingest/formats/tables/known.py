@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.json_lines import is_object
 from worldmodel.logs.ingest.formats.tables.layout import (
     DELIMITERS,
     HEAD,
@@ -123,6 +124,14 @@ def looks_like_table(path: Path) -> bool:
     except (OSError, ValueError, RecipeError):
         return False
     return True
+
+
+def holds_objects(path: Path) -> bool:
+    """Whether the first line of a file that has something in it is a JSON object with numbers."""
+    try:
+        return is_object(next((line for line in first_lines(path) if line), ""))
+    except (OSError, ValueError):
+        return False
 
 
 def holds_tables(path: Path) -> bool:
