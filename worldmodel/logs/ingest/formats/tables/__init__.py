@@ -1,4 +1,4 @@
-"""Tables (text, JSON lines, Parquet, Feather, Excel, MATLAB), by a recipe, by that of a known program, or by a suggested one."""
+"""Tables (text, JSON lines, Parquet, Feather, Excel, MATLAB), by a recipe: given, a known program's, or suggested."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -55,18 +55,33 @@ def _line_by_line(body: Body, text: Text) -> tuple["pa.Table", list[str]]:
             wrong.append((number, f"line {number} is no JSON object, {str(error)[:80]}: {line.strip()[:60]!r}"))
             torn = not line.endswith("\n")
             continue
+        if not fields:
+            continue
         for name, value in fields.items():
             columns.setdefault(name, [None] * count).append(value)
         count += 1
         for values in columns.values():
             values += [None] * (count - len(values))
+    if not count:
+        raise ValueError(f"none of its lines is a JSON object with fields; {wrong[0][1] if wrong else 'all are empty'}")
     notes = []
     if wrong and torn:
         notes = [f"the last line is torn, and was left out: {wrong.pop()[1]}"]
-    if wrong and (text.unreadable == "error" or not count):
-        raise ValueError(f"{wrong[0][1]} (unreadable = \"drop\" in a recipe leaves such lines out)")
+    if wrong and text.unreadable == "error":
+        raise ValueError(f'{wrong[0][1]} (unreadable = "drop" in a recipe leaves such lines out)')
     notes += [f"{len(wrong)} lines were left out, the first of which: {wrong[0][1]}"] if wrong else []
-    return pa.table({name: _column(values) for name, values in columns.items()}), notes
+    parted = [part for name, values in columns.items() for part in _elements(name, values)]
+    return pa.table({name: _column(values) for name, values in parted}), notes
+
+
+def _elements(name: str, values: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """A column itself; where it holds lists of one length, as an array does, one an element."""
+    there = [value for value in values if value is not None]
+    if not there or not all(isinstance(value, list) for value in there) or len({len(v) for v in there}) > 1:
+        yield name, values
+        return
+    for i in range(len(there[0])):
+        yield from _elements(f"{name}[{i}]", [None if value is None else value[i] for value in values])
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -100,7 +115,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _column(values: list[Any]) -> "pa.Array":
-    """Values as numbers, booleans or lists; else as text."""
+    """Values as numbers or booleans; else as text."""
     import pyarrow as pa
 
     try:

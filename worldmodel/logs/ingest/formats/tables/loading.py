@@ -76,7 +76,8 @@ def cannot_be_read(path: Path, found: str, remedy: str = "") -> RecipeError:
     """The error that says so."""
     return RecipeError(
         f"{path} cannot be read as a table.",
-        expected="JSON lines, Parquet, Feather, Excel, MATLAB, HDF5, or text with a header line and as many fields in every line",
+        expected="Parquet, Feather, Excel, MATLAB, HDF5, JSON lines, or text with a header line and as many fields in "
+        "every line",
         found=found,
         remedy=remedy,
     )
