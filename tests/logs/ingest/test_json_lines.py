@@ -64,7 +64,9 @@ def test_a_torn_last_line_costs_that_line(tmp_path):
     assert any("torn" in note and f"line {COUNT}" in note for note in recording.notes)
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]\n", '{"name": "run"}\n', "{" * 5000, '{"a":' * 3000 + "1" + "}" * 3000])
+@pytest.mark.parametrize(
+    "text", ["", "{}\n{}\n", "[1, 2]\n", '{"name": "run"}\n', "{" * 5000, '{"a":' * 3000 + "1" + "}" * 3000]
+)
 def test_other_json_is_no_table(tmp_path, text):
     (tmp_path / "run.jsonl").write_text(text)
     assert claimant(tmp_path / "run.jsonl") is None

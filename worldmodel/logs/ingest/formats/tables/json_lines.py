@@ -37,6 +37,8 @@ def parse(body: Body, text: Text, missing: Sequence[str]) -> tuple["pa.Table", l
         table, notes = arrow.read_json(pa.BufferReader(body.buffer), options), list[str]()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # it does not say which line, or mixes kinds
         table, notes = _line_by_line(body, text)
+    if not table.num_columns:
+        raise ValueError("none of its lines is a JSON object that has fields")
     return _without_words(table, {*missing, *text.missing}), notes
 
 
@@ -55,19 +57,15 @@ def _line_by_line(body: Body, text: Text) -> tuple["pa.Table", list[str]]:
             wrong.append((number, f"line {number} is no JSON object, {str(error)[:80]}: {line.strip()[:60]!r}"))
             torn = not line.endswith("\n")
             continue
-        if not fields:
-            continue
         for name, value in fields.items():
             columns.setdefault(name, [None] * count).append(value)
         count += 1
         for values in columns.values():
             values += [None] * (count - len(values))
-    if not count:
-        raise ValueError(f"none of its lines is a JSON object with fields; {wrong[0][1] if wrong else 'all are empty'}")
     notes = []
     if wrong and torn:
         notes = [f"the last line is torn, and was left out: {wrong.pop()[1]}"]
-    if wrong and text.unreadable == "error":
+    if wrong and (text.unreadable == "error" or not count):
         raise ValueError(f'{wrong[0][1]} (unreadable = "drop" in a recipe leaves such lines out)')
     notes += [f"{len(wrong)} lines were left out, the first of which: {wrong[0][1]}"] if wrong else []
     parted = [part for name, values in columns.items() for part in _elements(name, values)]
