@@ -13,6 +13,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Text
 
 HEAD = 1 << 16  # bytes that are looked at
 LINES = 400  # of them at most
+_INDEX = "index"  # what pandas writes before the columns, without a name
 _BELOW = 6  # lines below the header in which the data begin
 DELIMITERS = (",", ";", "\t", "|", " ")
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -167,7 +168,9 @@ def _without_header(lines: Sequence[str], text: Text, given: Sequence[str]) -> L
 def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: str, over: int) -> Layout:
     """The layout whose header is a row, with so many lines of groups above it."""
     names = _names(lines, row, delimiter, over)
-    at = next((i for i, name in enumerate(names) if clock in (name, split(name)[0])), None)
+    if len(names) > 1 and not names[0] and all(names[1:]):
+        names[0] = _INDEX
+    at = _place(names, clock)
     if text.units_rows is not None:
         start = row + 1 + text.units_rows
     else:
@@ -179,6 +182,10 @@ def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: st
     if len(first) > len(names) and not any(first[len(names) :]):  # each line ends in a delimiter
         names += [""] * (len(first) - len(names))
     return Layout(delimiter, text.decimal or _decimal(first, delimiter), _unique(names), units, start)
+
+
+def _place(names: Sequence[str], clock: str) -> int | None:
+    return next((i for i, name in enumerate(names) if clock and clock in (name, split(name)[0])), None)
 
 
 def _units_in(fields: Sequence[str]) -> int:
@@ -194,7 +201,7 @@ def _is_data(fields: Sequence[str], count: int, clock: int | None) -> bool:
 def _has_data(lines: Sequence[str], layout: Layout, clock: str) -> bool:
     """Whether lines of data of as many fields as names lie below."""
     below = [fields_of(line, layout.delimiter) for line in lines[layout.start : layout.start + _BELOW] if line.strip()]
-    at = next((i for i, name in enumerate(layout.names) if clock in (name, split(name)[0])), None)
+    at = _place(layout.names, clock)
     return any(len(fields) >= len(layout.names) and _is_data(fields, len(layout.names), at) for fields in below)
 
 

@@ -7,7 +7,7 @@ AXES = {"0": "x", "1": "y", "2": "z"}
 # Of forces and accelerations `lat` is lateral and `long` longitudinal.
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
 _PLACE = re.compile(
-    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude|gitude)?"
+    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude?|gitude?)?"
     r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$"
 )
 _TURNING = r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel"
