@@ -31,7 +31,7 @@ class Held(NamedTuple):
 
     def stored(self, start: int, stop: int) -> np.ndarray:
         with np.errstate(over="ignore"):  # what is too large is infinite
-            return np.asarray(self.data[start:stop]).astype(fmt.data_type(self.spec), copy=False)
+            return np.asarray(self.data[start:stop]).astype(fmt.data_type(self.spec), order="C", copy=False)
 
     @property
     def bytes(self) -> int:
@@ -55,10 +55,14 @@ def blocks(*streams: Sampled) -> Iterator[tuple[int, np.ndarray]]:
             waiting.append(stream.stored(start, min(start + step, len(stream.time))))
             rows += len(waiting[-1])
             if rows >= step:
-                yield row, np.concatenate(waiting)
+                yield row, _joined(waiting)
                 row, waiting, rows = row + rows, [], 0
     if waiting:
-        yield row, np.concatenate(waiting)
+        yield row, _joined(waiting)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _row_bytes(stream: Sampled) -> int:

@@ -225,6 +225,28 @@ def test_a_trace_of_pcan(tmp_path):
     np.testing.assert_allclose(recording.samples["SPEED"].time, [0, 1.5], atol=1e-3)
 
 
+def test_signals_beyond_a_short_frame_are_missing_and_not_lost(tmp_path):
+    """Whichever frame comes first: its signals are not all of the message's."""
+    full = b"\0" * 15 + b"\x09"
+    wide = [frame(i, 301, full[: 8 if i in (0, 2) else 16], is_extended_id=True, is_fd=True) for i in range(4)]
+    more = DBC.replace(" SG_ LAST", ' SG_ FIRST_BYTE : 7|8@0+ (1,0) [0|255] "" CAR\n SG_ LAST')
+    write(tmp_path / "drive.log", wide)
+    (tmp_path / "car.dbc").write_text(more)
+    recording = read(tmp_path / "drive.log")
+    last = recording.specs["WIDE"].columns.index("LAST")
+    np.testing.assert_array_equal(recording.samples["WIDE"].data[:, last], [math.nan, 9, math.nan, 9])
+    assert "WIDE: 2 of 4 frames are shorter than its 16 bytes: signals beyond are missing" in recording.notes
+
+
+def test_the_first_frame_below_the_header_of_an_asc_file_is_read(tmp_path):
+    (tmp_path / "car.dbc").write_text(DBC)
+    rows = "".join(f"   {i}.000000 1  180  Rx   d 8 0 0 0 0 0 14 16 0\n" for i in range(5))
+    text = f"date Sat May 18 10:30:00.000 am 2024\nbase dec  timestamps absolute\n{rows}"
+    for header in ("", "internal events logged\n"):
+        (tmp_path / "drive.asc").write_text(text.replace("absolute\n", f"absolute\n{header}"))
+        assert len(read(tmp_path / "drive.asc").samples["SPEED"].time) == 5
+
+
 def test_several_dbc_files_tell_more(tmp_path):
     """Of two that know an address the first counts, and that is said."""
     path = write(tmp_path / "a.log", frames(), dbc=False)

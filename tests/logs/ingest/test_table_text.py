@@ -149,6 +149,13 @@ def test_marks_between_thousands(tmp_path):
     assert recording.samples["s"].data[:, 0].tolist() == [1234.5, 1234567]
 
 
+def test_a_line_that_zero_bytes_tear_costs_that_line(tmp_path):
+    """As a logger leaves one that lost its supply and went on in the same file."""
+    (recording,) = read(tmp_path, b"t,x\n0,1\n1,\0\0\0\0" + b"\0" * 99 + b"2,3\n3,4\n4,5\n")
+    np.testing.assert_array_equal(recording.samples["s"].data[:, 0], [1, 4, 5])
+    assert "1 lines with zero bytes in them, as of a lost supply, were left out" in recording.notes
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 50, b"t,x\n", b"\n\n", b"\xff\xfe", b"t,x"])
 def test_a_table_with_nothing_in_it_is_refused(tmp_path, content):
     with pytest.raises(RecipeError):

@@ -217,6 +217,14 @@ def test_dates_come_from_zda_and_may_be_missing(tmp_path):
     np.testing.assert_allclose(recording.samples["gps"].time, [0, 2])
 
 
+def test_sentences_after_bytes_of_another_protocol_are_read(tmp_path):
+    lines = [gga(f"1030{i:02d}.00").encode() for i in range(20)]
+    binary = b"\xb5b\x01\x07\x5c\x00$,,\x01" + b"," * 90
+    (tmp_path / "log.nmea").write_bytes(b"".join(line if i % 4 else binary + line for i, line in enumerate(lines)))
+    (recording,) = read(tmp_path / "log.nmea")
+    assert len(recording.samples["gps"].time) == 20
+
+
 def test_tables_are_not_claimed(tmp_path):
     for text in ("t,x\n0,1\n", "", "$GPGGA", "<html></html>", "PK\x03\x04"):
         assert not tracks.claims(write(tmp_path / "a.csv", text))

@@ -190,7 +190,8 @@ def _silences(recording: "Recording", seconds: float) -> list[tuple[float, float
     gaps: list[tuple[float, float]] | None = None
     for _, time in times(recording):
         intervals = np.diff(time)
-        wide = np.flatnonzero(intervals > max(seconds, 100 * typical(time)))
+        wide = np.flatnonzero(intervals > seconds)
+        wide = wide[intervals[wide] > 100 * typical(time)] if len(wide) else wide
         own = [(-math.inf, time[0]), *((time[row], time[row + 1]) for row in wide), (time[-1], math.inf)]
         gaps = own if gaps is None else _common(gaps, own)
     return [(start, end) for start, end in gaps or () if seconds < end - start < math.inf]

@@ -15,7 +15,7 @@ from worldmodel.types import StreamSpec
 _KINDS = ("sensor", "position", "orientation", "pose")
 _ROWS = 32  # of a window that is compared as a whole
 _CHANGES = 16  # between them at least: what stands still is alike everywhere
-_ONE_IN = 32  # windows is remembered, by its hash, so that equal windows are remembered in both places
+_ONE_IN = 32  # windows, a power of two, is remembered, by its hash, so that equal windows are remembered in both places
 _SHARED = 6  # windows make a stretch
 _CHUNK_ROWS = 1 << 20  # in memory at once
 _MANTISSA = 9  # bits that another export may round differently are left out
@@ -93,7 +93,7 @@ def _remembered(data: np.ndarray, first: int, starts: np.ndarray) -> _Windows:
     with np.errstate(over="ignore"):
         sums = np.concatenate([[np.uint64(0)], np.cumsum(rows, dtype=np.uint64)])
         hashes = _mixed(sums[_ROWS:] - sums[:-_ROWS])
-    begin = np.flatnonzero(hashes % np.uint64(_ONE_IN) == 0)
+    begin = np.flatnonzero((hashes & np.uint64(_ONE_IN - 1)) == 0)
     changes = np.concatenate([[0], np.cumsum(rows[1:] != rows[:-1])])
     begin = begin[changes[begin + _ROWS - 1] - changes[begin] >= _CHANGES]
     hashes = hashes[begin]
@@ -104,11 +104,13 @@ def _remembered(data: np.ndarray, first: int, starts: np.ndarray) -> _Windows:
 
 def _row_hashes(data: np.ndarray) -> np.ndarray:
     """A hash of each row [M] of samples [M, S], the last bits of float32 left out."""
-    bits = (np.ascontiguousarray(data, np.float32) + np.float32(0)).view(np.uint32)
-    kept = ((bits + np.uint32(1 << (_MANTISSA - 1))) >> np.uint32(_MANTISSA)).astype(np.uint64)
+    total = np.zeros(len(data), np.uint64)
     with np.errstate(over="ignore"):
         factors = np.cumprod(np.full(data.shape[1], _ODD), dtype=np.uint64)
-        return _mixed((kept * factors).sum(1, dtype=np.uint64))
+        for column, factor in zip(data.T, factors, strict=True):
+            bits = (np.ascontiguousarray(column, np.float32) + np.float32(0)).view(np.uint32)
+            total += ((bits + np.uint32(1 << (_MANTISSA - 1))) >> np.uint32(_MANTISSA)) * factor
+    return _mixed(total)
 
 
 def _mixed(hashes: np.ndarray) -> np.ndarray:

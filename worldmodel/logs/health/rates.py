@@ -24,7 +24,10 @@ def check_rates(recording: "Recording") -> Iterator[Finding]:
         time = _sampled(recording, name)
         if len(time) < _FEW_ROWS or not time[-1] > time[0]:
             continue
-        usual, mean = 1 / typical(time), (len(time) - 1) / (time[-1] - time[0])
+        mean = (len(time) - 1) / (time[-1] - time[0])
+        if 0.5 < spec.rate_hz / mean < 2:
+            continue
+        usual = 1 / typical(time)
         apart = min((spec.rate_hz / usual, spec.rate_hz / mean), key=lambda factor: abs(math.log(factor)))
         if not 0.5 < apart < 2:
             yield _wrong_rate(recording, spec, usual, apart)

@@ -43,9 +43,10 @@ def check_stuck_columns(recording: "Recording") -> Iterator[Finding]:
             continue
         data, time = np.asarray(samples.data), samples.time
         for index, column in enumerate(spec.columns):
-            values, others = data[:, index], np.delete(data, index, 1)
+            values, others = data[:, index], np.arange(len(spec.columns)) != index
             for start, stop in _still(time, values[1:] == values[:-1]):
-                if values[start] not in ends(values) and _stops(values, start, stop) and _moves(others, start, stop):
+                stops = values[start] not in ends(values) and _stops(values, start, stop)
+                if stops and _moves(data[:, others], start, stop):
                     seconds = time[stop - 1] - time[start]
                     text = (
                         f"{column} stands still at {values[start]:.5g} for {seconds:.3g} s while the others of it move"

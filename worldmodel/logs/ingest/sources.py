@@ -132,7 +132,8 @@ def _detected(path: Path) -> str:
             f"{path} is of no format that is known.",
             expected=", ".join(importers()),
             found=f"a file that ends in {path.suffix!r}",
-            remedy="--format forces one; or export it to CSV or Parquet and describe its columns in a recipe",
+            remedy="--format forces one, and says what is wrong with it (for text, tables); or export it to CSV or "
+            "Parquet and describe its columns in a recipe",
         )
     return name
 

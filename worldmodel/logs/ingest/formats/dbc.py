@@ -58,21 +58,28 @@ def add_message(
     """
     selectors = [signal.name for signal in message.signals if signal.is_multiplexer]
     groups: dict[tuple[str, ...], tuple[tuple[str, ...], array[float], array[float]]] = {}
-    count = broken = 0
+    count = broken = short = 0
     for seconds, content in frames:
         count += 1
         try:
-            decoded = message.decode(content[: message.length], decode_choices=False, allow_truncated=True)
+            decoded = _decoded(message, content)
             values = [float(value) for value in decoded.values()]
             selected = tuple(f"{decoded[name]:g}" for name in selectors if name in decoded)
         except Exception:  # of several types, by what the DBC says
             broken += 1
             continue
-        names, times, rows = groups.setdefault(selected, (tuple(decoded), array("d"), array("d")))
+        if selected not in groups:
+            whole = _decoded(message, content.ljust(message.length, b"\0"))
+            groups[selected] = tuple(whole), array("d"), array("d")
+        names, times, rows = groups[selected]
+        short += len(decoded) < len(names)
         times.append(seconds)
         rows.extend(values if tuple(decoded) == names else [float(decoded.get(name, math.nan)) for name in names])
     if broken:
         recording.notes.append(f"{stream}: {broken} of {count} frames do not fit the DBC and are left out")
+    if short:
+        told = f"{short} of {count} frames are shorter than its {message.length} bytes"
+        recording.notes.append(f"{stream}: {told}: signals beyond are missing")
     for selected, (names, times, rows) in sorted(groups.items()):
         if not names:
             continue
@@ -86,6 +93,10 @@ def add_message(
             scale * [float(signal.scale) for signal in signals],
             offset + scale * [float(signal.offset) for signal in signals],
         )
+
+
+def _decoded(message: Any, content: bytes) -> dict[str, Any]:
+    return message.decode(content[: message.length], decode_choices=False, allow_truncated=True)
 
 
 def in_si(unit: str) -> tuple[str, float, float]:

@@ -73,7 +73,7 @@ def messages(path: Path, advance: Callable[[int], object], notes: list[str]) -> 
                     notes.append(f"CAN: {others} are no frames that can be read (events, statistics, other buses)")
         case "asc":
             _check_stamps(path)
-            lines = _Lines(path, advance, notes, _asc_line)
+            lines = _AscLines(path, advance, notes, _asc_line)
             yield from readers.ASCReader(lines)
             if lines.others:
                 told = ", ".join(f"{count} {word}" for word, count in lines.others.most_common(12))
@@ -153,6 +153,18 @@ class _Lines:
 
     def close(self) -> None:
         """The file is closed when all lines are read."""
+
+
+class _AscLines(_Lines):
+    """Lines of an ASC file, with one that ends its header: python-can else takes the first frame for it."""
+
+    def _read(self) -> Iterator[str]:
+        begun = False
+        for line in super()._read():
+            if not begun and _ASC_FRAME.match(line):
+                begun = True
+                yield "internal events logged\n"
+            yield line
 
 
 def _asc_line(line: str) -> tuple[str, str]:

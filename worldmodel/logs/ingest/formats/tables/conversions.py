@@ -13,7 +13,7 @@ DDMM = "ddmm.mmmm"  # degrees and minutes as NMEA writes them: 100 * degrees + m
 _SPELT = {
     "m/s²": "m/s^2", "m/s2": "m/s^2", "m/ss": "m/s^2", "m/s/s": "m/s^2", "mps2": "m/s^2", "ms2": "m/s^2",
     "meters/second": "m/s", "meter/second": "m/s", "mps": "m/s", "ms": "ms", "m.s-1": "m/s", "m/sec": "m/s",
-    "ms^-2": "m/s^2", "ms^-1": "m/s", "rads^-1": "rad/s",
+    "m/(s^2)": "m/s^2", "ms^-2": "m/s^2", "ms^-1": "m/s", "rads^-1": "rad/s",
     "kmh": "km/h", "kph": "km/h", "kmph": "km/h", "km/hr": "km/h", "miles/h": "mph", "mi/h": "mph",
     "kts": "kn", "kt": "kn", "knots": "kn", "knot": "kn",
     "°": "deg", "º": "deg", "degree": "deg", "degrees": "deg", "degs": "deg",

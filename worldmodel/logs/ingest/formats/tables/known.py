@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.json_lines import is_object
 from worldmodel.logs.ingest.formats.tables.layout import (
     DELIMITERS,
     HEAD,
@@ -21,6 +22,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Signs, Text, sh
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
 
 _LINES = 200
+_LETTERS = re.compile(r"[^\W\d_]")  # which every column of a known program has
 _MOST = 1000  # files of a folder that are looked at
 
 
@@ -99,7 +101,8 @@ def first_lines(path: Path) -> list[str]:
 def _recognised_text(lines: Sequence[str]) -> str | None:
     """The name of the recipe whose signs a text's first lines have."""
     first = re.sub(r"[;\t]", ",", next((line for line in lines if line), "").replace('"', "").lower())
-    headers = [calls(fields_of(line, d)) for line in lines for d in DELIMITERS if d in line]
+    worded = (line for line in lines if _LETTERS.search(line))
+    headers = [calls(fields_of(line, d)) for line in worded for d in DELIMITERS if d in line]
     for name, recipe in exporters().items():
         signs = recipe.signs or Signs()
         begins = not signs.begins or any(first.startswith(text.lower()) for text in signs.begins)
@@ -121,6 +124,14 @@ def looks_like_table(path: Path) -> bool:
     except (OSError, ValueError, RecipeError):
         return False
     return True
+
+
+def holds_objects(path: Path) -> bool:
+    """Whether the first line of a file that has something in it is a JSON object with numbers."""
+    try:
+        return is_object(next((line for line in first_lines(path) if line), ""))
+    except (OSError, ValueError):
+        return False
 
 
 def holds_tables(path: Path) -> bool:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.formats.tables import excel
+from worldmodel.logs.ingest.formats.tables import excel, json_lines
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.layout import HEAD, LINES, Layout, encoding_of, find_layout
 from worldmodel.logs.ingest.formats.tables.letters import without_letters
 from worldmodel.logs.ingest.formats.tables.matlab import load_vectors
+from worldmodel.logs.ingest.formats.tables.members import LINES as JSON_LINES
 from worldmodel.logs.ingest.formats.tables.members import VECTORS, Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
@@ -34,6 +35,14 @@ _MISSING = [
         "-nan",
         "-NaN",
         "NAN",
+        "<NA>",
+        "#DIV/0!",
+        "#NUM!",
+        "#VALUE!",
+        "1.#QNAN",
+        "-1.#QNAN",
+        "1.#IND",
+        "-1.#IND",
         "null",
         "NULL",
         "None",
@@ -75,7 +84,8 @@ def cannot_be_read(path: Path, found: str, remedy: str = "") -> RecipeError:
     """The error that says so."""
     return RecipeError(
         f"{path} cannot be read as a table.",
-        expected="Parquet, Feather, Excel, MATLAB, HDF5, or text with a header line and as many fields in every line",
+        expected="Parquet, Feather, Excel, MATLAB, HDF5, JSON lines, or text with a header line and as many fields in "
+        "every line",
         found=found,
         remedy=remedy,
     )
@@ -95,7 +105,13 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table
         return Table(path, _flat(_sound(feather.read_table(pa.BufferReader(buffer)))))
     if kind in (".xlsx", ".xls", ".xlsb", ".ods"):
         return _load_sheet(path, excel.rows_of(buffer, recipe.sheet if recipe else ""), recipe)
-    return _load_text(path, buffer, recipe)
+    return (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe)
+
+
+def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
+    body, text = _body(buffer, recipe)
+    data, notes = json_lines.parse(body, text, _MISSING)
+    return Table(path, _flat(data), {}, text.unreadable, [*body.notes, *notes])
 
 
 def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None = None) -> Layout:
@@ -120,11 +136,7 @@ def _load_sheet(path: Path, rows: list[list[Any]], recipe: Recipe | None) -> Tab
 
 
 def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
-    text = recipe.text if recipe else Text()
-    encoding, mark = encoding_of(head_of(buffer, HEAD), text.encoding)
-    if recipe is None and buffer.size > _ENOUGH:
-        buffer = _sampled(buffer, encoding)
-    body = body_of(buffer, encoding, mark, text.comment)
+    body, text = _body(buffer, recipe)
     layout = _layout(body.lines(), recipe)
     body = body.from_line(layout.start).without_torn_line(layout)
     data, notes = _parse(path, body, layout, text, _readable(recipe))
@@ -134,6 +146,15 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)
     return Table(path, data, told | _units(layout), text.unreadable, [*body.notes, *notes], left)
+
+
+def _body(buffer: "pa.Buffer", recipe: Recipe | None) -> tuple[Body, Text]:
+    """A text, or as much of it as is enough without a recipe; and how it is laid out."""
+    text = recipe.text if recipe else Text()
+    encoding, mark = encoding_of(head_of(buffer, HEAD), text.encoding)
+    if recipe is None and buffer.size > _ENOUGH:
+        buffer = _sampled(buffer, encoding)
+    return body_of(buffer, encoding, mark, text.comment), text
 
 
 def _sampled(buffer: "pa.Buffer", encoding: str) -> "pa.Buffer":
@@ -241,10 +262,7 @@ def _flat(table: "pa.Table") -> "pa.Table":
     for field, column in zip(table.schema, table.columns, strict=True):
         size = _list_size(field.type, column)
         if size:
-            elements = column.combine_chunks().flatten()
-            columns |= {
-                f"{field.name}[{i}]": elements.take(pa.array(range(i, len(elements), size))) for i in range(size)
-            }
+            columns |= {f"{field.name}[{i}]": pa.compute.list_element(column, i) for i in range(size)}
         else:
             columns[field.name] = column
     return pa.table(columns)
@@ -256,7 +274,7 @@ def _list_size(kind: "pa.DataType", column: "pa.ChunkedArray") -> int:
 
     if pa.types.is_fixed_size_list(kind):
         return kind.list_size
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or column.null_count or not len(column):
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return 0
-    lengths = pa.compute.unique(pa.compute.list_value_length(column))
+    lengths = pa.compute.unique(pa.compute.list_value_length(column).drop_null())
     return lengths[0].as_py() if len(lengths) == 1 else 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.health.finding import present
 from worldmodel.logs.ingest.formats.tables.recipe import TableStream
 from worldmodel.logs.ingest.formats.tables.stamps import UNITS
 from worldmodel.logs.ingest.recording import increasing
@@ -18,7 +19,8 @@ _UNITS = ("ms", "us", "ns", "s", "minutes", "hours", "excel_days")
 def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     """The usual rate in Hz, to four figures, of the rows [M] that hold a reading; None where it cannot be told."""
     steps = np.diff(_kept(time, data))
-    usual = steps[steps < 1.5 * np.median(steps)] if len(steps) else steps  # of whose rounding the mean knows nothing
+    even = len(steps) and steps.max() < 1.5 * steps.min()
+    usual = steps if even or not len(steps) else steps[steps < 1.5 * np.median(steps)]  # the mean knows no rounding
     return float(f"{1 / usual.mean():.4g}") if len(usual) else None
 
 
@@ -60,9 +62,9 @@ def _fitting(unit: str, apart: float) -> str | None:
 
 
 def _kept(time: np.ndarray, data: np.ndarray) -> np.ndarray:
-    there = np.isfinite(data).any(1)
+    there = present(data)
     time = time if there.all() else time[there]
-    return time[increasing(time)]
+    return time if (np.diff(time, prepend=-np.inf) > 0).all() else time[increasing(time)]
 
 
 def _check_repeats(path: Path, stream: TableStream, time: np.ndarray, data: np.ndarray) -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.health.finding import present
 from worldmodel.logs.health.held import changed
 from worldmodel.logs.ingest.formats.tables import rates
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
-from worldmodel.logs.ingest.formats.tables.recipe import Recipe, TableStream
+from worldmodel.logs.ingest.formats.tables.recipe import Clock, Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import last_digit, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
@@ -120,7 +121,7 @@ def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe) -> Rec
 def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording:
     recording = Recording(name)
     rows = {stream.spec.name: _select(tables[stream.file], stream) for stream in recipe.streams}
-    clocks = {stream.spec.name: _clock(rows[stream.spec.name], stream) for stream in recipe.streams}
+    clocks = _clocks(rows, recipe.streams)
     firsts = [int(ns[valid].min()) for ns, valid in clocks.values() if valid.any()]
     path = next(iter(tables.values())).path
     if not firsts:
@@ -134,9 +135,9 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         time = time if valid.all() else np.where(valid, time, np.nan)
         _refuse_duplicates(path, stream, time)
         data = _readings(rows[stream.spec.name], stream)
-        own = valid | np.isfinite(data).any(1)  # where a shorter column has ended there is nothing
+        own = valid if valid.all() else valid | present(data)  # where a shorter column has ended there is nothing
         if stream.held:
-            own &= changed(data)
+            own = own & changed(data)
         if not own.all():
             ns, time, data = ns[own], time[own], data[own]
         rate = rates.checked(path, stream, time, data)
@@ -174,9 +175,17 @@ def _select(table: Table, stream: TableStream) -> Table:
     return table.part(select(table.path, stream.spec.name, table.data, where))
 
 
-def _clock(table: Table, stream: TableStream) -> tuple[np.ndarray, np.ndarray]:
-    ns, valid = nanoseconds(table.path, table, stream.clock)
-    return ns - round(stream.lag_s * 1e9), valid
+def _clocks(rows: Mapping[str, Table], streams: Sequence[TableStream]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The nanoseconds [M] of each stream's rows, and which have a stamp [M]; streams of the same rows share theirs."""
+    known: dict[tuple[str, str, Clock], tuple[np.ndarray, np.ndarray]] = {}
+    clocks = {}
+    for stream in streams:
+        table, key = rows[stream.spec.name], (stream.file, repr(stream.where), stream.clock)
+        if key not in known:
+            known[key] = nanoseconds(table.path, table, stream.clock)
+        ns, valid = known[key]
+        clocks[stream.spec.name] = ns - round(stream.lag_s * 1e9) if stream.lag_s else ns, valid
+    return clocks
 
 
 def _readings(table: Table, stream: TableStream) -> np.ndarray:

@@ -24,6 +24,8 @@ class Text:
         comment: what lines to be left out begin with.
         header: whether a line has the columns' names; without one they go by position, `#1` being the first.
         skip: how many lines come before that line.
+        header_rows: over how many lines the names are: names of groups, and names within them; found out where it is
+            None and no recipe names the columns.
         units_rows: how many lines lie between it and the data; the first of them has the units.
         missing: further words for a reading that is missing.
         thousands: the mark between thousands, such as `,` in `1,234.5`.
@@ -40,6 +42,7 @@ class Text:
     missing: tuple[str, ...] = ()
     unreadable: str = "error"
     thousands: str | None = None
+    header_rows: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -99,6 +99,7 @@ def _read_text(table: TomlTable) -> Text:
         _words(table, "missing"),
         table.choose("unreadable", ("error", "drop"), "error"),
         character("thousands"),
+        _count(table, "header_rows", "over how many lines the columns' names are", least=1),
     )
     if text.encoding is not None:
         try:
@@ -110,9 +111,9 @@ def _read_text(table: TomlTable) -> Text:
     return text
 
 
-def _count(table: TomlTable, key: str, wanted: str) -> int | None:
+def _count(table: TomlTable, key: str, wanted: str, least: int = 0) -> int | None:
     value = table.take(key, int, wanted, None)
-    if value is not None and value < 0:
+    if value is not None and value < least:
         raise table.error(key, wanted, value)
     return value
 

@@ -165,7 +165,8 @@ class Table:
             wrong &= ~again
         if wrong.any() and self.unreadable == "error":
             row = int(np.argmax(wrong))
-            raise self._no_numbers(name, f"{str(text[row])!r} at row {int(self.rows[row])}, counted from 0") from error
+            found = f"{str(text[row])[:60]!r} at row {int(self.rows[row])}, counted from 0"
+            raise self._no_numbers(name, found) from error
         if wrong.any():
             self.notes.append(f"{name}: {wrong.sum()} of {len(wrong)} fields are no numbers; left out")
         return np.asarray(compute.if_else(pa.array(number), text, None).cast(pa.float64()).fill_null(np.nan))

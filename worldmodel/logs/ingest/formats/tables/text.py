@@ -93,6 +93,9 @@ def body_of(buffer: "pa.Buffer", encoding: str, mark: int, comment: str | None) 
     body, zeros = _without_zeros(body)
     if zeros:
         notes.append(f"{zeros} zero bytes at its end were left out")
+    body, torn = _without_torn_by_zeros(body)
+    if torn:
+        notes.append(f"{torn} lines with zero bytes in them, as of a lost supply, were left out")
     if not body.size:
         raise ValueError("it is empty")
     if comment and comment.encode() in memoryview(body).tobytes():
@@ -100,6 +103,16 @@ def body_of(buffer: "pa.Buffer", encoding: str, mark: int, comment: str | None) 
         pattern = rb"(?m)^" + re.escape(comment.encode()) + rb"[^\r\n]*"
         body = pa.py_buffer(re.sub(pattern, b"", body.to_pybytes()))
     return Body(body, 0, tuple(notes))
+
+
+def _without_torn_by_zeros(buffer: "pa.Buffer") -> tuple["pa.Buffer", int]:
+    """With an empty line in place of each that has zero bytes in it, so that lines keep their numbers."""
+    import pyarrow as pa
+
+    if not buffer.size or np.frombuffer(buffer, np.uint8).min():
+        return buffer, 0
+    text, count = re.subn(rb"[^\r\n\0]*\0[^\r\n]*", b"", buffer.to_pybytes())
+    return pa.py_buffer(text), count
 
 
 def _without_zeros(buffer: "pa.Buffer") -> tuple["pa.Buffer", int]:

@@ -53,7 +53,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
     with reading(path, "a track"):
         kind, left, notes = _kind(path), Counter[str](), list[str]()
         if kind is None:
-            raise RecipeError(f"{path} is no track.", expected="GPX, KML, KMZ or NMEA sentences")
+            raise RecipeError(f"{path} is no track.", expected="GPX, KML, KMZ, or NMEA sentences with their checksums")
         with kml.document(path) if kind == "kmz" else open(path, "rb") as file:
             if kind == "nmea":
                 stretches = [nmea.fixes(_lines(file, options), left)]

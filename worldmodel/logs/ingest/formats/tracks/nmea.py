@@ -42,7 +42,7 @@ def fixes(lines: Iterable[bytes], left: Counter[str]) -> Fixes:
 
 def _messages(lines: Iterable[bytes], read: Any, left: Counter[str]) -> Iterator[Any]:
     for line in lines:
-        match = SENTENCE.match(line)
+        match = SENTENCE.match(line) or SENTENCE.match(line[line.rfind(b"$") :])  # after what a receiver says in binary
         if match is None:
             left["lines that are no sentence"] += bool(line.strip())
         elif match[2] not in _TYPES:

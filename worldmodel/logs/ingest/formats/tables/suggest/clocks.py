@@ -11,11 +11,11 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
-from worldmodel.logs.ingest.formats.tables.stamps import UNITS, nanoseconds
+from worldmodel.logs.ingest.formats.tables.stamps import UNITS, WEEK_S, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
-    r"time|stamp|^ts?$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|^tow|^tmr"
+    r"time|stamp|^ts?$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
 )
 _DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
 _SHORT = re.compile(r"_ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
@@ -24,6 +24,8 @@ _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 
 )  # fmt: skip
 _HEADER = re.compile(r"header_?stamp$")  # when it was measured, beside when the message came
 _ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
+_OF_WEEK = re.compile(r"(?:^|_)i?tow(?:_|$)|(?:time|seconds)_of_week")
+_WEEK = re.compile(r"(?:^|_)(?:week|wn)(?:_?(?:no|num|number))?$")
 _DAY_NS = 86400 * 10**9
 _ORDERLY = 0.9  # the share of steps that have to go on
 
@@ -67,6 +69,7 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     origin = ns[valid].min()
     serve = {column for one in found for column in one[1].columns}
     clocks = [name for name in clocks if name in serve or not _SHORT.search(_plain(name))]
+    clocks += [clock.week] if isinstance(clock.week, str) else []
     return FoundClock(clock, tuple(clocks), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts))
 
 
@@ -157,6 +160,8 @@ def _as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
     since_1970 = next((u for low, high, u in _TELLING if low <= first < high), None)
     if since_1970:
         yield Clock((name,), unit=since_1970, origin="unix"), []
+    elif unit in ("", "s") and _OF_WEEK.search(_plain(name)) and 0 <= numbers.min() <= numbers.max() <= WEEK_S:
+        yield _of_week(table, name)
     elif unit in UNITS:
         yield Clock((name,), unit=unit), []
     elif name.lower() == "tmr10ms":
@@ -175,6 +180,14 @@ def _as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
         unit = _by_step(numbers, step)
         sure = name.lower().endswith("seconds_elapsed")
         yield Clock((name,), unit=unit), [] if sure else [f"{name} is taken for {unit}: {_rate(step, unit):.4g} Hz"]
+
+
+def _of_week(table: Table, name: str) -> tuple[Clock, list[str]]:
+    """Seconds of a GPS week, by the column that has its number."""
+    week = next((column for column in table.names if _WEEK.search(_plain(column))), None)
+    if week is None:
+        return Clock((name,), unit="week_s"), [f"{name} is taken for seconds of a GPS week, of which no column tells"]
+    return Clock((name,), unit="week_s", week=week, origin="unix"), []
 
 
 def _tells_time_of_day(numbers: np.ndarray) -> bool:

@@ -7,7 +7,7 @@ AXES = {"0": "x", "1": "y", "2": "z"}
 # Of forces and accelerations `lat` is lateral and `long` longitudinal.
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
 _PLACE = re.compile(
-    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude|gitude)?"
+    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude?|gitude?)?"
     r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$"
 )
 _TURNING = r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel"
@@ -40,13 +40,13 @@ def _axes(words: str, short: str) -> re.Pattern[str]:
 KINDS = (
     Kind(_PLACE,
          "gps", "gps", "", ("latitude", "longitude", "altitude")),
+    Kind(re.compile(r"(?:^|_)(?:q|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"), "attitude",
+         "orientation", "", ("qw", "qx", "qy", "qz")),
     Kind(_axes(r"(?:lin(?:ear)?_?)?acc(?:el(?:eration|erometer)?)?(?:meter)?", "a"),
          "accelerometer", "sensor", "m/s^2"),
     Kind(_axes(_TURNING, "[gw]"),
          "gyro", "sensor", "rad/s"),
     Kind(_axes(r"mag(?:netometer|netic_?(?:field|flux)?)?", "m"), "magnetometer", "sensor", "T"),
-    Kind(re.compile(r"(?:^|_)(?:q|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"), "attitude",
-         "orientation", "", ("qw", "qx", "qy", "qz")),
     Kind(re.compile(r"(?:^|_)pos(?:ition)?_?(?P<axis>[xyz])$|^[pt]_?(?P<letter>[xyz])$"), "position", "position", "m"),
 )  # fmt: skip
 ACTION = re.compile(
