@@ -14,9 +14,10 @@ from worldmodel.physics import KnownScene
 from worldmodel.simulate import load_scene, simulate
 from worldmodel.simulate.identification import identify
 from worldmodel.simulate.identification.fitting import Fit
-from worldmodel.simulate.identification.identify import _found, _roles
+from worldmodel.simulate.identification.identify import _found
 from worldmodel.simulate.identification.measuring import errors_of
 from worldmodel.simulate.identification.parameters import Parameters
+from worldmodel.simulate.identification.roles import motion, roles
 from worldmodel.simulate.identification.windows import Recording
 from worldmodel.simulate.observer import Observer
 from worldmodel.simulate.world import World
@@ -140,12 +141,22 @@ def test_a_number_at_its_bound_or_far_from_the_users_is_marked(rough):
 
 
 @pytest.mark.parametrize(("episodes", "holdout"), [(2, 0.8), (5, 0.99), (2, 0.01)])
-def test_something_is_fitted_and_something_measures(episodes, holdout, log, folder):
+def test_something_is_fitted_and_something_measures(episodes, holdout, log, folder, rough):
     path = _taken(log, range(episodes), folder / f"{episodes}-{holdout}.h5")
-    learn, measure = _roles(Log(path), holdout, 0)
+    learn, measure = roles(load_scene(rough), Log(path), holdout, 0)
     assert learn
     assert measure
     assert sorted((*learn, *measure)) == list(range(episodes))
+
+
+def test_what_moves_most_is_fitted_whatever_the_seed(log, folder, rough):
+    path = _taken(log, range(5), folder / "moves.h5", {3: 0.1})
+    scene, read = load_scene(rough), Log(path)
+    moves = motion(scene, read)
+    still = np.array([np.var(e.streams["angle"].data) + np.var(e.streams["speed"].data) for e in read.episodes])
+    assert still.argmin() == moves.argmin() == 3
+    chosen = {i for seed in range(20) for i in roles(scene, read, 0.15, seed)[1]}
+    assert chosen == set(range(5)) - {int(moves.argmax())}
 
 
 def test_copies_of_one_recording_are_one(log, folder, rough):
@@ -155,7 +166,7 @@ def test_copies_of_one_recording_are_one(log, folder, rough):
 
 
 def test_a_recording_too_short_to_measure_on_is_refused_before_the_fit(log, folder, rough, monkeypatch):
-    row = _roles(Log(log), 0.15, 0)[1][0]
+    row = roles(load_scene(rough), Log(log), 0.15, 0)[1][0]
     short = _taken(log, range(5), folder / "short.h5", {row: 0.2})
     monkeypatch.setattr("worldmodel.simulate.identification.plan.fit", None)
     with pytest.raises(SceneError, match="What only measures is too short"):
@@ -245,14 +256,16 @@ def test_what_predicts_no_better_is_not_written(log, folder):
     lighter = machines.scene(folder / "lighter", machines.TRUE.replace('mass="1.0"', 'mass="0.7"'))
     other = simulate(str(lighter), folder / "lighter.h5", episodes=5, seconds=2.0, progress=False)
     with pytest.raises(SceneError, match="no better"):
-        identify(folder / "true", _mixed(other, log, folder / "mixed.h5"), folder / "worse", fit=["mass"], **QUICK)
+        identify(
+            folder / "true", _mixed(lighter, other, log, folder / "mixed.h5"), folder / "worse", fit=["mass"], **QUICK
+        )
     assert not (folder / "worse").exists()
 
 
-def _mixed(most, measured, path):
+def _mixed(scene, most, measured, path):
     """A log of which the episode that measures is from another log."""
     one, other = Log(most), Log(measured)
-    row = next(i for i in _roles(one, 0.15, 0)[1])
+    row = next(i for i in roles(load_scene(scene), one, 0.15, 0)[1])
     with LogWriter(path, list(one.streams.values())) as writer:
         for index, episode in enumerate(one.episodes):
             taken = other.episodes[index] if index == row else episode

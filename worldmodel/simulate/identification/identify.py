@@ -16,6 +16,7 @@ from worldmodel.simulate.identification.measuring import SHARES, errors_of
 from worldmodel.simulate.identification.parameters import Parameters
 from worldmodel.simulate.identification.plan import Plan
 from worldmodel.simulate.identification.recordings import Recording
+from worldmodel.simulate.identification.roles import roles
 from worldmodel.simulate.identification.windows import Windows, spread
 from worldmodel.simulate.identification.writing import replaced, write_scene
 from worldmodel.simulate.observer import Observer
@@ -119,7 +120,7 @@ def identify(
         fit: a name or a group of numbers to fit, or several (`GROUPS`; `*` stands for anything); else what suits.
         fix: what not to fit.
         horizon_s: how far predictions shall be good, in seconds.
-        holdout: share of the recordings that only measure; 0 for none.
+        holdout: share of the recordings that only measure, never that which moves most; 0 for none.
         minutes: the search ends after about so long, with what it has; by default when it has settled.
         seed: decides which recordings measure.
         force: replace a folder that exists.
@@ -138,7 +139,7 @@ def identify(
     world = World(scene, general=True)
     _check_delays(world)
     parameters = Parameters.of(world, fit, fix)
-    learn, measure = _roles(log, holdout, seed)
+    learn, measure = roles(scene, log, holdout, seed)
     recordings = [Recording.of(scene, log.episodes[i]) for i in learn]
     measuring = [Recording.of(scene, log.episodes[i]) for i in measure]
     if measuring:
@@ -225,26 +226,6 @@ def _check_span(horizon_s: float, holdout: float, minutes: float | None) -> None
             raise SceneError(f"{name} makes no sense.", expected=f"above 0, at most {most:g}", found=f"{value}")
     if not 0 <= holdout < 1:
         raise SceneError("--holdout makes no sense.", expected="a share, 0 to below 1", found=f"{holdout}")
-
-
-def _roles(log: Log, holdout: float, seed: int) -> tuple[list[int], list[int]]:
-    """Which episodes are fitted, and which only measure; copies stay together."""
-    count = len(log.episodes)
-    if holdout == 0:
-        return list(range(count)), []
-    alike = {i: group[0] for group in log.copies() for i in group}
-    units = [i for i in range(count) if alike.get(i, i) == i]
-    if len(units) == 1:
-        raise SceneError(
-            "No episode is left to measure.",
-            expected="two episodes or more",
-            found="one" if count == 1 else f"{count} copies of one",
-            remedy="--holdout 0 fits it alone: the errors that are reported are then those of the fit",
-        )
-    order = np.random.default_rng(seed).permutation(units)
-    chosen = set(order[: min(max(round(holdout * len(units)), 1), len(units) - 1)].tolist())
-    measure = [i for i in range(count) if alike.get(i, i) in chosen]
-    return [i for i in range(count) if i not in measure], measure
 
 
 def _check_length(recordings: Sequence[Recording], horizon_s: float) -> None:
