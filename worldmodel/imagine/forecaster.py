@@ -129,12 +129,10 @@ class Forecaster:
             read = imagined.read[:, :members]
             return Forecasted(imagined.clean.mean(1), read, frames, none, np.zeros((len(read), 0)))
         network = imagined.clean.mean(1) if imagined is not None and self.team.has_network else None
-        asked = self.team.asked(context, actions)
-        said = None if network is None else self.team.lens.toward(network, asked.view.angle)
         chosen = self.team.blend.drawn(len(context.values), members, seed)
         foresee = self._compiled.foresee if self._compiled and len(chosen) == 1 else self.team.foresee
-        clean, read, weights = foresee(asked, said, chosen)
-        return Forecasted(clean, read, frames, weights, self.team.reach.outside(asked.view))
+        clean, read, weights, outside = foresee(context, actions, network, chosen)
+        return Forecasted(clean, read, frames, weights, outside)
 
 
 def trust(

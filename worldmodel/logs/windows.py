@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from worldmodel.arrays import evenly, last_valid, newest
+from worldmodel.arrays import evenly, last_valid, namespace, newest
+from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, Ticks
 from worldmodel.logs.aligned import AlignedLog
@@ -281,28 +282,46 @@ def make_relative(
 ) -> None:
     """Subtracts the last positions of `context` ticks from windows [B, C + H, D], in place; without one, masks them."""
     columns = np.flatnonzero(layout.relative)
-    part, there = values[..., columns], mask[..., columns]
-    fix, known = _last_positions(layout, part[:, :context], there[:, :context])
-    there &= known[:, None]
-    values[..., columns] = np.where(there, part - fix[:, None], 0)
-    mask[..., columns] = there
+    values[..., columns], mask[..., columns] = _less_last(layout, values[..., columns], mask[..., columns], context)
+
+
+def relative_to_last(
+    layout: TickLayout, values: Float[Array, "B T D"], mask: Bool[Array, "B T D"], context: int
+) -> tuple[Float[Array, "B T D"], Bool[Array, "B T D"]]:
+    """What `make_relative` makes of windows, beside them; for numpy and JAX."""
+    xp, columns, rest = namespace(values), np.flatnonzero(layout.relative), np.flatnonzero(~layout.relative)
+    if not columns.size:
+        return values, mask
+    moved = _less_last(layout, values[..., columns], mask[..., columns], context)
+    back = np.argsort(np.concatenate([rest, columns]))
+    both = zip((values, mask), moved, strict=True)
+    whole, there = (xp.concatenate([x[..., rest], part], -1)[..., back] for x, part in both)
+    return whole, there
+
+
+def _less_last(
+    layout: TickLayout, values: Float[Array, "B T R"], mask: Bool[Array, "B T R"], context: int
+) -> tuple[Float[Array, "B T R"], Bool[Array, "B T R"]]:
+    """The relative columns of windows, less the last of `context` ticks; without one they are masked."""
+    fix, known = _last_positions(layout, values[:, :context], mask[:, :context])
+    there = mask & known[:, None]
+    return namespace(values).where(there, values - fix[:, None], 0), there
 
 
 def _last_positions(
-    layout: TickLayout, values: Float[np.ndarray, "B C R"], mask: Bool[np.ndarray, "B C R"]
-) -> tuple[Float[np.ndarray, "B R"], Bool[np.ndarray, "B R"]]:
+    layout: TickLayout, values: Float[Array, "B C R"], mask: Bool[Array, "B C R"]
+) -> tuple[Float[Array, "B R"], Bool[Array, "B R"]]:
     """The newest value of each relative feature in contexts [B, C, R], whichever slot it is in: [B, R] each."""
-    fix, known = np.zeros(values.shape[::2], values.dtype), np.zeros(values.shape[::2], bool)
-    place = np.cumsum(layout.relative) - 1  # of each column among the relative ones
-    for spec in layout.readings:
-        slots = layout.slot_columns(spec)
-        slots = slots[:, layout.relative[slots[0]]]
-        if slots.size:
-            at = place[slots]
-            series, there = (x[..., at].reshape(len(x), -1, at.shape[1]) for x in (values, mask))
-            last, any_ = last_valid(series, there)
-            fix[:, at], known[:, at] = last[:, None], any_[:, None]
-    return fix, known
+    xp, begin = namespace(values), 0
+    fix, known = [values[:, 0, :0]], [mask[:, 0, :0]]
+    for spec in layout.readings:  # the relative columns are in the order of streams, of a stream in that of slots
+        slots, features = layout.slots(spec), sum(codec(spec).relative)
+        part = slice(begin, begin := begin + slots * features)
+        if features:
+            series = (x[..., part].reshape(len(x), -1, features) for x in (values, mask))
+            for out, last in zip((fix, known), last_valid(*series), strict=True):
+                out.append(xp.tile(last, (1, slots)))
+    return xp.concatenate(fix, 1), xp.concatenate(known, 1)
 
 
 def _newest_frames(index: Int[np.ndarray, "B C"]) -> Int[np.ndarray, "B P"]:

@@ -121,14 +121,14 @@ class Lens:
 
     def look(self, context: Context, actions: Commands) -> View:
         """The view of contexts, of which actions [B, H, A] follow."""
-        angle = np.asarray(self.layout.frames.angle(context.values, context.mask))
+        xp, angle = namespace(context.values), self.layout.frames.angle(context.values, context.mask)
         slots = self._slots(context.values, context.mask, angle)
         readings, mask = self._per_tick(slots, context.mask)
         held, known = hold(readings, mask)
         age = context.age_s[..., self._stream_of] / self.layout.dt
         acted = [(self._acted(a, angle), a.mask) for a in (context.actions, actions)]
         return View(
-            angle, slots, context.mask, readings, mask, np.where(known, held, 0.0), age, *acted[0], *acted[1]
+            angle, slots, context.mask, readings, mask, xp.where(known, held, 0.0), age, *acted[0], *acted[1]
         )  # fmt: skip
 
     def examples(self, windows: Windows, starts: Array) -> Examples:
@@ -186,21 +186,22 @@ class Lens:
 
     def _slots(self, values: Array, mask: Array, angle: Array) -> Array:
         turned = self.layout.frames.readings.turn(values, -angle)
-        return np.where(mask, (turned - self.mean) / self.std, 0.0)
+        return namespace(values).where(mask, (turned - self.mean) / self.std, 0.0)
 
     def _acted(self, actions: Commands, angle: Array) -> Array:
         turned = self.layout.frames.actions.turn(actions.values, -angle)
-        return np.where(actions.mask, (turned - self.action_mean) / self.action_std, 0.0)
+        return namespace(turned).where(actions.mask, (turned - self.action_mean) / self.action_std, 0.0)
 
     def _per_tick(self, slots: Array, mask: Array) -> tuple[Array, Array]:
         """The newest sample of each tick, whichever slot it is in, from slots [B, C, D]: [B, C, Y] each."""
-        parts = [np.zeros((*slots.shape[:2], 0))], [np.zeros((*slots.shape[:2], 0), bool)]
+        xp = namespace(slots)
+        parts = [slots[..., :0]], [mask[..., :0]]
         for spec in self.layout.readings:
             columns = self.layout.slot_columns(spec)
             for out, part in zip(parts, last_valid(slots[..., columns], mask[..., columns], axis=2), strict=True):
                 out.append(part)
-        values, known = (np.concatenate(part, -1) for part in parts)
-        return np.where(known, values, 0.0), known
+        values, known = (xp.concatenate(part, -1) for part in parts)
+        return xp.where(known, values, 0.0), known
 
 
 def phase(view: View) -> Float[Array, "B Y"]:

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from worldmodel.logs.align import TickLayout
-from worldmodel.models.baselines.view import Examples, View
+from worldmodel.logs.windows import Context
 from worldmodel.models.experts.closed import Closed, Ridge
 from worldmodel.models.experts.left_out import Answer, Question, ask
 from worldmodel.models.experts.team import Foreseen, Team
-from worldmodel.types import Array
+from worldmodel.types import Array, Commands
 
 _WRITTEN_FOR_BOTH = (Closed, Ridge)  # numpy and JAX
 
@@ -32,17 +32,20 @@ class Compiled:
         self._team = dataclasses.replace(team, experts=tuple(team.experts[i] for i in chosen))
         with jax.enable_x64(True):
             self._arrays = jax.device_put(_arrays_of(self._team))
-        self._program = jax.jit(self._foresee, static_argnums=3)
+        self._program = jax.jit(self._foresee)
 
-    def foresee(self, asked: Question, network: Float[Array, "B H Y"] | None, chosen: Int[Array, "B M"]) -> Foreseen:
+    def foresee(
+        self, context: Context, actions: Commands, network: Float[Array, "B H D"] | None, chosen: Int[Array, "B M"]
+    ) -> Foreseen:
         """As `Team.foresee`."""
-        said = ask(self._rest, self._lens, asked) if self._rest else None
+        context = context._replace(frames=(), frames_mask=())
+        said = ask(self._rest, self._lens, self._team.asked(context, actions)) if self._rest else None
         with jax.enable_x64(True):
-            out = self._program(self._arrays, asked.view, asked.before, asked.horizons, said, network, chosen)
-            return jax.device_get(out)
+            return jax.device_get(self._program(self._arrays, context, actions, said, network, chosen))
 
-    def _foresee(self, arrays, view: View, before: Examples | None, horizons, said: Answer | None, network, chosen):
+    def _foresee(self, arrays, context: Context, actions: Commands, said: Answer | None, network, chosen) -> Foreseen:
         team = _with_arrays(self._team, arrays)
+        view, before, horizons = team.asked(context, actions)
         asked = Question(_doubled(view), _doubled(before), horizons)
         answer = ask(team.experts, team.lens, asked)
         if said is not None:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int, Shaped
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
-from worldmodel.logs.windows import Context, Future, make_relative
+from worldmodel.logs.windows import Context, Future, relative_to_last
 from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array, Commands
@@ -26,14 +26,14 @@ def earlier(lens: Lens, context: Context, actions: Commands, horizons: Sequence[
     The moments lie E `horizons` (ticks) before the end. Each window is seen as any other: in the heading, and from the
     place, of its own moment.
     """
-    (batch, ticks), layout = context.values.shape[:2], lens.layout
+    (batch, ticks), layout, xp = context.values.shape[:2], lens.layout, namespace(context.values)
     short, ahead = short_context(ticks), horizons[-1]
     end = ticks - np.array(horizons)[:, None]
     every = end + np.arange(-short, ahead)
     values, mask, age_s = (_at(x, np.minimum(every, ticks - 1)) for x in context[:3])
-    mask &= np.repeat(every < ticks, batch, 0)[..., None]  # what is not in the context is not known
-    make_relative(layout, values, mask, short)
-    acted = Commands(*(np.concatenate(both, 1) for both in zip(context.actions, actions, strict=True)))
+    mask = mask & np.repeat(every < ticks, batch, 0)[..., None]  # what is not in the context is not known
+    values, mask = relative_to_last(layout, values, mask, short)
+    acted = Commands(*(xp.concatenate(both, 1) for both in zip(context.actions, actions, strict=True)))
     led = np.minimum(end - 1 + np.arange(ahead), acted.values.shape[1] - 1)
     before, after = (Commands(*(_at(x, rows) for x in acted)) for rows in (end + np.arange(-short, -1), led))
     past = Context(values[:, :short], mask[:, :short], age_s[:, :short], before, (), ())
@@ -43,7 +43,7 @@ def earlier(lens: Lens, context: Context, actions: Commands, horizons: Sequence[
 
 def _at(x: Shaped[Array, "B T *c"], rows: Int[Array, "E N"]) -> Shaped[Array, "W N *c"]:
     """Some ticks of every window, for each of E moments one after the other: W = E * B."""
-    return np.swapaxes(x[:, rows], 0, 1).reshape(-1, rows.shape[1], *x.shape[2:])
+    return x[:, rows].swapaxes(0, 1).reshape(-1, rows.shape[1], *x.shape[2:])
 
 
 def errors_within(

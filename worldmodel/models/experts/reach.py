@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.arrays import namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import View
-from worldmodel.types import StreamSpec
+from worldmodel.types import Array, StreamSpec
 
 _MARGIN = 0.1  # of a standard deviation: readings have noise
 
@@ -32,14 +33,15 @@ class Reach:
         """That of readings and actions; NaN, where one is missing, says nothing."""
         return cls(*(end(x) for x in (came, led) for end in (_low, _high)))
 
-    def outside(self, view: View) -> Float[np.ndarray, "B Y+A"]:
+    def outside(self, view: View) -> Float[Array, "B Y+A"]:
         """By how many standard deviations each reading of a context, and each action after it, is outside; 0 within."""
-        held, led = view.held, np.where(view.ahead_mask, view.ahead, np.nan)
-        beyond = [np.maximum(held - self.high, self.low - held).max(1)]
+        xp, held = namespace(view.held), view.held
+        led = xp.where(view.ahead_mask, view.ahead, np.nan)
+        beyond = [xp.maximum(held - self.high, self.low - held).max(1)]
         if led.shape[1]:
-            beyond.append(np.maximum(_high(led, 1) - self.led_high, self.led_low - _low(led, 1)))
-        found = np.concatenate(beyond, 1)
-        return np.where(np.isfinite(found) & (found > _MARGIN), found, 0.0)  # not of what was never read
+            beyond.append(xp.maximum(_high(led, 1) - self.led_high, self.led_low - _low(led, 1)))
+        found = xp.concatenate(beyond, 1)
+        return xp.where(xp.isfinite(found) & (found > _MARGIN), found, 0.0)  # not of what was never read
 
 
 def labels(layout: TickLayout) -> list[str]:
@@ -63,10 +65,11 @@ def _columns(spec: StreamSpec) -> list[str]:
     return [f"{spec.name}.{name}" for name in names] if len(names) == count else [spec.name] * count
 
 
-def _low(x: np.ndarray, axes: int | tuple[int, ...] = (0, 1)) -> np.ndarray:
+def _low(x: Array, axes: int | tuple[int, ...] = (0, 1)) -> Array:
     return -_high(-x, axes)
 
 
-def _high(x: np.ndarray, axes: int | tuple[int, ...] = (0, 1)) -> np.ndarray:
+def _high(x: Array, axes: int | tuple[int, ...] = (0, 1)) -> Array:
     """The greatest known; minus infinity where nothing is."""
-    return np.where(np.isnan(x), -np.inf, x).max(axes, initial=-np.inf)
+    xp = namespace(x)
+    return xp.where(xp.isnan(x), -np.inf, x).max(axes, initial=-np.inf)

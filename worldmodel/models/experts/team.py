@@ -31,11 +31,13 @@ class Foreseen(NamedTuple):
         mean: [B, H, D] features.
         members: [B, M, H, D] as sensors would read.
         weights: [K, B, H, Y] of each expert.
+        outside: [B, Y + A] how far each reading and action is outside what was trained on (`reach.labels` names them).
     """
 
     mean: Array
     members: Array
     weights: Array
+    outside: Array
 
 
 @dataclasses.dataclass
@@ -97,32 +99,36 @@ class Team:
         """What experts are asked of contexts [B], of which actions [B, H, A] follow."""
         return Question.of(self.lens, context, actions, self.horizon)
 
-    def foresee(self, asked: Question, network: Float[Array, "B H Y"] | None, chosen: Int[Array, "B M"]) -> Foreseen:
-        """What the blend predicts.
+    def foresee(
+        self, context: Context, actions: Commands, network: Float[Array, "B H D"] | None, chosen: Int[Array, "B M"]
+    ) -> Foreseen:
+        """What the blend predicts for contexts [B], of which actions [B, H, A] follow.
 
         Args:
-            asked: of whom.
-            network: what it predicts, normalised and in the frame of the machine, where it is one of them.
+            context: what was seen.
+            actions: what is commanded.
+            network: what it predicts, as features of the log, where it is one of them.
             chosen: whose errors M futures repeat (`Blend.drawn`).
         """
+        asked = self.asked(context, actions)
         return self.blended(asked, ask(self.experts, self.lens, asked), network, chosen)
 
     def blended(
         self,
         asked: Question,
         answer: Answer,
-        network: Float[Array, "B H Y"] | None,
+        network: Float[Array, "B H D"] | None,
         chosen: Int[Array, "B M"],
     ) -> Foreseen:
         """The same of what experts have answered."""
         view, xp = asked.view, namespace(answer.ahead)
         if network is not None:
-            like = answer.within[self._index(_LIKE)]
-            answer = Answer(*(xp.concatenate([x, y[None]]) for x, y in zip(answer, (network, like), strict=True)))
+            said = self.lens.toward(network, view.angle), answer.within[self._index(_LIKE)]
+            answer = Answer(*(xp.concatenate([x, y[None]]) for x, y in zip(answer, said, strict=True)))
         mean, scale, weights = self.blend.mix(*answer)
         members = self.blend.with_errors(mean, scale, chosen)
         clean, read = (self.lens.back_in_slots(x, view.held[:, -1], view.angle) for x in (mean, members))
-        return Foreseen(clean, read, weights)
+        return Foreseen(clean, read, weights, self.reach.outside(view))
 
     def _index(self, name: str) -> int:
         return [expert.name for expert in self.experts].index(name)
