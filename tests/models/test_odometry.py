@@ -79,7 +79,7 @@ def test_noise_is_measured_and_averaged(odometer):
 
 def test_the_match_is_the_least_squares_rotation(odometer):
     _, ticks = drive(3)
-    fixes, _ = odometer._fixes(ticks, LAYOUT)
+    fixes, _ = odometer._on_path(odometer._read(ticks, LAYOUT), LAYOUT)
     found = odometer._matched(fixes, np.array([200]), LAYOUT)
     some = slice(found.last[0] - found.matched[0] + 1, found.last[0] + 1)
     near, far = (np.stack([x.real, x.imag, 0 * x.real], 1) for x in (fixes.path[some], fixes.place[some]))

@@ -27,8 +27,10 @@ class Follower(Protocol):
     def reach(self, layout: TickLayout) -> int:
         """How many ticks before one that one depends on."""
 
-    def follow(self, ticks: Ticks, layout: TickLayout, first: int = 0) -> Float[np.ndarray, "T F"]:
-        """The stream's features at each tick, the first of which is tick `first`; NaN where what was read stands."""
+    def follow(
+        self, ticks: Ticks, layout: TickLayout, first: int = 0, last: int | None = None
+    ) -> Float[np.ndarray, "L F"]:
+        """The stream's features at the `last` of ticks that begin with tick `first`; NaN where what was read stands."""
 
 
 def follow(ticks: Ticks, layout: TickLayout, followers: Sequence[Follower], first: int = 0) -> Ticks:
@@ -56,9 +58,9 @@ def follow_newest(
     parts = [np.full((count, followed_count(layout, followers)), np.nan, np.float32)[:, :0]]
     for follower in followers:
         begin = max(first - follower.reach(layout), 0) // follower.block * follower.block
-        found = follower.follow(ticks_from(follower.needs(layout), begin), layout, begin)
-        before = np.full((max(begin - first, 0), found.shape[1]), np.nan, np.float32)
-        parts.append(np.concatenate([before, found[max(first - begin, 0) :]]))
+        before = max(begin - first, 0)
+        found = follower.follow(ticks_from(follower.needs(layout), begin), layout, begin, count - before)
+        parts.append(np.pad(found, ((before, 0), (0, 0)), constant_values=np.nan))
     return np.concatenate(parts, 1)
 
 

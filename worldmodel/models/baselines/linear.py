@@ -85,5 +85,6 @@ def _near(examples: Examples, layout: TickLayout, like: Direct, choice: Array) -
 def _chosen(examples: Examples, layout: TickLayout, choice: Int[Array, "N Y"]) -> Direct:
     """The direct model with these of all penalties; no others are fitted."""
     used, index = np.unique(choice, return_inverse=True)
-    candidates = Direct.candidates(examples, layout, [PENALTIES[i] for i in used])
+    penalties = [PENALTIES[i] for i in used] or PENALTIES[:1]  # of a log without readings none is chosen
+    candidates = Direct.candidates(examples, layout, penalties)
     return Direct.blend(candidates, index.reshape(choice.shape))

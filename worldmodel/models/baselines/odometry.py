@@ -31,6 +31,28 @@ _EPISODES, _TICKS = 40, 20_000  # that are chosen on
 _WINDOWS = 1000  # that speed and turning are looked for in
 
 
+class Read(NamedTuple):
+    """What an odometer uses of T ticks.
+
+    Attributes:
+        row: int [N] those with a fix.
+        features, mask: [T, F] of the stream that is followed. age: [T] of its newest sample, in ticks.
+        means, known: [T, R] speeds and turning of each tick, and where there is one.
+    """
+
+    row: np.ndarray
+    features: np.ndarray
+    mask: np.ndarray
+    age: np.ndarray
+    means: np.ndarray
+    known: np.ndarray
+
+    def part(self, start: int, stop: int) -> "Read":
+        """Some of the ticks."""
+        row = self.row[(self.row >= start) & (self.row < stop)] - start
+        return Read(row, *(x[start:stop] for x in self[1:]))
+
+
 class Fixes(NamedTuple):
     """Fixes on an odometry's path.
 
@@ -109,15 +131,17 @@ class Odometer:
             for span in _SPANS_S for averaged in (True, False)
         ]  # fmt: skip
         chosen = [episodes[i] for i in evenly(len(episodes), _EPISODES)]
-        seen = [tried[0]._fixes(_first(ticks, _TICKS), layout) for ticks in chosen]
+        seen = [tried[0]._on_path(tried[0]._read(ticks, layout).part(0, _TICKS), layout) for ticks in chosen]
         fitted = [odometer._with_noise(seen, layout) for odometer in tried]
         errors = np.array([o._errors(seen, layout) for o in fitted] + [_held_errors(seen, layout)])
         excess = (errors / np.maximum(errors.min(0), 1e-9)).mean(1)
         best = int(np.argmin(excess))
         return fitted[best] if best < len(fitted) else None
 
-    def follow(self, ticks: Ticks, layout: TickLayout, first: int = 0) -> Float[np.ndarray, "T F"]:
-        """The stream's features at each tick; NaN where what was read stands.
+    def follow(
+        self, ticks: Ticks, layout: TickLayout, first: int = 0, last: int | None = None
+    ) -> Float[np.ndarray, "L F"]:
+        """The stream's features at the last L ticks, by default all of them; NaN where what was read stands.
 
         A tick depends on itself and those before it. So that it does on the same ones in a whole recording and in its
         newest part, paths begin at every `block`-th tick of the recording.
@@ -127,18 +151,19 @@ class Odometer:
             layout: their columns.
             first: the number, within its recording, of the first; a multiple of `block` (`reach` says how many are
                 needed before one).
+            last: L.
         """
-        out = np.full((len(ticks.values), layout.features(layout.spec(self.stream))), np.nan, np.float32)
-        fixes, path = self._fixes(ticks, layout)
-        now = np.arange(len(path))
-        last = np.searchsorted(fixes.row, now, side="right") - 1
-        begun = np.where(last >= 0, (first + fixes.row[last]) // self.block if len(fixes.row) else -1, -1)
-        for block in np.unique(begun[begun >= 0]):
-            rows = np.flatnonzero((begun == block) & (now - fixes.row[last] <= self._longest(layout)))
-            start = max((block - 1) * self.block - first, 0)
-            own = _cut(ticks, start, rows[-1] + 1)
-            self._fill(out, own, start, rows, layout)
-        return out
+        read, count = self._read(ticks, layout), len(ticks.values)
+        out = np.full((count, layout.features(layout.spec(self.stream))), np.nan, np.float32)
+        newest = np.searchsorted(read.row, np.arange(count), side="right") - 1
+        age = np.arange(count) - read.row[newest] if len(read.row) else np.full(count, count)
+        told = np.flatnonzero((newest >= 0) & (age <= round(_OUT_S / layout.dt)))
+        told = told[told >= count - (count if last is None else last)]
+        begun = (first + read.row[newest[told]]) // self.block
+        for block in np.unique(begun):
+            rows, start = told[begun == block], max((block - 1) * self.block - first, 0)
+            self._fill(out, read.part(start, rows[-1] + 1), start, rows, layout)
+        return out[len(out) - (count if last is None else last) :]
 
     def describe(self, layout: TickLayout) -> str:
         """What is followed and how, for people."""
@@ -161,51 +186,47 @@ class Odometer:
 
     def reach(self, layout: TickLayout) -> int:
         """Ticks before one that it may depend on."""
-        return 2 * self.block + self._longest(layout)
+        return 2 * self.block + round(_OUT_S / layout.dt)
 
-    def _fill(self, out: np.ndarray, ticks: Ticks, start: int, rows: np.ndarray, layout: TickLayout) -> None:
-        """Writes the places at `rows`, whose path begins at `start`."""
-        fixes, path = self._fixes(ticks, layout)
-        at = rows - start
+    def _fill(self, out: np.ndarray, read: Read, start: int, rows: np.ndarray, layout: TickLayout) -> None:
+        """Writes the places at `rows`, whose path begins at `start`, the first tick of what is read."""
+        (fixes, path), at, spec = self._on_path(read, layout), rows - start, layout.spec(self.stream)
         found = self._matched(fixes, at, layout)
-        place, sure = self._placed(fixes, found, path[at])
-        there = np.zeros(len(path), bool)
-        there[fixes.row] = True
-        since = at - fixes.row[found.last]
-        wanted = sure if self.averaged else sure & (since >= _LATE * layout.interval(layout.spec(self.stream)))
-        up, known = hold(*self._features(ticks, layout), axis=0)
-        out[rows[wanted]] = np.where(known[at[wanted]], up[at[wanted]], np.nan)
-        east, north = codec(layout.spec(self.stream)).turning.place or (0, 1)
-        out[rows[wanted], east], out[rows[wanted], north] = place[wanted].real, place[wanted].imag
+        place, wanted = self._placed(fixes, found, path[at])
+        if not self.averaged:
+            wanted &= at - fixes.row[found.last] >= _LATE * layout.interval(spec)
+        held, known = hold(read.features, read.mask, axis=0)
+        rows, at, place = rows[wanted], at[wanted], place[wanted]
+        out[rows] = np.where(known[at], held[at], np.nan)
+        out[rows[:, None], codec(spec).turning.place] = np.stack([place.real, place.imag], 1)
 
-    def _longest(self, layout: TickLayout) -> int:
-        return round(_OUT_S / layout.dt)
-
-    def _features(self, ticks: Ticks, layout: TickLayout) -> tuple[np.ndarray, np.ndarray]:
-        columns = layout.slot_columns(layout.spec(self.stream))[-1]
-        return ticks.values[:, columns].astype(np.float64), ticks.mask[:, columns]
-
-    def _fixes(self, ticks: Ticks, layout: TickLayout) -> tuple[Fixes, Complex[np.ndarray, " T"]]:
-        """Fixes, and the path in the frame of the first tick's nose."""
+    def _read(self, ticks: Ticks, layout: TickLayout) -> Read:
+        """What is used of each tick."""
         spec = layout.spec(self.stream)
-        values, mask = self._features(ticks, layout)
-        east, north = codec(spec).turning.place or (0, 1)
-        row = np.flatnonzero(mask[:, east] & mask[:, north])
-        path = self._path(ticks, layout)
+        columns = layout.slot_columns(spec)[-1]
+        features, mask = ticks.values[:, columns].astype(np.float64), ticks.mask[:, columns]
         age = ticks.age_s[:, layout.readings.index(spec)].astype(np.float64) / layout.dt
-        then = at_times(path[None], np.where(np.isfinite(age), age, 0.0)[None])[0]
-        return Fixes(row, (values[:, east] + 1j * values[:, north])[row], then[row]), path
+        row = np.flatnonzero(mask[:, codec(spec).turning.place].all(1))
+        means, known = _per_tick(ticks, layout, (*self.speed, *self.turning))
+        return Read(row, features, mask, np.where(np.isfinite(age), age, 0.0), means, known)
 
-    def _path(self, ticks: Ticks, layout: TickLayout) -> Complex[np.ndarray, " T"]:
+    def _on_path(self, read: Read, layout: TickLayout) -> tuple[Fixes, Complex[np.ndarray, " T"]]:
+        """Fixes, and the path in the frame of the first tick's nose."""
+        path = self._path(read, layout.dt)
+        then = at_times(path[None], read.age[None])[0]
+        place = read.features[:, codec(layout.spec(self.stream)).turning.place] @ [1, 1j]
+        return Fixes(read.row, place[read.row], then[read.row]), path
+
+    def _path(self, read: Read, dt: float) -> Complex[np.ndarray, " T"]:
         """What speed and turning tell; means over each tick, so that nothing between samples is lost."""
-        speed = np.stack([_per_tick(ticks, layout, c) for c in self.speed], -1).mean(-1) * self.speed_scale
-        turning = [_per_tick(ticks, layout, c) for c in self.turning]
-        if len(turning) == 1:
-            turned = turning[0] * self.rate_scale * layout.dt
+        means, _ = hold(read.means, read.known, axis=0)
+        speed, turning = means[:, : len(self.speed)].mean(1) * self.speed_scale, means[:, len(self.speed) :]
+        if turning.shape[1] == 1:
+            turned = turning[:, 0] * self.rate_scale * dt
         else:
-            nose = np.unwrap(np.arctan2(turning[1], turning[0]))
+            nose = np.unwrap(np.arctan2(turning[:, 1], turning[:, 0]))
             turned = np.diff(nose, prepend=nose[:1])
-        chord = speed * layout.dt * np.sinc(turned / 2 / np.pi)
+        chord = speed * dt * np.sinc(turned / 2 / np.pi)
         return np.cumsum(chord * np.exp(1j * (np.cumsum(turned) - turned / 2)))
 
     def _matched(self, fixes: Fixes, rows: Int[np.ndarray, " R"], layout: TickLayout) -> Matched:
@@ -289,21 +310,11 @@ def _rms(x: Float[np.ndarray, " N"]) -> float:
     return float(np.sqrt(np.mean(x**2))) if len(x) else 0.0
 
 
-def _per_tick(ticks: Ticks, layout: TickLayout, reading: int) -> Float[np.ndarray, " T"]:
-    """One of the Y readings: the mean over each tick's slots, held where none has a sample."""
-    name, columns = next((n, c) for n, c in layout.reading_columns.items() if c.start <= reading < c.stop)
-    slots = layout.slot_columns(layout.spec(name))[:, reading - columns.start]
-    there = ticks.mask[:, slots]
-    count = there.sum(1)
-    mean = np.where(there, ticks.values[:, slots], 0).astype(np.float64).sum(1) / np.maximum(count, 1)
-    return hold(mean[None], (count > 0)[None])[0][0]
-
-
-def _cut(ticks: Ticks, start: int, stop: int) -> Ticks:
-    """Some of the ticks, without actions and frames."""
-    part = slice(start, stop)
-    return ticks._replace(values=ticks.values[part], mask=ticks.mask[part], age_s=ticks.age_s[part])
-
-
-def _first(ticks: Ticks, count: int) -> Ticks:
-    return _cut(ticks, 0, count)
+def _per_tick(ticks: Ticks, layout: TickLayout, readings: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Some of the Y readings [T, R]: means over each tick's slots, and where one has a sample."""
+    slots = [layout.slot_columns(layout.readings[layout.stream_of[layout.newest[r]]]) for r in readings]
+    columns = [each[:, each[-1] == layout.newest[r]][:, 0] for r, each in zip(readings, slots, strict=True)]
+    there = [ticks.mask[:, c] for c in columns]
+    counts = np.stack([each.sum(1) for each in there], 1)
+    sums = [np.where(m, ticks.values[:, c], 0).astype(np.float64).sum(1) for m, c in zip(there, columns, strict=True)]
+    return np.stack(sums, 1) / np.maximum(counts, 1), counts > 0
