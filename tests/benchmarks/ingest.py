@@ -6,9 +6,9 @@
 The least that the work costs is the reader alone: it decodes every value of the same file into memory, by the library
 that ingest uses, with as many threads (video: every frame, scaled), and keeps nothing. Ingest besides finds the format
 and, for the table, a recipe, checks, hashes, and writes the log as HDF5, which all count as its own. Both take turns in
-one process, and a second is one of the processor's, over all threads; the table shows the median ratio of the turns with
-the least and the most. The machine's other work widens the spread. The flight is a real one, as often as `--flights`
-says, one after the other: what an ingest costs whatever its size is 30 ms, a third of reading 4 MB.
+one process, and a second is one of the processor's, over all threads. The table shows the median ratio of the turns
+with the least and the most; the machine's other work widens the spread. The flight is a real one, flown as often as
+`--flights` says: what an ingest costs whatever its size is 30 ms, a third of reading 4 MB.
 """
 
 import argparse
