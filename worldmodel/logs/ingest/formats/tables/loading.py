@@ -82,7 +82,7 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table
     if kind in (".feather", ".arrow"):
         return Table(path, flat(sound(feather.read_table(pa.BufferReader(buffer)))))
     if kind in (".xlsx", ".xls", ".xlsb", ".ods"):
-        return _load_sheet(path, excel.rows_of(buffer, recipe.sheet if recipe else ""), recipe)
+        return _load_sheet(path, buffer, recipe)
     return (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe)
 
 
@@ -99,18 +99,37 @@ def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None =
     return find_layout(lines, text, recipe.needed(), next(iter(recipe.clock.columns), ""))
 
 
-def _load_sheet(path: Path, rows: list[list[Any]], recipe: Recipe | None) -> Table:
+def _load_sheet(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     import pyarrow as pa
 
-    layout = _layout([excel.as_line(row) for row in rows[:LINES]], recipe, "\t")
+    sheets = dict(excel.sheets_of(buffer, recipe.sheet if recipe else ""))
+    name, rows, layout = _first_table(sheets, recipe)
+    others = [other for other in sheets if other != name]
+    notes = [f"of its sheets {name!r} is read, and not {', '.join(others)}"] if others else []
+    missing = {*_MISSING, *(recipe.text.missing if recipe else ())}
     body = rows[layout.start :]
     columns = {
-        name: excel.column([row[i] if i < len(row) else "" for row in body])
+        name: excel.column([row[i] if i < len(row) else "" for row in body], missing)
         for i, name in enumerate(layout.names)
         if name
     }
     data, told = without_letters(pa.table(columns), ".", recipe.text.thousands if recipe else None)
-    return Table(path, data, told | _units(layout), recipe.text.unreadable if recipe else "error")
+    return Table(path, data, told | _units(layout), recipe.text.unreadable if recipe else "error", notes)
+
+
+def _first_table(sheets: dict[str, list[list[Any]]], recipe: Recipe | None) -> tuple[str, list[list[Any]], Layout]:
+    """The first sheet that has a header with data below.
+
+    Raises:
+        ValueError: if none has; what is wrong with the first.
+    """
+    wrong: list[ValueError] = []
+    for name, rows in sheets.items():
+        try:
+            return name, rows, _layout([excel.as_line(row) for row in rows[:LINES]], recipe, "\t")
+        except ValueError as error:
+            wrong.append(error)
+    raise wrong[0]
 
 
 def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
