@@ -146,6 +146,25 @@ def test_what_is_lost_is_counted(tmp_path):
         assert any(said in note for note in report.notes), said
 
 
+def test_a_damaged_image_costs_that_image(tmp_path):
+    tub = write_tub(tmp_path / "tub", [record(i) for i in range(6)])
+    (tub / "images/5_cam_image_array_.jpg").write_bytes(b"")  # as a lost supply leaves it
+    report, (episode,) = make(tub, tmp_path)
+    assert [len(episode.streams[name].time) for name in ("camera", "command")] == [5, 6]
+    assert any("1 of 6 records have an image that cannot be decoded" in line for line in report.lines)
+
+
+def test_a_tub_without_its_manifest_is_read_by_its_catalogs(tmp_path):
+    tub = write_tub(tmp_path / "tub", [record(i) for i in range(50)], per_catalog=4)
+    _, (whole,) = make(tub, tmp_path)
+    (tub / "manifest.json").unlink()
+    report, (episode,) = make(tub, tmp_path)
+    for name, stream in whole.streams.items():
+        np.testing.assert_array_equal(episode.streams[name].time, stream.time)
+        np.testing.assert_array_equal(episode.streams[name].data, stream.data)
+    assert any("marked deleted are not known" in line for line in report.lines)
+
+
 def test_images_lie_in_the_tub_whatever_their_names_say(tmp_path):
     write_images(tmp_path, ["secret.jpg"])
     tub = write_tub(tmp_path / "tub", [record(i) for i in range(3)])

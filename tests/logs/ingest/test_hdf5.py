@@ -152,11 +152,19 @@ def test_other_hdf5_is_not_claimed(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = np.zeros(3)
     (tmp_path / "b.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
-    assert not any(hdf5.claims(path) for path in (tmp_path, tmp_path / "a.h5", tmp_path / "b.h5"))
+    assert not any(hdf5.claims(path) for path in (tmp_path, tmp_path / "a.h5"))
+    assert hdf5.claims(tmp_path / "b.h5"), "it is damaged, which reading it says"
     make(write_d4rl(tmp_path / "c.hdf5"), tmp_path)
     assert not hdf5.claims(tmp_path / "log.h5")
     with pytest.raises(RecipeError, match=r"no episodes in a layout that is known[\s\S]*robomimic"):
         ingest(tmp_path / "a.h5", tmp_path / "out.h5", format="hdf5", progress=False)
+
+
+def test_a_file_that_is_cut_off_is_called_damaged(tmp_path):
+    path = write_d4rl(tmp_path / "a.hdf5")
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(RecipeError, match="truncated file"):
+        make(path, tmp_path)
 
 
 def test_nothing_is_read_from_another_file(tmp_path):

@@ -55,7 +55,7 @@ def test_structs_matrices_and_vectors_are_columns(tmp_path, write):
         "text": "hello " * 20,
     }
     write(tmp_path / "a.mat", variables)
-    table = load_vectors(tmp_path / "a.mat")
+    table, _ = load_vectors(tmp_path / "a.mat")
     columns = {name: np.asarray(table[name], float) for name in table.column_names}
     np.testing.assert_array_equal(columns["log.imu.acc[2]"], 3 * T)
     np.testing.assert_array_equal(columns["wide[1]"], -T)
@@ -68,13 +68,13 @@ def test_structs_matrices_and_vectors_are_columns(tmp_path, write):
 def test_an_array_of_structs_is_a_table(tmp_path):
     rows = np.array([(i / 10, 2.0 * i) for i in range(20)], [("t", float), ("x", float)])
     savemat(tmp_path / "a.mat", {"log": rows})
-    table = load_vectors(tmp_path / "a.mat")
+    table, _ = load_vectors(tmp_path / "a.mat")
     np.testing.assert_allclose(np.asarray(table["log.x"]), 2.0 * np.arange(20))
 
 
 def test_structs_in_cells_are_numbered(tmp_path):
     savemat(tmp_path / "a.mat", {"runs": np.array([{"t": T}, {"t": 2 * T}], object)})
-    np.testing.assert_array_equal(np.asarray(load_vectors(tmp_path / "a.mat")["runs[1].t"]), 2 * T)
+    np.testing.assert_array_equal(np.asarray(load_vectors(tmp_path / "a.mat")[0]["runs[1].t"]), 2 * T)
 
 
 @pytest.mark.parametrize("write", [write_version_5, write_version_73])
@@ -94,7 +94,7 @@ def test_damage_is_an_error_of_one_kind(tmp_path, write, examples):
     def damage(at, value, cut):
         (tmp_path / "a.mat").write_bytes(whole[:at] if cut else whole[:at] + bytes([value]) + whole[at + 1 :])
         with contextlib.suppress(ValueError):
-            assert load_vectors(tmp_path / "a.mat").num_rows > 1
+            assert load_vectors(tmp_path / "a.mat")[0].num_rows > 1
 
     damage()
 
@@ -112,6 +112,14 @@ def test_a_reader_that_crashes_is_an_error(tmp_path):
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the real MATLAB files are not at {REAL}")
 def test_real_files(tmp_path):
-    table, told = load_vectors(REAL / "DATA_EMPS.mat"), loadmat(REAL / "DATA_EMPS.mat")
+    (table, _), told = load_vectors(REAL / "DATA_EMPS.mat"), loadmat(REAL / "DATA_EMPS.mat")
     assert table.column_names == ["qg", "qm", "t", "vir"]
     np.testing.assert_array_equal(np.asarray(table["qm"]), told["qm"].ravel())
+
+
+def test_complex_numbers_are_two_columns_and_what_fits_nothing_is_told(tmp_path):
+    savemat(tmp_path / "a.mat", {"t": T, "z": np.exp(1j * T), "lone": np.arange(7.0), "gain": 2.0})
+    table, notes = load_vectors(tmp_path / "a.mat")
+    assert table.column_names == ["t", "z.real", "z.imag"]
+    np.testing.assert_allclose(np.asarray(table["z.imag"]), np.sin(T))
+    assert notes == ["vectors of a length that no other has are left out: lone (7)"]

@@ -192,6 +192,27 @@ def test_every_kind_of_bag_gives_the_same_recording(tmp_path, kind):
     assert noted(recording, "no stream is made of", "/chatter (std_msgs/String)")
 
 
+@pytest.mark.parametrize("without", [2, 4])
+def test_headers_without_stamps_are_said(tmp_path, without):
+    make = Maker(2)
+    headers = [make("std_msgs/Header") if i < without else make.header(i * 10_000_000) for i in range(4)]
+    messages = [
+        ("/imu", "sensor_msgs/Imu", i * 10_000_000, make("sensor_msgs/Imu", header=headers[i])) for i in range(4)
+    ]
+    recording = read(write(tmp_path / "bag", "mcap", messages))
+    np.testing.assert_allclose(recording.samples["gyro"].time, np.arange(4) / 100, atol=1e-6)
+    assert noted(recording, f"/imu: {without} of 4 headers have no stamp")
+
+
+def test_what_pictures_of_16_bits_lose_is_said(tmp_path):
+    make = Maker(2)
+    told = {"height": 2, "width": 2, "step": 4, "encoding": "16UC1", "data": np.array([0, 1] * 4, np.uint8)}
+    message = make("sensor_msgs/Image", header=make.header(0), **told)
+    recording = read(write(tmp_path / "bag", "mcap", [("/depth", "sensor_msgs/Image", 0, message)]))
+    assert (np.asarray(recording.samples["camera"].data) == 1).all()
+    assert noted(recording, "camera: of 16 bits (16UC1) the upper 8 are kept")
+
+
 def test_several_topics_of_a_type_are_told_apart_and_another_clock_is_moved(tmp_path):
     """The rear IMU's clock began with its power: its headers count from there."""
     make = Maker(2)

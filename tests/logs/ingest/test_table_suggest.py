@@ -7,6 +7,7 @@ import zipfile
 
 import h5py
 import numpy as np
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -124,6 +125,9 @@ def test_any_name_of_a_column_survives(tmp_path, name):
         ("t,v [MPH]\n0,170\n1,100\n", 'from_units = "mph"'),
         ("t,lat,NS,lon,EW\n0,4530.1,S,720.5,W\n1,4530.2,S,720.6,W\n", 'hemispheres = ["NS", "EW"]'),
         ("t,ax,ay,az\n0,1,2,16384\n1,2,3,16384\n", "the sensor's own counts"),
+        ("time_min,x\n0,1\n0.01,2\n0.02,3\n", 'unit = "minutes"'),
+        ("Time (h),x\n0,1\n0.01,2\n0.02,3\n", 'unit = "hours"'),
+        ("gps_time,x\n1400056218.0,1\n1400056218.1,2\n", "its date is not known"),
         (",x,y\n2024-05-18 10:30:00+02:00,1,2\n2024-05-18 10:30:00.020000+02:00,2,3\n", 'column = "index"'),
         ("gps_week,gps_tow,x\n2314,604799.9,1\n2315,0.0,2\n", 'week = "gps_week"'),
         ("i_tow,x\n604799.7,1\n604799.8,2\n604799.9,2\n", "of which no column tells"),
@@ -189,6 +193,34 @@ def test_files_of_another_program_tell_no_units(tmp_path):
         (tmp_path / f"{name}.csv").write_text(f"{clock},lat,lon\n{rows}")
     assert "1e-7" not in suggest(tmp_path / "degrees.csv")
     assert "1e-7" in suggest(tmp_path / "integers.csv")
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("sec,nanosec,x", lambda i: f"{1716021000 + i // 50},{i % 50 * 20_000_000},{i}"),
+        ("timestamp_s,timestamp_us,x", lambda i: f"{1716021000 + i // 50},{i % 50 * 20_000},{i}"),
+        ("date,time,ms,x", lambda i: f"2024-05-18,08:30:{i // 50:02d},{i % 50 * 20},{i}"),
+    ],
+)
+def test_parts_of_a_second_in_a_column_of_their_own_are_added(tmp_path, header, row):
+    (tmp_path / "run.csv").write_text("\n".join([header, *map(row, range(120))]) + "\n")
+    (recording,) = recordings(tmp_path / "run.csv")
+    assert {name: spec.columns for name, spec in recording.specs.items()} == {"signals": ("x",)}
+    np.testing.assert_allclose(recording.samples["signals"].time, np.arange(120) / 50, atol=1e-9)
+    assert recording.origin_utc == 1716021000
+
+
+def test_the_first_sheet_with_a_table_is_read(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["Made by", "me"])
+    sheet = book.create_sheet("Data")
+    for row in [["Time", "x"], ["s", "V"], *([i / 10, "n/a" if i == 3 else i] for i in range(9))]:
+        sheet.append(row)
+    book.save(tmp_path / "run.xlsx")
+    (recording,) = recordings(tmp_path / "run.xlsx")
+    np.testing.assert_array_equal(recording.samples["signals"].data[:, 0], [0, 1, 2, np.nan, 4, 5, 6, 7, 8])
+    assert "of its sheets 'Data' is read, and not Sheet" in recording.notes
 
 
 def test_readings_by_their_names_are_a_stream_each(tmp_path):

@@ -106,6 +106,13 @@ def test_images_follow_the_numbers_in_their_names(tmp_path):
     assert [path.name for path in in_order(list(folder.iterdir()))][2] == "frame_10.jpg"
 
 
+@pytest.mark.parametrize(("numbers", "lacking"), [((1, 2, 5, 6, 7), 2), ((0, 10, 20, 40), 1), ((8, 9, 10, 11), 0)])
+def test_numbers_that_are_missing_among_images_are_said(tmp_path, numbers, lacking):
+    write_images(tmp_path / "walk", [f"frame_{number}.png" for number in numbers])
+    report, _ = make(tmp_path / "walk", tmp_path)
+    assert any(f"camera: {lacking} numbers are missing" in line for line in report.lines) == bool(lacking)
+
+
 @pytest.mark.parametrize(
     ("table", "text"),
     [

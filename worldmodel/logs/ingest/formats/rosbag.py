@@ -30,7 +30,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
     """One episode a bag."""
     rosbags = needed("rosbags.highlevel", "ros")
     typesys = needed("rosbags.typesys", "ros")
-    with reading(path, "a ROS bag"):
+    with reading(path, "a ROS bag (`rosbag reindex`, or `ros2 bag reindex`, mends one that was not closed)"):
         store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)  # for bags that do not describe their messages
         with rosbags.AnyReader([path], default_typestore=store) as reader:
             yield read_bag(path, _Bag(reader), options)

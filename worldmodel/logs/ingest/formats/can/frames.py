@@ -73,7 +73,7 @@ def messages(path: Path, advance: Callable[[int], object], notes: list[str]) -> 
                     notes.append(f"CAN: {others} are no frames that can be read (events, statistics, other buses)")
         case "asc":
             _check_stamps(path)
-            lines = _AscLines(path, advance, notes, _asc_line)
+            lines: _Lines = _AscLines(path, advance, notes, _asc_line)
             yield from readers.ASCReader(lines)
             if lines.others:
                 told = ", ".join(f"{count} {word}" for word, count in lines.others.most_common(12))

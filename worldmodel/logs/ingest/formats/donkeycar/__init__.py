@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from worldmodel.errors import WorldModelError
 from worldmodel.logs import video
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.donkeycar.tub import IMAGE, Record, Tub, is_tub, open_tub
@@ -83,7 +84,7 @@ def _read_episode(tub: Tub, name: str, records: Sequence[Record], options: Optio
 def _frames(
     tub: Tub, key: str, records: Sequence[Record], stream: str, recording: Recording, options: Options
 ) -> Iterator[tuple[float, np.ndarray]]:
-    missing = 0
+    missing = damaged = 0
     for record in records:
         path = tub.image(record, key)
         if path is None:
@@ -91,9 +92,15 @@ def _frames(
             continue
         content = path.read_bytes()
         options.advance(len(content))
-        yield record.seconds, video.read_image(content, options.size, str(path))
-    if missing:
-        recording.notes.append(f"{stream}: {missing} of {len(records)} records have no image")
+        try:
+            image = video.read_image(content, options.size, str(path))
+        except WorldModelError:
+            damaged += 1
+            continue
+        yield record.seconds, image
+    for count, what in ((missing, "no image"), (damaged, "an image that cannot be decoded")):
+        if count:
+            recording.notes.append(f"{stream}: {count} of {len(records)} records have {what}")
 
 
 def _command(values: Mapping[str, object]) -> list[float]:

@@ -4,7 +4,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,8 +75,8 @@ class Tub(NamedTuple):
 
 def is_tub(path: Path) -> bool:
     """Whether a folder is a tub, of version 2 or 1."""
-    if (path / "manifest.json").is_file():
-        return any(path.glob("*.catalog"))
+    if any(path.glob("*.catalog")):
+        return (path / "manifest.json").is_file() or any(path.glob("*.catalog_manifest"))
     return (path / "meta.json").is_file() and any(path.glob("record_*.json"))
 
 
@@ -86,7 +86,7 @@ def open_tub(path: Path, advance: Callable[[int], object]) -> Tub:
     Raises:
         RecipeError: if it is damaged or holds no record.
     """
-    tub = _second(path, advance) if (path / "manifest.json").is_file() else _first(path, advance)
+    tub = _second(path, advance) if any(path.glob("*.catalog")) else _first(path, advance)
     left = [key for key, kind in tub.inputs.items() if kind not in (IMAGE, *_NUMBERS) and key not in _SAID]
     if left:
         tub.notes.append(f"inputs that are neither numbers nor images are left out: {', '.join(left)}")
@@ -97,12 +97,15 @@ def open_tub(path: Path, advance: Callable[[int], object]) -> Tub:
 
 def _second(path: Path, advance: Callable[[int], object]) -> Tub:
     """Version 2: a manifest, and catalogs of a record a line."""
-    lines = (path / "manifest.json").read_text().splitlines()
-    inputs, types, _, _, told = (json.loads(line) for line in lines[:5])
     notes: list[str] = []
-    deleted = {int(index) for index in told.get("deleted_indexes", ())}
-    catalogs = [path / Path(str(name)).name for name in told["paths"]]
+    told = _manifest(path) if (path / "manifest.json").is_file() else None
+    names = sorted(path.glob("*.catalog"), key=_number) if told is None else told.catalogs
+    catalogs = [path / Path(str(name)).name for name in names]
     read = [row for catalog in catalogs for row in _rows(catalog, advance, notes)]
+    if told is None:
+        notes.append("its manifest.json is not there: records that were marked deleted are not known")
+        told = _Manifest([], _types(read), set())
+    deleted = told.deleted
     if others := sorted(other.name for other in set(path.glob("*.catalog")) - set(catalogs)):
         notes.append(f"catalogs that the manifest does not name are left out: {', '.join(others)}")
     kept = [row for number, row in enumerate(read) if int(row.get("_index", number)) not in deleted]
@@ -110,7 +113,36 @@ def _second(path: Path, advance: Callable[[int], object]) -> Tub:
         notes.append(f"{len(read) - len(kept)} of {len(read)} records are marked deleted and are left out")
     stamps = [float(row.get("_timestamp_ms", math.nan)) / 1000 for row in kept]
     sessions = [str(row.get("_session_id", path.name)) for row in kept]
-    return _tub(path, dict(zip(inputs, types, strict=True)), kept, stamps, sessions, notes)
+    return _tub(path, told.inputs, kept, stamps, sessions, notes)
+
+
+class _Manifest(NamedTuple):
+    """What a manifest tells: the catalogs' names, the type of each input, the numbers of deleted records."""
+
+    catalogs: list[str]
+    inputs: dict[str, str]
+    deleted: set[int]
+
+
+def _manifest(path: Path) -> _Manifest:
+    lines = (path / "manifest.json").read_text().splitlines()
+    inputs, types, _, _, told = (json.loads(line) for line in lines[:5])
+    deleted = {int(index) for index in told.get("deleted_indexes", ())}
+    return _Manifest(list(map(str, told["paths"])), dict(zip(inputs, types, strict=True)), deleted)
+
+
+def _number(catalog: Path) -> tuple[int, str]:
+    digits = "".join(filter(str.isdigit, catalog.stem))
+    return int(digits or 0), catalog.name
+
+
+def _types(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The types of inputs by what records hold."""
+    values = {key: value for row in rows for key, value in row.items() if not key.startswith("_")}
+    return {
+        key: "float" if isinstance(value, int | float) else IMAGE if key.endswith(IMAGE) else "str"
+        for key, value in values.items()
+    }
 
 
 def _rows(catalog: Path, advance: Callable[[int], object], notes: list[str]) -> Iterator[dict[str, Any]]:

@@ -34,8 +34,8 @@ def claims(path: Path) -> bool:
             if file.read(len(_SIGNATURE)) != _SIGNATURE:
                 return False
         return bool(apart(_has_layout, path.absolute(), limit_s=_LOOK_S))
-    except StoppedError:
-        return True  # reading it says so
+    except (StoppedError, OSError):  # it begins as one: reading it says what is wrong
+        return True
     except Exception:  # of many types, by what is damaged
         return False
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.ingest.formats.ros.images import picture
+from worldmodel.logs.ingest.formats.ros.images import DEEP, picture
 from worldmodel.logs.ingest.formats.ros.types import COMMANDS, HEADER, IMAGES, TYPES, Part, Row, short
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
@@ -160,7 +160,7 @@ class _Times:
 
     def __init__(self) -> None:
         self._received: list[int] = []
-        self._stamps: list[int] = []
+        self._stamps: list[int | None] = []
 
     def add(self, message: Message) -> None:
         self._received.append(message.received)
@@ -168,8 +168,12 @@ class _Times:
 
     def seconds(self, name: str, notes: list[str]) -> np.ndarray:
         """Seconds [M] by the headers, and a note of how they lie to when the messages came."""
-        received, stamps = np.array(self._received, np.int64), np.array(self._stamps, np.int64)
-        if not len(stamps) or (stamps == 0).any():
+        received = np.array(self._received, np.int64)
+        stamps = np.array([stamp or 0 for stamp in self._stamps], np.int64)
+        none = int((stamps == 0).sum())
+        if none or not len(stamps):
+            if any(stamp is not None for stamp in self._stamps):
+                notes.append(f"{name}: {none} of {len(stamps)} headers have no stamp: all are by when they came")
             return received / 1e9
         late = (received - stamps) / 1e9
         median = float(np.median(late))
@@ -188,19 +192,19 @@ def _frame(content: Any) -> str:
     return str(getattr(getattr(content, "header", content), "frame_id", ""))
 
 
-def _stamp(content: Any) -> int:
-    """Nanoseconds of a message's header, or of its `timestamp`; 0 where it has none."""
+def _stamp(content: Any) -> int | None:
+    """Nanoseconds of a message's header, or of its `timestamp`; None where it has none."""
     header = getattr(content, "header", None)
     stamp = getattr(header, "stamp", None) if header is not None else getattr(content, "timestamp", None)
     for whole, rest in (("sec", "nanosec"), ("sec", "nsec"), ("secs", "nsecs"), ("seconds", "nanos")):
         if hasattr(stamp, whole) and hasattr(stamp, rest):
             return int(getattr(stamp, whole)) * 10**9 + int(getattr(stamp, rest))
-    return 0
+    return None
 
 
 def _add_film(bag: Bag, topic: str, name: str, recording: Recording, options: Options) -> None:
     """A film of a topic's pictures, in a pass of its own so that none has to be kept."""
-    times, damaged = _Times(), Counter[str]()
+    times, damaged, deep = _Times(), Counter[str](), Counter[str]()
 
     def frames() -> Iterator[tuple[float, np.ndarray]]:
         for message in bag.messages([topic]):
@@ -211,10 +215,13 @@ def _add_film(bag: Bag, topic: str, name: str, recording: Recording, options: Op
                 damaged[str(error).splitlines()[0]] += 1
                 continue
             times.add(message)
+            deep[getattr(message.content, "encoding", "")] += 1
             yield 0.0, frame
 
     recording.add_film(name, frames(), options.size, options.scratch, description=topic)
     recording.notes += [f"{name}: {count} pictures are left out: {why}" for why, count in damaged.items()]
+    if told := [encoding for encoding in deep if encoding in DEEP]:
+        recording.notes.append(f"{name}: of 16 bits ({', '.join(told)}) the upper 8 are kept")
     time = times.seconds(topic, recording.notes)
     if len(time):
         spec = dataclasses.replace(recording.specs[name], rate_hz=nominal_rate(time))

@@ -16,6 +16,7 @@ _CHANNELS = {
     "bayer_rggb8": (1, "<u1"), "bayer_bggr8": (1, "<u1"), "bayer_gbrg8": (1, "<u1"), "bayer_grbg8": (1, "<u1"),
     "yuv422": (2, "<u1"), "uyvy": (2, "<u1"), "yuv422_yuy2": (2, "<u1"), "yuyv": (2, "<u1"),
 }  # fmt: skip
+DEEP = tuple(name for name, (_, kind) in _CHANNELS.items() if kind == "u2")  # of 16 bits
 # OpenCV names a Bayer pattern by the second row's second and third pixels.
 _CODES = {
     "rgba8": "RGBA", "bgr8": "BGR", "8UC3": "BGR", "bgra8": "BGRA", "8UC4": "BGRA",

@@ -3,7 +3,7 @@
 import datetime
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worldmodel.logs.ingest.importer import needed
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 30  # bytes of what a file unpacks to
 
 
-def rows_of(buffer: "pa.Buffer", sheet: str) -> list[list[Any]]:
-    """The rows of a sheet, by default the first that has any.
+def sheets_of(buffer: "pa.Buffer", sheet: str) -> Iterator[tuple[str, list[list[Any]]]]:
+    """The rows of a sheet by its name; by default of each that has any.
 
     Raises:
-        ValueError: if it cannot be read.
+        ValueError: if it cannot be read, or has none.
     """
     calamine = needed("python_calamine", "excel")
     data = buffer.to_pybytes()
@@ -27,13 +27,15 @@ def rows_of(buffer: "pa.Buffer", sheet: str) -> list[list[Any]]:
         book = calamine.load_workbook(io.BytesIO(data))
         if sheet and sheet not in book.sheet_names:
             raise ValueError(f"it has no sheet {sheet!r}, but {', '.join(book.sheet_names)}")
-        for name in [sheet] if sheet else book.sheet_names:
-            rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False)
-            if rows:
-                return rows
+        every = {
+            name: book.get_sheet_by_name(name).to_python(skip_empty_area=False)
+            for name in ([sheet] if sheet else book.sheet_names)
+        }
     except (calamine.CalamineError, OSError) as error:
         raise ValueError(str(error)) from error
-    raise ValueError("none of its sheets has rows")
+    if not any(every.values()):
+        raise ValueError("none of its sheets has rows")
+    yield from ((name, rows) for name, rows in every.items() if rows)
 
 
 def _check_size(data: bytes) -> None:
@@ -52,10 +54,11 @@ def as_line(row: Sequence[Any]) -> str:
     return "\t".join(_as_text(cell).replace("\t", " ").replace('"', "") for cell in row)
 
 
-def column(cells: Sequence[Any]) -> "pa.Array":
-    """Cells as numbers, times or else as text."""
+def column(cells: Sequence[Any], missing: Container[str]) -> "pa.Array":
+    """Cells as numbers, times or else as text; words for nothing are nothing."""
     import pyarrow as pa
 
+    cells = ["" if isinstance(cell, str) and cell.strip() in missing else cell for cell in cells]
     there = [cell for cell in cells if cell != ""]
     for kind, arrow in (((int, float, bool), pa.float64()), (datetime.datetime, pa.timestamp("us"))):
         if there and all(isinstance(cell, kind) for cell in there):

@@ -7,16 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables.fields import DELIMITERS, HEAD, encoding_of, fields_of
 from worldmodel.logs.ingest.formats.tables.json_lines import is_object
-from worldmodel.logs.ingest.formats.tables.layout import (
-    DELIMITERS,
-    HEAD,
-    calls,
-    encoding_of,
-    fields_of,
-    find_layout,
-    has_columns,
-)
+from worldmodel.logs.ingest.formats.tables.layout import calls, find_layout, has_columns
 from worldmodel.logs.ingest.formats.tables.members import BINARY, archived, files_of, is_table, matching, suffix
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Signs, Text, shipped_recipes
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe

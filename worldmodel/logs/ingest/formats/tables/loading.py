@@ -11,11 +11,13 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import excel, json_lines
 from worldmodel.logs.ingest.formats.tables.conversions import split
-from worldmodel.logs.ingest.formats.tables.layout import HEAD, LINES, Layout, encoding_of, find_layout
+from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of
+from worldmodel.logs.ingest.formats.tables.layout import LINES, Layout, find_layout
 from worldmodel.logs.ingest.formats.tables.letters import without_letters
 from worldmodel.logs.ingest.formats.tables.matlab import load_vectors
 from worldmodel.logs.ingest.formats.tables.members import LINES as JSON_LINES
 from worldmodel.logs.ingest.formats.tables.members import VECTORS, Opener, head_of, suffix
+from worldmodel.logs.ingest.formats.tables.nested import flat, sound
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
 from worldmodel.logs.ingest.formats.tables.text import Body, body_of
@@ -23,35 +25,10 @@ from worldmodel.logs.ingest.formats.tables.text import Body, body_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MISSING = [
-    "",
-    *[
-        "#N/A",
-        "N/A",
-        "n/a",
-        "NA",
-        "nan",
-        "NaN",
-        "-nan",
-        "-NaN",
-        "NAN",
-        "<NA>",
-        "#DIV/0!",
-        "#NUM!",
-        "#VALUE!",
-        "1.#QNAN",
-        "-1.#QNAN",
-        "1.#IND",
-        "-1.#IND",
-        "null",
-        "NULL",
-        "None",
-        "none",
-        "-",
-        "--",
-        "---",
-    ],
-]
+_MISSING = (
+    "", "#N/A", "N/A", "n/a", "NA", "nan", "NaN", "-nan", "-NaN", "NAN", "<NA>", "#DIV/0!",
+    "#NUM!", "#VALUE!", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "null", "NULL", "None", "none", "-", "--", "---",
+)  # fmt: skip
 _ENOUGH = 8 << 20  # bytes of a text; of a longer one a recipe is suggested from its beginning, middle and end
 _PART = 2 << 20  # of each
 
@@ -97,21 +74,22 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table
 
     kind = suffix(name)
     if kind in VECTORS:
-        return Table(path, load_vectors(path))
+        data, notes = load_vectors(path)
+        return Table(path, data, notes=notes)
     buffer = opened()
     if kind == ".parquet":
-        return Table(path, _flat(_sound(parquet.read_table(pa.BufferReader(buffer)))))
+        return Table(path, flat(sound(parquet.read_table(pa.BufferReader(buffer)))))
     if kind in (".feather", ".arrow"):
-        return Table(path, _flat(_sound(feather.read_table(pa.BufferReader(buffer)))))
+        return Table(path, flat(sound(feather.read_table(pa.BufferReader(buffer)))))
     if kind in (".xlsx", ".xls", ".xlsb", ".ods"):
-        return _load_sheet(path, excel.rows_of(buffer, recipe.sheet if recipe else ""), recipe)
+        return _load_sheet(path, buffer, recipe)
     return (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe)
 
 
 def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     body, text = _body(buffer, recipe)
     data, notes = json_lines.parse(body, text, _MISSING)
-    return Table(path, _flat(data), {}, text.unreadable, [*body.notes, *notes])
+    return Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes])
 
 
 def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None = None) -> Layout:
@@ -121,18 +99,37 @@ def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None =
     return find_layout(lines, text, recipe.needed(), next(iter(recipe.clock.columns), ""))
 
 
-def _load_sheet(path: Path, rows: list[list[Any]], recipe: Recipe | None) -> Table:
+def _load_sheet(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     import pyarrow as pa
 
-    layout = _layout([excel.as_line(row) for row in rows[:LINES]], recipe, "\t")
+    sheets = dict(excel.sheets_of(buffer, recipe.sheet if recipe else ""))
+    name, rows, layout = _first_table(sheets, recipe)
+    others = [other for other in sheets if other != name]
+    notes = [f"of its sheets {name!r} is read, and not {', '.join(others)}"] if others else []
+    missing = {*_MISSING, *(recipe.text.missing if recipe else ())}
     body = rows[layout.start :]
     columns = {
-        name: excel.column([row[i] if i < len(row) else "" for row in body])
+        name: excel.column([row[i] if i < len(row) else "" for row in body], missing)
         for i, name in enumerate(layout.names)
         if name
     }
     data, told = without_letters(pa.table(columns), ".", recipe.text.thousands if recipe else None)
-    return Table(path, data, told | _units(layout), recipe.text.unreadable if recipe else "error")
+    return Table(path, data, told | _units(layout), recipe.text.unreadable if recipe else "error", notes)
+
+
+def _first_table(sheets: dict[str, list[list[Any]]], recipe: Recipe | None) -> tuple[str, list[list[Any]], Layout]:
+    """The first sheet that has a header with data below.
+
+    Raises:
+        ValueError: if none has; what is wrong with the first.
+    """
+    wrong: list[ValueError] = []
+    for name, rows in sheets.items():
+        try:
+            return name, rows, _layout([excel.as_line(row) for row in rows[:LINES]], recipe, "\t")
+        except ValueError as error:
+            wrong.append(error)
+    raise wrong[0]
 
 
 def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
@@ -244,37 +241,3 @@ def _is_read(name: str, readable: set[str] | None) -> bool:
         return False
     called = {name, f"{name}#1", split(name)[0], re.sub(r"#\d+$", "", name)}
     return readable is None or bool(called & readable) or any(one.startswith(f"{name}[") for one in readable)
-
-
-def _sound(table: "pa.Table") -> "pa.Table":
-    """A table whose offsets and lengths have been checked: those of a damaged file may point anywhere."""
-    table.validate(full=True)
-    return table
-
-
-def _flat(table: "pa.Table") -> "pa.Table":
-    """A table whose structs are a column a field, `acc.x`, and whose lists of one length one an element, `state[0]`."""
-    import pyarrow as pa
-
-    while any(pa.types.is_struct(field.type) for field in table.schema):
-        table = table.flatten()
-    columns: dict[str, pa.ChunkedArray | pa.Array] = {}
-    for field, column in zip(table.schema, table.columns, strict=True):
-        size = _list_size(field.type, column)
-        if size:
-            columns |= {f"{field.name}[{i}]": pa.compute.list_element(column, i) for i in range(size)}
-        else:
-            columns[field.name] = column
-    return pa.table(columns)
-
-
-def _list_size(kind: "pa.DataType", column: "pa.ChunkedArray") -> int:
-    """How many elements each list of a column has; 0 where it holds no lists, or not all of one length."""
-    import pyarrow as pa
-
-    if pa.types.is_fixed_size_list(kind):
-        return kind.list_size
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return 0
-    lengths = pa.compute.unique(pa.compute.list_value_length(column).drop_null())
-    return lengths[0].as_py() if len(lengths) == 1 else 0

@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _BEFORE_HDF5 = 512  # bytes that MATLAB writes first
 _NO_NUMBERS = (b"char", b"cell", b"struct", b"function_handle", b"table", b"string")
+_COMPLEX = ("real", "imag")  # as MATLAB 7.3 stores them
 _MOST_BYTES = 1 << 31
 _DEEPEST = 16
 _LONGEST_S = 3600
 
 
-def load_vectors(path: Path) -> "pa.Table":
+def load_vectors(path: Path) -> tuple["pa.Table", list[str]]:
     """The vectors of a MATLAB or an HDF5 file by name: the longest, and those that share their length with another.
+
+    Returns a note of the others too.
 
     Raises:
         ValueError: if it cannot be read, or holds none.
@@ -44,7 +47,9 @@ def load_vectors(path: Path) -> "pa.Table":
         raise ValueError("no vectors of numbers (tables and time series: save them as structs, or write them as CSV)")
     sharing = Counter(length for _, length in {(name.split("[")[0], len(c)) for name, c in columns.items()})
     kept = {name: c for name, c in columns.items() if len(c) == longest or (sharing[len(c)] > 1 and len(c) > 1)}
-    return pa.table({name: _filled(column, longest) for name, column in kept.items()})
+    left = [f"{name} ({len(column)})" for name, column in columns.items() if name not in kept and len(column) > 1]
+    notes = [f"vectors of a length that no other has are left out: {', '.join(left[:20])}"] if left else []
+    return pa.table({name: _filled(column, longest) for name, column in kept.items()}), notes
 
 
 def _in_columns(variables: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
@@ -87,6 +92,9 @@ def _columns(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, np.nd
                 yield from _columns(f"{name}[{i}]", item, depth + 1)
     elif isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size:
         yield from _vectors(name, value)
+    elif isinstance(value, np.ndarray) and value.dtype.kind == "c":
+        for part in _COMPLEX:
+            yield from _vectors(f"{name}.{part}", getattr(value, part))
 
 
 def _rows(items: list[Any]) -> dict[str, np.ndarray]:
@@ -159,11 +167,18 @@ def _of_hdf5(group: Any, name: str, matlab: bool, depth: int = 0) -> Any:
     item = group[name]
     if isinstance(item, h5py.Group):
         return {field: _of_hdf5(item, field, matlab, depth + 1) for field in item}
-    if item.dtype.kind not in "iuf" or item.attrs.get("MATLAB_class") in _NO_NUMBERS or "MATLAB_empty" in item.attrs:
+    complex_ = item.dtype.names == _COMPLEX
+    if (
+        not (complex_ or item.dtype.kind in "iuf")
+        or item.attrs.get("MATLAB_class") in _NO_NUMBERS
+        or "MATLAB_empty" in item.attrs
+    ):
         return None
     if item.is_virtual or item.external or item.size * item.dtype.itemsize > _MOST_BYTES:
         return None
-    return np.asarray(item).T if matlab else np.asarray(item)
+    values = np.asarray(item)
+    values = values["real"] + 1j * values["imag"] if complex_ else values
+    return values.T if matlab else values
 
 
 def _write() -> None:

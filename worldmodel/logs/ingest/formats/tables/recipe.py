@@ -56,6 +56,7 @@ class Clock:
         dates: `year_first`, `day_first`, `month_first`, or a format as `strptime` takes it.
         time_zone: of dates that tell none, an IANA name.
         week: of seconds of a GPS week: its number, or the column that has it.
+        fraction: the column of what is to be added to stamps of whole seconds, and its unit; none where it is empty.
         duplicates: whether samples whose time does not increase are dropped and counted, refused, or `spread` evenly
             up to the next stamp.
         origin: `unix` if it counts from 1970-01-01 UTC, else `first`.
@@ -67,6 +68,8 @@ class Clock:
     dates: str = "year_first"
     time_zone: str = "UTC"
     week: int | str | None = None
+    fraction: str = ""
+    fraction_unit: str = "ns"
     duplicates: str = "drop"
     origin: str = "first"
 
@@ -108,7 +111,8 @@ class TableStream:
     def needed(self) -> tuple[str, ...]:
         """Every column that it is read from."""
         week = (self.clock.week,) if isinstance(self.clock.week, str) else ()
-        return (*self.clock.columns, *week, *self.where, *self.hemispheres, *self.sources)
+        fraction = (self.clock.fraction,) if self.clock.fraction else ()
+        return (*self.clock.columns, *week, *fraction, *self.where, *self.hemispheres, *self.sources)
 
 
 @dataclasses.dataclass(frozen=True)

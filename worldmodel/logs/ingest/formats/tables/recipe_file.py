@@ -29,6 +29,7 @@ from worldmodel.types import StreamSpec
 
 FORMAT, VERSION = "worldmodel-recipe", 1
 _DUPLICATES = ("drop", "error", "spread")
+_PARTS = ("ns", "us", "ms")
 _ORIGINS = ("first", "unix")
 _COLUMNS = "a table { COLUMN = 'column of the source', ... }"
 
@@ -174,6 +175,8 @@ def _read_clock(table: TomlTable, base: Clock | None) -> Clock:
         table.take("dates", str, " or ".join(ORDERS), base.dates),
         table.take("time_zone", str, "a name such as Europe/Berlin", base.time_zone),
         table.take("week", (int, str), "the number of a GPS week, or its column", base.week),
+        table.take("fraction", str, "the column of parts of a second", base.fraction),
+        table.choose("fraction_unit", _PARTS, base.fraction_unit),
         table.choose("duplicates", _DUPLICATES, base.duplicates),
         table.choose("origin", _ORIGINS, base.origin),
     )

@@ -38,6 +38,10 @@ def nanoseconds(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, n
         RecipeError: if a stamp cannot be read, naming its row.
     """
     ns, valid = _read(path, table, clock)
+    if clock.fraction:
+        parts = table.floats(clock.fraction)
+        valid = valid & np.isfinite(parts)
+        ns = ns + np.rint(np.where(valid, parts, 0) * UNITS[clock.fraction_unit]).astype(np.int64)
     if clock.duplicates == "spread":
         ns = ns.copy()
         ns[valid] = spread(ns[valid])

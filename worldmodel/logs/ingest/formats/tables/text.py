@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worldmodel.logs.ingest.formats.tables.layout import HEAD, Layout, fields_of
+from worldmodel.logs.ingest.formats.tables.fields import HEAD, fields_of
+from worldmodel.logs.ingest.formats.tables.layout import Layout
 from worldmodel.logs.ingest.formats.tables.members import head_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,13 @@ import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs import video
-from worldmodel.logs.ingest.formats.video.images import images_of, in_order, is_image_folder, stamps_in_names
+from worldmodel.logs.ingest.formats.video.images import (
+    images_of,
+    in_order,
+    is_image_folder,
+    missing_numbers,
+    stamps_in_names,
+)
 from worldmodel.logs.ingest.formats.video.times import Times, beside_film, beside_images, read_times
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
@@ -79,6 +85,8 @@ def _image_times(path: Path, times: Times | None, recording: Recording) -> list[
         recording.origin_utc = 0.0  # which moves with the first frame to time zero
         return sorted(zip(stamps, images, strict=True))
     recording.notes.append(f"camera: nothing tells when its images were taken: {_ASSUMED_HZ:g} a second are assumed")
+    if lacking := missing_numbers(images):
+        recording.notes.append(f"camera: {lacking} numbers are missing among those of its images: taken for no time")
     return [(i / _ASSUMED_HZ, image) for i, image in enumerate(images)]
 
 

@@ -47,6 +47,14 @@ def _parts(name: str) -> list[str | int]:
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", name))]
 
 
+def missing_numbers(images: list[Path]) -> int:
+    """How many numbers are missing between those that images' names end in, of the usual step; in order."""
+    numbers = [part for image in images for part in _parts(image.stem)[-2:-1] if isinstance(part, int)]
+    steps = np.diff(numbers)
+    usual = np.median(steps) if len(steps) and len(numbers) == len(images) else 0
+    return int((np.maximum(steps, usual) // usual - 1).sum()) if usual > 0 else 0
+
+
 def stamps_in_names(images: list[Path]) -> np.ndarray | None:
     """Seconds since 1970 [M], where every name is a stamp of that epoch, in seconds up to nanoseconds; else None."""
     if not all(re.fullmatch(r"[0-9]{9,19}(\.[0-9]+)?", image.stem) for image in images):

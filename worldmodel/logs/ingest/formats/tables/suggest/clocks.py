@@ -24,6 +24,12 @@ _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 
 )  # fmt: skip
 _HEADER = re.compile(r"header_?stamp$")  # when it was measured, beside when the message came
 _ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
+_PART = re.compile(
+    r"(?:^|_)(?:(?P<ns>n(?:ano)?_?s(?:ec(?:ond)?s?)?)|(?P<us>u_?s(?:ec(?:ond)?s?)?|micro_?s(?:ec(?:ond)?s?)?)"
+    r"|(?P<ms>m(?:illi)?_?s(?:ec(?:ond)?s?)?|millis))$"
+)
+_LONG = {"min": "minutes", "mins": "minutes", "minute": "minutes", "minutes": "minutes", "h": "hours", "hr": "hours",
+         "hrs": "hours", "hour": "hours", "hours": "hours", "d": "days", "day": "days", "days": "days"}  # fmt: skip
 _OF_WEEK = re.compile(r"(?:^|_)i?tow(?:_|$)|(?:time|seconds)_of_week")
 _WEEK = re.compile(r"(?:^|_)(?:week|wn)(?:_?(?:no|num|number))?$")
 _DAY_NS = 86400 * 10**9
@@ -69,6 +75,7 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     origin = ns[valid].min()
     serve = {column for one in found for column in one[1].columns}
     clocks = [name for name in clocks if name in serve or not _SHORT.search(_plain(name))]
+    clocks += [clock.fraction] if clock.fraction else []
     clocks += [clock.week] if isinstance(clock.week, str) else []
     return FoundClock(clock, tuple(clocks), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts))
 
@@ -112,7 +119,11 @@ def _tried(path: Path, table: Table, columns: tuple[str, ...]) -> Iterator[Tried
         steps = np.diff(ns[valid])
         if len(steps) and (steps >= 0).mean() >= _ORDERLY and (steps > 0).any():
             moving = float((steps > 0).mean())
-            if moving < _ORDERLY and not (ns[valid] % 10**9).any():
+            parts = _fraction(path, table, clock) if not (ns[valid] % 10**9).any() else None
+            if parts is not None:
+                clock, (ns, valid) = parts, nanoseconds(path, table, parts)
+                moving = float((np.diff(ns[valid]) > 0).mean())
+            elif moving < _ORDERLY and not (ns[valid] % 10**9).any():
                 clock = dataclasses.replace(clock, duplicates="spread")
                 doubts = [*doubts, "the times are whole seconds: rows of one are placed evenly up to the next"]
                 ns, valid = nanoseconds(path, table, clock)
@@ -128,6 +139,24 @@ def _tried(path: Path, table: Table, columns: tuple[str, ...]) -> Iterator[Tried
                 valid,
             )
             return
+
+
+def _fraction(path: Path, table: Table, clock: Clock) -> Clock | None:
+    """A clock of whole seconds with the column that has the parts of them; None where there is none."""
+    for name in table.names:
+        told = _PART.search(_plain(name)) or _PART.search(table.unit(name))
+        if told is None or name in clock.columns or table.is_words(name):
+            continue
+        unit = next(unit for unit, found in told.groupdict().items() if found)
+        parts = table.floats(name)
+        parts = parts[np.isfinite(parts)]
+        if not len(parts) or parts.min() < 0 or parts.max() * UNITS[unit] >= 10**9 or not np.ptp(parts):
+            continue
+        whole = dataclasses.replace(clock, fraction=name, fraction_unit=unit)
+        ns, valid = nanoseconds(path, table, whole)
+        if (np.diff(ns[valid]) >= 0).mean() >= _ORDERLY:
+            return whole
+    return None
 
 
 def _as_dates(table: Table, columns: tuple[str, ...]) -> Iterator[tuple[Clock, list[str]]]:
@@ -156,9 +185,12 @@ def _as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
         return
     first, steps = float(numbers[0]), np.diff(numbers)
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-    unit = table.unit(name)
+    told = table.unit(name)
+    unit = _LONG.get(told or name.lower().rpartition("_")[2], told)
     since_1970 = next((u for low, high, u in _TELLING if low <= first < high), None)
-    if since_1970:
+    if since_1970 and "gps" in name.lower():
+        yield Clock((name,), unit=since_1970), [f"{name}: its date is not known, as it may count from 1980 too"]
+    elif since_1970:
         yield Clock((name,), unit=since_1970, origin="unix"), []
     elif unit in ("", "s") and _OF_WEEK.search(_plain(name)) and 0 <= numbers.min() <= numbers.max() <= WEEK_S:
         yield _of_week(table, name)

@@ -72,6 +72,8 @@ def _clock(clock: Clock) -> list[str]:
     columns = _text(clock.columns[0]) if len(clock.columns) == 1 else f"[{', '.join(map(_text, clock.columns))}]"
     lines = [f"column = {columns}", f"unit = {_text(clock.unit)}", f"origin = {_text(clock.origin)}"]
     lines += [f"week = {_text(clock.week)}"] if isinstance(clock.week, str) else []
+    if clock.fraction:
+        lines += [f"fraction = {_text(clock.fraction)}", f"fraction_unit = {_text(clock.fraction_unit)}"]
     lines += [f"dates = {_text(clock.dates)}"] if clock.dates != "year_first" else []
     return lines + ([f"duplicates = {_text(clock.duplicates)}"] if clock.duplicates != "drop" else [])
 
