@@ -25,12 +25,7 @@ SHORTER = {
     },
     "02_my_own_log": {"context_s=1.0, horizon_s=1.0": 'preset="debug", steps=1, dt=0.25, context_s=1.0, horizon_s=2.0'},
     "03_can_i_trust_it": {"max_starts=200": "max_starts=8"},
-    "04_what_if": {
-        "EPISODE, AT_S, AHEAD_S = 14, 6.0": "EPISODE, AT_S, AHEAD_S = 1, 3.0",
-        # Whoever moves its sliders is not here, and the page has tests of its own, in a browser.
-        "_ = interact(ask, steering=(-0.5, 0.5, 0.05), throttle=(-0.4, 1.0, 0.1))": "ask()",
-        "run.explore(held_out)": "callable(run.explore)",
-    },
+    "04_what_if": {"EPISODE, AT_S, AHEAD_S = 14, 6.0": "EPISODE, AT_S, AHEAD_S = 1, 3.0"},
     "05_what_does_the_latent_know": {},
     "06_outages": {"max_starts=128": "max_starts=8"},
     "07_live": {
@@ -67,6 +62,9 @@ def client(example, compiled_once, tmp_path_factory):
     packages = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     keeping = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1"}  # what one compiled, the next need not
     client = NotebookClient(new_notebook(), timeout=300, kernel_name="python3")
+    # It would send the kernel what an output widget holds, and may then not hear that the cell has ended
+    # (https://github.com/jupyter/nbclient/issues/312). So the cell itself has the output.
+    client.comm_open_handlers.clear()
     environment = compiled_once | keeping | {demo.EXAMPLE: str(example), "PYTHONPATH": packages}
     with client.setup_kernel(env=environment, cwd=str(tmp_path_factory.mktemp("kernel"))):
         yield client

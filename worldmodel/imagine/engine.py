@@ -40,8 +40,9 @@ class Imaginer:
     def __init__(self, model: WorldModel, seed: int = 0) -> None:
         keep_compiled()
         self.seed = seed
-        graph, self._state = nnx.split(model)  # once: it takes longer than a short future
-        self._compiled = jax.jit(partial(roll_out, graph), static_argnums=5)
+        graph, state = nnx.split(model)  # once: it takes longer than a short future
+        self._leaves, tree = jax.tree.flatten(state)  # so does this, in each call
+        self._compiled = jax.jit(partial(_roll_out_of, graph, tree), static_argnums=5)
 
     def seeded(self, seed: int) -> "Imaginer":
         """The same model with other noise."""
@@ -70,7 +71,7 @@ class Imaginer:
             rows = np.minimum(np.arange(start, start + size), count - 1)
             chosen = jax.tree.map(lambda x, rows=rows: x[rows], given)
             key = np.array([self.seed, start], np.uint32)
-            parts.append(jax.device_get(self._compiled(self._state, *chosen, key, members)))
+            parts.append(jax.device_get(self._compiled(self._leaves, *chosen, key, members)))
         return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
 
     def readings(self, context: Context, actions: Commands, members: int) -> Imagined:
@@ -83,6 +84,11 @@ class Imaginer:
         Members are those of `readings` for the same seed and number of members.
         """
         return self.futures(context, actions, [ticks] * len(context.frames), members)[1]
+
+
+def _roll_out_of(graph, tree, leaves, *asked) -> tuple[Imagined, list[jax.Array]]:
+    """`roll_out` with a state that is given in leaves."""
+    return roll_out(graph, jax.tree.unflatten(tree, leaves), *asked)
 
 
 def roll_out(

@@ -139,10 +139,8 @@ def trust(
     names: Sequence[str], weights: Float[np.ndarray, "E H Y"], layout: TickLayout
 ) -> dict[str, dict[str, np.ndarray]]:
     """How much each expert is trusted, by stream and expert: [H], the mean over its columns."""
-    return {
-        stream: {name: each[:, columns].mean(1) for name, each in zip(names, weights, strict=True)}
-        for stream, columns in layout.reading_columns.items()
-    }
+    means = {stream: weights[..., columns].mean(-1) for stream, columns in layout.reading_columns.items()}
+    return {stream: dict(zip(names, of, strict=True)) for stream, of in means.items()}
 
 
 def network_ahead(model: WorldModel, lens: Lens, context: Context, actions: Commands) -> Float[np.ndarray, "B H Y"]:

@@ -147,16 +147,28 @@ class _Asked(NamedTuple):
     def of(self, asked: _Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Array:
         """The answers [B, Q, Y] of models of `ticks`."""
         count, models = self.seen.shape[1], len(ticks)
-        by_seen, answers = self.seen @ weights[:, :count] + weights[:, -1:], []
+        seen = namespace(self.seen).broadcast_to(self.seen, (models, *self.seen.shape))
+        by_seen, answers = seen @ weights[:, :count] + weights[:, -1:], []
         together = max(_TOGETHER * models // (len(self.seen) * len(asked.model)), 1)
         ends, edges = np.searchsorted(asked.model, np.arange(models + 1)), np.stack([_edges(t) for t in ticks.tolist()])
         for first in range(0, models, together):
-            rows = slice(ends[first], ends[min(first + together, models)])
+            last = min(first + together, models)
+            rows = slice(ends[first], ends[last])
             acted = self.means.shares(edges[asked.model[rows]], asked.until[rows])[..., self.acts]
-            for i in range(first, min(first + together, models)):
-                own = acted[:, ends[i] - rows.start : ends[i + 1] - rows.start]
-                answers.append(by_seen[i][:, None] + own @ weights[i, count:-1])
+            table, place = _by_model(tuple((ends[first : last + 1] - rows.start).tolist()))
+            own = acted[:, table] @ weights[first:last, count:-1] + by_seen[first:last].swapaxes(0, 1)[:, :, None]
+            answers.append(own.reshape(len(own), -1, own.shape[-1])[:, place])
         return namespace(self.seen).concatenate(answers, 1)
+
+
+@functools.lru_cache(64)
+def _by_model(ends: tuple[int, ...]) -> tuple[Int[Array, "N M"], Int[Array, " Q"]]:
+    """Questions in order of their model as a table, in which a model that has fewer than M repeats its last; and where
+    each of them is in it, counted through. So one product of matrices answers all.
+    """
+    counts = np.diff(ends)
+    table = np.minimum(np.array(ends[:-1])[:, None] + np.arange(counts.max()), np.array(ends[1:])[:, None] - 1)
+    return table, np.flatnonzero(np.arange(counts.max()) < counts[:, None])
 
 
 def grid(horizon: int) -> Array:

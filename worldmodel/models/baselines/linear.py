@@ -66,12 +66,19 @@ class Linear:
         if view.context < self.context:
             return self.near.predict(view.newest(min(short_context(self.context), view.context)), layout)
         direct = self.direct.predict(view, layout)
-        fitted = direct.shape[1]
-        if fitted == view.horizon and self.by_direct[:fitted].all():
+        fitted, rolled = direct.shape[1], self._rolled(direct.shape[1], view.horizon)
+        if not rolled:
             return direct
-        xp, step = namespace(direct), self.step.predict(view)
-        near = xp.where(self.by_direct[:fitted], direct, step[:, :fitted])
-        return xp.concatenate([near, near[:, -1:] + step[:, fitted:] - step[:, fitted - 1 : fitted]], 1)
+        xp, near = namespace(direct), min(fitted, rolled)
+        step = self.step.predict(view._replace(ahead=view.ahead[:, :rolled], ahead_mask=view.ahead_mask[:, :rolled]))
+        chosen = xp.where(self.by_direct[:near], direct[:, :near], step[:, :near])
+        ahead = xp.concatenate([chosen, direct[:, near:]], 1)
+        return xp.concatenate([ahead, ahead[:, -1:] + step[:, fitted:] - step[:, fitted - 1 : fitted]], 1)
+
+    def _rolled(self, fitted: int, horizon: int) -> int:
+        """How many ticks ahead `step` is asked for: as far as it speaks."""
+        speaks = np.flatnonzero(~self.by_direct[:fitted].all(1))
+        return horizon if horizon > fitted else int(speaks[-1]) + 1 if len(speaks) else 0
 
 
 def _near(examples: Examples, layout: TickLayout, like: Direct, choice: Array) -> Direct:
