@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from worldmodel.validate.pictures import coarse, energy_score, gradient_energy, texture_distance
+from worldmodel.models.objective import coarse, energy_score
+from worldmodel.validate.pictures import gradient_energy, texture_distance
 
 RNG = np.random.default_rng(0)
 
