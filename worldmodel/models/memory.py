@@ -30,8 +30,7 @@ class Memory(nnx.Module):
 
     def __init__(self, frames: UInt8[Array, "N rows columns 3"], sureness: float) -> None:
         self.frames = nnx.Variable(jnp.asarray(frames))
-        seen = cells(np.asarray(frames, np.float32) / 255)
-        self.seen = nnx.Variable(jnp.asarray(seen.reshape(len(seen), int(np.prod(seen.shape[1:])))))
+        self.seen = nnx.Variable(jnp.asarray(cells(np.asarray(frames, np.float32) / 255)))
         self.sureness = nnx.Variable(jnp.asarray(sureness, jnp.float32))
 
     def __len__(self) -> int:
@@ -44,14 +43,10 @@ class Memory(nnx.Module):
 
         A member's frames are drawn with the same noise, so that it stays with a memory as long as that fits.
         """
-        batch, members, asked = expected.shape[:3]
-        error = _NEAR + _FAR * (1 - cells(kept))
-        weight = jnp.broadcast_to(self.sureness[...] / error**2, cells(expected).shape).reshape(
-            batch, members, asked, -1
-        )
-        wanted = cells(expected).reshape(weight.shape)
-        apart = weight @ (self.seen[...] ** 2).T - 2 * (weight * wanted) @ self.seen[...].T
-        noise = jax.random.gumbel(key, (batch, members, 1, len(self)))
+        seen, weight = self.seen[...], self.sureness[...] / (_NEAR + _FAR * (1 - cells(kept))) ** 2
+        apart = jnp.einsum("bkpij,nij->bkpn", weight[..., 0], (seen**2).sum(-1))
+        apart -= 2 * jnp.einsum("bkpijc,nijc->bkpn", weight * cells(expected), seen)  # what all share is left out
+        noise = jax.random.gumbel(key, (*expected.shape[:2], 1, len(self)))
         return self.frames[...][jnp.argmax(noise - apart / 2, -1)].astype(jnp.float32) / 255
 
     def picture(
