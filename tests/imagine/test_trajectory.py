@@ -8,7 +8,7 @@ from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import enu_to_geodetic, geodetic_to_enu
 from worldmodel.imagine.actions import read_actions
-from worldmodel.imagine.engine import Imagined, Imaginer
+from worldmodel.imagine.engine import Imagined, Imaginer, Pictures
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
@@ -210,7 +210,8 @@ def still(monkeypatch):
         shape = (len(actions.values), members, actions.values.shape[1], context.values.shape[-1])
         shapes = [(len(t), members, t.shape[1], *f.shape[2:]) for t, f in zip(ticks, context.frames, strict=True)]
         readings = np.zeros(shape, np.float32)
-        return Imagined(readings, readings), [np.zeros(shape, np.uint8) for shape in shapes]
+        black = [np.zeros(shape, np.uint8) for shape in shapes]
+        return Imagined(readings, readings), [Pictures(members, members[:, 0]) for members in black]
 
     monkeypatch.setattr(Imaginer, "futures", futures)
 

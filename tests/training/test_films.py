@@ -8,10 +8,14 @@ import pytest
 
 from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
+from worldmodel.imagine.engine import Imaginer
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
+from worldmodel.models.memory import Memory
+from worldmodel.models.objective import energy_score
 from worldmodel.models.world_model import Film
-from worldmodel.training.films import _shares, measure_film
+from worldmodel.training import films
+from worldmodel.training.films import _shares, measure_film, remembered
 from worldmodel.training.folder import RunFolder
 from worldmodel.types import Samples, StreamSpec
 
@@ -59,10 +63,14 @@ def test_what_a_network_does_not_know_is_the_mean_frame(run, tmp_path):
     assert shares.shape == (1, 8, 3)
     np.testing.assert_allclose(shares.sum(-1), 1, atol=1e-5)
     assert (shares[..., 2] > 0.8).all()
+    film = film.recalling([Memory(remembered(windows, 0), 0.2)])
     RunFolder(tmp_path).write_film(film)
     again = RunFolder(tmp_path).read_film()
     np.testing.assert_array_equal(again.shares[...], film.shares[...])
     np.testing.assert_array_equal(again.mean[0][...], film.mean[0][...])
+    np.testing.assert_array_equal(again.memory[0].frames[...], film.memory[0].frames[...])
+    np.testing.assert_array_equal(again.memory[0].seen[...], film.memory[0].seen[...])
+    assert again.memory[0].sureness[...] == np.float32(0.2)
     assert RunFolder(tmp_path / "none").read_film() is None
     (tmp_path / "film.npz").write_bytes((tmp_path / "film.npz").read_bytes()[:100])
     with pytest.raises(WorldModelError, match=r"film.npz cannot be read"):
@@ -97,3 +105,50 @@ def test_frames_are_mixed_by_tick_and_one_never_seen_is_the_mean(run):
         [0.5 * 0.9 + 0.5 * 0.1] * 2,
     ]  # the last share holds from there
     np.testing.assert_allclose(mixed, np.repeat(np.array(expected)[:, None], 3, 1), rtol=1e-5)
+
+
+def test_what_is_remembered_is_spread_over_all_episodes_and_bounded(run, monkeypatch):
+    windows = run[0].windows(run[1])
+    came = {frame.tobytes() for frame in run[1].episodes[0].streams["camera"].data}
+    frames = remembered(windows, 0)
+    assert frames.dtype == np.uint8
+    assert {frame.tobytes() for frame in frames} <= came
+    monkeypatch.setattr(films, "_BYTES", 7 * frames[0].nbytes)
+    few = remembered(windows, 0)
+    assert len(few) == 7
+    np.testing.assert_array_equal(few[[0, -1]], frames[[0, -1]])
+
+
+def test_a_memory_is_kept_if_members_are_better_with_it(monkeypatch):
+    """Of two videos, by what each has without a memory and with each sureness."""
+    memories = [np.zeros((3, 8, 8, 3), np.uint8)] * 2
+    scores = iter([[0.5, 0.1], [0.4, 0.2], [0.3, 0.3]])
+    monkeypatch.setattr(films, "_scores", lambda *_: next(scores))
+    film = films._recalled(None, Film.plain([(8, 8, 3)] * 2), memories, None, None)
+    assert [len(memory) for memory in film.memory] == [3, 0]
+    assert film.memory[0].sureness[...] == np.float32(films._SURENESS[1])
+
+
+def test_members_are_pictures_that_may_come_and_their_mean_stays_what_it_was(run):
+    """The network paints all over, and knows nothing."""
+    run, log = run
+    windows, model = run.windows(log), run.model
+    paint = model.video_decoders[0].paint
+    paint.bias[...] = paint.bias[...].at[3::4].set(-9.0)  # of what is kept of the last frame
+    context, future = windows.cut(windows.starts().evenly(6), 8, np.tile([0, 5], (6, 1)))
+    plain = Film.plain([(16, 16, 3)])
+    recalling = plain.recalling([Memory(remembered(windows, 0), 0.2)])
+    shown = []
+    for film in (recalling, plain):
+        model.film = film
+        shown += Imaginer(model).futures(context, future.actions, [future.frame_ticks], 4)[1]
+    np.testing.assert_array_equal(shown[0].mean, shown[1].mean)
+    np.testing.assert_allclose(shown[1].mean, shown[1].members.mean(1), atol=1)
+    sharp = [
+        np.abs(np.diff(x.astype(int), axis=-2)).mean() for x in (*(each.members for each in shown), future.frames[0])
+    ]
+    assert sharp[1] < 0.5 * sharp[2]
+    assert sharp[0] == pytest.approx(sharp[2], rel=0.3)
+    assert shown[0].members.std(1).mean() > 2 * shown[1].members.std(1).mean()
+    scores = [energy_score(each.members.swapaxes(1, 2), future.frames[0]).mean() for each in shown]
+    assert scores[0] < scores[1]

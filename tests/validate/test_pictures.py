@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from worldmodel.validate.pictures import coarse, energy_score, gradient_energy, texture_distance
+from worldmodel.models.objective import coarse, energy_score
+from worldmodel.validate.pictures import gradient_energy, texture_distance
+from worldmodel.validate.video import _score
 
 RNG = np.random.default_rng(0)
 
@@ -92,3 +94,19 @@ def test_members_that_are_what_may_come_score_better_than_their_mean_and_than_to
     even, mean, bold = (energy_score(x, real).mean() for x in (members, 0 * members + 128, 2 * members - 128))
     assert even < 0.8 * mean
     assert even < 0.9 * bold
+
+
+def test_a_mean_is_scored_by_its_pixels_and_members_by_their_looks():
+    """At the first horizon all is known, at the second nothing is."""
+    real = np.stack([scenery(4)] * 2, 1)
+    members = np.stack([real, np.roll(real, 1, 0)], 1)
+    known = np.tile([True, False], (4, 1))
+    own, fog = (_score(members, mean, real, known) for mean in (real, None))
+    assert [own.psnr[0], own.psnr_frames[0]] == pytest.approx([60, 60])
+    assert own.ssim[0] == pytest.approx(1)
+    assert fog.psnr[0] < 25
+    for score in (own, fog):
+        assert score.sharpness[0] == pytest.approx(1)
+        assert score.texture_distance[0] == pytest.approx(texture_distance(np.roll(real, 1, 0), real)[:, 0].mean() / 2)
+        assert score.energy_score[0] == pytest.approx(energy_score(members.swapaxes(1, 2), real)[:, 0].mean(), rel=1e-5)
+        assert np.isnan([values[1] for values in score]).all()

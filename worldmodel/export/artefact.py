@@ -99,7 +99,7 @@ def exported_model(run: Run) -> WorldModel:
     settings = dataclasses.replace(run.settings, model=config)
     model = run.model
     plain = nnx.eval_shape(lambda: build_model(settings, model.scaling))
-    plain.spread, plain.film = nnx.Variable(model.spread[...]), model.film
+    plain.spread, plain.film = nnx.Variable(model.spread[...]), model.film.recalling()
     return nnx.merge(nnx.split(plain)[0], nnx.state(model))
 
 

@@ -49,7 +49,7 @@ def futures(model: WorldModel, members: int, horizon: int) -> Graph:
         ahead = {name.removeprefix(_AHEAD): x for name, x in arrays.items() if name.startswith(_AHEAD)}
         context, key = to_context(arrays, len(layout.videos)), jnp.stack([arrays["seed"], jnp.uint32(0)])
         imagined, shown = roll_out(*parts, context, to_commands(ahead), asked, key, members)
-        return imagined._asdict() | {f"frames_{i}": frames for i, frames in enumerate(shown)}
+        return imagined._asdict() | {f"frames_{i}": video.members for i, video in enumerate(shown)}
 
     given = {_AHEAD + name: shape for name, shape in commands_shapes(model, 1, horizon).items()}
     return _without_empty(roll, context_shapes(model) | given | {"seed": _shape(dtype=np.uint32)})

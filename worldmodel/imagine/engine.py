@@ -30,6 +30,18 @@ class Imagined(NamedTuple):
     read: Array
 
 
+class Pictures(NamedTuple):
+    """One video, uint8.
+
+    Attributes:
+        members: [B, K, P, rows, columns, 3], a picture that may come each.
+        mean: [B, P, rows, columns, 3], the average of all that may come, whose error is the smallest.
+    """
+
+    members: Array
+    mean: Array
+
+
 class Imaginer:
     """A model compiled for imagining. Results depend on `seed` and on nothing that comes after the contexts.
 
@@ -52,7 +64,7 @@ class Imaginer:
 
     def futures(
         self, context: Context, actions: Commands, ticks: Sequence[np.ndarray], members: int
-    ) -> tuple[Imagined, list[np.ndarray]]:
+    ) -> tuple[Imagined, list[Pictures]]:
         """K futures of every sensor under actions [B, H, A], and their frames.
 
         Args:
@@ -62,7 +74,7 @@ class Imaginer:
             members: K.
 
         Returns:
-            The readings, and for each video uint8 [B, K, P, rows, columns, 3].
+            The readings, and for each video its frames.
         """
         given, count = (context, actions, tuple(ticks)), len(context.values)
         size = min(_BATCH, count)
@@ -83,7 +95,8 @@ class Imaginer:
 
         Members are those of `readings` for the same seed and number of members.
         """
-        return self.futures(context, actions, [ticks] * len(context.frames), members)[1]
+        shown = self.futures(context, actions, [ticks] * len(context.frames), members)[1]
+        return [np.asarray(video.members) for video in shown]
 
 
 def _roll_out_of(graph, tree, leaves, *asked) -> tuple[Imagined, list[jax.Array]]:
@@ -93,7 +106,7 @@ def _roll_out_of(graph, tree, leaves, *asked) -> tuple[Imagined, list[jax.Array]
 
 def roll_out(
     graph, state, context: Context, actions: Commands, ticks, key, members: int
-) -> tuple[Imagined, list[jax.Array]]:
+) -> tuple[Imagined, list[Pictures]]:
     """`Imaginer.futures` of one batch; `key` is uint32 [2], the seed and the batch's first window."""
     model = nnx.merge(graph, state)
     key = jax.random.fold_in(jax.random.key(key[0]), key[1])
@@ -101,13 +114,17 @@ def roll_out(
     latents = model.imagine(belief, actions, members, key)
     read = model.calibrate(model.read(latents, jax.random.fold_in(key, 1)))
     imagined = Imagined(model.denormalise(model.decode(latents), belief.angle), model.denormalise(read, belief.angle))
-    return imagined, [_frames(model, belief, latents, asked, video) for video, asked in enumerate(ticks)]
+    keys = [jax.random.fold_in(key, 2 + video) for video in range(len(ticks))]
+    return imagined, [_frames(model, belief, latents, asked, i, keys[i]) for i, asked in enumerate(ticks)]
 
 
-def _frames(model: WorldModel, belief, latents: jax.Array, ticks: jax.Array, video: int) -> jax.Array:
+def _frames(model: WorldModel, belief, latents: jax.Array, ticks: jax.Array, video: int, key: jax.Array) -> Pictures:
     latents = jnp.take_along_axis(latents, ticks[:, None, :, None], 2)
     batch, members, asked, size = latents.shape
     repeated = jax.tree.map(lambda x: jnp.repeat(x, members * asked, 0), belief)
-    frames = model.decode_video(repeated, latents.reshape(-1, size), video)
-    mixed = model.mix(frames.reshape(batch, members, asked, *frames.shape[1:]), belief.frames[video], ticks, video)
-    return jnp.round(jnp.clip(mixed, 0, 1) * 255).astype(jnp.uint8)
+    drawn = model.draw_video(repeated, latents.reshape(-1, size), video)
+    drawn = jax.tree.map(lambda x: x.reshape(batch, members, asked, *x.shape[1:]), drawn)
+    mixed = model.mix(drawn.frame, belief.frames[video], ticks, video)
+    memory = model.film.memory[video]
+    shown = memory.picture(mixed, drawn.moved, drawn.kept, key) if len(memory) else mixed
+    return Pictures(*(jnp.round(jnp.clip(x, 0, 1) * 255).astype(jnp.uint8) for x in (shown, mixed.mean(1))))

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.imagine.engine import Imagined, Imaginer
+from worldmodel.imagine.engine import Imagined, Imaginer, Pictures
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens
@@ -29,6 +29,7 @@ class Forecasted(NamedTuple):
         weights: [E, B, H, Y] how much each expert is trusted; none where the network is alone.
         outside: [B, Y + A] how far each reading and action is outside what was trained on (`reach.labels` names them).
         unstable: how many of the windows could not be simulated, and hold their last readings.
+        mean_frames: for each video uint8 [B, P, rows, columns, 3], the average of all that may come.
     """
 
     clean: np.ndarray
@@ -37,6 +38,7 @@ class Forecasted(NamedTuple):
     weights: np.ndarray
     outside: np.ndarray
     unstable: int = 0
+    mean_frames: Sequence[np.ndarray] = ()
 
 
 class Foreseer(Protocol):
@@ -116,23 +118,23 @@ class Forecaster:
         self,
         context: Context,
         actions: Commands,
-        rolled: tuple[Imagined, list[np.ndarray]] | None,
+        rolled: tuple[Imagined, list[Pictures]] | None,
         members: int,
         seed: int | Sequence[int],
     ) -> Forecasted:
         """`futures` of what the network imagined already, None where it did not; one seed, or one for each window."""
-        imagined, frames = rolled or (None, [])
-        frames = [video[:, :members] for video in frames]
+        imagined, shown = rolled or (None, [])
+        frames, mean = [video.members[:, :members] for video in shown], [video.mean for video in shown]
         if self.team is None:
             assert imagined is not None
             none = np.zeros((0, *imagined.clean.shape[::2], 0))
             read = imagined.read[:, :members]
-            return Forecasted(imagined.clean.mean(1), read, frames, none, np.zeros((len(read), 0)))
+            return Forecasted(imagined.clean.mean(1), read, frames, none, np.zeros((len(read), 0)), mean_frames=mean)
         network = imagined.clean.mean(1) if imagined is not None and self.team.has_network else None
         chosen = self.team.blend.drawn(len(context.values), members, seed)
         foresee = self._compiled.foresee if self._compiled and len(chosen) == 1 else self.team.foresee
         clean, read, weights, outside = foresee(context, actions, network, chosen)
-        return Forecasted(clean, read, frames, weights, outside)
+        return Forecasted(clean, read, frames, weights, outside, mean_frames=mean)
 
 
 def trust(

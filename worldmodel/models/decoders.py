@@ -1,5 +1,7 @@
 """From latents back to readings and frames."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -25,6 +27,20 @@ class SlotDecoder(nnx.Module):
         return jnp.concatenate([repeated + self.earlier(latent).astype(jnp.float32), newest], -1)
 
 
+class Drawn(NamedTuple):
+    """What a decoder draws, in 0..1.
+
+    Attributes:
+        frame: [..., rows, columns, 3] the average of what may come.
+        moved: [..., rows, columns, 3] the last seen frame alone, where it is expected to be, as sharp as it was.
+        kept: [..., rows, columns, 1] the share of each pixel that is of it.
+    """
+
+    frame: jax.Array
+    moved: jax.Array
+    kept: jax.Array
+
+
 class VideoDecoder(nnx.Module):
     """The last seen frame, moved by a predicted flow, and painted over where it shows nothing of what is new.
 
@@ -43,14 +59,19 @@ class VideoDecoder(nnx.Module):
 
     def __call__(self, latent: jax.Array, tokens: jax.Array, last: jax.Array) -> jax.Array:
         """Frames [B, rows, columns, 3] in 0..1, from latents [B, Z], the last frame and its tokens."""
+        return self.draw(latent, tokens, last).frame
+
+    def draw(self, latent: jax.Array, tokens: jax.Array, last: jax.Array) -> Drawn:
+        """The frame, and the last one alone as it is moved."""
         motion = self.of_motion(latent).reshape(*tokens.shape[:-1], 8)
         x = self.of_tokens(jnp.concatenate([tokens, motion], -1)) + self.of_latent(latent)[:, None, None]
         x = nnx.silu(x + self.place.astype(x.dtype))
         x = nnx.silu(x + self.mix(x))
         painted = unpatch(self.paint(x).astype(jnp.float32), 4)
-        moved = warp(last, self._flow(self.flow(x).astype(jnp.float32), last.shape))
+        flow = self._flow(self.flow(x).astype(jnp.float32), last.shape)
         keep = nnx.sigmoid(painted[..., 3:] + 1.0)
-        return keep * moved + (1 - keep) * nnx.sigmoid(painted[..., :3])
+        frame = keep * warp(last, flow) + (1 - keep) * nnx.sigmoid(painted[..., :3])
+        return Drawn(frame, nearest(last, flow), keep)
 
     @staticmethod
     def _flow(grid: jax.Array, shape: tuple[int, ...]) -> jax.Array:
@@ -63,8 +84,7 @@ class VideoDecoder(nnx.Module):
 def warp(frame: Float[jax.Array, "B r c 3"], flow: Float[jax.Array, "B r c 2"]) -> Float[jax.Array, "B r c 3"]:
     """Samples frame [B, rows, columns, 3] at each pixel plus flow [B, rows, columns, 2] (rows, columns), bilinearly."""
     _, rows, columns, _ = frame.shape
-    where = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), -1) + flow
-    where = jnp.clip(where, 0.0, jnp.array([rows - 1.001, columns - 1.001]))
+    where = jnp.clip(_places(flow), 0.0, jnp.array([rows - 1.001, columns - 1.001]))
     corner = jnp.floor(where).astype(jnp.int32)
     part = where - corner
     flat = frame.reshape(len(frame), rows * columns, 3)
@@ -76,3 +96,18 @@ def warp(frame: Float[jax.Array, "B r c 3"], flow: Float[jax.Array, "B r c 2"]) 
         return picked.reshape(frame.shape) * weight
 
     return at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)
+
+
+def nearest(frame: Float[jax.Array, "B r c 3"], flow: Float[jax.Array, "B r c 2"]) -> Float[jax.Array, "B r c 3"]:
+    """As `warp`, but of whole pixels: a mean of four would take half of what is sharp."""
+    _, rows, columns, _ = frame.shape
+    where = jnp.clip(jnp.round(_places(flow)), 0, jnp.array([rows - 1, columns - 1])).astype(jnp.int32)
+    index = where[..., 0] * columns + where[..., 1]
+    flat = frame.reshape(len(frame), rows * columns, 3)
+    return jnp.take_along_axis(flat, index.reshape(len(frame), -1, 1), 1).reshape(frame.shape)
+
+
+def _places(flow: jax.Array) -> jax.Array:
+    """Row and column of each pixel, plus flow [B, rows, columns, 2]."""
+    _, rows, columns, _ = flow.shape
+    return jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), -1) + flow

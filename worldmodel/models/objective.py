@@ -2,11 +2,14 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Shaped
+import numpy as np
+from jaxtyping import Float, Num, Shaped
 
 from worldmodel.arrays import namespace
 from worldmodel.models.dynamics import Gaussian
 from worldmodel.types import Array
+
+_GRID = 8  # cells along each side of a frame
 
 
 def fair_crps(members: Float[Array, "B K ..."], truth: Float[Array, "B ..."]) -> Float[Array, "B ..."]:
@@ -21,6 +24,37 @@ def fair_crps(members: Float[Array, "B K ..."], truth: Float[Array, "B ..."]) ->
         return skill
     spread = sum(jnp.abs(members[:, i] - members[:, j]) for i in range(count) for j in range(i))
     return skill - spread / (count * (count - 1))
+
+
+def energy_score(
+    members: Num[np.ndarray, "*b K rows columns 3"], real: Num[np.ndarray, "*b rows columns 3"]
+) -> Float[np.ndarray, "*b"]:
+    """Fair energy score [...] of members on a coarse grid of colours in 0..1 (Gneiting & Raftery 2007,
+    doi 10.1198/016214506000001437): a root mean square over the grid; of a single member its distance.
+
+    Members must be where the real frame may be, and as far from each other as from it.
+    """
+    drawn, came = coarse(members), coarse(real)
+    count = drawn.shape[-2]
+    skill = _apart(drawn, came[..., None, :]).mean(-1)
+    if count == 1:
+        return skill
+    pairs = [_apart(drawn[..., i, :], drawn[..., j, :]) for i in range(count) for j in range(i)]
+    return skill - np.sum(pairs, axis=0) / (count * (count - 1))
+
+
+def coarse(frames: Num[np.ndarray, "*b rows columns 3"]) -> Float[np.ndarray, "*b cells"]:
+    """Colours [..., cells] in 0..1 of a grid of 8 by 8 cells over 0..255 frames; of one as fine as a smaller frame."""
+    for axis in (-3, -2):
+        size = frames.shape[axis]
+        starts = np.arange(min(_GRID, size)) * size // min(_GRID, size)
+        lengths = np.diff(np.append(starts, size)).reshape(-1, *[1] * (-axis - 1))
+        frames = np.add.reduceat(frames, starts, axis, dtype=np.float32) / lengths
+    return frames.reshape(*frames.shape[:-3], -1) / np.float32(255)
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.square(one - other).mean(-1))
 
 
 def horizon_weights(errors: Float[Array, " H"]) -> Float[Array, " H"]:

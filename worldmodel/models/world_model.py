@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float, Int
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future
 from worldmodel.models.config import ModelConfig
-from worldmodel.models.decoders import SlotDecoder, VideoDecoder
+from worldmodel.models.decoders import Drawn, SlotDecoder, VideoDecoder
 from worldmodel.models.encoders import VideoEncoder
+from worldmodel.models.memory import Memory, nothing
 from worldmodel.models.objective import masked_mean
 from worldmodel.types import Array, Commands
 
@@ -46,17 +47,23 @@ class Film(nnx.Module):
     Attributes:
         shares: [videos, H, 3] of what the network draws, of the last frame seen and of the mean one; they sum to 1.
         mean: by video, [rows, columns, 3] in 0..1.
+        memory: by video, what members recall; empty where they show what is mixed.
     """
 
-    def __init__(self, shares: Array, mean: Sequence[Array]) -> None:
+    def __init__(self, shares: Array, mean: Sequence[Array], memory: Sequence[Memory] = ()) -> None:
         self.shares = nnx.Variable(jnp.asarray(shares, jnp.float32))
         self.mean = nnx.List([nnx.Variable(jnp.asarray(frame, jnp.float32)) for frame in mean])
+        self.memory = nnx.List(list(memory) or nothing([frame.shape for frame in mean]))
 
     @classmethod
     def plain(cls, shapes: Sequence[tuple[int, ...]]) -> "Film":
         """Frames as they are drawn."""
         shares = jnp.tile(jnp.array([1.0, 0.0, 0.0]), (len(shapes), 1, 1))
         return cls(shares, [jnp.zeros(shape) for shape in shapes])
+
+    def recalling(self, memory: Sequence[Memory] = ()) -> "Film":
+        """The same with other memories, or with none."""
+        return Film(self.shares[...], [frame[...] for frame in self.mean], memory)
 
 
 class Scaling(NamedTuple):
@@ -207,6 +214,10 @@ class WorldModel(nnx.Module, abc.ABC):
     def decode_video(self, belief: Belief, latents: jax.Array, video: int = 0) -> jax.Array:
         """Frames [B, rows, columns, 3] in 0..1 at latents [B, Z], one a belief."""
         return self.video_decoders[video](latents, belief.tokens[video], belief.frames[video])
+
+    def draw_video(self, belief: Belief, latents: jax.Array, video: int = 0) -> Drawn:
+        """What `decode_video` makes frames of, beside them."""
+        return self.video_decoders[video].draw(latents, belief.tokens[video], belief.frames[video])
 
     def _build_video_encoders(self, features: int, **kwargs: Any) -> None:
         size = self.config.video_width

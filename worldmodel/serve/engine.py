@@ -11,7 +11,7 @@ from flax import nnx
 from worldmodel.codecs import codec
 from worldmodel.compiled import keep_compiled
 from worldmodel.foreteller import Foreteller
-from worldmodel.imagine.engine import Imagined, roll_out
+from worldmodel.imagine.engine import Imagined, Pictures, roll_out
 from worldmodel.imagine.forecaster import Forecasted, Forecaster
 from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.serve.limits import Limits
@@ -97,7 +97,7 @@ class RunEngine:
         foreseen = self._forecaster.blended(context, commands, rolled, members, seeds)
         return [answer(asked, _of_window(foreseen, i), self.names) for i, asked in enumerate(questions)]
 
-    def _roll(self, questions: Sequence[Question]) -> tuple[Imagined, list[np.ndarray]]:
+    def _roll(self, questions: Sequence[Question]) -> tuple[Imagined, list[Pictures]]:
         """What the network imagines of each window, as if it were alone."""
         size = next(s for s in SIZES if s >= len(questions))
         padded = [*questions, *[questions[-1]] * (size - len(questions))]

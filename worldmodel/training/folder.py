@@ -25,6 +25,7 @@ from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import experts_from, experts_to
 from worldmodel.models.experts.team import Team
+from worldmodel.models.memory import Memory
 from worldmodel.models.world_model import Film, Scaling
 from worldmodel.training.history import METRICS, TENSORBOARD, History
 from worldmodel.training.settings import RunSettings, plain_json
@@ -53,7 +54,7 @@ class RunFolder:
     parameters.npz     the best so far   what imagining needs
     checkpoints/       the newest states what going on needs
     spread.npy         of members        when the training has ended
-    film.npz           of what frames are mixed, where there are any
+    film.npz           of what frames are mixed, and frames that are remembered, where there are any
     blend.npz          of all experts    then, too
     finished.json      how it ended      last of all
     blended-1/         experts.npz, prior/, left_out.npz and blend.npz once a scene has joined, in place of those above
@@ -274,11 +275,16 @@ class RunFolder:
             return None
         arrays = self._read_arrays(_FILM)
         with readable(self.path / _FILM):
-            return Film(arrays["shares"], [arrays[f"mean.{i}"] for i in range(len(arrays["shares"]))])
+            means = [arrays[f"mean.{i}"] for i in range(len(arrays["shares"]))]
+            recalled = enumerate(arrays.get("sureness", ()))  # a run of before had no memory
+            return Film(arrays["shares"], means, [Memory(arrays[f"memory.{i}"], sureness) for i, sureness in recalled])
 
     def write_film(self, film: Film) -> None:
         means = {f"mean.{i}": np.asarray(frame[...]) for i, frame in enumerate(film.mean)}
-        self._write_arrays(_FILM, {"shares": np.asarray(film.shares[...])} | means)
+        memories = {f"memory.{i}": np.asarray(memory.frames[...]) for i, memory in enumerate(film.memory)}
+        sureness = np.array([memory.sureness[...] for memory in film.memory], np.float32)
+        shares = np.asarray(film.shares[...])
+        self._write_arrays(_FILM, {"shares": shares, "sureness": sureness} | means | memories)
 
     def checkpoints(self) -> "Checkpoints":
         """The newest states of the training. Orbax is imported here, since imagining does without."""

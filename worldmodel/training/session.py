@@ -11,7 +11,7 @@ from worldmodel.models.world_model import Film, WorldModel
 from worldmodel.training.blending import blended
 from worldmodel.training.calibration import measure_spread
 from worldmodel.training.evaluate import Selection
-from worldmodel.training.films import measure_film
+from worldmodel.training.films import measure_film, remembered
 from worldmodel.training.fit import LOOK, Budget, Doing, Evaluated, Source, Updated, fit
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.progress import TrainingProgress
@@ -39,8 +39,8 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
     folder.write_spread(_spread(learner, folder.read_parameters(state.params), source.selection))
     network = learner.model(folder.read_parameters(state.params))
     if settings.layout.videos:
-        show.say("measuring of what frames are mixed")
-        folder.write_film(_film(folder, settings, source.selection, network))
+        show.say("measuring of what frames are mixed, and choosing what is remembered")
+        folder.write_film(_film(folder, settings, source, network))
     _blend(folder, settings, source.selection, network, show)
     if state.horizon < settings.horizon:
         show.say(f"note: no rollout was longer than {state.horizon} of the {settings.horizon} ticks of the horizon")
@@ -88,9 +88,10 @@ def _blend(
         folder.write_blend(blended(settings, baselines, experts, left_out, selection.windows, network, show))
 
 
-def _film(folder: RunFolder, settings: RunSettings, selection: Selection, network: WorldModel) -> Film:
-    means = folder.read_baselines(settings.layout).mean_frames
-    return measure_film(network, selection.windows, [means[spec.name] for spec in settings.layout.videos])
+def _film(folder: RunFolder, settings: RunSettings, source: Source, network: WorldModel) -> Film:
+    means, videos = folder.read_baselines(settings.layout).mean_frames, settings.layout.videos
+    memories = [remembered(source.batches.windows, video) for video in range(len(videos))]
+    return measure_film(network, source.selection.windows, [means[spec.name] for spec in videos], memories)
 
 
 def _spread(learner: Learner, params, selection: Selection) -> np.ndarray:

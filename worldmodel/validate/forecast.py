@@ -24,6 +24,7 @@ class Forecast(NamedTuple):
         members: [W, K, H, P] equally likely futures, as sensors would read them.
         frames: by video [W, K, F, rows, columns, 3] in 0..255 at `Problem.frame_ticks`; K is 1 for one prediction.
         trust: by stream and expert [H] how much each of those that were blended counts, on average over starts.
+        mean_frames: by video [W, F, rows, columns, 3] their mean, where it is not that of the members.
         note: what a reader of the report must know of it; may be empty.
     """
 
@@ -32,6 +33,7 @@ class Forecast(NamedTuple):
     frames: Mapping[str, np.ndarray] = _NOTHING
     note: str = ""
     trust: Mapping[str, Mapping[str, np.ndarray]] = MappingProxyType({})
+    mean_frames: Mapping[str, np.ndarray] = _NOTHING
 
 
 @runtime_checkable
@@ -112,9 +114,12 @@ def ask(predictor: Predictor, problem: Problem) -> Forecast:
     mean = _checked(name, "mean", forecast.mean, {n: (windows, horizon, p) for n, p in widths.items()})
     members = _checked(name, "members", forecast.members, {n: (windows, None, horizon, p) for n, p in widths.items()})
     shown = _checked(name, "frames", forecast.frames, frames)
+    alone = {n: (shape[0], *shape[2:]) for n, shape in frames.items()}
+    mean_frames = _checked(name, "mean frames", forecast.mean_frames, alone)
     for stream, futures in members.items():
         mean.setdefault(stream, codec(problem.streams[stream]).average(futures, 1))
-    return Forecast(mean, {n: m for n, m in members.items() if m.shape[1] > 1}, shown, forecast.note, forecast.trust)
+    several = {n: m for n, m in members.items() if m.shape[1] > 1}
+    return Forecast(mean, several, shown, forecast.note, forecast.trust, mean_frames)
 
 
 def _checked(

@@ -1,4 +1,4 @@
-"""Figures of single pictures that the error of their pixels does not tell: how sharp, how alike, how sure."""
+"""Figures of single pictures that the error of their pixels does not tell: how sharp, and how alike."""
 
 import numpy as np
 from jaxtyping import Float, Num
@@ -6,7 +6,6 @@ from jaxtyping import Float, Num
 _OCTAVES = 3
 _CELL = 4  # pixels from one window to the next; a window is two cells wide
 _MEAN, _DEVIATION = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # below which differences are not seen, as in SSIM
-_GRID = 8  # cells along each side
 
 
 def gradient_energy(frames: Num[np.ndarray, "*b rows columns 3"]) -> Float[np.ndarray, "*b"]:
@@ -27,37 +26,6 @@ def texture_distance(
     """
     bands = zip(_bands(imagined), _bands(real), strict=True)
     return 1 - np.mean([_alike(_statistics(ours), _statistics(theirs)) for ours, theirs in bands], axis=0)
-
-
-def energy_score(
-    members: Num[np.ndarray, "*b K rows columns 3"], real: Num[np.ndarray, "*b rows columns 3"]
-) -> Float[np.ndarray, "*b"]:
-    """Fair energy score [...] of members on a coarse grid of colours in 0..1 (Gneiting & Raftery 2007,
-    doi 10.1198/016214506000001437): a root mean square over the grid; of a single member its distance.
-
-    Members must be where the real frame may be, and as far from each other as from it.
-    """
-    drawn, came = coarse(members), coarse(real)
-    count = drawn.shape[-2]
-    skill = _distance(drawn, came[..., None, :]).mean(-1)
-    if count == 1:
-        return skill
-    pairs = [_distance(drawn[..., i, :], drawn[..., j, :]) for i in range(count) for j in range(i)]
-    return skill - np.sum(pairs, axis=0) / (count * (count - 1))
-
-
-def coarse(frames: Num[np.ndarray, "*b rows columns 3"]) -> Float[np.ndarray, "*b cells"]:
-    """Colours [..., cells] in 0..1 of a grid of 8 by 8 cells over 0..255 frames; of one as fine as a smaller frame."""
-    for axis in (-3, -2):
-        size = frames.shape[axis]
-        starts = np.arange(min(_GRID, size)) * size // min(_GRID, size)
-        lengths = np.diff(np.append(starts, size)).reshape(-1, *[1] * (-axis - 1))
-        frames = np.add.reduceat(frames, starts, axis, dtype=np.float32) / lengths
-    return frames.reshape(*frames.shape[:-3], -1) / np.float32(255)
-
-
-def _distance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.square(one - other).mean(-1))
 
 
 def _bands(frames: np.ndarray) -> list[np.ndarray]:

@@ -46,13 +46,14 @@ class Model:
             WorldModelError: if the problem has other streams, another tick or another context than the run.
         """
         self._check(problem)
-        given, frames = (problem.context, problem.commands), {}
+        given, frames, mean_frames = (problem.context, problem.commands), {}, {}
         for i, spec in enumerate(problem.layout.videos):
             if spec.name in problem.frame_ticks and self._network is not None:
                 asked = [np.maximum(problem.frame_ticks[spec.name], 0)] * len(problem.layout.videos)
-                frames[spec.name] = self._forecaster.futures(*given, asked, FILM_MEMBERS).frames[i]
+                shown = self._forecaster.futures(*given, asked, FILM_MEMBERS)
+                frames[spec.name], mean_frames[spec.name] = shown.frames[i], shown.mean_frames[i]
         if not problem.readings:
-            return Forecast(frames=frames)
+            return Forecast(frames=frames, mean_frames=mean_frames)
         foreseen = self._forecaster.futures(*given, (), self.run.told_by)
         # of features, not of physical values: so angles that wrap average rightly
         mean, members = (by_stream(problem.layout, x) for x in (foreseen.clean, foreseen.read))
@@ -60,7 +61,7 @@ class Model:
         if foreseen.unstable:
             notes.append(f"{foreseen.unstable} of {len(foreseen.clean)} simulations became unstable, and hold instead.")
         note = " ".join(filter(None, notes))
-        return Forecast(mean, members, frames, note, self._trust(problem, foreseen.weights))
+        return Forecast(mean, members, frames, note, self._trust(problem, foreseen.weights), mean_frames)
 
     def _outside(self, problem: Problem, outside: np.ndarray) -> str:
         """A sentence on the starts that lie outside what was trained on; empty if none do."""

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.arrays import evenly
+from worldmodel.models.objective import energy_score
 from worldmodel.validate.forecast import Forecast
 from worldmodel.validate.metrics import divide, psnr, ssim
-from worldmodel.validate.pictures import energy_score, gradient_energy, texture_distance
+from worldmodel.validate.pictures import gradient_energy, texture_distance
 from worldmodel.validate.problem import Problem
 
 _BEST_DB = 60.0
@@ -47,26 +48,26 @@ def score_video(problem: Problem, forecasts: dict[str, Forecast]) -> dict[str, d
         _, future = problem.truth.windows.cut(problem.starts, problem.horizon, np.maximum(ticks, 0))
         known = (ticks >= 0) & problem.context.frames_mask[video][:, -1:]
         out[name] = {
-            predictor: _score(forecast.frames[name], future.frames[video], known)
+            predictor: _score(forecast.frames[name], forecast.mean_frames.get(name), future.frames[video], known)
             for predictor, forecast in forecasts.items()
             if name in forecast.frames
         }
     return out
 
 
-def _score(members: np.ndarray, real: np.ndarray, known: np.ndarray) -> VideoScore:
-    """Scores of members [W, K, T, ...] beside real frames [W, T, ...] where `known` [W, T]."""
+def _score(members: np.ndarray, mean: np.ndarray | None, real: np.ndarray, known: np.ndarray) -> VideoScore:
+    """Scores of members [W, K, T, ...] and their mean beside real frames [W, T, ...] where `known` [W, T]."""
+    mean = members.mean(1, dtype=np.float32) if mean is None else mean
     rows = []
     for i, there in enumerate(known.T):
-        drawn, came = members[there, :, i], real[there, i]
-        figures = (*_of_mean(drawn, came), *_of_members(drawn, came)) if there.any() else ()
+        came = real[there, i]
+        figures = (*_of_mean(mean[there, i], came), *_of_members(members[there, :, i], came)) if there.any() else ()
         rows.append(figures or (np.nan,) * len(VideoScore._fields))
     return VideoScore(*np.array(rows, float).T)
 
 
-def _of_mean(members: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
-    frames = members.mean(1, dtype=np.float32)
-    rmse = float(np.sqrt(np.square(frames - real).mean()) / 255)
+def _of_mean(frames: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
+    rmse = float(np.sqrt(np.square(frames.astype(np.float32) - real).mean()) / 255)
     deviation = float(real.std()) / 255
     decibels = -20 * np.log10(max(rmse, 10 ** (-_BEST_DB / 20)))
     nrmse = rmse / deviation if deviation > 0 else np.nan

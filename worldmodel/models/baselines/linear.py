@@ -91,7 +91,6 @@ def _near(examples: Examples, layout: TickLayout, like: Direct, choice: Array) -
 
 def _chosen(examples: Examples, layout: TickLayout, choice: Int[Array, "N Y"]) -> Direct:
     """The direct model with these of all penalties; no others are fitted."""
-    used, index = np.unique(choice, return_inverse=True)
-    penalties = [PENALTIES[i] for i in used] or PENALTIES[:1]  # of a log without readings none is chosen
-    candidates = Direct.candidates(examples, layout, penalties)
-    return Direct.blend(candidates, index.reshape(choice.shape))
+    used = np.unique(choice) if choice.size else np.zeros(1, int)  # of a camera alone there are no readings
+    candidates = Direct.candidates(examples, layout, [PENALTIES[i] for i in used])
+    return Direct.blend(candidates, np.searchsorted(used, choice))
