@@ -99,7 +99,7 @@ class Imaginer:
         return [np.asarray(video.members) for video in shown]
 
 
-def _roll_out_of(graph, tree, leaves, *asked) -> tuple[Imagined, list[jax.Array]]:
+def _roll_out_of(graph, tree, leaves, *asked) -> tuple[Imagined, list[Pictures]]:
     """`roll_out` with a state that is given in leaves."""
     return roll_out(graph, jax.tree.unflatten(tree, leaves), *asked)
 
