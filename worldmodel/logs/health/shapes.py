@@ -69,12 +69,11 @@ def check_straight(recording: "Recording") -> Iterator[Finding]:
         if spec.kind == "action" or any(spec.circular) or len(samples.time) < 10 * STUCK_ROWS:
             continue
         data, time = np.asarray(samples.data), samples.time
-        inside = np.arange(1, len(data) - 1)
-        thinned = _straight(time, data, inside[:: _STRAIGHT_ROWS // 2])
+        thinned = _straight(time, data, np.arange(1, len(data) - 1, _STRAIGHT_ROWS // 2))
         if not (thinned[1:] & thinned[:-1]).any():  # at once, as nearly all sensors: a long line has two of them
             continue
         straight = np.zeros(len(data), bool)
-        straight[1:-1] = _straight(time, data, inside)
+        straight[1:-1] = _straight(time, data, np.arange(1, len(data) - 1))
         edges = np.flatnonzero(np.diff(np.concatenate([[False], straight, [False]])))
         starts, stops = edges[::2], edges[1::2]
         long = (stops - starts > _STRAIGHT_ROWS) & (time[stops - 1] - time[starts] > STUCK_S / 2)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
-from worldmodel.logs.health.values import thin
+from worldmodel.logs.health.values import ends, thin
 from worldmodel.types import StreamSpec
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _acceleration(spec: StreamSpec, data: np.ndarray) -> _Misfits:
 def _turning(spec: StreamSpec, data: np.ndarray) -> _Misfits:
     columns = _of_unit(spec, "rad/s")
     if not columns or not any(word in spec.name.lower() for word in GYRO_WORDS):
+        return
+    if not np.max(np.abs([ends(data[:, column]) for column in columns])) > _GYRO_ENDS:  # at once, as nearly all
         return
     fastest = np.abs(data[:, columns]).max(1)
     rows = np.flatnonzero(fastest > _GYRO_ENDS)

@@ -101,8 +101,9 @@ def _stretches(path: Path, table: Table, recipe: Recipe) -> list[Table]:
     if clock.duplicates == "error":
         cut = dataclasses.replace(cut, back_s=float("inf"))
     starts = there[_starts(ns[there], cut)]
-    if len(starts):
-        table.notes.append(f"cut into {len(starts) + 1} episodes, {_why(ns, there, starts[0])}")
+    if not len(starts):
+        return [table]
+    table.notes.append(f"cut into {len(starts) + 1} episodes, {_why(ns, there, starts[0])}")
     edges = [0, *map(int, starts), table.data.num_rows]
     return [table.part(table.data.slice(a, b - a)) for a, b in itertools.pairwise(edges)]
 

@@ -14,7 +14,7 @@ from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
-from worldmodel.logs.ingest.formats.tables.recipe import Clock, Recipe, TableStream
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import last_digit, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
@@ -121,7 +121,7 @@ def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe) -> Rec
 def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording:
     recording = Recording(name)
     rows = {stream.spec.name: _select(tables[stream.file], stream) for stream in recipe.streams}
-    clocks = _clocks(rows, recipe.streams)
+    clocks = {stream.spec.name: _clock(rows[stream.spec.name], stream) for stream in recipe.streams}
     firsts = [int(ns[valid].min()) for ns, valid in clocks.values() if valid.any()]
     path = next(iter(tables.values())).path
     if not firsts:
@@ -171,21 +171,15 @@ def _exact(
 
 
 def _select(table: Table, stream: TableStream) -> Table:
+    if not stream.where:
+        return table
     where = {table.place(column): condition for column, condition in stream.where.items()}
     return table.part(select(table.path, stream.spec.name, table.data, where))
 
 
-def _clocks(rows: Mapping[str, Table], streams: Sequence[TableStream]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The nanoseconds [M] of each stream's rows, and which have a stamp [M]; streams of the same rows share theirs."""
-    known: dict[tuple[str, str, Clock], tuple[np.ndarray, np.ndarray]] = {}
-    clocks = {}
-    for stream in streams:
-        table, key = rows[stream.spec.name], (stream.file, repr(stream.where), stream.clock)
-        if key not in known:
-            known[key] = nanoseconds(table.path, table, stream.clock)
-        ns, valid = known[key]
-        clocks[stream.spec.name] = ns - round(stream.lag_s * 1e9) if stream.lag_s else ns, valid
-    return clocks
+def _clock(table: Table, stream: TableStream) -> tuple[np.ndarray, np.ndarray]:
+    ns, valid = nanoseconds(table.path, table, stream.clock)
+    return ns - round(stream.lag_s * 1e9) if stream.lag_s else ns, valid
 
 
 def _readings(table: Table, stream: TableStream) -> np.ndarray:

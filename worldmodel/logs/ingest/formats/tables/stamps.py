@@ -37,6 +37,12 @@ def nanoseconds(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, n
     Raises:
         RecipeError: if a stamp cannot be read, naming its row.
     """
+    if clock not in table.stamps:
+        table.stamps[clock] = _nanoseconds(path, table, clock)
+    return table.stamps[clock]
+
+
+def _nanoseconds(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
     ns, valid = _read(path, table, clock)
     if clock.fraction:
         parts = table.floats(clock.fraction)

@@ -11,6 +11,7 @@ import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import spelt, split
+from worldmodel.logs.ingest.formats.tables.recipe import Clock
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,7 @@ class Table:
         unreadable: whether fields that are no numbers are an `error`, or `drop` makes them missing.
         notes: what was left out.
         not_loaded: columns that its file has, and no stream is read from.
+        stamps: the nanoseconds of its rows, and which have some, by the clock that told them.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class Table:
     unreadable: str = "error"
     notes: list[str] = dataclasses.field(default_factory=list)
     not_loaded: tuple[str, ...] = ()
+    stamps: dict[Clock, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def names(self) -> list[str]:
@@ -182,7 +185,7 @@ class Table:
 
     def part(self, data: "pa.Table") -> "Table":
         """The same with other rows or columns."""
-        return dataclasses.replace(self, data=data)
+        return dataclasses.replace(self, data=data, stamps={})
 
     def lacking(self, wanted: Sequence[str]) -> list[str]:
         return [name for name in dict.fromkeys(wanted) if self.find(name) is None]
