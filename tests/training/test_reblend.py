@@ -9,7 +9,6 @@ from worldmodel.codecs import codec
 from worldmodel.content import content_dir
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
-from worldmodel.models.experts.closed import Ridge
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.simulate import simulate
 from worldmodel.training import blend, load_run, train, trainer
@@ -28,7 +27,7 @@ def folder(tmp_path_factory):
     simulate("cartpole", folder / "a.h5", episodes=4, seconds=2.0, seed=0, progress=False)
     simulate("cartpole", folder / "b.h5", episodes=2, seconds=2.0, seed=9, progress=False)
     with pytest.MonkeyPatch.context() as patch:  # the costly experts are not what is tested
-        patch.setattr(trainer, "fit_rich", lambda examples, lens, *_: [Ridge.fit(examples, lens)])
+        patch.setattr(trainer, "fit_rich", lambda *_: [])
         train(str(folder / "a.h5"), folder / "run", **SHORT)
     return folder
 

@@ -16,7 +16,8 @@ from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.odometry import Odometer, find_odometers
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.fitting import examples_at, left_out_of
+from worldmodel.models.experts.closed import Ridge
+from worldmodel.models.experts.fitting import Trial, examples_at
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.rich import fit_rich
 from worldmodel.simulate import Scene, load_scene
@@ -32,8 +33,6 @@ from worldmodel.training.run import Run, load_run
 from worldmodel.training.session import go_on
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.telling import choices
-
-_TURNS = 2  # that experts are left out in, at least
 
 
 def train(
@@ -189,35 +188,27 @@ def _begin(
         start.write_scaling(scaling)
         show.say("fitting baselines")
         windows = learn if settings.fitted == settings.learn else _windows(log, settings, settings.fitted, odometers)
-        begun = allowance.spent
         baselines = Baselines.fit(windows, scaling, settings.seed, select=select)
-        took = allowance.spent - begun
         start.write_baselines(baselines)
         if told := baselines.describe():
             show.say(told)
         if settings.layout.readings:
             show.say("fitting experts")
-            examples = examples_at(baselines.lens, windows, windows.starts().thinned(), settings.seed)
-            declared = settings.about.get("structure")
-            part = allowance.part(_for_fits(allowance, took, apart=select is not None))
-            rich = fit_rich(examples, baselines.lens, settings.seed, part, declared, settings.train.rich)
+            lens, seed = baselines.lens, settings.seed
+            examples = examples_at(lens, windows, windows.starts().thinned(), seed)
+            trial = Trial.of(lens, windows, select, settings.copies, seed, allowance, settings.teachers)
+            quick = [Ridge.fit(examples, lens)]
+            cheap = trial.closed(baselines, quick)
+            half = allowance.part(allowance.left / 2)  # the rest is for measuring them
+            rich = fit_rich(examples, lens, seed, half, settings.about.get("structure")) if settings.train.rich else []
             if scene is not None:
-                rich.append(Physics.of(scene, baselines.lens))
+                rich.append(Physics.of(scene, lens))
                 start.write_prior(scene.folder)
-            start.write_experts(rich)
-            given = (scaling, settings.copies, settings.seed, allowance, settings.teachers)
-            start.write_left_out(left_out_of(windows, baselines, rich, select, *given))
+            start.write_experts([*quick, *rich])
+            start.write_left_out(trial.beside(cheap, rich))
         settings = dataclasses.replace(settings, began_s=allowance.spent, cut=tuple(allowance.cut))
         start.write_settings(settings)
     return settings
-
-
-def _for_fits(allowance: Allowance, took: float, apart: bool) -> float:
-    """Seconds for experts that take long, where baselines `took` so many: half, so that there is time to measure them.
-
-    On episodes of their own (`apart`) experts are only asked; else all are fitted again at least twice.
-    """
-    return (allowance.left - (0 if apart else _TURNS * took)) / 2
 
 
 def _windows(log: Log, settings: RunSettings, episodes: Sequence[int], odometers: Sequence[Odometer] = ()) -> Windows:

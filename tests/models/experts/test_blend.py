@@ -52,6 +52,17 @@ def known(errors):
     return Blend.fit(data._replace(ahead=data.came + np.repeat(ahead, H, 2)), HORIZONS, STREAM_OF).usual[:, 0]
 
 
+def test_who_was_not_asked_in_hard_episodes_is_no_better_for_that():
+    each = np.array([[1.0, 1.0, 100.0, 100.0], [2.0, 2.0, 200.0, 200.0]])[:, :, None] * np.ones(Y)
+    asked = each.copy()
+    asked[1, 2:] = np.nan
+    few, whole = known(asked), known(each)
+    np.testing.assert_allclose(few[0], whole[0])
+    np.testing.assert_allclose(few[1], whole[1], rtol=0.35)  # as in easy ones, where 3 % of the usual error counts
+    asked[1, 1] = np.nan  # known from one, it flatters itself
+    np.testing.assert_allclose(known(asked)[1], 4 * few[1], rtol=0.1)
+
+
 def test_who_is_behind_the_best_pays_for_how_unsure_that_is_and_the_best_does_not_pay_for_episodes_that_differ():
     each = np.array([[1.0, 4.0, 0.25, 1.0], [2.0, 2.0, 2.0, 2.0]])[:, :, None] * np.ones(Y)
     log = np.log(each[..., 0] + 0.03 * each[0, :, 0].mean())

@@ -13,7 +13,7 @@ from worldmodel.models.baselines.view import Lens, short_context
 from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.closed import Closed, Ridge, closed
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
-from worldmodel.models.experts.fitting import examples_at, left_out_of
+from worldmodel.models.experts.fitting import Trial, examples_at
 from worldmodel.models.experts.left_out import Question, ask, folds
 from worldmodel.models.objective import at_sample_times
 from worldmodel.training.data import measure_scaling
@@ -35,6 +35,12 @@ def scaling(windows):
 @pytest.fixture(scope="module")
 def lens(windows, scaling):
     return Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
+
+
+def left_out_of(windows, baselines, copies, quick=(), allowance=UNLIMITED, rich=()):
+    """What all of these say of what they were not fitted on."""
+    trial = Trial.of(baselines.lens, windows, None, copies, 0, allowance)
+    return trial.beside(trial.closed(baselines, quick), rich)
 
 
 def test_an_earlier_moment_of_a_context_is_seen_as_a_window_that_ends_there(windows, lens):
@@ -137,7 +143,7 @@ def test_an_episode_too_short_for_blocks_does_both(windows):
 def test_what_learned_experts_say_of_windows_that_they_learned_from_does_not_count(windows, scaling):
     short = Windows.of(windows.log, windows.layout, 60, 50, [1]).without_video()
     baselines = Baselines.fit(short, scaling, 0)
-    left_out = left_out_of(short, baselines, [], None, scaling, [0], 0, UNLIMITED)
+    left_out = left_out_of(short, baselines, [0])
     learned = np.isin(baselines.names, ("mean", "hold", "velocity"), invert=True)
     assert np.isnan(left_out.ahead[learned]).all()
     assert np.isfinite(left_out.ahead[~learned]).all()
@@ -149,13 +155,13 @@ def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, s
     baselines = Baselines.fit(windows, scaling, 0)
     ridge = Ridge.fit(examples_at(lens, windows, np.asarray(windows.starts()), 0), lens)
     said: list[str] = []
-    left_out = left_out_of(windows, baselines, [ridge], None, scaling, [0, 1, 2, 3], 0, Allowance(say=said.append))
+    left_out = left_out_of(windows, baselines, [0, 1, 2, 3], [ridge], Allowance(say=said.append))
     assert len(said) == 4
     assert left_out.ahead.shape == (5, len(left_out.starts), H, len(lens.centre))
     episode = left_out.starts[0, 0]
     rows = left_out.starts[:, 0] == episode
     starts = np.asarray(windows.starts())
-    apart = Baselines.fit(windows, scaling, 0, starts=starts[starts[:, 0] != episode])
+    apart = baselines.refit(windows, starts[starts[:, 0] != episode], 0)
     context, future = windows.cut(left_out.starts[rows], H)
     experts = [Closed(apart, name) for name in ("mean", "linear")]
     expected = ask(experts, lens, Question.of(lens, context, future.actions, H))
@@ -166,10 +172,44 @@ def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, s
 def test_where_time_is_short_fewer_parts_are_left_out_and_that_is_said(windows, scaling, lens):
     baselines, said = Baselines.fit(windows, scaling, 0), []
     allowance = Allowance(0, said.append)
-    left_out = left_out_of(windows, baselines, [], None, scaling, [0, 1, 2, 3], 0, allowance)
+    left_out = left_out_of(windows, baselines, [0, 1, 2, 3], [], allowance)
     assert len(np.unique(left_out.starts[:, 0])) == 1  # and never none
-    assert allowance.cut == ["3 of 4 parts that experts are measured on"]
+    assert allowance.cut == ["measuring experts on 3 of 4 parts"]
     assert said[-1] == f"no time left for {allowance.cut[0]}"
+
+
+def test_experts_that_take_long_are_asked_of_the_same_windows_and_of_as_many_parts_as_there_is_time_for(
+    windows, scaling, lens
+):
+    baselines = Baselines.fit(windows, scaling, 0)
+    ridge = Ridge.fit(examples_at(lens, windows, np.asarray(windows.starts()), 0), lens)
+    together = left_out_of(windows, baselines, [0, 1, 2, 3], [ridge])
+    after = left_out_of(windows, baselines, [0, 1, 2, 3], rich=[ridge])
+    np.testing.assert_array_equal(after.ahead, together.ahead)
+    np.testing.assert_array_equal(after.within, together.within)
+    trial = Trial.of(lens, windows, None, [0, 1, 2, 3], 0, UNLIMITED)
+    told = trial.closed(baselines, [])
+    trial.allowance = hurried = Allowance(0)
+    found = trial.beside(told, [ridge])
+    assert hurried.cut == ["measuring ridge on 3 of 4 parts"]
+    first = len(told[0].starts)
+    np.testing.assert_array_equal(found.ahead[-1, :first], together.ahead[-1, :first])
+    assert np.isnan(found.ahead[-1, first:]).all()
+
+
+def test_select_episodes_are_one_part_and_nothing_is_fitted_again(windows, scaling, lens):
+    baselines = Baselines.fit(windows, scaling, 0)
+    select = Windows.of(windows.log, windows.layout, C, H, [3]).without_video()
+    trial = Trial.of(lens, windows, select, [0, 1, 2, 3], 0, UNLIMITED)
+    (told,) = trial.closed(baselines, [])
+    assert len(np.unique(told.starts)) > 2
+    expected = ask(closed(baselines), lens, _question(lens, select, told.starts))
+    np.testing.assert_allclose(told.ahead, expected.ahead, rtol=1e-6)
+
+
+def _question(lens, windows, starts):
+    context, future = windows.cut(starts, H)
+    return Question.of(lens, context, future.actions, H)
 
 
 def test_what_some_episodes_do_not_tell_is_left_open_there(windows, scaling, lens):

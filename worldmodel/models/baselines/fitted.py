@@ -84,6 +84,17 @@ class Baselines:
         climate, velocity = Climate.fit(whole, lens), Velocity.fit(whole, lens.layout)
         return cls(lens, climate, velocity, linear, tuple(reckoners), _mean_frames(windows, rng))
 
+    def refit(self, windows: Windows, starts: np.ndarray, seed: int) -> "Baselines":
+        """What was chosen and found, fitted on the windows at `starts` [M, 2] alone."""
+        learn = _examples(self.lens, windows, starts, _LEARN, np.random.default_rng([seed, 0xBA5E]))
+        layout = self.lens.layout
+        return dataclasses.replace(
+            self,
+            linear=self.linear.refit(learn, layout),
+            climate=Climate.fit(learn, self.lens),
+            velocity=Velocity.fit(learn, layout),
+        )
+
     @property
     def names(self) -> tuple[str, ...]:
         """What there is for these streams."""

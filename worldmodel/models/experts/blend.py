@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import evenly, namespace
 from worldmodel.models.experts.left_out import LeftOut
@@ -169,13 +169,26 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     episode may be another kind: what is hard for all tells nothing of any.
     """
     each = np.stack([_nanmean(error[:, groups == group], 1) for group in np.unique(groups)])
-    least = np.nan_to_num(_nanmean(each, 0), nan=np.inf).min(0)
+    known, count = np.isfinite(each), np.isfinite(each).sum(0)
+    whole = (count > 0) & (count == count.max(0))
+    least = np.where(whole, _nanmean(each, 0), np.inf).min(0)
     each = np.log(each + _QUIET * np.where(np.isfinite(least), least, 0) + _LEAST)
-    count, mean = np.isfinite(each).sum(0), _nanmean(each, 0)
+    each = _completed(each, whole)
+    mean = _nanmean(each, 0)
     best = np.where(count, mean, np.inf).argmin(0)
-    behind = each - np.take_along_axis(each, best[None, None], 1)
+    behind = np.where(known, each - np.take_along_axis(each, best[None, None], 1), np.nan)
     deviation = np.sqrt(_nanmean((behind - _nanmean(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
-    return np.where(count, np.exp(mean + np.nan_to_num(deviation)), np.inf)
+    flattered = np.where((count == 1) & (len(each) > 1), np.log(_FLATTERED), 0.0)
+    return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
+
+
+def _completed(each: Float[np.ndarray, "G K H Y"], whole: Bool[np.ndarray, "K H Y"]) -> Float[np.ndarray, "G K H Y"]:
+    """Logarithms of errors by episode; where an expert was not asked, as far from those of the others as elsewhere.
+
+    So that who was only asked where it is easy does not look better for that. `whole` are those asked everywhere.
+    """
+    others = _nanmean(np.where(whole, each, np.nan), 1)[:, None]
+    return np.where(np.isfinite(each), each, others + _nanmean(each - others, 0))
 
 
 def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"]) -> Float[np.ndarray, "K H Y"]:

@@ -1,6 +1,7 @@
 """Fits experts, and asks each for windows that it was not fitted on."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.closed import closed
-from worldmodel.models.experts.left_out import LeftOut, folds, joined, measured
+from worldmodel.models.experts.expert import Expert
+from worldmodel.models.experts.left_out import Fold, LeftOut, alongside, folds, joined, measured
 from worldmodel.models.experts.physics import Physics
 
 _WINDOWS = 2000  # that rich experts are fitted on at most
@@ -18,42 +20,90 @@ _WINDOWS = 2000  # that rich experts are fitted on at most
 _RULES = ("mean", "hold", "velocity", Physics.name)  # experts that hardly learn
 
 
-def left_out_of(
-    windows: Windows, baselines: Baselines, rich: Sequence[Any], select: Windows | None, scaling: Any,
-    copies: Sequence[int], seed: int, allowance: Allowance, simulated: Sequence[int] = (),
-) -> LeftOut:  # fmt: skip
-    """What experts predict for windows that they were not fitted on.
+@dataclasses.dataclass
+class Trial:
+    """Asks experts for windows that they were not fitted on, part after part; first those that take no time.
 
-    Args:
-        windows: that the experts were fitted on.
-        baselines: as experts.
-        rich: the others.
-        select: of other episodes, enough to tell; None to leave episodes out in turn, and fit on the others.
-        scaling: statistics of the windows.
-        copies: int [episodes of the windows] which of them are copies of one another.
-        seed: of the division.
-        allowance: time for it. At least one part is left out in turn; as many others as there is time for.
-        simulated: which episodes of the windows teach only: nothing is measured on them.
+    Attributes:
+        lens: what they see through.
+        windows: that they were fitted on.
+        select: of other episodes, enough to tell, which are one part; None to leave parts of `windows` out in turn.
+        parts: starts to fit on again, none of select episodes, and those to measure on.
+        seed: of what is drawn.
+        allowance: time for it. At least one part is measured, and as many others as there is time for.
     """
-    lens = baselines.lens
-    if select is not None:
-        starts = select.starts().thinned()
-        allowance.say("measuring experts on the select episodes")
-        return measured([*closed(baselines), *rich], lens, select, starts, starts[:, 0])
-    parts, divided = [], [fold for fold in folds(windows, copies, seed, simulated) if len(fold.measure)]
-    longest = 0.0
-    for number, fold in enumerate(divided):
-        if number and allowance.left < longest:
-            allowance.leave_out(f"{len(divided) - number} of {len(divided)} parts that experts are measured on")
-            break
-        allowance.say(f"measuring experts on what is left out, {number + 1} of {len(divided)}")
-        turn = allowance.part(allowance.left if number else allowance.left / 2)  # the second may take as long
-        apart = Baselines.fit(windows, scaling, seed, starts=fold.fit)
-        again = [expert.refit(examples_at(lens, windows, fold.fit, seed), turn) for expert in rich]
-        part = measured([*closed(apart, baselines.names), *again], lens, windows, fold.measure, fold.groups)
-        parts.append(part if fold.apart else _of_rules(part, [*baselines.names, *(expert.name for expert in rich)]))
-        longest = max(longest, turn.spent)
-    return joined(parts)
+
+    lens: Lens
+    windows: Windows
+    select: Windows | None
+    parts: list[Fold]
+    seed: int
+    allowance: Allowance
+
+    @classmethod
+    def of(
+        cls, lens: Lens, windows: Windows, select: Windows | None, copies: Sequence[int], seed: int,
+        allowance: Allowance, simulated: Sequence[int] = (),
+    ) -> "Trial":  # fmt: skip
+        """Divides the windows.
+
+        Args:
+            lens: as above.
+            windows: as above.
+            select: as above.
+            copies: int [episodes of the windows] which of them are copies of one another.
+            seed: as above.
+            allowance: as above.
+            simulated: which of them teach only: nothing is measured on them.
+        """
+        if select is not None:
+            starts = np.asarray(select.starts().thinned())
+            return cls(lens, windows, select, [Fold(starts[:0], starts, starts[:, 0])], seed, allowance)
+        divided = [fold for fold in folds(windows, copies, seed, simulated) if len(fold.measure)]
+        return cls(lens, windows, None, divided, seed, allowance)
+
+    def closed(self, baselines: Baselines, others: Sequence[Any]) -> list[LeftOut]:
+        """By part what baselines, and others that are fitted in a moment, say."""
+
+        def again(part: Fold, turn: Allowance) -> list[Expert]:
+            apart = baselines.refit(self.windows, part.fit, self.seed) if len(part.fit) else baselines
+            return [*closed(apart, baselines.names), *self._again(others, part, turn)]
+
+        return self._each("experts", again, [*baselines.names, *(expert.name for expert in others)])
+
+    def beside(self, told: Sequence[LeftOut], rich: Sequence[Any]) -> LeftOut:
+        """What was told, and beside it what experts say that take long, in the same parts; NaN where time ended."""
+        if not rich:
+            return joined(told)
+        names = [expert.name for expert in rich]
+        own = self._each(" and ".join(names), lambda part, turn: self._again(rich, part, turn), names, len(told))
+        return joined([alongside(part, own[i] if i < len(own) else None, len(rich)) for i, part in enumerate(told)])
+
+    def _again(self, experts: Sequence[Any], part: Fold, turn: Allowance) -> list[Any]:
+        if not len(part.fit):
+            return list(experts)
+        examples = examples_at(self.lens, self.windows, part.fit, self.seed)
+        return [expert.refit(examples, turn) for expert in experts]
+
+    def _each(
+        self,
+        what: str,
+        again: Callable[[Fold, Allowance], Sequence[Expert]],
+        names: Sequence[str],
+        most: int | None = None,
+    ) -> list[LeftOut]:
+        found, longest, parts = [], 0.0, self.parts[:most]
+        for number, part in enumerate(parts):
+            if number and self.allowance.left < longest:
+                self.allowance.leave_out(f"measuring {what} on {len(parts) - number} of {len(parts)} parts")
+                break
+            self.allowance.say(f"measuring {what} on what they do not learn from, {number + 1} of {len(parts)}")
+            turn = self.allowance.part(self.allowance.left if number else self.allowance.left / 2)
+            windows = self.windows if self.select is None else self.select
+            said = measured(again(part, turn), self.lens, windows, part.measure, part.groups)
+            found.append(said if part.apart else _of_rules(said, names))
+            longest = max(longest, turn.spent)
+        return found
 
 
 def _of_rules(left_out: LeftOut, names: Sequence[str]) -> LeftOut:

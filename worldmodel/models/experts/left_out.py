@@ -117,6 +117,15 @@ def joined(parts: Sequence[LeftOut]) -> LeftOut:
     return LeftOut(*(np.concatenate(x, axis) for x, axis in zip(zip(*parts, strict=True), axes, strict=True)))
 
 
+def alongside(told: LeftOut, more: LeftOut | None, count: int) -> LeftOut:
+    """With what so many more experts say of the same windows, NaN where they were not asked."""
+    if more is None:
+        ahead, within = (np.full((count, *x.shape[1:]), np.nan) for x in (told.ahead, told.within))
+    else:
+        ahead, within = more.ahead, more.within
+    return told._replace(ahead=np.concatenate([told.ahead, ahead]), within=np.concatenate([told.within, within]))
+
+
 def folds(windows: Windows, copies: Sequence[int], seed: int, simulated: Sequence[int] = ()) -> list[Fold]:
     """Parts of the windows that are left out in turn: of whole episodes, or of one alone blocks in time.
 

@@ -24,9 +24,8 @@ def fit_rich(
     seed: int,
     allowance: Allowance,
     declared: Mapping[str, Any] | None = None,
-    all_of_them: bool = True,
 ) -> list[Any]:
-    """Fits those that suit the streams.
+    """Fits those that take long and suit the streams.
 
     Args:
         examples: windows to fit on.
@@ -34,28 +33,23 @@ def fit_rich(
         seed: decides what they draw.
         allowance: time for it; is told what is found.
         declared: what is known of the machine's structure; the rest is found.
-        all_of_them: also those that take long.
     """
-    experts: list[Any] = [Ridge.fit(examples, lens)]
-    if not all_of_them:
-        return experts
     allowance.say("looking for what is the derivative of what")
     structure = find_structure(examples, lens, declared)
     mechanical = Mechanics.suits(structure) and short_context(examples.view.context) >= _STARTS
     _say_lines(allowance, structure)
     if not (mechanical or suits(lens)):
-        return experts
+        return []
     kind = Mechanics if mechanical else StateSpace
     if allowance.left < _LEAST_S:
         allowance.leave_out(f"the expert {kind.name}")
-        return experts
+        return []
     allowance.say(f"fitting {kind.name}")
     if mechanical:
-        experts.append(Mechanics.fit(examples, lens, structure, seed, allowance))
-        _say_lines(allowance, experts[-1])
-    else:
-        experts.append(StateSpace.fit(examples, lens, seed, allowance))
-    return experts
+        mechanics = Mechanics.fit(examples, lens, structure, seed, allowance)
+        _say_lines(allowance, mechanics)
+        return [mechanics]
+    return [StateSpace.fit(examples, lens, seed, allowance)]
 
 
 def _say_lines(allowance: Allowance, found: Structure | Mechanics) -> None:
