@@ -46,11 +46,7 @@ def serve(
 
     check_host(host, token)
     print(f"opening {run}; http://{host}:{port} answers when it is compiled", flush=True)
-    from worldmodel.training import load
-
-    asked = load(run)
-    say_notes(asked.notes)
-    start(asked, host=host, port=port, token=token)
+    start(run, host=host, port=port, token=token)
 
 
 @app.command()

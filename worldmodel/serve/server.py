@@ -1,6 +1,7 @@
 """`worldmodel serve`: the application in uvicorn."""
 
 import ipaddress
+from pathlib import Path
 
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
@@ -8,14 +9,21 @@ from worldmodel.serve.limits import Limits
 
 
 def serve(
-    asked: Foreteller,
+    asked: Foreteller | Path | str,
     *,
     host: str = "127.0.0.1",
     port: int = 8765,
     token: str | None = None,
     limits: Limits | None = None,
 ) -> None:
-    """Serves a run or a scene (`worldmodel.training.load`) until it is stopped.
+    """Serves a run or a scene until it is stopped, and says what is to be known of it.
+
+    Args:
+        asked: the run or the scene, its folder, or a shipped scene's name.
+        host: where it listens.
+        port: likewise.
+        token: what every request must bring.
+        limits: what requests may take.
 
     Raises:
         WorldModelError: for a host that others reach, without a token; or a package that is missing.
@@ -29,7 +37,12 @@ def serve(
     except ImportError as error:
         remedy = "pip install 'worldmodel-toolkit[serve]'"
         raise WorldModelError("Serving needs more packages.", found=str(error), remedy=remedy) from error
-    app = create_app(asked, token=token, limits=limits, warm=True)
+    from worldmodel.training import load
+
+    opened = asked if isinstance(asked, Foreteller) else load(asked)
+    for note in opened.notes:
+        print(f"note: {note}", flush=True)
+    app = create_app(opened, token=token, limits=limits, warm=True)
     uvicorn.run(
         app, host=host, port=port, ws_max_size=limits.body_bytes, ws_max_queue=4, timeout_keep_alive=30,
         limit_concurrency=4 * limits.waiting, timeout_graceful_shutdown=5, log_level="warning", access_log=False,
