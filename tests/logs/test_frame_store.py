@@ -1,5 +1,6 @@
 """Frames out of every way of storing them, byte for byte as h5py reads them."""
 
+import dataclasses
 import os
 
 import h5py
@@ -162,3 +163,12 @@ def test_a_damaged_chunk_is_named(tmp_path):
         raw.write(bytes(chunk.size))
     with pytest.raises(LogFormatError, match=r"a\.h5: stream 'camera' is damaged"):
         FrameStore(Log(path), "camera", [0]).gather(np.zeros((1, 1), int), np.zeros((1, 1), int))
+
+
+def test_frames_begin_at_a_line_of_the_cache(tmp_path):
+    size = (64, 64)
+    with LogWriter(tmp_path / "a.h5", [dataclasses.replace(CAMERA, size=size)]) as writer:
+        writer.append({"camera": Samples(np.arange(40) / 10, np.zeros((40, *size, 3), np.uint8))})
+    with h5py.File(tmp_path / "a.h5") as file:
+        frames = file["streams/camera/data"].id
+        assert {frames.get_chunk_info(i).byte_offset % 64 for i in range(frames.get_num_chunks())} == {0}

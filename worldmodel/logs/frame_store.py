@@ -43,9 +43,9 @@ class FrameStore:
         frames[index.ravel() < 0] = 0
         episodes = np.broadcast_to(episodes, index.shape).ravel()[places]
         files, rows = self._file[episodes], self._first[episodes] + index.ravel()[places]
-        for file in np.unique(files):
+        for file in set(files.tolist()):
             here = files == file
-            self._copy(int(file), rows[here], frames, places[here])
+            self._copy(file, rows[here], frames, places[here])
         return out
 
     def _copy(self, file: int, rows: np.ndarray, out: np.ndarray, places: np.ndarray) -> None:

@@ -282,7 +282,8 @@ def make_relative(
 ) -> None:
     """Subtracts the last positions of `context` ticks from windows [B, C + H, D], in place; without one, masks them."""
     columns = np.flatnonzero(layout.relative)
-    values[..., columns], mask[..., columns] = _less_last(layout, values[..., columns], mask[..., columns], context)
+    if columns.size:
+        values[..., columns], mask[..., columns] = _less_last(layout, values[..., columns], mask[..., columns], context)
 
 
 def relative_to_last(

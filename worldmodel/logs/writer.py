@@ -17,6 +17,7 @@ from worldmodel.logs.identity import Held, blocks, episode_sha256
 from worldmodel.patient import PatientFile
 from worldmodel.types import Samples, StreamSpec
 
+_LARGE_BYTES, _LINE_BYTES = 1 << 16, 64  # chunks of frames begin at a line of the cache: they are copied out faster
 _PENDING_BYTES = 1 << 24  # of small episodes that wait to be written together
 
 
@@ -65,7 +66,8 @@ class LogWriter:
         partial = self._output.__enter__()
         try:
             self._raw = PatientFile(partial, "w+b")
-            self._file = h5py.File(self._raw, "w", libver="latest")
+            aligned = {"alignment_threshold": _LARGE_BYTES, "alignment_interval": _LINE_BYTES}
+            self._file = h5py.File(self._raw, "w", libver="latest", **aligned)
             if self.members is not None:
                 self._file.attrs[fmt.MEMBERS] = self.members
             for section, specs in self._specs.items():
