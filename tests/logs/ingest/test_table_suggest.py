@@ -238,6 +238,10 @@ def test_sensors_that_take_turns_are_a_stream_each_and_labels_are_not(tmp_path):
     (recording,) = recordings(tmp_path / "run.csv")
     np.testing.assert_allclose(recording.samples["accel"].data, [[0, 0, 9.80665]] * 30)
     np.testing.assert_allclose(recording.samples["gyro"].data[0], np.radians([1, 0, 1]))
+    rows = "".join(f"{5 * i},{('imu', 'baro')[i % 2]},{('1,2,', ',,7')[i % 2]}\n" for i in range(60))
+    (tmp_path / "run.csv").write_text("elapsed_ms,sensor,u,v,hpa\n" + rows)
+    (recording,) = recordings(tmp_path / "run.csv")
+    assert {name: spec.columns for name, spec in recording.specs.items()} == {"imu": ("u", "v"), "baro": ("hpa",)}
     rows = "".join(f"{5 * i},{('walk', 'run')[i // 30]},{i % 2}\n" for i in range(60))
     (tmp_path / "run.csv").write_text("elapsed_ms,label,x\n" + rows)
     (recording,) = recordings(tmp_path / "run.csv")

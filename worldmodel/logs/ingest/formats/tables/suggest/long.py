@@ -34,7 +34,8 @@ def by_name(table: Table, numeric: Sequence[str], taken: Sequence[str]) -> list[
     if not alone and not (len(names) > 1 and _take_turns(table, keys[0], len(names))):
         return []
     units = next((name for name in table.names if _UNIT.search(plain(name))), "")
-    return [_stream(table, keys[0], name, values, units) for name in names]
+    streams = [_stream(table, keys[0], name, values, units) for name in names]
+    return [stream for stream in streams if stream.columns]
 
 
 def _take_turns(table: Table, key: str, names: int) -> bool:
@@ -46,9 +47,9 @@ def _take_turns(table: Table, key: str, names: int) -> bool:
 def _stream(table: Table, key: str, name: str | int, values: Sequence[str], units: str) -> Suggested:
     from pyarrow import compute
 
-    told = ""
+    told, rows = "", compute.equal(table.column(key), name)
+    values = [value for value in values if len(table.column(value).filter(rows).drop_null())]
     if units:
-        rows = compute.equal(table.column(key), name)
         words = compute.unique(table.column(units).filter(rows).drop_null()).to_pylist()
         told = spelt(str(words[0])) if len(words) == 1 else ""
     told = told or split(str(name))[1]
