@@ -10,6 +10,7 @@ from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.models.experts.long_run import long_run
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.training.progress import TrainingProgress
@@ -41,7 +42,8 @@ def blended(
     """
     show.say("blending experts")
     experts = (*closed(baselines), *rich)
-    team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out)
+    far = long_run(experts, baselines.lens, select)
+    team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out, far)
     for line in trusted(team, left_out):
         show.say(line)
     if network is None:

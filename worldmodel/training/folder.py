@@ -231,7 +231,10 @@ class RunFolder:
             return None
         arrays = self._read_arrays(_BLEND)
         with readable(self._place(_BLEND)):
-            parts = ({f.name: arrays[f.name] for f in dataclasses.fields(kind)} for kind in (Blend, Reach))
+            parts = [
+                {f.name: arrays[f.name] for f in dataclasses.fields(kind) if f.name != "far" or "far" in arrays}
+                for kind in (Blend, Reach)
+            ]
             blend, reach = (kind(**part) for kind, part in zip((Blend, Reach), parts, strict=True))
         experts = (*closed(baselines), *self.read_experts(baselines.lens))
         return Team(baselines.lens, experts, settings.context, settings.horizon, blend, reach)

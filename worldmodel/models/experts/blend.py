@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import evenly, namespace
 from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.models.experts.long_run import FAR
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array
 
@@ -37,6 +38,7 @@ class Blend:
         horizons: int [E] ticks ahead.
         stream_of: int [Y] which of the S streams a column is of.
         residuals: [N, H, Y] what came in left-out windows, less the blend, in units of its own expected error.
+        far: [K, Y] mean squared errors over long runs, 0 of who was not asked; [0, Y] where no recording is long.
     """
 
     usual: np.ndarray
@@ -44,6 +46,7 @@ class Blend:
     horizons: np.ndarray
     stream_of: np.ndarray
     residuals: np.ndarray
+    far: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
     def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":
@@ -80,7 +83,8 @@ class Blend:
         usual = np.nan_to_num(np.fmax(self.usual[beside] * ratio, own), nan=np.inf)
         usual = usual * (_LEARNED if groups == 0 else _FLATTERED if groups <= _FEW else 1.0)
         within = np.concatenate([self.within, self.within[like][None]])
-        return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within)
+        far = np.pad(self.far, ((0, min(len(self.far), 1)), (0, 0)))
+        return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within, far=far)
 
     def mix(
         self, ahead: Float[Array, "K B H Y"], within: Float[Array, "K B E S"]
@@ -92,12 +96,16 @@ class Blend:
 
         The first tick is weighed as the second: samples before it lie on the line through both, which other weights
         would turn. Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a
-        free run should not be drawn to those that no more than hold a value.
+        free run should not be drawn to those that no more than hold a value. From twice that on they are no less than
+        those over long runs, in which some leave the track.
         """
         xp, farthest = namespace(ahead), self.usual.shape[1]
         tick = np.clip(np.arange(ahead.shape[2]), min(1, farthest - 1), farthest - 1)
         sharpness = _SHARPNESS * np.maximum((np.arange(ahead.shape[2]) + 1) / farthest, 1)[:, None]
         usual, (unusual, worse) = xp.log(xp.maximum(self.usual, _LEAST))[:, None, tick], self._inside(within, tick)
+        if len(self.far):
+            long = (np.arange(ahead.shape[2]) >= FAR * farthest)[:, None]
+            usual = xp.where(long, xp.maximum(usual, xp.log(xp.maximum(self.far, _LEAST))[:, None, None]), usual)
         feared = xp.where(xp.isfinite(ahead), usual + _TRUST_CONTEXT * worse, np.inf)
         best = feared.min(0)
         weights = xp.exp(-sharpness * (feared - xp.where(xp.isfinite(best), best, 0)))

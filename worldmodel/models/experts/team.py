@@ -60,10 +60,20 @@ class Team:
     reach: Reach
 
     @classmethod
-    def of(cls, lens: Lens, experts: tuple[Expert, ...], context: int, horizon: int, left_out: LeftOut) -> "Team":
-        """Experts that weigh by what they predicted for windows that they had not seen."""
+    def of(
+        cls,
+        lens: Lens,
+        experts: tuple[Expert, ...],
+        context: int,
+        horizon: int,
+        left_out: LeftOut,
+        far: Float[np.ndarray, "K Y"] | None = None,
+    ) -> "Team":
+        """Experts that weigh by what they predicted for windows that they had not seen, and over long runs."""
         layout = lens.layout
         blend = Blend.fit(left_out, horizons_within(context, horizon), layout.stream_of[layout.newest])
+        if far is not None:
+            blend = dataclasses.replace(blend, far=far)
         reach = Reach.of(np.where(left_out.mask, left_out.came, np.nan), left_out.led)
         return cls(lens, experts, context, horizon, blend, reach)
 
@@ -73,7 +83,8 @@ class Team:
             ahead=np.concatenate([left_out.ahead, network[None]]),
             within=np.concatenate([left_out.within, left_out.within[self._index(_LIKE)][None]]),
         )
-        return self.of(self.lens, self.experts, self.context, self.horizon, joined)
+        far = np.pad(self.blend.far, ((0, min(len(self.blend.far), 1)), (0, 0)))
+        return self.of(self.lens, self.experts, self.context, self.horizon, joined, far)
 
     @property
     def rich(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from worldmodel.models.experts.state_space.fitting import FORGETTING, TERMS, Mem
 from worldmodel.models.experts.state_space.traces import Traces
 
 _FOLDS = 3
-_RACERS, _FINISHED = 8, 2
+_RACERS, _FINISHED = 6, 2
 _RESIDUALS = 8_000  # that a fit looks at
 _MOST_HIDDEN = 3
 _RIDGES = (1e-4, 1.0)

@@ -1,0 +1,56 @@
+"""Who leaves the track over a long run has no say there, and as much as before near by."""
+
+import numpy as np
+import pytest
+
+from tests.oscillator import write_log
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines import Baselines
+from worldmodel.models.experts.closed import closed
+from worldmodel.models.experts.left_out import measured
+from worldmodel.models.experts.long_run import long_run
+from worldmodel.models.experts.team import Team
+from worldmodel.training.data import measure_scaling
+
+C, H = 16, 10
+
+
+class Drifts:
+    """Exact at first, and farther off with the square of the time."""
+
+    name = "drifts"
+
+    def predict(self, view):
+        return np.repeat(view.held[:, -1:], view.horizon, 1) + (np.arange(view.horizon)[:, None] / (4 * H)) ** 2
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory):
+    log = Log(write_log(tmp_path_factory.mktemp("long") / "log.h5", episodes=2, seconds=8.0))
+    return Windows.of(log, TickLayout(0.05, tuple(log.streams.values())), C, H).without_video()
+
+
+def test_who_drifts_is_not_asked_far_ahead(windows):
+    baselines = Baselines.fit(windows, measure_scaling(windows, 0), 0)
+    lens, experts = baselines.lens, (*closed(baselines, ("mean",)), Drifts())
+    far = long_run(experts, lens, windows)
+    assert far.shape == (2, len(lens.centre))
+    assert (far[1] > 2 * far[0]).all()
+    starts = np.asarray(windows.starts())[::20]
+    left_out = measured(experts, lens, windows, starts, starts[:, 0])
+    left_out = left_out._replace(ahead=np.stack([left_out.ahead[0], left_out.came + 0.01]))  # near by it is good
+    team = Team.of(lens, experts, C, H, left_out, far)
+    ahead = np.zeros((2, 1, 4 * H, len(lens.centre)))
+    _, _, weights = team.blend.mix(ahead, left_out.within[:, :1])
+    told = np.isfinite(team.blend.usual).all((0, 1))
+    assert told.sum() > 2
+    assert (weights[1, 0, : 2 * H, told] > 0.99).all()
+    assert (weights[1, 0, 2 * H :, told] < 0.2).all()
+
+
+def test_where_no_recording_is_long_there_is_nothing_to_know(windows):
+    short = Windows.of(windows.log, windows.layout, C, 60).without_video()
+    baselines = Baselines.fit(windows, measure_scaling(windows, 0), 0)
+    assert long_run(closed(baselines, ("mean",)), baselines.lens, short).shape[0] == 0
