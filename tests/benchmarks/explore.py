@@ -67,6 +67,16 @@ def at_rest(page: Any) -> None:
     page.wait_for_selector('.wm-explore[aria-busy="false"]', timeout=120_000)
 
 
+def settled(server: int) -> None:
+    """Waits until nothing is learned or compiled any more while nobody asks."""
+    taken = cpu_s(server)
+    while True:
+        time.sleep(2)
+        before, taken = taken, cpu_s(server)
+        if taken - before < 0.1:
+            return
+
+
 def hold(page: Any, server: int, key: str, seconds: float) -> dict[str, Any]:
     """What the page counted while a key was held in the pad; and seconds of CPU of the server, and of all else."""
     page.focus(".pad")
@@ -111,6 +121,7 @@ def main() -> None:
             page.goto(address)
             at_rest(page)
             page.wait_for_function("!document.querySelector('.alarms .learning')", timeout=120_000)
+            settled(server)
             report(width, hold(page, server, "ArrowUp", given.seconds), given.seconds)
             page.close()
         browser.close()

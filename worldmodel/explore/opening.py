@@ -29,6 +29,7 @@ def explorer_of(run: Any, log: Log, keep_in: Path | str = "kept", scene: str | N
     """
     named = scene or str(log.about.get("scene") or run.scene_name)
     beside = find_twin(log, named, run.layout.streams, asked=scene is not None)
+    run.session.forecaster.compile(meanwhile=True)
     return Explorer(run.session, log, keep_in, beside, Watching(lambda: _usual(run, log)))
 
 

@@ -11,7 +11,7 @@ from worldmodel.imagine.engine import Imagined, Imaginer, Pictures
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.compiled import Compiled
+from worldmodel.models.experts.compiled import Compiled, Meanwhile
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands
@@ -48,8 +48,8 @@ class Foreseer(Protocol):
     def names(self) -> tuple[str, ...]:
         """The experts that are weighed, in the order of weights."""
 
-    def compile(self) -> None:
-        """Gets ready to be asked of single windows, again and again."""
+    def compile(self, meanwhile: bool = False) -> None:
+        """Gets ready to be asked of single windows, again and again; see `Forecaster.compile`."""
 
     def seeded(self, seed: int) -> "Foreseer":
         """The same with other noise."""
@@ -72,7 +72,7 @@ class Forecaster:
 
     def __init__(self, team: Team | None, model: WorldModel | None, seed: int = 0) -> None:
         self.team, self.seed = team, seed
-        self._compiled: Compiled | None = None
+        self._compiled: Compiled | Meanwhile | None = None
         self._imaginer = None if model is None else Imaginer(model, seed)
 
     @property
@@ -80,10 +80,18 @@ class Forecaster:
         """The experts, in the order of weights."""
         return self.team.names if self.team else ()
 
-    def compile(self) -> None:
-        """From now on experts are asked of single windows by a compiled program; its first answer takes seconds."""
-        if self._compiled is None and self.team is not None:
-            self._compiled = Compiled(self.team)
+    def compile(self, meanwhile: bool = False) -> None:
+        """From now on experts are asked of single windows by a compiled program.
+
+        To make one for a new shape of question takes seconds. Where it is made `meanwhile`, nobody waits, and answers
+        are as before until it is there: the same but for rounding.
+        """
+        if self.team is None:
+            return
+        if meanwhile:
+            self._compiled = self._compiled or Meanwhile(self.team)
+        elif not isinstance(self._compiled, Compiled):
+            self._compiled = self._compiled.compiled if self._compiled else Compiled(self.team)
 
     def seeded(self, seed: int) -> "Forecaster":
         """The same with other noise."""

@@ -43,7 +43,7 @@ class SceneForeseer:
         self._physics, self._uncertainty, self._spread, self.seed = physics, uncertainty, spread, seed
         self._machines: list[Machine] = []
 
-    def compile(self) -> None:
+    def compile(self, meanwhile: bool = False) -> None:
         """Nothing: MuJoCo has no programs to compile."""
 
     def seeded(self, seed: int) -> "SceneForeseer":

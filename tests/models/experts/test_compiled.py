@@ -1,5 +1,7 @@
 """A compiled team says what its experts say in numpy."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.experts import compiled
 from worldmodel.models.experts.closed import Ridge, closed
 from worldmodel.models.experts.compiled import Compiled
 from worldmodel.models.experts.left_out import measured
@@ -54,3 +57,30 @@ def test_it_foresees_what_the_team_does(windows, team):
             assert one.dtype == two.dtype
             np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)  # single precision, where it is turned
     assert program._program._cache_size() == 1
+
+
+def test_meanwhile_the_team_answers_until_a_program_is_made(windows, team, monkeypatch):
+    begin, made = threading.Event(), []
+
+    class Slow:
+        def __init__(self, team):
+            self.team = team
+
+        def foresee(self, *asked):
+            assert begin.wait(60)
+            made.append(threading.current_thread())
+            return self.team.foresee(*asked)._replace(mean="compiled")
+
+    monkeypatch.setattr(compiled, "Compiled", Slow)
+    prepared = compiled.Meanwhile(team)
+    context, future = windows.cut(np.array([[0, 20]]), H)
+    asked, more = ((context, future.actions, None, team.blend.drawn(1, count, 0)) for count in (5, 6))
+    expected = team.foresee(*asked).mean
+    for _ in range(3):
+        np.testing.assert_array_equal(prepared.foresee(*asked).mean, expected)
+    np.testing.assert_array_equal(prepared.foresee(*more).mean, expected)  # of another shape: it has to wait its turn
+    begin.set()
+    prepared._maker.shutdown(wait=True)
+    assert made[0] is not threading.current_thread()
+    assert prepared.foresee(*asked).mean == "compiled"
+    assert len(made) == 2

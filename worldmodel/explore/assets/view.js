@@ -8,6 +8,8 @@ import { drivePad, gamepad } from "./driving.js";
 import { themed } from "./theme.js";
 import { errorsTable, outsideOf, trustOf } from "./readout.js";
 
+const APART_MS = 50; // between two drawings of the curves alone, which are drawn with each answer, too
+
 // `bar` stands on top, `given` are the commands, `panel` what is asked for, `alarms` a node or null.
 export function view(root, info, { bar, given, panel, alarms }) {
   let found = null, cursor = null, drawing = 0, look = null;
@@ -38,8 +40,10 @@ export function view(root, info, { bar, given, panel, alarms }) {
 
   // All is drawn once in an animation frame, however much has changed until it, and only what has.
   const waiting = [], stale = { curves: false, answers: false };
-  function draw() {
-    drawing = 0;
+  let drawn = 0, later = 0;
+  function draw(now) {
+    clearTimeout(later);
+    [drawing, later, drawn] = [0, 0, now];
     waiting.splice(0).forEach((each) => each());
     look ??= lookOf(root);
     if (stale.curves) for (const curve of given.curves) curve.draw(scene.fresh(curve.canvas, look), look);
@@ -59,7 +63,11 @@ export function view(root, info, { bar, given, panel, alarms }) {
   scene.watch([...given.curves, ...(map ? [map] : [])].map((each) => each.canvas).concat(fans.canvases));
 
   return {
-    then, recurve: () => request({ curves: true }),
+    then,
+    recurve() {
+      stale.curves = true;
+      later ||= setTimeout(() => request({}), drawn + APART_MS - performance.now());
+    },
     begin(horizon) { fans.begin(horizon); map?.begin(); },
     // `shown`: {past, future, silent, edited}.
     show(shown) {
@@ -79,6 +87,7 @@ export function view(root, info, { bar, given, panel, alarms }) {
       sticks.close();
       theme.close();
       cancelAnimationFrame(drawing);
+      clearTimeout(later);
     },
   };
 }

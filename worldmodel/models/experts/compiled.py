@@ -5,6 +5,7 @@ To ask experts of one window takes thousands of operations on small arrays, of w
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -52,6 +53,24 @@ class Compiled:
             ahead, within = (jax.numpy.concatenate(x)[self._order] for x in zip(answer, said, strict=True))
             answer = Answer(ahead, within)  # type: ignore[arg-type]
         return team.blended(asked, answer, network, chosen)
+
+
+class Meanwhile:
+    """Foresees as a team does, and compiled as soon as the program for such a question is made, in another thread."""
+
+    def __init__(self, team: Team) -> None:
+        self.compiled, self._team = Compiled(team), team
+        self._made: dict[tuple, Future] = {}  # by the shapes of a question; one at a time
+        self._maker = ThreadPoolExecutor(1)
+
+    def foresee(self, *asked: Any) -> Foreseen:
+        """As `Team.foresee`."""
+        shapes = tuple(x.shape for x in jax.tree.leaves(asked))
+        made = self._made.get(shapes)
+        if made is None and all(each.done() for each in self._made.values()):
+            self._made[shapes] = self._maker.submit(self.compiled.foresee, *asked)
+        ready = made is not None and made.done() and made.exception() is None
+        return (self.compiled if ready else self._team).foresee(*asked)
 
 
 def _doubled(x: Any) -> Any:
