@@ -157,7 +157,7 @@ class _Asked(NamedTuple):
             acted = self.means.shares(edges[asked.model[rows]], asked.until[rows])[..., self.acts]
             table, place = _by_model(tuple((ends[first : last + 1] - rows.start).tolist()))
             own = acted[:, table] @ weights[first:last, count:-1] + by_seen[first:last].swapaxes(0, 1)[:, :, None]
-            answers.append(own.reshape(len(own), -1, own.shape[-1])[:, place])
+            answers.append(own.reshape(len(own), own.shape[1] * own.shape[2], own.shape[3])[:, place])
         return namespace(self.seen).concatenate(answers, 1)
 
 
