@@ -1,6 +1,7 @@
 """Forecasters of other libraries enter the benchmark as predictors: scikit-learn's, and a torch module."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def measured(tmp_path, monkeypatch):
     """What one seed of the benchmark says of a predictor, by its class: NRMSE at half a second, and hold's."""
     data = write_recordings(tmp_path / "data")
     monkeypatch.setitem(PROBLEMS, "lag", lag_problem(data))
-    monkeypatch.setattr(run, "train", lambda *_, **__: None)
+    monkeypatch.setattr(run, "train", lambda *_, **__: SimpleNamespace(notes=()))
     monkeypatch.setattr(run, "validate", quick_validate)
 
     def measure(predictor):
