@@ -9,7 +9,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
-from worldmodel.models.experts.state_space import StateSpace, choice, expert
+from worldmodel.models.experts.state_space import StateSpace, choice, expert, fitting
 from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
 from worldmodel.models.experts.state_space.expert import _members
 from worldmodel.models.experts.state_space.fitting import Recipe, add_terms, fit_linear
@@ -267,3 +267,10 @@ def test_refitting_keeps_what_was_chosen(chosen):
     assert (again.recipe, again.forgetting) == (chosen.recipe, chosen.forgetting)
     assert dataclasses.asdict(again.members[0].shape) == dataclasses.asdict(chosen.members[0].shape)
     assert (again.members[0].flat != chosen.members[0].flat).any()
+
+
+def test_refitting_goes_on_from_where_members_ended(sprung, monkeypatch):
+    monkeypatch.setattr(fitting, "_STEPS", 0)
+    again = sprung.refit(examples_of(*oscillator(120, spring=1.0, seed=3)))
+    for one, other in zip(again.members, sprung.members, strict=True):
+        np.testing.assert_array_equal(one.flat, other.flat)

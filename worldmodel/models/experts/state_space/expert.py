@@ -10,7 +10,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.state_space.choice import choose
-from worldmodel.models.experts.state_space.fitting import Member, Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.fitting import Member, Recipe, add_terms, fit_again, fit_linear
 from worldmodel.models.experts.state_space.traces import Traces
 
 MOST_READINGS = 6
@@ -59,8 +59,9 @@ class StateSpace:
         return cls(recipe, forgetting, _members(recipe, examples, seeds, allowance))
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "StateSpace":
-        """What was chosen, from the same first units on, fitted on other examples."""
-        members = _members(self.recipe, examples, [m.seed for m in self.members], allowance)
+        """What was chosen, fitted to other examples."""
+        traces = Traces.of(examples).thin(_RESIDUALS)
+        members = fit_again(self.recipe, *fit_linear(self.recipe, traces), traces, self.members, allowance)
         return dataclasses.replace(self, members=members)
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:

@@ -135,21 +135,15 @@ def add_terms(
     Each seed draws first units; after some steps, in half of the time that is allowed, the best go on. Of fits from
     different units the nearest to the data are nearest to what was left out, too.
     """
-    shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
-    if not shape.units:
+    if not recipe.terms:
         return [base]
-    outer = recipe.ridge * base.loss
-    ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
     race = allowance.part(allowance.left / 2)
     racers: list[tuple[Problem, np.ndarray, np.ndarray, int]] = []
     for seed in seeds:
         if racers and race.is_over:
             race.leave_out(f"more than {len(racers)} fits of the state space")
             break
-        inner, bias = _units(recipe, shape, seed)
-        first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
-        first = first * recipe.depends(shape)
-        problem = _problem(recipe, first, ridge, traces)
+        problem, first = _with_units(recipe, base, traces, seed)
         racers.append((problem, *minimise(problem, first, start, _RACE_STEPS), seed))
     racers.sort(key=lambda racer: racer[0].cost(*racer[1:3]))
     finished: list[Member] = []
@@ -157,6 +151,41 @@ def add_terms(
         steps = 0 if allowance.is_over else _STEPS
         finished.append(dataclasses.replace(_finish(problem, *minimise(problem, flat, starts, steps))[0], seed=seed))
     return sorted(finished, key=lambda member: member.loss)
+
+
+def fit_again(
+    recipe: Recipe,
+    base: Member,
+    start: np.ndarray,
+    traces: Traces,
+    members: Sequence[Member],
+    allowance: Allowance = UNLIMITED,
+) -> list[Member]:
+    """Members fitted to other windows, each from where it ended: where it lies is part of what was chosen.
+
+    Of many first units hardly one ends well, and those that did on all windows need not on part of them.
+    """
+    if not recipe.terms:
+        return [base]
+    found: list[Member] = []
+    for member in members:
+        if found and allowance.is_over:
+            break
+        problem, _ = _with_units(recipe, base, traces, member.seed)
+        again, _ = _finish(problem, *minimise(problem, member.flat, start, _STEPS))
+        found.append(dataclasses.replace(again, seed=member.seed))
+    return found
+
+
+def _with_units(recipe: Recipe, base: Member, traces: Traces, seed: int) -> tuple[Problem, np.ndarray]:
+    """What is to be minimised once the units of a seed are added to a linear member, and the parameters then."""
+    shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
+    outer = recipe.ridge * base.loss
+    ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
+    inner, bias = _units(recipe, shape, seed)
+    first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
+    first = first * recipe.depends(shape)
+    return _problem(recipe, first, ridge, traces), first
 
 
 def _problem(recipe: Recipe, first: np.ndarray, ridge: np.ndarray, traces: Traces) -> Problem:
