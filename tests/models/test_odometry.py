@@ -153,3 +153,22 @@ def test_odometry_that_tells_nothing_is_not_used():
     for ticks in drives:
         ticks.values[:, LAYOUT.columns["wheel"]] = rng.normal(size=(len(ticks.values), 1)) * 20
     assert Odometer.fit(RECKONER, drives, LAYOUT) is None
+
+
+def test_a_wheel_that_is_stuck_leaves_fixes_as_they_are(odometer):
+    """What it tells no longer fits the fixes."""
+    _, ticks = drive(4)
+    values = ticks.values.copy()
+    values[200:, LAYOUT.columns["wheel"]] = 9.0
+    found = place(odometer.follow(ticks._replace(values=values), LAYOUT))
+    assert np.isfinite(found[150:200]).all()
+    assert np.isnan(found[260:400]).all()
+
+
+def test_nobody_is_carried_on_by_a_sensor_that_is_silent(odometer):
+    _, ticks = drive(4, out=[(24, 40)])
+    mask = ticks.mask.copy()
+    mask[260:, LAYOUT.columns["gyro"]] = False
+    found = place(odometer.follow(ticks._replace(mask=mask), LAYOUT))
+    assert np.isfinite(found[240:260]).all()
+    assert np.isnan(found[275:]).all()

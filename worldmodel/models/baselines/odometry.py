@@ -7,12 +7,12 @@ none come.
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 
-from worldmodel.arrays import evenly, hold
+from worldmodel.arrays import evenly, hold, newest
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout, Ticks
 from worldmodel.logs.windows import Windows
@@ -26,6 +26,11 @@ _OUT_S = 60.0  # a place is carried on for so long at most
 _LATE = 2  # of its intervals, after which a fix is missing
 _LOOKS_S = (0.0, 2.0, 5.0)  # ahead, at least the next fix, that a span is chosen by
 _FEW = 3  # fixes that tell a heading
+_UNLIKE = (
+    4.0  # times the usual variance of fixes about the path: then sensors or fixes are wrong, and nothing is followed
+)
+_SILENT_S, _SILENT = 1.0, 3  # and times its interval: longer, and a sensor's last reading does not go on
+_FITTED = 1.5  # of n fixes, two numbers each, three numbers are taken
 _BURST = 1.5  # times its nominal rate, that a receiver's fixes are matched at most
 _EPISODES, _TICKS = 40, 20_000  # that are chosen on
 _WINDOWS = 1000  # that speed and turning are looked for in
@@ -60,11 +65,24 @@ class Fixes(NamedTuple):
         row: int [N] the tick of each.
         place: complex [N] where it says, east + i north in metres.
         path: complex [N] the path then, in a frame of its own.
+        silent: int [N] ticks until then of which a sensor has not told.
     """
 
     row: Int[np.ndarray, " N"]
     place: Complex[np.ndarray, " N"]
     path: Complex[np.ndarray, " N"]
+    silent: Int[np.ndarray, " N"]
+
+
+class Path(NamedTuple):
+    """Where odometry has been: complex [T] metres, and int [T] ticks until then of which a sensor has not told."""
+
+    place: Complex[np.ndarray, " T"]
+    silent: Int[np.ndarray, " T"]
+
+    def at(self, rows: np.ndarray) -> "Path":
+        """At some ticks."""
+        return Path(self.place[rows], self.silent[rows])
 
 
 class Matched(NamedTuple):
@@ -155,11 +173,11 @@ class Odometer:
         """
         read, count = self._read(ticks, layout), len(ticks.values)
         out = np.full((count, layout.features(layout.spec(self.stream))), np.nan, np.float32)
-        newest = np.searchsorted(read.row, np.arange(count), side="right") - 1
-        age = np.arange(count) - read.row[newest] if len(read.row) else np.full(count, count)
-        told = np.flatnonzero((newest >= 0) & (age <= round(_OUT_S / layout.dt)))
+        last_fix = np.searchsorted(read.row, np.arange(count), side="right") - 1
+        age = np.arange(count) - read.row[last_fix] if len(read.row) else np.full(count, count)
+        told = np.flatnonzero((last_fix >= 0) & (age <= round(_OUT_S / layout.dt)))
         told = told[told >= count - (count if last is None else last)]
-        begun = (first + read.row[newest[told]]) // self.block
+        begun = (first + read.row[last_fix[told]]) // self.block
         for block in np.unique(begun):
             rows, start = told[begun == block], max((block - 1) * self.block - first, 0)
             self._fill(out, read.part(start, rows[-1] + 1), start, rows, layout)
@@ -192,7 +210,7 @@ class Odometer:
         """Writes the places at `rows`, whose path begins at `start`, the first tick of what is read."""
         (fixes, path), at, spec = self._on_path(read, layout), rows - start, layout.spec(self.stream)
         found = self._matched(fixes, at, layout)
-        place, wanted = self._placed(fixes, found, path[at])
+        place, wanted = self._placed(fixes, found, path.at(at))
         if not self.averaged:
             wanted &= at - fixes.row[found.last] >= _LATE * layout.interval(spec)
         held, known = hold(read.features, read.mask, axis=0)
@@ -210,12 +228,18 @@ class Odometer:
         means, known = _per_tick(ticks, layout, (*self.speed, *self.turning))
         return Read(row, features, mask, np.where(np.isfinite(age), age, 0.0), means, known)
 
-    def _on_path(self, read: Read, layout: TickLayout) -> tuple[Fixes, Complex[np.ndarray, " T"]]:
+    def _on_path(self, read: Read, layout: TickLayout) -> tuple[Fixes, Path]:
         """Fixes, and the path in the frame of the first tick's nose."""
-        path = self._path(read, layout.dt)
-        then = at_times(path[None], read.age[None])[0]
+        path, row = Path(self._path(read, layout.dt), np.cumsum(self._silent(read, layout))), read.row
+        then = at_times(path.place[None], read.age[None])[0]
         place = read.features[:, codec(layout.spec(self.stream)).turning.place] @ [1, 1j]
-        return Fixes(read.row, place[read.row], then[read.row]), path
+        return Fixes(row, place[row], then[row], path.silent[row]), path
+
+    def _silent(self, read: Read, layout: TickLayout) -> Bool[np.ndarray, " T"]:
+        """Ticks at which a speed or the turning was last read too long ago."""
+        streams = [layout.readings[layout.stream_of[layout.newest[r]]] for r in (*self.speed, *self.turning)]
+        most = [max(round(_SILENT_S / layout.dt), _SILENT * layout.interval(s)) for s in streams]
+        return (np.arange(len(read.known))[:, None] - newest(read.known, 0) > most).any(1)
 
     def _path(self, read: Read, dt: float) -> Complex[np.ndarray, " T"]:
         """What speed and turning tell; means over each tick, so that nothing between samples is lost."""
@@ -245,31 +269,31 @@ class Odometer:
         left = (np.abs(place - turn[:, None] * path) ** 2).sum(1)
         return Matched(last, count, turn, middle, along, (np.abs(path) ** 2).sum(1), left)
 
-    def _placed(self, fixes: Fixes, found: Matched, path: Complex[np.ndarray, " R"]) -> tuple[np.ndarray, np.ndarray]:
+    def _placed(self, fixes: Fixes, found: Matched, path: Path) -> tuple[np.ndarray, np.ndarray]:
         """Places [R] at points of the path, and where they are likely to be nearer than the newest fix.
 
         The variance of a place is that of the middle of n fixes, and that of the turn times the squared way from
-        there.
+        there. Where the path does not fit the fixes, or a sensor was silent on the way, nothing is.
         """
-        last = np.maximum(found.last, 0)
-        newest = (fixes.place[last], fixes.path[last])
-        place, along = (found.place, found.path) if self.averaged else newest
-        gone = np.abs(path - along) ** 2
+        last, oldest = np.maximum(found.last, 0), np.maximum(found.last - found.matched + 1, 0)
+        fix, then = fixes.place[last], fixes.path[last]
+        place, along = (found.place, found.path) if self.averaged else (fix, then)
+        gone = np.abs(path.place - along) ** 2
         turned = self.noise**2 / 2 / np.maximum(found.length, 1e-12)
         own = self.noise**2 / (found.matched if self.averaged else 1) + gone * turned
-        held = self.noise**2 + np.abs(path - newest[1]) ** 2
-        sure = (found.last >= 0) & (found.matched >= _FEW) & (own < held)
-        return place + found.turn * (path - along), sure
+        held = self.noise**2 + np.abs(path.place - then) ** 2
+        fits = found.left <= _UNLIKE * self.noise**2 * (found.matched - _FITTED)
+        told = path.silent == fixes.silent[oldest]
+        sure = (found.last >= 0) & (found.matched >= _FEW) & (own < held) & fits & told
+        return place + found.turn * (path.place - along), sure
 
-    def _with_noise(self, seen: Sequence[tuple[Fixes, np.ndarray]], layout: TickLayout) -> "Odometer":
+    def _with_noise(self, seen: Sequence[tuple[Fixes, Path]], layout: TickLayout) -> "Odometer":
         found = [self._matched(fixes, fixes.row, layout) for fixes, _ in seen if len(fixes.row)]
         left = sum(float(m.left[m.matched > _FEW].sum()) for m in found)
-        free = sum(
-            float((m.matched[m.matched > _FEW] - 1.5).sum()) for m in found
-        )  # of two numbers each, three are fitted
+        free = sum(float((m.matched[m.matched > _FEW] - _FITTED).sum()) for m in found)
         return dataclasses.replace(self, noise=math.sqrt(left / max(free, 1.0)))
 
-    def _errors(self, seen: Sequence[tuple[Fixes, np.ndarray]], layout: TickLayout) -> list[float]:
+    def _errors(self, seen: Sequence[tuple[Fixes, Path]], layout: TickLayout) -> list[float]:
         """Root mean square distances of fixes from where earlier ones and the path place them, for each look ahead."""
         out = []
         for look in _LOOKS_S:
@@ -278,7 +302,7 @@ class Odometer:
                 before, after = _pairs(fixes.row, round(look / layout.dt))
                 found = self._matched(fixes, fixes.row[before], layout) if len(before) else None
                 if found is not None:
-                    place, sure = self._placed(fixes, found, fixes.path[after])
+                    place, sure = self._placed(fixes, found, Path(fixes.path[after], fixes.silent[after]))
                     errors.append(np.abs(np.where(sure, place, fixes.place[before]) - fixes.place[after]))
             out.append(_rms(np.concatenate(errors)))
         return out
@@ -290,7 +314,7 @@ def find_odometers(windows: Windows, lens: Lens) -> tuple[Odometer, ...]:
     return tuple(found for r in reckoners if (found := Odometer.fit(r, windows.ticks, windows.layout)))
 
 
-def _held_errors(seen: Sequence[tuple[Fixes, Any]], layout: TickLayout) -> list[float]:
+def _held_errors(seen: Sequence[tuple[Fixes, Path]], layout: TickLayout) -> list[float]:
     """The same of the newest fix."""
     out = []
     for look in _LOOKS_S:
