@@ -86,6 +86,7 @@ def draw(milliseconds: np.ndarray, path: Path) -> None:
         right.set(xlabel="ms", ylabel="share of ticks that take longer", xscale="log", yscale="log")
         for axis in (left.yaxis, right.xaxis, right.yaxis):
             axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
         figure.savefig(path)
 
 
