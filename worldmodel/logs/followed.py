@@ -55,7 +55,7 @@ def follow_newest(
         count: how many.
         ticks_from: the readings of some streams from a tick on, up to the last of those wanted.
     """
-    parts = [np.full((count, followed_count(layout, followers)), np.nan, np.float32)[:, :0]]
+    parts = [np.zeros((count, 0), np.float32)]
     for follower in followers:
         begin = max(first - follower.reach(layout), 0) // follower.block * follower.block
         before = max(begin - first, 0)

@@ -151,7 +151,7 @@ class Odometer:
         chosen = [episodes[i] for i in evenly(len(episodes), _EPISODES)]
         seen = [tried[0]._on_path(tried[0]._read(ticks, layout).part(0, _TICKS), layout) for ticks in chosen]
         fitted = [odometer._with_noise(seen, layout) for odometer in tried]
-        errors = np.array([o._errors(seen, layout) for o in fitted] + [_held_errors(seen, layout)])
+        errors = np.array([_errors(candidate, seen, layout) for candidate in (*fitted, None)])
         excess = (errors / np.maximum(errors.min(0), 1e-9)).mean(1)
         best = int(np.argmin(excess))
         return fitted[best] if best < len(fitted) else None
@@ -293,19 +293,11 @@ class Odometer:
         free = sum(float((m.matched[m.matched > _FEW] - _FITTED).sum()) for m in found)
         return dataclasses.replace(self, noise=math.sqrt(left / max(free, 1.0)))
 
-    def _errors(self, seen: Sequence[tuple[Fixes, Path]], layout: TickLayout) -> list[float]:
-        """Root mean square distances of fixes from where earlier ones and the path place them, for each look ahead."""
-        out = []
-        for look in _LOOKS_S:
-            errors = [np.zeros(0)]
-            for fixes, _ in seen:
-                before, after = _pairs(fixes.row, round(look / layout.dt))
-                found = self._matched(fixes, fixes.row[before], layout) if len(before) else None
-                if found is not None:
-                    place, sure = self._placed(fixes, found, Path(fixes.path[after], fixes.silent[after]))
-                    errors.append(np.abs(np.where(sure, place, fixes.place[before]) - fixes.place[after]))
-            out.append(_rms(np.concatenate(errors)))
-        return out
+    def _foretold(self, fixes: Fixes, before: np.ndarray, after: np.ndarray, layout: TickLayout) -> np.ndarray:
+        """Where the fixes `before` and the path place those `after`: complex [P]; where they are not sure, held."""
+        found = self._matched(fixes, fixes.row[before], layout)
+        place, sure = self._placed(fixes, found, Path(fixes.path[after], fixes.silent[after]))
+        return np.where(sure, place, fixes.place[before])
 
 
 def find_odometers(windows: Windows, lens: Lens) -> tuple[Odometer, ...]:
@@ -314,12 +306,17 @@ def find_odometers(windows: Windows, lens: Lens) -> tuple[Odometer, ...]:
     return tuple(found for r in reckoners if (found := Odometer.fit(r, windows.ticks, windows.layout)))
 
 
-def _held_errors(seen: Sequence[tuple[Fixes, Path]], layout: TickLayout) -> list[float]:
-    """The same of the newest fix."""
+def _errors(odometer: Odometer | None, seen: Sequence[tuple[Fixes, Path]], layout: TickLayout) -> list[float]:
+    """Root mean square distances of fixes from where earlier ones place them, for each look ahead; None holds those."""
     out = []
     for look in _LOOKS_S:
-        pairs = [(fixes, *_pairs(fixes.row, round(look / layout.dt))) for fixes, _ in seen]
-        out.append(_rms(np.concatenate([np.abs(f.place[before] - f.place[after]) for f, before, after in pairs])))
+        errors = [np.zeros(0)]
+        for fixes, _ in seen:
+            before, after = _pairs(fixes.row, round(look / layout.dt))
+            if len(before):
+                place = odometer._foretold(fixes, before, after, layout) if odometer else fixes.place[before]
+                errors.append(np.abs(place - fixes.place[after]))
+        out.append(_rms(np.concatenate(errors)))
     return out
 
 
