@@ -7,8 +7,9 @@ from tests.oscillator import SPECS, episode
 from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import enu_to_geodetic, geodetic_to_enu
-from worldmodel.imagine.actions import read_actions
+from worldmodel.imagine.actions import logged_ahead, read_actions
 from worldmodel.imagine.engine import Imagined, Imaginer, Pictures
+from worldmodel.imagine.session import Session, foretell
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
@@ -221,6 +222,24 @@ def test_the_horizon_is_the_one_asked_for(run, log, still):
     assert imagined["phase"].time[-1] == pytest.approx(AT + 0.3)
     np.testing.assert_allclose(imagined["camera"].time, AT + np.array([0.1, 0.2, 0.3]))
     assert imagined["camera"].data.shape == (3, 2, 16, 16, 3)
+
+
+def test_where_a_place_is_unsure_members_begin_apart_by_it(run, log, still):
+    """Each member's whole way is moved by the same step, as far as the place may be off."""
+    windows, session = run.windows(log, episodes=[0]), Session(run)
+    moment = session.moment(log, episode=0, at_s=AT)
+    commands = logged_ahead(windows, moment.row, HORIZON)
+    sure, unsure = (
+        foretell(session.forecaster, each, commands, 64, seed=3)
+        for each in (moment, moment._replace(unsure={"gps": 30}))
+    )
+    ways = [geodetic_to_enu(each["gps"].data.reshape(-1, 3), moment.origin) for each in (sure, unsure)]
+    moved = (ways[1] - ways[0]).reshape(HORIZON, 64, 3)
+    np.testing.assert_allclose(moved, np.broadcast_to(moved[:1], moved.shape), atol=0.01)
+    np.testing.assert_allclose(moved[0].std(0), [30, 30, 0], rtol=0.25, atol=0.01)
+    assert all((sure[name].data == unsure[name].data).all() for name in sure.imagined if name != "gps")
+    assert "less sure" in repr(unsure)
+    assert "less sure" not in repr(sure)
 
 
 NO_VIDEO = tuple(s for s in SPECS if s.kind != "video")

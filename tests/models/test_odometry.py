@@ -98,6 +98,21 @@ def test_places_go_on_through_an_outage(odometer, seed):
     assert error.max() < min(3, gone.max() / 5)
 
 
+def test_how_unsure_a_place_is_holds_and_grows_while_no_fix_comes(odometer):
+    """Twelve drives of which the last 20 s have no fix: what is claimed of a place is as far off as it is."""
+    errors, beyond = [], []
+    for seed in range(20, 32):
+        true, ticks = drive(seed, seconds=50, out=[(30, 50)])
+        found = odometer.follow(ticks, LAYOUT)
+        errors.append(np.abs(place(found) - true))
+        beyond.append(found[:, -1])
+    squares, claimed = np.square(errors), odometer.usual + 2 * np.square(beyond)
+    assert np.nanmedian(np.array(beyond)[:, 150:300]) < 0.1 * odometer.noise
+    for part in (slice(305, 350), slice(350, 400), slice(400, 450), slice(450, 500)):
+        assert 0.5 < squares[:, part].mean() / claimed[:, part].mean() < 2
+    assert claimed[:, 450:].mean() > 2 * odometer.usual
+
+
 def test_nothing_is_known_after_a_minute_without_a_fix(odometer):
     _, ticks = drive(0, seconds=120, out=[(20, 120)])
     found = place(odometer.follow(ticks, LAYOUT))

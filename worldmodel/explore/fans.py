@@ -33,6 +33,7 @@ def summary(trajectory: Trajectory, count: int) -> dict[str, Any]:
         "members": trajectory.members,
         "trust": {name: {who: float(w.mean()) for who, w in by.items()} for name, by in trajectory.trust.items()},
         "outside": {name: float(size) for name, size in trajectory.outside.items()},
+        "unsure": dict(trajectory.unsure),
         "frames": {spec.name: frames(trajectory, spec, count) for spec in videos},
     }
 

@@ -140,7 +140,7 @@ class Session:
         offset_s = max(at_s - row * windows.layout.dt, 0.0)
         commands = self._commands(windows, row, horizon, actions, offset_s)
         moment = self._moment(windows, row, horizon).without(silent)
-        return foretell(self.forecaster.seeded(seed), moment, commands, members, frames)
+        return foretell(self.forecaster, moment, commands, members, seed, frames)
 
     def moment(self, log: Log | Path | str, *, episode: int, at_s: float, horizon_s: float | None = None) -> Moment:
         """What `imagine` begins from, with what the log holds over the context and the horizon."""
@@ -202,16 +202,16 @@ def _stamp(path: Path, log: Log) -> tuple:
 
 
 def foretell(
-    forecaster: Foreseer, moment: Moment, commands: Commands, members: int, frames: int | None = None
+    forecaster: Foreseer, moment: Moment, commands: Commands, members: int, seed: int, frames: int | None = None
 ) -> Trajectory:
     """What follows a moment under commands [H, A], with the last `frames` of each video, by default all."""
     layout, given = moment.layout, Commands(*(part[None] for part in commands))
     ticks = frame_ticks(layout, len(commands.values), frames)
-    foreseen = forecaster.futures(moment.context, given, [asked[None] for asked in ticks], members)
+    foreseen = forecaster.seeded(seed).futures(moment.context, given, [asked[None] for asked in ticks], members)
     trusted = trust(forecaster.names, foreseen.weights[:, 0], layout)
     outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
     shown = [(asked, video[0]) for asked, video in zip(ticks, foreseen.frames, strict=True)] if foreseen.frames else []
-    return assemble(moment, commands, foreseen.read[0], shown, trusted, outside)
+    return assemble(moment, commands, foreseen.read[0], shown, trusted, outside, seed)
 
 
 def check_members(members: int) -> None:

@@ -19,6 +19,8 @@ from worldmodel.types import Commands, Samples, StreamSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+_TOLD_M = 0.01  # less is as sure as usual
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Trajectory:
@@ -33,6 +35,8 @@ class Trajectory:
         trust: by stream and expert, how much each expert counts at each tick ahead, [H] between 0 and 1.
         outside: columns whose context, or whose commands, lie outside what was trained on, farthest first, and by how
             many of their standard deviations.
+        unsure: streams whose place at the start is followed by odometry, and the deviation (m, along each axis) by
+            which it is less sure than usual, as after a while without fixes. The members are spread by it.
     """
 
     start_s: float
@@ -42,6 +46,7 @@ class Trajectory:
     origin_utc: float
     trust: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
     outside: dict[str, float] = dataclasses.field(default_factory=dict)
+    unsure: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, stream: str) -> Samples:
         return self.imagined[stream]
@@ -98,6 +103,9 @@ class Trajectory:
             columns = "" if spec.kind == "video" else f": {', '.join(spec.columns)}"
             span = f", {time[0]:.2f} to {time[-1]:.2f} s" if len(time) else ""
             lines.append(f"{name} {spec.kind} [{shape}]{columns}{span}")
+        for name, off in self.unsure.items():
+            less = f", by {off:.2g} m less sure than usual" if off >= _TOLD_M else ""
+            lines.append(f"{name} begins where odometry has it{less}")
         if self.outside:
             farthest = ", ".join(f"{name} by {size:.1f}" for name, size in self.outside.items())
             lines.append(f"outside what was trained on, in standard deviations: {farthest}")
@@ -115,6 +123,7 @@ class Moment(NamedTuple):
         row: the tick, at `row * dt` seconds.
         context: what models see, of one window.
         fixes: by reading stream, what its relative features are relative to (`last_fix`).
+        unsure: as in `Trajectory`.
         origin: what fixes are measured from.
         logged: by stream, what is known of the context and of the horizon.
         origin_utc: of the recording.
@@ -124,6 +133,7 @@ class Moment(NamedTuple):
     row: int
     context: Context
     fixes: dict[str, np.ndarray]
+    unsure: dict[str, float]
     origin: np.ndarray
     logged: dict[str, Samples]
     origin_utc: float
@@ -136,7 +146,8 @@ class Moment(NamedTuple):
         logged = {spec.name: episode.streams[spec.name][span] for spec in layout.streams}
         fixes = {spec.name: windows.last_fix(0, row, spec.name) for spec in layout.readings}
         context, _ = windows.cut(np.array([[0, row]]), 0)
-        return cls(layout, row, context, fixes, windows.ticks[0].origin, logged, episode.origin_utc)
+        origin, unsure = windows.ticks[0].origin, windows.unsure(0, row)
+        return cls(layout, row, context, fixes, unsure, origin, logged, episode.origin_utc)
 
     def without(self, streams: Sequence[str]) -> "Moment":
         """As if these had read nothing over the context; positions are still drawn from the last fix there was.
@@ -173,6 +184,7 @@ def assemble(
     frames: list[tuple[np.ndarray, np.ndarray]],
     trust: dict[str, dict[str, np.ndarray]],
     outside: dict[str, float],
+    seed: int,
 ) -> Trajectory:
     """The trajectory of what a model imagined.
 
@@ -183,15 +195,18 @@ def assemble(
         frames: for each video the horizon ticks [P], and uint8 [K, P, rows, columns, 3]; none without video.
         trust: as in `Trajectory`.
         outside: so is it.
+        seed: of how members are spread where a place is unsure.
     """
     layout, horizon = moment.layout, len(commands.values)
     when = (moment.row + 1 + np.arange(horizon)) * layout.dt
+    readings = _spread(moment, readings, seed)
     imagined = {spec.name: _recorded(moment, spec, readings, when) for spec in layout.readings}
     for spec, (asked, video) in zip(layout.videos, frames, strict=False):
         imagined[spec.name] = Samples(when[asked], video.swapaxes(0, 1))
     imagined |= _commanded(layout, commands, when - layout.dt, len(readings))
     specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
-    return Trajectory(moment.row * layout.dt, specs, imagined, moment.logged, moment.origin_utc, trust, outside)
+    start_s = moment.row * layout.dt
+    return Trajectory(start_s, specs, imagined, moment.logged, moment.origin_utc, trust, outside, moment.unsure)
 
 
 def frame_ticks(layout: TickLayout, horizon: int, most: int | None = None) -> list[np.ndarray]:
@@ -200,6 +215,17 @@ def frame_ticks(layout: TickLayout, horizon: int, most: int | None = None) -> li
         return []
     spans = [layout.interval(spec) for spec in layout.videos]
     return [np.arange(min(span, horizon) - 1, horizon, span)[-(most or 0) :] for span in spans]
+
+
+def _spread(moment: Moment, readings: np.ndarray, seed: int) -> np.ndarray:
+    """Features [K, H, D] whose members begin at places as far apart as these are less sure than usual."""
+    for name, deviation in moment.unsure.items():
+        spec = moment.layout.spec(name)
+        columns = moment.layout.slot_columns(spec)[:, codec(spec).turning.place]
+        offset = np.random.default_rng(seed).normal(0, deviation, (len(readings), 1, columns.shape[1]))
+        readings = readings.copy()
+        readings[..., columns] += offset[:, None]
+    return readings
 
 
 def _recorded(moment: Moment, spec: StreamSpec, readings: np.ndarray, when: np.ndarray) -> Samples:

@@ -13,7 +13,7 @@ from worldmodel.live.alarms import Alarms, Watch
 from worldmodel.live.belief import Belief
 from worldmodel.live.intake import Arrival, Intake, Seen
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks
-from worldmodel.logs.followed import Follower
+from worldmodel.logs.followed import Follower, unsure_of
 from worldmodel.logs.windows import Context, came_after, follow_context, last_fix, make_relative, seen
 from worldmodel.types import Commands, Samples
 
@@ -160,7 +160,7 @@ class Live:
         """
         check_members(members)
         moment, commands = self.ask(actions, self._horizon_ticks(horizon_s, beyond_trained), at_s)
-        return foretell(self._forecaster.seeded(seed), moment, commands, members, frames).later(self.start_s)
+        return foretell(self._forecaster, moment, commands, members, seed, frames).later(self.start_s)
 
     def ask(self, actions: Given | None, horizon: int, at_s: float | None) -> tuple[Moment, Commands]:
         """What `imagine` asks its experts: the moment, and what is commanded for `horizon` ticks [H, A] after it."""
@@ -199,7 +199,9 @@ def moment_of(layout: TickLayout, context: int, row: int, known: Seen) -> Moment
     """The moment at tick `row`, the last that is known."""
     span = _told(layout, context, known)
     fixes = {s.name: last_fix(layout, span.values[0], span.mask[0], s.name) for s in layout.readings}
-    return Moment(layout, row, context_of(layout, context, known), fixes, known.ticks.origin, known.samples, 0.0)
+    unsure = unsure_of(layout, known.followers, known.ticks.followed[-1])
+    origin = known.ticks.origin
+    return Moment(layout, row, context_of(layout, context, known), fixes, unsure, origin, known.samples, 0.0)
 
 
 def context_of(layout: TickLayout, context: int, known: Seen) -> Context:

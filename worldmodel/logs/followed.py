@@ -29,8 +29,11 @@ class Follower(Protocol):
 
     def follow(
         self, ticks: Ticks, layout: TickLayout, first: int = 0, last: int | None = None
-    ) -> Float[np.ndarray, "L F"]:
-        """The stream's features at the `last` of ticks that begin with tick `first`; NaN where what was read stands."""
+    ) -> Float[np.ndarray, "L G"]:
+        """The stream's features at the `last` of ticks that begin with tick `first`; NaN where what was read stands.
+
+        Behind them the deviation (m, along each axis) by which a place is less sure than usual.
+        """
 
 
 def follow(ticks: Ticks, layout: TickLayout, followers: Sequence[Follower], first: int = 0) -> Ticks:
@@ -65,21 +68,21 @@ def follow_newest(
 
 
 def followed_count(layout: TickLayout, followers: Sequence[Follower]) -> int:
-    """How many features are followed."""
-    return sum(layout.features(layout.spec(f.stream)) for f in followers)
+    """How many numbers followers tell of a tick."""
+    return sum(layout.features(layout.spec(f.stream)) + 1 for f in followers)
 
 
 def followed_of(
     layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, "*b P"], name: str
 ) -> Float[np.ndarray, "*b F"]:
     """The features of one stream among those that are followed; none of one that is not."""
-    start = 0
-    for follower in followers:
-        stop = start + layout.features(layout.spec(follower.stream))
-        if follower.stream == name:
-            return followed[..., start:stop]
-        start = stop
-    return followed[..., :0]
+    return _parts(layout, followers, followed).get(name, followed[..., :1])[..., :-1]
+
+
+def unsure_of(layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, " P"]) -> dict[str, float]:
+    """By stream whose place is followed at a tick, the deviation (m, along each axis) beyond the usual one."""
+    told = {stream: float(part[-1]) for stream, part in _parts(layout, followers, followed).items()}
+    return {stream: deviation for stream, deviation in told.items() if np.isfinite(deviation)}
 
 
 def stand_in(
@@ -101,3 +104,10 @@ def stand_in(
         if age_s is not None:
             row = layout.readings.index(spec)
             age_s[..., row] = np.where(there, 0, age_s[..., row])
+
+
+def _parts(layout: TickLayout, followers: Sequence[Follower], followed: np.ndarray) -> dict[str, np.ndarray]:
+    """What is told of each stream that is followed, [..., F + 1]."""
+    sizes = [layout.features(layout.spec(f.stream)) + 1 for f in followers]
+    ends = np.cumsum([0, *sizes])
+    return {f.stream: followed[..., a:b] for f, a, b in zip(followers, ends[:-1], ends[1:], strict=True)}

@@ -118,7 +118,8 @@ def answer(asked: Question, foreseen: Forecasted, experts: tuple[str, ...]) -> T
     outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
     commands = Commands(*(part[0, :horizon] for part in asked.commands))
     read = foreseen.read[0, : asked.members, :horizon]
-    return assemble(moment._replace(logged={}), commands, read, frames, trusted, outside).later(asked.begin_s)
+    moment = moment._replace(logged={})
+    return assemble(moment, commands, read, frames, trusted, outside, asked.seed).later(asked.begin_s)
 
 
 def _horizon(who: Foreteller, asked: Asked, limits: Limits) -> int:

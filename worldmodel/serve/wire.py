@@ -87,6 +87,7 @@ def trajectory_message(trajectory: Trajectory) -> dict[str, Any]:
         "streams": {n: {"time": s.time, "data": s.data} for n, s in trajectory.imagined.items()},
         "trust": {name: {e: np.asarray(x) for e, x in each.items()} for name, each in trajectory.trust.items()},
         "outside": {name: float(size) for name, size in trajectory.outside.items()},
+        "unsure": dict(trajectory.unsure),
     }
 
 

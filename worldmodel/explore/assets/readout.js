@@ -14,6 +14,12 @@ export function outsideOf(outside) {
   return far.length ? [element("p", { class: "far" }, `Outside what was trained on: ${far.join(", ")}.`)] : [];
 }
 
+// Places that are carried on without fixes; `unsure` in metres beyond what is usual.
+export function unsureOf(unsure) {
+  const less = Object.entries(unsure).filter(([, off]) => off >= 0.01).map(([name, off]) => `${name} by ${short(off)} m`);
+  return less.length ? [element("p", {}, `Less sure of the place than usual: ${less.join(", ")}.`)] : [];
+}
+
 // How high each alarm stands; at 1 there is one.
 export function alarmsOf(found) {
   if (found.note) return [element("p", { class: found.learning ? "learning" : "" }, found.note)];

@@ -118,6 +118,8 @@ class Odometer:
         averaged: whether a place is where all of them together say; else it is carried on from the newest, which stays
             as it was read. What receivers filter already must not be averaged.
         noise: m, the distance of fixes from the matched path, a root mean square.
+        usual: m2, the median variance of places when a fix has just come, as `_placed` has it. A run that has not
+            measured it calls no place less sure than usual.
     """
 
     stream: str
@@ -128,6 +130,7 @@ class Odometer:
     span: int
     averaged: bool
     noise: float
+    usual: float = math.inf
 
     @classmethod
     def fit(cls, reckoner: Reckoner, episodes: Sequence[Ticks], layout: TickLayout) -> "Odometer | None":
@@ -158,8 +161,11 @@ class Odometer:
 
     def follow(
         self, ticks: Ticks, layout: TickLayout, first: int = 0, last: int | None = None
-    ) -> Float[np.ndarray, "L F"]:
+    ) -> Float[np.ndarray, "L G"]:
         """The stream's features at the last L ticks, by default all of them; NaN where what was read stands.
+
+        Behind them the deviation (m, along each axis) by which a place is less sure than usual: it has been carried on
+        for long, or matched to a few fixes.
 
         A tick depends on itself and those before it. So that it does on the same ones in a whole recording and in its
         newest part, paths begin at every `block`-th tick of the recording.
@@ -172,7 +178,7 @@ class Odometer:
             last: L.
         """
         read, count = self._read(ticks, layout), len(ticks.values)
-        out = np.full((count, layout.features(layout.spec(self.stream))), np.nan, np.float32)
+        out = np.full((count, layout.features(layout.spec(self.stream)) + 1), np.nan, np.float32)
         last_fix = np.searchsorted(read.row, np.arange(count), side="right") - 1
         age = np.arange(count) - read.row[last_fix] if len(read.row) else np.full(count, count)
         told = np.flatnonzero((last_fix >= 0) & (age <= round(_OUT_S / layout.dt)))
@@ -210,13 +216,14 @@ class Odometer:
         """Writes the places at `rows`, whose path begins at `start`, the first tick of what is read."""
         (fixes, path), at, spec = self._on_path(read, layout), rows - start, layout.spec(self.stream)
         found = self._matched(fixes, at, layout)
-        place, wanted = self._placed(fixes, found, path.at(at))
+        place, variance, wanted = self._placed(fixes, found, path.at(at))
         if not self.averaged:
             wanted &= at - fixes.row[found.last] >= _LATE * layout.interval(spec)
         held, known = hold(read.features, read.mask, axis=0)
         rows, at, place = rows[wanted], at[wanted], place[wanted]
-        out[rows] = np.where(known[at], held[at], np.nan)
+        out[rows, :-1] = np.where(known[at], held[at], np.nan)
         out[rows[:, None], codec(spec).turning.place] = np.stack([place.real, place.imag], 1)
+        out[rows, -1] = np.sqrt(np.maximum(variance[wanted] - self.usual, 0) / 2)
 
     def _read(self, ticks: Ticks, layout: TickLayout) -> Read:
         """What is used of each tick."""
@@ -269,8 +276,8 @@ class Odometer:
         left = (np.abs(place - turn[:, None] * path) ** 2).sum(1)
         return Matched(last, count, turn, middle, along, (np.abs(path) ** 2).sum(1), left)
 
-    def _placed(self, fixes: Fixes, found: Matched, path: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Places [R] at points of the path, and where they are likely to be nearer than the newest fix.
+    def _placed(self, fixes: Fixes, found: Matched, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Places [R] at points of the path, their variance, and where they are likely to be nearer than the newest fix.
 
         The variance of a place is that of the middle of n fixes, and that of the turn times the squared way from
         there. Where the path does not fit the fixes, or a sensor was silent on the way, nothing is.
@@ -285,18 +292,22 @@ class Odometer:
         fits = found.left <= _UNLIKE * self.noise**2 * (found.matched - _FITTED)
         told = path.silent == fixes.silent[oldest]
         sure = (found.last >= 0) & (found.matched >= _FEW) & (own < held) & fits & told
-        return place + found.turn * (path.place - along), sure
+        return place + found.turn * (path.place - along), own, sure
 
     def _with_noise(self, seen: Sequence[tuple[Fixes, Path]], layout: TickLayout) -> "Odometer":
-        found = [self._matched(fixes, fixes.row, layout) for fixes, _ in seen if len(fixes.row)]
+        seen = [each for each in seen if len(each[0].row)]
+        found = [self._matched(fixes, fixes.row, layout) for fixes, _ in seen]
         left = sum(float(m.left[m.matched > _FEW].sum()) for m in found)
         free = sum(float((m.matched[m.matched > _FEW] - _FITTED).sum()) for m in found)
-        return dataclasses.replace(self, noise=math.sqrt(left / max(free, 1.0)))
+        measured = dataclasses.replace(self, noise=math.sqrt(left / max(free, 1.0)))
+        placed = [measured._placed(f, m, path.at(f.row)) for (f, path), m in zip(seen, found, strict=True)]
+        sure = np.concatenate([np.zeros(0), *(variance[sure] for _, variance, sure in placed)])
+        return dataclasses.replace(measured, usual=float(np.median(sure)) if len(sure) else measured.noise**2)
 
     def _foretold(self, fixes: Fixes, before: np.ndarray, after: np.ndarray, layout: TickLayout) -> np.ndarray:
         """Where the fixes `before` and the path place those `after`: complex [P]; where they are not sure, held."""
         found = self._matched(fixes, fixes.row[before], layout)
-        place, sure = self._placed(fixes, found, Path(fixes.path[after], fixes.silent[after]))
+        place, _, sure = self._placed(fixes, found, Path(fixes.path[after], fixes.silent[after]))
         return np.where(sure, place, fixes.place[before])
 
 
