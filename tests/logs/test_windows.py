@@ -198,9 +198,9 @@ def test_the_last_fix_is_what_positions_of_a_window_are_relative_to(windows):
     columns, last = np.flatnonzero(LAYOUT.relative), LAYOUT.slot_columns(LAYOUT.spec("gps"))[-1]
     for e, t in np.concatenate([windows.starts()[::6], [[3, 44]]]):
         context, _ = windows.cut(np.array([[e, t]]), HORIZON)
-        fix, ticks = windows.last_fix(e, t, "gps"), windows.ticks[e]
+        fix, ticks = windows.last_fixes(np.array([[e, t]]))["gps"][0], windows.ticks[e]
         for row in np.flatnonzero(context.mask[0][:, last].all(1)):
             at = t - CONTEXT + 1 + row
             np.testing.assert_allclose(context.values[0, row, last] + fix, ticks.values[at, last], rtol=1e-6)
         assert np.isnan(fix).all() == (not ticks.mask[t - CONTEXT + 1 : t + 1, columns].any())
-    np.testing.assert_array_equal(windows.last_fix(0, 20, "velocity"), [0])
+    np.testing.assert_array_equal(windows.last_fixes(np.array([[0, 20]]))["velocity"], [[0]])

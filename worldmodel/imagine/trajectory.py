@@ -122,7 +122,7 @@ class Moment(NamedTuple):
         layout: the streams and the tick.
         row: the tick, at `row * dt` seconds.
         context: what models see, of one window.
-        fixes: by reading stream, what its relative features are relative to (`last_fix`).
+        fixes: by reading stream, what its relative features are relative to (`last_fixes`).
         unsure: as in `Trajectory`.
         origin: what fixes are measured from.
         logged: by stream, what is known of the context and of the horizon.
@@ -144,8 +144,9 @@ class Moment(NamedTuple):
         layout, episode = windows.layout, windows.log.episodes[windows.episodes[0]]
         span = slice((row + 1 - windows.context) * layout.dt, (row + horizon) * layout.dt + 1e-6)
         logged = {spec.name: episode.streams[spec.name][span] for spec in layout.streams}
-        fixes = {spec.name: windows.last_fix(0, row, spec.name) for spec in layout.readings}
-        context, _ = windows.cut(np.array([[0, row]]), 0)
+        start = np.array([[0, row]])
+        fixes = {name: fix[0] for name, fix in windows.last_fixes(start).items()}
+        context, _ = windows.cut(start, 0)
         origin, unsure = windows.ticks[0].origin, windows.unsure(0, row)
         return cls(layout, row, context, fixes, unsure, origin, logged, episode.origin_utc)
 

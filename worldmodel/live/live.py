@@ -14,7 +14,7 @@ from worldmodel.live.belief import Belief
 from worldmodel.live.intake import Arrival, Intake, Seen
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks
 from worldmodel.logs.followed import Follower, unsure_of
-from worldmodel.logs.windows import Context, came_after, follow_context, last_fix, make_relative, seen
+from worldmodel.logs.windows import Context, came_after, follow_context, last_fixes, make_relative, seen
 from worldmodel.types import Commands, Samples
 
 
@@ -198,7 +198,7 @@ class Live:
 def moment_of(layout: TickLayout, context: int, row: int, known: Seen) -> Moment:
     """The moment at tick `row`, the last that is known."""
     span = _told(layout, context, known)
-    fixes = {s.name: last_fix(layout, span.values[0], span.mask[0], s.name) for s in layout.readings}
+    fixes = {name: fix[0] for name, fix in last_fixes(layout, span.values, span.mask).items()}
     unsure = unsure_of(layout, known.followers, known.ticks.followed[-1])
     origin = known.ticks.origin
     return Moment(layout, row, context_of(layout, context, known), fixes, unsure, origin, known.samples, 0.0)

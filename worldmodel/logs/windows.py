@@ -220,11 +220,11 @@ class Windows:
         """
         return self._stores[video].gather(starts[:, :1], index), index >= 0
 
-    def last_fix(self, episode: int, tick: int, name: str) -> Float[np.ndarray, " F"]:
-        """`last_fix` of the context that ends at a tick of an episode."""
-        span = self.ticks.spans(np.array([[episode, tick]]), 1 - self.context, self.context)
+    def last_fixes(self, starts: Starts | Int[np.ndarray, "B 2"]) -> dict[str, Float[np.ndarray, "B F"]]:
+        """`last_fixes` of the contexts that end at (episode, tick) `starts` [B, 2]."""
+        span = self.ticks.spans(starts[:], 1 - self.context, self.context)
         follow_context(self.layout, self.followers, span, self.context)
-        return last_fix(self.layout, span.values[0], span.mask[0], name)
+        return last_fixes(self.layout, span.values, span.mask)
 
     def unsure(self, episode: int, tick: int) -> dict[str, float]:
         """By stream whose place is followed at a tick of an episode, how much less sure than usual it is (m)."""
@@ -265,20 +265,18 @@ def follow_context(layout: TickLayout, followers: Sequence[Follower], span: Tick
     stand_in(layout, followers, *(x[:, :context] for x in (span.followed, span.values, span.mask, span.age_s)))
 
 
-def last_fix(
-    layout: TickLayout, values: Float[np.ndarray, "C D"], mask: Bool[np.ndarray, "C D"], name: str
-) -> Float[np.ndarray, " F"]:
-    """float64 [F] of a stream's features, of the relative ones what a window's are relative to, else 0.
+def last_fixes(
+    layout: TickLayout, values: Float[np.ndarray, "B C D"], mask: Bool[np.ndarray, "B C D"]
+) -> dict[str, np.ndarray]:
+    """By reading stream float64 [B, F]: of its relative features what a window's are relative to, of others 0.
 
     NaN where the context shows none: then the feature is masked, and where the machine is cannot be said.
     """
-    if not layout.relative[layout.columns[name]].any():
-        return np.zeros(layout.features(layout.spec(name)))
     columns = np.flatnonzero(layout.relative)
-    fix, known = _last_positions(layout, *(x[None][..., columns] for x in (values, mask)))
-    out = np.zeros(layout.size)
-    out[columns] = np.where(known[0], fix[0].astype(np.float64), np.nan)
-    return out[layout.columns[name]][-layout.features(layout.spec(name)) :]
+    fix, known = _last_positions(layout, values[..., columns], mask[..., columns])
+    out = np.zeros((len(values), layout.size))
+    out[:, columns] = np.where(known, fix.astype(np.float64), np.nan)
+    return {spec.name: out[:, layout.slot_columns(spec)[-1]] for spec in layout.readings}
 
 
 def make_relative(

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from worldmodel.arrays import last_valid
 from worldmodel.codecs import codec
 from worldmodel.logs.followed import follow, stand_in
-from worldmodel.logs.windows import Context, last_fix, make_relative
+from worldmodel.logs.windows import Context, last_fixes, make_relative
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import StreamSpec
 from worldmodel.validate.forecast import Forecast, Predictor, ask
@@ -64,11 +64,11 @@ def _followed(problem: Problem, stream: StreamSpec, ticks: int) -> tuple[Problem
         age_s[-ticks:, i] = age_s[-ticks - 1, i] + layout.dt * np.arange(1, ticks + 1)
         read = whole._replace(values=whole.values[part], mask=mask, age_s=age_s)
         seen = follow(read, layout, windows.followers)
-        before.append(last_fix(layout, read.values, mask, stream.name))
+        before.append(last_fixes(layout, read.values[None], mask[None])[stream.name][0])
         spans.append([x[-count:] for x in (seen.values, seen.mask, seen.age_s, seen.followed)])
     values, mask, age_s, followed = (np.stack(parts) for parts in zip(*spans, strict=True))
     stand_in(layout, windows.followers, followed, values, mask, age_s)
-    known = np.stack([last_fix(layout, *each, stream.name) for each in zip(values, mask, strict=True)])
+    known = last_fixes(layout, values, mask)[stream.name]
     fix = np.where(np.isfinite(known), known, before)
     make_relative(layout, values, mask, count)
     context = problem.context._replace(values=values, mask=mask, age_s=age_s)
@@ -80,7 +80,7 @@ def _as_asked(forecast: Forecast, problem: Problem, stream: StreamSpec, fix: Flo
     name, windows, own = stream.name, problem.truth.windows, codec(stream)
     if name not in forecast.mean:
         return forecast
-    real = np.nan_to_num([windows.last_fix(e, t, name) for e, t in problem.starts])
+    real = np.nan_to_num(windows.last_fixes(problem.starts)[name])
     moved = own.physical(np.nan_to_num(fix)) - own.physical(real)
     mean, members = {**forecast.mean, name: forecast.mean[name] + moved[:, None]}, dict(forecast.members)
     if name in members:

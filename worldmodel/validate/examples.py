@@ -24,7 +24,8 @@ def draw_examples(problem: Problem, subject: Predictor, forecasts: dict[str, For
 def _example(problem: Problem, forecasts: dict[str, Forecast], row: int, films: dict[str, Film]) -> Example:
     windows, answers = problem.truth.windows, problem.truth
     episode, tick = (int(x) for x in problem.starts[row])
-    shift = {s.name: _shift(problem, s, row) for s in problem.readings}
+    fixes = windows.last_fixes(problem.starts[row : row + 1])
+    shift = {s.name: _shift(s, fixes[s.name][0]) for s in problem.readings}
     ours, *others = forecasts.values()
     drawn = {n: ours.members[n][row, :_DRAWN] if n in ours.members else v[row, None] for n, v in ours.mean.items()}
     return Example(
@@ -44,12 +45,11 @@ def _example(problem: Problem, forecasts: dict[str, Forecast], row: int, films: 
     )
 
 
-def _shift(problem: Problem, spec: StreamSpec, row: int) -> np.ndarray:
+def _shift(spec: StreamSpec, fix: np.ndarray) -> np.ndarray:
     """[P] what a window's positions are relative to, in metres from the episode's origin; 0 for other columns."""
-    episode, tick = (int(x) for x in problem.starts[row])
     shift = np.zeros(len(codec(spec).labels))
     relative = np.flatnonzero(codec(spec).relative)  # the first features of a stream, and its first physical columns
-    shift[relative] = np.nan_to_num(problem.truth.windows.last_fix(episode, tick, spec.name))[relative]
+    shift[relative] = np.nan_to_num(fix)[relative]
     return shift
 
 

@@ -291,9 +291,9 @@ def _truth(windows: Windows, starts: np.ndarray) -> dict[str, Came]:
     values = np.stack([aligned[e].values[t + ahead] for e, t in starts])
     mask = np.stack([aligned[e].mask[t + ahead] for e, t in starts])
     ages = np.stack([aligned[e].age_s[t + ahead] for e, t in starts])
+    fixes = windows.last_fixes(starts)
     for spec in layout.readings:
-        columns = layout.slot_columns(spec)
-        fixes = np.stack([windows.last_fix(e, t, spec.name) for e, t in starts])[:, None, None]
-        mask[..., columns] &= np.isfinite(fixes)
-        values[..., columns] = np.where(mask[..., columns], values[..., columns] - fixes, 0)
+        columns, fix = layout.slot_columns(spec), fixes[spec.name][:, None, None]
+        mask[..., columns] &= np.isfinite(fix)
+        values[..., columns] = np.where(mask[..., columns], values[..., columns] - fix, 0)
     return _came(layout, values, mask, ages)
