@@ -180,7 +180,7 @@ def _kept(path: Path, find: Callable[[], dict[str, float]]) -> dict[str, float]:
 def _draw(name: str, spoilt: float, draw: int, logs: list[Path], out: Path) -> dict[str, float]:
     """Errors before and after, the share of intervals that hold the right numbers, and seconds."""
     folder = out / f"{name}-{spoilt:g}-{draw}"
-    _spoil(name, folder, spoilt, draw)
+    spoil(name, folder, spoilt, draw)
     made = identify(folder, logs[0], out / f"{folder.name}-fitted", force=True, progress=False)
     before, after = (_size(errors(logs[1], each, DT[name])) for each in (folder, made.folder))
     return {
@@ -192,7 +192,7 @@ def _size(found: np.ndarray) -> float:
     return float(np.sqrt(np.mean(found**2)))
 
 
-def _spoil(name: str, folder: Path, share: float, draw: int) -> None:
+def spoil(name: Path | str, folder: Path, share: float, draw: int) -> None:
     scene = load_scene(name)
     world, rng = World(scene, general=True), np.random.default_rng(draw)
     parameters = Parameters.of(world, sorted({p.group for p in Parameters.of(world).free} & set(SPOILT)))

@@ -1,0 +1,109 @@
+"""Measures a fitted scene as a teacher: the rover's network, taught by drives of a scene that knows no terrain.
+
+    python -m tests.benchmarks.teacher
+    python -m tests.benchmarks.teacher --steps 3000 --seeds 3 --out runs/teacher
+
+Twelve recorded drives, the same with 200 simulated ones, and sixty recorded ones, each for as many updates; the network
+alone and the blend, on drives that none has seen. The scene is the rover on flat ground without obstacles, each number
+20 % off, fitted to the twelve drives. What a killed benchmark has finished is not done again.
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from tests.benchmarks.identify import spoil
+from tests.benchmarks.tables import nrmse, table
+from worldmodel.report import write_report
+from worldmodel.simulate import load_scene, simulate
+from worldmodel.simulate.identification import identify
+from worldmodel.training import train
+from worldmodel.training.folder import RunFolder
+from worldmodel.validate import validate
+
+RECORDED, MANY, SIMULATED, FRESH = 12, 60, 200, 24  # drives
+SECONDS, SPOILT = 12.0, 0.2
+FIT = ("chassis.mass", "*wheel.damping", "gain", "contact")
+SPANS = {"dt": 0.1, "context_s": 3.2, "horizon_s": 3.2}
+AHEAD_S = (0.5, 1.0, 2.0, 3.0)
+
+
+def flat(folder: Path) -> Path:
+    """The rover's scene without relief and obstacles."""
+    scene = load_scene("rover")
+    shutil.copytree(scene.model.parent, folder, dirs_exist_ok=True)
+    tree = ElementTree.parse(scene.model)
+    for parent in list(tree.iter()):
+        for geom in parent.findall("geom"):
+            if geom.get("class") in ("obstacle", "scenery"):
+                parent.remove(geom)
+            elif geom.get("name") == "ground":
+                del geom.attrib["hfield"]
+                geom.attrib |= {"type": "plane", "size": "60 60 1", "pos": "0 0 -0.28"}
+    tree.write(folder / scene.model.name)
+    return folder
+
+
+def fitted(out: Path, log: Path, seed: int) -> Path:
+    """The flat scene with spoilt numbers, fitted to a log."""
+    folder = out / f"fitted-{seed}"
+    if not folder.exists():
+        spoil(flat(out / "flat"), out / f"spoilt-{seed}", SPOILT, seed)
+        identify(out / f"spoilt-{seed}", log, folder, fit=FIT, horizon_s=1.0)
+    return folder
+
+
+def drives(scene: Path | str, log: Path, count: int, seed: int) -> Path:
+    """Drives without the camera."""
+    if not log.exists():
+        whole = load_scene(scene)
+        blind = dataclasses.replace(whole, streams=tuple(s for s in whole.streams if s.spec.kind != "video"))
+        simulate(blind, log, episodes=count, seconds=SECONDS, seed=seed)
+    return log
+
+
+def measure(out: Path, seed: int, steps: int) -> dict[str, dict[str, Any]]:
+    """The metrics of the three runs."""
+    few = drives("rover", out / f"few-{seed}.h5", RECORDED, seed)
+    many = drives("rover", out / f"many-{seed}.h5", MANY, 1000 + seed)
+    taught = drives(fitted(out, few, seed), out / f"simulated-{seed}.h5", SIMULATED, 2000 + seed)
+    fresh = drives("rover", out / "fresh.h5", FRESH, 9000)
+    logs = {
+        f"{RECORDED} recorded drives": [few],
+        f"{RECORDED} recorded and {SIMULATED} simulated": [few, taught],
+        f"{MANY} recorded drives": [many],
+    }
+    return {
+        name: _metrics(out / f"run-{i}-{seed}", told, fresh, seed, steps) for i, (name, told) in enumerate(logs.items())
+    }
+
+
+def _metrics(run: Path, logs: list[Path], fresh: Path, seed: int, steps: int) -> dict[str, Any]:
+    train(logs, run, steps=steps, seed=seed, network=True, resume=RunFolder(run).has_run, **SPANS)  # type: ignore[arg-type]
+    report = run.with_name(f"{run.name}-report")
+    if not report.exists():
+        write_report(validate(run, log=fresh), report)
+    return json.loads((report / "metrics.json").read_text())
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("runs/teacher"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    found = [measure(options.out, seed, options.steps) for seed in range(options.seeds)]
+    rows = [(f"network, {name}", nrmse([each[name] for each in found], "network")) for name in found[0]]
+    rows += [(f"blend, {name}", nrmse([each[name] for each in found])) for name in found[0]]
+    title = f"rover without camera, NRMSE of all readings, {options.steps:,} updates"
+    print(table(title, AHEAD_S, found[0][f"{MANY} recorded drives"]["horizons_s"], rows))
+
+
+if __name__ == "__main__":
+    main()
