@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tests.simulate.scenes import mujoco, puck, write_scene
+from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log
-from worldmodel.simulate import Start, Twin, load_scene, simulate
+from worldmodel.simulate import Start, Twin, check_streams, load_scene, simulate
 from worldmodel.types import Samples
 
 # A box that tumbles, with a gyro that is turned against it, and an arm whose joint is read.
@@ -129,6 +130,42 @@ def test_the_first_reading_of_a_rollout_is_the_one_it_started_from():
     rolled = twin.rollout([Start(0, readings, None, push)], np.arange(3) / 50)
     for name, reading in readings.items():
         np.testing.assert_allclose(rolled[name][0, 0], reading, atol=1e-12)
+
+
+MILLIMETRES = {"cart": ("mm", "mm/s"), "push": ("mN",)}
+
+
+def in_other_units():
+    """The cart-pole's streams, some of them in units that convert."""
+    specs = [stream.spec for stream in load_scene("cartpole").streams if stream.spec.kind != "video"]
+    return [dataclasses.replace(spec, units=MILLIMETRES.get(spec.name, spec.units)) for spec in specs]
+
+
+def test_it_hears_and_tells_in_the_units_that_it_is_asked_in():
+    readings = {"cart": np.array([0.3, -0.7]), "pole": np.array([2.5, 4.0])}
+    push = Samples(np.arange(20) / 50, np.linspace(-5, 5, 20)[:, None])
+    plain, other = Twin(load_scene("cartpole")), Twin(load_scene("cartpole"), in_other_units())
+    start = Start(0, readings, None, {"push": push})
+    same = Start(0, readings | {"cart": 1000 * readings["cart"]}, None, {"push": push._replace(data=1000 * push.data)})
+    np.testing.assert_allclose(other.start_state(same), plain.start_state(start), rtol=1e-6)
+    expected, found = (twin.rollout([begin], np.arange(20) / 50) for twin, begin in ((plain, start), (other, same)))
+    assert np.ptp(expected["cart"]) > 0.05
+    np.testing.assert_allclose(found["cart"], 1000 * expected["cart"], rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(found["pole"], expected["pole"], rtol=1e-4, atol=1e-4)
+    read = {name: Samples(np.array([0.1]), data[None]) for name, data in readings.items()}
+    read_in_mm = read | {"cart": Samples(np.array([0.1]), 1000 * readings["cart"][None])}
+    (one, _), (two, _) = plain.estimate([start], [read], 0.2), other.estimate([same], [read_in_mm], 0.2)
+    np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("units", "converted"), [(("K", "K"), True), (("mm", "mm/s"), False)])
+def test_units_that_do_not_become_the_scenes_are_refused(units, converted):
+    scene = load_scene("cartpole")
+    cart = dataclasses.replace(scene.read[0].spec, units=units)
+    with pytest.raises(SceneError, match=f"{cart.name!r} in other units"):
+        check_streams(scene, [cart], converted=converted)
+    check_streams(scene, in_other_units(), converted=True)
+    check_streams(scene, [dataclasses.replace(scene.actions[0].spec, units=("newton",))])  # the same, spelt otherwise
 
 
 def test_a_turned_gyro_sets_the_spin_that_it_would_read(tmp_path):

@@ -1,5 +1,6 @@
 """The floor: MuJoCo from the last readings is right where readings are, and as wrong as they are where they are not."""
 
+import dataclasses
 import re
 import shutil
 
@@ -154,6 +155,19 @@ def edited(source, target, edit):
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     return simulate("cartpole", tmp_path_factory.mktemp("floor") / "a.h5", episodes=3, seconds=4.0, progress=False)
+
+
+@pytest.mark.parametrize("kind", [Floor, FloorEstimate])
+def test_a_log_in_other_units_has_the_same_floor(recorded, kind):
+    def told(**units):
+        log = Log(recorded, truth=True)
+        log = log.conform([dataclasses.replace(log.streams[name], units=each) for name, each in units.items()])
+        problem = make_problem(log, dt=0.02, context_s=1.0, horizon_s=HORIZON_S)
+        return kind(problem.truth).predict(problem.asked)
+
+    plain, other = told(), told(cart=("mm", "mm/s"), push=("kN",))
+    np.testing.assert_allclose(other.mean["cart"], 1000 * plain.mean["cart"], rtol=1e-3, atol=0.1)
+    np.testing.assert_allclose(other.mean["pole"], plain.mean["pole"], atol=1e-3)
 
 
 def test_an_empty_command_holds_the_one_before(recorded, tmp_path):

@@ -9,7 +9,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.imagine.trajectory import Moment
 from worldmodel.logs.physical import first_fix, physical_values
 from worldmodel.logs.reader import Log
-from worldmodel.simulate import Recorded, Scene, Start, Twin, check_streams, load_scene
+from worldmodel.simulate import Recorded, Scene, Start, Twin, load_scene
 from worldmodel.simulate.recorded import metres_since
 from worldmodel.types import Samples, StreamSpec
 
@@ -45,8 +45,7 @@ class Beside:
 
     def __init__(self, log: Log, scene: Scene, streams: tuple[StreamSpec, ...]) -> None:
         self.name, self._specs = scene.name, tuple(spec for spec in streams if spec.kind not in ("action", "video"))
-        check_streams(scene, [spec for spec in streams if spec.kind != "video"])
-        self.twin = Twin(scene)
+        self.twin = Twin(scene, [spec for spec in streams if spec.kind != "video"])
         self._started: tuple[tuple[int, int], np.ndarray] | None = None
         known = Log(log.files, truth=True).conform(streams)
         self._recorded = lru_cache(2)(lambda episode: Recorded(known.episodes[episode], known.has_truth, self._specs))

@@ -1,6 +1,7 @@
 """Whether a stream is the same as another, and how it reads as that one: the one place that decides it."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -33,6 +34,18 @@ class Conformed:
     @classmethod
     def unchanged(cls, spec: StreamSpec) -> "Conformed":
         return cls(spec, (SAME,) * len(spec.columns))
+
+    @classmethod
+    def in_units(cls, spec: StreamSpec, units: tuple[str, ...]) -> "Conformed | None":
+        """A stream in other units and else as it is; None where one of them does not become the other exactly."""
+        found = [conversion(old, new) for old, new in zip(spec.units, units, strict=True)]
+        known = tuple(change for change in found if change is not None)
+        return cls(dataclasses.replace(spec, units=units), known) if len(known) == len(found) else None
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the numbers are the same: units may be spelt otherwise."""
+        return all(math.isclose(scale, 1) and offset == 0 for scale, offset in self.columns)
 
     def __call__(self, data: np.ndarray) -> np.ndarray:
         """Samples [..., S] as stored, in the new units."""

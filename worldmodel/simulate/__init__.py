@@ -1,7 +1,8 @@
 """Simulating: MuJoCo scenes as recordings, and as the physical twin of a recording. The only part that needs MuJoCo."""
 
 from worldmodel.simulate.excitation import BEHAVIOURS
-from worldmodel.simulate.recorded import Recorded, check_streams
+from worldmodel.simulate.matching import check_streams
+from worldmodel.simulate.recorded import Recorded
 from worldmodel.simulate.recorder import Branch
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene, lost_scene, shipped_scenes

@@ -1,14 +1,12 @@
 """What a recording knows of a moment: where its twin starts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.errors import SceneError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Episode
-from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.twin import Start
 from worldmodel.types import Samples, StreamSpec
 
@@ -89,27 +87,6 @@ class Recorded:
     def _last(self, name: str, now: float) -> int:
         """The row of a stream's last valid sample up to `now`; negative where there is none."""
         return int(np.searchsorted(self._valid[name].time, now + 1e-7, side="right")) - 1
-
-
-def check_streams(scene: Scene, streams: Iterable[StreamSpec]) -> None:
-    """Refuses a scene that lacks one of a run's streams, or has others of its name.
-
-    Raises:
-        SceneError: naming the first, and what both have.
-    """
-    wanted = {spec.name: spec.columns for spec in streams}
-    has = {stream.spec.name: stream.spec.columns for stream in scene.streams}
-    if lacking := [name for name, columns in wanted.items() if has.get(name) != columns]:
-        raise SceneError(
-            f"The scene {scene.name} has no stream {lacking[0]!r} of {', '.join(wanted[lacking[0]])}.",
-            expected=f"the run's streams: {_named(wanted)}",
-            found=_named(has),
-            remedy="name streams and columns alike in scene.toml, or choose the scene of this machine",
-        )
-
-
-def _named(streams: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{name} ({', '.join(columns)})" for name, columns in streams.items())
 
 
 def metres_since(values: np.ndarray, origin: np.ndarray, taken: Sequence[np.ndarray | None]) -> np.ndarray:

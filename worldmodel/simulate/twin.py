@@ -6,12 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.errors import SceneError
+from worldmodel.logs.same import Conformed
+from worldmodel.simulate.matching import check_streams
 from worldmodel.simulate.observer import Observer, Readings
 from worldmodel.simulate.reading import set_reading
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.signals import controls_at, readings_at
 from worldmodel.simulate.world import World
-from worldmodel.types import Samples
+from worldmodel.types import Samples, StreamSpec
 
 
 class Start(NamedTuple):
@@ -31,10 +33,22 @@ class Start(NamedTuple):
 
 
 class Twin:
-    """Simulates a scene from given moments under given actions."""
+    """Simulates a scene from given moments under given actions.
 
-    def __init__(self, scene: Scene) -> None:
+    Args:
+        scene: what is simulated.
+        streams: whose units readings and commands are given and told in; of others those of the scene.
+
+    Raises:
+        SceneError: if the scene lacks one of the streams, or has it in units that do not convert.
+    """
+
+    def __init__(self, scene: Scene, streams: Sequence[StreamSpec] = ()) -> None:
+        check_streams(scene, streams, converted=True)
         self.scene, self.world = scene, World(scene)
+        own = {stream.spec.name: stream.spec for stream in scene.streams}
+        self._given = {spec.name: Conformed.in_units(spec, own[spec.name].units) for spec in streams}
+        self._told = {spec.name: Conformed.in_units(own[spec.name], spec.units) for spec in streams}
         self.observer = Observer(self.world)
 
     def start_state(self, start: Start) -> np.ndarray:
@@ -54,7 +68,8 @@ class Twin:
         for stream in self.scene.read:
             if stream.spec.name not in start.readings:
                 continue
-            unbiased, at = start.readings[stream.spec.name] - stream.bias, 0
+            read = _read(self._given, stream.spec.name, start.readings[stream.spec.name])
+            unbiased, at = read - stream.bias, 0
             for sensor in stream.sources:
                 width = len(self.world.sensor_columns([sensor]))
                 set_reading(self.world, state, sensor, unbiased[at : at + width])
@@ -78,7 +93,7 @@ class Twin:
         for stream in self.scene.sensed:
             if all(stream.spec.name in each for each in read):
                 since = [
-                    Samples(samples.time - begin.time_s, samples.data)
+                    Samples(samples.time - begin.time_s, _read(self._given, stream.spec.name, samples.data))
                     for samples, begin in ((each[stream.spec.name], b) for each, b in zip(read, begins, strict=True))
                 ]
                 given[stream.spec.name] = Readings.of(since).unspoilt(stream)
@@ -109,15 +124,24 @@ class Twin:
             states = np.stack([self.start_state(start) for start in starts])
         controls = self._controls(starts, int(np.rint(ahead_s.max() / self.world.step_s)))
         sensors = self.world.rollout(states, controls, self._begun(starts)).sensors
-        return {
-            stream.spec.name: readings_at(self.world, self.scene, stream, sensors, ahead_s)
-            for stream in self.scene.sensed
-        }
+        read = {s.spec.name: readings_at(self.world, self.scene, s, sensors, ahead_s) for s in self.scene.sensed}
+        return {name: _read(self._told, name, values) for name, values in read.items()}
 
     def _controls(self, starts: Sequence[Start], steps: int) -> np.ndarray:
-        times = np.arange(steps) * self.world.step_s
-        return np.stack([controls_at(self.world, self.scene, start.actions, start.time_s + times) for start in starts])
+        times, given = np.arange(steps) * self.world.step_s, [self._commanded(start) for start in starts]
+        each = zip(given, starts, strict=True)
+        return np.stack([controls_at(self.world, self.scene, acts, start.time_s + times) for acts, start in each])
+
+    def _commanded(self, start: Start) -> dict[str, Samples]:
+        """The commands in the units of the scene."""
+        return {n: Samples(acts.time, _read(self._given, n, acts.data)) for n, acts in start.actions.items()}
 
     def _begun(self, starts: Sequence[Start]) -> np.ndarray:
         """int [W] physics steps that each world has run since it settled."""
         return np.array([self.world.settle_steps + round(start.time_s / self.world.step_s) for start in starts])
+
+
+def _read(units: Mapping[str, Conformed | None], name: str, values: np.ndarray) -> np.ndarray:
+    """Values [..., S] of a stream in other units, where they differ."""
+    read = units.get(name)
+    return values if read is None else read(values)

@@ -43,7 +43,7 @@ def counterfactual(
         WorldModelError: before anything is simulated, if the scene lacks a stream of the run.
     """
     loaded = load_scene(scene)
-    check_streams(loaded, run.layout.streams)
+    check_streams(loaded, run.layout.streams, converted=True)
     dt, count = run.layout.dt, len(behaviours)
     ticks = [round(share * run.context) + 2 for share in _MOMENTS]
     worlds = [len(part) for part in np.array_split(np.arange(states), len(ticks))]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from worldmodel.errors import SceneError
-from worldmodel.simulate import Recorded, Scene, Start, Twin, check_streams, load_scene
+from worldmodel.simulate import Recorded, Scene, Start, Twin, load_scene
 from worldmodel.simulate.recorded import metres_since
 from worldmodel.types import Samples, StreamSpec
 from worldmodel.validate.forecast import Forecast
@@ -44,7 +44,8 @@ class Floor:
         if self._scene is None and not named:
             return Forecast(note=_NO_TWIN)
         try:
-            mean = self._roll_out(problem, Twin(self._scene or load_scene(str(named))))
+            scene = self._scene or load_scene(str(named))
+            mean = self._roll_out(problem, Twin(scene, (*problem.readings, *problem.layout.actions)))
         except SceneError as error:
             found = f" ({error.found})" if error.found else ""
             return Forecast(
@@ -57,9 +58,8 @@ class Floor:
         """The twin's readings by stream [W, H, P].
 
         Raises:
-            SceneError: if the twin lacks a stream of the log, or becomes unstable.
+            SceneError: if the twin becomes unstable.
         """
-        check_streams(twin.scene, (*problem.readings, *problem.layout.actions))
         recorded = {int(e): self._recorded(int(e), problem.readings) for e in np.unique(problem.starts[:, 0])}
         starts = [
             recorded[int(e)].start(t * problem.dt, given)

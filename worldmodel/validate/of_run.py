@@ -81,7 +81,7 @@ def validate(
     with Log(log, truth=True) as opened, _opened(learn) as taught:
         asked = loaded.on(opened)
         if physics is not None:
-            check_streams(physics, asked.layout.streams)
+            check_streams(physics, asked.layout.streams, converted=True)
         unseen = asked.unseen(opened)
         windows = asked.windows(opened, asked.horizon_ticks(horizon_s, beyond_trained), unseen)
         problem = problem_of(windows, name=Path(log).stem, max_starts=max_starts)

@@ -1,5 +1,6 @@
 """Physics as an expert: right where its scene is, silent where it has nothing to say, and kept whole."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -133,6 +134,13 @@ def test_it_speaks_for_the_streams_that_it_knows(log):
 def test_a_scene_of_another_machine_is_refused(windows):
     with pytest.raises(WorldModelError, match="does not fit the log"):
         Physics.of(load_scene("double_pendulum"), lens_of(windows.layout))
+
+
+def test_a_scene_in_other_units_is_refused(log):
+    cart = dataclasses.replace(log.streams["cart"], units=("mm", "mm/s"))
+    streams = tuple((log.streams | {"cart": cart}).values())
+    with pytest.raises(WorldModelError, match="'cart' in other units"):
+        Physics.of(load_scene("cartpole"), lens_of(TickLayout(DT, streams)))
 
 
 def test_it_is_kept_with_its_folder_and_knows_a_changed_one(windows, tmp_path):

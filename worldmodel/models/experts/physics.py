@@ -14,7 +14,7 @@ from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
-from worldmodel.simulate import Scene, load_scene
+from worldmodel.simulate import Scene, check_streams, load_scene
 from worldmodel.simulate.identification.parameters import Machine
 from worldmodel.simulate.observer import Observer, Readings
 from worldmodel.simulate.scene import SceneStream
@@ -46,7 +46,7 @@ class Physics:
         """A scene as an expert of these streams.
 
         Raises:
-            WorldModelError: if it has none of them, or lacks a command.
+            WorldModelError: if it has none of them, lacks a command, or has one of them in other units.
         """
         found = cls(lens, scene.folder, folder_sha256(scene.folder), general)
         has = {s.spec.name: s.spec.columns for s in scene.streams}
@@ -59,6 +59,7 @@ class Physics:
                 found="; ".join(f"{name} ({', '.join(columns)})" for name, columns in has.items()),
                 remedy="name streams and columns alike in scene.toml",
             )
+        check_streams(scene, [s for s in lens.layout.streams if has.get(s.name) == s.columns])
         return found
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "Physics":
