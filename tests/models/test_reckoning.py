@@ -21,9 +21,9 @@ NED = StreamSpec("place", "position", ("x", "y", "z"), ("m",) * 3, 5.0, "ned")
 GPS = StreamSpec("gps", "gps", GPS_COLUMNS, GPS_UNITS, 5.0)
 POSE = StreamSpec("pose", "pose", ("x", "y", "z", "qw", "qx", "qy", "qz"), ("m",) * 3 + ("",) * 4, 10.0, "map")
 WHEELS = StreamSpec("wheels", "sensor", ("left", "right"), ("rad/s", "rad/s"), 10.0)
-SPEED = StreamSpec("car", "sensor", ("speed",), ("km/h",), 10.0)
+SPEED = StreamSpec("car", "sensor", ("speed",), ("kph",), 10.0)
 GYRO = StreamSpec("gyro", "sensor", ("x", "y", "z"), ("rad/s",) * 3, 10.0)
-DEGREES = StreamSpec("gyro", "sensor", ("yaw_rate",), ("deg/s",), 10.0)
+DEGREES = StreamSpec("gyro", "sensor", ("yaw_rate",), ("°/s",), 10.0)
 COMPASS = StreamSpec("compass", "sensor", ("heading", "tilt"), ("rad", "rad"), 10.0, "ned", circular=(True, False))
 
 

@@ -10,10 +10,8 @@ from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.types import StreamSpec
+from worldmodel.units import conversion
 
-_SPEED_UNITS = ("m/s", "km/h", "mph", "kn", "knot", "cm/s", "mm/s")
-_WHEEL_UNITS = (*_SPEED_UNITS, "rad/s", "deg/s", "rpm")
-_RATE_UNITS = {"rad/s": 1.0, "deg/s": np.pi / 180}
 _SPEED = re.compile(r"speed|forward|\bvx\b|velocity_x")
 _WHEEL = re.compile(r"wheel|encoder")
 _YAW = re.compile(r"yaw|gyro|turn_rate|\bwz\b|angular_velocity")
@@ -62,11 +60,11 @@ def motions(place: StreamSpec, layout: TickLayout, named: Named | None) -> list[
     """
     columns = _columns(layout)
     if named is None:
-        speeds, rates = _speeds(columns), [c for c in columns if c.unit in _RATE_UNITS and _YAW.search(c.name.lower())]
+        speeds, rates = _speeds(columns), [c for c in columns if _YAW.search(c.name.lower()) and _scale(c, "rad/s")]
     else:
         speeds, rates = [_named(columns, named.speed)], _named(columns, named.yaw)
     noses = [s for s in layout.readings if codec(s).turning.heading is not None and same_frame(s, place)]
-    turnings = [(np.array([c.at]), sign * _RATE_UNITS.get(c.unit, 1.0)) for c in rates for sign in (1, -1)]
+    turnings = [(np.array([c.at]), sign * (_scale(c, "rad/s") or 1.0)) for c in rates for sign in (1, -1)]
     turnings += [(pair("heading", s, layout), 0.0) for s in noses if named is None]
     return [Motion(np.array([c.at for c in speed]), *turning) for speed, turning in itertools.product(speeds, turnings)]
 
@@ -104,11 +102,17 @@ def _speeds(columns: list[_Column]) -> list[list[_Column]]:
     found = [
         c
         for c in columns
-        if (c.unit in _SPEED_UNITS and _SPEED.search(c.name.lower()))
-        or (c.unit in _WHEEL_UNITS and _WHEEL.search(c.name.lower()))
+        if (_SPEED.search(c.name.lower()) and _scale(c, "m/s"))
+        or (_WHEEL.search(c.name.lower()) and (_scale(c, "m/s") or _scale(c, "rad/s")))
     ]
     together = [list(group) for _, group in itertools.groupby(found, lambda c: c.stream)]
     return [[c] for c in found] + [group for group in together if len(group) > 1]
+
+
+def _scale(column: _Column, unit: str) -> float:
+    """How many of a unit are one of the column's; 0 where they are another quantity."""
+    change = conversion(column.unit, unit)
+    return change.scale if change else 0.0
 
 
 def _named(columns: list[_Column], name: str) -> list[_Column]:
