@@ -125,6 +125,15 @@ def test_truth_is_hidden_unless_asked_for(tmp_path):
     assert len(Log(tmp_path / "a.h5", truth=True).episodes[0].truth["state"]) == 4
 
 
+def test_a_log_has_truth_if_all_of_its_files_have(tmp_path):
+    for name, truth in (("a", [STATE]), ("b", [STATE]), ("c", [])):
+        with LogWriter(tmp_path / f"{name}.h5", [IMU], truth=truth) as writer:
+            writer.append({"imu": samples(IMU, 3)}, truth={spec.name: samples(spec, 4) for spec in truth})
+    assert Log([tmp_path / "a.h5", tmp_path / "b.h5"], truth=True).has_truth
+    for files in ("ac", "ca"):
+        assert not Log([tmp_path / f"{name}.h5" for name in files], truth=True).has_truth
+
+
 def test_a_folder_reads_as_one_log(tmp_path):
     write(tmp_path / "a.h5", episodes=2)
     write(tmp_path / "b.h5", episodes=1)

@@ -296,8 +296,8 @@ class Log:
 
     @property
     def has_truth(self) -> bool:
-        """Whether the log was opened with its truth and holds some."""
-        return bool(self._parts[0].specs(fmt.TRUTH))
+        """Whether the log was opened with its truth, and each of its files holds some."""
+        return all(part.specs(fmt.TRUTH) for part in self._parts)
 
     def _repr_html_(self) -> str:
         return beside_text(repr(self), self.episodes[0].plot())
