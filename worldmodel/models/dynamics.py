@@ -128,7 +128,7 @@ class RecurrentDynamics(nnx.Module):
         return _over_ticks(body, state, (actions, noise))
 
 
-_LEAST_STD = 0.1
+_LEAST_STD = 0.1  # as in PlaNet (Hafner et al. 2019, arXiv 1811.04551)
 
 
 def _gaussian(raw: jax.Array) -> Gaussian:

@@ -16,7 +16,7 @@ from worldmodel.imagine.calibration import central_interval
 from worldmodel.types import Array
 
 _RESAMPLES, _CENTRAL = 300, (0.025, 0.975)
-_SSIM_WINDOW = 11
+_SSIM_WINDOW = 11  # pixels, as in Wang et al. 2004
 
 
 def rms(errors: np.ndarray, mask: np.ndarray, axis: tuple[int, ...] | int) -> np.ndarray:

@@ -15,7 +15,7 @@ from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.expert import Expert
 from worldmodel.types import Array
 
-_MEMORY, _PENALTY = 8, 0.1
+_MEMORY, _PENALTY = 8, 0.1  # ticks; docs/experiments.md
 
 
 class Closed(NamedTuple):
