@@ -66,7 +66,7 @@ class Beside:
         """
         layout, now, recorded = moment.layout, moment.row * moment.layout.dt, self._recorded(episode)
         given = {spec.name: _joined(moment, spec, now, actions) for spec in layout.actions}
-        ahead = {spec.name: np.arange(1, horizon * layout.slots(spec) + 1) / layout.slots(spec) for spec in self._specs}
+        ahead = {s.name: (np.arange(1, horizon + 1)[:, None] + layout.slot_ticks(s)).ravel() for s in self._specs}
         ticks = np.unique(np.concatenate([[0.0], *ahead.values()]).round(6))
         state = self._state((episode, moment.row), recorded, moment)
         rolled = self.twin.rollout([Start(now, {}, None, given)], ticks * layout.dt, state[None])

@@ -232,10 +232,9 @@ def _spread(moment: Moment, readings: np.ndarray, seed: int) -> np.ndarray:
 def _recorded(moment: Moment, spec: StreamSpec, readings: np.ndarray, when: np.ndarray) -> Samples:
     """Of features [K, H, D] at ticks `when` [H] those of one stream, at its own times and in its own columns."""
     layout = moment.layout
-    slots = layout.slots(spec)
     features = readings[..., layout.slot_columns(spec)]
     data = codec(spec).recorded(features, moment.fixes[spec.name], moment.origin)
-    time = when[:, None] + layout.dt * (np.arange(slots) + 1 - slots) / slots
+    time = when[:, None] + layout.dt * layout.slot_ticks(spec)
     return Samples(time.ravel(), data.reshape(len(readings), time.size, -1).swapaxes(0, 1))
 
 

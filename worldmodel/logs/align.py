@@ -91,6 +91,11 @@ class TickLayout:
         """Slots a tick, between 1 and `MAX_PER_TICK`."""
         return max(math.ceil(round(spec.rate_hz * self.dt) / self.averaged(spec)), 1)
 
+    def slot_ticks(self, spec: StreamSpec) -> np.ndarray:
+        """float64 [N] when each slot of a tick ends, in ticks after it: the last with it, at 0."""
+        count = self.slots(spec)
+        return (np.arange(count) + 1 - count) / count
+
     def interval(self, spec: StreamSpec) -> int:
         """Ticks from one sample of a stream to the next at its nominal rate, at least 1."""
         return max(round(1 / (spec.rate_hz * self.dt)), 1)
@@ -317,7 +322,7 @@ def _slots(
     some = known.any(1)  # a row of a table that says nothing of this stream is no sample of it
     time, features, known = stream.time[some], features[some], known[some]
     count, shape = layout.slots(spec), (len(ticks), -1)
-    slots = (ticks[:, None] + layout.dt * (np.arange(count) + 1 - count) / count).ravel()
+    slots = (ticks[:, None] + layout.dt * layout.slot_ticks(spec)).ravel()
     pick = _mean_of if layout.averaged(spec) > 1 else _newest_of
     value, valid = pick(time, np.where(known, features, 0.0), known, slots, layout.dt / count)
     value = np.where(valid, codec(spec).normalised(value), 0).astype(np.float32)

@@ -177,7 +177,7 @@ class Lens:
         for spec in layout.readings:
             slots, columns = layout.slot_columns(spec), layout.reading_columns[spec.name]
             reading[slots] = np.arange(columns.start, columns.stop)
-            part[slots] = (np.arange(len(slots))[:, None] + 1) / len(slots)
+            part[slots] = 1 + layout.slot_ticks(spec)[:, None]
         return reading, part
 
     @property

@@ -150,7 +150,7 @@ class Physics:
             known = np.asarray(view.slots_mask[..., columns].all(-1))
             age = view.age[..., layout.reading_columns[name].start]
             behind = np.minimum(np.where(known[..., -1], age, 0.0), 1 / slots)  # all slots, if samples are regular
-            time = np.arange(view.context)[:, None] + (np.arange(slots) + 1 - slots) / slots - behind[..., None]
+            time = np.arange(view.context)[:, None] + layout.slot_ticks(layout.spec(name)) - behind[..., None]
             count = view.context * slots
             read = np.where(known[..., None], values, np.nan).reshape(len(values), count, -1)
             out[name] = Readings(time.reshape(-1, count) * layout.dt, read).unspoilt(stream)

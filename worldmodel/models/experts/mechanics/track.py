@@ -128,7 +128,7 @@ def _samples(view: View, lens: Lens, column: Column, age: Float[np.ndarray, "B C
         value = np.arctan2(value, _units(view, lens, at + 1, ticks))
     mask = view.slots_mask[:, -ticks:, at].reshape(len(value), -1)
     late = age * count - np.floor(age * count + 1e-3)  # of a slot, the same in all of a tick
-    time = np.arange(1 - ticks, 1)[:, None] + (np.arange(count) + 1 - count - late[..., None]) / count
+    time = np.arange(1 - ticks, 1)[:, None] + lens.layout.slot_ticks(spec) - late[..., None] / count
     return Samples(_unwrapped(value.reshape(mask.shape), mask, column), mask, time.reshape(mask.shape), count)
 
 
