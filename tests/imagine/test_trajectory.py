@@ -9,7 +9,9 @@ from worldmodel.errors import WorldModelError
 from worldmodel.geo import enu_to_geodetic, geodetic_to_enu
 from worldmodel.imagine.actions import logged_ahead, read_actions
 from worldmodel.imagine.engine import Imagined, Imaginer, Pictures
+from worldmodel.imagine.forecaster import trust
 from worldmodel.imagine.session import Session, foretell
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
@@ -321,3 +323,9 @@ def test_given_times_that_do_not_increase_are_refused(dream):
         dream(actions={"force": Samples(np.array([0.2, 0.1]), np.ones((2, 1)))})
     with pytest.raises(WorldModelError, match="3 times and 2 values"):
         dream(actions={"force": Samples(np.arange(3.0), np.ones((2, 1)))})
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_no_expert_is_weighed_none_is_trusted():
+    layout = TickLayout(0.1, SPECS)
+    assert trust((), np.zeros((0, 5, 0)), layout) == {spec.name: {} for spec in layout.readings}

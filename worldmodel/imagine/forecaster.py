@@ -149,6 +149,8 @@ def trust(
     names: Sequence[str], weights: Float[np.ndarray, "E H Y"], layout: TickLayout
 ) -> dict[str, dict[str, np.ndarray]]:
     """How much each expert is trusted, by stream and expert: [H], the mean over its columns."""
+    if not names:  # a network alone: no means of nothing
+        return {stream: {} for stream in layout.reading_columns}
     means = {stream: weights[..., columns].mean(-1) for stream, columns in layout.reading_columns.items()}
     return {stream: dict(zip(names, of, strict=True)) for stream, of in means.items()}
 
