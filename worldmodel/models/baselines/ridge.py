@@ -1,6 +1,6 @@
 """Ridge regression with targets that may be missing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -27,9 +27,18 @@ def ridge(
             continue
         x, y = (inputs, targets[:, columns]) if rows.all() else (inputs[rows], targets[rows][:, columns])
         x_mean, y_mean = x.mean(0), y.mean(0)
-        gram = x.T @ x - len(x) * np.outer(x_mean, x_mean)
-        moment = x.T @ (y - y_mean)
-        for slopes, penalty in zip(weights, penalties, strict=True):
-            slopes[:-1, columns] = np.linalg.solve(gram + penalty * len(x) * np.eye(len(gram)), moment)
-            slopes[-1, columns] = y_mean - x_mean @ slopes[:-1, columns]
+        for slopes, each in zip(weights, _slopes(x - x_mean, y - y_mean, penalties), strict=True):
+            slopes[:-1, columns] = each
+            slopes[-1, columns] = y_mean - x_mean @ each
     return weights
+
+
+def _slopes(
+    x: Float[np.ndarray, "M F"], y: Float[np.ndarray, "M Y"], penalties: Sequence[float]
+) -> Iterator[Float[np.ndarray, "F Y"]]:
+    """For each penalty, from the smaller of the two matrices that tell them: of inputs, or of rows."""
+    few = len(x) < x.shape[1]
+    gram, moment = (x @ x.T, y) if few else (x.T @ x, x.T @ y)
+    for penalty in penalties:
+        solved = np.linalg.solve(gram + penalty * len(x) * np.eye(len(gram)), moment)
+        yield x.T @ solved if few else solved
