@@ -26,10 +26,10 @@ def ridge(
         if not rows.any():
             continue
         x, y = (inputs, targets[:, columns]) if rows.all() else (inputs[rows], targets[rows][:, columns])
-        x_mean, y_mean = x.mean(0), y.mean(0)
-        for slopes, each in zip(weights, _slopes(x - x_mean, y - y_mean, penalties), strict=True):
+        y_mean = y.mean(0)
+        for slopes, each in zip(weights, _slopes(x, y - y_mean, penalties), strict=True):
             slopes[:-1, columns] = each
-            slopes[-1, columns] = y_mean - x_mean @ each
+            slopes[-1, columns] = y_mean - x.mean(0) @ each
     return weights
 
 
@@ -38,7 +38,11 @@ def _slopes(
 ) -> Iterator[Float[np.ndarray, "F Y"]]:
     """For each penalty, from the smaller of the two matrices that tell them: of inputs, or of rows."""
     few = len(x) < x.shape[1]
-    gram, moment = (x @ x.T, y) if few else (x.T @ x, x.T @ y)
+    if few:
+        x = x.astype(float) - x.mean(0)
+        gram, moment = x @ x.T, y
+    else:
+        gram, moment = x.T @ x - len(x) * np.outer(x.mean(0), x.mean(0)), x.T @ y
     for penalty in penalties:
         solved = np.linalg.solve(gram + penalty * len(x) * np.eye(len(gram)), moment)
         yield x.T @ solved if few else solved
