@@ -156,6 +156,24 @@ def test_ridge_is_least_squares_with_rows_that_pull_slopes_to_zero_and_targets_t
         np.testing.assert_array_equal(weights[:, 2], 0)
 
 
+def test_ridge_of_more_inputs_than_rows_is_what_inputs_at_right_angles_to_all_rows_do_not_change():
+    rng = np.random.default_rng(0)
+    inputs, targets, mask = rng.normal(size=(20, 9)), rng.normal(size=(20, 2)), np.ones((20, 2), bool)
+    many = inputs @ np.linalg.qr(rng.normal(size=(40, 9)))[0].T
+    few, turned = (ridge(x, targets, mask, (0.1,))[0] for x in (inputs, many))
+    np.testing.assert_allclose(many @ turned[:-1] + turned[-1], inputs @ few[:-1] + few[-1], rtol=1e-9)
+
+
+def test_ridge_finds_slopes_of_inputs_that_lie_far_from_zero():
+    rng = np.random.default_rng(0)
+    inputs = (1e4 + rng.uniform(-1, 1, size=(400, 3))).astype(np.float32)
+    slopes = np.array([[2.0], [-1.0], [0.5]])
+    targets = ((inputs - np.float32(1e4)) @ slopes + 7).astype(np.float32)
+    weights = ridge(inputs, targets, np.ones(targets.shape, bool), (1e-9,))[0]
+    np.testing.assert_allclose(weights[:3], slopes, atol=1e-5)
+    np.testing.assert_allclose(inputs.astype(float) @ weights[:3] + weights[3], targets, atol=1e-4)
+
+
 def test_direct_is_least_squares_on_the_last_readings_and_every_action_until_then():
     rng = np.random.default_rng(0)
     count, context, horizon = 400, 3, 4

@@ -83,6 +83,20 @@ def test_how_far_an_expert_is_behind_in_a_column_is_half_told_by_the_stream():
     np.testing.assert_allclose(np.log(usual[1] / usual[0]), [0.75 * behind, 0.25 * behind, behind], atol=1e-9)
 
 
+@pytest.mark.parametrize("told", ["still", "never there"])
+def test_who_is_trusted_in_a_column_that_never_moved_or_never_came_is_told_by_its_stream(told):
+    """The mean and holding are alike there until it moves; with nothing known of any, the mean would be named."""
+    data = left_out([2.0, 1.0])
+    if told == "still":
+        data.ahead[:, ..., 1] = data.came[..., 1]
+    else:
+        data.mask[..., 1] = False
+    blend = Blend.fit(data, HORIZONS, STREAM_OF)
+    weights = blend.mix(data.ahead, calm(2, N))[2]
+    np.testing.assert_allclose(weights[..., 1], weights[..., 0])
+    assert (weights[1, ..., 1] > 0.9).all()
+
+
 def test_an_expert_that_does_worse_than_usual_in_the_context_loses_weight_in_that_stream_alone():
     blend = fitted([1.0, 1.5])
     within = calm(2)

@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
@@ -41,20 +41,35 @@ class Direct:
 
     @classmethod
     def candidates(
-        cls, examples: Examples, layout: TickLayout, penalties: Sequence[float] = PENALTIES
+        cls,
+        examples: Examples,
+        layout: TickLayout,
+        penalties: Sequence[float] = PENALTIES,
+        sees: Callable[[Int[Array, " F"]], Bool[Array, "F Y"]] | None = None,
     ) -> list["Direct"]:
-        """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
+        """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen.
+
+        Args:
+            examples: windows to fit on.
+            layout: theirs.
+            penalties: of a mean squared error.
+            sees: which inputs each column is told by, given the column that each input is of, -1 of actions; by
+                default all.
+        """
         view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
         ticks = grid(view.horizon)
-        seen = _seen(view, layout)
+        parts = _parts(view, layout)
+        seen = _flat(parts)
         means = _Means.of(view)
         acted = [means.shares(_edges(tick)[None], np.array([[tick]]))[:, 0] for tick in ticks.tolist()]
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > _STILL
+        of = np.concatenate([*(np.broadcast_to(part.of, part.values.shape[1:]).ravel() for part in parts)])
+        known = None if sees is None else sees(np.pad(of, (0, acted[0].shape[1]), constant_values=-1))[varies]
         weights = []
         for t, a in zip(ticks, acted, strict=True):
             inputs = np.concatenate([seen, a], 1)[:, varies]
             scale = np.maximum(inputs.std(0), _STILL)
-            fitted = ridge(inputs / scale, change[:, t - 1], examples.mask[:, t - 1], penalties)
+            fitted = ridge(inputs / scale, change[:, t - 1], examples.mask[:, t - 1], penalties, known)
             weights.append(fitted / np.concatenate([scale, [1.0]])[:, None])
         return [cls(ticks, varies, each) for each in np.stack(weights, 1)]
 
@@ -72,7 +87,7 @@ class Direct:
     @staticmethod
     def predictions(candidates: Sequence["Direct"], view: View, layout: TickLayout) -> list[Float[Array, "B T Y"]]:
         """What each of several predicts that differ by their weights alone, which costs little more than one."""
-        seen, known, now = _seen(view, layout), candidates[0].varies, view.held[:, -1:]
+        seen, known, now = _flat(_parts(view, layout)), candidates[0].varies, view.held[:, -1:]
         inputs = seen[:, np.flatnonzero(known[: seen.shape[1]])]
         asked = _Asked(_Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]))
         weights = namespace(candidates[0].weights).concatenate([each.weights for each in candidates], -1)
@@ -187,7 +202,14 @@ def _spans(ticks: int) -> list[tuple[int, int]]:
     return [(max(ticks - b, 0), ticks - a) for a, b in itertools.pairwise(ends) if a < ticks]
 
 
-def _seen(view: View, layout: TickLayout) -> Float[Array, "B F"]:
+class _Part(NamedTuple):
+    """Inputs [B, ..., S] of a window, and which columns of readings the S are; -1 of actions."""
+
+    values: Array
+    of: Int[np.ndarray, " S"]
+
+
+def _parts(view: View, layout: TickLayout) -> list[_Part]:
     """The last readings and their ages; of each share of the context the means of actions, and of how far samples are
     from the last, as are those of the last tick's other slots.
 
@@ -195,15 +217,24 @@ def _seen(view: View, layout: TickLayout) -> Float[Array, "B F"]:
     is 0, and a column says which is.
     """
     xp, context, last = namespace(view.held), view.held.shape[1], view.held[:, -1]
-    parts, slow = [last, xp.minimum(view.age[:, -1], context)], _slow(view, layout)
+    every = np.arange(last.shape[1])
+    parts, slow = [_Part(last, every), _Part(xp.minimum(view.age[:, -1], context), every)], _slow(view, layout)
     for spec in layout.readings:
-        columns, now = layout.slot_columns(spec), last[:, None, layout.reading_columns[spec.name]]
+        columns, of = layout.slot_columns(spec), every[layout.reading_columns[spec.name]]
+        now = last[:, None, of]
         if len(columns) > 1:
             samples, there = view.slots[..., columns], view.slots_mask[..., columns]
-            parts.append(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1])
-        parts.append(_over_spans(samples - now[:, None], there) if len(columns) > 1 else slow.pop(0))
-    parts.append(_over_spans(view.past[:, :, None], view.past_mask[:, :, None]))
-    return xp.concatenate([part.reshape(len(last), -1) for part in parts], 1)
+            parts.append(_Part(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1], of))
+        spans = _over_spans(samples - now[:, None], there) if len(columns) > 1 else slow.pop(0)
+        parts.append(_Part(spans, of))
+    acted = _over_spans(view.past[:, :, None], view.past_mask[:, :, None])
+    return [*parts, _Part(acted, np.full(acted.shape[-1], -1))]
+
+
+def _flat(parts: Sequence[_Part]) -> Float[Array, "B F"]:
+    """All inputs of a window in a row."""
+    xp = namespace(parts[0].values)
+    return xp.concatenate([part.values.reshape(len(part.values), -1) for part in parts], 1)
 
 
 def _slow(view: View, layout: TickLayout) -> list[Float[Array, "B K 2 S"]]:

@@ -1,6 +1,6 @@
 """Ridge regression with targets that may be missing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -11,25 +11,37 @@ def ridge(
     targets: Float[np.ndarray, "M Y"],
     mask: Bool[np.ndarray, "M Y"],
     penalties: Sequence[float],
+    sees: Bool[np.ndarray, "F Y"] | None = None,
 ) -> Float[np.ndarray, "R F+1 Y"]:
     """Weights, the last one constant and free, for each penalty (of a mean squared error): [R, F + 1, Y].
 
-    Each column of targets is fitted on the rows where it is there; columns there together are fitted together. A
-    column that never is gets zeros.
+    Each column of targets is fitted on the rows where it is there, and on the inputs that it `sees`, by default all;
+    columns that are alike in both are fitted together. A column that is never there gets zeros.
     """
+    sees = np.ones((inputs.shape[1], targets.shape[1]), bool) if sees is None else sees
     weights = np.zeros((len(penalties), inputs.shape[1] + 1, targets.shape[1]))
     together: dict[bytes, list[int]] = {}
     for column, rows in enumerate(mask.T):
-        together.setdefault(rows.tobytes(), []).append(column)
+        together.setdefault(rows.tobytes() + sees[:, column].tobytes(), []).append(column)
     for columns in together.values():
-        rows = mask[:, columns[0]]
+        rows, seen = mask[:, columns[0]], np.flatnonzero(sees[:, columns[0]])
         if not rows.any():
             continue
-        x, y = (inputs, targets[:, columns]) if rows.all() else (inputs[rows], targets[rows][:, columns])
-        x_mean, y_mean = x.mean(0), y.mean(0)
-        gram = x.T @ x - len(x) * np.outer(x_mean, x_mean)
-        moment = x.T @ (y - y_mean)
-        for slopes, penalty in zip(weights, penalties, strict=True):
-            slopes[:-1, columns] = np.linalg.solve(gram + penalty * len(x) * np.eye(len(gram)), moment)
-            slopes[-1, columns] = y_mean - x_mean @ slopes[:-1, columns]
+        x = inputs if len(seen) == inputs.shape[1] else inputs[:, seen]
+        x, y = (x, targets[:, columns]) if rows.all() else (x[rows], targets[rows][:, columns])
+        x_mean, y_mean = x.mean(0, dtype=float), y.mean(0, dtype=float)
+        for slopes, each in zip(weights, _slopes(x - x_mean, y - y_mean, penalties), strict=True):
+            slopes[np.ix_(seen, columns)] = each
+            slopes[-1, columns] = y_mean - x_mean @ each
     return weights
+
+
+def _slopes(
+    x: Float[np.ndarray, "M F"], y: Float[np.ndarray, "M Y"], penalties: Sequence[float]
+) -> Iterator[Float[np.ndarray, "F Y"]]:
+    """For each penalty, from the smaller of the two matrices that tell them: of inputs, or of rows."""
+    few = len(x) < x.shape[1]
+    gram, moment = (x @ x.T, y) if few else (x.T @ x, x.T @ y)
+    for penalty in penalties:
+        solved = np.linalg.solve(gram + penalty * len(x) * np.eye(len(gram)), moment)
+        yield x.T @ solved if few else solved

@@ -21,6 +21,7 @@ _TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, b
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
 _QUIET = 0.03  # of the best expert's mean squared error, added to each episode's: one that stands still says little
 _SHARED = 0.5  # of how far an expert is behind the best in a column, which all columns of its stream tell
+_STILL = 1e-8  # of a column's variance: where no expert errs more, nothing moved
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
 _FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
 _LEARNED = 16.0  # and one known from none but those that it learned from with so many times
@@ -202,16 +203,21 @@ def _completed(each: Float[np.ndarray, "G K H Y"], whole: Bool[np.ndarray, "K H 
 def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"]) -> Float[np.ndarray, "K H Y"]:
     """With part of how far each is behind the best of a column taken from all columns of its stream.
 
-    A few episodes tell more of a stream than of each of its columns.
+    A few episodes tell more of a stream than of each of its columns. Of a column that never moved or never came they
+    tell nothing, and all is taken from the others: holding and the mean are alike there, until it moves.
     """
-    known = np.isfinite(usual)
-    best = np.log(usual).min(0)
-    behind = np.where(known, np.log(np.where(known, usual, 1.0)) - np.where(np.isfinite(best), best, 0.0), np.nan)
+    log = np.where(np.isfinite(usual), np.log(usual), np.nan)
+    told = np.nan_to_num(usual, posinf=0.0).max(0) > _STILL
+    best = np.where(np.isfinite(log).any(0), np.nan_to_num(log, nan=np.inf).min(0), np.nan)
+    behind = log - best
     for stream in np.unique(stream_of):
         columns = stream_of == stream
-        together = _nanmean(behind[..., columns], -1)[..., None]
-        behind[..., columns] += _SHARED * (together - behind[..., columns])
-    return np.where(known, np.exp(best + behind), np.inf)
+        few = told & columns if (told & columns).any() else told
+        together = _nanmean(np.where(few, behind, np.nan), -1)[..., None]
+        level = np.where(np.isnan(best), _nanmean(np.where(few, best, np.nan), -1)[:, None], best)[:, columns]
+        own = np.where(told[:, columns], behind[..., columns] + _SHARED * (together - behind[..., columns]), together)
+        log[..., columns] = level + own
+    return np.nan_to_num(np.exp(log), nan=np.inf)
 
 
 def _nanmean(x: np.ndarray, axis: int) -> np.ndarray:
