@@ -59,14 +59,20 @@ class StateSpace:
         slow, short = traces.paced(pace, context)
         recipe, belief = choose(slow, short, seed, choosing)
         seeds = range(seed * _DRAWN, (seed + 1) * _DRAWN)
-        members = _members(recipe, slow, seeds, allowance)
-        if pace > 1:
-            members = _refined(recipe, traces, [member.in_steps_of(1 / pace) for member in members], allowance)
-        return cls(recipe, belief._replace(forgetting=belief.forgetting / pace), members)
+        found = cls(recipe, belief, _members(recipe, slow, seeds, allowance))
+        return found if pace == 1 else found._in_shorter_steps(pace).refit(examples, allowance)
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "StateSpace":
-        """What was chosen, fitted to other examples."""
-        return dataclasses.replace(self, members=_refined(self.recipe, Traces.of(examples), self.members, allowance))
+        """What was chosen, fitted to other examples from where members ended."""
+        traces, context = Traces.of(examples).thin(_RESIDUALS), examples.view.held.shape[1]
+        begin = [(member, member.start(traces.until(context), self.belief)) for member in self.members]
+        members = fit_again(self.recipe, fit_linear(self.recipe, traces)[0], traces, begin, allowance)
+        return dataclasses.replace(self, members=members)
+
+    def _in_shorter_steps(self, pace: int) -> "StateSpace":
+        """The same in steps of which `pace` are one of now."""
+        belief = self.belief._replace(forgetting=self.belief.forgetting / pace)
+        return StateSpace(self.recipe, belief, [member.in_steps_of(1 / pace) for member in self.members])
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead: the median of the members."""
@@ -105,9 +111,3 @@ def _members(recipe: Recipe, traces: Traces, seeds: Sequence[int], allowance: Al
     found = add_terms(recipe, *fit_linear(recipe, traces), traces, seeds, _FINISHED, allowance)
     least = found[0].loss
     return [member for member in found[:_MEMBERS] if member.loss <= _ALIKE**2 * least]
-
-
-def _refined(recipe: Recipe, traces: Traces, members: Sequence[Member], allowance: Allowance) -> list[Member]:
-    """Members fitted again, from where they ended."""
-    traces = traces.thin(_RESIDUALS)
-    return fit_again(recipe, *fit_linear(recipe, traces), traces, members, allowance)

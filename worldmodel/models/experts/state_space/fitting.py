@@ -44,11 +44,11 @@ class _Term:
     sharp: bool = False
 
 
-TERMS = {
-    "spring": _Term("cube"),
-    "smooth": _Term("tanh", 3),
+TERMS = {  # in the order in which they are tried: there may be no time for the last
     "friction": _Term("tanh", 1, 8.0, sharp=True),
+    "spring": _Term("cube"),
     "overflow": _Term("ramp", 2),
+    "smooth": _Term("tanh", 3),
 }
 
 
@@ -180,19 +180,25 @@ def add_terms(
 def fit_again(
     recipe: Recipe,
     base: Member,
-    start: np.ndarray,
     traces: Traces,
-    members: Sequence[Member],
+    begin: Sequence[tuple[Member, Float[np.ndarray, "W S"]]],
     allowance: Allowance = UNLIMITED,
 ) -> list[Member]:
     """Members fitted to other windows, each from where it ended: where it lies is part of what was chosen.
 
     Of many first units hardly one ends well, and those that did on all windows need not on part of them.
+
+    Args:
+        recipe: theirs.
+        base: a linear member of these windows, by whose error terms are held back.
+        traces: the windows.
+        begin: each member, and where it begins in these windows; a linear fit's starts may be of other hidden states.
+        allowance: time for it; the first one is fitted.
     """
     if not recipe.terms:
         return [base]
     found: list[Member] = []
-    for member in members:
+    for member, start in begin:
         if found and allowance.is_over:
             break
         problem = _problem(recipe, member.flat, _ridge(recipe, base), traces)
