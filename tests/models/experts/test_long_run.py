@@ -9,12 +9,18 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.closed import closed
-from worldmodel.models.experts.left_out import measured
+from worldmodel.models.experts.left_out import ask, measured
 from worldmodel.models.experts.long_run import long_run
 from worldmodel.models.experts.team import Team
 from worldmodel.training.data import measure_scaling
 
 C, H = 16, 10
+
+
+def cut(windows, starts, horizon):
+    """Contexts, and the actions that follow them."""
+    context, future = windows.cut(starts, horizon)
+    return context, future.actions
 
 
 class Drifts:
@@ -48,6 +54,25 @@ def test_who_drifts_is_not_asked_far_ahead(windows):
     assert told.sum() > 2
     assert (weights[1, 0, : 2 * H, told] > 0.99).all()
     assert (weights[1, 0, 2 * H :, told] < 0.2).all()
+
+
+def test_who_leaves_what_was_ever_read_is_not_asked_far_ahead_however_good_it_was(windows):
+    baselines = Baselines.fit(windows, measure_scaling(windows, 0), 0)
+    lens, experts = baselines.lens, (*closed(baselines, ("mean",)), Drifts())
+    starts = np.asarray(windows.starts())[::20]
+    left_out = measured(experts, lens, windows, starts, starts[:, 0])
+    left_out = left_out._replace(ahead=np.stack([left_out.ahead[0], left_out.came + 0.01]))
+    team = Team.of(lens, experts, C, H, left_out)
+    asked = team.asked(*cut(windows, starts[:1], 4 * H))
+    said = ask(experts, lens, asked)
+    lost = said.ahead.copy()
+    lost[1, 0, 3 * H] += 50.0  # for one tick
+    kept, gone = (team.blended(asked, said._replace(ahead=x), None, np.zeros((1, 1), int)) for x in (said.ahead, lost))
+    moving = np.isfinite(team.reach.low) & ~lens.layout.relative[lens.layout.newest]
+    assert moving.any()
+    assert (kept.weights[1, 0][:, moving] > 0.99).all()
+    assert (gone.weights[1, 0, : 3 * H, moving] > 0.99).all()
+    assert (gone.weights[1, 0, 3 * H :, moving] < 0.01).all()
 
 
 def test_where_no_recording_is_long_there_is_nothing_to_know(windows):

@@ -1,5 +1,8 @@
 """What lies outside of what was trained on is said, by column and by how far."""
 
+import dataclasses
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -40,3 +43,14 @@ def test_a_reading_of_the_context_and_an_action_after_it_count_by_how_far_they_a
     found = described(outside, LENS.layout)
     assert list(found) == ["s.b", "push.left"]
     assert labels(LENS.layout) == ["s.a", "s.b", "s.c", "push.left", "push.right"]
+
+
+def test_a_path_is_astray_once_it_has_left_twice_what_was_read_and_stays_so(reach):
+    reach = dataclasses.replace(reach, low=np.array([np.inf, -1.0, 0.0]), high=np.array([-np.inf, 1.0, 2.0]))
+    path = np.array([0.0, 1.9, 2.5, 0.0, -4.0, np.nan, 0.0])
+    ahead = np.stack([path, path, path + 1], -1)[None, None]  # nothing is known of the first
+    found = reach.astray(ahead)[0, 0]
+    np.testing.assert_allclose(found[:, 0], 0)
+    for column in (1, 2):
+        np.testing.assert_allclose(found[:, column], [0, 0, 0.5, 0.5, 2, 2, 2])
+    np.testing.assert_allclose(reach.astray(jnp.asarray(ahead))[0, 0], found, atol=1e-6)

@@ -12,9 +12,9 @@ from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.state_space import StateSpace, choice, expert, fitting
 from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
 from worldmodel.models.experts.state_space.expert import _members
-from worldmodel.models.experts.state_space.fitting import Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.fitting import Belief, Recipe, add_terms, fit_linear
 from worldmodel.models.experts.state_space.rollouts import derived, simulated
-from worldmodel.models.experts.state_space.traces import Traces
+from worldmodel.models.experts.state_space.traces import Traces, pace_of
 from worldmodel.types import StreamSpec
 
 C, H = 12, 20
@@ -69,7 +69,7 @@ def error(model: StateSpace, examples: Examples) -> float:
 
 def fitted(recipe: Recipe, examples: Examples, seed: int = 0) -> StateSpace:
     """One member of a given recipe."""
-    return StateSpace(recipe, 0.0, _members(recipe, examples, [seed]))
+    return StateSpace(recipe, Belief(), _members(recipe, Traces.of(examples), [seed]))
 
 
 def in_a_moment(patch: pytest.MonkeyPatch) -> None:
@@ -178,12 +178,71 @@ def test_stretches_are_numbered_over_recordings_and_the_same_in_windows_that_ove
     np.testing.assert_array_equal(found, [[0, 0, 0, 0, 1, 1], [0, 1, 1, 1, 1, 2], [3, 3, 3, 4, 4, 4]])
 
 
+def test_longer_steps_end_where_contexts_end_and_take_the_means_of_actions():
+    ticks = np.arange(11.0)[None, :, None]
+    traces = Traces(ticks, ticks != 6, 10 * ticks[:, :-1], np.array([[2, 40]]))
+    slow, context = traces.paced(3, 5)
+    assert context == 2
+    np.testing.assert_array_equal(slow.readings[0, :, 0], [1, 4, 7, 10])
+    np.testing.assert_array_equal(slow.actions[0, :, 0], [20, 50, 80])
+    assert slow.mask.all()
+    np.testing.assert_array_equal(slow.starts, [[2, 13]])
+    same = traces.paced(1, 5)
+    assert same[1] == 5
+    for one, other in zip(same[0], traces, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("turns", "noise", "ticks", "pace"), [(1, 0, 1000, 10), (1, 0, 450, 4), (1, 0.01, 1000, 1)])
+def test_steps_are_as_long_as_lines_miss_nothing_and_much_is_ahead(turns, noise, ticks, pace):
+    time = np.arange(20 + ticks) / 1000
+    readings = np.sin(2 * np.pi * turns * time) * (1 + np.zeros((3, 1)))
+    readings += noise * np.random.default_rng(0).normal(size=readings.shape)
+    traces = Traces(readings[..., None], readings[..., None] < 9, readings[:, 1:, None], np.zeros((3, 2), int))
+    assert pace_of(traces, 20) == pace
+
+
+def test_a_system_in_shorter_steps_goes_the_same_way(sprung):
+    member, push = sprung.members[0], np.full((1, 40, 1), 0.5)
+    path = member.in_steps_of(1 / 20).cell.rollout(np.zeros((1, 2)), np.repeat(push, 20, 1))[:, ::20]
+    finer = member.in_steps_of(1 / 40).cell.rollout(np.zeros((1, 2)), np.repeat(push, 40, 1))[:, ::40]
+    np.testing.assert_allclose(path, finer, atol=0.05 * abs(finer).max())
+    assert abs(path[:, -1] - member.in_steps_of(1 / 20).cell.rollout(np.zeros((1, 2)), push)[:, -1]).max() > 0.1
+
+
+@pytest.mark.parametrize(("better", "anywhere"), [(0.0, True), (0.05, True), (0.5, False)])
+def test_where_it_stands_matters_only_if_it_tells_much(better, anywhere, monkeypatch):
+    traces = Traces.of(examples_of(*oscillator(300)))
+    monkeypatch.setattr(
+        choice._Search, "_errors", lambda _, recipe, limit: np.array([0.0 if recipe.anywhere else -better])
+    )
+    for first in (Recipe(1), Recipe(1, anywhere=True)):
+        search = choice._Search(traces, C, 0, Allowance())
+        search.consider([first])
+        search.elsewhere()
+        assert search.best.anywhere == anywhere
+
+
+def test_precise_readings_tell_a_speed_in_a_moment_if_they_are_believed():
+    """A slide that nothing slows, and a model of it that errs over its horizon by far more than readings do."""
+    shape = Shape(1, 1, 1)
+    flat = shape.join(linear=[[0, 0], [0.01, 0], [0, 0]], constant=0, inner=0, bias=0, outer=0)
+    member = fitting.Member(shape, flat, np.full(2, 20.0), np.array([0.1]))
+    place = 0.01 * np.arange(8.0)[None, :, None]
+    seen = Traces(place, place < 9, np.zeros((1, 7, 1)), np.zeros((1, 2), int))
+    doubted, believed = (member.start(seen, Belief(0.0, precision))[0, 1] for precision in (1.0, 100.0))
+    assert believed == pytest.approx(1.0, abs=1e-3)
+    assert doubted < 0.7
+    both = member.start(seen.take(np.zeros(2, int)), Belief(np.zeros(2), np.array([1.0, 100.0])))
+    np.testing.assert_allclose(both[:, 1], [doubted, believed], rtol=1e-4)
+
+
 def test_fits_that_err_more_than_the_best_are_no_members(monkeypatch):
-    recipe, examples = Recipe(1, ("smooth",)), examples_of(*oscillator(120, spring=1.0), every=30, horizon=8)
-    kept = _members(recipe, examples, range(4))
+    recipe, traces = Recipe(1, ("smooth",)), Traces.of(examples_of(*oscillator(120, spring=1.0), every=30, horizon=8))
+    kept = _members(recipe, traces, range(4))
     assert all(member.loss <= 1.1**2 * kept[0].loss for member in kept)
     monkeypatch.setattr(expert, "_ALIKE", 1.0)
-    assert len(_members(recipe, examples, range(4))) == 1
+    assert len(_members(recipe, traces, range(4))) == 1
 
 
 def test_of_fits_from_different_units_those_nearest_to_the_data_are_members():
@@ -264,7 +323,7 @@ def test_many_readings_are_refused():
 
 def test_refitting_keeps_what_was_chosen(chosen):
     again = chosen.refit(examples_of(*oscillator(300, seed=2)))
-    assert (again.recipe, again.forgetting) == (chosen.recipe, chosen.forgetting)
+    assert (again.recipe, again.belief) == (chosen.recipe, chosen.belief)
     assert dataclasses.asdict(again.members[0].shape) == dataclasses.asdict(chosen.members[0].shape)
     assert (again.members[0].flat != chosen.members[0].flat).any()
 

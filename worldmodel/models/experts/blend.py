@@ -88,7 +88,10 @@ class Blend:
         return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within, far=far)
 
     def mix(
-        self, ahead: Float[Array, "K B H Y"], within: Float[Array, "K B E S"]
+        self,
+        ahead: Float[Array, "K B H Y"],
+        within: Float[Array, "K B E S"],
+        astray: Float[Array, "K B H Y"] | float = 0.0,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The blend [B, H, Y] of what experts say, its expected error, a standard deviation, and weights [K, B, H, Y].
 
@@ -98,15 +101,17 @@ class Blend:
         The first tick is weighed as the second: samples before it lie on the line through both, which other weights
         would turn. Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a
         free run should not be drawn to those that no more than hold a value. From twice that on they are no less than
-        those over long runs, in which some leave the track.
+        those over long runs, in which some leave the track, and than by how far a path has gone `astray`
+        (`Reach.astray`): what is to come will hardly be there.
         """
         xp, farthest = namespace(ahead), self.usual.shape[1]
         tick = np.clip(np.arange(ahead.shape[2]), min(1, farthest - 1), farthest - 1)
         sharpness = _SHARPNESS * np.maximum((np.arange(ahead.shape[2]) + 1) / farthest, 1)[:, None]
         usual, (unusual, worse) = xp.log(xp.maximum(self.usual, _LEAST))[:, None, tick], self._inside(within, tick)
-        if len(self.far):
+        if ahead.shape[2] > FAR * farthest:
             long = (np.arange(ahead.shape[2]) >= FAR * farthest)[:, None]
-            usual = xp.where(long, xp.maximum(usual, xp.log(xp.maximum(self.far, _LEAST))[:, None, None]), usual)
+            drifted = xp.maximum(self.far[:, None, None] if len(self.far) else 0.0, astray**2)
+            usual = xp.where(long, xp.maximum(usual, xp.log(xp.maximum(drifted, _LEAST))), usual)
         feared = xp.where(xp.isfinite(ahead), usual + _TRUST_CONTEXT * worse, np.inf)
         best = feared.min(0)
         weights = xp.exp(-sharpness * (feared - xp.where(xp.isfinite(best), best, 0)))

@@ -43,6 +43,13 @@ class Reach:
         found = xp.concatenate(beyond, 1)
         return xp.where(xp.isfinite(found) & (found > _MARGIN), found, 0.0)  # not of what was never read
 
+    def astray(self, ahead: Float[Array, "K B H Y"]) -> Float[Array, "K B H Y"]:
+        """By how much paths have left what was read so far, taken twice as wide about its middle; 0 within."""
+        xp, margin = namespace(ahead), (self.high - self.low) / 2
+        beyond = xp.maximum(xp.maximum(ahead - self.high, self.low - ahead) - margin, 0)
+        farthest = xp.maximum.accumulate(xp.where(xp.isnan(beyond), 0.0, beyond), 2)
+        return xp.where(xp.isfinite(margin), farthest, 0.0)
+
 
 def labels(layout: TickLayout) -> list[str]:
     """What the columns of `Reach.outside` are called."""

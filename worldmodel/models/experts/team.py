@@ -13,6 +13,7 @@ from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.evidence import horizons_within
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.experts.left_out import Answer, LeftOut, Question, ask
+from worldmodel.models.experts.long_run import FAR
 from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import RICH
 from worldmodel.types import Array, Commands
@@ -136,10 +137,17 @@ class Team:
         if network is not None:
             said = self.lens.toward(network, view.angle), answer.within[self._index(_LIKE)]
             answer = Answer(*(xp.concatenate([x, y[None]]) for x, y in zip(answer, said, strict=True)))
-        mean, scale, weights = self.blend.mix(*answer)
+        mean, scale, weights = self.blend.mix(*answer, self._astray(answer.ahead))
         members = self.blend.with_errors(mean, scale, chosen)
         clean, read = (self.lens.back_in_slots(x, view.held[:, -1], view.angle) for x in (mean, members))
         return Foreseen(clean, read, weights, self.reach.outside(view))
+
+    def _astray(self, ahead: Float[Array, "K B H Y"]) -> Float[Array, "K B H Y"] | float:
+        """How far paths of far forecasts have left what was read; a way has no end."""
+        if ahead.shape[2] <= FAR * self.horizon:
+            return 0.0
+        layout = self.lens.layout
+        return ~layout.relative[layout.newest] * self.reach.astray(ahead)
 
     def _index(self, name: str) -> int:
         return [expert.name for expert in self.experts].index(name)

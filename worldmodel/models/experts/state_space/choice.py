@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from worldmodel.models.allowance import UNLIMITED, Allowance
-from worldmodel.models.experts.state_space.fitting import FORGETTING, TERMS, Member, Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.fitting import BELIEFS, TERMS, Belief, Member, Recipe, add_terms, fit_linear
 from worldmodel.models.experts.state_space.traces import Traces
 
 _FOLDS = 3
@@ -16,70 +16,85 @@ _RESIDUALS = 8_000  # that a fit looks at
 _MOST_HIDDEN = 3
 _RIDGES = (1e-4, 1.0)
 _GAIN = 0.06  # of the logarithm of a mean squared error, for which a richer one is taken
+_STANDS = 2 * _GAIN  # what it counts as in that logarithm to depend on the readings themselves
 _MOST_TERMS = 2
 
 
-def choose(traces: Traces, context: int, seed: int, allowance: Allowance = UNLIMITED) -> tuple[Recipe, float]:
-    """A recipe, and how fast a context of so many ticks is forgotten.
+def choose(traces: Traces, context: int, seed: int, allowance: Allowance = UNLIMITED) -> tuple[Recipe, Belief]:
+    """A recipe, and how far a context of so many ticks is believed.
 
-    Hidden states come first, with a linear model; then the term that helps most, and hidden states that now help, as
-    often as they do; the ridge last. Every third stretch of a recording is left out, since what happens at times only
-    would be missed by larger parts. Where there are too few, one hidden state and no term is the choice.
+    Hidden states come first, with a linear model; then the term that helps most, hidden states that now help, as often
+    as they do, and whether it matters where it stands; the ridge last. Every third stretch of a recording is left out,
+    since what happens at times only would be missed by larger parts. Where there are too few, one hidden state and no
+    term is the choice.
     """
     if len(traces.mask) < 2 * _FOLDS or len(np.unique(traces.stretches(_stretch(traces)))) < 2 * _FOLDS:
-        return Recipe(1), 0.0
+        return Recipe(1), Belief()
     search = _Search(traces.thin(_RESIDUALS), context, seed, allowance)
     for hidden in range(_MOST_HIDDEN + 1):
         search.consider([Recipe(hidden)])
-    search.consider([replace(search.best, anywhere=True)])
+    search.elsewhere()
     for _ in range(_MOST_TERMS):
-        if not search.consider([replace(search.best, terms=(*search.best.terms, term)) for term in TERMS]):
+        more = [term for term in TERMS if term not in search.best.terms]
+        if not search.consider([replace(search.best, terms=(*search.best.terms, term)) for term in more]):
             break
         while search.best.hidden < _MOST_HIDDEN and search.consider(
             [replace(search.best, hidden=search.best.hidden + 1)]
         ):
             pass
+        search.elsewhere()
     if search.best.terms:
         search.consider([replace(search.best, ridge=ridge) for ridge in _RIDGES])
-    return search.best, search.forgetting
+    return search.best, search.belief
 
 
 class _Search:
     """Remembers the best recipe so far, and the linear fits of every fold."""
 
     def __init__(self, traces: Traces, context: int, seed: int, allowance: Allowance) -> None:
-        self.best, self.forgetting, self._error, self._allowance = Recipe(0), 0.0, np.inf, allowance
+        self.best, self.belief, self._cost, self._allowance = Recipe(0), Belief(), np.inf, allowance
         self._traces, self._context = traces, context
         self._seeds = [_RACERS * seed + racer for racer in range(_RACERS)]
         self._fold = traces.stretches(_stretch(traces)) % _FOLDS
         self._linear: dict[tuple[Recipe, int], tuple[Member, np.ndarray]] = {}
 
+    def elsewhere(self) -> None:
+        """Considers the best where it matters not where it stands, or where it does.
+
+        A path that is run again and again can be learned by its places as well as by its forces; only the latter hold
+        on another one.
+        """
+        self.consider([replace(self.best, anywhere=not self.best.anywhere)])
+
     def consider(self, recipes: Sequence[Recipe]) -> bool:
         """Takes the best of these, as many as there is time for, if it is clearly better; whether it did."""
         self._allowance.say(f"state space: {' or '.join(map(str, recipes))}")
-        errors: dict[Recipe, np.ndarray] = {}
+        found, least = None, self._cost - _GAIN
         for recipe in recipes:
-            if np.isfinite(self._error) and self._allowance.is_over:
+            if np.isfinite(self._cost) and self._allowance.is_over:
                 self._allowance.leave_out("a closer choice of the state space")
                 break
-            errors[recipe] = self._errors(recipe)
-        if not errors:
-            return False
-        recipe = min(errors, key=lambda r: errors[r].min())
-        better = errors[recipe].min() < self._error - _GAIN
-        if better:
-            self.best, self._error = recipe, errors[recipe].min()
-            self.forgetting = FORGETTING[int(errors[recipe].argmin())]
-        return better
+            stands = _STANDS * (not recipe.anywhere)
+            errors = self._errors(recipe, least - stands)
+            if errors.min() + stands < least:
+                found, least = (recipe, BELIEFS[int(errors.argmin())]), errors.min() + stands
+        if found is not None:
+            (self.best, self.belief), self._cost = found, least
+        return found is not None
 
-    def _errors(self, recipe: Recipe) -> np.ndarray:
-        """Logarithm of the left-out error, averaged over readings, for each way to forget."""
-        total = np.zeros((len(FORGETTING), self._traces.mask.shape[-1]))
-        for fold in range(_FOLDS):
-            member = self._member(recipe, fold)
-            total += [self._squares(member, forgetting, fold) for forgetting in FORGETTING]
+    def _errors(self, recipe: Recipe, limit: float) -> np.ndarray:
+        """Logarithm of the left-out error, averaged over readings, for each belief; of one above the limit no less.
+
+        Errors of folds add up, so that one that is above the limit before the last need not be fitted again.
+        """
+        total = np.zeros((len(BELIEFS), self._traces.mask.shape[-1]))
         count = np.maximum(self._traces.mask[:, self._context :].sum((0, 1)), 1)
-        return np.log(total / count + 1e-12).mean(1)
+        for fold in range(_FOLDS):
+            total += self._squares(self._member(recipe, fold), fold)
+            errors = np.log(total / count + 1e-12).mean(1)
+            if errors.min() >= limit:
+                break
+        return errors
 
     def _member(self, recipe: Recipe, fold: int) -> Member:
         rest = self._traces.without(self._fold == fold)
@@ -88,11 +103,15 @@ class _Search:
             self._linear[linear, fold] = fit_linear(linear, rest)
         return add_terms(recipe, *self._linear[linear, fold], rest, self._seeds, _FINISHED)[0]
 
-    def _squares(self, member: Member, forgetting: float, fold: int) -> Float[np.ndarray, " Y"]:
-        """Sums of squared errors ahead of contexts, of what was left out."""
-        t, left_out = self._traces, (self._fold == fold)[:, self._context :, None]
-        ahead = member.predict(t.until(self._context), t.actions[:, self._context - 1 :], forgetting)
-        return (t.mask[:, self._context :] * left_out * (ahead - t.readings[:, self._context :]) ** 2).sum((0, 1))
+    def _squares(self, member: Member, fold: int) -> Float[np.ndarray, "K Y"]:
+        """Sums of squared errors ahead of contexts, of what was left out, for each belief."""
+        t, ahead, count = self._traces, slice(self._context, None), len(self._traces.mask)
+        windows = np.tile(np.arange(count), len(BELIEFS))
+        belief = Belief(*np.repeat(np.array(BELIEFS), count, 0).T)
+        seen, acted = t.until(self._context).take(windows), t.actions[windows, self._context - 1 :]
+        missed = member.predict(seen, acted, belief).reshape(-1, *t.readings[:, ahead].shape) - t.readings[:, ahead]
+        left_out = t.mask & (self._fold == fold)[..., None]
+        return (missed**2 * left_out[:, ahead]).sum((1, 2))
 
 
 def _stretch(traces: Traces) -> int:

@@ -10,8 +10,8 @@ from worldmodel.errors import WorldModelError
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.state_space.choice import choose
-from worldmodel.models.experts.state_space.fitting import Member, Recipe, add_terms, fit_again, fit_linear
-from worldmodel.models.experts.state_space.traces import Traces
+from worldmodel.models.experts.state_space.fitting import Belief, Member, Recipe, add_terms, fit_again, fit_linear
+from worldmodel.models.experts.state_space.traces import Traces, pace_of
 
 MOST_READINGS = 6
 _DRAWN, _FINISHED = 30, 6  # fits from different first units, and those that go on to the end
@@ -30,13 +30,13 @@ class StateSpace:
 
     Attributes:
         recipe: what was chosen.
-        forgetting: a tick, how fast readings of a context lose weight where the start is found.
+        belief: how far a context's readings are believed, where the start is found from them.
         members: fits from different units.
     """
 
     name = "state_space"
     recipe: Recipe
-    forgetting: float
+    belief: Belief
     members: list[Member]
 
     @classmethod
@@ -54,20 +54,30 @@ class StateSpace:
                 remedy="leave this expert out",
             )
         choosing = allowance.part(allowance.left * 2 / 3)
-        recipe, forgetting = choose(Traces.of(examples), examples.view.held.shape[1], seed, choosing)
+        traces, context = Traces.of(examples), examples.view.held.shape[1]
+        pace = pace_of(traces, context)
+        slow, short = traces.paced(pace, context)
+        recipe, belief = choose(slow, short, seed, choosing)
         seeds = range(seed * _DRAWN, (seed + 1) * _DRAWN)
-        return cls(recipe, forgetting, _members(recipe, examples, seeds, allowance))
+        found = cls(recipe, belief, _members(recipe, slow, seeds, allowance))
+        return found if pace == 1 else found._in_shorter_steps(pace).refit(examples, allowance)
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "StateSpace":
-        """What was chosen, fitted to other examples."""
-        traces = Traces.of(examples).thin(_RESIDUALS)
-        members = fit_again(self.recipe, *fit_linear(self.recipe, traces), traces, self.members, allowance)
+        """What was chosen, fitted to other examples from where members ended."""
+        traces, context = Traces.of(examples).thin(_RESIDUALS), examples.view.held.shape[1]
+        begin = [(member, member.start(traces.until(context), self.belief)) for member in self.members]
+        members = fit_again(self.recipe, fit_linear(self.recipe, traces)[0], traces, begin, allowance)
         return dataclasses.replace(self, members=members)
+
+    def _in_shorter_steps(self, pace: int) -> "StateSpace":
+        """The same in steps of which `pace` are one of now."""
+        belief = self.belief._replace(forgetting=self.belief.forgetting / pace)
+        return StateSpace(self.recipe, belief, [member.in_steps_of(1 / pace) for member in self.members])
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead: the median of the members."""
         seen = Traces.seen(view)
-        return np.median([m.predict(seen, view.ahead, self.forgetting) for m in self.members], 0)
+        return np.median([m.predict(seen, view.ahead, self.belief) for m in self.members], 0)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """What a file keeps."""
@@ -77,7 +87,7 @@ class StateSpace:
             "terms": np.array(self.recipe.terms, "S"),
             "ridge": np.array(self.recipe.ridge),
             "anywhere": np.array(self.recipe.anywhere),
-            "forgetting": np.array(self.forgetting),
+            "belief": np.array(self.belief),
             "seeds": np.array([m.seed for m in self.members]),
         }
 
@@ -89,17 +99,15 @@ class StateSpace:
         shape = recipe.shape(len(lens.centre), len(lens.action_mean))
         fields = (arrays[name] for name in ("members/flat", "members/limit", "members/error", "seeds"))
         members = [Member(shape, flat, limit, e, int(seed)) for flat, limit, e, seed in zip(*fields, strict=True)]
-        return cls(recipe, float(arrays["forgetting"]), members)
+        return cls(recipe, Belief(*map(float, arrays["belief"])), members)
 
 
-def _members(
-    recipe: Recipe, examples: Examples, seeds: Sequence[int], allowance: Allowance = UNLIMITED
-) -> list[Member]:
+def _members(recipe: Recipe, traces: Traces, seeds: Sequence[int], allowance: Allowance = UNLIMITED) -> list[Member]:
     """The best of the fits from different units, all from one linear fit on; one alone where nothing is drawn.
 
     Most end where they are not the best by far, and would spoil the median of the others.
     """
-    traces = Traces.of(examples).thin(_RESIDUALS)
+    traces = traces.thin(_RESIDUALS)
     found = add_terms(recipe, *fit_linear(recipe, traces), traces, seeds, _FINISHED, allowance)
     least = found[0].loss
     return [member for member in found[:_MEMBERS] if member.loss <= _ALIKE**2 * least]

@@ -1,7 +1,9 @@
 """From traces to a state space that simulates them: the linear part first, then units that begin at zero."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -12,10 +14,24 @@ from worldmodel.models.experts.state_space.closed import linear
 from worldmodel.models.experts.state_space.levenberg import Problem, minimise
 from worldmodel.models.experts.state_space.traces import Traces
 
-FORGETTING = (0.0, 0.03, 0.1, 0.3)  # a tick: how fast readings of a context lose weight
 _WIDE = 20.0  # standard deviations that states may reach while they are fitted
 _BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
 _LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 10, 25
+
+
+class Belief(NamedTuple):
+    """How far a context's readings are believed, where a start is found from them.
+
+    Attributes:
+        forgetting: a tick, how fast they lose weight.
+        precision: how many times as precise they are as a simulation of them, whose error is mostly the model's.
+    """
+
+    forgetting: float | np.ndarray = 0.0
+    precision: float | np.ndarray = 1.0
+
+
+BELIEFS = [Belief(*both) for both in itertools.product((0.0, 0.03, 0.1, 0.3), (1.0, 10.0))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +44,11 @@ class _Term:
     sharp: bool = False
 
 
-TERMS = {
-    "spring": _Term("cube"),
-    "smooth": _Term("tanh", 3),
+TERMS = {  # in the order in which they are tried: there may be no time for the last
     "friction": _Term("tanh", 1, 8.0, sharp=True),
+    "spring": _Term("cube"),
     "overflow": _Term("ramp", 2),
+    "smooth": _Term("tanh", 3),
 }
 
 
@@ -96,19 +112,27 @@ class Member:
         """The state space itself."""
         return Cell(self.shape, self.flat, self.limit)
 
-    def start(self, seen: Traces, forgetting: float) -> Float[np.ndarray, "W S"]:
-        """States at the first tick of contexts; readings count less by `forgetting` for every tick of their age."""
-        shape, ticks = self.shape, seen.readings.shape[1]
+    def start(self, seen: Traces, belief: Belief) -> Float[np.ndarray, "W S"]:
+        """States at the first tick of contexts; a belief may be of each."""
+        shape, age = self.shape, np.arange(seen.readings.shape[1])[::-1]
         guess = np.concatenate([seen.readings[:, 0], np.zeros((len(seen.mask), shape.hidden))], 1)
-        recent = np.exp(-0.5 * forgetting * np.arange(ticks)[::-1])[:, None]
-        weight = np.where(seen.mask, recent / self.error, 0.0)
-        return shoot(self.cell, guess, seen.readings, weight, seen.actions)
+        forgetting, precision = (np.reshape(part, (-1, 1)) for part in belief)
+        sure = precision * np.exp(-0.5 * forgetting * age)
+        return shoot(
+            self.cell, guess, seen.readings, np.where(seen.mask, sure[..., None] / self.error, 0.0), seen.actions
+        )
 
-    def predict(self, seen: Traces, ahead: Float[np.ndarray, "W H A"], forgetting: float) -> np.ndarray:
+    def predict(self, seen: Traces, ahead: Float[np.ndarray, "W H A"], belief: Belief) -> np.ndarray:
         """Readings [W, H, Y] at the ticks ahead."""
-        start, actions = self.start(seen, forgetting), np.concatenate([seen.actions, ahead], 1)
+        start, actions = self.start(seen, belief), np.concatenate([seen.actions, ahead], 1)
         states = self.cell.rollout(start, actions)
         return states[:, seen.readings.shape[1] :, : self.shape.readings]
+
+    def in_steps_of(self, share: float) -> "Member":
+        """The same system in steps that are shorter: each does that share."""
+        parts = self.shape.split(self.flat)
+        change = {name: share * parts[name] for name in ("linear", "constant", "outer")}
+        return dataclasses.replace(self, flat=self.shape.join(**parts | change))
 
 
 def fit_linear(recipe: Recipe, traces: Traces) -> tuple[Member, np.ndarray]:
@@ -156,22 +180,28 @@ def add_terms(
 def fit_again(
     recipe: Recipe,
     base: Member,
-    start: np.ndarray,
     traces: Traces,
-    members: Sequence[Member],
+    begin: Sequence[tuple[Member, Float[np.ndarray, "W S"]]],
     allowance: Allowance = UNLIMITED,
 ) -> list[Member]:
     """Members fitted to other windows, each from where it ended: where it lies is part of what was chosen.
 
     Of many first units hardly one ends well, and those that did on all windows need not on part of them.
+
+    Args:
+        recipe: theirs.
+        base: a linear member of these windows, by whose error terms are held back.
+        traces: the windows.
+        begin: each member, and where it begins in these windows; a linear fit's starts may be of other hidden states.
+        allowance: time for it; the first one is fitted.
     """
     if not recipe.terms:
         return [base]
     found: list[Member] = []
-    for member in members:
+    for member, start in begin:
         if found and allowance.is_over:
             break
-        problem, _ = _with_units(recipe, base, traces, member.seed)
+        problem = _problem(recipe, member.flat, _ridge(recipe, base), traces)
         again, _ = _finish(problem, *minimise(problem, member.flat, start, _STEPS))
         found.append(dataclasses.replace(again, seed=member.seed))
     return found
@@ -180,12 +210,17 @@ def fit_again(
 def _with_units(recipe: Recipe, base: Member, traces: Traces, seed: int) -> tuple[Problem, np.ndarray]:
     """What is to be minimised once the units of a seed are added to a linear member, and the parameters then."""
     shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
-    outer = recipe.ridge * base.loss
-    ridge = shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
     inner, bias = _units(recipe, shape, seed)
     first = shape.join(linear=parts["linear"], constant=parts["constant"], inner=inner, bias=bias, outer=0)
     first = first * recipe.depends(shape)
-    return _problem(recipe, first, ridge, traces), first
+    return _problem(recipe, first, _ridge(recipe, base), traces), first
+
+
+def _ridge(recipe: Recipe, base: Member) -> Float[np.ndarray, " P"]:
+    """Of each parameter, by the error of a linear member."""
+    outer = recipe.ridge * base.loss
+    shape = recipe.shape(base.shape.readings, base.shape.actions)
+    return shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
 
 
 def _problem(recipe: Recipe, first: np.ndarray, ridge: np.ndarray, traces: Traces) -> Problem:

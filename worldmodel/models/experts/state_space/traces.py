@@ -7,6 +7,9 @@ from jaxtyping import Bool, Float, Int
 
 from worldmodel.models.baselines.view import Examples, View, in_phase
 
+_SEEN, _AHEAD = 2, 100  # steps of a context, and after it, at the least
+_STRAIGHT = 1e-3  # of a standard deviation, that a line between readings may miss those between by
+
 
 class Traces(NamedTuple):
     """Readings at W windows' T ticks, and actions from each tick to the next.
@@ -51,6 +54,15 @@ class Traces(NamedTuple):
         """The first ticks."""
         return Traces(self.readings[:, :tick], self.mask[:, :tick], self.actions[:, : tick - 1], self.starts)
 
+    def paced(self, pace: int, context: int) -> tuple["Traces", int]:
+        """Every so many ticks one, that of a context's last among them, and actions' means between; the new context."""
+        first = (context - 1) % pace
+        steps = (self.mask.shape[1] - 1 - first) // pace
+        at = first + pace * np.arange(steps + 1)
+        acted = self.actions[:, first : at[-1]].reshape(len(self.mask), steps, pace, -1).mean(2)
+        starts = np.stack([self.starts[:, 0], (self.starts[:, 1] + first) // pace], 1)
+        return Traces(self.readings[:, at], self.mask[:, at], acted, starts), (context - 1) // pace + 1
+
     def stretches(self, ticks: int) -> Int[np.ndarray, "W T"]:
         """Which stretch of so many ticks of its recording, numbered over all recordings, each tick belongs to."""
         episode, tick = (self.starts[:, i, None] + np.arange(self.mask.shape[1]) * i for i in range(2))
@@ -60,6 +72,21 @@ class Traces(NamedTuple):
     def without(self, left_out: Bool[np.ndarray, "W T"]) -> "Traces":
         """As if nothing had been read at some ticks."""
         return self._replace(mask=self.mask & ~left_out[..., None])
+
+
+def pace_of(traces: Traces, context: int) -> int:
+    """Ticks that a step may take, so that long and smooth records are looked at as a whole: 1 for most.
+
+    As many as leave so short a line between readings that it misses none of those between, a few steps of a context
+    and a hundred of what comes after it.
+    """
+    readings, horizon = traces.readings, traces.mask.shape[1] - context
+    for pace in range(min(context // _SEEN, horizon // _AHEAD), 1, -1):
+        middle = pace // 2
+        line = readings[:, :-pace] + (readings[:, pace:] - readings[:, :-pace]) * middle / pace
+        if np.sqrt(((readings[:, middle : middle - pace] - line) ** 2).mean()) < _STRAIGHT:
+            return pace
+    return 1
 
 
 def _apart(count: int) -> Int[np.ndarray, "W 2"]:
