@@ -6,6 +6,9 @@ READY := $(VENV)/.ready
 LIBRARIES := $(VENV)/.libraries
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# Images of containers often forbid it. Tests start dozens of processes, which would each compile all modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test lint types unit format wheel clean
@@ -24,7 +27,11 @@ demo: export MALLOC_TRIM_THRESHOLD_ := 4000000000
 demo: export MALLOC_MMAP_THRESHOLD_ := 4000000000
 demo: export MALLOC_TOP_PAD_ := 268435456
 
-test: lint types unit ## Linters, type check and tests
+# Types are checked while tests run, which leave cores idle here and there; what is wrong with them is told at the end.
+test: lint ## Linters, type check and tests
+	@$(PY) -m mypy > $(VENV)/types.log 2>&1 & types=$$!; \
+	$(MAKE) --no-print-directory unit; unit=$$?; \
+	wait $$types || { cat $(VENV)/types.log; exit 1; }; exit $$unit
 
 lint: setup ## ruff, as a linter and as a formatter that only checks
 	@$(PY) -m ruff check
