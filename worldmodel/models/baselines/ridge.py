@@ -31,7 +31,7 @@ def ridge(
         x, y = (x, targets[:, columns]) if rows.all() else (x[rows], targets[rows][:, columns])
         x_mean, y_mean = x.mean(0, dtype=float), y.mean(0, dtype=float)
         for slopes, each in zip(weights, _slopes(x - x_mean, y - y_mean, penalties), strict=True):
-            slopes[np.ix_(seen, columns)] = each
+            slopes[seen[:, None], columns] = each
             slopes[-1, columns] = y_mean - x_mean @ each
     return weights
 
