@@ -28,7 +28,7 @@ class Memory(nnx.Module):
         sureness: how much a likeness counts, 0 to 1: cells of a frame do not err independently.
     """
 
-    def __init__(self, frames: UInt8[Array, "N rows columns 3"], sureness: float) -> None:
+    def __init__(self, frames: UInt8[Array, "N rows columns 3"], sureness: float | jax.Array) -> None:
         self.frames = nnx.Variable(jnp.asarray(frames))
         self.seen = nnx.Variable(jnp.asarray(cells(np.asarray(frames, np.float32) / 255)))
         self.sureness = nnx.Variable(jnp.asarray(sureness, jnp.float32))

@@ -33,7 +33,7 @@ class Reach:
         """That of readings and actions; NaN, where one is missing, says nothing."""
         return cls(*(end(x) for x in (came, led) for end in (_low, _high)))
 
-    def outside(self, view: View) -> Float[Array, "B Y+A"]:
+    def outside(self, view: View) -> Float[Array, "B columns"]:
         """By how many standard deviations each reading of a context, and each action after it, is outside; 0 within."""
         xp, held = namespace(view.held), view.held
         led = xp.where(view.ahead_mask, view.ahead, np.nan)
@@ -56,7 +56,7 @@ def labels(layout: TickLayout) -> list[str]:
     return [label for spec in (*layout.readings, *layout.actions) for label in _columns(spec)]
 
 
-def described(outside: Float[np.ndarray, "B Y+A"], layout: TickLayout, most: int = 3) -> dict[str, float]:
+def described(outside: Float[np.ndarray, "B columns"], layout: TickLayout, most: int = 3) -> dict[str, float]:
     """The columns that are outside, farthest first, and by how many standard deviations at most."""
     farthest = outside.max(0) if len(outside) else np.zeros(outside.shape[1])
     named: dict[str, float] = {}

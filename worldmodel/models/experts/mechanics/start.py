@@ -111,7 +111,7 @@ def _shoot(
         before = jnp.concatenate([x[:n] - scales.dt * x[n:], x[n:]])
         return (_at_ages(path(x), before, age) - seen) * weight
 
-    def closer(_: int, x: jax.Array) -> jax.Array:
+    def closer(_: jax.Array, x: jax.Array) -> jax.Array:
         slopes = jax.vmap(lambda tangent: jax.jvp(missed, (x,), (tangent,))[1])(tangents)
         normal = jnp.einsum("ilcb,jlcb->ijb", slopes, slopes)
         right = -jnp.einsum("ilcb,lcb->ib", slopes, missed(x))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -63,7 +63,7 @@ class Shape:
         """P, the number of parameters."""
         return sum(int(np.prod(shape)) for shape in self.parts.values())
 
-    def split(self, by: Float[np.ndarray, "*b K"]) -> dict[str, np.ndarray]:
+    def split(self, by: Float[Array, "*b K"]) -> dict[str, Array]:
         """The parts of parameters, or of derivatives by them: views of the last axis, K >= P."""
         out, end = {}, 0
         for name, shape in self.parts.items():
@@ -71,7 +71,7 @@ class Shape:
             out[name] = by[..., begin:end].reshape(*by.shape[:-1], *shape)
         return out
 
-    def join(self, **parts: np.ndarray | float) -> Float[np.ndarray, " P"]:
+    def join(self, **parts: np.ndarray | float | Sequence) -> Float[np.ndarray, " P"]:
         """The inverse of `split`; numbers fill their part."""
         return np.concatenate([np.broadcast_to(parts[name], shape).ravel() for name, shape in self.parts.items()])
 
