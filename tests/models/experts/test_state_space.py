@@ -210,6 +210,18 @@ def test_a_system_in_shorter_steps_goes_the_same_way(sprung):
     assert abs(path[:, -1] - member.in_steps_of(1 / 20).cell.rollout(np.zeros((1, 2)), push)[:, -1]).max() > 0.1
 
 
+def test_what_was_found_in_longer_steps_is_fitted_in_short_ones(sprung, monkeypatch):
+    monkeypatch.setattr(expert, "pace_of", lambda *_: 2)
+    monkeypatch.setattr(expert, "choose", lambda *_: (sprung.recipe, Belief(0.1, 10.0)))
+    monkeypatch.setattr(expert, "_DRAWN", 2)
+    learn, fresh = (examples_of(*oscillator(600, spring=1.0, seed=s), noise=0.0) for s in (0, 5))
+    found = StateSpace.fit(learn, LENS)
+    assert found.belief == (0.05, 10.0)
+    assert error(found, fresh) < 2 * error(sprung, fresh)
+    longer = StateSpace(found.recipe, found.belief, [member.in_steps_of(2) for member in found.members])
+    assert error(found, fresh) < 0.1 * error(longer, fresh)
+
+
 @pytest.mark.parametrize(("better", "anywhere"), [(0.0, True), (0.05, True), (0.5, False)])
 def test_where_it_stands_matters_only_if_it_tells_much(better, anywhere, monkeypatch):
     traces = Traces.of(examples_of(*oscillator(300)))
