@@ -36,9 +36,9 @@ class Compiled:
         self._program = jax.jit(self._foresee)
 
     def foresee(
-        self, context: Context, actions: Commands, network: Float[Array, "B H D"] | None, chosen: Int[Array, "B M"]
+        self, context: Context, actions: Commands, network: Float[Array, "B K H D"] | None, chosen: Int[Array, "B M"]
     ) -> Foreseen:
-        """As `Team.foresee`."""
+        """As `foresee_in_numpy`; what the network says may be on its way still."""
         context = context._replace(frames=(), frames_mask=())
         said = ask(self._rest, self._lens, self._team.asked(context, actions)) if self._rest else None
         with jax.enable_x64(True):
@@ -52,7 +52,15 @@ class Compiled:
         if said is not None:
             ahead, within = (jax.numpy.concatenate(x)[self._order] for x in zip(answer, said, strict=True))
             answer = Answer(ahead, within)  # type: ignore[arg-type]
-        return team.blended(asked, answer, network, chosen)
+        return team.blended(asked, answer, None if network is None else network.mean(1), chosen)
+
+
+def foresee_in_numpy(
+    team: Team, context: Context, actions: Commands, network: Float[Array, "B K H D"] | None, chosen: Int[Array, "B M"]
+) -> Foreseen:
+    """`Team.foresee` of the mean of K futures that the network imagines."""
+    mean = None if network is None else np.asarray(network).mean(1)
+    return team.foresee(context, actions, mean, chosen)
 
 
 class Meanwhile:
@@ -64,13 +72,13 @@ class Meanwhile:
         self._maker = ThreadPoolExecutor(1)
 
     def foresee(self, *asked: Any) -> Foreseen:
-        """As `Team.foresee`."""
+        """As `foresee_in_numpy`."""
         shapes = tuple(x.shape for x in jax.tree.leaves(asked))
         made = self._made.get(shapes)
         if made is None and all(each.done() for each in self._made.values()):
             self._made[shapes] = self._maker.submit(self.compiled.foresee, *asked)
         ready = made is not None and made.done() and made.exception() is None
-        return (self.compiled if ready else self._team).foresee(*asked)
+        return self.compiled.foresee(*asked) if ready else foresee_in_numpy(self._team, *asked)
 
 
 def _doubled(x: Any) -> Any:
