@@ -110,7 +110,7 @@ class Imaginer:
 
         Members are those of `readings` for the same seed and number of members.
         """
-        shown = self.futures(context, actions, [ticks] * len(context.frames), members)[1]
+        shown = self.futures(context, actions, [ticks] * len(context.frames), members, noisy=False)[1]
         return [np.asarray(video.members) for video in shown]
 
 

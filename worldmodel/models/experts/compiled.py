@@ -64,21 +64,41 @@ def foresee_in_numpy(
 
 
 class Meanwhile:
-    """Foresees as a team does, and compiled as soon as the program for such a question is made, in another thread."""
+    """Foresees as a team does, and compiled as soon as the program for such a question is made, in another thread.
+
+    Programs are of a few horizons, so that most that are asked for find one: of what is foreseen the first ticks count.
+    """
 
     def __init__(self, team: Team) -> None:
         self.compiled, self._team = Compiled(team), team
         self._made: dict[tuple, Future] = {}  # by the shapes of a question; one at a time
         self._maker = ThreadPoolExecutor(1)
 
-    def foresee(self, *asked: Any) -> Foreseen:
+    def foresee(
+        self, context: Context, actions: Commands, network: Float[Array, "B K H D"] | None, chosen: Int[Array, "B M"]
+    ) -> Foreseen:
         """As `foresee_in_numpy`."""
+        network = None if network is None else np.asarray(network)
+        asked = context, *_longer(actions, network), chosen
         shapes = tuple(x.shape for x in jax.tree.leaves(asked))
         made = self._made.get(shapes)
         if made is None and all(each.done() for each in self._made.values()):
             self._made[shapes] = self._maker.submit(self.compiled.foresee, *asked)
-        ready = made is not None and made.done() and made.exception() is None
-        return self.compiled.foresee(*asked) if ready else foresee_in_numpy(self._team, *asked)
+        if made is None or not made.done() or made.exception() is not None:
+            return foresee_in_numpy(self._team, context, actions, network, chosen)
+        found, wanted = self.compiled.foresee(*asked), slice(actions.values.shape[1])
+        mean, members, weights = found.mean[:, wanted], found.members[:, :, wanted], found.weights[:, :, wanted]
+        return Foreseen(mean, members, weights, found.outside)
+
+
+def _longer(
+    actions: Commands, network: Float[np.ndarray, "B K H D"] | None
+) -> tuple[Commands, Float[np.ndarray, "B K L D"] | None]:
+    """Commands, and what the network says, over a horizon of the next power of two, where the last ticks go on."""
+    horizon = actions.values.shape[1]
+    more = (0, (1 << (horizon - 1).bit_length()) - horizon)
+    led = Commands(*(np.pad(part, ((0, 0), more, (0, 0)), mode="edge") for part in actions))
+    return led, None if network is None else np.pad(network, ((0, 0), (0, 0), more, (0, 0)), mode="edge")
 
 
 def _doubled(x: Any) -> Any:
