@@ -224,7 +224,8 @@ class Odometer:
     def _fixed(self, ticks: Ticks, layout: TickLayout) -> Int[np.ndarray, " N"]:
         """The ticks with a fix."""
         spec = layout.spec(self.stream)
-        return np.flatnonzero(ticks.mask[:, layout.slot_columns(spec)[-1][list(codec(spec).turning.place)]].all(1))
+        mask = ticks.mask[:, layout.slot_columns(spec)[-1]]
+        return np.flatnonzero(mask[:, codec(spec).turning.place].all(1))
 
     def _read(self, ticks: Ticks, layout: TickLayout, part: slice = slice(None)) -> Read:
         """What is used of the ticks."""
