@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import jax
@@ -47,7 +47,7 @@ class Imaginer:
     """A model compiled for imagining. Results depend on `seed` and on nothing that comes after the contexts.
 
     The parameters are those that the model has now. For each shape of its arguments a program is traced and compiled
-    once, for all seeds; `seeded` shares what is compiled.
+    once, for all seeds and all models that are built alike.
     """
 
     def __init__(self, model: WorldModel, seed: int = 0) -> None:
@@ -55,7 +55,7 @@ class Imaginer:
         self.seed = seed
         graph, state = nnx.split(model)  # once: it takes longer than a short future
         self._leaves, tree = jax.tree.flatten(state)  # so does this, in each call
-        self._compiled = jax.jit(partial(_roll_out_of, graph, tree), static_argnums=(5, 6))
+        self._compiled = _program(graph, tree)
 
     def seeded(self, seed: int) -> "Imaginer":
         """The same model with other noise."""
@@ -83,8 +83,8 @@ class Imaginer:
         parts = []
         for start in range(0, count, size):  # of one size, the last one padded, so that one program does
             rows = np.minimum(np.arange(start, start + size), count - 1)
-            chosen = jax.tree.map(lambda x, rows=rows: x[rows], given)
-            parts.append(jax.device_get(self.begun(*chosen, members, noisy=noisy, start=start)))
+            seen, led, asked = jax.tree.map(lambda x, rows=rows: x[rows], given)
+            parts.append(jax.device_get(self.begun(seen, led, asked, members, noisy=noisy, start=start)))
         return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
 
     def begun(
@@ -112,6 +112,12 @@ class Imaginer:
         """
         shown = self.futures(context, actions, [ticks] * len(context.frames), members, noisy=False)[1]
         return [np.asarray(video.members) for video in shown]
+
+
+@lru_cache(16)
+def _program(graph, tree):
+    """For models of one build, whatever their parameters: what is compiled for one is there for the next."""
+    return jax.jit(partial(_roll_out_of, graph, tree), static_argnums=(5, 6))
 
 
 def _roll_out_of(graph, tree, leaves, *asked) -> tuple[Imagined, list[Pictures]]:

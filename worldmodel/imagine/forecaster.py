@@ -136,15 +136,15 @@ class Forecaster:
         imagined, shown = rolled or (None, [])
         if self.team is None:
             assert imagined is not None
+            assert imagined.read is not None
             none = np.zeros((0, *imagined.clean.shape[::2], 0))
             read = imagined.read[:, :members]
             frames, mean = _drawn(shown, members)
             return Forecasted(imagined.clean.mean(1), read, frames, none, np.zeros((len(read), 0)), mean_frames=mean)
         network = imagined.clean if imagined is not None and self.team.has_network else None
         chosen = self.team.blend.drawn(len(context.values), members, seed)
-        foresee = (
-            self._compiled.foresee if self._compiled and len(chosen) == 1 else partial(foresee_in_numpy, self.team)
-        )
+        swift = self._compiled if len(chosen) == 1 else None
+        foresee = swift.foresee if swift else partial(foresee_in_numpy, self.team)
         clean, read, weights, outside = foresee(context, actions, network, chosen)
         frames, mean = _drawn(shown, members)
         return Forecasted(clean, read, frames, weights, outside, mean_frames=mean)
@@ -166,5 +166,5 @@ def trust(
 
 def network_ahead(model: WorldModel, lens: Lens, context: Context, actions: Commands) -> Float[np.ndarray, "B H Y"]:
     """What the network alone predicts, normalised and in the frame of the machine."""
-    mean = Imaginer(model).readings(context, actions, _NETWORK_MEMBERS).clean.mean(1)
+    mean = Imaginer(model).futures(context, actions, (), _NETWORK_MEMBERS, noisy=False)[0].clean.mean(1)
     return lens.toward(mean, np.asarray(lens.layout.frames.angle(context.values, context.mask)))
