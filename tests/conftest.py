@@ -19,6 +19,12 @@ _LONGEST = (
     "tests/validate/test_validate.py",
     "tests/test_notebooks.py",
     "tests/test_commands.py",
+    "tests/test_real_road.py",
+    "tests/test_leaks.py",
+    "tests/explore/test_page.py",
+    "tests/serve/test_app.py",
+    "tests/training/test_films.py",
+    "tests/training/test_reblend.py",
 )
 
 

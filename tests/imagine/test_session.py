@@ -52,6 +52,7 @@ def counted(monkeypatch):
         counts["frames"] += int((index >= 0).sum())
         return gather(self, episodes, index)
 
+    engine._program.cache_clear()
     monkeypatch.setattr(engine, "roll_out", count("traced", traced))
     monkeypatch.setattr(aligned_module, "align", count("aligned", aligned))
     monkeypatch.setattr(Stream, "rows", read)

@@ -209,7 +209,7 @@ def test_the_first_and_the_last_moment_and_a_horizon_beyond_the_recording(dream,
 def still(monkeypatch):
     """Nothing changes in what is imagined: every GPS position stays at the fix that it is relative to."""
 
-    def futures(self, context, actions, ticks, members):
+    def futures(self, context, actions, ticks, members, noisy=True):
         shape = (len(actions.values), members, actions.values.shape[1], context.values.shape[-1])
         shapes = [(len(t), members, t.shape[1], *f.shape[2:]) for t, f in zip(ticks, context.frames, strict=True)]
         readings = np.zeros(shape, np.float32)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import jax
@@ -23,11 +23,12 @@ class Imagined(NamedTuple):
 
     Attributes:
         clean: what is there to be read.
-        read: what the sensors would say: with their noise, and with the spread that held-out episodes ask for.
+        read: what the sensors would say: with their noise, and with the spread that held-out episodes ask for; None
+            where it was not asked for.
     """
 
     clean: Array
-    read: Array
+    read: Array | None
 
 
 class Pictures(NamedTuple):
@@ -46,7 +47,7 @@ class Imaginer:
     """A model compiled for imagining. Results depend on `seed` and on nothing that comes after the contexts.
 
     The parameters are those that the model has now. For each shape of its arguments a program is traced and compiled
-    once, for all seeds; `seeded` shares what is compiled.
+    once, for all seeds and all models that are built alike.
     """
 
     def __init__(self, model: WorldModel, seed: int = 0) -> None:
@@ -54,7 +55,7 @@ class Imaginer:
         self.seed = seed
         graph, state = nnx.split(model)  # once: it takes longer than a short future
         self._leaves, tree = jax.tree.flatten(state)  # so does this, in each call
-        self._compiled = jax.jit(partial(_roll_out_of, graph, tree), static_argnums=5)
+        self._compiled = _program(graph, tree)
 
     def seeded(self, seed: int) -> "Imaginer":
         """The same model with other noise."""
@@ -63,7 +64,7 @@ class Imaginer:
         return other
 
     def futures(
-        self, context: Context, actions: Commands, ticks: Sequence[np.ndarray], members: int
+        self, context: Context, actions: Commands, ticks: Sequence[np.ndarray], members: int, *, noisy: bool = True
     ) -> tuple[Imagined, list[Pictures]]:
         """K futures of every sensor under actions [B, H, A], and their frames.
 
@@ -72,6 +73,7 @@ class Imaginer:
             actions: what is commanded from there on.
             ticks: for each video int [B, P], the horizon ticks (0 is the first ahead) wanted of it; none for no frames.
             members: K.
+            noisy: whether it is asked what sensors would say.
 
         Returns:
             The readings, and for each video its frames.
@@ -81,10 +83,23 @@ class Imaginer:
         parts = []
         for start in range(0, count, size):  # of one size, the last one padded, so that one program does
             rows = np.minimum(np.arange(start, start + size), count - 1)
-            chosen = jax.tree.map(lambda x, rows=rows: x[rows], given)
-            key = np.array([self.seed, start], np.uint32)
-            parts.append(jax.device_get(self._compiled(self._leaves, *chosen, key, members)))
+            seen, led, asked = jax.tree.map(lambda x, rows=rows: x[rows], given)
+            parts.append(jax.device_get(self.begun(seen, led, asked, members, noisy=noisy, start=start)))
         return jax.tree.map(lambda *x: np.concatenate(x)[:count], *parts)
+
+    def begun(
+        self,
+        context: Context,
+        actions: Commands,
+        ticks: Sequence[np.ndarray],
+        members: int,
+        *,
+        noisy: bool = True,
+        start: int = 0,
+    ) -> tuple[Imagined, list[Pictures]]:
+        """`futures` of one batch, the windows from `start` on, in JAX's arrays: they may be on their way still."""
+        key = np.array([self.seed, start], np.uint32)
+        return self._compiled(self._leaves, context, actions, tuple(ticks), key, members, noisy)
 
     def readings(self, context: Context, actions: Commands, members: int) -> Imagined:
         """K futures of every sensor under actions [B, H, A]."""
@@ -95,8 +110,14 @@ class Imaginer:
 
         Members are those of `readings` for the same seed and number of members.
         """
-        shown = self.futures(context, actions, [ticks] * len(context.frames), members)[1]
+        shown = self.futures(context, actions, [ticks] * len(context.frames), members, noisy=False)[1]
         return [np.asarray(video.members) for video in shown]
+
+
+@lru_cache(16)
+def _program(graph, tree):
+    """For models of one build, whatever their parameters: what is compiled for one is there for the next."""
+    return jax.jit(partial(_roll_out_of, graph, tree), static_argnums=(5, 6))
 
 
 def _roll_out_of(graph, tree, leaves, *asked) -> tuple[Imagined, list[Pictures]]:
@@ -105,15 +126,17 @@ def _roll_out_of(graph, tree, leaves, *asked) -> tuple[Imagined, list[Pictures]]
 
 
 def roll_out(
-    graph, state, context: Context, actions: Commands, ticks, key, members: int
+    graph, state, context: Context, actions: Commands, ticks, key, members: int, noisy: bool = True
 ) -> tuple[Imagined, list[Pictures]]:
     """`Imaginer.futures` of one batch; `key` is uint32 [2], the seed and the batch's first window."""
     model = nnx.merge(graph, state)
     key = jax.random.fold_in(jax.random.key(key[0]), key[1])
     belief = model.observe(context)
     latents = model.imagine(belief, actions, members, key)
-    read = model.calibrate(model.read(latents, jax.random.fold_in(key, 1)))
-    imagined = Imagined(model.denormalise(model.decode(latents), belief.angle), model.denormalise(read, belief.angle))
+    imagined = Imagined(model.denormalise(model.decode(latents), belief.angle), None)
+    if noisy:
+        read = model.calibrate(model.read(latents, jax.random.fold_in(key, 1)))
+        imagined = imagined._replace(read=model.denormalise(read, belief.angle))
     keys = [jax.random.fold_in(key, 2 + video) for video in range(len(ticks))]
     return imagined, [_frames(model, belief, latents, asked, i, keys[i]) for i, asked in enumerate(ticks)]
 

@@ -2,8 +2,10 @@
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, Protocol
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -11,7 +13,7 @@ from worldmodel.imagine.engine import Imagined, Imaginer, Pictures
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.compiled import Compiled, Meanwhile
+from worldmodel.models.experts.compiled import Compiled, Meanwhile, foresee_in_numpy
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands
@@ -111,9 +113,9 @@ class Forecaster:
         """
         if self._imaginer is None:
             return self.blended(context, actions, None, members, self.seed)
-        count = max(members, _NETWORK_MEMBERS) if self.team else members
-        rolled = self._imaginer.futures(context, actions, ticks, count)
-        return self.blended(context, actions, rolled, members, self.seed)
+        count, noisy = (max(members, _NETWORK_MEMBERS), False) if self.team else (members, True)
+        roll = self._imaginer.begun if self._compiled and len(context.values) == 1 else self._imaginer.futures
+        return self.blended(context, actions, roll(context, actions, ticks, count, noisy=noisy), members, self.seed)
 
     def alone(self, name: str, context: Context, actions: Commands) -> Float[np.ndarray, "B H D"]:
         """What one of the experts but the network predicts by itself; NaN of what it says nothing of."""
@@ -132,17 +134,26 @@ class Forecaster:
     ) -> Forecasted:
         """`futures` of what the network imagined already, None where it did not; one seed, or one for each window."""
         imagined, shown = rolled or (None, [])
-        frames, mean = [video.members[:, :members] for video in shown], [video.mean for video in shown]
         if self.team is None:
             assert imagined is not None
+            assert imagined.read is not None
             none = np.zeros((0, *imagined.clean.shape[::2], 0))
             read = imagined.read[:, :members]
+            frames, mean = _drawn(shown, members)
             return Forecasted(imagined.clean.mean(1), read, frames, none, np.zeros((len(read), 0)), mean_frames=mean)
-        network = imagined.clean.mean(1) if imagined is not None and self.team.has_network else None
+        network = imagined.clean if imagined is not None and self.team.has_network else None
         chosen = self.team.blend.drawn(len(context.values), members, seed)
-        foresee = self._compiled.foresee if self._compiled and len(chosen) == 1 else self.team.foresee
+        swift = self._compiled if len(chosen) == 1 else None
+        foresee = swift.foresee if swift else partial(foresee_in_numpy, self.team)
         clean, read, weights, outside = foresee(context, actions, network, chosen)
+        frames, mean = _drawn(shown, members)
         return Forecasted(clean, read, frames, weights, outside, mean_frames=mean)
+
+
+def _drawn(shown: Sequence[Pictures], members: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Of each video the frames of so many members, and the mean frame."""
+    shown = jax.device_get(shown)
+    return [video.members[:, :members] for video in shown], [video.mean for video in shown]
 
 
 def trust(
@@ -157,5 +168,5 @@ def trust(
 
 def network_ahead(model: WorldModel, lens: Lens, context: Context, actions: Commands) -> Float[np.ndarray, "B H Y"]:
     """What the network alone predicts, normalised and in the frame of the machine."""
-    mean = Imaginer(model).readings(context, actions, _NETWORK_MEMBERS).clean.mean(1)
+    mean = Imaginer(model).futures(context, actions, (), _NETWORK_MEMBERS, noisy=False)[0].clean.mean(1)
     return lens.toward(mean, np.asarray(lens.layout.frames.angle(context.values, context.mask)))

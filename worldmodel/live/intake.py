@@ -1,5 +1,7 @@
 """Takes what a machine pushes, each sample in its place, and lays it on the model's clock."""
 
+import dataclasses
+import math
 import threading
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -8,9 +10,10 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.live.buffer import Buffer
+from worldmodel.live.laid import Laid
 from worldmodel.live.origin import Origin
-from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, readings_of, ticks_of
-from worldmodel.logs.followed import Follower, follow_newest
+from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, frames_at, ticks_of
+from worldmodel.logs.followed import Follower
 from worldmodel.types import Samples, StreamSpec
 
 Arrival = Literal["in time", "late", "dropped"]
@@ -56,9 +59,12 @@ class Intake:
         followers: Sequence[Follower] = (),
     ) -> None:
         self.layout, self.start_s, self.watermark_s, self.followers = layout, start_s, watermark_s, tuple(followers)
-        self._keep_s = {s.name: watermark_s + (keep + 2 + self._longer(s.name)) * layout.dt for s in layout.streams}
+        self._back_s = watermark_s + (keep + 2) * layout.dt  # of samples before a tick that it is laid from
+        self._keep_s = {s.name: self._back_s + self._longer(s.name) * layout.dt for s in layout.streams}
         self._buffers = {s.name: Buffer(s, int(_BURST * s.rate_hz * self._keep_s[s.name]) + 16) for s in layout.streams}
         self._origin, self._lock = Origin(layout.readings), threading.Lock()
+        self._seen = dataclasses.replace(layout, streams=tuple(s for s in layout.streams if s.kind != "video"))
+        self._laid = Laid(self._seen, self.followers, keep + math.ceil(watermark_s / layout.dt) + 2)
         self._late, self._dropped = ({name: 0 for name in self._buffers} for _ in range(2))
         self.newest_s = -np.inf  # after the first tick, of all streams
 
@@ -91,6 +97,7 @@ class Intake:
         self.newest_s = max(self.newest_s, time_s)
         self._origin.see(name, time_s, sample)
         buffer.put(time_s, sample)
+        self._laid.touch(time_s)
         buffer.forget(self.newest_s - self._keep_s[name])
         self._late[name] += time_s < own
         return "late" if time_s < own else "in time"
@@ -98,27 +105,27 @@ class Intake:
     def seen(self, row: int, count: int) -> Seen:
         """The `count` ticks that end at tick `row`, which are those of a log of the same samples."""
         layout = self.layout
-        times = np.arange(row + 1 - count, row + 1) * layout.dt
         with self._lock:
             now = {name: buffer.samples for name, buffer in self._buffers.items()}
-            shown = [now[s.name].time for s in layout.videos]
-            given = {s.name: now[s.name] for s in layout.actions}
-            ticks = ticks_of(now, given, shown, layout, times, self._origin.fix)
-
-            def readings(names: frozenset[str], first: int) -> Ticks:
-                times = np.arange(first, row + 1) * layout.dt
-                return readings_of({name: now[name] for name in names}, layout, times, self._origin.fix)
-
-            followed = follow_newest(layout, self.followers, row + 1 - count, count, readings)
+            origin = self._origin.fix
+            ticks = self._laid.upto(row, count, origin, lambda times: self._lay(now, times, origin))
             samples = {name: Samples(*(x.copy() for x in part)) for name, part in now.items()}
             counts = self._late.copy(), self._dropped.copy()
-        return Seen(
-            ticks._replace(followed=followed),
-            [samples[s.name].data for s in layout.videos],
-            samples,
-            *counts,
-            self.followers,
-        )
+        shown, times = [samples[s.name] for s in layout.videos], np.arange(row + 1 - count, row + 1) * layout.dt
+        frames = frames_at([each.time for each in shown], layout, times)
+        return Seen(ticks._replace(frames=frames), [each.data for each in shown], samples, *counts, self.followers)
+
+    def _lay(self, now: dict[str, Samples], times: np.ndarray, origin: np.ndarray) -> Ticks:
+        """Ticks from the samples that they are made of, of which there may be far more."""
+        read = {s.name: _since(now[s.name], times[0] - self._back_s) for s in self.layout.readings}
+        given = {s.name: now[s.name] for s in self.layout.actions}
+        return ticks_of(read, given, [], self._seen, times, origin)
+
+
+def _since(samples: Samples, time_s: float) -> Samples:
+    """What was stamped after a moment, and the last before."""
+    first = max(int(np.searchsorted(samples.time, time_s)) - 1, 0)
+    return Samples(samples.time[first:], samples.data[first:])
 
 
 def _checked(spec: StreamSpec, time_s: float, value: np.ndarray | float) -> np.ndarray:

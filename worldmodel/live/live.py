@@ -200,13 +200,18 @@ def moment_of(layout: TickLayout, context: int, row: int, known: Seen) -> Moment
     span = _told(layout, context, known)
     fixes = {name: fix[0] for name, fix in last_fixes(layout, span.values, span.mask).items()}
     unsure = unsure_of(layout, known.followers, known.ticks.followed[-1])
-    origin = known.ticks.origin
-    return Moment(layout, row, context_of(layout, context, known), fixes, unsure, origin, known.samples, 0.0)
+    make_relative(layout, span.values, span.mask, context)
+    return Moment(layout, row, _seen(layout, context, span, known), fixes, unsure, span.origin, known.samples, 0.0)
 
 
 def context_of(layout: TickLayout, context: int, known: Seen) -> Context:
     """What models see of the first `context` ticks that are known."""
-    return seen(layout, span_of(layout, context, known), context, lambda i, index: _frames(known.shown[i], index))
+    return _seen(layout, context, span_of(layout, context, known), known)
+
+
+def _seen(layout: TickLayout, context: int, span: Ticks, known: Seen) -> Context:
+    """The same of their window, whose positions are relative already."""
+    return seen(layout, span, context, lambda i, index: _frames(known.shown[i], index))
 
 
 def span_of(layout: TickLayout, context: int, known: Seen) -> Ticks:

@@ -89,7 +89,11 @@ class TickLayout:
 
     def slots(self, spec: StreamSpec) -> int:
         """Slots a tick, between 1 and `MAX_PER_TICK`."""
-        return max(math.ceil(round(spec.rate_hz * self.dt) / self.averaged(spec)), 1)
+        return self._slots[spec.name]
+
+    @cached_property
+    def _slots(self) -> dict[str, int]:
+        return {s.name: max(math.ceil(round(s.rate_hz * self.dt) / self.averaged(s)), 1) for s in self.streams}
 
     def slot_ticks(self, spec: StreamSpec) -> np.ndarray:
         """float64 [N] when each slot of a tick ends, in ticks after it: the last with it, at 0."""
@@ -118,8 +122,12 @@ class TickLayout:
 
     def slot_columns(self, spec: StreamSpec) -> np.ndarray:
         """int [N, F] which of the D columns hold each slot of a stream."""
-        columns = self.columns[spec.name]
-        return np.arange(columns.start, columns.stop).reshape(self.slots(spec), -1)
+        return self._slot_columns[spec.name]
+
+    @cached_property
+    def _slot_columns(self) -> dict[str, np.ndarray]:
+        spans = [(s, self.columns[s.name]) for s in self.readings]
+        return {s.name: np.arange(c.start, c.stop).reshape(self.slots(s), -1) for s, c in spans}
 
     @cached_property
     def reading_columns(self) -> dict[str, slice]:
@@ -221,10 +229,18 @@ def ticks_of(
         if spec.name in readings and len(readings[spec.name].time):
             columns = layout.columns[spec.name]
             values[:, columns], mask[:, columns], ages[:, i] = _slots(readings[spec.name], layout, spec, ticks, origin)
-    frames = [_newest(time, ticks, layout.dt) for time in shown]
-    indices = np.stack(frames, 1) if frames else np.zeros((len(ticks), 0), int)
     unfollowed = np.zeros((len(ticks), 0), np.float32)
-    return Ticks(values, mask, ages, commands(given, layout, ticks), indices, origin, unfollowed)
+    return Ticks(
+        values, mask, ages, commands(given, layout, ticks), frames_at(shown, layout, ticks), origin, unfollowed
+    )
+
+
+def frames_at(
+    shown: Sequence[Float[np.ndarray, " M"]], layout: TickLayout, ticks: Float[np.ndarray, " T"]
+) -> Int[np.ndarray, "T V"]:
+    """`Ticks.frames`: which of the frames taken at times `shown`, by video, is the newest of each tick."""
+    frames = [_newest(time, ticks, layout.dt) for time in shown]
+    return np.stack(frames, 1) if frames else np.zeros((len(ticks), 0), int)
 
 
 def readings_of(
@@ -319,8 +335,9 @@ def _slots(
     """
     features = codec(spec).encode(np.asarray(stream.data, np.float64), origin)
     known = np.isfinite(features)
-    some = known.any(1)  # a row of a table that says nothing of this stream is no sample of it
-    time, features, known = stream.time[some], features[some], known[some]
+    time, some = stream.time, known.any(1)
+    if not some.all():  # a row of a table that says nothing of this stream is no sample of it
+        time, features, known = time[some], features[some], known[some]
     count, shape = layout.slots(spec), (len(ticks), -1)
     slots = (ticks[:, None] + layout.dt * layout.slot_ticks(spec)).ravel()
     pick = _mean_of if layout.averaged(spec) > 1 else _newest_of

@@ -41,7 +41,7 @@ class AlignedLog(Sequence[Ticks]):
         self.episodes = list(range(len(log.episodes)) if episodes is None else episodes)
         self.ends = np.concatenate([[0], np.cumsum(tick_count(log.durations_s[self.episodes], layout.dt))])
         self.origins = np.zeros((len(self.episodes), 3))
-        self._kind = _record(layout, followed_count(layout, self.followers))
+        self._kind = record_of(layout, followed_count(layout, self.followers))
         self._maps = Maps(MEMORY_BUDGET_BYTES)
         self._ticks = self._hold(self._blocks(log))
 
@@ -50,7 +50,7 @@ class AlignedLog(Sequence[Ticks]):
         for i, episode in enumerate(self.episodes):
             ticks = follow(align(log.episodes[episode], self.layout), self.layout, self.followers)
             self.origins[i] = ticks.origin
-            yield _records(ticks, self._kind)
+            yield records(ticks, self._kind)
 
     def _hold(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
         """All records end to end, never held twice."""
@@ -83,7 +83,7 @@ class AlignedLog(Sequence[Ticks]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]
-        return _ticks(self._ticks[self.ends[index] : self.ends[index + 1]], self.origins[index])
+        return as_ticks(self._ticks[self.ends[index] : self.ends[index + 1]], self.origins[index])
 
     @property
     def lengths(self) -> np.ndarray:
@@ -97,7 +97,7 @@ class AlignedLog(Sequence[Ticks]):
         """
         starts, size = self.ends[places[:, 0]] + places[:, 1] + first, length * self._ticks.itemsize
         if not size:  # a layout without streams, or spans without ticks
-            return _ticks(np.zeros((len(places), length), self._ticks.dtype), self.origins[places[:, 0]])
+            return as_ticks(np.zeros((len(places), length), self._ticks.dtype), self.origins[places[:, 0]])
         # All spans there are, as if each were one value of many bytes, so that NumPy copies each in one go.
         every = np.ndarray(
             len(self._ticks) - length + 1, np.dtype((np.void, size)), self._ticks, strides=self._ticks.strides
@@ -105,10 +105,10 @@ class AlignedLog(Sequence[Ticks]):
         spans = every[starts].view(self._ticks.dtype).reshape(len(places), length)
         if self._on_disk:
             self._maps.count(len(places), len(places) * size)
-        return _ticks(spans, self.origins[places[:, 0]])
+        return as_ticks(spans, self.origins[places[:, 0]])
 
 
-def _record(layout: TickLayout, followed: int) -> np.dtype:
+def record_of(layout: TickLayout, followed: int) -> np.dtype:
     """One tick of everything as one record: what is read together lies together on disk."""
     size, readings, videos = layout.size, len(layout.readings), len(layout.videos)
     fields = [
@@ -124,7 +124,8 @@ def _record(layout: TickLayout, followed: int) -> np.dtype:
     return np.dtype(fields, align=True)
 
 
-def _records(ticks: Ticks, kind: np.dtype) -> np.ndarray:
+def records(ticks: Ticks, kind: np.dtype) -> np.ndarray:
+    """Ticks as records of a kind that `record_of` made."""
     block = np.zeros(len(ticks.values), kind)
     for name in ("frames", "values", "followed", "age_s", "mask"):
         block[name] = getattr(ticks, name)
@@ -133,7 +134,7 @@ def _records(ticks: Ticks, kind: np.dtype) -> np.ndarray:
     return block
 
 
-def _ticks(block: np.ndarray, origin: np.ndarray) -> Ticks:
+def as_ticks(block: np.ndarray, origin: np.ndarray) -> Ticks:
     """Records as `Ticks`, whose arrays are views of them."""
     actions = Commands(*(block[f"action_{name}"] for name in Commands._fields))
     values, mask, age_s, frames, followed = (block[x] for x in ("values", "mask", "age_s", "frames", "followed"))

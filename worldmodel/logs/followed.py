@@ -61,7 +61,7 @@ def follow_newest(
     parts = [np.zeros((count, 0), np.float32)]
     for follower in followers:
         begin = max(first - follower.reach(layout), 0) // follower.block * follower.block
-        before = max(begin - first, 0)
+        before = min(max(begin - first, 0), count)
         found = follower.follow(ticks_from(follower.needs(layout), begin), layout, begin, count - before)
         parts.append(np.pad(found, ((before, 0), (0, 0)), constant_values=np.nan))
     return np.concatenate(parts, 1)

@@ -39,7 +39,7 @@ def measure_film(
     seen last: with these shares it does, at each horizon. Between the horizons that are measured they are interpolated.
 
     Args:
-        model: whose frames are not mixed yet.
+        model: which draws the frames.
         windows: of the select episodes.
         mean: by video, the mean frame of the training episodes, uint8 [rows, columns, 3].
         memories: by video, frames of them that members may recall (`remembered`), if that is better (`_recalled`).
@@ -48,7 +48,8 @@ def measure_film(
     ticks = np.unique(np.geomspace(1, windows.horizon, _HORIZONS).round().astype(int)) - 1
     asked = windows.frame_ticks(chosen, np.tile(ticks, (len(chosen), 1)), windows.horizon)
     context, future = windows.cut(chosen, windows.horizon, asked)
-    drawn = Imaginer(model).frames(context, future.actions, asked, _MEMBERS)
+    bright = [frame / np.float32(255) for frame in mean]
+    drawn = _shown(model, Film(np.tile(_DRAWN, (len(mean), windows.horizon, 1)), bright), context, future)
     shares = []
     for video, frames in enumerate(drawn):
         there = future.frames_mask[video] & context.frames_mask[video][:, -1:] & (asked >= ticks)
@@ -58,7 +59,7 @@ def measure_film(
         measured = [ticks[i] for _, i in known] or [0]
         every = np.arange(windows.horizon)
         shares.append(np.stack([np.interp(every, measured, column) for column in np.array(found).T], 1))
-    film = Film(np.array(shares), [frame / np.float32(255) for frame in mean])
+    film = Film(np.array(shares), bright)
     if not memories:
         return film
     some = evenly(len(chosen), _WINDOWS // 2)
@@ -75,14 +76,19 @@ def _recalled(model: WorldModel, film: Film, memories: Sequence[np.ndarray], con
 
 def _scores(model: WorldModel, film: Film, context: Context, future: Future) -> list[float]:
     """By video, the mean energy score of what members show; 0 where no frame came that could tell."""
-    plain, model.film = model.film, film
-    shown = Imaginer(model).frames(context, future.actions, future.frame_ticks, _MEMBERS)
-    model.film = plain
-    scores = []
+    shown, scores = _shown(model, film, context, future), []
     for members, came, mask, seen in zip(shown, future.frames, future.frames_mask, context.frames_mask, strict=True):
         known = mask & seen[:, -1:]
         scores.append(float(energy_score(members.swapaxes(1, 2)[known], came[known]).mean()) if known.any() else 0.0)
     return scores
+
+
+def _shown(model: WorldModel, film: Film, context: Context, future: Future) -> list[np.ndarray]:
+    """By video, what members show with a film; one program is for all films of as many remembered frames."""
+    before, model.film = model.film, film
+    shown = Imaginer(model).frames(context, future.actions, future.frame_ticks, _MEMBERS)
+    model.film = before
+    return shown
 
 
 def _shares(parts: Sequence[np.ndarray], came: np.ndarray) -> np.ndarray:

@@ -69,7 +69,8 @@ def test_meanwhile_the_team_answers_until_a_program_is_made(windows, team, monke
         def foresee(self, *asked):
             assert begin.wait(60)
             made.append(threading.current_thread())
-            return self.team.foresee(*asked)._replace(mean="compiled")
+            found = self.team.foresee(*asked)
+            return found._replace(mean=np.full_like(found.mean, 7.0))
 
     monkeypatch.setattr(compiled, "Compiled", Slow)
     prepared = compiled.Meanwhile(team)
@@ -82,5 +83,20 @@ def test_meanwhile_the_team_answers_until_a_program_is_made(windows, team, monke
     begin.set()
     prepared._maker.shutdown(wait=True)
     assert made[0] is not threading.current_thread()
-    assert prepared.foresee(*asked).mean == "compiled"
+    assert (prepared.foresee(*asked).mean == 7.0).all()
     assert len(made) == 2
+
+
+def test_one_program_is_for_all_horizons_up_to_a_power_of_two(windows, team):
+    """Commands that are outside what was trained on tell the same, however long a program goes on."""
+    prepared = compiled.Meanwhile(team)
+    for horizon in (3, 4, 3):
+        context, future = windows.cut(np.array([[0, 20]]), horizon)
+        actions = future.actions._replace(values=future.actions.values * np.arange(horizon)[:, None] * 9)
+        asked = context, actions, None, team.blend.drawn(1, 5, 0)
+        prepared._maker.submit(lambda: None).result()  # programs are made
+        for one, two in zip(prepared.foresee(*asked), team.foresee(*asked), strict=True):
+            assert one.shape == two.shape
+            np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)
+    assert len(prepared._made) == 1
+    assert prepared.compiled._program._cache_size() == 1

@@ -18,7 +18,6 @@ from worldmodel.logs.align import TickLayout, Ticks
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines.reckoning import Reckoner, find_reckoners
 from worldmodel.models.baselines.sensors import label
-from worldmodel.models.baselines.unicycle import at_times
 from worldmodel.models.baselines.view import Lens
 
 _SPANS_S = (5.0, 10.0, 20.0)
@@ -51,11 +50,6 @@ class Read(NamedTuple):
     age: np.ndarray
     means: np.ndarray
     known: np.ndarray
-
-    def part(self, start: int, stop: int) -> "Read":
-        """Some of the ticks."""
-        row = self.row[(self.row >= start) & (self.row < stop)] - start
-        return Read(row, *(x[start:stop] for x in self[1:]))
 
 
 class Fixes(NamedTuple):
@@ -152,7 +146,7 @@ class Odometer:
             for span in _SPANS_S for averaged in (True, False)
         ]  # fmt: skip
         chosen = [episodes[i] for i in evenly(len(episodes), _EPISODES)]
-        seen = [tried[0]._on_path(tried[0]._read(ticks, layout).part(0, _TICKS), layout) for ticks in chosen]
+        seen = [tried[0]._on_path(tried[0]._read(ticks, layout, slice(_TICKS)), layout) for ticks in chosen]
         fitted = [odometer._with_noise(seen, layout) for odometer in tried]
         errors = np.array([_errors(candidate, seen, layout) for candidate in (*fitted, None)])
         excess = (errors / np.maximum(errors.min(0), 1e-9)).mean(1)
@@ -177,17 +171,18 @@ class Odometer:
                 needed before one).
             last: L.
         """
-        read, count = self._read(ticks, layout), len(ticks.values)
-        out = np.full((count, layout.features(layout.spec(self.stream)) + 1), np.nan, np.float32)
-        last_fix = np.searchsorted(read.row, np.arange(count), side="right") - 1
-        age = np.arange(count) - read.row[last_fix] if len(read.row) else np.full(count, count)
-        told = np.flatnonzero((last_fix >= 0) & (age <= round(_OUT_S / layout.dt)))
-        told = told[told >= count - (count if last is None else last)]
-        begun = (first + read.row[last_fix[told]]) // self.block
+        count, spec = len(ticks.values), layout.spec(self.stream)
+        out = np.full((count if last is None else last, layout.features(spec) + 1), np.nan, np.float32)
+        rows, fixed = np.arange(count - len(out), count), self._fixed(ticks, layout)
+        newest_fix = np.searchsorted(fixed, rows, side="right") - 1
+        rows, fix = rows[newest_fix >= 0], fixed[newest_fix[newest_fix >= 0]]
+        near = rows - fix <= round(_OUT_S / layout.dt)
+        rows, begun = rows[near], (first + fix[near]) // self.block
         for block in np.unique(begun):
-            rows, start = told[begun == block], max((block - 1) * self.block - first, 0)
-            self._fill(out, read.part(start, rows[-1] + 1), start, rows, layout)
-        return out[len(out) - (count if last is None else last) :]
+            at, start = rows[begun == block], max((block - 1) * self.block - first, 0)
+            read = self._read(ticks, layout, slice(start, at[-1] + 1))
+            out[at - count + len(out)] = self._places(read, at - start, layout)
+        return out
 
     def describe(self, layout: TickLayout) -> str:
         """What is followed and how, for people."""
@@ -212,35 +207,40 @@ class Odometer:
         """Ticks before one that it may depend on."""
         return 2 * self.block + round(_OUT_S / layout.dt)
 
-    def _fill(self, out: np.ndarray, read: Read, start: int, rows: np.ndarray, layout: TickLayout) -> None:
-        """Writes the places at `rows`, whose path begins at `start`, the first tick of what is read."""
-        (fixes, path), at, spec = self._on_path(read, layout), rows - start, layout.spec(self.stream)
-        found = self._matched(fixes, at, layout)
-        place, variance, wanted = self._placed(fixes, found, path.at(at))
+    def _places(self, read: Read, rows: Int[np.ndarray, " R"], layout: TickLayout) -> Float[np.ndarray, "R G"]:
+        """What `follow` tells of some ticks, whose path begins with the first that is read."""
+        (fixes, path), spec = self._on_path(read, layout), layout.spec(self.stream)
+        found = self._matched(fixes, rows, layout)
+        place, variance, wanted = self._placed(fixes, found, path.at(rows))
         if not self.averaged:
-            wanted &= at - fixes.row[found.last] >= _LATE * layout.interval(spec)
+            wanted &= rows - fixes.row[found.last] >= _LATE * layout.interval(spec)
         held, known = hold(read.features, read.mask, axis=0)
-        rows, at, place = rows[wanted], at[wanted], place[wanted]
-        out[rows, :-1] = np.where(known[at], held[at], np.nan)
-        out[rows[:, None], codec(spec).turning.place] = np.stack([place.real, place.imag], 1)
-        out[rows, -1] = np.sqrt(np.maximum(variance[wanted] - self.usual, 0) / 2)
+        out = np.empty((len(rows), held.shape[1] + 1))
+        out[:, :-1] = np.where(known[rows], held[rows], np.nan)
+        out[:, codec(spec).turning.place] = np.stack([place.real, place.imag], 1)
+        out[:, -1] = np.sqrt(np.maximum(variance - self.usual, 0) / 2)
+        return np.where(wanted[:, None], out, np.nan)
 
-    def _read(self, ticks: Ticks, layout: TickLayout) -> Read:
-        """What is used of each tick."""
+    def _fixed(self, ticks: Ticks, layout: TickLayout) -> Int[np.ndarray, " N"]:
+        """The ticks with a fix."""
         spec = layout.spec(self.stream)
+        mask = ticks.mask[:, layout.slot_columns(spec)[-1]]
+        return np.flatnonzero(mask[:, codec(spec).turning.place].all(1))
+
+    def _read(self, ticks: Ticks, layout: TickLayout, part: slice = slice(None)) -> Read:
+        """What is used of the ticks."""
+        ticks, spec = ticks._replace(values=ticks.values[part], mask=ticks.mask[part]), layout.spec(self.stream)
         columns = layout.slot_columns(spec)[-1]
         features, mask = ticks.values[:, columns].astype(np.float64), ticks.mask[:, columns]
-        age = ticks.age_s[:, layout.readings.index(spec)].astype(np.float64) / layout.dt
-        row = np.flatnonzero(mask[:, codec(spec).turning.place].all(1))
+        age = ticks.age_s[part, layout.readings.index(spec)].astype(np.float64) / layout.dt
         means, known = _per_tick(ticks, layout, (*self.speed, *self.turning))
-        return Read(row, features, mask, np.where(np.isfinite(age), age, 0.0), means, known)
+        return Read(self._fixed(ticks, layout), features, mask, np.where(np.isfinite(age), age, 0.0), means, known)
 
     def _on_path(self, read: Read, layout: TickLayout) -> tuple[Fixes, Path]:
         """Fixes, and the path in the frame of the first tick's nose."""
         path, row = Path(self._path(read, layout.dt), np.cumsum(self._silent(read, layout))), read.row
-        then = at_times(path.place[None], read.age[None])[0]
-        place = read.features[:, codec(layout.spec(self.stream)).turning.place] @ [1, 1j]
-        return Fixes(row, place[row], then[row], path.silent[row]), path
+        place = read.features[row][:, codec(layout.spec(self.stream)).turning.place] @ [1, 1j]
+        return Fixes(row, place, _when_taken(path.place, row, read.age[row]), path.silent[row]), path
 
     def _silent(self, read: Read, layout: TickLayout) -> Bool[np.ndarray, " T"]:
         """Ticks at which a speed or the turning was last read too long ago."""
@@ -342,11 +342,24 @@ def _rms(x: Float[np.ndarray, " N"]) -> float:
     return float(np.sqrt(np.mean(x**2))) if len(x) else 0.0
 
 
+def _when_taken(
+    path: Complex[np.ndarray, " T"], row: Int[np.ndarray, " N"], age: Float[np.ndarray, " N"]
+) -> np.ndarray:
+    """The path when samples were taken that are `age` ticks older than tick `row`, as in `at_sample_times`."""
+    before = np.where(row > 0, path[row - 1], 2 * path[0] - path[min(1, len(path) - 1)])
+    return path[row] + np.clip(age, 0, 1) * (before - path[row])
+
+
 def _per_tick(ticks: Ticks, layout: TickLayout, readings: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Some of the Y readings [T, R]: means over each tick's slots, and where one has a sample."""
-    slots = [layout.slot_columns(layout.readings[layout.stream_of[layout.newest[r]]]) for r in readings]
-    columns = [each[:, each[-1] == layout.newest[r]][:, 0] for r, each in zip(readings, slots, strict=True)]
-    there = [ticks.mask[:, c] for c in columns]
-    counts = np.stack([each.sum(1) for each in there], 1)
-    sums = [np.where(m, ticks.values[:, c], 0).astype(np.float64).sum(1) for m, c in zip(there, columns, strict=True)]
-    return np.stack(sums, 1) / np.maximum(counts, 1), counts > 0
+    columns = layout.newest[list(readings)]
+    streams, parts = layout.stream_of[columns], []
+    for stream in np.unique(streams):
+        slots = layout.slot_columns(layout.readings[stream])
+        used = slots[:, columns[streams == stream] - slots[-1, 0]]  # [N, R of this stream]
+        there = ticks.mask[:, used]
+        count, total = there.sum(1), np.where(there, ticks.values[:, used], 0).astype(np.float64).sum(1)
+        parts.append((total / np.maximum(count, 1), count > 0))
+    means, known = (np.concatenate(part, 1) for part in zip(*parts, strict=True))
+    back = np.argsort(np.argsort(streams, kind="stable"))
+    return means[:, back], known[:, back]

@@ -36,9 +36,9 @@ class Compiled:
         self._program = jax.jit(self._foresee)
 
     def foresee(
-        self, context: Context, actions: Commands, network: Float[Array, "B H D"] | None, chosen: Int[Array, "B M"]
+        self, context: Context, actions: Commands, network: Float[Array, "B K H D"] | None, chosen: Int[Array, "B M"]
     ) -> Foreseen:
-        """As `Team.foresee`."""
+        """As `foresee_in_numpy`; what the network says may be on its way still."""
         context = context._replace(frames=(), frames_mask=())
         said = ask(self._rest, self._lens, self._team.asked(context, actions)) if self._rest else None
         with jax.enable_x64(True):
@@ -52,25 +52,53 @@ class Compiled:
         if said is not None:
             ahead, within = (jax.numpy.concatenate(x)[self._order] for x in zip(answer, said, strict=True))
             answer = Answer(ahead, within)  # type: ignore[arg-type]
-        return team.blended(asked, answer, network, chosen)
+        return team.blended(asked, answer, None if network is None else network.mean(1), chosen)
+
+
+def foresee_in_numpy(
+    team: Team, context: Context, actions: Commands, network: Float[Array, "B K H D"] | None, chosen: Int[Array, "B M"]
+) -> Foreseen:
+    """`Team.foresee` of the mean of K futures that the network imagines."""
+    mean = None if network is None else np.asarray(network).mean(1)
+    return team.foresee(context, actions, mean, chosen)
 
 
 class Meanwhile:
-    """Foresees as a team does, and compiled as soon as the program for such a question is made, in another thread."""
+    """Foresees as a team does, and compiled as soon as the program for such a question is made, in another thread.
+
+    Programs are of a few horizons, so that most that are asked for find one: of what is foreseen the first ticks count.
+    """
 
     def __init__(self, team: Team) -> None:
         self.compiled, self._team = Compiled(team), team
         self._made: dict[tuple, Future] = {}  # by the shapes of a question; one at a time
         self._maker = ThreadPoolExecutor(1)
 
-    def foresee(self, *asked: Any) -> Foreseen:
-        """As `Team.foresee`."""
+    def foresee(
+        self, context: Context, actions: Commands, network: Float[Array, "B K H D"] | None, chosen: Int[Array, "B M"]
+    ) -> Foreseen:
+        """As `foresee_in_numpy`."""
+        network = None if network is None else np.asarray(network)
+        asked = context, *_longer(actions, network), chosen
         shapes = tuple(x.shape for x in jax.tree.leaves(asked))
         made = self._made.get(shapes)
         if made is None and all(each.done() for each in self._made.values()):
             self._made[shapes] = self._maker.submit(self.compiled.foresee, *asked)
-        ready = made is not None and made.done() and made.exception() is None
-        return (self.compiled if ready else self._team).foresee(*asked)
+        if made is None or not made.done() or made.exception() is not None:
+            return foresee_in_numpy(self._team, context, actions, network, chosen)
+        found, wanted = self.compiled.foresee(*asked), slice(actions.values.shape[1])
+        mean, members, weights = found.mean[:, wanted], found.members[:, :, wanted], found.weights[:, :, wanted]
+        return Foreseen(mean, members, weights, found.outside)
+
+
+def _longer(
+    actions: Commands, network: Float[np.ndarray, "B K H D"] | None
+) -> tuple[Commands, Float[np.ndarray, "B K L D"] | None]:
+    """Commands, and what the network says, over a horizon of the next power of two, where the last ticks go on."""
+    horizon = actions.values.shape[1]
+    more = (0, (1 << (horizon - 1).bit_length()) - horizon)
+    led = Commands(*(np.pad(part, ((0, 0), more, (0, 0)), mode="edge") for part in actions))
+    return led, None if network is None else np.pad(network, ((0, 0), (0, 0), more, (0, 0)), mode="edge")
 
 
 def _doubled(x: Any) -> Any:
