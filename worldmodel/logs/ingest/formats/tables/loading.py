@@ -30,7 +30,8 @@ _MISSING = (
     "#NUM!", "#VALUE!", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "null", "NULL", "None", "none", "-", "--", "---",
 )  # fmt: skip
 _ENOUGH = 8 << 20  # bytes of a text; of a longer one a recipe is suggested from its beginning, middle and end
-_PART = 2 << 20  # of each
+_PART = 2 << 20  # of each at most,
+_ROWS = 8192  # and about as many lines
 
 
 def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
@@ -160,10 +161,12 @@ def _sampled(buffer: "pa.Buffer", encoding: str) -> "pa.Buffer":
 
     if encoding not in ("utf-8", "cp1252"):
         return buffer.slice(0, 4 * _PART)
-    head = buffer.slice(0, _PART).to_pybytes()
+    first = head_of(buffer, HEAD)
+    size = min(_PART, max(HEAD, _ROWS * len(first) // max(1, first.count(b"\n"))))
+    head = buffer.slice(0, size).to_pybytes()
     parts = [head[: head.rfind(b"\n") + 1]]
-    for start in (buffer.size // 2, buffer.size - _PART):
-        part = buffer.slice(start, _PART).to_pybytes()
+    for start in (buffer.size // 2, buffer.size - size):
+        part = buffer.slice(start, size).to_pybytes()
         parts.append(part[part.find(b"\n") + 1 : part.rfind(b"\n") + 1])
     return pa.py_buffer(b"".join(parts))
 
