@@ -65,7 +65,8 @@ def _turning(spec: StreamSpec, data: list[Readings]) -> _Misfits:
     fastest = np.max([np.abs(data[column].values) for column in columns], axis=0)
     rows = np.flatnonzero(fastest > _GYRO_ENDS)
     if len(rows):
-        text = f"it turns at up to {np.nanmax(fastest):.4g} rad/s, and gyros end at 35 ({len(rows)} of {len(fastest)} rows)"
+        told = f"{len(rows)} of {len(fastest)} rows"
+        text = f"it turns at up to {np.nanmax(fastest):.4g} rad/s, and gyros end at 35 ({told})"
         yield f"{text}: these are degrees a second, or were not measured", f"{_RADIANS}; or leave these rows out", rows
 
 

@@ -114,7 +114,7 @@ def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: st
     first = fields_at(lines, start, delimiter)
     if len(first) > len(names) and not any(first[len(names) :]):  # each line ends in a delimiter
         names += [""] * (len(first) - len(names))
-    return Layout(delimiter, text.decimal or _decimal(first, delimiter), _unique(names), units, start)
+    return Layout(delimiter, text.decimal or _decimal(first, delimiter), unique(names), units, start)
 
 
 def _place(names: Sequence[str], clock: str) -> int | None:
@@ -142,7 +142,7 @@ def _decimal(fields: Sequence[str], delimiter: str) -> str:
     return "," if delimiter != "," and any(map(_WITH_COMMA.fullmatch, fields)) else "."
 
 
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
+def unique(names: Sequence[str]) -> tuple[str, ...]:
     """Names of which those that come again are told apart by their place: `speed#1`, `speed#2`."""
     counts: dict[str, int] = {}
     out = []

@@ -19,6 +19,7 @@ _NAMES = re.compile(
 )
 _DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
 _SHORT = re.compile(r"_ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
+_AXIS = re.compile(r"^x(?:_\d+)?$")  # `X[s]`, as plots and Delsys have it
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
 )  # fmt: skip
@@ -85,7 +86,10 @@ def named(table: Table) -> list[str]:
     return [
         name
         for name in table.names
-        if _NAMES.search(_plain(name)) or _SHORT.search(_plain(name)) or _is_temporal(table, name)
+        if _NAMES.search(_plain(name))
+        or _SHORT.search(_plain(name))
+        or _is_temporal(table, name)
+        or (_AXIS.search(_plain(name)) and table.unit(name) in UNITS)
     ]
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EULER,
     KINDS,
     NOT_ACTION,
+    TURNED,
     WRAPS,
     Kind,
 )  # fmt: skip
@@ -144,10 +145,8 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         stream.columns = [_column(name, table, prefix) for name in columns]
         if kind == "action":
             stream.doubts.append('taken for commands by their names; kind = "sensor" if they are measured')
-        stream.doubts += [
-            f"{column.source}: an angle without a unit, {_angle(column, evidence)}" for column in stream.columns
-            if (ANGLE.search(column.name) or EULER.search(prefix)) and not column.from_unit
-        ]  # fmt: skip
+        angles = [c for c in stream.columns if (ANGLE.search(c.name) or EULER.search(prefix)) and not c.unit]
+        stream.doubts += _angles(angles, evidence)
         stream.doubts += [doubt for column in stream.columns if (doubt := _wraps(column, evidence))]
         _distinct(stream.columns)
         streams.append(stream)
@@ -181,11 +180,17 @@ def _column(name: str, table: Table, prefix: str) -> Column:
     return Column(own or base, name, new, old if old != new else "", wraps)
 
 
-def _angle(column: Column, evidence: Evidence) -> str:
-    degrees = largest_of(*evidence.floats(column.source)) > 6.3
-    column.unit, column.from_unit = "rad", "deg" if degrees else ""
-    column.circular = bool(WRAPS.search(column.name))
-    return "taken for degrees" if degrees else "taken for radians"
+def _angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
+    """Angles without a unit: roll, pitch and yaw are in one, which the largest of them tells."""
+    largest = {column.source: largest_of(*evidence.floats(column.source)) for column in columns}
+    turned = [column.source for column in columns if TURNED.search(column.name)]
+    for column in columns:
+        told = max(turned if column.source in turned else [column.source], key=lambda name: largest[name])
+        degrees = largest[told] > 2 * np.pi + 0.02
+        column.unit, column.from_unit = "rad", "deg" if degrees else ""
+        column.circular = bool(WRAPS.search(column.name))
+        by = f", as {told} is" if degrees and largest[column.source] < 2 * np.pi else ""
+        yield f"{column.source}: an angle without a unit, taken for {'degrees' if degrees else 'radians'}{by}"
 
 
 def _wraps(column: Column, evidence: Evidence) -> str:
