@@ -58,6 +58,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
             if stream:
                 streams.append(stream)
                 names = [name for name in names if name not in columns.values()]
+    _as_counts(streams, evidence)
     streams += _others(names, evidence)
     for stream in streams:
         _pace(stream, table, stamps_s)
@@ -126,6 +127,20 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], evidence: Evidence)
     if kind.kind == "gps" and (there := (table.hemispheres("NS"), table.hemispheres("EW"))) and all(there):
         stream.hemispheres = there
     return stream
+
+
+def _as_counts(streams: Sequence[Suggested], evidence: Evidence) -> None:
+    """Takes whole numbers of a gyro for counts too where the accelerometer beside it tells counts."""
+    if not any(stream.name.endswith("accelerometer") and not stream.columns[0].unit for stream in streams):
+        return
+    for stream in streams:
+        sources = [column.source for column in stream.columns if not evidence.table.unit(column.source)]
+        if not stream.name.endswith("gyro") or len(sources) < len(stream.columns):
+            continue
+        if not any((values[np.isfinite(values)] % 1).any() for values in evidence.floats(*sources)):
+            stream.doubts[:] = ["no unit is told; by the accelerometer's it seems to be the sensor's own counts"]
+            for column in stream.columns:
+                column.unit = column.from_unit = ""
 
 
 def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
