@@ -31,7 +31,7 @@ class Held(NamedTuple):
 
     def stored(self, start: int, stop: int) -> np.ndarray:
         with np.errstate(over="ignore"):  # what is too large is infinite
-            return np.asarray(self.data[start:stop]).astype(fmt.data_type(self.spec), order="C", copy=False)
+            return _in_rows(np.asarray(self.data[start:stop]), fmt.data_type(self.spec))
 
     @property
     def bytes(self) -> int:
@@ -42,8 +42,20 @@ class Held(NamedTuple):
         """As it is now, whatever becomes of the array that it was given."""
         return self._replace(data=np.array(self.stored(0, len(self.time))))
 
-    def itself(self) -> "Held":
-        return self
+    def converted(self) -> "Held":
+        """As stored, where it is an array in memory, as it is hashed and written."""
+        film = isinstance(self.data, np.memmap) or not isinstance(self.data, np.ndarray)
+        return self if film else self._replace(data=self.stored(0, len(self.time)))
+
+
+def _in_rows(data: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """Data with the readings of a row beside each other; column by column where columns are, which is twice as fast."""
+    if data.ndim != 2 or data.strides[0] >= data.strides[1]:
+        return data.astype(kind, order="C", copy=False)
+    rows = np.empty(data.shape, kind)
+    for index, column in enumerate(data.T):
+        rows[:, index] = column
+    return rows
 
 
 def blocks(*streams: Sampled) -> Iterator[tuple[int, np.ndarray]]:

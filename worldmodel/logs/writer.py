@@ -163,7 +163,7 @@ class LogWriter:
             raise LogFormatError(f"Episode {name!r} has no samples.", remedy="leave empty recordings out of the log")
         zero = time_zero(times, f"episode {name!r}", origin_utc)
         size = sum(h.bytes for group in held.values() for h in group.values())
-        keep = Held.copied if size <= _PENDING_BYTES else Held.itself  # a film is not held in memory
+        keep = Held.copied if size <= _PENDING_BYTES else Held.converted  # a film is not held in memory
         held = {s: {n: keep(h._replace(time=h.time - zero)) for n, h in held[s].items()} for s in held}
         last = max(time[-1] for time in times.values()) - zero
         row = {
@@ -218,7 +218,7 @@ class LogWriter:
                 expected=f"times [M] and data [M, {', '.join(map(str, fmt.sample_shape(spec, self.members)))}]",
                 found=f"times {list(time.shape)} and data {list(data.shape)}",
             )
-        time = time.astype(np.float64)
+        time = time.astype(np.float64, copy=False)
         check_increasing(time, f"Stream {name!r}")
         return Held(spec, time, data)
 
@@ -249,6 +249,8 @@ def _checked_duration(seconds: float) -> float:
 
 def check_increasing(time: np.ndarray, what: str) -> None:
     """Refuses times [M] that are not finite or do not strictly increase, saying where."""
+    if len(time) and (time[1:] > time[:-1]).all() and np.isfinite(time[[0, -1]]).all():  # at once, as nearly all
+        return
     wrong = ~np.isfinite(time)
     wrong[1:] |= ~(np.diff(time) > 0)
     if wrong.any():
@@ -281,7 +283,8 @@ def _append_rows(group: h5py.Group, parts: Sequence[Held | None]) -> None:
     data.resize(start + sum(counts), axis=0)
     for first, block in blocks(*there):
         data[start + first : start + first + len(block)] = block
-    _extend(group["time"], np.concatenate([np.zeros(0), *(part.time for part in there)]))
+    if there:
+        _extend(group["time"], np.concatenate([part.time for part in there]) if len(there) > 1 else there[0].time)
     _extend(group["offsets"], start + np.cumsum(counts))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, Severity, found
+from worldmodel.logs.health.measures import Intervals, intervals_of
 
 if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
@@ -30,9 +31,14 @@ def times(recording: "Recording") -> Iterator[tuple[str, np.ndarray]]:
     return ((name, samples.time) for name, samples in recording.samples.items() if len(samples.time))
 
 
+def _disordered(recording: "Recording") -> Iterator[tuple[str, np.ndarray]]:
+    """The streams whose stamps do not increase from row to row, and these [M]."""
+    return ((name, time) for name, time in times(recording) if not intervals_of(recording, name).ordered)
+
+
 def check_stamps(recording: "Recording") -> Iterator[Finding]:
     """Rows without a stamp."""
-    for name, time in times(recording):
+    for name, time in _disordered(recording):
         rows = np.flatnonzero(~np.isfinite(time))
         if len(rows):
             text, remedy = f"{len(rows)} of {len(time)} rows have no time", "mend the clock's column"
@@ -42,8 +48,8 @@ def check_stamps(recording: "Recording") -> Iterator[Finding]:
 
 def check_written_again(recording: "Recording") -> Iterator[Finding]:
     """Rows that are the row before once more, stamp and readings: one sample that was written several times."""
-    for name, time in times(recording):
-        again = np.flatnonzero(np.diff(time) == 0) + 1
+    for name, time in _disordered(recording):
+        again = np.flatnonzero(intervals_of(recording, name).steps == 0) + 1
         if len(again) and recording.specs[name].kind != "video":
             data = np.asarray(recording.samples[name].data)
             again = again[_same(data[again], data[again - 1])]
@@ -60,7 +66,7 @@ def _same(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def check_strays(recording: "Recording") -> Iterator[Finding]:
     """Up to three rows at a time whose stamps lie ahead of all that follow."""
-    for name, time in times(recording):
+    for name, time in _disordered(recording):
         rows = _strays(time)
         if len(rows):
             text = f"{len(rows)} of {len(time)} rows have stamps ahead of those that follow; left out"
@@ -72,7 +78,7 @@ def _strays(time: np.ndarray) -> np.ndarray:
     back = np.flatnonzero(np.diff(time) < 0)
     if not len(back):
         return back
-    far = 10 * typical(time)
+    far = 10 * Intervals(time).typical
     rows: list[int] = []
     for last in back:
         ahead = next((n for n in range(_BURST + 1) if last - n < 0 or time[last - n] < time[last + 1]), 0)
@@ -81,17 +87,10 @@ def _strays(time: np.ndarray) -> np.ndarray:
     return np.unique(np.array(rows, int))
 
 
-def typical(time: np.ndarray) -> float:
-    """The median of the intervals [M - 1] that are above zero; 0 where there is none."""
-    intervals = np.diff(time)
-    ahead = intervals[intervals > 0]
-    return float(np.median(ahead)) if len(ahead) else 0.0
-
-
 def check_order(recording: "Recording") -> Iterator[Finding]:
     """Rows that overtook each other on their way into the file: sorted, as nothing is lost by it."""
-    for name, time in times(recording):
-        back = np.diff(time) < 0
+    for name, time in _disordered(recording):
+        back = intervals_of(recording, name).steps < 0
         if back.any() and recording.specs[name].kind != "video":
             newest = np.maximum.accumulate(time)
             late = time < newest
@@ -110,8 +109,8 @@ def _longest_run(which: np.ndarray) -> int:
 
 def check_repeats(recording: "Recording") -> Iterator[Finding]:
     """Stamps that repeat: a few are dropped, more are refused with what the likely cause is."""
-    for name, time in times(recording):
-        rows = np.flatnonzero(np.diff(time) == 0) + 1
+    for name, time in _disordered(recording):
+        rows = np.flatnonzero(intervals_of(recording, name).steps == 0) + 1
         if not len(rows):
             continue
         if len(rows) <= few(len(time)):
@@ -127,7 +126,7 @@ def check_repeats(recording: "Recording") -> Iterator[Finding]:
 
 
 def _why_repeated(time: np.ndarray) -> str:
-    step = typical(time)
+    step = Intervals(time).typical
     if not step:
         return "every row has the same, as if a spreadsheet had cut the digits off"
     smallest = np.diff(time)[np.diff(time) > 0].min()
@@ -138,7 +137,8 @@ def _why_repeated(time: np.ndarray) -> str:
 
 def check_back(recording: "Recording") -> Iterator[Finding]:
     """A clock that goes back begins another episode."""
-    starts = {name: np.flatnonzero(np.diff(time) < 0) + 1 for name, time in times(recording)}
+    starts = {name: np.zeros(0, int) for name, _ in times(recording)}
+    starts |= {name: np.flatnonzero(intervals_of(recording, name).steps < 0) + 1 for name, _ in _disordered(recording)}
     counts = {name: len(rows) for name, rows in starts.items()}
     if not any(counts.values()):
         return
@@ -188,10 +188,10 @@ def check_silence(recording: "Recording") -> Iterator[Finding]:
 def _silences(recording: "Recording", seconds: float) -> list[tuple[float, float]]:
     """Intervals longer than that, and than a hundred of the usual ones, in which no stream has a sample."""
     gaps: list[tuple[float, float]] | None = None
-    for _, time in times(recording):
-        intervals = np.diff(time)
-        wide = np.flatnonzero(intervals > seconds)
-        wide = wide[intervals[wide] > 100 * typical(time)] if len(wide) else wide
+    for name, time in times(recording):
+        intervals = intervals_of(recording, name)
+        wide = np.flatnonzero(intervals.steps > seconds) if not intervals.ends[1] <= seconds else np.zeros(0, int)
+        wide = wide[intervals.steps[wide] > 100 * intervals.typical] if len(wide) else wide
         own = [(-math.inf, time[0]), *((time[row], time[row + 1]) for row in wide), (time[-1], math.inf)]
         gaps = own if gaps is None else _common(gaps, own)
     return [(start, end) for start, end in gaps or () if seconds < end - start < math.inf]

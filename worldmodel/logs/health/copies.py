@@ -17,7 +17,8 @@ _ROWS = 32  # of a window that is compared as a whole
 _CHANGES = 16  # between them at least: what stands still is alike everywhere
 _ONE_IN = 32  # windows, a power of two, is remembered, by its hash, so that equal windows are remembered in both places
 _SHARED = 6  # windows make a stretch
-_CHUNK_ROWS = 1 << 20  # in memory at once
+_CHUNK_ROWS = 1 << 20  # in memory at once,
+_BLOCK_ROWS = 1 << 15  # and in the processor's
 _MANTISSA = 9  # bits that another export may round differently are left out
 _FEW_EPISODES = 5
 _UNLIKE = 10.0  # times the reach of three quarters of the episodes
@@ -83,23 +84,30 @@ def _reach(
 
 
 def _remembered(data: np.ndarray, first: int, starts: np.ndarray) -> _Windows:
-    """The windows of the samples [M, S] of some episodes that are kept; none reaches into the next episode.
+    """The windows of the samples [M, S] of some episodes that are kept; none reaches into the next episode."""
+    blocks = [_in_block(data[at : at + _BLOCK_ROWS + _ROWS - 1], at) for at in range(0, len(data), _BLOCK_ROWS)]
+    nothing = np.zeros(0, np.uint64), np.zeros(0, int)
+    hashes, begin = map(np.concatenate, zip(nothing, *blocks, strict=True))
+    episode = np.searchsorted(starts, begin, side="right") - 1
+    inside = episode == np.searchsorted(starts, begin + _ROWS - 1, side="right") - 1
+    return _Windows(hashes[inside], first + episode[inside], (begin - starts[episode])[inside])
+
+
+def _in_block(data: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of the windows of some samples that are kept, and where each begins, counted from `at`.
 
     A window's hash is the sum of its rows' hashes, modulo 2^64, which cumulative sums give.
     """
     if len(data) < _ROWS:
-        return _Windows(np.zeros(0, np.uint64), np.zeros(0, int), np.zeros(0, int))
+        return np.zeros(0, np.uint64), np.zeros(0, int)
     rows = _row_hashes(data)
     with np.errstate(over="ignore"):
-        sums = np.concatenate([[np.uint64(0)], np.cumsum(rows, dtype=np.uint64)])
+        sums = np.cumsum(np.concatenate([[np.uint64(0)], rows]), dtype=np.uint64)
         hashes = _mixed(sums[_ROWS:] - sums[:-_ROWS])
     begin = np.flatnonzero((hashes & np.uint64(_ONE_IN - 1)) == 0)
-    changes = np.concatenate([[0], np.cumsum(rows[1:] != rows[:-1])])
+    changes = np.cumsum(np.concatenate([[False], rows[1:] != rows[:-1]]))
     begin = begin[changes[begin + _ROWS - 1] - changes[begin] >= _CHANGES]
-    hashes = hashes[begin]
-    episode = np.searchsorted(starts, begin, side="right") - 1
-    inside = episode == np.searchsorted(starts, begin + _ROWS - 1, side="right") - 1
-    return _Windows(hashes[inside], first + episode[inside], (begin - starts[episode])[inside])
+    return hashes[begin], at + begin
 
 
 def _row_hashes(data: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
+from worldmodel.logs.health.measures import Intervals, intervals_of
 from worldmodel.logs.health.motion import attitudes
 from worldmodel.logs.health.signals import conjugate_product
 from worldmodel.types import StreamSpec
@@ -51,7 +52,7 @@ def _on_one_clock(recording: "Recording") -> Iterator[tuple[np.ndarray, list[_Co
             groups.setdefault(key, []).append((spec, samples.time, np.asarray(samples.data)))
     for streams in groups.values():
         time = streams[0][1]
-        part = _steady(time)
+        part = _steady(time, intervals_of(recording, streams[0][0].name))
         columns = [
             _Column(spec.name, name, unit, data[part, i].astype(np.float64))
             for spec, _, data in streams
@@ -61,10 +62,11 @@ def _on_one_clock(recording: "Recording") -> Iterator[tuple[np.ndarray, list[_Co
             yield time[part], columns
 
 
-def _steady(time: np.ndarray) -> slice:
+def _steady(time: np.ndarray, intervals: Intervals) -> slice:
     """The middle of the longest stretch of samples that are evenly spaced."""
-    intervals = np.diff(time)
-    gaps = np.flatnonzero(np.abs(intervals / np.median(intervals) - 1) > 0.5) + 1
+    steps, (least, most) = intervals.steps, intervals.ends
+    even = 0 < most < 1.4 * least  # so that all are near their median, whatever it is
+    gaps = np.flatnonzero(np.abs(steps / np.median(steps) - 1) > 0.5) + 1 if not even else np.zeros(0, int)
     edges = np.concatenate([[0], gaps, [len(time)]])
     longest = int(np.argmax(np.diff(edges)))
     start, stop = int(edges[longest]), int(edges[longest + 1])

@@ -132,6 +132,8 @@ def _treated(recording: "Recording", said: Sequence[Finding]) -> list["Recording
         masked = [f.rows for f in said if f.severity == "mask" and f.stream == name and not f.columns]
         if masked:
             _leave_out(recording, name, np.concatenate(masked))
+    if any(finding.severity != "warn" for finding in said):
+        recording.measured = {}  # of arrays that have been replaced
     cuts = [finding for finding in said if finding.severity == "cut"]
     return _cut(recording, cuts[0]) if cuts else [recording]
 

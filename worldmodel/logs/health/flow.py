@@ -26,10 +26,11 @@ _MOVING_PIXELS = 0.2
 
 def check_flow(recording: "Recording") -> Iterator[Finding]:
     """When the picture moves against when a gyro turns; told only where both move alike without doubt."""
-    turning = list(gyros(recording))
-    for name, spec in recording.specs.items():
+    films = [name for name, spec in recording.specs.items() if spec.kind == "video"]
+    turning = list(gyros(recording)) if films else []
+    for name in films:
         time = recording.samples[name].time[:_MOST_FRAMES]
-        if spec.kind != "video" or not turning or len(time) < 8 or time[-1] - time[0] < _LEAST_S:
+        if not turning or len(time) < 8 or time[-1] - time[0] < _LEAST_S:
             continue
         flow = shifts(recording.samples[name].data, len(time)) / np.diff(time)[:, None]
         for gyro, felt, rates in turning:

@@ -99,6 +99,8 @@ def _spelling(place: np.ndarray) -> tuple[str, str]:
         )
     if longitude.max() <= 90 and latitude.max() <= 180:
         return "latitude and longitude seem to be swapped", "give each its own column"
+    if latitude.max() <= 90 and longitude.max() <= 360 and place[:, 1].min() >= 0:
+        return "longitudes seem to count from 0 to 360", "take 360 off those beyond 180"
     if latitude.max() < 9060 and longitude.max() < 18060 and (np.abs(place) % 100 < 60).all():
         remedy = 'from_units = ["ddmm.mmmm", ...] in a recipe, or convert them before'
         return "they seem to be degrees and minutes, ddmm.mmmm", remedy

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
+from worldmodel.logs.health.measures import columns_of
 
 if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
@@ -48,7 +49,9 @@ def check_held(recording: "Recording") -> Iterator[Finding]:
     for spec, samples in readings(recording):
         if spec.kind == "action":  # which is in force until the next
             continue
-        rows = held_for(np.asarray(samples.data))
+        first = columns_of(recording, spec.name)[0]
+        never = first.repeats < 0.5 * (len(samples.time) - 1) and first.finite  # as nearly all sensors
+        rows = 1 if never else held_for(np.asarray(samples.data))
         if rows > 1:
             comes, told = f"{spec.rate_hz / rows:.3g} Hz", f"{spec.rate_hz:.4g}"
             text = f"each reading is held for {rows} rows: it comes at {comes}, not at {told}"

@@ -42,8 +42,9 @@ def attitudes(recording: "Recording") -> Iterator[tuple[StreamSpec, np.ndarray, 
 
 def check_gyro(recording: "Recording") -> Iterator[Finding]:
     """How fast a gyro turns against how fast an attitude does: a factor is a unit, a lag an offset of clocks."""
-    for gyro, samples, rates in gyros(recording):
-        for attitude, time, q in attitudes(recording):
+    others = list(attitudes(recording))
+    for gyro, samples, rates in gyros(recording) if others else ():
+        for attitude, time, q in others:
             rate = min(_FASTEST_HZ, _rate(time), _rate(samples.time))
             grid = even(max(time[0], samples.time[0]), min(time[-1], samples.time[-1]), rate) if rate else time[:0]
             if len(grid) < 2 * rate or not len(grid):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worldmodel.logs.health.clock import JUMP_S, duration, times, typical
+from worldmodel.logs.health.clock import JUMP_S, duration, times
 from worldmodel.logs.health.finding import Finding, found, present
+from worldmodel.logs.health.measures import Intervals, columns_of
 from worldmodel.types import StreamSpec
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def check_rates(recording: "Recording") -> Iterator[Finding]:
         mean = (len(time) - 1) / (time[-1] - time[0])
         if 0.5 < spec.rate_hz / mean < 2:
             continue
-        usual = 1 / typical(time)
+        usual = 1 / Intervals(time).typical
         apart = min((spec.rate_hz / usual, spec.rate_hz / mean), key=lambda factor: abs(math.log(factor)))
         if not 0.5 < apart < 2:
             yield _wrong_rate(recording, spec, usual, apart)
@@ -38,7 +39,8 @@ def _sampled(recording: "Recording", name: str) -> np.ndarray:
     samples = recording.samples[name]
     if recording.specs[name].kind == "video" or not len(samples.time):
         return samples.time
-    return samples.time[present(np.asarray(samples.data))]
+    every = any(column.finite for column in columns_of(recording, name))
+    return samples.time if every else samples.time[present(np.asarray(samples.data))]
 
 
 def _wrong_rate(recording: "Recording", spec: StreamSpec, measured: float, apart: float) -> Finding:

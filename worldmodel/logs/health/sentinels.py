@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
+from worldmodel.logs.health.measures import columns_of
 from worldmodel.logs.health.values import ends, thin
 from worldmodel.types import GPS_COLUMNS, StreamSpec
 
@@ -49,12 +50,12 @@ def check_sentinels(recording: "Recording") -> Iterator[Finding]:
         if spec.kind == "orientation" or len(samples.time) < _FEW:
             continue
         scale, offset = recording.stored.get(spec.name, (np.ones(len(spec.columns)), np.zeros(len(spec.columns))))
-        data = np.asarray(samples.data)
+        columns = columns_of(recording, spec.name)
         for index in range(len(GPS_COLUMNS) - 1 if spec.kind == "gps" else 0, len(spec.columns)):
-            values = data[:, index]
-            if (scale[index], offset[index]) != (1, 0):
-                values = (values - offset[index]) / scale[index]
-            yield from _sentinels(recording, spec, values, spec.columns[index])
+            ends = (np.array(columns[index].ends) - offset[index]) / scale[index]
+            if _is_known(ends).any() or not set(_SMALL).isdisjoint(ends):  # as in hardly any column
+                values = (columns[index].values - offset[index]) / scale[index]
+                yield from _sentinels(recording, spec, values, spec.columns[index])
 
 
 def _sentinels(recording: "Recording", spec: StreamSpec, values: np.ndarray, column: str) -> Iterator[Finding]:

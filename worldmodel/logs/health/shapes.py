@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
+from worldmodel.logs.health.measures import columns_of
 from worldmodel.logs.health.stuck import STUCK_ROWS, STUCK_S
-from worldmodel.logs.health.values import ends, thin
+from worldmodel.logs.health.values import thin
 from worldmodel.types import StreamSpec
 
 if TYPE_CHECKING:
@@ -29,14 +30,13 @@ def check_clipping(recording: "Recording") -> Iterator[Finding]:
     for spec, samples in readings(recording):
         if spec.kind not in ("sensor", "action") or len(samples.time) < _FEW:
             continue
-        data = np.asarray(samples.data)
-        least = _SATURATED if spec.kind == "action" else _CLIPPED
-        for index, column in enumerate(spec.columns):
-            values = data[:, index]
-            for end, name in zip(ends(values), ("least", "greatest"), strict=True):
-                rows = np.flatnonzero(values == end) if np.isfinite(end) else np.zeros(0, int)
-                if not spec.circular[index] and least * len(values) < len(rows) and _is_wall(values, rows, end):
-                    yield _clipped(recording, spec, column, end, name, rows, len(values))
+        least = (_SATURATED if spec.kind == "action" else _CLIPPED) * len(samples.time)
+        for index, column in enumerate(columns_of(recording, spec.name)):
+            for side, name in enumerate(("least", "greatest")):
+                end = column.ends[side]
+                rows = column.rows_at(side) if np.isfinite(end) and not spec.circular[index] else np.zeros(0, int)
+                if least < len(rows) and _is_wall(column.values, rows, end):
+                    yield _clipped(recording, spec, spec.columns[index], end, name, rows, len(samples.time))
 
 
 def _is_wall(values: np.ndarray, rows: np.ndarray, end: float) -> bool:
@@ -69,11 +69,11 @@ def check_straight(recording: "Recording") -> Iterator[Finding]:
         if spec.kind == "action" or any(spec.circular) or len(samples.time) < 10 * STUCK_ROWS:
             continue
         data, time = np.asarray(samples.data), samples.time
-        thinned = _straight(time, data, np.arange(1, len(data) - 1, _STRAIGHT_ROWS // 2))
+        thinned = _straight(time, data, _STRAIGHT_ROWS // 2)
         if not (thinned[1:] & thinned[:-1]).any():  # at once, as nearly all sensors: a long line has two of them
             continue
         straight = np.zeros(len(data), bool)
-        straight[1:-1] = _straight(time, data, np.arange(1, len(data) - 1))
+        straight[1:-1] = _straight(time, data, 1)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], straight, [False]])))
         starts, stops = edges[::2], edges[1::2]
         long = (stops - starts > _STRAIGHT_ROWS) & (time[stops - 1] - time[starts] > STUCK_S / 2)
@@ -85,15 +85,14 @@ def check_straight(recording: "Recording") -> Iterator[Finding]:
             yield found(recording, "values: straight line", spec.name, "warn", text, "leave these rows out", rows)
 
 
-def _straight(time: np.ndarray, data: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Whether each of some rows [K] lies on the line between its neighbours, and is not just still: bool [K]."""
-    on, moves = np.ones(len(rows), bool), np.zeros(len(rows), bool)
-    before, after = time[rows - 1], time[rows + 1]
-    share = (time[rows] - before) / (after - before)
+def _straight(time: np.ndarray, data: np.ndarray, every: int) -> np.ndarray:
+    """Whether one in so many rows from the second on [K] is on the line between its neighbours, and not just still."""
+    before, at, after = (slice(first, len(time) - 2 + first, every) for first in range(3))
+    share = (time[at] - time[before]) / (time[after] - time[before])
+    on, moves = np.ones(len(share), bool), np.zeros(len(share), bool)
     for column in data.T:
-        values, before, after = column[rows], column[rows - 1], column[rows + 1]
-        step = after - before
-        on &= np.abs(values - (before + share * step)) <= 4 * _ROUNDING * np.abs(values) + 1e-4 * np.abs(step)
+        values, step = column[at], column[after] - column[before]
+        on &= np.abs(values - (column[before] + share * step)) <= 4 * _ROUNDING * np.abs(values) + 1e-4 * np.abs(step)
         moves |= step != 0
     return on & moves
 
@@ -104,9 +103,10 @@ def check_outliers(recording: "Recording") -> Iterator[Finding]:
         if spec.kind not in ("sensor", "position", "pose") or len(samples.time) < _FEW:
             continue
         data = np.asarray(samples.data, np.float64)
-        low, middle, high = np.nanpercentile(thin(data), (0.5, 50, 99.5), axis=0)
+        columns = columns_of(recording, spec.name)
+        low, middle, high = _percentiles(thin(data), (0.5, 50, 99.5), all(column.finite for column in columns))
         reach = _FAR * (high - low)
-        farthest = np.max(np.abs(np.transpose([ends(column) for column in data.T]) - middle), axis=0)
+        farthest = np.max(np.abs(np.transpose([column.ends for column in columns]) - middle), axis=0)
         for index in np.flatnonzero((farthest > reach) & (reach > 0)):
             rows = np.flatnonzero(np.abs(data[:, index] - middle[index]) > reach[index])
             if len(rows) <= max(1, _SPIKES * len(data)) and _come_back(rows):
@@ -117,6 +117,11 @@ def check_outliers(recording: "Recording") -> Iterator[Finding]:
                 )
                 remedy = "leave these readings out, if they are faults of the sensor"
                 yield found(recording, "values: outliers", spec.name, "warn", text, remedy, rows)
+
+
+def _percentiles(data: np.ndarray, which: tuple[float, ...], finite: bool) -> np.ndarray:
+    """Of each column of data [M, S]: [which, S]; those that are finite take a third of the time."""
+    return (np.percentile if finite else np.nanpercentile)(data, which, axis=0)
 
 
 def _come_back(rows: np.ndarray) -> bool:

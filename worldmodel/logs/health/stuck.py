@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
+from worldmodel.logs.health.measures import columns_of
 from worldmodel.logs.health.values import ends, thin
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _NOISY = 0.25  # share of steps the other way than the step before
 def check_stuck(recording: "Recording") -> Iterator[Finding]:
     """A sensor whose readings all stop while others go on; a wheel that stands is at an end of its range."""
     for spec, samples in readings(recording):
-        if spec.kind == "action":
+        if spec.kind == "action" or any(column.repeats < STUCK_ROWS for column in columns_of(recording, spec.name)):
             continue
         data, time = np.asarray(samples.data), samples.time
         for start, stop in _still(time, (data[1:] == data[:-1]).all(1)):
@@ -43,6 +44,8 @@ def check_stuck_columns(recording: "Recording") -> Iterator[Finding]:
             continue
         data, time = np.asarray(samples.data), samples.time
         for index, column in enumerate(spec.columns):
+            if columns_of(recording, spec.name)[index].repeats < STUCK_ROWS:
+                continue
             values, others = data[:, index], np.arange(len(spec.columns)) != index
             for start, stop in _still(time, values[1:] == values[:-1]):
                 stops = values[start] not in ends(values) and _stops(values, start, stop)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
-from worldmodel.logs.health.values import ends, thin
+from worldmodel.logs.health.measures import Readings, columns_of
+from worldmodel.logs.health.values import thin
 from worldmodel.types import StreamSpec
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ def check_units(recording: "Recording") -> Iterator[Finding]:
     """Quantities whose size tells their unit."""
     for spec, samples in readings(recording):
         if spec.kind == "sensor" and len(samples.time) >= _FEW:
-            data = np.asarray(samples.data)
+            columns = columns_of(recording, spec.name)
             for check in (_acceleration, _turning, _tilt, _field):
-                for text, remedy, rows in check(spec, data):
+                for text, remedy, rows in check(spec, columns):
                     yield found(recording, "values: units", spec.name, "warn", text, remedy, rows)
 
 
@@ -38,14 +39,14 @@ def _of_unit(spec: StreamSpec, unit: str) -> list[int]:
     return [i for i, u in enumerate(spec.units) if u == unit]
 
 
-def _length(data: np.ndarray, columns: list[int]) -> float:
+def _length(data: list[Readings], columns: list[int]) -> float:
     """The median length of vectors."""
-    lengths = np.linalg.norm(thin(data)[:, columns].astype(np.float64), axis=1)
+    lengths = np.sqrt(sum(np.square(thin(data[column].values).astype(np.float64)) for column in columns))
     known = lengths[np.isfinite(lengths)]
     return float(np.median(known)) if len(known) else np.nan
 
 
-def _acceleration(spec: StreamSpec, data: np.ndarray) -> _Misfits:
+def _acceleration(spec: StreamSpec, data: list[Readings]) -> _Misfits:
     columns, name = _of_unit(spec, "m/s^2"), spec.name.lower()
     if len(columns) == 3 and ("acc" in name or "imu" in name):
         length = _length(data, columns)
@@ -55,30 +56,29 @@ def _acceleration(spec: StreamSpec, data: np.ndarray) -> _Misfits:
             yield f"{text} {unit}", f"convert it: scale = {scale:g}", _ALL
 
 
-def _turning(spec: StreamSpec, data: np.ndarray) -> _Misfits:
+def _turning(spec: StreamSpec, data: list[Readings]) -> _Misfits:
     columns = _of_unit(spec, "rad/s")
     if not columns or not any(word in spec.name.lower() for word in GYRO_WORDS):
         return
-    if not np.max(np.abs([ends(data[:, column]) for column in columns])) > _GYRO_ENDS:  # at once, as nearly all
+    if not np.max(np.abs([data[column].ends for column in columns])) > _GYRO_ENDS:  # at once, as nearly all
         return
-    fastest = np.abs(data[:, columns]).max(1)
+    fastest = np.max([np.abs(data[column].values) for column in columns], axis=0)
     rows = np.flatnonzero(fastest > _GYRO_ENDS)
     if len(rows):
-        text = (
-            f"it turns at up to {np.nanmax(fastest):.4g} rad/s, and gyros end at 35 ({len(rows)} of {len(data)} rows)"
-        )
+        told = f"{len(rows)} of {len(fastest)} rows"
+        text = f"it turns at up to {np.nanmax(fastest):.4g} rad/s, and gyros end at 35 ({told})"
         yield f"{text}: these are degrees a second, or were not measured", f"{_RADIANS}; or leave these rows out", rows
 
 
-def _tilt(spec: StreamSpec, data: np.ndarray) -> _Misfits:
+def _tilt(spec: StreamSpec, data: list[Readings]) -> _Misfits:
     columns = [i for i in _of_unit(spec, "rad") if any(word in spec.columns[i].lower() for word in ("roll", "pitch"))]
     if columns and spec.frame != "joint":
-        most = float(np.nanmax(np.abs(data[:, columns])))
+        most = float(np.nanmax(np.abs([data[column].ends for column in columns])))
         if most > 7:
             yield f"it is tilted by {most:.4g} rad: it seems to be in degrees", _RADIANS, _ALL
 
 
-def _field(spec: StreamSpec, data: np.ndarray) -> _Misfits:
+def _field(spec: StreamSpec, data: list[Readings]) -> _Misfits:
     columns = _of_unit(spec, "T")
     if len(columns) == 3:
         length = _length(data, columns)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, Severity, found, readings
+from worldmodel.logs.health.measures import columns_of
 from worldmodel.types import StreamSpec
 
 if TYPE_CHECKING:
@@ -39,10 +40,9 @@ def ends(values: np.ndarray) -> tuple[float, float]:
 def check_still(recording: "Recording") -> Iterator[Finding]:
     """Columns that never move."""
     for spec, samples in readings(recording):
-        data = np.asarray(samples.data)
-        if len(data) < _FEW:
+        if len(samples.time) < _FEW:
             continue
-        both = [ends(column) for column in data.T]
+        both = [column.ends for column in columns_of(recording, spec.name)]
         still = [f"{c} ({low:.4g})" for c, (low, high) in zip(spec.columns, both, strict=True) if low == high]
         if not still:
             continue

@@ -10,6 +10,7 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs import format as fmt
 from worldmodel.logs.health.finding import Finding
+from worldmodel.logs.health.measures import columns_of
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.logs.ingest.widening import filled, narrowed
 from worldmodel.logs.same import conform
@@ -122,10 +123,17 @@ class Assembly:
                 yield f"{name}: {every - count} of {every} episodes have none of it"
 
 
+def _fits(recording: Recording, name: str) -> bool:
+    """Whether all readings of a stream are finite as stored, by their ends."""
+    columns, most = columns_of(recording, name), np.finfo(fmt.data_type(recording.specs[name])).max
+    there = len(recording.samples[name].time) > 0
+    return there and all(column.finite and -most <= column.ends[0] and column.ends[1] <= most for column in columns)
+
+
 def not_finite(recording: Recording) -> Iterator[str]:
     """A line for each stream that has readings which are no numbers."""
     for name, spec in recording.specs.items():
-        if spec.kind != "video":
+        if spec.kind != "video" and not _fits(recording, name):
             with np.errstate(over="ignore"):  # what is too large for the log is infinite there
                 data = np.asarray(recording.samples[name].data).astype(fmt.data_type(spec))
             count, size = int((~np.isfinite(data)).sum()), data.size

@@ -5,6 +5,7 @@ import math
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class Recording:
         about: what the source says of itself, as a log's `about`.
         findings: what its checks have said so far (`worldmodel.logs.health`).
         stored: the scale and the offset [S] that made a stream's readings of the source's own numbers, where any did.
+        measured: arrays, and what checks have measured of them (`worldmodel.logs.health.measures`).
     """
 
     name: str
@@ -36,6 +38,7 @@ class Recording:
     about: dict[str, object] = dataclasses.field(default_factory=dict)
     findings: list[Finding] = dataclasses.field(default_factory=list)
     stored: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
+    measured: dict[int, tuple[np.ndarray, Any]] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def add(self, spec: StreamSpec, time: np.ndarray, data: np.ndarray) -> None:
         """Adds a stream with the stamps that it came with: what is wrong with them is for the checks to find."""
@@ -115,11 +118,13 @@ def exact(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> np.ndarray:
     """
     time = np.asarray(time, np.float64)
     grid = np.round(time * rate_hz) / rate_hz
+    if not (grid[1:] > grid[:-1]).all():
+        return time
     off = time - grid
-    within = (np.abs(off) <= np.spacing(np.abs(grid).astype(np.float32))).all()
-    within |= _is_rounded(rate_hz, digit_s) and np.ptp(off) <= 1.001 * digit_s
-    distinct = (np.diff(grid) > 0).all()
-    return grid if within and distinct else time
+    within = len(grid) > 1 and off[0] == grid[0] == 0 and np.ptp(off) <= np.spacing(np.float32(grid[1]))  # nearly all
+    within = within or (np.abs(off) <= np.spacing(np.abs(grid).astype(np.float32))).all()
+    within = within or (_is_rounded(rate_hz, digit_s) and np.ptp(off) <= 1.001 * digit_s)
+    return grid if within else time
 
 
 def _is_rounded(rate_hz: float, digit_s: float) -> bool:

@@ -25,6 +25,7 @@ from worldmodel.types import StreamSpec
 _MOST_BYTES = 2 << 30  # of one group's numbers
 _LONGEST_NOTE = 12
 _NUMBERS = {3: (0, 1, 2, 3, 9, 10, 11, 12, 13, 14, 15, 16), 4: (0, 1, 2, 3, 4, 5)}  # data types, by version
+_OVER = {2: "angle", 3: "distance", 4: "index"}  # what a master may count in place of seconds
 _VARIABLE_LENGTH = 1  # a type of channel in version 4, whose damaged offsets crash the library
 
 
@@ -70,6 +71,9 @@ def _add_group(recording: Recording, file: Any, index: int, left: list[str]) -> 
     master = file.masters_db.get(index)
     if master is None:
         left.append(f"{name} (no times)")
+        return
+    if (kind := _OVER.get(getattr(group.channels[master], "sync_type", 0))) is not None:
+        left.append(f"{name} (over {kind})")
         return
     channels = [number for number in range(len(group.channels)) if number != master]
     if 8 * cycles * (len(channels) + 1) > _MOST_BYTES:

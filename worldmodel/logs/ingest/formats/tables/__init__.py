@@ -1,4 +1,4 @@
-"""Tables (text, JSON lines, Parquet, Feather, Excel, MATLAB), by a recipe: given, a known program's, or suggested."""
+"""Tables (text, JSON, Parquet, Feather, Excel, MATLAB), by a recipe: given, a known program's, or suggested."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.matlab import is_plain_hdf5
-from worldmodel.logs.ingest.formats.tables.members import BINARY, LINES, files_of, is_table, suffix
+from worldmodel.logs.ingest.formats.tables.members import BINARY, JSON, LINES, files_of, is_table, suffix
 from worldmodel.logs.ingest.formats.tables.reading import read_table
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
@@ -27,6 +27,8 @@ def claims(path: Path) -> bool:
         return known.holds_tables(path)
     if path.suffix.lower() in (".h5", ".hdf5"):
         return is_plain_hdf5(path)
+    if suffix(path.name) in JSON:
+        return is_table(path.name) and known.holds_json_table(path)
     if suffix(path.name) in LINES:
         return is_table(path.name) and known.holds_objects(path)
     return is_table(path.name) and (suffix(path.name) in (".csv", ".tsv", *BINARY) or known.looks_like_table(path))
@@ -46,7 +48,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
     if not (path.is_dir() or path.suffix.lower() == ".zip" or is_table(path.name)):
         raise RecipeError(
             f"{path} is no table, and only tables are read with a recipe.",
-            expected="CSV or other text, JSON lines, Parquet, Feather, Excel or MATLAB",
+            expected="CSV or other text, JSON, Parquet, Feather, Excel or MATLAB",
             found=f"one that ends in {path.suffix!r}",
             remedy="leave out --recipe",
         )

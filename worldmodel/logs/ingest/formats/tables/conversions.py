@@ -23,6 +23,7 @@ _SPELT = {
     "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "millisecond": "ms", "milliseconds": "ms",
     "msec": "ms", "µs": "us", "μs": "us", "usec": "us", "microseconds": "us", "nanoseconds": "ns", "nsec": "ns",
     "v": "V", "volt": "V", "volts": "V", "mv": "mV", "a": "A", "amp": "A", "amps": "A", "ma": "mA", "w": "W",
+    "watt": "W", "watts": "W",
     "°c": "degC", "ºc": "degC", "c": "degC", "degc": "degC", "celsius": "degC",
     "°f": "degF", "f": "degF", "degf": "degF", "k": "K",
     "µt": "uT", "μt": "uT", "ut": "uT", "gauss": "gauss", "hpa": "hPa", "mbar": "hPa", "kpa": "kPa", "pa": "Pa",
@@ -31,6 +32,7 @@ _SPELT = {
 }  # fmt: skip
 SI = ("m/s^2", "rad/s", "rad", "m/s", "m", "K", "V", "A", "W", "T", "Pa", "N*m", "N", "Hz", "s", "kg")
 _BRACKETS = re.compile(r"^(?P<name>.*?)\s*[(\[{](?P<unit>[^()\[\]{}]*)[)\]}]\s*$")
+_PLACE = re.compile(r"#\d+$")  # of one of several columns of a name
 _SLASH = re.compile(r"^(?P<name>.+?)\s+/\s*(?P<unit>\S+)$")  # Zeit t / s
 # What a name ends in, the longest first; one letter alone says too little.
 _ENDINGS = (
@@ -54,6 +56,8 @@ def spelt(unit: str) -> str:
 @functools.lru_cache(4096)
 def split(name: str) -> tuple[str, str]:
     """A column's name without its unit, and the unit as logs spell it; empty where the name has none."""
+    if (place := _PLACE.search(name)) and (told := split(name[: place.start()]))[1]:
+        return told[0] + place[0], told[1]
     for pattern in (_BRACKETS, _SLASH):
         if (match := pattern.match(name.strip())) and match["name"]:
             unit = spelt(match["unit"])

@@ -21,7 +21,16 @@ _STAMP = (
     r"(?:\s+(?P<year>\d{4}))?\s*$"
 )
 _MONTHS = {name.lower()[:3]: number for number, name in enumerate(calendar.month_abbr) if name}
-_ZONES = {"": None, "z": 0, "utc": 0, "gmt": 0, "t": None}
+# Names of zones that mean one thing; IST, CST and others mean several.
+_ZONES = {"": None, "t": None} | {
+    name: round(3600 * hours)
+    for hours, names in {
+        0: "z utc gmt wet", 1: "cet mez bst west", 2: "cest mesz eet sast", 3: "eest msk", 8: "awst", 9: "jst kst",
+        9.5: "acst", 10: "aest", 11: "aedt", -4: "edt", -5: "est", -6: "mdt", -7: "mst pdt", -8: "pst akdt",
+        -9: "akst", -10: "hst",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
 _DAY_NS = 86400 * 10**9
 
 
@@ -136,7 +145,7 @@ def _by_order(text: "pa.ChunkedArray", order: str, time_zone: str) -> np.ndarray
     day_text = compute.binary_join_element_wise(field["date"], field["year"], " ")
     days, has_date = _looked_up(day_text, lambda words: _day(words, order))
     wrong |= ~has_date & np.asarray(compute.not_equal(compute.utf8_trim_whitespace(day_text), ""))
-    offsets, has_zone = _looked_up(field["zone"], _offset_s)
+    offsets, has_zone = _looked_up(field["zone"], zone_s)
     if not has_date[~wrong].any():
         return np.where(wrong, np.iinfo(np.int64).min, _on_after_midnight(of_day, ~wrong))
     ns = days * _DAY_NS + of_day - offsets * 10**9
@@ -171,7 +180,7 @@ def _to_utc(ns: np.ndarray, time_zone: str) -> np.ndarray:
     return np.asarray(known.cast(pa.int64()))
 
 
-def _offset_s(zone: str) -> int | None:
+def zone_s(zone: str) -> int | None:
     """How far a zone is ahead of UTC in seconds; None where the stamp tells none that is known."""
     if zone.lower() in _ZONES:
         return _ZONES[zone.lower()]

@@ -111,6 +111,8 @@ def _stretches(path: Path, table: Table, recipe: Recipe) -> list[Table]:
 def _starts(ns: np.ndarray, cut: Cut) -> np.ndarray:
     """Which of the stamps [M] begin an episode: indices."""
     steps = np.diff(ns)
+    if not len(steps) or (steps.min() >= -cut.back_s * 1e9 and steps.max() <= cut.gap_s * 1e9):
+        return np.zeros(0, int)
     back = np.flatnonzero(steps < -cut.back_s * 1e9) + 1
     back = back[ns[back] < ns[np.maximum(back - 1 - _OVERTAKEN, 0)]]
     return np.union1d(back, np.flatnonzero(steps > cut.gap_s * 1e9) + 1)

@@ -18,7 +18,7 @@ _DEEPEST = 8  # objects within each other
 def is_object(line: str) -> bool:
     """Whether a line is an object that has a number in it."""
     try:
-        return any(_is_number(value) for _, value in _flat("", _object(line)))
+        return any(_is_number(value) for _, value in flat_fields(_object(line)))
     except ValueError:
         return False
 
@@ -52,7 +52,7 @@ def _line_by_line(body: Body, text: Text) -> tuple["pa.Table", list[str]]:
         if not line.strip():
             continue
         try:
-            fields = dict(_flat("", _object(line)))
+            fields = dict(flat_fields(_object(line)))
         except ValueError as error:
             wrong.append((number, f"line {number} is no JSON object, {str(error)[:80]}: {line.strip()[:60]!r}"))
             torn = not line.endswith("\n")
@@ -68,18 +68,18 @@ def _line_by_line(body: Body, text: Text) -> tuple["pa.Table", list[str]]:
     if wrong and (text.unreadable == "error" or not count):
         raise ValueError(f'{wrong[0][1]} (unreadable = "drop" in a recipe leaves such lines out)')
     notes += [f"{len(wrong)} lines were left out, the first of which: {wrong[0][1]}"] if wrong else []
-    parted = [part for name, values in columns.items() for part in _elements(name, values)]
-    return pa.table({name: _column(values) for name, values in parted}), notes
+    parted = [part for name, values in columns.items() for part in elements(name, values)]
+    return pa.table({name: column(values) for name, values in parted}), notes
 
 
-def _elements(name: str, values: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+def elements(name: str, values: list[Any]) -> Iterator[tuple[str, list[Any]]]:
     """A column itself; where it holds lists of one length, as an array does, one an element."""
     there = [value for value in values if value is not None]
     if not there or not all(isinstance(value, list) for value in there) or len({len(v) for v in there}) > 1:
         yield name, values
         return
     for i in range(len(there[0])):
-        yield from _elements(f"{name}[{i}]", [None if value is None else value[i] for value in values])
+        yield from elements(f"{name}[{i}]", [None if value is None else value[i] for value in values])
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -97,13 +97,17 @@ def _object(line: str) -> dict[str, Any]:
     return found
 
 
-def _flat(prefix: str, found: dict[str, Any], depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """The fields of an object and of those in it, with dotted names."""
+def flat_fields(found: dict[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """The fields of an object and of those in it, with dotted names.
+
+    Raises:
+        ValueError: if they are nested too deeply.
+    """
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     for name, value in found.items():
         if isinstance(value, dict):
-            yield from _flat(f"{prefix}{name}.", value, depth + 1)
+            yield from flat_fields(value, f"{prefix}{name}.", depth + 1)
         else:
             yield f"{prefix}{name}", value
 
@@ -112,7 +116,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) or (isinstance(value, list) and any(map(_is_number, value)))
 
 
-def _column(values: list[Any]) -> "pa.Array":
+def column(values: list[Any]) -> "pa.Array":
     """Values as numbers or booleans; else as text."""
     import pyarrow as pa
 

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables import json_file
 from worldmodel.logs.ingest.formats.tables.fields import DELIMITERS, HEAD, encoding_of, fields_of
 from worldmodel.logs.ingest.formats.tables.json_lines import is_object
 from worldmodel.logs.ingest.formats.tables.layout import calls, find_layout, has_columns
 from worldmodel.logs.ingest.formats.tables.members import BINARY, archived, files_of, is_table, matching, suffix
+from worldmodel.logs.ingest.formats.tables.plain import is_other
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Signs, Text, shipped_recipes
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
 
@@ -112,7 +114,7 @@ def looks_like_table(path: Path) -> bool:
     """Whether a text file has a header with lines of numbers below, or is one of a known program."""
     try:
         lines = first_lines(path)
-        if _recognised_text(lines) is None:
+        if not is_other(lines) and _recognised_text(lines) is None:
             find_layout(lines, Text(), ())
     except (OSError, ValueError, RecipeError):
         return False
@@ -123,6 +125,14 @@ def holds_objects(path: Path) -> bool:
     """Whether the first line of a file that has something in it is a JSON object with numbers."""
     try:
         return is_object(next((line for line in first_lines(path) if line), ""))
+    except (OSError, ValueError):
+        return False
+
+
+def holds_json_table(path: Path) -> bool:
+    """Whether a JSON file holds a table as a whole, by its beginning."""
+    try:
+        return json_file.holds_table("\n".join(first_lines(path)))
     except (OSError, ValueError):
         return False
 

@@ -13,6 +13,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Text
 LINES = 400  # of them at most
 _INDEX = "index"  # what pandas writes before the columns, without a name
 _BELOW = 6  # lines below the header in which the data begin
+_WORDED = re.compile(r"[^\W_]|[%°²]")  # which a line under a header is not
 _WITH_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
 
 
@@ -110,11 +111,12 @@ def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: st
         below = range(row + 1, min(len(lines), row + 1 + _BELOW))
         start = next((i for i in below if _is_data(fields_of(lines[i], delimiter), len(names), at)), row + 1)
     above = [fields_of(line, delimiter) for line in lines[row + 1 : start]]
-    units = max((tuple(fields) for fields in above if len(fields) >= len(names) > 0), key=_units_in, default=())
+    worded = (tuple(fields) for fields in above if len(fields) >= len(names) > 0 and any(map(_WORDED.search, fields)))
+    units = max(worded, key=_units_in, default=())
     first = fields_at(lines, start, delimiter)
     if len(first) > len(names) and not any(first[len(names) :]):  # each line ends in a delimiter
         names += [""] * (len(first) - len(names))
-    return Layout(delimiter, text.decimal or _decimal(first, delimiter), _unique(names), units, start)
+    return Layout(delimiter, text.decimal or _decimal(first, delimiter), unique(names), units, start)
 
 
 def _place(names: Sequence[str], clock: str) -> int | None:
@@ -142,7 +144,7 @@ def _decimal(fields: Sequence[str], delimiter: str) -> str:
     return "," if delimiter != "," and any(map(_WITH_COMMA.fullmatch, fields)) else "."
 
 
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
+def unique(names: Sequence[str]) -> tuple[str, ...]:
     """Names of which those that come again are told apart by their place: `speed#1`, `speed#2`."""
     counts: dict[str, int] = {}
     out = []

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.formats.tables import excel, json_lines
+from worldmodel.logs.ingest.formats.tables import excel, json_file, json_lines
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of
-from worldmodel.logs.ingest.formats.tables.layout import LINES, Layout, find_layout
+from worldmodel.logs.ingest.formats.tables.layout import LINES, Layout, find_layout, unique
 from worldmodel.logs.ingest.formats.tables.letters import without_letters
 from worldmodel.logs.ingest.formats.tables.matlab import load_vectors
+from worldmodel.logs.ingest.formats.tables.members import JSON, VECTORS, Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.members import LINES as JSON_LINES
-from worldmodel.logs.ingest.formats.tables.members import VECTORS, Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.nested import flat, sound
+from worldmodel.logs.ingest.formats.tables.plain import is_other, plain
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
 from worldmodel.logs.ingest.formats.tables.text import Body, body_of
@@ -30,7 +31,9 @@ _MISSING = (
     "#NUM!", "#VALUE!", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "null", "NULL", "None", "none", "-", "--", "---",
 )  # fmt: skip
 _ENOUGH = 8 << 20  # bytes of a text; of a longer one a recipe is suggested from its beginning, middle and end
-_PART = 2 << 20  # of each
+_MOST_OTHER = 512 << 20  # bytes of a text that is made a plain table in memory
+_PART = 2 << 20  # of each at most,
+_ROWS = 8192  # and about as many lines
 
 
 def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
@@ -61,7 +64,7 @@ def cannot_be_read(path: Path, found: str, remedy: str = "") -> RecipeError:
     """The error that says so."""
     return RecipeError(
         f"{path} cannot be read as a table.",
-        expected="Parquet, Feather, Excel, MATLAB, HDF5, JSON lines, or text with a header line and as many fields in "
+        expected="Parquet, Feather, Excel, MATLAB, HDF5, JSON, or text with a header line and as many fields in "
         "every line",
         found=found,
         remedy=remedy,
@@ -83,6 +86,9 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table
         return Table(path, flat(sound(feather.read_table(pa.BufferReader(buffer)))))
     if kind in (".xlsx", ".xls", ".xlsb", ".ods"):
         return _load_sheet(path, buffer, recipe)
+    if kind in JSON:
+        data, notes = json_file.parse(buffer.to_pybytes())
+        return Table(path, flat(data), notes=notes)
     return (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe)
 
 
@@ -133,6 +139,8 @@ def _first_table(sheets: dict[str, list[list[Any]]], recipe: Recipe | None) -> t
 
 
 def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
+    if is_other(_first_lines(buffer)):
+        return _load_other(path, buffer, recipe)
     body, text = _body(buffer, recipe)
     layout = _layout(body.lines(), recipe)
     body = body.from_line(layout.start).without_torn_line(layout)
@@ -143,6 +151,28 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)
     return Table(path, data, told | _units(layout), text.unreadable, [*body.notes, *notes], left)
+
+
+def _first_lines(buffer: "pa.Buffer") -> list[str]:
+    head = head_of(buffer, HEAD)
+    encoding, mark = encoding_of(head, None)
+    return head[mark:].decode(encoding, "replace").splitlines()
+
+
+def _load_other(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
+    """Loads what is no plain table, but becomes one."""
+    import pyarrow as pa
+
+    if buffer.size > _MOST_OTHER:
+        raise ValueError(f"it is larger than {_MOST_OTHER >> 20} MB: export it in parts, or as CSV")
+    body = body_of(buffer, *encoding_of(head_of(buffer, HEAD), None), None)
+    made = plain(body.buffer.to_pybytes().decode("utf-8", "replace").splitlines())
+    layout = Layout("\t", made.decimal, unique(made.names), (), 1)
+    text = recipe.text if recipe else Text()
+    data, notes = _parse(path, Body(pa.py_buffer(made.as_text())).from_line(1), layout, text, _readable(recipe))
+    data, told = without_letters(data, made.decimal, None)
+    left = tuple(name for name in layout.names if name not in set(data.column_names))
+    return Table(path, data, told, text.unreadable, [*body.notes, *made.notes, *notes], left)
 
 
 def _body(buffer: "pa.Buffer", recipe: Recipe | None) -> tuple[Body, Text]:
@@ -160,10 +190,12 @@ def _sampled(buffer: "pa.Buffer", encoding: str) -> "pa.Buffer":
 
     if encoding not in ("utf-8", "cp1252"):
         return buffer.slice(0, 4 * _PART)
-    head = buffer.slice(0, _PART).to_pybytes()
+    first = head_of(buffer, HEAD)
+    size = min(_PART, max(HEAD, _ROWS * len(first) // max(1, first.count(b"\n"))))
+    head = buffer.slice(0, size).to_pybytes()
     parts = [head[: head.rfind(b"\n") + 1]]
-    for start in (buffer.size // 2, buffer.size - _PART):
-        part = buffer.slice(start, _PART).to_pybytes()
+    for start in (buffer.size // 2, buffer.size - size):
+        part = buffer.slice(start, size).to_pybytes()
         parts.append(part[part.find(b"\n") + 1 : part.rfind(b"\n") + 1])
     return pa.py_buffer(b"".join(parts))
 

@@ -13,8 +13,9 @@ from worldmodel.errors import RecipeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat")
+TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat", ".lvm")
 LINES = (".jsonl", ".ndjson")
+JSON = (".json",)
 BINARY = (".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".xlsb", ".ods", ".mat", ".h5", ".hdf5")
 VECTORS = (".mat", ".h5", ".hdf5")  # whose columns have lengths of their own
 PACKED = {".gz": "gzip", ".zst": "zstd"}
@@ -34,7 +35,7 @@ def suffix(name: str) -> str:
 def is_table(name: str) -> bool:
     """Whether a file's name is a table's."""
     hidden = Path(name).name.startswith((".", "~$")) or "__MACOSX" in name
-    return not hidden and suffix(name) in (*TEXT, *LINES, *BINARY)
+    return not hidden and suffix(name) in (*TEXT, *LINES, *JSON, *BINARY)
 
 
 def files_of(path: Path) -> Mapping[str, Opener]:

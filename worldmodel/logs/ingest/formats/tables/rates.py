@@ -40,7 +40,10 @@ def checked(path: Path, stream: TableStream, time: np.ndarray, data: np.ndarray)
     times = _kept(time, data)
     if len(times) < _FEW:
         return declared
-    usual, mean = 1 / float(np.median(np.diff(times))), (len(times) - 1) / (times[-1] - times[0])
+    mean = (len(times) - 1) / (times[-1] - times[0])
+    if 0.5 < stream.spec.rate_hz / mean < 2:
+        return declared
+    usual = 1 / float(np.median(np.diff(times)))
     apart = min((stream.spec.rate_hz / usual, stream.spec.rate_hz / mean), key=lambda factor: abs(math.log(factor)))
     unit = _fitting(stream.clock.unit, apart)
     if 0.5 < apart < 2 or (stream.spec.kind == "action" and unit is None):
@@ -64,10 +67,16 @@ def _fitting(unit: str, apart: float) -> str | None:
 def _kept(time: np.ndarray, data: np.ndarray) -> np.ndarray:
     there = present(data)
     time = time if there.all() else time[there]
-    return time if (np.diff(time, prepend=-np.inf) > 0).all() else time[increasing(time)]
+    return time if _is_increasing(time) else time[increasing(time)]
+
+
+def _is_increasing(time: np.ndarray) -> bool:
+    return bool((time[1:] > time[:-1]).all() and (time[:1] > -np.inf).all())
 
 
 def _check_repeats(path: Path, stream: TableStream, time: np.ndarray, data: np.ndarray) -> None:
+    if _is_increasing(time):
+        return
     same = np.flatnonzero(np.diff(time) == 0)
     if len(same) <= max(3, _SHARE * len(time)):
         return

@@ -14,7 +14,7 @@ from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
-from worldmodel.logs.ingest.formats.tables.recipe import Recipe, TableStream
+from worldmodel.logs.ingest.formats.tables.recipe import Clock, Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import last_digit, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
@@ -128,11 +128,10 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         raise RecipeError(
             f"{path} has no rows for any stream of {recipe.path.name}.", remedy="check `where` and the clock"
         )
-    origin = min(firsts)
+    origin, shared = min(firsts), _Shared()
     for stream in recipe.streams:
         ns, valid = clocks[stream.spec.name]
-        time = (ns - origin) * 1e-9
-        time = time if valid.all() else np.where(valid, time, np.nan)
+        time = shared.seconds(ns, valid, origin)
         _refuse_duplicates(path, stream, time)
         data = _readings(rows[stream.spec.name], stream)
         own = valid if valid.all() else valid | present(data)  # where a shorter column has ended there is nothing
@@ -144,7 +143,12 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         if rate != stream.spec.rate_hz and not stream.measured:
             recording.notes.append(f"{stream.spec.name}: it comes at {rate:g} Hz, not at {stream.spec.rate_hz:g}")
         spec = dataclasses.replace(stream.spec, rate_hz=rate)
-        recording.add(spec, _exact(recording, rows[spec.name], stream, ns, time, rate), data)
+        exact_time, most = shared.exact(rows[spec.name], stream.clock, ns, time, rate)
+        if most > _NOTED_S:
+            recording.notes.append(
+                f"{spec.name}: its stamps are whole periods of {rate:g} Hz, rounded by up to {most:.2g} s; mended"
+            )
+        recording.add(spec, exact_time, data)
         recording.stored[spec.name] = _stored(rows[stream.spec.name], stream)
     if any(stream.clock.origin == "unix" for stream in recipe.streams):
         recording.origin_utc = origin * 1e-9
@@ -154,20 +158,37 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
     return recording
 
 
-def _exact(
-    recording: Recording, table: Table, stream: TableStream, ns: np.ndarray, time: np.ndarray, rate_hz: float
-) -> np.ndarray:
-    """Times [M] in seconds without the rounding of their stamps in nanoseconds, which is noted."""
+class _Shared:
+    """The times of stamps, worked out once for all streams that have the same."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._exact: dict[tuple[int, float, Clock], tuple[np.ndarray, tuple[np.ndarray, float]]] = {}
+
+    def seconds(self, ns: np.ndarray, valid: np.ndarray, origin: int) -> np.ndarray:
+        """Seconds [M] from an origin; NaN for rows without."""
+        if id(ns) not in self._seconds:
+            time = (ns - origin) * 1e-9
+            self._seconds[id(ns)] = ns, time if valid.all() else np.where(valid, time, np.nan)
+        return self._seconds[id(ns)][1]
+
+    def exact(
+        self, table: Table, clock: Clock, ns: np.ndarray, time: np.ndarray, rate_hz: float
+    ) -> tuple[np.ndarray, float]:
+        """Times [M] in seconds without the rounding of their stamps in nanoseconds, and the most that it was."""
+        key = id(ns), rate_hz, clock
+        if key not in self._exact:
+            self._exact[key] = ns, _exact(table, clock, ns, time, rate_hz)
+        return self._exact[key][1]
+
+
+def _exact(table: Table, clock: Clock, ns: np.ndarray, time: np.ndarray, rate_hz: float) -> tuple[np.ndarray, float]:
     if len(time) < 2 or not np.isfinite(time).all():
-        return time
-    digit_s = last_digit(table, stream.clock, ns)
-    mended = exact(time - time[0], rate_hz, digit_s) + time[0]
-    most = float(np.abs(mended - time).max())
-    if most > _NOTED_S:
-        recording.notes.append(
-            f"{stream.spec.name}: its stamps are whole periods of {rate_hz:g} Hz, rounded by up to {most:.2g} s; mended"
-        )
-    return mended
+        return time, 0.0
+    first = time[0]
+    mended = exact(time - first if first else time, rate_hz, last_digit(table, clock, ns))
+    mended = mended + first if first else mended
+    return mended, 0.0 if mended is time else float(np.abs(mended - time).max())
 
 
 def _select(table: Table, stream: TableStream) -> Table:
@@ -190,8 +211,9 @@ def _readings(table: Table, stream: TableStream) -> np.ndarray:
             data[:, i] = np.nan
             continue
         convert = _conversion(table, stream, i)
-        values = table.floats(source)
-        data[:, i] = values if convert is None else convert(values)
+        table.fill(source, data[:, i])
+        if convert is not None:
+            data[:, i] = convert(data[:, i])
     for i, source in enumerate(stream.hemispheres):
         data[:, i] *= table.signs(source)
     return data

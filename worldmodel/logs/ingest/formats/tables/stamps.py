@@ -26,6 +26,7 @@ _EPOCH_DAYS = {"excel_days": 25569, "matlab_days": 719529}
 GPS_EPOCH_S, WEEK_S = 315964800, 604800
 # From when on GPS time was how many seconds ahead of UTC (IERS bulletin C).
 _LEAPS = ((915148800, 13), (1136073600, 14), (1230768000, 15), (1341100800, 16), (1435708800, 17), (1483228800, 18))
+_FIRST = 1000  # steps that tell of nearly all clocks what their last digit is
 _COUNTERS = (16, 24, 32)  # bits
 _SEAM = 20  # usual steps at most from the last stamp of a counter to the first of its next round
 _PERIODS = {"hhmmss": _DAY, "week_s": WEEK_S * 10**9}
@@ -61,7 +62,10 @@ def last_digit(table: "Table", clock: Clock, ns: np.ndarray) -> float:
     if clock.columns and pa.types.is_float32(table.kind(clock.columns[0])):
         stamps = table.floats(clock.columns[0])
         return float(np.spacing(np.float32(np.nanmax(np.abs(stamps))))) * UNITS[clock.unit] * 1e-9
-    common = int(np.gcd.reduce(np.diff(ns)))
+    steps = np.diff(ns)
+    common = int(np.gcd.reduce(steps[:_FIRST]))
+    if common % 10 == 0:  # else the first have told
+        common = int(np.gcd.reduce(steps[steps != steps[0]], initial=int(steps[0])))
     return next((10.0 ** (power - 9) for power in range(9, 0, -1) if common and common % 10**power == 0), 0.0)
 
 
@@ -77,9 +81,10 @@ def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndar
         return instants(path, clock.columns, columns, clock.dates, clock.time_zone, table.unreadable == "drop")
     if pa.types.is_integer(kind) and clock.unit not in (*_EPOCH_DAYS, *_PERIODS):
         return _integers(path, table, clock)
-    number = table.floats(name) - _EPOCH_DAYS.get(clock.unit, 0)
+    number = table.floats(name)
+    number = number - _EPOCH_DAYS[clock.unit] if clock.unit in _EPOCH_DAYS else number
     valid = np.abs(number) < 2.0**63 / UNITS[clock.unit]  # which NaN and infinity are not
-    return _from_numbers(table, clock, np.where(valid, number, 0), valid), valid
+    return _from_numbers(table, clock, number if valid.all() else np.where(valid, number, 0), valid), valid
 
 
 def _integers(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:

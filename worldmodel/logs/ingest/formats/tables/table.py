@@ -132,6 +132,19 @@ class Table:
         except pa.ArrowException as error:
             return self._mended(name, column, error)
 
+    def fill(self, name: str, out: np.ndarray) -> None:
+        """Writes a column, as `floats` has it, to an array [M]."""
+        import pyarrow as pa
+
+        column = self.column(name)
+        if column.null_count or not pa.types.is_float64(column.type) or not isinstance(column, pa.ChunkedArray):
+            out[:] = self.floats(name)
+            return
+        start = 0
+        for chunk in column.chunks:  # where they lie, not joined first
+            out[start : start + len(chunk)] = chunk
+            start += len(chunk)
+
     def signs(self, name: str) -> np.ndarray:
         """1 for N and E, -1 for S and W, NaN for what is neither [M]."""
         from pyarrow import compute

@@ -59,8 +59,12 @@ def _messages(lines: Iterable[bytes], read: Any, left: Counter[str]) -> Iterator
 
 
 def _epochs(messages: Iterable[Any], left: Counter[str]) -> Iterator[dict[str, float]]:
-    """What the sentences of one time tell together; what comes before the first time is nobody's."""
+    """What the sentences of one time tell together; what comes before the first time is nobody's.
+
+    Of two receivers that tell the same at one time, the first counts.
+    """
     epoch: dict[str, float] = {}
+    talkers: dict[str, str] = {}
     for message in messages:
         clock = getattr(message, "time", None)
         if isinstance(clock, datetime.time):
@@ -68,11 +72,13 @@ def _epochs(messages: Iterable[Any], left: Counter[str]) -> Iterator[dict[str, f
             if epoch.get("clock") != seconds:
                 if epoch:
                     yield epoch
-                epoch = {"clock": seconds}
+                epoch, talkers = {"clock": seconds}, {}
         elif hasattr(message, "time"):
             left["sentences without a time"] += 1  # of a receiver that knows none yet
             continue
-        if epoch:
+        if message.msgID != "GSA" and talkers.setdefault(message.msgID, message.talker) != message.talker:
+            left["sentences of another receiver"] += 1
+        elif epoch:
             _TELL[message.msgID](epoch, message)
     if epoch:
         yield epoch

@@ -8,7 +8,7 @@ from worldmodel.content import content_dir
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
-from worldmodel.logs.ingest.formats.tables.members import VECTORS, files_of, suffix
+from worldmodel.logs.ingest.formats.tables.members import JSON, VECTORS, files_of, suffix
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
@@ -77,7 +77,7 @@ def _described(path: Path) -> str:
     if len({tuple(table.names) for table in tables.values()}) == 1:
         name, table = next(iter(tables.items()))
         alike = tuple(tables.values()) if len(tables) > 1 else beside(path)
-        return written(path, *parts_of(path, table, suffix(name) in VECTORS, alike))
+        return written(path, *parts_of(path, table, suffix(name) in (*VECTORS, *JSON), alike))
     doubts = ["the files are taken for one recording, whose clocks agree"]
     parts = []
     for name, table in tables.items():

@@ -10,6 +10,7 @@ import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import split
+from worldmodel.logs.ingest.formats.tables.dates import zone_s
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.stamps import UNITS, WEEK_S, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
@@ -19,10 +20,13 @@ _NAMES = re.compile(
 )
 _DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
 _SHORT = re.compile(r"_ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
+_AXIS = re.compile(r"^x(?:_\d+)?$")  # `X[s]`, as plots and Delsys have it
+_HALF = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
 )  # fmt: skip
 _HEADER = re.compile(r"header_?stamp$")  # when it was measured, beside when the message came
+_LETTERS = re.compile(r":\d{2}(?:[.,]\d+)?\s*([A-Za-z]{2,5})$")
 _ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
 _PART = re.compile(
     r"(?:^|_)(?:(?P<ns>n(?:ano)?_?s(?:ec(?:ond)?s?)?)|(?P<us>u_?s(?:ec(?:ond)?s?)?|micro_?s(?:ec(?:ond)?s?)?)"
@@ -85,7 +89,10 @@ def named(table: Table) -> list[str]:
     return [
         name
         for name in table.names
-        if _NAMES.search(_plain(name)) or _SHORT.search(_plain(name)) or _is_temporal(table, name)
+        if _NAMES.search(_plain(name))
+        or _SHORT.search(_plain(name))
+        or _is_temporal(table, name)
+        or (_AXIS.search(_plain(name)) and table.unit(name) in UNITS)
     ]
 
 
@@ -161,10 +168,18 @@ def _fraction(path: Path, table: Table, clock: Clock) -> Clock | None:
 
 def _as_dates(table: Table, columns: tuple[str, ...]) -> Iterator[tuple[Clock, list[str]]]:
     kind = table.kind(columns[-1])
-    zoned = getattr(kind, "tz", None) or _ZONE.search(str(table.column(columns[-1])[0]))
+    first = str(table.column(columns[-1])[0])
+    zoned = getattr(kind, "tz", None) or _ZONE.search(first)
+    named = _LETTERS.search(first)
     doubts = [] if zoned else ["the times tell no zone, and are taken for UTC; time_zone in [clock] says which it is"]
+    if named and not zoned and not _HALF.search(first):
+        doubts = [] if zone_s(named[1]) is not None else [
+            f"the zone {named[1]} is not known, and the times are taken for UTC; time_zone in [clock] says which it is"
+        ]  # fmt: skip
     yield Clock(columns, origin="unix"), doubts
-    for order, other in (("day_first", "month_first"), ("month_first", "day_first")):
+    orders = [("day_first", "month_first"), ("month_first", "day_first")]
+    american = bool(_HALF.search(str(table.column(columns[-1])[0])))  # who counts hours so has the month first
+    for order, other in reversed(orders) if american else orders:
         either = _reads(table, Clock(columns, dates=other))
         told = [f"the dates may have the day or the month first; they are read {order}"] if either else []
         yield Clock(columns, dates=order, origin="unix"), [*told, *doubts]

@@ -55,6 +55,7 @@ ACTION = re.compile(
 )
 NOT_ACTION = re.compile(r"angle|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
+TURNED = re.compile(r"(?:^|_)(?:roll|pitch|yaw)$")
 EULER = re.compile(r"(?:^|_)(?:euler|rpy)(?:_?angles?)?$")  # angles by their stream's name
 WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EULER,
     KINDS,
     NOT_ACTION,
+    TURNED,
     WRAPS,
     Kind,
 )  # fmt: skip
@@ -57,6 +58,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
             if stream:
                 streams.append(stream)
                 names = [name for name in names if name not in columns.values()]
+    _as_counts(streams, evidence)
     streams += _others(names, evidence)
     for stream in streams:
         _pace(stream, table, stamps_s)
@@ -127,6 +129,20 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], evidence: Evidence)
     return stream
 
 
+def _as_counts(streams: Sequence[Suggested], evidence: Evidence) -> None:
+    """Takes whole numbers of a gyro for counts too where the accelerometer beside it tells counts."""
+    if not any(stream.name.endswith("accelerometer") and not stream.columns[0].unit for stream in streams):
+        return
+    for stream in streams:
+        sources = [column.source for column in stream.columns if not evidence.table.unit(column.source)]
+        if not stream.name.endswith("gyro") or len(sources) < len(stream.columns):
+            continue
+        if not any((values[np.isfinite(values)] % 1).any() for values in evidence.floats(*sources)):
+            stream.doubts[:] = ["no unit is told; by the accelerometer's it seems to be the sensor's own counts"]
+            for column in stream.columns:
+                column.unit = column.from_unit = ""
+
+
 def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     """Streams of all other columns: commands, and the rest by the beginning of their names and by their rows."""
     table = evidence.table
@@ -144,10 +160,8 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         stream.columns = [_column(name, table, prefix) for name in columns]
         if kind == "action":
             stream.doubts.append('taken for commands by their names; kind = "sensor" if they are measured')
-        stream.doubts += [
-            f"{column.source}: an angle without a unit, {_angle(column, evidence)}" for column in stream.columns
-            if (ANGLE.search(column.name) or EULER.search(prefix)) and not column.from_unit
-        ]  # fmt: skip
+        angles = [c for c in stream.columns if (ANGLE.search(c.name) or EULER.search(prefix)) and not c.unit]
+        stream.doubts += _angles(angles, evidence)
         stream.doubts += [doubt for column in stream.columns if (doubt := _wraps(column, evidence))]
         _distinct(stream.columns)
         streams.append(stream)
@@ -181,11 +195,17 @@ def _column(name: str, table: Table, prefix: str) -> Column:
     return Column(own or base, name, new, old if old != new else "", wraps)
 
 
-def _angle(column: Column, evidence: Evidence) -> str:
-    degrees = largest_of(*evidence.floats(column.source)) > 6.3
-    column.unit, column.from_unit = "rad", "deg" if degrees else ""
-    column.circular = bool(WRAPS.search(column.name))
-    return "taken for degrees" if degrees else "taken for radians"
+def _angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
+    """Angles without a unit: roll, pitch and yaw are in one, which the largest of them tells."""
+    largest = {column.source: largest_of(*evidence.floats(column.source)) for column in columns}
+    turned = [column.source for column in columns if TURNED.search(column.name)]
+    for column in columns:
+        told = max(turned if column.source in turned else [column.source], key=lambda name: largest[name])
+        degrees = largest[told] > 2 * np.pi + 0.02
+        column.unit, column.from_unit = "rad", "deg" if degrees else ""
+        column.circular = bool(WRAPS.search(column.name))
+        by = f", as {told} is" if degrees and largest[column.source] < 2 * np.pi else ""
+        yield f"{column.source}: an angle without a unit, taken for {'degrees' if degrees else 'radians'}{by}"
 
 
 def _wraps(column: Column, evidence: Evidence) -> str:

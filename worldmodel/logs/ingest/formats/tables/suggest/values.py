@@ -11,6 +11,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested, plain
 
 _G = 9.80665
+_ARC_MINUTE = "0.016666666666666666 deg"
 _FREE = re.compile(r"free|lin|user")  # accelerations without gravity
 _NO_DEG = 1e5  # beyond are 1e-7 degrees
 _COUNTS = 300.0  # m/s^2 in the median are more than any machine has
@@ -23,7 +24,7 @@ def add_units(stream: Suggested, evidence: Evidence) -> None:
     values = evidence.floats(*(column.source for column in stream.columns if column.source))
     largest = list(map(largest_of, values))
     if stream.kind == "gps":
-        return _mend_gps(stream, largest)
+        return _mend_gps(stream, values, largest)
     if stream.kind == "position" and not any(column.from_unit for column in stream.columns):
         stream.doubts.append("no unit is told: taken for m")
     for column in stream.columns:
@@ -69,7 +70,7 @@ def largest_of(values: np.ndarray) -> float:
     return float(sizes[-1 - spikes]) if len(sizes) else 0.0
 
 
-def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
+def _mend_gps(stream: Suggested, values: Sequence[np.ndarray], largest: Sequence[float]) -> None:
     degrees, height = stream.columns[:2], stream.columns[2]
     if height.source and not height.from_unit and max(largest[:2]) <= _NO_DEG:
         stream.doubts.append(f"{height.source} tells no unit: taken for m")
@@ -79,9 +80,11 @@ def _mend_gps(stream: Suggested, largest: Sequence[float]) -> None:
         height.from_unit = height.from_unit or "mm"
         stream.doubts.append("positions are taken for 1e-7 degrees, heights for mm")
     elif largest[0] > 180 and max(largest[:2]) < 18060:
+        minutes = any((np.abs(place[np.isfinite(place)]) % 100 >= 60).any() for place in values[:2])
         for column in degrees:
-            column.from_unit = DDMM
-        stream.doubts.append("positions are taken for degrees and minutes, ddmm.mmmm")
+            column.from_unit = _ARC_MINUTE if minutes else DDMM
+        what = "minutes of arc" if minutes else "degrees and minutes, ddmm.mmmm"
+        stream.doubts.append(f"positions are taken for {what}")
     else:
         stream.doubts += ["latitudes are beyond 90: are they longitudes?"] if largest[0] > 90 else []
     stream.frame = "wgs84"

@@ -1,5 +1,6 @@
 """Clocks of their own for columns of a table that are shorter than others, or lie in other structs."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock, nam
 from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams, tell_apart
 from worldmodel.logs.ingest.formats.tables.suggest.writing import Part
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
+
+_ONE_OF_SEVERAL = re.compile(r"#\d+$|Time Series", re.IGNORECASE)
 
 
 def parts_of(path: Path, table: Table, apart: bool, alike: Sequence[Table] = ()) -> tuple[list[Part], list[str]]:
@@ -48,6 +51,8 @@ def parts_of(path: Path, table: Table, apart: bool, alike: Sequence[Table] = ())
 def _groups(table: Table, apart: bool) -> list[list[str]]:
     """The names of columns that share a clock, those of the longest first."""
     clocks = set(named(table))
+    if beside := _by_place(table, clocks):
+        return beside
     by_length: dict[int, list[str]] = defaultdict(list)
     for name in table.names:
         by_length[_length(table, name)].append(name)
@@ -57,6 +62,24 @@ def _groups(table: Table, apart: bool) -> list[list[str]]:
         groups = [by_length[length] for length in lengths if clocks & set(by_length[length])]
         return [[*groups[0], *joined], *groups[1:]] if groups else [table.names]
     return [group for length in lengths for group in _by_struct(by_length[length], clocks)]
+
+
+def _by_place(table: Table, clocks: set[str]) -> list[list[str]]:
+    """The columns to the right of each of several clocks of one name, those of clocks that agree together.
+
+    None where the table is no such one: `X[s],EMG 1,X[s],Acc 1` or `EMG 1 Time Series (s),EMG 1,...`.
+    """
+    several = [name for name in table.names if name in clocks and _ONE_OF_SEVERAL.search(name)]
+    if len(several) < 2 or table.names[0] != several[0]:
+        return []
+    groups: dict[tuple[int, bytes], list[str]] = {}
+    for name in table.names:
+        if name in several:
+            stamps = table.floats(name)[: _length(table, name)]
+            group = groups.setdefault((len(stamps), stamps.tobytes()), [name])
+        else:
+            group.append(name)
+    return sorted((group for group in groups.values() if len(group) > 1), key=lambda group: -_length(table, group[0]))
 
 
 def _by_struct(names: list[str], clocks: set[str]) -> list[list[str]]:

@@ -1,0 +1,26 @@
+"""Texts that are no plain tables, as some programs write them, made into plain ones: names, and rows of as many fields.
+
+`lvm` is LabVIEW's, `fit` FitCSVTool's, `serial` that of terminals which put a time before each line.
+"""
+
+from collections.abc import Sequence
+
+from worldmodel.logs.ingest.formats.tables.plain import fit, lvm, serial
+from worldmodel.logs.ingest.formats.tables.plain.rows import Rows
+
+_KINDS = (lvm, fit, serial)
+_HEAD = 40  # lines that tell
+
+
+def is_other(lines: Sequence[str]) -> bool:
+    """Whether a text is of one of these kinds, by its first lines."""
+    return any(kind.claims(lines[:_HEAD]) for kind in _KINDS)
+
+
+def plain(lines: Sequence[str]) -> Rows:
+    """The table in such a text.
+
+    Raises:
+        ValueError: if it is damaged, or holds no samples.
+    """
+    return next(kind.plain(lines) for kind in _KINDS if kind.claims(lines[:_HEAD]))
