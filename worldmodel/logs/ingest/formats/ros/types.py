@@ -56,14 +56,15 @@ def _unless_absent(field: str) -> Callable[[Any], Row]:
     """A vector of sensor_msgs/Imu; -1 as the first covariance says that there is none."""
 
     def row(message: Any) -> Row:
-        covariance = getattr(message, f"{field}_covariance", ())
+        covariance: Sequence[float] = getattr(message, f"{field}_covariance", ())
         return None if len(covariance) and covariance[0] == -1 else _vector(getattr(message, field))
 
     return row
 
 
 def _attitude(message: Any) -> Row:
-    rotation, covariance = _quaternion(message.orientation), getattr(message, "orientation_covariance", ())
+    covariance: Sequence[float] = getattr(message, "orientation_covariance", ())
+    rotation = _quaternion(message.orientation)
     return rotation if any(rotation) and not (len(covariance) and covariance[0] == -1) else None
 
 
@@ -72,7 +73,8 @@ def _fix(message: Any) -> Row:
     status = getattr(message, "status", None)
     if (status is not None and status.status < 0) or (message.latitude == 0 and message.longitude == 0):
         return None
-    known, covariance = getattr(message, "position_covariance_type", 0), getattr(message, "position_covariance", ())
+    covariance: Sequence[float] = getattr(message, "position_covariance", ())
+    known = getattr(message, "position_covariance_type", 0)
     horizontal = vertical = math.nan
     if known and len(covariance) == 9 and min(covariance[0], covariance[4], covariance[8]) >= 0:
         horizontal, vertical = math.sqrt((covariance[0] + covariance[4]) / 2), math.sqrt(covariance[8])
