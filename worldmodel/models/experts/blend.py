@@ -42,12 +42,12 @@ class Blend:
         far: [K, Y] mean squared errors over long runs, 0 of who was not asked; [0, Y] where no recording is long.
     """
 
-    usual: np.ndarray
-    within: np.ndarray
-    horizons: np.ndarray
-    stream_of: np.ndarray
-    residuals: np.ndarray
-    far: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    usual: Array
+    within: Array
+    horizons: Array
+    stream_of: Array
+    residuals: Array
+    far: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
     def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":

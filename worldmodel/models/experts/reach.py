@@ -23,10 +23,10 @@ class Reach:
         led_low, led_high: of actions.
     """
 
-    low: np.ndarray
-    high: np.ndarray
-    led_low: np.ndarray
-    led_high: np.ndarray
+    low: Array
+    high: Array
+    led_low: Array
+    led_high: Array
 
     @classmethod
     def of(cls, came: Float[np.ndarray, "N H Y"], led: Float[np.ndarray, "N H A"]) -> "Reach":
