@@ -92,7 +92,7 @@ class Blend:
         ahead: Float[Array, "K B H Y"],
         within: Float[Array, "K B E S"],
         astray: Float[Array, "K B H Y"] | float = 0.0,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[Array, Array, Array]:
         """The blend [B, H, Y] of what experts say, its expected error, a standard deviation, and weights [K, B, H, Y].
 
         Errors are expected to be as many times the usual ones as they are inside the context; in weights that counts
@@ -151,7 +151,7 @@ class Blend:
         most = max(len(self.residuals), 1)
         return np.stack([np.random.default_rng(key).integers(most, size=count) for key in keys])
 
-    def _inside(self, within: Float[Array, "K B E S"], tick: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _inside(self, within: Float[Array, "K B E S"], tick: Array) -> tuple[Array, Array]:
         """The logarithm [K, B, H, Y] of how many times its usual squared error each expert makes in this context.
 
         Then what of it counts against the expert: no more than how many times that of the best one there it errs, since
@@ -166,7 +166,7 @@ class Blend:
         beside = xp.minimum(ratio, xp.log((within + _LEAST) / (best + _LEAST)))
         return self._ahead_of(ratio, tick), xp.maximum(self._ahead_of(beside, tick), 0)
 
-    def _ahead_of(self, inside: Float[Array, "K B E S"], tick: np.ndarray) -> Float[Array, "K B H Y"]:
+    def _ahead_of(self, inside: Float[Array, "K B E S"], tick: Array) -> Float[Array, "K B H Y"]:
         """Means over horizons inside the context, near ones first, for ticks ahead; 0 where none is known."""
         xp, known = namespace(inside), namespace(inside).isfinite(inside)
         distance = np.abs(np.log(tick + 1.0)[:, None] - np.log(self.horizons)[None])
