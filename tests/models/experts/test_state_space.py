@@ -9,10 +9,10 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
-from worldmodel.models.experts.state_space import StateSpace, choice, expert, fitting
+from worldmodel.models.experts.state_space import StateSpace, choice, expert, fitting, members
 from worldmodel.models.experts.state_space.cell import Cell, Shape, shoot
-from worldmodel.models.experts.state_space.expert import _members
-from worldmodel.models.experts.state_space.fitting import Belief, Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.fitting import BELIEFS, Belief, Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.members import drawn
 from worldmodel.models.experts.state_space.rollouts import derived, simulated
 from worldmodel.models.experts.state_space.traces import Traces, pace_of
 from worldmodel.types import StreamSpec
@@ -69,7 +69,8 @@ def error(model: StateSpace, examples: Examples) -> float:
 
 def fitted(recipe: Recipe, examples: Examples, seed: int = 0) -> StateSpace:
     """One member of a given recipe."""
-    return StateSpace(recipe, Belief(), _members(recipe, Traces.of(examples), [seed]))
+    members, belief = drawn(recipe, Traces.of(examples), C, [seed], Belief())
+    return StateSpace(recipe, belief, members)
 
 
 def in_a_moment(patch: pytest.MonkeyPatch) -> None:
@@ -213,7 +214,7 @@ def test_a_system_in_shorter_steps_goes_the_same_way(sprung):
 def test_what_was_found_in_longer_steps_is_fitted_in_short_ones(sprung, monkeypatch):
     monkeypatch.setattr(expert, "pace_of", lambda *_: 2)
     monkeypatch.setattr(expert, "choose", lambda *_: (sprung.recipe, Belief(0.1, 10.0)))
-    monkeypatch.setattr(expert, "_DRAWN", 2)
+    monkeypatch.setattr(expert, "_DRAWN", 1)
     learn, fresh = (examples_of(*oscillator(600, spring=1.0, seed=s), noise=0.0) for s in (0, 5))
     found = StateSpace.fit(learn, LENS)
     assert found.belief == (0.05, 10.0)
@@ -249,12 +250,27 @@ def test_precise_readings_tell_a_speed_in_a_moment_if_they_are_believed():
     np.testing.assert_allclose(both[:, 1], [doubted, believed], rtol=1e-4)
 
 
-def test_fits_that_err_more_than_the_best_are_no_members(monkeypatch):
+def test_members_err_least_on_what_they_did_not_see_however_well_they_fit(monkeypatch):
     recipe, traces = Recipe(1, ("smooth",)), Traces.of(examples_of(*oscillator(120, spring=1.0), every=30, horizon=8))
-    kept = _members(recipe, traces, range(4))
-    assert all(member.loss <= 1.1**2 * kept[0].loss for member in kept)
-    monkeypatch.setattr(expert, "_ALIKE", 1.0)
-    assert len(_members(recipe, traces, range(4))) == 1
+    found = add_terms(recipe, *fit_linear(recipe, traces), traces, range(3), count=3)
+    by_belief = 1 + abs(np.arange(len(BELIEFS)) - 5)[:, None]
+    squares = np.array([1.5, 1.0, 1.2])[:, None, None] * by_belief
+    monkeypatch.setattr(members, "_left_out", lambda *_: squares)
+    kept, belief = drawn(recipe, traces, C, range(3), Belief())
+    assert [member.seed for member in kept] == [found[1].seed, found[2].seed]  # 1.1 times the least error, no more
+    assert belief == BELIEFS[5]
+
+
+def test_what_is_left_out_is_measured_by_fits_that_did_not_see_it():
+    seen, force = oscillator(200, spring=1.0)
+    traces = Traces.of(examples_of(seen, force, noise=0.0, every=30))
+    recipe, late = Recipe(1), traces.starts[:, 1, None] + np.arange(traces.mask.shape[1]) >= 100
+    strange = traces._replace(readings=np.where(late[..., None], traces.readings + 5.0, traces.readings))
+    member = fit_linear(recipe, traces)[0]
+    found = members._left_out(recipe, [member], strange, C, late)[0, 0]
+    counted = (strange.mask & late[..., None])[:, C:].sum()
+    assert np.sqrt(found / counted) > 3  # it did not learn that all is elsewhere there
+    assert members.squares_ahead(member, traces, C, late & False).max() == 0
 
 
 def test_of_fits_from_different_units_those_nearest_to_the_data_are_members():

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.experts.state_space.fitting import BELIEFS, TERMS, Belief, Member, Recipe, add_terms, fit_linear
+from worldmodel.models.experts.state_space.members import log_errors, squares_ahead
 from worldmodel.models.experts.state_space.traces import Traces
 
 _FOLDS = 3
@@ -88,10 +88,9 @@ class _Search:
         Errors of folds add up, so that one that is above the limit before the last need not be fitted again.
         """
         total = np.zeros((len(BELIEFS), self._traces.mask.shape[-1]))
-        count = np.maximum(self._traces.mask[:, self._context :].sum((0, 1)), 1)
         for fold in range(_FOLDS):
-            total += self._squares(self._member(recipe, fold), fold)
-            errors = np.log(total / count + 1e-12).mean(1)
+            total += squares_ahead(self._member(recipe, fold), self._traces, self._context, self._fold == fold)
+            errors = log_errors(total, self._traces, self._context)
             if errors.min() >= limit:
                 break
         return errors
@@ -102,16 +101,6 @@ class _Search:
         if (linear, fold) not in self._linear:
             self._linear[linear, fold] = fit_linear(linear, rest)
         return add_terms(recipe, *self._linear[linear, fold], rest, self._seeds, _FINISHED)[0]
-
-    def _squares(self, member: Member, fold: int) -> Float[np.ndarray, "K Y"]:
-        """Sums of squared errors ahead of contexts, of what was left out, for each belief."""
-        t, ahead, count = self._traces, slice(self._context, None), len(self._traces.mask)
-        windows = np.tile(np.arange(count), len(BELIEFS))
-        belief = Belief(*np.repeat(np.array(BELIEFS), count, 0).T)
-        seen, acted = t.until(self._context).take(windows), t.actions[windows, self._context - 1 :]
-        missed = member.predict(seen, acted, belief).reshape(-1, *t.readings[:, ahead].shape) - t.readings[:, ahead]
-        left_out = t.mask & (self._fold == fold)[..., None]
-        return (missed**2 * left_out[:, ahead]).sum((1, 2))
 
 
 def _stretch(traces: Traces) -> int:

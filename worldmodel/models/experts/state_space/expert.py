@@ -1,7 +1,7 @@
 """The compact state space as an expert: what it is like is chosen on left-out blocks, several members, their median."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -10,13 +10,13 @@ from worldmodel.errors import WorldModelError
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.state_space.choice import choose
-from worldmodel.models.experts.state_space.fitting import Belief, Member, Recipe, add_terms, fit_again, fit_linear
+from worldmodel.models.experts.state_space.fitting import Belief, Member, Recipe, fit_again, fit_linear
+from worldmodel.models.experts.state_space.members import drawn
 from worldmodel.models.experts.state_space.traces import Traces, pace_of
 
 MOST_READINGS = 6
-_DRAWN, _FINISHED = 30, 6  # fits from different first units, and those that go on to the end
-_MEMBERS, _ALIKE = 3, 1.1  # the best of these, that err no more than so many times as much as the very best
-_RESIDUALS = 40_000  # that a fit looks at; more windows are thinned
+_DRAWN = 30  # fits from different first units
+_RACED, _RESIDUALS = 8_000, 40_000  # that they look at, and members at the end; more windows are thinned
 
 
 def suits(lens: Lens) -> bool:
@@ -59,8 +59,8 @@ class StateSpace:
         slow, short = traces.paced(pace, context)
         recipe, belief = choose(slow, short, seed, choosing)
         seeds = range(seed * _DRAWN, (seed + 1) * _DRAWN)
-        found = cls(recipe, belief, _members(recipe, slow, seeds, allowance))
-        return found if pace == 1 else found._in_shorter_steps(pace).refit(examples, allowance)
+        members, belief = drawn(recipe, slow.thin(_RACED), short, seeds, belief, allowance)
+        return cls(recipe, belief, members)._in_shorter_steps(pace).refit(examples, allowance)
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "StateSpace":
         """What was chosen, fitted to other examples from where members ended."""
@@ -70,7 +70,7 @@ class StateSpace:
         return dataclasses.replace(self, members=members)
 
     def _in_shorter_steps(self, pace: int) -> "StateSpace":
-        """The same in steps of which `pace` are one of now."""
+        """The same in steps of which `pace` are one of now's."""
         belief = self.belief._replace(forgetting=self.belief.forgetting / pace)
         return StateSpace(self.recipe, belief, [member.in_steps_of(1 / pace) for member in self.members])
 
@@ -100,14 +100,3 @@ class StateSpace:
         fields = (arrays[name] for name in ("members/flat", "members/limit", "members/error", "seeds"))
         members = [Member(shape, flat, limit, e, int(seed)) for flat, limit, e, seed in zip(*fields, strict=True)]
         return cls(recipe, Belief(*map(float, arrays["belief"])), members)
-
-
-def _members(recipe: Recipe, traces: Traces, seeds: Sequence[int], allowance: Allowance = UNLIMITED) -> list[Member]:
-    """The best of the fits from different units, all from one linear fit on; one alone where nothing is drawn.
-
-    Most end where they are not the best by far, and would spoil the median of the others.
-    """
-    traces = traces.thin(_RESIDUALS)
-    found = add_terms(recipe, *fit_linear(recipe, traces), traces, seeds, _FINISHED, allowance)
-    least = found[0].loss
-    return [member for member in found[:_MEMBERS] if member.loss <= _ALIKE**2 * least]
