@@ -8,6 +8,7 @@ seconds from the episode's origin.
 """
 
 import dataclasses
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,7 +76,9 @@ class StreamSpec:
 
     def __post_init__(self) -> None:
         columns = len(self.columns)
-        object.__setattr__(self, "noise_std", tuple(self.noise_std) or (float("nan"),) * columns)
+        noise = tuple(self.noise_std) or (math.nan,) * columns
+        noise = tuple(math.nan if math.isnan(x) else x for x in noise)  # one object, so that what is alike is equal
+        object.__setattr__(self, "noise_std", noise)
         object.__setattr__(self, "circular", tuple(self.circular) or (False,) * columns)
         for label in ("units", "noise_std", "circular"):
             if len(getattr(self, label)) != columns:

@@ -329,6 +329,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path):
         from worldmodel.logs.writer import LogWriter
         from worldmodel.types import Samples, StreamSpec
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        sys.dont_write_bytecode = True  # or a part of a module may stay
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
         spec = StreamSpec("imu", "sensor", ("x",), ("",), 100.0)
         try:

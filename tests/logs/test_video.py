@@ -136,6 +136,7 @@ import resource, signal, sys
 import numpy as np
 from worldmodel.logs.video import write_video
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+sys.dont_write_bytecode = True  # or a part of a module may stay
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 frames = np.random.default_rng(0).integers(0, 255, (40, 64, 64, 3), np.uint8)
 try:

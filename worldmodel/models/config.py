@@ -25,6 +25,7 @@ class ModelConfig(Protocol):
 
     family: ClassVar[str]
 
+    def __hash__(self) -> int: ...
     @property
     def width(self) -> int: ...
     @property

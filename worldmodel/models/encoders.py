@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Bool, Float, Shaped
 
-from worldmodel.arrays import hold
+from worldmodel.arrays import hold, namespace
 from worldmodel.types import Array
 
 PATCH = 8
@@ -29,9 +29,9 @@ class WindowEncoder(nnx.Module):
 class Differences(NamedTuple):
     """First and second differences [B, RECENT, F] of a stream's newest samples, and which are of samples that came."""
 
-    first: jax.Array
-    second: jax.Array
-    known: jax.Array
+    first: Array
+    second: Array
+    known: Array
 
 
 def differences(values: Float[Array, "B C W"], mask: Bool[Array, "B C W"], features: int) -> Differences:
@@ -39,15 +39,15 @@ def differences(values: Float[Array, "B C W"], mask: Bool[Array, "B C W"], featu
 
     A missing sample repeats the one before it, or the first that comes. Of a smooth signal, second differences are
     mostly noise: at their own scale, they show how the newest reading is off, which in the readings themselves is lost
-    among the signal.
+    among the signal. For numpy and JAX.
     """
-    series, there = (jnp.asarray(x).reshape(len(x), -1, features) for x in (values, mask))
-    held, begun = hold(series, there)
+    xp = namespace(values)
+    held, begun = hold(*(x.reshape(len(x), -1, features) for x in (values, mask)))
     short = max(RECENT + 2 - held.shape[1], 0)
-    held = jnp.concatenate([jnp.repeat(held[:, :1], short, 1), held], 1)[:, -RECENT - 2 :]
-    begun = jnp.pad(begun, ((0, 0), (short, 0), (0, 0)))[:, -RECENT - 2 :]
-    first = jnp.diff(held, axis=1)
-    return Differences(first[:, 1:], jnp.diff(first, axis=1), begun[:, :-2])
+    held = xp.concatenate([xp.repeat(held[:, :1], short, 1), held], 1)[:, -RECENT - 2 :]
+    begun = xp.pad(begun, ((0, 0), (short, 0), (0, 0)))[:, -RECENT - 2 :]
+    first = xp.diff(held, axis=1)
+    return Differences(first[:, 1:], xp.diff(first, axis=1), begun[:, :-2])
 
 
 class _Vote(nnx.Module):

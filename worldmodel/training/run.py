@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.odometry import Odometer
+from worldmodel.models.config import ModelConfig
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import Film, Scaling, WorldModel
 from worldmodel.training.folder import RunFolder
@@ -175,9 +177,24 @@ def draw_model(settings: RunSettings, scaling: Scaling) -> WorldModel:
 
     Parameters differ from those of `build_model` by rounding.
     """
-    graph, _ = nnx.split(nnx.eval_shape(lambda: build_model(settings, scaling)))
-    draw = jax.jit(lambda: nnx.split(build_model(settings, scaling))[1])
-    return nnx.merge(graph, draw.lower().compile(compiler_options=_UNTUNED)())
+    graphs = []
+
+    def draw():
+        graph, state = nnx.split(build_model(settings, scaling))
+        graphs.append(graph)
+        return state
+
+    state = jax.jit(draw).lower().compile(compiler_options=_UNTUNED)()
+    return nnx.merge(graphs[0], state)
+
+
+@lru_cache(16)
+def _structure(config: ModelConfig, layout: TickLayout, context: int) -> tuple[Any, Any, Any]:
+    """`split_parameters` of such a model, with shapes for arrays: nothing is drawn."""
+    sizes = (layout.size, layout.size, layout.action_count, layout.action_count, *[len(layout.newest)] * 2)
+    scaling = Scaling(*(np.zeros(size, np.float32) for size in sizes))
+    model = nnx.eval_shape(lambda: config.create(layout, context, scaling, rngs=nnx.Rngs(0)))
+    return split_parameters(model)
 
 
 def load_run(folder: Path | str) -> Run:
@@ -197,8 +214,7 @@ def load_run(folder: Path | str) -> Run:
         if team is None:
             raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
         return Run(files.path, settings, None, baselines, team, reached, odometers)
-    model = nnx.eval_shape(lambda: build_model(settings, scaling))  # draws nothing
-    graph, params, rest = split_parameters(model)
+    graph, params, rest = _structure(settings.model, settings.layout, settings.context)
     model = nnx.merge(graph, files.read_parameters(params), rest)
     model.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
     spread = files.read_spread()
