@@ -1,6 +1,7 @@
 """Tables as programs of many kinds write them, without a recipe: what is made of them, and what is said."""
 
 import datetime
+import zipfile
 
 import numpy as np
 import pytest
@@ -101,3 +102,15 @@ def test_minutes_of_arc_are_no_degrees_and_minutes(tmp_path, minutes, degrees):
     recording = read(tmp_path, "time,lat,lon", *(f"{row},{minutes + row / 1e4:.4f},510.5" for row in range(COUNT)))
     assert recording.samples["gps"].data[0, 0] == pytest.approx(degrees, abs=1e-9)
     assert any("positions are taken for" in note for note in recording.notes)
+
+
+def test_streams_of_a_recording_in_several_files_are_called_as_these(tmp_path):
+    with zipfile.ZipFile(tmp_path / "run.zip", "w") as archive:
+        for name, unit, rate in (("Accelerometer", "m/s^2", 100), ("Gyroscope", "rad/s", 50)):
+            rows = (f"{row / rate};{row % 7};1;{row % 5}" for row in range(COUNT))
+            archive.writestr(f"{name}.csv", "\n".join([f"Time (s);X ({unit});Y ({unit});Z ({unit})", *rows]))
+    (recording,) = tables.read(tmp_path / "run.zip", Options())
+    assert {name: spec.units[0] for name, spec in recording.specs.items()} == {
+        "accelerometer": "m/s^2",
+        "gyroscope": "rad/s",
+    }
