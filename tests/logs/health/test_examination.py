@@ -14,7 +14,7 @@ from tests.logs.health.build import action, gps, noise, record, sensor
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs import Log, LogWriter
 from worldmodel.logs.health.examination import Picked, examined
-from worldmodel.logs.health.finding import FINDINGS, Finding
+from worldmodel.logs.health.finding import FINDINGS, Finding, grouped, in_a_line
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.assembly import Assembly
 from worldmodel.types import StreamSpec
@@ -132,6 +132,15 @@ def test_findings_of_several_files_are_one_line_a_kind(folder):
     (line,) = [line for line in report.lines if "never moves" in line]
     assert line.startswith("a.csv: wheel: speed (97) never moves")
     assert "in 6 of 6 episodes, also b.csv, c.csv, d.csv and others" in line
+
+
+def test_a_line_tells_all_that_is_found_of_a_stream():
+    data = np.column_stack([np.arange(100.0), np.arange(100.0) + 500])
+    data[[7, 9], [0, 1]] = 9999, 65535
+    (done,) = examined(record((sensor("range", "ab", ["m", "m"], 10.0), np.arange(100) / 10, data)))
+    (line,) = (in_a_line(group, 1) for group in grouped(done.findings) if group[0].check == "values: sentinel")
+    assert "a is 9999 in 1 of 100 rows" in line
+    assert "; also b is 65535 in 1 of 100 rows" in line
 
 
 def test_strict_makes_everything_that_is_found_an_error(folder):

@@ -52,6 +52,7 @@ def test_rows_that_the_receiver_calls_none_are_left_out_and_a_column_that_never_
         (TRACK[:, [1, 0, 2]] + [100, 0, 0], "swapped"),
         (np.stack([4530.1234 + 1e-4 * np.arange(200), 730.5678 + 1e-4 * np.arange(200), TRACK[:, 2]], 1), "ddmm.mmmm"),
         (TRACK + [500, 77, 0], "no degrees"),
+        (TRACK + [0, 200, 0], "from 0 to 360"),
     ],
 )
 def test_other_spellings_are_refused_with_the_likely_cause(spelt, cause):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.logs.health.build import action, noise, one, record, said, sensor
+from tests.logs.health.build import action, gps, noise, one, record, said, sensor
 from worldmodel.errors import RecipeError
 from worldmodel.logs.health.examination import examined
 from worldmodel.types import StreamSpec
@@ -87,6 +87,8 @@ def test_a_sensor_that_stands_still_while_others_move_is_told_and_one_that_rests
     other = (sensor("gyro", "xyz", ["rad/s"] * 3), TIME, noise(1000, 3, seed=1))
     finding = one(record((sensor("imu", "xyz", ["m/s^2"] * 3), TIME, data), other), "values: stuck")
     assert (finding.row, finding.count) == (400, 250)
+    flat = np.column_stack([data[:, :2], np.full(1000, np.nan)])  # a track without heights
+    assert one(record((gps(), TIME, 45 + 1e-4 * flat), other), "values: stuck").stream == "gps"
     rest = other[2].copy()
     rest[395:655] = rest[395]
     assert said(record((sensor("a", "xyz", [""] * 3), TIME, data), (other[0], TIME, rest)), "values: stuck") == []

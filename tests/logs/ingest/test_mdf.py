@@ -85,3 +85,16 @@ def test_a_crash_of_the_library_is_a_named_error(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(RecipeError, match="ended with -6"):
         list(mdf.read(write(tmp_path / "a.mf4"), Options(scratch=tmp_path)))
+
+
+def test_what_was_measured_over_an_angle_or_a_distance_is_left_out_and_said(tmp_path):
+    file = asammdf.MDF(version="4.10")
+    over = {"crank": ("angle", 2), "profile": ("distance", 3)}
+    for name, master in {"speed": ("t", 1), **over}.items():
+        signal = asammdf.Signal(np.arange(5.0), np.arange(5) * 7.0, name=name, master_metadata=master)
+        file.append([signal], acq_name=name)
+    path = file.save(tmp_path / "a.mf4")
+    file.close()
+    recording = read(path)
+    assert list(recording.specs) == ["speed"]
+    assert any("crank (over angle), profile (over distance)" in note for note in recording.notes)

@@ -253,7 +253,10 @@ def test_json(tmp_path):
         ("/fix", "foxglove.LocationFix", 0, fix), ("/image", "foxglove.CompressedImage", 0, image),
         ("/cmd_vel", "geometry_msgs/Twist", 0, twist), ("/cmd_vel", "geometry_msgs/Twist", 10**8, {"linear": 3}),
     ]  # fmt: skip
-    recording = read(write_json(tmp_path / "a.mcap", messages))
+    vector = {"x": 1, "y": 2, "z": 3}  # and no covariances, which only say what is not there
+    imu = {"angular_velocity": vector, "linear_acceleration": vector, "orientation": dict.fromkeys("wxyz", 0)}
+    recording = read(write_json(tmp_path / "a.mcap", [*messages, ("/imu", "sensor_msgs/Imu", 0, imu)]))
+    np.testing.assert_array_equal(recording.samples["gyro"].data, [[1, 2, 3]])
     np.testing.assert_allclose(recording.samples["gps"].data, [[47.5, 8.5, 5, np.nan, np.nan]])
     np.testing.assert_array_equal(recording.samples["camera"].data, np.full((1, 6, 8, 3), 50))
     np.testing.assert_allclose(recording.samples["twist_command"].data, [[1, 0, 0, 0, 0, 2]])

@@ -482,7 +482,7 @@ def test_files_of_a_folder_are_one_recording_or_an_episode_each(tmp_path):
     (tmp_path / "r.toml").write_text(text)
     (recording,) = tables.read(tmp_path / "run", Options(recipe=tmp_path / "r.toml"))
     assert {name: samples.time.tolist() for name, samples in recording.samples.items()} == {
-        "signals": [0, 1], "signals_2": [0.5, 1],
+        "a": [0, 1], "b": [0.5, 1],
     }  # fmt: skip
     with zipfile.ZipFile(tmp_path / "runs.zip", "w") as archive:
         archive.writestr("a.csv", files["a.csv"])

@@ -163,7 +163,7 @@ def test_rows_are_chosen_and_streams_have_their_own_clock(folder):
         ('format = "worldmodel-recipe"', "", ["format", "worldmodel-recipe", "nothing"]),
         ("version = 1", "version = 2", ["version", "found:    2"]),
         ('column = "t"', "", ["clock.column", "nothing"]),
-        ('unit = "ms"', 'unit = "min"', ["clock.unit", "s or ms or us or ns", "'min'"]),
+        ('unit = "ms"', 'unit = "min"', ["clock.unit", "us or ns or minutes or hours", "'min'"]),
         ('kind = "sensor"', 'kind = "smell"', ["streams.wheel.kind", "'smell'"]),
         ('kind = "sensor"', 'kind = "video"', ["streams.wheel.kind", "'video'"]),
         ('kind = "sensor"', 'kind = "gps"', ["streams.wheel", "latitude, longitude, altitude"]),

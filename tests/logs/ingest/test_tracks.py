@@ -171,6 +171,16 @@ def rmc(clock, date, status="A"):
     return sentence(f"GNRMC,{clock},{status},4530.0000,N,00730.0000,W,10.0,090.0,{date},,,A")
 
 
+def test_of_two_receivers_in_one_log_the_first_counts(tmp_path):
+    lines = [rmc(f"09300{i}.00", "170524") + gga(f"09300{i}.00") for i in range(9)]
+    others = [sentence(f"GPRMC,09300{i}.00,A,4600.0000,N,00730.0000,W,99.0,180.0,170524,,,A") for i in range(9)]
+    (recording,) = read(write(tmp_path / "a.nmea", "".join(map("".join, zip(lines, others, strict=True)))))
+    gps, spec = recording.samples["gps"].data, recording.specs["gps"]
+    np.testing.assert_allclose(gps[:, 0], 45.5)
+    np.testing.assert_allclose(gps[:, spec.columns.index("speed")], 10 * KNOT)
+    assert any("9 sentences of another receiver" in note for note in recording.notes)
+
+
 def test_sentences_of_one_time_are_a_fix(tmp_path):
     lines = [
         sentence("GNVTG,45.0,T,,M,99.0,N,1.0,K,A"),  # of a time that is not told

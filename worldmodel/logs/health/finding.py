@@ -18,6 +18,7 @@ SEVERITIES: tuple[Severity, ...] = ("refuse", "cut", "sort", "mask", "warn")
 FINDINGS = "findings"  # of a log's `about`
 _MINOR = ("commands: constant", "commands: at the limit", "commands: lead", "values: still")
 _NAMED = 4  # episodes that a line names
+_ALSO = 3  # more findings of one episode that it tells
 _NO_ROWS = np.zeros(0, int)
 
 
@@ -105,12 +106,14 @@ def grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
 
 
 def in_a_line(group: Sequence[Finding], episodes: int) -> str:
-    """A group of findings as one line: what the first says, and in which episodes there is one like it."""
+    """A group of findings as one line: what those of the first episode say, and in which there is one like it."""
     first, names = group[0], list(dict.fromkeys(finding.episode for finding in group))
+    more = [f"; also {other.text}" for other in group[1:] if other.episode == first.episode]
+    line = first.line + "".join(more[:_ALSO]) + (f"; and {len(more) - _ALSO} more" if len(more) > _ALSO else "")
     if episodes == 1 or len(names) == 1:
-        return f"{first.episode}: {first.line}" if episodes > 1 else first.line
+        return f"{first.episode}: {line}" if episodes > 1 else line
     told = ", ".join(names[1:_NAMED]) + (" and others" if len(names) > _NAMED else "")
-    return f"{first.episode}: {first.line}; the like in {len(names)} of {episodes} episodes, also {told}"
+    return f"{first.episode}: {line}; the like in {len(names)} of {episodes} episodes, also {told}"
 
 
 def readings(recording: "Recording") -> Iterable[tuple[StreamSpec, Samples]]:

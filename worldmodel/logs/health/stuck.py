@@ -23,9 +23,11 @@ _NOISY = 0.25  # share of steps the other way than the step before
 def check_stuck(recording: "Recording") -> Iterator[Finding]:
     """A sensor whose readings all stop while others go on; a wheel that stands is at an end of its range."""
     for spec, samples in readings(recording):
-        if spec.kind == "action" or any(column.repeats < STUCK_ROWS for column in columns_of(recording, spec.name)):
+        told = [index for index, column in enumerate(columns_of(recording, spec.name)) if np.isfinite(column.ends[0])]
+        repeats = [columns_of(recording, spec.name)[index].repeats for index in told]
+        if spec.kind == "action" or min(repeats, default=0) < STUCK_ROWS:
             continue
-        data, time = np.asarray(samples.data), samples.time
+        data, time = np.asarray(samples.data)[:, told], samples.time  # without what is never told, as some heights
         for start, stop in _still(time, (data[1:] == data[:-1]).all(1)):
             rests = all(value in ends(column) for value, column in zip(data[start], data.T, strict=True))
             if not rests and _others_move(recording, spec.name, time[start], time[stop - 1]):

@@ -125,7 +125,7 @@ class Assembly:
 
 def _fits(recording: Recording, name: str) -> bool:
     """Whether all readings of a stream are finite as stored, by their ends."""
-    columns, most = columns_of(recording, name), np.finfo(fmt.data_type(recording.specs[name])).max
+    columns, most = columns_of(recording, name), float(np.finfo(fmt.data_type(recording.specs[name])).max)
     there = len(recording.samples[name].time) > 0
     return there and all(column.finite and -most <= column.ends[0] and column.ends[1] <= most for column in columns)
 

@@ -52,19 +52,23 @@ def _twist(twist: Any) -> Row:
     return (*_vector(twist.linear), *_vector(twist.angular))
 
 
+def _covariance(message: Any, field: str) -> Sequence[float]:
+    """Of a field; empty where messages in JSON leave it out."""
+    return getattr(message, f"{field}_covariance", ())
+
+
 def _unless_absent(field: str) -> Callable[[Any], Row]:
     """A vector of sensor_msgs/Imu; -1 as the first covariance says that there is none."""
 
     def row(message: Any) -> Row:
-        covariance: Sequence[float] = getattr(message, f"{field}_covariance", ())
+        covariance = _covariance(message, field)
         return None if len(covariance) and covariance[0] == -1 else _vector(getattr(message, field))
 
     return row
 
 
 def _attitude(message: Any) -> Row:
-    covariance: Sequence[float] = getattr(message, "orientation_covariance", ())
-    rotation = _quaternion(message.orientation)
+    rotation, covariance = _quaternion(message.orientation), _covariance(message, "orientation")
     return rotation if any(rotation) and not (len(covariance) and covariance[0] == -1) else None
 
 
@@ -73,8 +77,7 @@ def _fix(message: Any) -> Row:
     status = getattr(message, "status", None)
     if (status is not None and status.status < 0) or (message.latitude == 0 and message.longitude == 0):
         return None
-    covariance: Sequence[float] = getattr(message, "position_covariance", ())
-    known = getattr(message, "position_covariance_type", 0)
+    known, covariance = getattr(message, "position_covariance_type", 0), _covariance(message, "position")
     horizontal = vertical = math.nan
     if known and len(covariance) == 9 and min(covariance[0], covariance[4], covariance[8]) >= 0:
         horizontal, vertical = math.sqrt((covariance[0] + covariance[4]) / 2), math.sqrt(covariance[8])

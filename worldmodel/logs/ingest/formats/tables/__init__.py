@@ -57,7 +57,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         return
     recipe, notes = _recipe_for(path)
     for recording in read_table(path, recipe, unread=True):
-        recording.notes[:0] = notes
+        recording.notes[:] = dict.fromkeys([*notes, *recording.notes])
         recording.about = {**recipe.about, **recording.about}
         notes = []
         yield recording

@@ -36,8 +36,10 @@ _DAY_NS = 86400 * 10**9
 
 def instants(
     path: Path, names: Sequence[str], columns: "Sequence[pa.ChunkedArray]", dates: str, time_zone: str, drop: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Stamps as int64 nanoseconds [M], and which rows have one [M]. Times of day alone count from their midnight.
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Stamps as int64 nanoseconds [M], which rows have one [M], and whether any are dates that tell no zone.
+
+    Times of day alone count from their midnight.
 
     Args:
         path: the table, for messages.
@@ -53,20 +55,21 @@ def instants(
     import pyarrow as pa
 
     if len(columns) == 1 and pa.types.is_timestamp(columns[0].type):
-        return _timestamps(path, names[0], columns[0], time_zone)
+        return *_timestamps(path, names[0], columns[0], time_zone), columns[0].type.tz is None
     if len(columns) == 1 and pa.types.is_duration(columns[0].type):
         ns = columns[0].cast(pa.duration("ns")).cast(pa.int64())
-        return np.asarray(ns.fill_null(0)), ~np.asarray(ns.is_null())
+        return np.asarray(ns.fill_null(0)), ~np.asarray(ns.is_null()), False
     if len(columns) == 1 and pa.types.is_time(columns[0].type):
-        return _times_of_day(columns[0])
+        return *_times_of_day(columns[0]), False
     text = _joined(columns)
     empty = np.asarray(pa.compute.equal(pa.compute.utf8_trim_whitespace(text.fill_null("")), ""))
-    ns = _by_format(text, dates, time_zone) if "%" in dates else _by_order(text, dates, time_zone)
+    zoned = "%z" in dates
+    ns, local = (_by_format(text, dates, time_zone), not zoned) if "%" in dates else _by_order(text, dates, time_zone)
     wrong = np.flatnonzero(~empty & (ns == np.iinfo(np.int64).min))
     if len(wrong) and not drop:
         raise _unreadable(path, names, str(text[wrong[0]]), int(wrong[0]), dates)
     empty[wrong] = True
-    return np.where(empty, 0, ns), ~empty
+    return np.where(empty, 0, ns), ~empty, local
 
 
 def _unreadable(path: Path, names: Sequence[str], found: str, row: int, dates: str) -> RecipeError:
@@ -130,7 +133,7 @@ def _by_format(text: "pa.ChunkedArray", form: str, time_zone: str) -> np.ndarray
     return stamps.dt.as_unit("ns").astype("int64").to_numpy()
 
 
-def _by_order(text: "pa.ChunkedArray", order: str, time_zone: str) -> np.ndarray:
+def _by_order(text: "pa.ChunkedArray", order: str, time_zone: str) -> tuple[np.ndarray, bool]:
     from pyarrow import compute
 
     found = compute.extract_regex(text.combine_chunks(), _STAMP)
@@ -147,12 +150,12 @@ def _by_order(text: "pa.ChunkedArray", order: str, time_zone: str) -> np.ndarray
     wrong |= ~has_date & np.asarray(compute.not_equal(compute.utf8_trim_whitespace(day_text), ""))
     offsets, has_zone = _looked_up(field["zone"], zone_s)
     if not has_date[~wrong].any():
-        return np.where(wrong, np.iinfo(np.int64).min, _on_after_midnight(of_day, ~wrong))
+        return np.where(wrong, np.iinfo(np.int64).min, _on_after_midnight(of_day, ~wrong)), False
     ns = days * _DAY_NS + of_day - offsets * 10**9
     local = ~has_zone & ~wrong
     if local.any() and time_zone != "UTC":
         ns[local] = _to_utc(ns[local], time_zone)
-    return np.where(wrong | ~has_date, np.iinfo(np.int64).min, ns)
+    return np.where(wrong | ~has_date, np.iinfo(np.int64).min, ns), bool(local.any())
 
 
 def _integers(words: "pa.Array") -> np.ndarray:

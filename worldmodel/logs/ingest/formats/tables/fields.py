@@ -9,7 +9,22 @@ HEAD = 1 << 16  # bytes that are looked at
 DELIMITERS = (",", ";", "\t", "|", " ")
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
+_RATE = re.compile(  # `Sample rate: 100.0Hz`, `Sampling frequency,250`, `at 30 Hz`
+    r"(?:sampl\w*[\s_-]*(?:rate|freq\w*)\W{0,6}(?:\(?hz\)?\W{0,4})?|\b(?:at|rate|frequency)\W{1,4}(?=[\d.]+\s*k?hz))"
+    r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>(?:k?hz)?)",
+    re.IGNORECASE,
+)
 _TIME = re.compile(r"\d{1,4}([-/.:]\w{1,9}){1,5}.*")
+
+
+def rate_told(lines: Sequence[str]) -> float | None:
+    """The rate in Hz that lines above a header tell; None where they tell none, or several."""
+    found = {
+        float(match["number"]) * (1000 if match["unit"].lower() == "khz" else 1)
+        for line in lines
+        for match in _RATE.finditer(line)
+    }
+    return found.pop() if len(found) == 1 and 0 not in found else None
 
 
 def encoding_of(head: bytes, given: str | None) -> tuple[str, int]:

@@ -80,9 +80,9 @@ def _top(lines: Sequence[str], rows: Mapping[int, Sequence[str]], first: int, wi
     """
     row, found = first - 1, list[int]()
     while row >= 0 and first - row <= _ABOVE:
-        if rows[row] and not (width - 1 <= len(rows[row]) <= width and not any(map(is_value, rows[row]))):
+        if any(rows[row]) and not (width - 1 <= len(rows[row]) <= width and not any(map(is_value, rows[row]))):
             break
-        if found and (not rows[row] or lines[row].startswith("#")):
+        if found and (not any(rows[row]) or lines[row].startswith("#")):
             break
         found += [row] if sum(map(bool, rows[row])) > 0.5 * width else []
         row -= 1

@@ -22,8 +22,8 @@ _TABLE = re.compile(  # the clock's name
     rf'"columns"\s*:\s*\[[^\]]*{_CLOCK}'  # among those of columns,
     rf'|{_CLOCK}\s*:\s*\[\s*["\d-]'  # before a list of numbers,
     rf'|{_CLOCK}\s*:\s*\{{\s*"0"\s*:'  # before the object that pandas writes,
-    rf'|\[\s*\{{[^\]]*?{_CLOCK}\s*:\s*["\d-]',  # or in an object of a list
-    re.IGNORECASE,
+    rf'|\[\s*\{{.{{0,1000}}?{_CLOCK}\s*:\s*["\d-]',  # or in an object of a list
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import excel, json_file, json_lines
 from worldmodel.logs.ingest.formats.tables.conversions import split
-from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of
+from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of, rate_told
 from worldmodel.logs.ingest.formats.tables.layout import LINES, Layout, find_layout, unique
 from worldmodel.logs.ingest.formats.tables.letters import without_letters
 from worldmodel.logs.ingest.formats.tables.matlab import load_vectors
@@ -31,6 +31,7 @@ _MISSING = (
     "#NUM!", "#VALUE!", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "null", "NULL", "None", "none", "-", "--", "---",
 )  # fmt: skip
 _ENOUGH = 8 << 20  # bytes of a text; of a longer one a recipe is suggested from its beginning, middle and end
+_WRAPPED = re.compile(r"^[(\[{](.*)[)\]}]$")  # a unit in brackets
 _MOST_OTHER = 512 << 20  # bytes of a text that is made a plain table in memory
 _PART = 2 << 20  # of each at most,
 _ROWS = 8192  # and about as many lines
@@ -143,6 +144,7 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
         return _load_other(path, buffer, recipe)
     body, text = _body(buffer, recipe)
     layout = _layout(body.lines(), recipe)
+    rate_hz = rate_told(body.lines()[: layout.start])
     body = body.from_line(layout.start).without_torn_line(layout)
     data, notes = _parse(path, body, layout, text, _readable(recipe))
     if layout.decimal == "," and text.decimal is None:
@@ -150,7 +152,7 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     data, told = without_letters(data, layout.decimal, text.thousands)
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)
-    return Table(path, data, told | _units(layout), text.unreadable, [*body.notes, *notes], left)
+    return Table(path, data, told | _units(layout), text.unreadable, [*body.notes, *notes], left, rate_hz)
 
 
 def _first_lines(buffer: "pa.Buffer") -> list[str]:
@@ -207,7 +209,8 @@ def _readable(recipe: Recipe | None) -> set[str] | None:
 
 
 def _units(layout: Layout) -> dict[str, str]:
-    return {name: unit for name, unit in zip(layout.names, layout.units, strict=False) if name and unit}
+    told = (_WRAPPED.sub(r"\1", unit.strip()) for unit in layout.units)
+    return {name: unit for name, unit in zip(layout.names, told, strict=False) if name and unit}
 
 
 def _parse(

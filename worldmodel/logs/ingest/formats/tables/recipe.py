@@ -54,7 +54,7 @@ class Clock:
         period_s: seconds from one row to the next; None where a column tells the time.
         unit: of a number (`stamps.UNITS`).
         dates: `year_first`, `day_first`, `month_first`, or a format as `strptime` takes it.
-        time_zone: of dates that tell none, an IANA name.
+        time_zone: of dates that tell none, an IANA name; empty where nobody says, which makes it UTC with a note.
         week: of seconds of a GPS week: its number, or the column that has it.
         fraction: the column of what is to be added to stamps of whole seconds, and its unit; none where it is empty.
         duplicates: whether samples whose time does not increase are dropped and counted, refused, or `spread` evenly
@@ -66,7 +66,7 @@ class Clock:
     period_s: float | None = None
     unit: str = "s"
     dates: str = "year_first"
-    time_zone: str = "UTC"
+    time_zone: str = ""
     week: int | str | None = None
     fraction: str = ""
     fraction_unit: str = "ns"

@@ -189,7 +189,7 @@ def _read_clock(table: TomlTable, base: Clock | None) -> Clock:
 
 def _check_zone(table: TomlTable, name: str) -> None:
     try:
-        zoneinfo.ZoneInfo(name)
+        zoneinfo.ZoneInfo(name or "UTC")
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise table.error("time_zone", "a name such as Europe/Berlin", name) from error
 

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 _DAY = 86400 * 10**9
 UNITS = {
-    "s": 10**9, "cs": 10**7, "ms": 10**6, "us": 10**3, "ns": 1, "minutes": 60 * 10**9, "hours": 3600 * 10**9,
+    "s": 10**9, "cs": 10**7, "ms": 10**6, "us": 10**3, "ns": 1,
+    "minutes": 60 * 10**9, "hours": 3600 * 10**9,
     "days": _DAY,
     "excel_days": _DAY,  # since 1899-12-30
     "matlab_days": _DAY,  # since the year 0, 1970-01-01 being 719529
     "hhmmss": 10**9,  # time of day as digits, 163920.6
     "week_s": 10**9,  # seconds of a GPS week
+    "100us": 10**5,  # Xsens
+    "100ns": 100,  # .NET
 }  # fmt: skip
+NO_ZONE = "the times tell no zone that is known, and are taken for UTC; time_zone in [clock] says which it is"
 ORDERS = ("year_first", "day_first", "month_first")
 _EPOCH_DAYS = {"excel_days": 25569, "matlab_days": 719529}
 GPS_EPOCH_S, WEEK_S = 315964800, 604800
@@ -78,7 +82,11 @@ def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndar
     kind = table.kind(name)
     if len(clock.columns) == 2 or table.is_words(name) or pa.types.is_temporal(kind):
         columns = [table.column(column) for column in clock.columns]
-        return instants(path, clock.columns, columns, clock.dates, clock.time_zone, table.unreadable == "drop")
+        drop, zone = table.unreadable == "drop", clock.time_zone or "UTC"
+        ns, valid, local = instants(path, clock.columns, columns, clock.dates, zone, drop)
+        if local and not clock.time_zone and clock.origin == "unix" and NO_ZONE not in table.notes:
+            table.notes.append(NO_ZONE)
+        return ns, valid
     if pa.types.is_integer(kind) and clock.unit not in (*_EPOCH_DAYS, *_PERIODS):
         return _integers(path, table, clock)
     number = table.floats(name)

@@ -30,6 +30,7 @@ class Table:
         unreadable: whether fields that are no numbers are an `error`, or `drop` makes them missing.
         notes: what was left out.
         not_loaded: columns that its file has, and no stream is read from.
+        rate_hz: what the text above its header says of its rate; None where it says nothing.
         stamps: the nanoseconds of its rows, and which have some, by the clock that told them.
     """
 
@@ -39,6 +40,7 @@ class Table:
     unreadable: str = "error"
     notes: list[str] = dataclasses.field(default_factory=list)
     not_loaded: tuple[str, ...] = ()
+    rate_hz: float | None = None
     stamps: dict[Clock, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property

@@ -13,7 +13,8 @@ from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import beside
-from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams, tell_apart
+from worldmodel.logs.ingest.formats.tables.suggest.stream import plain
+from worldmodel.logs.ingest.formats.tables.suggest.streams import REST, find_streams, tell_apart
 from worldmodel.logs.ingest.formats.tables.suggest.vectors import parts_of
 from worldmodel.logs.ingest.formats.tables.suggest.writing import DOUBT, Part, doubts_of, written
 from worldmodel.toml import TomlTable
@@ -86,7 +87,10 @@ def _described(path: Path) -> str:
         except RecipeError:
             doubts.append(f"no clock can be told in {name}, which is left out")
         else:
-            parts.append(Part(name, clock, find_streams(table, clock.columns, clock.stamps_s, beside(table.path))))
+            found = find_streams(table, clock.columns, clock.stamps_s, beside(table.path))
+            for stream in found.streams:
+                stream.name = plain(Path(name).stem) if stream.name == REST else stream.name
+            parts.append(Part(name, clock, found))
     if not parts:
         raise RecipeError(f"No clock can be told in any file of {path}.", found=", ".join(tables))
     tell_apart([stream for part in parts for stream in part.found.streams])

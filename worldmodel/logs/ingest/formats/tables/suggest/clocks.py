@@ -12,16 +12,19 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.dates import zone_s
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
-from worldmodel.logs.ingest.formats.tables.stamps import UNITS, WEEK_S, nanoseconds
+from worldmodel.logs.ingest.formats.tables.stamps import NO_ZONE, UNITS, WEEK_S, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
-    r"time|stamp|^ts?$|^date|date$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
+    r"time|stamp|^ts?$|^date|date$|seconds?$|seconds|elapsed|^sec$|^ms$|millis|micros|^utc|epoch?|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
 )
 _DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
 _SHORT = re.compile(r"_ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
 _AXIS = re.compile(r"^x(?:_\d+)?$")  # `X[s]`, as plots and Delsys have it
 _HALF = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
+_SIGNS = {"milli": "ms", "micro": "us", "nano": "ns", "sampletimefine": "100us"}  # the last is Xsens's
+_COUNTED = ("s", "ms", "us", "100us", "ns", "100ns", "cs")
+_NEAR = 0.05  # of a rate that is told
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
 )  # fmt: skip
@@ -68,6 +71,8 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     """
     clocks = named(table)
     found = [clock for columns in _candidates(table, clocks) for clock in _tried(path, table, columns)]
+    if not found and table.rate_hz:
+        return _by_rate(table, table.rate_hz)
     if not found:
         raise RecipeError(
             f"No clock can be told in {path}.",
@@ -82,6 +87,12 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     clocks += [clock.fraction] if clock.fraction else []
     clocks += [clock.week] if isinstance(clock.week, str) else []
     return FoundClock(clock, tuple(clocks), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts))
+
+
+def _by_rate(table: Table, rate_hz: float) -> FoundClock:
+    """Rows that follow each other evenly, as the text above them says."""
+    told = f"no column is a clock; rows follow each other at {rate_hz:g} Hz, as the text above them tells"
+    return FoundClock(Clock((), period_s=1 / rate_hz), (), np.arange(table.data.num_rows) / rate_hz, (told,))
 
 
 def named(table: Table) -> list[str]:
@@ -170,12 +181,8 @@ def _as_dates(table: Table, columns: tuple[str, ...]) -> Iterator[tuple[Clock, l
     kind = table.kind(columns[-1])
     first = str(table.column(columns[-1])[0])
     zoned = getattr(kind, "tz", None) or _ZONE.search(first)
-    named = _LETTERS.search(first)
-    doubts = [] if zoned else ["the times tell no zone, and are taken for UTC; time_zone in [clock] says which it is"]
-    if named and not zoned and not _HALF.search(first):
-        doubts = [] if zone_s(named[1]) is not None else [
-            f"the zone {named[1]} is not known, and the times are taken for UTC; time_zone in [clock] says which it is"
-        ]  # fmt: skip
+    letters = _LETTERS.search(first)
+    doubts = [] if zoned or (letters and zone_s(letters[1]) is not None) else [NO_ZONE]
     yield Clock(columns, origin="unix"), doubts
     orders = [("day_first", "month_first"), ("month_first", "day_first")]
     american = bool(_HALF.search(str(table.column(columns[-1])[0])))  # who counts hours so has the month first
@@ -215,18 +222,20 @@ def _as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
         yield Clock((name,), unit="cs"), []
     elif _tells_time_of_day(numbers):
         yield Clock((name,), unit="hhmmss"), [f"{name} is taken for the digits of the time of day, hhmmss"]
-    elif hint := next(
-        (u for sign, u in (("milli", "ms"), ("micro", "us"), ("nano", "ns")) if sign in name.lower()), ""
-    ):
+    elif hint := next((unit for sign, unit in _SIGNS.items() if sign in name.lower()), ""):
         yield Clock((name,), unit=hint), []
     elif 30000 < first < 80000 and 0 < step < 0.05:
         yield Clock((name,), unit="excel_days", origin="unix"), [f"{name} is taken for day numbers of Excel, in UTC"]
     elif 700000 < first < 800000 and 0 < step < 0.05:
         yield Clock((name,), unit="matlab_days", origin="unix"), [f"{name} is taken for day numbers of MATLAB, in UTC"]
     elif step:
-        unit = _by_step(numbers, step)
+        fits = table.rate_hz and next((u for u in _COUNTED if abs(_rate(step, u) / table.rate_hz - 1) < _NEAR), None)
+        unit = fits or _by_step(numbers, step)
         sure = name.lower().endswith("seconds_elapsed")
-        yield Clock((name,), unit=unit), [] if sure else [f"{name} is taken for {unit}: {_rate(step, unit):.4g} Hz"]
+        doubts = [] if sure else [f"{name} is taken for {unit}: {_rate(step, unit):.4g} Hz"]
+        if table.rate_hz and not fits:
+            doubts.append(f"the text above the table tells a rate of {table.rate_hz:g} Hz, which {name} does not have")
+        yield Clock((name,), unit=unit), doubts
 
 
 def _of_week(table: Table, name: str) -> tuple[Clock, list[str]]:

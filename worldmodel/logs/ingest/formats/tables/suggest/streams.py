@@ -29,6 +29,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, 
 from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.table import Table
 
+REST = "signals"  # what a stream is called whose columns share no name
 _TURN_DEG = 360.0
 _ABOUT = 1.01  # of a turn
 _GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
@@ -156,7 +157,7 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         groups["action" if action else "sensor", prefix, pace].append(name)
     streams = []
     for (kind, prefix, _), columns in groups.items():
-        stream = Suggested(prefix or ("commands" if kind == "action" else "signals"), kind, [])
+        stream = Suggested(prefix or ("commands" if kind == "action" else REST), kind, [])
         stream.columns = [_column(name, table, prefix) for name in columns]
         if kind == "action":
             stream.doubts.append('taken for commands by their names; kind = "sensor" if they are measured')

@@ -69,6 +69,8 @@ def _one_line(text: str) -> str:
 
 
 def _clock(clock: Clock) -> list[str]:
+    if not clock.columns:
+        return [f"period_s = {clock.period_s!r}"]
     columns = _text(clock.columns[0]) if len(clock.columns) == 1 else f"[{', '.join(map(_text, clock.columns))}]"
     lines = [f"column = {columns}", f"unit = {_text(clock.unit)}", f"origin = {_text(clock.origin)}"]
     lines += [f"week = {_text(clock.week)}"] if isinstance(clock.week, str) else []

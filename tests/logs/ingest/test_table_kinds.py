@@ -1,0 +1,116 @@
+"""Tables as programs of many kinds write them, without a recipe: what is made of them, and what is said."""
+
+import datetime
+import zipfile
+
+import numpy as np
+import pytest
+
+from worldmodel.logs.ingest.formats import tables
+from worldmodel.logs.ingest.importer import Options
+
+COUNT = 60
+STEPS = [row / 50 for row in range(COUNT)]
+
+
+def read(folder, *lines, name="run.csv"):
+    path = folder / "only" / name  # with nothing beside it that would tell too
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (recording,) = tables.read(path, Options())
+    return recording
+
+
+def dated(recording):
+    return datetime.datetime.fromtimestamp(recording.origin_utc, datetime.UTC)
+
+
+def test_who_counts_hours_to_twelve_has_the_month_first(tmp_path):
+    rows = [f"03/09/2024,11:59:{row:02d} AM,{row}" for row in range(COUNT)]
+    assert dated(read(tmp_path, "Date,Time,x", *rows)).month == 3
+
+
+@pytest.mark.parametrize(("zone", "hour", "notes"), [("CEST", 8, 0), ("PDT", 17, 0), ("IST", 10, 1)])
+def test_names_of_zones_are_read_or_said_to_be_unknown(tmp_path, zone, hour, notes):
+    recording = read(tmp_path, "time,x", *(f"2024-07-01 10:00:{row:02d} {zone},{row}" for row in range(COUNT)))
+    assert dated(recording).hour == hour
+    assert sum("no zone that is known" in told for told in recording.notes) == notes
+
+
+def test_a_known_program_that_tells_no_zone_says_so(tmp_path):
+    rows = [f"{8.5 + row / 1e5},{47},05-Jan-2024 10:00:{row:02d}.000,-" for row in range(COUNT)]
+    recording = read(tmp_path, "Longitude,Latitude,Device Time,GPS Time", *rows)
+    assert recording.about["recipe"] == "torque"
+    assert any("no zone that is known, and are taken for UTC" in note for note in recording.notes)
+
+
+def test_a_gyro_beside_an_accelerometer_in_counts_is_in_counts(tmp_path):
+    rows = [f"{t},{row % 7},{row % 5},{16384 + row},{row},{-row},{3 * row}" for row, t in enumerate(STEPS)]
+    recording = read(tmp_path, "time,ax,ay,az,gx,gy,gz", *rows)
+    assert recording.specs["gyro"].units == ("", "", "")
+    np.testing.assert_array_equal(recording.samples["gyro"].data[:, 2], 3 * np.arange(COUNT))
+
+
+def test_devices_that_take_turns_are_streams_of_their_own(tmp_path):
+    rows = [f"{t},{device},{row + 100 * (device == 'B2')}" for row, t in enumerate(STEPS) for device in ("A1", "B2")]
+    recording = read(tmp_path, "time,device_id,load", *rows)
+    for device, first in (("a1", 0), ("b2", 100)):
+        np.testing.assert_array_equal(recording.samples[device].data[:, 0], first + np.arange(COUNT))
+
+
+def test_roll_pitch_and_yaw_are_in_one_unit_unless_it_is_told(tmp_path):
+    rows = [f"{t},{row - 30},{0.5},{10 + row / 10}" for row, t in enumerate(STEPS)]
+    spec, data = (getattr(read(tmp_path, "time,roll,pitch,yaw", *rows), of)["signals"] for of in ("specs", "samples"))
+    assert spec.units == ("rad", "rad", "rad")
+    np.testing.assert_allclose(data.data[0], np.radians([-30, 0.5, 10]))
+    told = read(tmp_path, "time,roll [deg],pitch [deg],yaw [rad]", *rows)
+    np.testing.assert_allclose(told.samples["signals"].data[0], [*np.radians([-30, 0.5]), 10])
+
+
+def test_a_line_under_the_header_is_no_unit_and_brackets_are_no_part_of_one(tmp_path):
+    piped = read(tmp_path, "| time | a | b |", "|---|---|---|", *(f"| {t} | {t} | 1 |" for t in STEPS), name="run.txt")
+    assert [spec.units for spec in piped.specs.values()] == [("", "")]
+    pico = read(tmp_path, "Time,Channel A", "(ms),(mV)", "", *(f"{t:.8f},1000.0" for t in STEPS))
+    np.testing.assert_allclose(pico.samples["signals"].time, np.array(STEPS) / 1000)
+    assert pico.specs["signals"].units == ("V",)
+    assert pico.samples["signals"].data[0, 0] == 1
+
+
+def test_columns_of_one_name_keep_their_units(tmp_path):
+    recording = read(tmp_path, "time,speed [km/h],speed [km/h]", *(f"{t},36,72" for t in STEPS))
+    np.testing.assert_allclose(np.ravel([samples.data[0] for samples in recording.samples.values()]), [10, 20])
+
+
+@pytest.mark.parametrize("text", ["Sampling rate: 200 Hz", "# Sample Frequency (Hz) = 200", "created by X at 200 Hz"])
+def test_rows_without_a_clock_have_the_rate_that_the_text_above_tells(tmp_path, text):
+    recording = read(tmp_path, text, "acc_x,acc_y,acc_z", *(f"{t},0.1,9.81" for t in STEPS))
+    np.testing.assert_allclose(recording.samples["accelerometer"].time, np.arange(COUNT) / 200)
+    assert any("at 200 Hz, as the text above them tells" in note for note in recording.notes)
+
+
+def test_the_unit_of_a_counter_is_the_one_that_makes_the_rate_which_is_told(tmp_path):
+    rows = [f"{row}\t{5000 + 100 * row}\t{row % 9}.5" for row in range(COUNT)]
+    recording = read(tmp_path, "// Sample rate: 100.0Hz", "Counter\tTime\tload", *rows, name="run.txt")
+    np.testing.assert_allclose(next(iter(recording.samples.values())).time, np.arange(COUNT) / 100)
+    other = read(tmp_path, "// Sample rate: 30 Hz", "Counter\tTime\tload", *rows, name="run.txt")
+    assert any("tells a rate of 30 Hz, which Time does not have" in note for note in other.notes)
+
+
+@pytest.mark.parametrize(("minutes", "degrees"), [(2875.2, 47.92), (4730.0, 47.5)])
+def test_minutes_of_arc_are_no_degrees_and_minutes(tmp_path, minutes, degrees):
+    """Where they are beyond 60 somewhere; as both, the second is taken for 47 degrees and 30 minutes, which is said."""
+    recording = read(tmp_path, "time,lat,lon", *(f"{row},{minutes + row / 1e4:.4f},510.5" for row in range(COUNT)))
+    assert recording.samples["gps"].data[0, 0] == pytest.approx(degrees, abs=1e-9)
+    assert any("positions are taken for" in note for note in recording.notes)
+
+
+def test_streams_of_a_recording_in_several_files_are_called_as_these(tmp_path):
+    with zipfile.ZipFile(tmp_path / "run.zip", "w") as archive:
+        for name, unit, rate in (("Accelerometer", "m/s^2", 100), ("Gyroscope", "rad/s", 50)):
+            rows = (f"{row / rate};{row % 7};1;{row % 5}" for row in range(COUNT))
+            archive.writestr(f"{name}.csv", "\n".join([f"Time (s);X ({unit});Y ({unit});Z ({unit})", *rows]))
+    (recording,) = tables.read(tmp_path / "run.zip", Options())
+    assert {name: spec.units[0] for name, spec in recording.specs.items()} == {
+        "accelerometer": "m/s^2",
+        "gyroscope": "rad/s",
+    }
