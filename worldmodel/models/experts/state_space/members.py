@@ -50,13 +50,13 @@ def drawn(
     each is fitted again without a third of the recordings in turn, and those that err least there are members.
     """
     found = add_terms(recipe, *fit_linear(recipe, traces), traces, seeds, _FINISHED, allowance)
-    stretch = traces.stretches(traces.mask.shape[1])
-    if len(found) == 1 or stretch.max() + 1 < _BLOCKS:
+    tick = traces.stretches(1)
+    if len(found) == 1 or tick.max() < _BLOCKS * traces.mask.shape[1]:
         return found[:1], belief
     if allowance.is_over:
         allowance.leave_out("measuring fits of the state space")
         return found[:1], belief
-    block = stretch * _BLOCKS // (stretch.max() + 1)
+    block = tick * _BLOCKS // (tick.max() + 1)
     squares = [_left_out(recipe, found, traces, context, block == i) for i in range(_BLOCKS)]
     errors = log_errors(np.sum(squares, 0), traces, context)
     order = errors.min(1).argsort()[:_MEMBERS]
