@@ -250,27 +250,38 @@ def test_precise_readings_tell_a_speed_in_a_moment_if_they_are_believed():
     np.testing.assert_allclose(both[:, 1], [doubted, believed], rtol=1e-4)
 
 
-def test_members_err_least_on_what_they_did_not_see_however_well_they_fit(monkeypatch):
+@pytest.mark.parametrize(("offsets", "kept"), [((9.0, 1.0, 2.0), [1]), ((9.0, -2.0, 1.0), [2, 1])])
+def test_members_are_those_whose_median_errs_least_on_what_they_did_not_see(offsets, kept, monkeypatch):
+    """However well they fit."""
     recipe, traces = Recipe(1, ("smooth",)), Traces.of(examples_of(*oscillator(120, spring=1.0), every=30, horizon=8))
     found = add_terms(recipe, *fit_linear(recipe, traces), traces, range(3), count=3)
-    by_belief = 1 + abs(np.arange(len(BELIEFS)) - 5)[:, None]
-    squares = np.array([1.5, 1.0, 1.2])[:, None, None] * by_belief
-    monkeypatch.setattr(members, "_left_out", lambda *_: squares)
-    kept, belief = drawn(recipe, traces, C, range(3), Belief())
-    assert [member.seed for member in kept] == [found[1].seed, found[2].seed]  # 1.1 times the least error, no more
+    by_belief = 1 + abs(np.arange(len(BELIEFS)) - 5)[:, None, None, None]
+    said = traces.readings[:, C:] + np.array(offsets)[:, None, None, None, None] * by_belief
+    monkeypatch.setattr(members, "_of_what_is_left_out", lambda *_: said)
+    team, belief = drawn(recipe, traces, C, range(3), Belief())
+    assert [member.seed for member in team] == [found[i].seed for i in kept]
     assert belief == BELIEFS[5]
 
 
-def test_what_is_left_out_is_measured_by_fits_that_did_not_see_it():
-    seen, force = oscillator(200, spring=1.0)
-    traces = Traces.of(examples_of(seen, force, noise=0.0, every=30))
-    recipe, late = Recipe(1), traces.starts[:, 1, None] + np.arange(traces.mask.shape[1]) >= 100
+def test_what_is_left_out_is_told_by_fits_that_did_not_see_it():
+    traces, recipe = Traces.of(examples_of(*oscillator(200, spring=1.0), noise=0.0, every=30)), Recipe(1)
+    late = traces.starts[:, 1, None] + np.arange(traces.mask.shape[1]) >= 100
     strange = traces._replace(readings=np.where(late[..., None], traces.readings + 5.0, traces.readings))
-    member = fit_linear(recipe, traces)[0]
-    found = members._left_out(recipe, [member], strange, C, late)[0, 0]
-    counted = (strange.mask & late[..., None])[:, C:].sum()
-    assert np.sqrt(found / counted) > 3  # it did not learn that all is elsewhere there
-    assert members.squares_ahead(member, traces, C, late & False).max() == 0
+    said = members._of_what_is_left_out(recipe, [fit_linear(recipe, traces)[0]], strange, C, late.astype(int))
+    missed = members.log_errors(members.squares(said, strange, C, late), strange, C)[0, 0]
+    assert missed > np.log(9 * late[:, C:].mean())  # it did not learn that all is elsewhere there
+
+
+def test_squares_are_of_ticks_that_count():
+    traces = Traces.of(examples_of(*oscillator(200), noise=0.0, every=30))
+    mask = traces.mask.copy()
+    mask[:, C + 1] = False
+    gone, late = traces._replace(mask=mask), np.arange(C + H) >= C + 4
+    said = traces.readings[None, :, C:] + 2.0
+    windows = len(mask)
+    assert members.squares(said, gone, C) == pytest.approx(4.0 * windows * (H - 1))
+    assert members.squares(said, gone, C, late) == pytest.approx(4.0 * windows * (H - 4))
+    assert np.exp(members.log_errors(members.squares(said, gone, C), gone, C)) == pytest.approx(4.0)
 
 
 def test_of_fits_from_different_units_those_nearest_to_the_data_are_members():

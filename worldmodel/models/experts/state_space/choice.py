@@ -7,7 +7,7 @@ import numpy as np
 
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.experts.state_space.fitting import BELIEFS, TERMS, Belief, Member, Recipe, add_terms, fit_linear
-from worldmodel.models.experts.state_space.members import log_errors, squares_ahead
+from worldmodel.models.experts.state_space.members import ahead_of, log_errors, squares
 from worldmodel.models.experts.state_space.traces import Traces
 
 _FOLDS = 3
@@ -89,7 +89,8 @@ class _Search:
         """
         total = np.zeros((len(BELIEFS), self._traces.mask.shape[-1]))
         for fold in range(_FOLDS):
-            total += squares_ahead(self._member(recipe, fold), self._traces, self._context, self._fold == fold)
+            said = ahead_of(self._member(recipe, fold), self._traces, self._context)
+            total += squares(said, self._traces, self._context, self._fold == fold)
             errors = log_errors(total, self._traces, self._context)
             if errors.min() >= limit:
                 break

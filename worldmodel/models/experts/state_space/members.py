@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.experts.state_space.fitting import (
@@ -19,26 +19,30 @@ from worldmodel.models.experts.state_space.traces import Traces
 
 _FINISHED = 6  # fits that go on to the end
 _BLOCKS = 3  # of the recordings, that are left out in turn
-_MEMBERS, _ALIKE = 3, 1.1  # the best of these, that err no more than so many times as much as the very best
+_MEMBERS = 3  # the best of these at most
 
 
-def squares_ahead(
-    member: Member, traces: Traces, context: int, left_out: Bool[np.ndarray, "W T"]
-) -> Float[np.ndarray, "K Y"]:
-    """Sums of squared errors ahead of contexts, of what was left out, for each of the K beliefs."""
-    ahead, count = slice(context, None), len(traces.mask)
+def ahead_of(member: Member, traces: Traces, context: int) -> Float[np.ndarray, "K W H Y"]:
+    """What a member predicts ahead of contexts, for each of the K beliefs."""
+    count = len(traces.mask)
     windows = np.tile(np.arange(count), len(BELIEFS))
     belief = Belief(*np.repeat(np.array(BELIEFS), count, 0).T)
     said = member.predict(traces.until(context).take(windows), traces.actions[windows, context - 1 :], belief)
-    came = traces.readings[:, ahead]
-    counted = traces.mask[:, ahead] & left_out[:, ahead, None]
-    return ((said.reshape(-1, *came.shape) - came) ** 2 * counted).sum((1, 2))
+    return said.reshape(len(BELIEFS), count, *said.shape[1:])
 
 
-def log_errors(squares: Float[np.ndarray, "*k Y"], traces: Traces, context: int) -> Float[np.ndarray, "*k"]:
+def squares(
+    said: Float[np.ndarray, "*k W H Y"], traces: Traces, context: int, counted: Bool[np.ndarray, "W T"] | bool = True
+) -> Float[np.ndarray, "*k Y"]:
+    """Sums of squared errors of what is said of ticks that count."""
+    there = traces.mask & np.broadcast_to(counted, traces.mask.shape[:2])[..., None]
+    return ((said - traces.readings[:, context:]) ** 2 * there[:, context:]).sum((-3, -2))
+
+
+def log_errors(total: Float[np.ndarray, "*k Y"], traces: Traces, context: int) -> Float[np.ndarray, "*k"]:
     """Logarithms of mean squared errors ahead of contexts, averaged over readings."""
     count = np.maximum(traces.mask[:, context:].sum((0, 1)), 1)
-    return np.log(squares / count + 1e-12).mean(-1)
+    return np.log(total / count + 1e-12).mean(-1)
 
 
 def drawn(
@@ -47,7 +51,8 @@ def drawn(
     """The best of the fits from different units, all from one linear fit on, and how far to believe a context.
 
     Most end where they are not the best by far, and some that fit as well as any are lost where they never were. So
-    each is fitted again without a third of the recordings in turn, and those that err least there are members.
+    each is fitted again without a third of the recordings in turn. Those that err least there are members: as many as
+    have the best median.
     """
     found = add_terms(recipe, *fit_linear(recipe, traces), traces, seeds, _FINISHED, allowance)
     tick = traces.stretches(1)
@@ -56,19 +61,24 @@ def drawn(
     if allowance.is_over:
         allowance.leave_out("measuring fits of the state space")
         return found[:1], belief
-    block = tick * _BLOCKS // (tick.max() + 1)
-    squares = [_left_out(recipe, found, traces, context, block == i) for i in range(_BLOCKS)]
-    errors = log_errors(np.sum(squares, 0), traces, context)
-    order = errors.min(1).argsort()[:_MEMBERS]
-    kept = [i for i in order if errors[i].min() <= errors.min() + 2 * np.log(_ALIKE)]
-    return [found[i] for i in kept], BELIEFS[int(errors[kept].mean(0).argmin())]
+    said = _of_what_is_left_out(recipe, found, traces, context, tick * _BLOCKS // (tick.max() + 1))
+    order = log_errors(squares(said, traces, context), traces, context).min(1).argsort()[:_MEMBERS]
+    teams = [order[: count + 1] for count in range(len(order))]
+    errors = [log_errors(squares(np.median(said[team], 0), traces, context), traces, context) for team in teams]
+    best, belief_at = np.unravel_index(np.argmin(errors), np.shape(errors))
+    return [found[i] for i in teams[best]], BELIEFS[belief_at]
 
 
-def _left_out(
-    recipe: Recipe, members: Sequence[Member], traces: Traces, context: int, left_out: Bool[np.ndarray, "W T"]
-) -> Float[np.ndarray, "M K Y"]:
-    """Sums of squared errors of members that were fitted again without what is left out, by belief."""
-    rest = traces.without(left_out)
-    begin = [(member, member.start(rest.until(context), Belief())) for member in members]
-    again = fit_again(recipe, fit_linear(recipe, rest)[0], rest, begin)
-    return np.stack([squares_ahead(member, traces, context, left_out) for member in again])
+def _of_what_is_left_out(
+    recipe: Recipe, members: Sequence[Member], traces: Traces, context: int, block: Int[np.ndarray, "W T"]
+) -> Float[np.ndarray, "M K W H Y"]:
+    """What members predict of each tick that were fitted again without its block, by belief."""
+    said = np.zeros(())
+    for number in range(_BLOCKS):
+        left_out = block == number
+        rest = traces.without(left_out)
+        begin = [(member, member.start(rest.until(context), Belief())) for member in members]
+        again = fit_again(recipe, fit_linear(recipe, rest)[0], rest, begin)
+        ahead = np.stack([ahead_of(member, traces, context) for member in again])
+        said = np.where(left_out[:, context:, None], ahead, said)
+    return said
