@@ -342,6 +342,12 @@ def test_arrays_bring_it_back(sprung):
     np.testing.assert_array_equal(again.predict(view), sprung.predict(view))
 
 
+def test_what_an_earlier_version_kept_is_believed_as_it_was(sprung):
+    arrays = sprung.to_arrays()
+    del arrays["belief"]
+    assert StateSpace.from_arrays(arrays | {"forgetting": np.array(0.1)}, LENS).belief == (0.1, 1.0)
+
+
 def test_a_seed_gives_one_model_and_another_seed_other_members():
     learn = examples_of(*oscillator(120, spring=1.0), every=30, horizon=8)
     one, same, other = (fitted(Recipe(1, ("smooth",)), learn, seed).members[0].flat for seed in (0, 0, 7))

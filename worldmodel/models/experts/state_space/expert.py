@@ -99,4 +99,5 @@ class StateSpace:
         shape = recipe.shape(len(lens.centre), len(lens.action_mean))
         fields = (arrays[name] for name in ("members/flat", "members/limit", "members/error", "seeds"))
         members = [Member(shape, flat, limit, e, int(seed)) for flat, limit, e, seed in zip(*fields, strict=True)]
-        return cls(recipe, Belief(*map(float, arrays["belief"])), members)
+        belief = arrays["belief"] if "belief" in arrays else [arrays["forgetting"]]  # of runs before there was more
+        return cls(recipe, Belief(*map(float, belief)), members)
