@@ -44,10 +44,10 @@ class _Term:
     sharp: bool = False
 
 
-TERMS = {  # in the order in which they are tried: there may be no time for the last
+TERMS = {  # as they are tried: there may be no time for the last, and a cube grows most where nothing was seen
     "friction": _Term("tanh", 1, 8.0, sharp=True),
-    "spring": _Term("cube"),
     "overflow": _Term("ramp", 2),
+    "spring": _Term("cube"),
     "smooth": _Term("tanh", 3),
 }
 
