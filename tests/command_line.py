@@ -1,21 +1,25 @@
 """Runs the command line within this process, and what it makes of a small recording, once for all tests."""
 
 import contextlib
+import dataclasses
 import io
+import json
 import math
 import os
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from worldmodel import cli
 
-# Ticks of 0.02 s: small windows compile and train quickly.
-TRAINING = ("--preset", "debug", "--steps", "40", "--context", "0.4", "--horizon", "0.4")
+# Ticks of 0.02 s: small windows compile quickly.
+TRAINING = ("--preset", "debug", "--steps", "1", "--context", "0.4", "--horizon", "0.4")
 
 
 class Ran(NamedTuple):
@@ -70,10 +74,8 @@ def compiled_once(tmp_path_factory):
     import jax
     from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all processes of pytest
     options = {
-        "jax_compilation_cache_dir": str(shared / "compiled"),
+        "jax_compilation_cache_dir": str(shared(tmp_path_factory) / "compiled"),
         "jax_compilation_cache_max_size": 2**32,  # with a limit, a file is read and written under a lock
         "jax_persistent_cache_min_compile_time_secs": 0.1,
         "jax_persistent_cache_min_entry_size_bytes": -1,
@@ -89,18 +91,50 @@ def compiled_once(tmp_path_factory):
     reset_cache()
 
 
+@contextlib.contextmanager
+def rollouts_of_one_length() -> Iterator[None]:
+    """The preset `debug` begins with the whole horizon: for each length of rollouts a program has to be compiled."""
+    from worldmodel.training.config import PRESETS
+
+    with pytest.MonkeyPatch.context() as patch:
+        for family, (model, config) in PRESETS["debug"].items():
+            whole = dataclasses.replace(config, curriculum=((0.0, 1.0),))
+            patch.setitem(PRESETS["debug"], family, (model, whole))
+        yield
+
+
+def shared(tmp_path_factory) -> Path:
+    """A folder that all processes of pytest see."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def made_once(folder: Path, make: Callable[[], dict[str, Ran]]) -> dict[str, Ran]:
+    """What commands say that `make` runs to fill a folder; one process of pytest runs them, and others wait."""
+    with FileLock(f"{folder}.lock"):
+        said = folder / "said.json"
+        if not said.exists():
+            folder.mkdir(exist_ok=True)
+            said.write_text(json.dumps(make()))
+        return {name: Ran(*ran) for name, ran in json.loads(said.read_text()).items()}
+
+
 @pytest.fixture(scope="session")
 def trained(compiled_once, tmp_path_factory) -> Trained:
     """Made by the command line from six episodes of 4 s, which are spoilt before anything trains on them."""
-    folder = tmp_path_factory.mktemp("road")
+    folder = shared(tmp_path_factory) / "road"
     log, other, trained_run = folder / "log.h5", folder / "other.h5", folder / "run"
-    said = {
-        "simulate": done("simulate", "cartpole", "--episodes", 6, "--seconds", 4, "--seed", 1, "--out", log),
-        "other": done("simulate", "cartpole", "--episodes", 2, "--seconds", 4, "--seed", 2, "--out", other),
-    }
-    spoil(log)
-    said["train"] = done("train", log, "--out", trained_run, *TRAINING)
-    return Trained(folder, log, other, trained_run, said)
+
+    def make() -> dict[str, Ran]:
+        said = {
+            "simulate": done("simulate", "cartpole", "--episodes", 6, "--seconds", 4, "--seed", 1, "--out", log),
+            "other": done("simulate", "cartpole", "--episodes", 2, "--seconds", 4, "--seed", 2, "--out", other),
+        }
+        spoil(log)
+        with rollouts_of_one_length():
+            return said | {"train": done("train", log, "--out", trained_run, *TRAINING)}
+
+    return Trained(folder, log, other, trained_run, made_once(folder, make))
 
 
 def spoil(log: Path) -> None:
@@ -120,27 +154,35 @@ def spoil(log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def imagined(trained) -> Written:
+def imagined(trained, tmp_path_factory) -> Written:
     """Under the log's own actions, under a CSV of a force that begins after a tenth of a second, and from NaN."""
-    csv = trained.folder / "push.csv"
-    csv.write_text("time,force\n0.1,8\n")
     words = ("imagine", trained.run, trained.other, "--episode", 1, "--at", 2.0, "--members", 5, "--seed", 3)
-    folders = {name: trained.folder / f"imagined_{name}" for name in ("logged", "csv", "spoilt")}
     early = ("--episode", 0, "--at", 0.4, "--members", 5)
-    said = {
-        "logged": done(*words, "--out", folders["logged"]),
-        "csv": done(*words, "--out", folders["csv"], "--actions", csv),
-        "spoilt": done("imagine", trained.run, trained.log, *early, "--out", folders["spoilt"]),
-    }
-    return Written(folders, said)
+    root = shared(tmp_path_factory) / "imagined"
+    folders = {name: root / name for name in ("logged", "csv", "spoilt")}
+
+    def make() -> dict[str, Ran]:
+        csv = root / "push.csv"
+        csv.write_text("time,force\n0.1,8\n")
+        return {
+            "logged": done(*words, "--out", folders["logged"]),
+            "csv": done(*words, "--out", folders["csv"], "--actions", csv),
+            "spoilt": done("imagine", trained.run, trained.log, *early, "--out", folders["spoilt"]),
+        }
+
+    return Written(folders, made_once(root, make))
 
 
 @pytest.fixture(scope="session")
-def validated(trained) -> Written:
+def validated(trained, tmp_path_factory) -> Written:
     """On a log and on the scene."""
-    folders = {name: trained.folder / f"validated_{name}" for name in ("log", "scene")}
-    said = {
-        "log": done("validate", trained.run, "--log", trained.other, "--out", folders["log"]),
-        "scene": done("validate", trained.run, "--scene", "cartpole", "--out", folders["scene"]),
-    }
-    return Written(folders, said)
+    root = shared(tmp_path_factory) / "validated"
+    folders = {name: root / name for name in ("log", "scene")}
+
+    def make() -> dict[str, Ran]:
+        return {
+            "log": done("validate", trained.run, "--log", trained.other, "--out", folders["log"]),
+            "scene": done("validate", trained.run, "--scene", "cartpole", "--out", folders["scene"]),
+        }
+
+    return Written(folders, made_once(root, make))

@@ -5,8 +5,12 @@ import os
 import pytest
 
 os.environ.setdefault("WORLDMODEL_CACHE", "off")  # tests leave nothing in the user's cache folder
-# Most of the tests' time is compiling small programs that run a few times: LLVM need not do its best.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
+# Most of the tests' time is compiling small programs that run a few times: LLVM need not do its best, and fusions that
+# are emitted as they used to be compile in a third of the time.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false",
+)
 
 from tests.command_line import compiled_once, imagined, trained, validated
 

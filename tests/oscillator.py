@@ -45,10 +45,13 @@ def episode(seed: int, seconds: float = 4.0) -> dict[str, Samples]:
     }
 
 
-def write_log(path: Path, episodes: int = 4, seconds: float = 4.0, edit=None, seed: int = 0, about=None) -> Path:
-    """Writes a log; `edit(streams)` may change an episode before it is written."""
-    with LogWriter(path, SPECS, about=about) as writer:
+def write_log(
+    path: Path, episodes: int = 4, seconds: float = 4.0, edit=None, seed: int = 0, about=None, specs=SPECS
+) -> Path:
+    """Writes a log of some of the streams; `edit(streams)` may change an episode before it is written."""
+    with LogWriter(path, specs, about=about) as writer:
         for e in range(episodes):
             streams = episode(seed + e, seconds)
-            writer.append(edit(streams) if edit else streams, name=f"oscillator {e}")
+            kept = {spec.name: streams[spec.name] for spec in specs}
+            writer.append(edit(kept) if edit else kept, name=f"oscillator {e}")
     return path

@@ -168,6 +168,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(command, places, compiled_once
     (tmp_path / "out").mkdir()
     command_line = [sys.executable, "-c", FULL, str(limit), *filled_in(words, places, OUT=tmp_path / "out")]
     env = compiled_once | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    env["PYTHONDONTWRITEBYTECODE"] = "1"  # Python would leave modules that it could write a part of
     ran = subprocess.run(command_line, capture_output=True, text=True, cwd=tmp_path, env=env, check=False)
     assert ran.returncode == 2, ran.stderr
     assert "Traceback" not in ran.stderr

@@ -108,22 +108,23 @@ def test_train_keeps_a_run_that_opens(trained):
     """Though the log holds NaN, infinities and an empty episode."""
     assert wrote(trained.said["train"]) == [str(trained.run)]
     settings = load_run(trained.run).settings
-    assert (settings.preset, settings.steps, settings.dt) == ("debug", 40, 0.02)
+    assert (settings.preset, settings.steps, settings.dt) == ("debug", 1, 0.02)
     assert (settings.context, settings.horizon) == (20, 20)
     assert (len(settings.select), len(settings.measure), len(settings.learn)) == (1, 1, 5)
     assert 6 in settings.learn  # the empty one, which is of no use to the others
     finished = json.loads((trained.run / "finished.json").read_text())
-    assert finished["steps"] == 40
+    assert finished["steps"] == 1
     assert math.isfinite(finished["best_nrmse"])
     rows = [json.loads(row) for row in (trained.run / "metrics.jsonl").read_text().splitlines()]
     assert all(math.isfinite(value) for row in rows for value in row.values())
     assert list((trained.run / "tensorboard").iterdir())
 
 
-def test_a_finished_run_that_is_resumed_stays_as_it_is(trained):
-    files = [path for path in trained.run.rglob("*") if path.is_file() and "tensorboard" not in path.parts]
+def test_a_finished_run_that_is_resumed_stays_as_it_is(trained, tmp_path):
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    files = [path for path in run.rglob("*") if path.is_file() and "tensorboard" not in path.parts]
     before = {path: path.read_bytes() for path in files}
-    assert wrote(done("train", trained.log, "--out", trained.run, "--resume")) == [str(trained.run)]
+    assert wrote(done("train", trained.log, "--out", run, "--resume")) == [str(run)]
     assert {path: path.read_bytes() for path in files} == before
 
 

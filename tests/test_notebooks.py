@@ -22,8 +22,12 @@ SHORTER = {
     "01_quickstart": {
         "episodes=40": "episodes=3", "episodes=4,": "episodes=2,", "seconds=10": "seconds=7",
         'preset="small"': 'preset="debug"', "steps=350": "steps=1",
+        'log="runs/quickstart/held_out.h5"': 'log="runs/quickstart/held_out.h5", max_starts=8',
     },
-    "02_my_own_log": {"context_s=1.0, horizon_s=1.0": 'preset="debug", steps=1, dt=0.25, context_s=1.0, horizon_s=2.0'},
+    "02_my_own_log": {
+        "context_s=1.0, horizon_s=1.0": 'preset="debug", steps=1, dt=0.25, context_s=1.0, horizon_s=2.0',
+        'log=FOLDER / "kept_back.h5"': 'log=FOLDER / "kept_back.h5", max_starts=16',
+    },
     "03_can_i_trust_it": {"max_starts=200": "max_starts=8"},
     "04_what_if": {"EPISODE, AT_S, AHEAD_S = 14, 6.0": "EPISODE, AT_S, AHEAD_S = 1, 3.0"},
     "05_what_does_the_latent_know": {},

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.command_line import rollouts_of_one_length
 from tests.oscillator import SPECS, episode
 from tests.untrained import untrained_run
 from tests.validate.problems import Oracle, Says
@@ -54,8 +55,9 @@ def folder(tmp_path_factory):
     write(folder / "train" / "a.h5", (0, 1, 2))
     write(folder / "train" / "b.h5", (3, 4))
     write(folder / "fresh.h5", (20, 21))
-    options = {"preset": "debug", "steps": 40, "dt": DT, "context_s": CONTEXT * DT, "horizon_s": HORIZON * DT}
-    train([folder / "train"], folder / "run", holdout=0.4, **options, **QUIET)
+    options = {"preset": "debug", "steps": 1, "dt": DT, "context_s": CONTEXT * DT, "horizon_s": HORIZON * DT}
+    with rollouts_of_one_length():
+        train([folder / "train"], folder / "run", holdout=0.4, **options, **QUIET)
     return folder
 
 
