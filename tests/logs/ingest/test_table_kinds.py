@@ -114,3 +114,40 @@ def test_streams_of_a_recording_in_several_files_are_called_as_these(tmp_path):
         "accelerometer": "m/s^2",
         "gyroscope": "rad/s",
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "told", "began"),
+    [
+        ("Year,Month,Day,Hour,Minute,Second,Millisecond", "2024,2,29,23,59", "2024-02-29 23:59:58"),
+        ("YY,DOY,hh,mm (min),ss (s),ms", "24,60,23,59", None),
+        ("year,doy,hour,min,sec,ms", "24,60,23,59", "2024-02-29 23:59:58"),
+        ("hour,minute,second,msec", "23,59", ""),
+    ],
+)
+def test_parts_of_a_time_in_a_column_each_are_one_clock(tmp_path, names, told, began):
+    """The minute ends, and the day where the date is not told."""
+    rows, day = [], names.lower().startswith("y")
+    for row in range(COUNT):
+        seconds, ms = divmod(58_000 + 100 * row, 1000)
+        minutes = told if seconds < 60 else ("2024,3,1,0,0" if "Month" in names else "24,61,0,0" if day else "0,0")
+        rows.append(f"{minutes},{seconds % 60},{ms},{row}")
+    if began is None:
+        names = names.replace("mm (min)", "minute")
+        began = "2024-02-29 23:59:58"
+    recording = read(tmp_path, f"{names},load", *rows)
+    (spec,), (samples,) = recording.specs.values(), recording.samples.values()
+    assert spec.columns == ("load",)
+    np.testing.assert_allclose(samples.time, np.arange(COUNT) / 10, atol=1e-9)
+    assert (f"{dated(recording):%Y-%m-%d %H:%M:%S}" if day else "") == began
+
+
+def test_hours_and_minutes_beyond_those_of_a_day_are_readings(tmp_path):
+    recording = read(tmp_path, "time,hour,minute,second", *(f"{t},{row},{row},{row}" for row, t in enumerate(STEPS)))
+    assert recording.specs["signals"].columns == ("hour", "minute")
+
+
+def test_every_second_line_may_be_empty(tmp_path):
+    """As Python's csv writes them on Windows."""
+    recording = read(tmp_path, "time,x", "", *(f"{t},{row}\n" for row, t in enumerate(STEPS)))
+    np.testing.assert_array_equal(recording.samples["signals"].data[:, 0], np.arange(COUNT))

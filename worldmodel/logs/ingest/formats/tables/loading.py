@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worldmodel.logs.ingest.formats.tables import excel, json_file, json_lines
+from worldmodel.logs.ingest.formats.tables.components import COMBINED, combined, components
 from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of, rate_told
 from worldmodel.logs.ingest.formats.tables.layout import LINES, Layout, find_layout, unique
 from worldmodel.logs.ingest.formats.tables.letters import without_letters
@@ -130,12 +131,15 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     layout = _layout(body.lines(), recipe)
     rate_hz = rate_told(body.lines()[: layout.start])
     body = body.from_line(layout.start).without_torn_line(layout)
-    data, notes = parse(path, body, layout, text, _readable(recipe))
+    readable, parts = _readable(recipe), components(layout.names)
+    parts = parts if readable is None or COMBINED in readable else {}
+    data, notes = parse(path, body, layout, text, readable and readable | set(parts.values()))
     if layout.decimal == "," and text.decimal is None:
         notes = ["its numbers are read with decimal commas", *notes]
     data, told = without_letters(data, layout.decimal, text.thousands)
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)
+    data = combined(data, parts) if parts else data
     return Table(path, data, told | _units(layout), text.unreadable, [*body.notes, *notes], left, rate_hz)
 
 
