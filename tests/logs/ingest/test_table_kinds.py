@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.importer import Options
 
@@ -151,3 +152,18 @@ def test_every_second_line_may_be_empty(tmp_path):
     """As Python's csv writes them on Windows."""
     recording = read(tmp_path, "time,x", "", *(f"{t},{row}\n" for row, t in enumerate(STEPS)))
     np.testing.assert_array_equal(recording.samples["signals"].data[:, 0], np.arange(COUNT))
+
+
+def test_milliseconds_may_stand_behind_a_colon_and_hours_may_pass_a_day(tmp_path):
+    rows = [f"{23 + row // 30}:59:58:{row % 30 * 20:03d},{row}" for row in range(COUNT)]
+    recording = read(tmp_path, "Time,load", *rows)
+    np.testing.assert_allclose(recording.samples["signals"].time[[1, 30]], [0.02, 3600])
+    passed = [f"{23 + row}:59:59.5,{row}" for row in range(COUNT)]
+    recording = read(tmp_path, "Elapsed,load", *passed)
+    np.testing.assert_allclose(recording.samples["signals"].time, 3600 * np.arange(COUNT))
+
+
+@pytest.mark.parametrize("form", ["2024-05-01 10:00:{:02d}", "{}"])
+def test_rows_that_are_newest_first_are_refused_as_such(tmp_path, form):
+    with pytest.raises(RecipeError, match="turn the rows around"):
+        read(tmp_path, "time,x", *(f"{form.format(COUNT - 1 - row)},{row}" for row in range(COUNT)))
