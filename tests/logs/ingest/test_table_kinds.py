@@ -90,11 +90,13 @@ def test_rows_without_a_clock_have_the_rate_that_the_text_above_tells(tmp_path, 
 
 
 def test_the_unit_of_a_counter_is_the_one_that_makes_the_rate_which_is_told(tmp_path):
-    rows = [f"{row}\t{5000 + 100 * row}\t{row % 9}.5" for row in range(COUNT)]
-    recording = read(tmp_path, "// Sample rate: 100.0Hz", "Counter\tTime\tload", *rows, name="run.txt")
-    np.testing.assert_allclose(next(iter(recording.samples.values())).time, np.arange(COUNT) / 100)
+    rows = [f"{row}\t{5000 + 1000 * row}\t{row % 9}.5" for row in range(COUNT)]
+    recording = read(tmp_path, "// Sample rate: 1 Hz", "Counter\tTime\tload", *rows, name="run.txt")
+    np.testing.assert_allclose(next(iter(recording.samples.values())).time, np.arange(COUNT))
     other = read(tmp_path, "// Sample rate: 30 Hz", "Counter\tTime\tload", *rows, name="run.txt")
     assert any("tells a rate of 30 Hz, which Time does not have" in note for note in other.notes)
+    xsens = read(tmp_path, "PacketCounter\tSampleTimeFine\tload", *rows, name="run.txt")
+    np.testing.assert_allclose(xsens.samples["signals"].time, np.arange(COUNT) / 10)
 
 
 @pytest.mark.parametrize(("minutes", "degrees"), [(2875.2, 47.92), (4730.0, 47.5)])

@@ -14,7 +14,7 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 
 _HALF = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
 _SIGNS = {"milli": "ms", "micro": "us", "nano": "ns", "sampletimefine": "100us"}  # the last is Xsens's
-_COUNTED = ("s", "ms", "us", "100us", "ns", "100ns", "cs")
+_COUNTED = ("s", "ms", "us", "ns")
 _NEAR = 0.05  # of a rate that is told
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
     (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
