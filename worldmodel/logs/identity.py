@@ -40,7 +40,7 @@ class Held(NamedTuple):
 
     def copied(self) -> "Held":
         """As it is now, whatever becomes of the array that it was given."""
-        return self._replace(data=np.array(self.stored(0, len(self.time))))
+        return self._replace(time=np.array(self.time), data=np.array(self.stored(0, len(self.time))))
 
     def converted(self) -> "Held":
         """As stored, where it is an array in memory, as it is hashed and written."""

@@ -164,7 +164,8 @@ class LogWriter:
         zero = time_zero(times, f"episode {name!r}", origin_utc)
         size = sum(h.bytes for group in held.values() for h in group.values())
         keep = Held.copied if size <= _PENDING_BYTES else Held.converted  # a film is not held in memory
-        held = {s: {n: keep(h._replace(time=h.time - zero)) for n, h in held[s].items()} for s in held}
+        moved = {s: {n: h._replace(time=h.time - zero) if zero else h for n, h in held[s].items()} for s in held}
+        held = {s: {n: keep(h) for n, h in moved[s].items()} for s in held}
         last = max(time[-1] for time in times.values()) - zero
         row = {
             "name": name.replace("\0", "?").encode(

@@ -62,6 +62,7 @@ def test_arrays_of_their_own_lengths_have_clocks_of_their_own(tmp_path):
         {"fps": 30, "shape": [480, 640, 3], "features": {"timestamp": {"dtype": "float32", "shape": [1]}}},
         {"camera_matrix": [[600, 0, 320], [0, 600, 240]], "created": "2024-01-01"},
         [1, 2, 3],
+        {"cameras": [{"name": "front", "time_offset": 0.1}, {"name": "rear", "time_offset": 0.2}], "t": [0, 1, 2]},
     ],
 )
 def test_descriptions_are_no_tables(tmp_path, found):

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.importer import Options
 
@@ -89,11 +90,13 @@ def test_rows_without_a_clock_have_the_rate_that_the_text_above_tells(tmp_path, 
 
 
 def test_the_unit_of_a_counter_is_the_one_that_makes_the_rate_which_is_told(tmp_path):
-    rows = [f"{row}\t{5000 + 100 * row}\t{row % 9}.5" for row in range(COUNT)]
-    recording = read(tmp_path, "// Sample rate: 100.0Hz", "Counter\tTime\tload", *rows, name="run.txt")
-    np.testing.assert_allclose(next(iter(recording.samples.values())).time, np.arange(COUNT) / 100)
+    rows = [f"{row}\t{5000 + 1000 * row}\t{row % 9}.5" for row in range(COUNT)]
+    recording = read(tmp_path, "// Sample rate: 1 Hz", "Counter\tTime\tload", *rows, name="run.txt")
+    np.testing.assert_allclose(next(iter(recording.samples.values())).time, np.arange(COUNT))
     other = read(tmp_path, "// Sample rate: 30 Hz", "Counter\tTime\tload", *rows, name="run.txt")
     assert any("tells a rate of 30 Hz, which Time does not have" in note for note in other.notes)
+    xsens = read(tmp_path, "PacketCounter\tSampleTimeFine\tload", *rows, name="run.txt")
+    np.testing.assert_allclose(xsens.samples["signals"].time, np.arange(COUNT) / 10)
 
 
 @pytest.mark.parametrize(("minutes", "degrees"), [(2875.2, 47.92), (4730.0, 47.5)])
@@ -114,3 +117,55 @@ def test_streams_of_a_recording_in_several_files_are_called_as_these(tmp_path):
         "accelerometer": "m/s^2",
         "gyroscope": "rad/s",
     }
+
+
+@pytest.mark.parametrize(
+    ("names", "told", "began"),
+    [
+        ("Year,Month,Day,Hour,Minute,Second,Millisecond", "2024,2,29,23,59", "2024-02-29 23:59:58"),
+        ("YY,DOY,hh,mm (min),ss (s),ms", "24,60,23,59", None),
+        ("year,doy,hour,min,sec,ms", "24,60,23,59", "2024-02-29 23:59:58"),
+        ("hour,minute,second,msec", "23,59", ""),
+    ],
+)
+def test_parts_of_a_time_in_a_column_each_are_one_clock(tmp_path, names, told, began):
+    """The minute ends, and the day where the date is not told."""
+    rows, day = [], names.lower().startswith("y")
+    for row in range(COUNT):
+        seconds, ms = divmod(58_000 + 100 * row, 1000)
+        minutes = told if seconds < 60 else ("2024,3,1,0,0" if "Month" in names else "24,61,0,0" if day else "0,0")
+        rows.append(f"{minutes},{seconds % 60},{ms},{row}")
+    if began is None:
+        names = names.replace("mm (min)", "minute")
+        began = "2024-02-29 23:59:58"
+    recording = read(tmp_path, f"{names},load", *rows)
+    (spec,), (samples,) = recording.specs.values(), recording.samples.values()
+    assert spec.columns == ("load",)
+    np.testing.assert_allclose(samples.time, np.arange(COUNT) / 10, atol=1e-9)
+    assert (f"{dated(recording):%Y-%m-%d %H:%M:%S}" if day else "") == began
+
+
+def test_hours_and_minutes_beyond_those_of_a_day_are_readings(tmp_path):
+    recording = read(tmp_path, "time,hour,minute,second", *(f"{t},{row},{row},{row}" for row, t in enumerate(STEPS)))
+    assert recording.specs["signals"].columns == ("hour", "minute")
+
+
+def test_every_second_line_may_be_empty(tmp_path):
+    """As Python's csv writes them on Windows."""
+    recording = read(tmp_path, "time,x", "", *(f"{t},{row}\n" for row, t in enumerate(STEPS)))
+    np.testing.assert_array_equal(recording.samples["signals"].data[:, 0], np.arange(COUNT))
+
+
+def test_milliseconds_may_stand_behind_a_colon_and_hours_may_pass_a_day(tmp_path):
+    rows = [f"{23 + row // 30}:59:58:{row % 30 * 20:03d},{row}" for row in range(COUNT)]
+    recording = read(tmp_path, "Time,load", *rows)
+    np.testing.assert_allclose(recording.samples["signals"].time[[1, 30]], [0.02, 3600])
+    passed = [f"{23 + row}:59:59.5,{row}" for row in range(COUNT)]
+    recording = read(tmp_path, "Elapsed,load", *passed)
+    np.testing.assert_allclose(recording.samples["signals"].time, 3600 * np.arange(COUNT))
+
+
+@pytest.mark.parametrize("form", ["2024-05-01 10:00:{:02d}", "{}"])
+def test_rows_that_are_newest_first_are_refused_as_such(tmp_path, form):
+    with pytest.raises(RecipeError, match="turn the rows around"):
+        read(tmp_path, "time,x", *(f"{form.format(COUNT - 1 - row)},{row}" for row in range(COUNT)))

@@ -1,10 +1,17 @@
 """Text as programs and people write it: the same numbers from every dialect, and what is torn or wrong is told."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.logs.ingest.table_case import BODY, read
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest.formats.tables import parsing
+from worldmodel.logs.ingest.formats.tables.layout import Layout
+from worldmodel.logs.ingest.formats.tables.recipe import Text
+from worldmodel.logs.ingest.formats.tables.text import Body
 
 PLAIN = "t,x\n0.0,1.5\n0.1,2.5\n0.2,3.5\n"
 DIALECTS = {
@@ -160,3 +167,18 @@ def test_a_line_that_zero_bytes_tear_costs_that_line(tmp_path):
 def test_a_table_with_nothing_in_it_is_refused(tmp_path, content):
     with pytest.raises(RecipeError):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("late", ["3,4.5,1", "NaN,2.5,1", "3,N/A,1", "3,inf,1", ",,", "3,4,on", "9007199254740993,1,1"])
+@pytest.mark.parametrize("first", ["1,2.5,1", "1,2,true", "1,2,2024-05-01 10:00:00", "1,-,1"])
+def test_a_long_text_is_parsed_as_a_short_one(monkeypatch, first, late):
+    """It is first parsed without a look for words that stand for nothing."""
+    lines = [*[first] * 9000, late, first, ""]
+    body, layout = Body(pa.py_buffer("\n".join(lines).encode())), Layout(",", ".", ("a", "b", "c"), (), 0)
+    monkeypatch.setattr(parsing, "_LONG", 0)
+    quick, notes = parsing.parse(Path("run.csv"), body, layout, Text(), None)
+    monkeypatch.setattr(parsing, "_LONG", len(body) + 1)
+    usual, told = parsing.parse(Path("run.csv"), body, layout, Text(), None)
+    assert quick.schema == usual.schema
+    assert quick.equals(usual)
+    assert notes == told

@@ -102,8 +102,10 @@ def _in_block(data: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(0, np.uint64), np.zeros(0, int)
     rows = _row_hashes(data)
     with np.errstate(over="ignore"):
-        sums = np.cumsum(np.concatenate([[np.uint64(0)], rows]), dtype=np.uint64)
-        hashes = _mixed(sums[_ROWS:] - sums[:-_ROWS])
+        sums = np.cumsum(rows, dtype=np.uint64)
+        hashes = sums[_ROWS - 1 :].copy()
+        hashes[1:] -= sums[:-_ROWS]
+        hashes = _mixed(hashes)
     begin = np.flatnonzero((hashes & np.uint64(_ONE_IN - 1)) == 0)
     changes = np.cumsum(np.concatenate([[False], rows[1:] != rows[:-1]]))
     begin = begin[changes[begin + _ROWS - 1] - changes[begin] >= _CHANGES]
@@ -112,12 +114,13 @@ def _in_block(data: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _row_hashes(data: np.ndarray) -> np.ndarray:
     """A hash of each row [M] of samples [M, S], the last bits of float32 left out."""
-    total = np.zeros(len(data), np.uint64)
     with np.errstate(over="ignore"):
-        factors = np.cumprod(np.full(data.shape[1], _ODD), dtype=np.uint64)
-        for column, factor in zip(data.T, factors, strict=True):
-            bits = (np.ascontiguousarray(column, np.float32) + np.float32(0)).view(np.uint32)
-            total += ((bits + np.uint32(1 << (_MANTISSA - 1))) >> np.uint32(_MANTISSA)) * factor
+        bits = (np.ascontiguousarray(data, np.float32) + np.float32(0)).view(np.uint32)
+        bits += np.uint32(1 << (_MANTISSA - 1))
+        bits >>= np.uint32(_MANTISSA)
+        total = np.zeros(len(data), np.uint64)
+        for column, factor in zip(bits.T, np.cumprod(np.full(bits.shape[1], _ODD), dtype=np.uint64), strict=True):
+            total += column * factor
     return _mixed(total)
 
 

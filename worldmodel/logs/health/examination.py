@@ -47,6 +47,7 @@ STAGES: tuple[tuple[Check, ...], ...] = (
     (gps.check_speed, gps.check_units, sentinels.check_sentinels, values.check_circular, values.check_quaternions),
     (
         values.check_still,
+        values.check_digits,
         values.check_wraps,
         units.check_units,
         shapes.check_clipping,

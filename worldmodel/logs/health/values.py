@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from worldmodel.logs import format as fmt
 from worldmodel.logs.health.finding import Finding, Severity, found, readings
 from worldmodel.logs.health.measures import columns_of
 from worldmodel.types import StreamSpec
@@ -64,6 +65,23 @@ def check_still(recording: "Recording") -> Iterator[Finding]:
                 what,
                 "nothing, if other recordings move it; else leave it out",
             )
+
+
+def check_digits(recording: "Recording") -> Iterator[Finding]:
+    """Readings whose steps are lost in the seven digits of what the log keeps, as of a counter or a grid's northing."""
+    for spec, _ in readings(recording):
+        columns = columns_of(recording, spec.name) if fmt.data_type(spec) == np.float32 else []
+        for name, column in zip(spec.columns, columns, strict=False):
+            low, high = column.ends
+            kept = float(np.spacing(np.float32(max(abs(low), abs(high)))))
+            if column.values.dtype == np.float32 or not 1e-4 * (high - low) < kept < np.inf or high == low:
+                continue
+            steps = np.abs(np.diff(thin(column.values)))
+            usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else np.inf
+            if usual < kept:
+                text = f"{name} goes by steps of {usual:.3g} at {high:.6g}, where the log tells {kept:.3g} apart"
+                remedy = f"take off what it begins with: offset = {-low:.6g} in a recipe"
+                yield found(recording, "values: digits", spec.name, "warn", text, remedy)
 
 
 def _listed(names: list[str]) -> str:

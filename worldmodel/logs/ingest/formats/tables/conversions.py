@@ -26,7 +26,8 @@ _SPELT = {
     "watt": "W", "watts": "W",
     "°c": "degC", "ºc": "degC", "c": "degC", "degc": "degC", "celsius": "degC",
     "°f": "degF", "f": "degF", "degf": "degF", "k": "K",
-    "µt": "uT", "μt": "uT", "ut": "uT", "gauss": "gauss", "hpa": "hPa", "mbar": "hPa", "kpa": "kPa", "pa": "Pa",
+    "mG": "mgauss", "µt": "uT", "μt": "uT", "ut": "uT", "gauss": "gauss",
+    "hpa": "hPa", "mbar": "hPa", "kpa": "kPa", "pa": "Pa",
     "bar": "bar", "psi": "psi", "nm": "N*m", "n·m": "N*m", "n*m": "N*m", "n": "N", "rpm": "rpm", "hz": "Hz",
     "g": "g", "gs": "g", "mg": "mg", "%": "%", "percent": "%", "pct": "%",
 }  # fmt: skip

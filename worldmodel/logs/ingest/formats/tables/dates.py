@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # A date in any order, a time of day, half of the day, a zone; a zone may also be followed by the year, as Java does.
 _STAMP = (
-    r"^\s*(?P<date>.*?)[T\s,_]*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d+))?)?"
+    r"^\s*(?P<date>.*?)[T\s,_]*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d+)|:(?P<ms>\d{3}))?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>[A-Za-z]{1,5}|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|[+-]\d{2})?"
     r"(?:\s+(?P<year>\d{4}))?\s*$"
 )
@@ -142,11 +142,13 @@ def _by_order(text: "pa.ChunkedArray", order: str, time_zone: str) -> tuple[np.n
     hour, minute, second = (_integers(field[name]) for name in ("hour", "minute", "second"))
     half = np.asarray(compute.utf8_lower(compute.utf8_slice_codeunits(field["half"], 0, 1)))
     hour = np.where(half == "p", hour % 12 + 12, np.where(half == "a", hour % 12, hour))
-    part = _integers(compute.utf8_slice_codeunits(compute.utf8_rpad(field["part"], 9, "0"), 0, 9))
+    digits = compute.binary_join_element_wise(field["part"], field["ms"], "")  # behind a point, or three behind a colon
+    part = _integers(compute.utf8_slice_codeunits(compute.utf8_rpad(digits, 9, "0"), 0, 9))
     of_day = ((hour * 60 + minute) * 60 + second) * 10**9 + part
-    wrong |= (hour > 24) | (minute > 59) | (second > 60)
+    wrong |= (minute > 59) | (second > 60)
     day_text = compute.binary_join_element_wise(field["date"], field["year"], " ")
     days, has_date = _looked_up(day_text, lambda words: _day(words, order))
+    wrong |= (hour > 24) & has_date  # without, it may be what has passed
     wrong |= ~has_date & np.asarray(compute.not_equal(compute.utf8_trim_whitespace(day_text), ""))
     offsets, has_zone = _looked_up(field["zone"], zone_s)
     if not has_date[~wrong].any():

@@ -50,7 +50,8 @@ def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float
             width, values = len(rows[i]), sum(map(is_value, rows[i]))
             if width < 2:
                 continue
-            alike = all(len(rows[j]) in (0, width) for j in range(i, min(i + 3, len(lines))))
+            there = (rows[j] for j in range(i, min(i + 3, len(lines))))
+            alike = all(len(row) == width or not any(row) for row in there)
             enough = 2 * values >= width if not is_value(rows[i][0] or "0") else 3 * values >= width
             below = rows[i + 1] if i + 1 < len(lines) else []
             alike = alike and (not any(below) or any(map(is_value, below)))

@@ -16,20 +16,22 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 256 << 20
 _DEEPEST = 8
+_FEW = 7  # stamps make no table
 _WORDS = "time|stamp|seconds|elapsed|millis|micros|epoch|utc|clock"
 _CLOCK = rf'(?:"[^"\\]{{0,40}}(?:{_WORDS})[^"\\]{{0,40}}"|"(?:ts?|date|ms|sec)")'
-_TABLE = re.compile(  # the clock's name
+_COLUMNS = re.compile(  # the clock's name
     rf'"columns"\s*:\s*\[[^\]]*{_CLOCK}'  # among those of columns,
-    rf'|{_CLOCK}\s*:\s*\[\s*["\d-]'  # before a list of numbers,
-    rf'|{_CLOCK}\s*:\s*\{{\s*"0"\s*:'  # before the object that pandas writes,
-    rf'|\[\s*\{{.{{0,1000}}?{_CLOCK}\s*:\s*["\d-]',  # or in an object of a list
-    re.IGNORECASE | re.DOTALL,
+    rf'|{_CLOCK}\s*:\s*\[\s*["\d-](?:[^\],]*,){{{_FEW}}}'  # before a list of some numbers,
+    rf'|{_CLOCK}\s*:\s*\{{\s*"0"\s*:',  # or before the object that pandas writes
+    re.IGNORECASE,
 )
+_RECORD = re.compile(rf'{_CLOCK}\s*:\s*["\d-]', re.IGNORECASE)  # in an object of a list
 
 
 def holds_table(head: str) -> bool:
     """Whether the beginning of a file is that of a table with a clock; descriptions of all kinds are JSON too."""
-    return head.lstrip()[:1] in ("[", "{") and bool(_TABLE.search(head))
+    records = re.search(r"\[\s*\{", head) is not None and len(_RECORD.findall(head)) > _FEW
+    return head.lstrip()[:1] in ("[", "{") and (records or bool(_COLUMNS.search(head)))
 
 
 def parse(data: bytes) -> tuple["pa.Table", list[str]]:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import excel, json_file, json_lines
-from worldmodel.logs.ingest.formats.tables.conversions import split
+from worldmodel.logs.ingest.formats.tables.components import COMBINED, combined, components
 from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of, rate_told
 from worldmodel.logs.ingest.formats.tables.layout import LINES, Layout, find_layout, unique
 from worldmodel.logs.ingest.formats.tables.letters import without_letters
@@ -18,6 +17,7 @@ from worldmodel.logs.ingest.formats.tables.matlab import load_vectors
 from worldmodel.logs.ingest.formats.tables.members import JSON, VECTORS, Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.members import LINES as JSON_LINES
 from worldmodel.logs.ingest.formats.tables.nested import flat, sound
+from worldmodel.logs.ingest.formats.tables.parsing import MISSING, cannot_be_read, parse
 from worldmodel.logs.ingest.formats.tables.plain import is_other, plain
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
@@ -26,10 +26,6 @@ from worldmodel.logs.ingest.formats.tables.text import Body, body_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MISSING = (
-    "", "#N/A", "N/A", "n/a", "NA", "nan", "NaN", "-nan", "-NaN", "NAN", "<NA>", "#DIV/0!",
-    "#NUM!", "#VALUE!", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "null", "NULL", "None", "none", "-", "--", "---",
-)  # fmt: skip
 _ENOUGH = 8 << 20  # bytes of a text; of a longer one a recipe is suggested from its beginning, middle and end
 _WRAPPED = re.compile(r"^[(\[{](.*)[)\]}]$")  # a unit in brackets
 _MOST_OTHER = 512 << 20  # bytes of a text that is made a plain table in memory
@@ -61,17 +57,6 @@ def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
     return table.part(table.data.append_column(ROW, rows))
 
 
-def cannot_be_read(path: Path, found: str, remedy: str = "") -> RecipeError:
-    """The error that says so."""
-    return RecipeError(
-        f"{path} cannot be read as a table.",
-        expected="Parquet, Feather, Excel, MATLAB, HDF5, JSON, or text with a header line and as many fields in "
-        "every line",
-        found=found,
-        remedy=remedy,
-    )
-
-
 def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
     import pyarrow as pa
     from pyarrow import feather, parquet
@@ -95,7 +80,7 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table
 
 def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     body, text = _body(buffer, recipe)
-    data, notes = json_lines.parse(body, text, _MISSING)
+    data, notes = json_lines.parse(body, text, MISSING)
     return Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes])
 
 
@@ -113,7 +98,7 @@ def _load_sheet(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table
     name, rows, layout = _first_table(sheets, recipe)
     others = [other for other in sheets if other != name]
     notes = [f"of its sheets {name!r} is read, and not {', '.join(others)}"] if others else []
-    missing = {*_MISSING, *(recipe.text.missing if recipe else ())}
+    missing = {*MISSING, *(recipe.text.missing if recipe else ())}
     body = rows[layout.start :]
     columns = {
         name: excel.column([row[i] if i < len(row) else "" for row in body], missing)
@@ -146,12 +131,15 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     layout = _layout(body.lines(), recipe)
     rate_hz = rate_told(body.lines()[: layout.start])
     body = body.from_line(layout.start).without_torn_line(layout)
-    data, notes = _parse(path, body, layout, text, _readable(recipe))
+    readable, parts = _readable(recipe), components(layout.names)
+    parts = parts if readable is None or COMBINED in readable else {}
+    data, notes = parse(path, body, layout, text, readable and readable | set(parts.values()))
     if layout.decimal == "," and text.decimal is None:
         notes = ["its numbers are read with decimal commas", *notes]
     data, told = without_letters(data, layout.decimal, text.thousands)
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)
+    data = combined(data, parts) if parts else data
     return Table(path, data, told | _units(layout), text.unreadable, [*body.notes, *notes], left, rate_hz)
 
 
@@ -171,7 +159,7 @@ def _load_other(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table
     made = plain(body.buffer.to_pybytes().decode("utf-8", "replace").splitlines())
     layout = Layout("\t", made.decimal, unique(made.names), (), 1)
     text = recipe.text if recipe else Text()
-    data, notes = _parse(path, Body(pa.py_buffer(made.as_text())).from_line(1), layout, text, _readable(recipe))
+    data, notes = parse(path, Body(pa.py_buffer(made.as_text())).from_line(1), layout, text, _readable(recipe))
     data, told = without_letters(data, made.decimal, None)
     left = tuple(name for name in layout.names if name not in set(data.column_names))
     return Table(path, data, told, text.unreadable, [*body.notes, *made.notes, *notes], left)
@@ -211,68 +199,3 @@ def _readable(recipe: Recipe | None) -> set[str] | None:
 def _units(layout: Layout) -> dict[str, str]:
     told = (_WRAPPED.sub(r"\1", unit.strip()) for unit in layout.units)
     return {name: unit for name, unit in zip(layout.names, told, strict=False) if name and unit}
-
-
-def _parse(
-    path: Path, body: Body, layout: Layout, text: Text, readable: set[str] | None
-) -> tuple["pa.Table", list[str]]:
-    """The columns, and what was left out."""
-    import pyarrow as pa
-    from pyarrow import csv
-
-    if layout.delimiter == " ":
-        body = body.with_single(",")
-    names = [name or f"\0{i}" for i, name in enumerate(layout.names)]
-    options = (
-        csv.ReadOptions(column_names=names),
-        csv.ParseOptions(delimiter="," if layout.delimiter == " " else layout.delimiter),
-        csv.ConvertOptions(
-            null_values=[*_MISSING, *text.missing],
-            strings_can_be_null=True,
-            decimal_point=layout.decimal,
-            include_columns=[name for name in names if _is_read(name, readable)] or [names[0]],
-        ),
-    )
-    if not len(body):
-        return pa.table({name: pa.array([], pa.float64()) for name in names if name[0] != "\0"}), []
-    try:
-        return csv.read_csv(pa.BufferReader(body.buffer), *options), []
-    except pa.ArrowInvalid as error:
-        if "Expected" not in str(error):
-            raise
-        return _parse_ragged(path, body.in_utf8(), layout, text, options)
-
-
-def _parse_ragged(
-    path: Path, body: Body, layout: Layout, text: Text, options: tuple[Any, ...]
-) -> tuple["pa.Table", list[str]]:
-    """What has lines with another number of fields: without these, if the recipe says so.
-
-    Raises:
-        RecipeError: naming the first of them, if it does not.
-    """
-    import pyarrow as pa
-    from pyarrow import csv
-
-    wrong: list[tuple[int, str]] = []
-
-    def skip(row: "csv.InvalidRow") -> str:
-        wrong.append((row.actual_columns, row.text[:200]))
-        return "skip"
-
-    read, parse, convert = options
-    parse.invalid_row_handler = skip
-    table = csv.read_csv(pa.BufferReader(body.buffer), read, parse, convert)
-    count, first = wrong[0]
-    if text.unreadable == "error":
-        found = f"line {body.line_of(first)} has {count} fields, not {len(layout.names)}: {first[:60]!r}"
-        raise cannot_be_read(path, found, 'mend it, or leave such lines out by unreadable = "drop" in the recipe')
-    return table, [f"{len(wrong)} lines without {len(layout.names)} fields were left out, first {first[:40]!r}"]
-
-
-def _is_read(name: str, readable: set[str] | None) -> bool:
-    """Whether a recipe may read a column: by its name, by that without its unit or place, or a part of its text."""
-    if name.startswith("\0"):
-        return False
-    called = {name, f"{name}#1", split(name)[0], re.sub(r"#\d+$", "", name)}
-    return readable is None or bool(called & readable) or any(one.startswith(f"{name}[") for one in readable)

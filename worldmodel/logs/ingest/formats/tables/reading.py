@@ -14,11 +14,12 @@ from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
-from worldmodel.logs.ingest.formats.tables.recipe import Clock, Recipe, TableStream
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
-from worldmodel.logs.ingest.formats.tables.stamps import last_digit, nanoseconds
+from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
-from worldmodel.logs.ingest.recording import Recording, exact, increasing
+from worldmodel.logs.ingest.formats.tables.times import Shared
+from worldmodel.logs.ingest.recording import Recording, increasing
 
 Conversion = Callable[[np.ndarray], np.ndarray]
 _NOTED_S = 1e-5  # of rounding is worth a note
@@ -128,7 +129,7 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         raise RecipeError(
             f"{path} has no rows for any stream of {recipe.path.name}.", remedy="check `where` and the clock"
         )
-    origin, shared = min(firsts), _Shared()
+    origin, shared = min(firsts), Shared()
     for stream in recipe.streams:
         ns, valid = clocks[stream.spec.name]
         time = shared.seconds(ns, valid, origin)
@@ -156,39 +157,6 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         recording.notes += dict.fromkeys(table.notes)
         table.notes.clear()
     return recording
-
-
-class _Shared:
-    """The times of stamps, worked out once for all streams that have the same."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._exact: dict[tuple[int, float, Clock], tuple[np.ndarray, tuple[np.ndarray, float]]] = {}
-
-    def seconds(self, ns: np.ndarray, valid: np.ndarray, origin: int) -> np.ndarray:
-        """Seconds [M] from an origin; NaN for rows without."""
-        if id(ns) not in self._seconds:
-            time = (ns - origin) * 1e-9
-            self._seconds[id(ns)] = ns, time if valid.all() else np.where(valid, time, np.nan)
-        return self._seconds[id(ns)][1]
-
-    def exact(
-        self, table: Table, clock: Clock, ns: np.ndarray, time: np.ndarray, rate_hz: float
-    ) -> tuple[np.ndarray, float]:
-        """Times [M] in seconds without the rounding of their stamps in nanoseconds, and the most that it was."""
-        key = id(ns), rate_hz, clock
-        if key not in self._exact:
-            self._exact[key] = ns, _exact(table, clock, ns, time, rate_hz)
-        return self._exact[key][1]
-
-
-def _exact(table: Table, clock: Clock, ns: np.ndarray, time: np.ndarray, rate_hz: float) -> tuple[np.ndarray, float]:
-    if len(time) < 2 or not np.isfinite(time).all():
-        return time, 0.0
-    first = time[0]
-    mended = exact(time - first if first else time, rate_hz, last_digit(table, clock, ns))
-    mended = mended + first if first else mended
-    return mended, 0.0 if mended is time else float(np.abs(mended - time).max())
 
 
 def _select(table: Table, stream: TableStream) -> Table:

@@ -23,4 +23,10 @@ def plain(lines: Sequence[str]) -> Rows:
     Raises:
         ValueError: if it is damaged, or holds no samples.
     """
-    return next(kind.plain(lines) for kind in _KINDS if kind.claims(lines[:_HEAD]))
+    kind = next((kind for kind in _KINDS if kind.claims(lines[:_HEAD])), None)
+    if kind is None:
+        raise ValueError("its first lines are damaged")
+    table = kind.plain(lines)
+    if len(table.names) < 2 or not table.rows:
+        raise ValueError("it holds no samples")
+    return table

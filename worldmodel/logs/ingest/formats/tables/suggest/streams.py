@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from worldmodel.logs.health.held import changed, held_for
-from worldmodel.logs.health.values import may_be_angle, wraps_at
 from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, si, split
+from worldmodel.logs.ingest.formats.tables.suggest.angles import of_angles, wraps
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
@@ -20,18 +20,15 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EULER,
     KINDS,
     NOT_ACTION,
-    TURNED,
     WRAPS,
     Kind,
 )  # fmt: skip
 from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain
-from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
+from worldmodel.logs.ingest.formats.tables.suggest.values import add_units
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 REST = "signals"  # what a stream is called whose columns share no name
-_TURN_DEG = 360.0
-_ABOUT = 1.01  # of a turn
 _GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 
@@ -162,8 +159,8 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         if kind == "action":
             stream.doubts.append('taken for commands by their names; kind = "sensor" if they are measured')
         angles = [c for c in stream.columns if (ANGLE.search(c.name) or EULER.search(prefix)) and not c.unit]
-        stream.doubts += _angles(angles, evidence)
-        stream.doubts += [doubt for column in stream.columns if (doubt := _wraps(column, evidence))]
+        stream.doubts += of_angles(angles, evidence)
+        stream.doubts += [doubt for column in stream.columns if (doubt := wraps(column, evidence))]
         _distinct(stream.columns)
         streams.append(stream)
     return streams
@@ -194,37 +191,6 @@ def _column(name: str, table: Table, prefix: str) -> Column:
     new = si(old) if old else told
     wraps = new == "rad" and bool(WRAPS.search(base))
     return Column(own or base, name, new, old if old != new else "", wraps)
-
-
-def _angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
-    """Angles without a unit: roll, pitch and yaw are in one, which the largest of them tells."""
-    largest = {column.source: largest_of(*evidence.floats(column.source)) for column in columns}
-    turned = [column.source for column in columns if TURNED.search(column.name)]
-    for column in columns:
-        told = max(turned if column.source in turned else [column.source], key=lambda name: largest[name])
-        degrees = largest[told] > 2 * np.pi + 0.02
-        column.unit, column.from_unit = "rad", "deg" if degrees else ""
-        column.circular = bool(WRAPS.search(column.name))
-        by = f", as {told} is" if degrees and largest[column.source] < 2 * np.pi else ""
-        yield f"{column.source}: an angle without a unit, taken for {'degrees' if degrees else 'radians'}{by}"
-
-
-def _wraps(column: Column, evidence: Evidence) -> str:
-    """Makes an angle of a column that wraps as one; returns the doubt that there is."""
-    asked = not column.circular and may_be_angle(plain(column.source), column.unit)
-    turn = _turn(evidence, column.source) if asked else 0.0
-    if not turn:
-        return ""
-    unit = column.from_unit or column.unit or ("deg" if turn == _TURN_DEG else "rad")
-    column.circular, column.unit, column.from_unit = True, "rad", "" if unit == "rad" else unit
-    return f"{column.source}: it wraps as an angle in {unit} does"
-
-
-def _turn(evidence: Evidence, name: str) -> float:
-    """Where an angle wraps, in any table and beyond it in none; 0 for what is none."""
-    (pooled,) = evidence.floats(name)
-    turn = max(wraps_at(run) for (run,) in evidence.runs(name))
-    return turn if turn and np.ptp(pooled[np.isfinite(pooled)]) < _ABOUT * turn else 0.0
 
 
 def _distinct(columns: Sequence[Column]) -> None:

@@ -1,0 +1,45 @@
+"""Columns that are angles by their names or their values: their unit, and whether they wrap."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from worldmodel.logs.health.values import may_be_angle, wraps_at
+from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
+from worldmodel.logs.ingest.formats.tables.suggest.kinds import TURNED, WRAPS
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, plain
+from worldmodel.logs.ingest.formats.tables.suggest.values import largest_of
+
+_TURN_DEG = 360.0
+_ABOUT = 1.01  # of a turn
+
+
+def of_angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
+    """Angles without a unit: roll, pitch and yaw are in one, which the largest of them tells."""
+    largest = {column.source: largest_of(*evidence.floats(column.source)) for column in columns}
+    turned = [column.source for column in columns if TURNED.search(column.name)]
+    for column in columns:
+        told = max(turned if column.source in turned else [column.source], key=lambda name: largest[name])
+        degrees = largest[told] > 2 * np.pi + 0.02
+        column.unit, column.from_unit = "rad", "deg" if degrees else ""
+        column.circular = bool(WRAPS.search(column.name))
+        by = f", as {told} is" if degrees and largest[column.source] < 2 * np.pi else ""
+        yield f"{column.source}: an angle without a unit, taken for {'degrees' if degrees else 'radians'}{by}"
+
+
+def wraps(column: Column, evidence: Evidence) -> str:
+    """Makes an angle of a column that wraps as one; returns the doubt that there is."""
+    asked = not column.circular and may_be_angle(plain(column.source), column.unit)
+    turn = _turn(evidence, column.source) if asked else 0.0
+    if not turn:
+        return ""
+    unit = column.from_unit or column.unit or ("deg" if turn == _TURN_DEG else "rad")
+    column.circular, column.unit, column.from_unit = True, "rad", "" if unit == "rad" else unit
+    return f"{column.source}: it wraps as an angle in {unit} does"
+
+
+def _turn(evidence: Evidence, name: str) -> float:
+    """Where an angle wraps, in any table and beyond it in none; 0 for what is none."""
+    (pooled,) = evidence.floats(name)
+    turn = max(wraps_at(run) for (run,) in evidence.runs(name))
+    return turn if turn and np.ptp(pooled[np.isfinite(pooled)]) < _ABOUT * turn else 0.0
