@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
@@ -41,35 +41,18 @@ class Direct:
 
     @classmethod
     def candidates(
-        cls,
-        examples: Examples,
-        layout: TickLayout,
-        penalties: Sequence[float] = PENALTIES,
-        sees: Callable[[Int[Array, " F"]], Bool[Array, "F Y"]] | None = None,
+        cls, examples: Examples, layout: TickLayout, penalties: Sequence[float] = PENALTIES
     ) -> list["Direct"]:
-        """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen.
-
-        Args:
-            examples: windows to fit on.
-            layout: theirs.
-            penalties: of a mean squared error.
-            sees: which inputs each column is told by, given the column that each input is of, -1 of actions; by
-                default all.
-        """
+        """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
         view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
         ticks = grid(view.horizon)
-        parts = _parts(view, layout)
-        seen = _flat(parts)
-        means = _Means.of(view)
-        acted = [means.shares(_edges(tick)[None], np.array([[tick]]))[:, 0] for tick in ticks.tolist()]
+        seen, acted = _flat(_parts(view, layout)), _acted(view, ticks)
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > _STILL
-        of = np.concatenate([*(np.broadcast_to(part.of, part.values.shape[1:]).ravel() for part in parts)])
-        known = None if sees is None else sees(np.pad(of, (0, acted[0].shape[1]), constant_values=-1))[varies]
         weights = []
         for t, a in zip(ticks, acted, strict=True):
             inputs = np.concatenate([seen, a], 1)[:, varies]
             scale = np.maximum(inputs.std(0), _STILL)
-            fitted = ridge(inputs / scale, change[:, t - 1], examples.mask[:, t - 1], penalties, known)
+            fitted = ridge(inputs / scale, change[:, t - 1], examples.mask[:, t - 1], penalties)
             weights.append(fitted / np.concatenate([scale, [1.0]])[:, None])
         return [cls(ticks, varies, each) for each in np.stack(weights, 1)]
 
@@ -87,9 +70,10 @@ class Direct:
     @staticmethod
     def predictions(candidates: Sequence["Direct"], view: View, layout: TickLayout) -> list[Float[Array, "B T Y"]]:
         """What each of several predicts that differ by their weights alone, which costs little more than one."""
-        seen, known, now = _flat(_parts(view, layout)), candidates[0].varies, view.held[:, -1:]
+        parts, known, now = _parts(view, layout), candidates[0].varies, view.held[:, -1:]
+        seen = _flat(parts)
         inputs = seen[:, np.flatnonzero(known[: seen.shape[1]])]
-        asked = _Asked(_Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]))
+        asked = _Asked(_Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]), parts)
         weights = namespace(candidates[0].weights).concatenate([each.weights for each in candidates], -1)
         together = dataclasses.replace(candidates[0], weights=weights)._until(view.horizon + LATE + 1)
         ahead = functools.cache(functools.partial(together._ahead, asked))
@@ -108,9 +92,49 @@ class Direct:
     def _ahead(self, asked: "_Asked", lates: tuple[int, ...]) -> list[Float[Array, "B T Y"]]:
         """Changes at the ticks ahead, each as if the command in force so many ticks before it went on."""
         questions = _Questions.of(tuple(self.ticks.tolist()), lates)
-        answers, share = asked.of(questions, self.ticks, self.weights), questions.share
+        answers, share = self._answers(asked, questions), questions.share
         both = ((answers[:, own], answers[:, before]) for own, before in zip(*questions[2:4], strict=True))
         return [namespace(own).where(share < 1, before + share * (own - before), own) for own, before in both]
+
+    def _answers(self, asked: "_Asked", questions: "_Questions") -> Float[Array, "B Q Y"]:
+        return asked.of(questions, self.ticks, self.weights)
+
+
+@dataclasses.dataclass
+class Apart(Direct):
+    """Of which each column is told by its own past, and of all else by no more than commands.
+
+    Attributes:
+        own: [N, K, Y] weights of the K inputs that each column has of its own.
+    """
+
+    own: Array
+
+    @classmethod
+    def fit(cls, examples: Examples, layout: TickLayout, penalty: float, commands: bool) -> "Apart":
+        """On the readings that came; `commands` says whether those tell anything."""
+        view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
+        ticks, parts = grid(view.horizon), _parts(view, layout)
+        past, acted = _flat(parts[-1:]), _acted(view, ticks)
+        varies = commands & (np.concatenate([past.std(0), np.max([a.std(0) for a in acted], 0)]) > _STILL)
+        own = _own(parts)
+        weights = np.zeros((len(ticks), varies.sum() + 1, own.shape[-1]))
+        owned = np.zeros((len(ticks), *own.shape[1:]))
+        for n, y in np.ndindex(len(ticks), own.shape[-1]):
+            t = ticks[n] - 1
+            inputs = np.concatenate([own[..., y], np.concatenate([past, acted[n]], 1)[:, varies]], 1)
+            deviation = inputs.std(0)
+            scale = np.where(deviation > _STILL, deviation, np.inf)
+            fitted = ridge(inputs / scale, change[:, t, y : y + 1], examples.mask[:, t, y : y + 1], (penalty,))[0, :, 0]
+            told = fitted[:-1] / scale
+            owned[n, :, y], weights[n, :, y] = told[: own.shape[1]], [*told[own.shape[1] :], fitted[-1]]
+        before = np.zeros(_flat(parts[:-1]).shape[1], bool)
+        return cls(ticks, np.concatenate([before, varies]), weights, owned)
+
+    def _answers(self, asked: "_Asked", questions: "_Questions") -> Float[Array, "B Q Y"]:
+        own = self.own[: len(self.ticks)]
+        told = (_own(asked.parts)[:, None] * own).sum(2)
+        return super()._answers(asked, questions) + told[:, questions.model]
 
 
 class _Questions(NamedTuple):
@@ -153,11 +177,13 @@ class _Asked(NamedTuple):
         means: of what is commanded.
         seen: [B, F] the inputs of what was seen that vary.
         acts: int [S'] which means of actions vary.
+        parts: all inputs of what was seen.
     """
 
     means: "_Means"
     seen: Array
     acts: Array
+    parts: "list[_Part]"
 
     def of(self, asked: _Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Array:
         """The answers [B, Q, Y] of models of `ticks`."""
@@ -203,38 +229,56 @@ def _spans(ticks: int) -> list[tuple[int, int]]:
 
 
 class _Part(NamedTuple):
-    """Inputs [B, ..., S] of a window, and which columns of readings the S are; -1 of actions."""
+    """Inputs [B, ..., S] of a window, and which columns of readings the S are; of actions none."""
 
     values: Array
-    of: Int[np.ndarray, " S"]
+    of: range
 
 
 def _parts(view: View, layout: TickLayout) -> list[_Part]:
     """The last readings and their ages; of each share of the context the means of actions, and of how far samples are
-    from the last, as are those of the last tick's other slots.
+    from the last, as are those of the last tick's other slots. Actions come last.
 
     Differences, since a penalty on levels that are nearly equal would take the differences away first. What is missing
     is 0, and a column says which is.
     """
     xp, context, last = namespace(view.held), view.held.shape[1], view.held[:, -1]
-    every = np.arange(last.shape[1])
+    every = range(last.shape[1])
     parts, slow = [_Part(last, every), _Part(xp.minimum(view.age[:, -1], context), every)], _slow(view, layout)
     for spec in layout.readings:
         columns, of = layout.slot_columns(spec), every[layout.reading_columns[spec.name]]
-        now = last[:, None, of]
+        now = last[:, None, of.start : of.stop]
         if len(columns) > 1:
             samples, there = view.slots[..., columns], view.slots_mask[..., columns]
             parts.append(_Part(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1], of))
-        spans = _over_spans(samples - now[:, None], there) if len(columns) > 1 else slow.pop(0)
-        parts.append(_Part(spans, of))
-    acted = _over_spans(view.past[:, :, None], view.past_mask[:, :, None])
-    return [*parts, _Part(acted, np.full(acted.shape[-1], -1))]
+            parts.append(_Part(_over_spans(samples - now[:, None], there), of))
+        else:
+            parts.append(_Part(slow.pop(0), of))
+    return [*parts, _Part(_over_spans(view.past[:, :, None], view.past_mask[:, :, None]), range(0))]
 
 
 def _flat(parts: Sequence[_Part]) -> Float[Array, "B F"]:
     """All inputs of a window in a row."""
     xp = namespace(parts[0].values)
     return xp.concatenate([part.values.reshape(len(part.values), -1) for part in parts], 1)
+
+
+def _own(parts: Sequence[_Part]) -> Float[Array, "B K Y"]:
+    """The inputs of each column that are its own, 0 where others have more of them."""
+    (last, _), (age, _), *rest = parts[:-1]
+    xp, streams = namespace(last), dict.fromkeys(part.of for part in rest)
+    own = []
+    for of in streams:
+        values = [part.values.reshape(len(last), -1, len(of)) for part in rest if part.of == of]
+        own.append(xp.concatenate([x[:, None, of.start : of.stop] for x in (last, age)] + values, 1))
+    most = max(x.shape[1] for x in own)
+    return xp.concatenate([xp.pad(x, ((0, 0), (0, most - x.shape[1]), (0, 0))) for x in own], -1)
+
+
+def _acted(view: View, ticks: Int[Array, " N"]) -> list[Float[Array, "B S"]]:
+    """Means of actions over shares of the time until each tick."""
+    means = _Means.of(view)
+    return [means.shares(_edges(tick)[None], np.array([[tick]]))[:, 0] for tick in ticks.tolist()]
 
 
 def _slow(view: View, layout: TickLayout) -> list[Float[Array, "B K 2 S"]]:
