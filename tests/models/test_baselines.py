@@ -14,8 +14,9 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines
-from worldmodel.models.baselines.direct import Direct, _edges, _Means
+from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.fitted import _split
+from worldmodel.models.baselines.inputs import Means, edges_of
 from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.simple import Velocity, hold_last
@@ -200,7 +201,7 @@ def test_actions_are_averaged_over_equal_shares_of_the_time_until_a_tick(tick):
     mask = rng.uniform(size=(B, 30, A)) < 0.5
     values = np.where(mask, rng.normal(size=mask.shape), np.nan)
     view = view_of(noise(), gappy())._replace(ahead=values, ahead_mask=mask)
-    got = _Means.of(view).shares(_edges(tick)[None], np.array([[tick]])).reshape(B, 16, 2, A)
+    got = Means.of(view).shares(edges_of(tick)[None], np.array([[tick]])).reshape(B, 16, 2, A)
     edges = np.round(np.linspace(0, tick, min(tick, 16) + 1)).astype(int)
     for share, (a, b) in enumerate(itertools.pairwise(edges)):
         ticks = [min(t, 29) for t in range(a, b)]  # short actions end as they ended

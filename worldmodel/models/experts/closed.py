@@ -10,7 +10,8 @@ from jaxtyping import Float
 from worldmodel.arrays import namespace
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
-from worldmodel.models.baselines.direct import Apart, Direct
+from worldmodel.models.baselines.apart import Apart
+from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.expert import Expert
 from worldmodel.types import Array
