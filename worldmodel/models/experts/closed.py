@@ -17,6 +17,7 @@ from worldmodel.models.experts.expert import Expert
 from worldmodel.types import Array
 
 _PENALTY = 0.1  # docs/experiments.md
+_FEW_ACTIONS = 8
 
 
 class Closed(NamedTuple):
@@ -116,8 +117,10 @@ class ARX(AR):
 
 
 def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
-    """The linear experts that suit the streams: those of one column at a time only where there are others."""
+    """The linear experts that suit the streams: those of one column at a time only where there are others, and with
+    commands only where those are few: each column has weights for all of them.
+    """
     kinds: list[type[Ridge]] = [Ridge]
     if len(lens.centre) > 1:
-        kinds += [AR, ARX] if lens.layout.actions else [AR]
+        kinds += [AR, ARX] if 0 < lens.layout.action_count <= _FEW_ACTIONS else [AR]
     return [kind.fit(examples, lens) for kind in kinds]
