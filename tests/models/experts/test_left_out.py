@@ -273,25 +273,31 @@ def test_columns_by_themselves_learn_from_little_where_all_together_find_what_is
     assert apart < 0.75 * still < 0.75 * together
 
 
-def _lens(columns):
-    names = tuple(f"c{i}" for i in range(columns))
-    layout = TickLayout(DT, (StreamSpec("s", "sensor", names, ("m",) * columns, 1 / DT),))
-    return Lens(layout, np.zeros(columns), np.ones(columns), np.zeros(0), np.zeros(0))
+def test_columns_are_not_told_by_themselves_where_many_commands_move_them():
+    kinds = [[type(e) for e in quick_ones(_walks(20, actions=n), _lens(8, n))] for n in (2, 9)]
+    assert kinds == [[Ridge, AR, ARX], [Ridge]]
 
 
-def _walks(windows, seed=0, columns=8, back=0.8):
+def _lens(columns, actions=0):
+    def spec(name, kind, count):
+        return StreamSpec(name, kind, tuple(f"{name}{i}" for i in range(count)), ("m",) * count, 1 / DT)
+
+    streams = [spec("s", "sensor", columns)] + ([spec("u", "action", actions)] if actions else [])
+    return Lens(TickLayout(DT, tuple(streams)), *(f(n) for n in (columns, actions) for f in (np.zeros, np.ones)))
+
+
+def _walks(windows, seed=0, columns=8, back=0.8, actions=0):
     """Examples of readings that each return to 0 by a share a tick."""
     rng = np.random.default_rng(seed)
     x = [rng.normal(size=(windows, columns))]
     for _ in range(C + H - 1):
         x.append(back * x[-1] + np.sqrt(1 - back**2) * rng.normal(size=x[-1].shape))
     values = np.stack(x, 1)
-    none = Commands(
-        np.zeros((windows, C + H - 1, 0)), np.ones((windows, C + H - 1, 0), bool), np.zeros((windows, C + H - 1, 0))
-    )
-    here, led = (Commands(*(a[:, part] for a in none)) for part in (slice(0, C - 1), slice(C - 1, None)))
+    shape = (windows, C + H - 1, actions)
+    acted = Commands(rng.normal(size=shape), np.ones(shape, bool), np.zeros((*shape[:2], int(actions > 0))))
+    here, led = (Commands(*(a[:, part] for a in acted)) for part in (slice(0, C - 1), slice(C - 1, None)))
     known, age = np.ones(values.shape, bool), np.zeros((windows, C + H, 1))
     past = Context(values[:, :C], known[:, :C], age[:, :C], here, (), ())
-    return _lens(columns).seen(
-        past, Future(led, values[:, C:], known[:, C:], age[:, C:], np.zeros((windows, 0)), (), ())
-    )
+    none = np.zeros((windows, 0), np.int32)
+    future = Future(led, values[:, C:], known[:, C:], age[:, C:], none, (), ())
+    return _lens(columns, actions).seen(past, future)

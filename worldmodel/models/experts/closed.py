@@ -117,10 +117,12 @@ class ARX(AR):
 
 
 def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
-    """The linear experts that suit the streams: those of one column at a time only where there are others, and with
-    commands only where those are few: each column has weights for all of them.
+    """The linear experts that suit the streams.
+
+    Those of one column at a time only where there are others, and no more than a few commands: of a machine that many
+    move, a column by itself tells little, and with all of them it has too many weights.
     """
     kinds: list[type[Ridge]] = [Ridge]
-    if len(lens.centre) > 1:
-        kinds += [AR, ARX] if 0 < lens.layout.action_count <= _FEW_ACTIONS else [AR]
+    if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
+        kinds += [AR, ARX] if lens.layout.actions else [AR]
     return [kind.fit(examples, lens) for kind in kinds]
