@@ -39,7 +39,19 @@ try:
 finally:
     print("LOADED", *sorted(name for name in sys.modules if name in {HEAVY}))
 """
-PREDICTORS = {"model", "mean", "hold", "velocity", "linear", "ridge", "network", "floor_reading", "floor_estimate"}
+PREDICTORS = {
+    "model",
+    "mean",
+    "hold",
+    "velocity",
+    "linear",
+    "ridge",
+    "ar",
+    "arx",
+    "network",
+    "floor_reading",
+    "floor_estimate",
+}
 
 
 def wrote(ran):

@@ -14,8 +14,10 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines
-from worldmodel.models.baselines.direct import Direct, _edges, _Means
+from worldmodel.models.baselines.apart import Shared
+from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.fitted import _split
+from worldmodel.models.baselines.inputs import Means, edges_of
 from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.simple import Velocity, hold_last
@@ -200,7 +202,7 @@ def test_actions_are_averaged_over_equal_shares_of_the_time_until_a_tick(tick):
     mask = rng.uniform(size=(B, 30, A)) < 0.5
     values = np.where(mask, rng.normal(size=mask.shape), np.nan)
     view = view_of(noise(), gappy())._replace(ahead=values, ahead_mask=mask)
-    got = _Means.of(view).shares(_edges(tick)[None], np.array([[tick]])).reshape(B, 16, 2, A)
+    got = Means.of(view).shares(edges_of(tick)[None], np.array([[tick]])).reshape(B, 16, 2, A)
     edges = np.round(np.linspace(0, tick, min(tick, 16) + 1)).astype(int)
     for share, (a, b) in enumerate(itertools.pairwise(edges)):
         ticks = [min(t, 29) for t in range(a, b)]  # short actions end as they ended
@@ -587,3 +589,15 @@ def test_the_mean_frame_is_that_of_the_training_frames(oscillator):
     expected = frames.mean(0)  # a bright column of 255 moves over black: 256 draws say how often it is where
     assert np.abs(found - expected).max() < 0.1 * 255
     assert np.abs(found - expected).mean() < 5
+
+
+def test_a_column_apart_is_told_by_a_ridge_on_its_own_inputs_and_those_that_all_share():
+    rng = np.random.default_rng(0)
+    own, shared = rng.normal(size=(200, 4)) * [1, 5, 0, 0.1], 3 + rng.normal(size=(200, 6))
+    change, mask = own[:, 0] - shared[:, 1] + rng.normal(size=200), rng.uniform(size=200) < 0.7
+    found = Shared(shared, 0.1).fitted(own, change, mask)
+    inputs = np.concatenate([own, shared], 1)
+    scale = np.where(inputs.std(0) > 0, inputs.std(0), np.inf)
+    expected = ridge(inputs / scale, change[:, None], mask[:, None], (0.1,))[0, :, 0] / np.append(scale, 1)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_array_equal(Shared(shared, 0.1).fitted(own, change, np.zeros(200, bool)), 0)

@@ -16,7 +16,7 @@ from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.odometry import Odometer, find_odometers
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.closed import Ridge
+from worldmodel.models.experts.closed import quick_ones
 from worldmodel.models.experts.fitting import Trial, examples_at
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.rich import fit_rich
@@ -197,7 +197,7 @@ def _begin(
             lens, seed = baselines.lens, settings.seed
             examples = examples_at(lens, windows, windows.starts().thinned(), seed)
             trial = Trial.of(lens, windows, select, settings.copies, seed, allowance, settings.teachers)
-            quick = [Ridge.fit(examples, lens)]
+            quick = quick_ones(examples, lens)
             cheap = trial.closed(baselines, quick)
             half = allowance.part(allowance.left / 2)  # the rest is for measuring them
             rich = fit_rich(examples, lens, seed, half, settings.about.get("structure")) if settings.train.rich else []

@@ -29,6 +29,8 @@ LOOKS = {
     "linear": Look("linear model", "the linear model", "#009E73"),
     "dead_reckoning": Look("dead reckoning", "dead reckoning", "#8a5a2b"),
     "ridge": Look("short ridge", "the short ridge", "#56B4E9", ":"),
+    "ar": Look("each by itself", "each column by itself", "#88CCEE", ":"),
+    "arx": Look("each with commands", "each column with commands", "#44AA99", ":"),
     "mechanics": Look("mechanics", "mechanics", "#6a3d9a", ":"),
     "state_space": Look("state space", "the state space", "#b2182b", ":"),
     "physics": Look("physics", "physics", "#d95f02", ":"),
@@ -36,7 +38,7 @@ LOOKS = {
     "floor_reading": Look("floor (MuJoCo)", "the floor", "#D55E00", "--"),
     "floor_estimate": Look("floor, estimated", "the floor from an estimate", "#8b0000", "--"),
 }
-_PARTS = ("network", "ridge", "mechanics", "state_space", "physics")
+_PARTS = ("network", "ridge", "ar", "arx", "mechanics", "state_space", "physics")
 _UNKNOWN = ("#b15928", "#e7298a", "#666600", "#00868B")  # of predictors that users bring
 _OVERALL = StreamSpec("all readings", "sensor", ("all",), ("",), 1.0)
 

@@ -6,17 +6,18 @@ import pytest
 from tests.oscillator import write_log
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
-from worldmodel.logs.windows import Windows
+from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens, short_context
 from worldmodel.models.experts.blend import Blend
-from worldmodel.models.experts.closed import Closed, Ridge, closed
+from worldmodel.models.experts.closed import AR, ARX, Closed, Ridge, closed, quick_ones
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.fitting import Trial, examples_at
 from worldmodel.models.experts.left_out import Question, ask, folds
 from worldmodel.models.objective import at_sample_times
 from worldmodel.training.data import measure_scaling
+from worldmodel.types import Commands, StreamSpec
 
 DT, C, H = 0.05, 16, 10
 
@@ -232,3 +233,71 @@ def test_a_ridge_sees_the_last_ticks_alone_and_is_kept(windows, lens):
     np.testing.assert_array_equal(again.predict(view), ridge.predict(view))
     longer = view._replace(**{n: np.repeat(getattr(view, n), 2, 1) for n in ("ahead", "ahead_mask")})
     assert ridge.predict(longer).shape[1] == 2 * H
+
+
+@pytest.mark.parametrize("kind", [AR, ARX])
+def test_columns_by_themselves_see_their_own_past_and_arx_what_is_commanded(windows, lens, kind):
+    starts = np.asarray(windows.starts())
+    expert = kind.fit(examples_at(lens, windows, starts, 0), lens)
+    view = lens.examples(windows, starts[::60]).view
+    now = expert.predict(view)
+    part = lens.layout.reading_columns["position"]
+    rest = [i for i in range(now.shape[-1]) if not part.start <= i < part.stop]
+    slots = [name for name in lens.layout.columns if name != "position"]
+    others = np.concatenate([np.r_[lens.layout.columns[name]] for name in slots])
+    jolted = view._replace(
+        held=_jolted(view.held, rest), readings=_jolted(view.readings, rest), slots=_jolted(view.slots, others)
+    )
+    np.testing.assert_allclose(expert.predict(jolted)[..., part], now[..., part])
+    assert np.abs(expert.predict(jolted)[..., rest] - now[..., rest]).max() > 0.1
+    pushed = expert.predict(view._replace(ahead=view.ahead + 1.0))
+    assert (np.abs(pushed - now).max() > 1e-3) == (kind is ARX)
+    again = kind.from_arrays(expert.to_arrays(), lens)
+    np.testing.assert_array_equal(again.predict(view), now)
+
+
+def _jolted(values, columns):
+    out = values.copy()
+    out[..., columns] += np.random.default_rng(0).normal(size=out[..., columns].shape)
+    return out
+
+
+def test_columns_by_themselves_learn_from_little_where_all_together_find_what_is_not_there():
+    """Eight columns that have nothing to do with each other, of which a few windows are known."""
+    examples, lens = _walks(windows=40), _lens(8)
+    fresh = _walks(windows=300, seed=1)
+    ridge, ar = quick_ones(examples, lens)  # there are no actions
+    assert isinstance(ar, AR)
+    together, apart = (np.nanmean(fresh.squared_errors(expert.predict(fresh.view))) for expert in (ridge, ar))
+    still = np.nanmean(fresh.squared_errors(np.repeat(fresh.view.held[:, -1:], H, 1)))
+    assert apart < 0.75 * still < 0.75 * together
+
+
+def test_columns_are_not_told_by_themselves_where_many_commands_move_them():
+    kinds = [[type(e) for e in quick_ones(_walks(20, actions=n), _lens(8, n))] for n in (2, 9)]
+    assert kinds == [[Ridge, AR, ARX], [Ridge]]
+
+
+def _lens(columns, actions=0):
+    def spec(name, kind, count):
+        return StreamSpec(name, kind, tuple(f"{name}{i}" for i in range(count)), ("m",) * count, 1 / DT)
+
+    streams = [spec("s", "sensor", columns)] + ([spec("u", "action", actions)] if actions else [])
+    return Lens(TickLayout(DT, tuple(streams)), *(f(n) for n in (columns, actions) for f in (np.zeros, np.ones)))
+
+
+def _walks(windows, seed=0, columns=8, back=0.8, actions=0):
+    """Examples of readings that each return to 0 by a share a tick."""
+    rng = np.random.default_rng(seed)
+    x = [rng.normal(size=(windows, columns))]
+    for _ in range(C + H - 1):
+        x.append(back * x[-1] + np.sqrt(1 - back**2) * rng.normal(size=x[-1].shape))
+    values = np.stack(x, 1)
+    shape = (windows, C + H - 1, actions)
+    acted = Commands(rng.normal(size=shape), np.ones(shape, bool), np.zeros((*shape[:2], int(actions > 0))))
+    here, led = (Commands(*(a[:, part] for a in acted)) for part in (slice(0, C - 1), slice(C - 1, None)))
+    known, age = np.ones(values.shape, bool), np.zeros((windows, C + H, 1))
+    past = Context(values[:, :C], known[:, :C], age[:, :C], here, (), ())
+    none = np.zeros((windows, 0), np.int32)
+    future = Future(led, values[:, C:], known[:, C:], age[:, C:], none, (), ())
+    return _lens(columns, actions).seen(past, future)

@@ -2,24 +2,22 @@
 
 import dataclasses
 import functools
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines.inputs import STILL, Means, Part, acts_until, edges_of, flat, parts_of
 from worldmodel.models.baselines.ridge import ridge
-from worldmodel.models.baselines.view import LATE, Examples, View, in_phase, in_step, on_ticks, phase
+from worldmodel.models.baselines.view import LATE, Examples, View, in_phase, on_ticks, phase
 from worldmodel.types import Array
 
 PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
 _TICKS = 32  # fitted at most
-_SHARES = 16  # of the time until a tick, over each of which its actions are averaged
 _TOGETHER = 1024  # questions that are answered together, of all windows
-_STILL = 1e-6  # an input that deviates less is constant
 
 
 @dataclasses.dataclass
@@ -41,35 +39,18 @@ class Direct:
 
     @classmethod
     def candidates(
-        cls,
-        examples: Examples,
-        layout: TickLayout,
-        penalties: Sequence[float] = PENALTIES,
-        sees: Callable[[Int[Array, " F"]], Bool[Array, "F Y"]] | None = None,
+        cls, examples: Examples, layout: TickLayout, penalties: Sequence[float] = PENALTIES
     ) -> list["Direct"]:
-        """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen.
-
-        Args:
-            examples: windows to fit on.
-            layout: theirs.
-            penalties: of a mean squared error.
-            sees: which inputs each column is told by, given the column that each input is of, -1 of actions; by
-                default all.
-        """
+        """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
         view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
         ticks = grid(view.horizon)
-        parts = _parts(view, layout)
-        seen = _flat(parts)
-        means = _Means.of(view)
-        acted = [means.shares(_edges(tick)[None], np.array([[tick]]))[:, 0] for tick in ticks.tolist()]
-        varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > _STILL
-        of = np.concatenate([*(np.broadcast_to(part.of, part.values.shape[1:]).ravel() for part in parts)])
-        known = None if sees is None else sees(np.pad(of, (0, acted[0].shape[1]), constant_values=-1))[varies]
+        seen, acted = flat(parts_of(view, layout)), acts_until(view, ticks)
+        varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
         weights = []
         for t, a in zip(ticks, acted, strict=True):
             inputs = np.concatenate([seen, a], 1)[:, varies]
-            scale = np.maximum(inputs.std(0), _STILL)
-            fitted = ridge(inputs / scale, change[:, t - 1], examples.mask[:, t - 1], penalties, known)
+            scale = np.maximum(inputs.std(0), STILL)
+            fitted = ridge(inputs / scale, change[:, t - 1], examples.mask[:, t - 1], penalties)
             weights.append(fitted / np.concatenate([scale, [1.0]])[:, None])
         return [cls(ticks, varies, each) for each in np.stack(weights, 1)]
 
@@ -87,9 +68,10 @@ class Direct:
     @staticmethod
     def predictions(candidates: Sequence["Direct"], view: View, layout: TickLayout) -> list[Float[Array, "B T Y"]]:
         """What each of several predicts that differ by their weights alone, which costs little more than one."""
-        seen, known, now = _flat(_parts(view, layout)), candidates[0].varies, view.held[:, -1:]
+        parts, known, now = parts_of(view, layout), candidates[0].varies, view.held[:, -1:]
+        seen = flat(parts)
         inputs = seen[:, np.flatnonzero(known[: seen.shape[1]])]
-        asked = _Asked(_Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]))
+        asked = Asked(Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]), parts)
         weights = namespace(candidates[0].weights).concatenate([each.weights for each in candidates], -1)
         together = dataclasses.replace(candidates[0], weights=weights)._until(view.horizon + LATE + 1)
         ahead = functools.cache(functools.partial(together._ahead, asked))
@@ -105,15 +87,18 @@ class Direct:
         count = int(np.searchsorted(self.ticks, horizon)) + 1
         return dataclasses.replace(self, ticks=self.ticks[:count], weights=self.weights[:count])
 
-    def _ahead(self, asked: "_Asked", lates: tuple[int, ...]) -> list[Float[Array, "B T Y"]]:
+    def _ahead(self, asked: "Asked", lates: tuple[int, ...]) -> list[Float[Array, "B T Y"]]:
         """Changes at the ticks ahead, each as if the command in force so many ticks before it went on."""
-        questions = _Questions.of(tuple(self.ticks.tolist()), lates)
-        answers, share = asked.of(questions, self.ticks, self.weights), questions.share
+        questions = Questions.of(tuple(self.ticks.tolist()), lates)
+        answers, share = self._answers(asked, questions), questions.share
         both = ((answers[:, own], answers[:, before]) for own, before in zip(*questions[2:4], strict=True))
         return [namespace(own).where(share < 1, before + share * (own - before), own) for own, before in both]
 
+    def _answers(self, asked: "Asked", questions: "Questions") -> Float[Array, "B Q Y"]:
+        return asked.of(questions, self.ticks, self.weights)
 
-class _Questions(NamedTuple):
+
+class Questions(NamedTuple):
     """What models are asked, each question once: the change at its own tick, told of commands for so long.
 
     Attributes:
@@ -132,7 +117,7 @@ class _Questions(NamedTuple):
 
     @classmethod
     @functools.lru_cache(64)
-    def of(cls, ticks: tuple[int, ...], lates: tuple[int, ...]) -> "_Questions":
+    def of(cls, ticks: tuple[int, ...], lates: tuple[int, ...]) -> "Questions":
         """Of models of `ticks`, each as if the command in force so many ticks before it went on."""
         ahead = np.arange(1, ticks[-1] + 1)
         model = np.searchsorted(ticks, ahead)
@@ -146,26 +131,31 @@ class _Questions(NamedTuple):
         return cls(model, until[:, None], asked_own, asked_before, ((ahead - start) / (end - start))[:, None])
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """What is asked of the models of all ticks.
 
     Attributes:
         means: of what is commanded.
         seen: [B, F] the inputs of what was seen that vary.
         acts: int [S'] which means of actions vary.
+        parts: all inputs of what was seen.
     """
 
-    means: "_Means"
+    means: "Means"
     seen: Array
     acts: Array
+    parts: "list[Part]"
 
-    def of(self, asked: _Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Array:
+    def of(self, asked: Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Array:
         """The answers [B, Q, Y] of models of `ticks`."""
         count, models = self.seen.shape[1], len(ticks)
         seen = namespace(self.seen).broadcast_to(self.seen, (models, *self.seen.shape))
         by_seen, answers = seen @ weights[:, :count] + weights[:, -1:], []
         together = max(_TOGETHER * models // (len(self.seen) * len(asked.model)), 1)
-        ends, edges = np.searchsorted(asked.model, np.arange(models + 1)), np.stack([_edges(t) for t in ticks.tolist()])
+        ends, edges = (
+            np.searchsorted(asked.model, np.arange(models + 1)),
+            np.stack([edges_of(t) for t in ticks.tolist()]),
+        )
         for first in range(0, models, together):
             last = min(first + together, models)
             rows = slice(ends[first], ends[last])
@@ -191,112 +181,3 @@ def grid(horizon: int) -> Array:
     if horizon <= _TICKS:
         return np.arange(1, horizon + 1)
     return np.unique(np.round(np.geomspace(1, horizon, _TICKS)).astype(int))
-
-
-@functools.cache
-def _spans(ticks: int) -> list[tuple[int, int]]:
-    """Shares (from, to) of the last ticks, the newest first, that grow with age: 1, 1, 1, 1, 2, 2, 4, 4, 8, 8, ..."""
-    ends = [0, 1, 2, 3]
-    while ends[-1] < ticks:
-        ends.append(ends[-1] + 2 ** max((len(ends) - 3) // 2, 0))
-    return [(max(ticks - b, 0), ticks - a) for a, b in itertools.pairwise(ends) if a < ticks]
-
-
-class _Part(NamedTuple):
-    """Inputs [B, ..., S] of a window, and which columns of readings the S are; -1 of actions."""
-
-    values: Array
-    of: Int[np.ndarray, " S"]
-
-
-def _parts(view: View, layout: TickLayout) -> list[_Part]:
-    """The last readings and their ages; of each share of the context the means of actions, and of how far samples are
-    from the last, as are those of the last tick's other slots.
-
-    Differences, since a penalty on levels that are nearly equal would take the differences away first. What is missing
-    is 0, and a column says which is.
-    """
-    xp, context, last = namespace(view.held), view.held.shape[1], view.held[:, -1]
-    every = np.arange(last.shape[1])
-    parts, slow = [_Part(last, every), _Part(xp.minimum(view.age[:, -1], context), every)], _slow(view, layout)
-    for spec in layout.readings:
-        columns, of = layout.slot_columns(spec), every[layout.reading_columns[spec.name]]
-        now = last[:, None, of]
-        if len(columns) > 1:
-            samples, there = view.slots[..., columns], view.slots_mask[..., columns]
-            parts.append(_Part(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1], of))
-        spans = _over_spans(samples - now[:, None], there) if len(columns) > 1 else slow.pop(0)
-        parts.append(_Part(spans, of))
-    acted = _over_spans(view.past[:, :, None], view.past_mask[:, :, None])
-    return [*parts, _Part(acted, np.full(acted.shape[-1], -1))]
-
-
-def _flat(parts: Sequence[_Part]) -> Float[Array, "B F"]:
-    """All inputs of a window in a row."""
-    xp = namespace(parts[0].values)
-    return xp.concatenate([part.values.reshape(len(part.values), -1) for part in parts], 1)
-
-
-def _slow(view: View, layout: TickLayout) -> list[Float[Array, "B K 2 S"]]:
-    """`_over_spans` of each stream that has one slot a tick, its samples at even times."""
-    columns = [part for name, part in layout.reading_columns.items() if layout.slots(layout.spec(name)) == 1]
-    if not columns:
-        return []
-    samples, known = in_step(view, columns)
-    now = namespace(samples).concatenate([view.held[:, -1:, part] for part in columns], -1)
-    means = _over_spans((samples - now)[:, :, None], known[:, :, None])
-    ends = np.cumsum([0, *(part.stop - part.start for part in columns)])
-    return [means[..., a:b] for a, b in itertools.pairwise(ends)]
-
-
-class _Means(NamedTuple):
-    """Means of the actions ahead over parts of them, from running sums.
-
-    Attributes:
-        running: [B, H + 1, 2, A] sums of the actions until each tick, and of how many are known.
-        held: [B, H + 1, 2, A] what is in force when each tick comes, and whether it is known.
-    """
-
-    running: Array
-    held: Array
-
-    @classmethod
-    def of(cls, view: View) -> "_Means":
-        xp = namespace(view.ahead)
-        each, last = (
-            xp.stack([xp.where(mask, values, 0), mask], 2).astype(float)
-            for values, mask in ((view.ahead, view.ahead_mask), (view.past[:, -1:], view.past_mask[:, -1:]))
-        )
-        return cls(xp.concatenate([0 * last, xp.cumsum(each, 1)], 1), xp.concatenate([last, each], 1))
-
-    def shares(self, edges: Int[Array, "K E"], until: Int[Array, "K 1"]) -> Float[Array, "B K S"]:
-        """Means over shares of the time ahead, between `edges`, and columns that say which are known.
-
-        Of commands that follow `until` nothing is asked: the last one before goes on.
-        """
-        xp, until = namespace(self.held), np.minimum(until, self.held.shape[1] - 1)
-        inside, beyond = np.minimum(edges, until), np.diff(np.maximum(edges, until), axis=1)
-        sums = xp.diff(self.running[:, inside], axis=2) + beyond[..., None, None] * self.held[:, until]
-        means = xp.stack([sums[..., 0, :] / xp.maximum(sums[..., 1, :], 1), sums[..., 1, :] > 0], -2)
-        return means.reshape(*means.shape[:2], -1)
-
-
-@functools.cache
-def _edges(tick: int) -> Int[Array, " E"]:
-    """Of equal shares of the time until a tick; where it has fewer ticks than there are shares, the last are empty."""
-    edges = np.round(np.linspace(0, tick, min(tick, _SHARES) + 1)).astype(int)
-    return np.pad(edges, (0, _SHARES + 1 - len(edges)), "edge")
-
-
-def _over_spans(values: Float[Array, "B C N S"], mask: Shaped[Array, "B C N S"]) -> Float[Array, "B K 2 S"]:
-    """Of each span of ticks the means where `mask`, else 0, and whether there is one, as numbers."""
-    xp, within = namespace(values), _within(values.shape[1])
-    total, count = (within @ each.sum(2, dtype=float) for each in (xp.where(mask, values, 0), mask))
-    return xp.stack([xp.where(count > 0, total / xp.maximum(count, 1), 0), count > 0], 2)
-
-
-@functools.cache
-def _within(ticks: int) -> Float[Array, "K C"]:
-    """1 where one of the last ticks is in a span."""
-    first, end = np.array(_spans(ticks)).reshape(-1, 2, 1).swapaxes(0, 1)
-    return ((np.arange(ticks) >= first) & (np.arange(ticks) < end)).astype(float)

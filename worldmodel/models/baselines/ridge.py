@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.linalg import solve
 
 
 def ridge(
@@ -11,27 +12,24 @@ def ridge(
     targets: Float[np.ndarray, "M Y"],
     mask: Bool[np.ndarray, "M Y"],
     penalties: Sequence[float],
-    sees: Bool[np.ndarray, "F Y"] | None = None,
 ) -> Float[np.ndarray, "R F+1 Y"]:
     """Weights, the last one constant and free, for each penalty (of a mean squared error): [R, F + 1, Y].
 
-    Each column of targets is fitted on the rows where it is there, and on the inputs that it `sees`, by default all;
-    columns that are alike in both are fitted together. A column that is never there gets zeros.
+    Each column of targets is fitted on the rows where it is there; columns there together are fitted together. A
+    column that never is gets zeros.
     """
-    sees = np.ones((inputs.shape[1], targets.shape[1]), bool) if sees is None else sees
     weights = np.zeros((len(penalties), inputs.shape[1] + 1, targets.shape[1]))
     together: dict[bytes, list[int]] = {}
     for column, rows in enumerate(mask.T):
-        together.setdefault(rows.tobytes() + sees[:, column].tobytes(), []).append(column)
+        together.setdefault(rows.tobytes(), []).append(column)
     for columns in together.values():
-        rows, seen = mask[:, columns[0]], np.flatnonzero(sees[:, columns[0]])
+        rows = mask[:, columns[0]]
         if not rows.any():
             continue
-        x = inputs if len(seen) == inputs.shape[1] else inputs[:, seen]
-        x, y = (x, targets[:, columns]) if rows.all() else (x[rows], targets[rows][:, columns])
+        x, y = (inputs, targets[:, columns]) if rows.all() else (inputs[rows], targets[rows][:, columns])
         x_mean, y_mean = x.mean(0, dtype=float), y.mean(0, dtype=float)
         for slopes, each in zip(weights, _slopes(x - x_mean, y - y_mean, penalties), strict=True):
-            slopes[seen[:, None], columns] = each
+            slopes[:-1, columns] = each
             slopes[-1, columns] = y_mean - x_mean @ each
     return weights
 
@@ -43,5 +41,5 @@ def _slopes(
     few = len(x) < x.shape[1]
     gram, moment = (x @ x.T, y) if few else (x.T @ x, x.T @ y)
     for penalty in penalties:
-        solved = np.linalg.solve(gram + penalty * len(x) * np.eye(len(gram)), moment)
+        solved = solve(gram + penalty * len(x) * np.eye(len(gram)), moment, assume_a="pos")
         yield x.T @ solved if few else solved

@@ -16,7 +16,7 @@ from worldmodel.models.experts.long_run import FAR
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array
 
-_SHARPNESS = 2.5  # of weights: an expert with half the squared error of another weighs six times as much
+_SHARPNESS = 3.5  # of weights: an expert with half the squared error of another weighs eleven times as much
 _TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, beside the error on left-out episodes
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
 _QUIET = 0.03  # of the best expert's mean squared error, added to each episode's: one that stands still says little

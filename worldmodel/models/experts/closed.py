@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -10,12 +10,14 @@ from jaxtyping import Float
 from worldmodel.arrays import namespace
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.apart import Apart
 from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.expert import Expert
 from worldmodel.types import Array
 
-_MEMORY, _PENALTY = 8, 0.1  # ticks; docs/experiments.md
+_PENALTY = 0.1  # docs/experiments.md
+_FEW_ACTIONS = 8
 
 
 class Closed(NamedTuple):
@@ -51,18 +53,26 @@ class Ridge:
     """
 
     name: ClassVar[str] = "ridge"
+    kind: ClassVar[type[Direct]] = Direct
+    longest: ClassVar[int | None] = 8  # ticks; None for as many as contexts are sure to have
     direct: Direct
     lens: Lens
     memory: int
 
     @classmethod
-    def fit(cls, examples: Examples, lens: Lens) -> "Ridge":
+    def fit(cls, examples: Examples, lens: Lens) -> Self:
         """Fits the whole horizon."""
-        memory = min(_MEMORY, short_context(examples.view.context))
+        short = short_context(examples.view.context)
+        memory = min(cls.longest or short, short)
         near = examples.near(memory, examples.view.horizon)
-        return cls(Direct.candidates(near, lens.layout, (_PENALTY,))[0], lens, memory)
+        return cls(cls.model(near, lens), lens, memory)
 
-    def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> "Ridge":
+    @classmethod
+    def model(cls, examples: Examples, lens: Lens) -> Direct:
+        """What it predicts with."""
+        return Direct.candidates(examples, lens.layout, (_PENALTY,))[0]
+
+    def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> Self:
         """The same on other windows, which takes a moment."""
         return self.fit(examples, self.lens)
 
@@ -77,6 +87,42 @@ class Ridge:
         return {**vars(self.direct), "memory": self.memory}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, Any], lens: Lens) -> "Ridge":
+    def from_arrays(cls, arrays: dict[str, Any], lens: Lens) -> Self:
         """What `to_arrays` gave."""
-        return cls(Direct(**{k: v for k, v in arrays.items() if k != "memory"}), lens, int(arrays["memory"]))
+        return cls(cls.kind(**{k: v for k, v in arrays.items() if k != "memory"}), lens, int(arrays["memory"]))
+
+
+class AR(Ridge):
+    """Each column from its own past alone: few numbers, which little data tell, and nothing that others do harms it."""
+
+    name: ClassVar[str] = "ar"
+    kind: ClassVar[type[Direct]] = Apart
+    longest: ClassVar[int | None] = None
+
+    @classmethod
+    def model(cls, examples: Examples, lens: Lens) -> Direct:
+        """What it predicts with."""
+        return Apart.fit(examples, lens.layout, _PENALTY, commands=False)
+
+
+class ARX(AR):
+    """Each column from its own past and what is commanded."""
+
+    name: ClassVar[str] = "arx"
+
+    @classmethod
+    def model(cls, examples: Examples, lens: Lens) -> Direct:
+        """What it predicts with."""
+        return Apart.fit(examples, lens.layout, _PENALTY, commands=True)
+
+
+def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
+    """The linear experts that suit the streams.
+
+    Those of one column at a time only where there are others, and no more than a few commands: of a machine that many
+    move, a column by itself tells little, and with all of them it has too many weights.
+    """
+    kinds: list[type[Ridge]] = [Ridge]
+    if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
+        kinds += [AR, ARX] if lens.layout.actions else [AR]
+    return [kind.fit(examples, lens) for kind in kinds]

@@ -1,0 +1,85 @@
+"""A linear model in which each column is told by its own past, and of all else by no more than commands."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.linalg import solve
+
+from worldmodel.arrays import namespace
+from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines.direct import Asked, Direct, Questions, grid
+from worldmodel.models.baselines.inputs import STILL, acts_until, flat, own_of, parts_of
+from worldmodel.models.baselines.view import Examples, in_phase, phase
+from worldmodel.types import Array
+
+
+@dataclasses.dataclass
+class Apart(Direct):
+    """Of which each column is told by its own past, and of all else by no more than commands.
+
+    Attributes:
+        own: [N, K, Y] weights of the K inputs that each column has of its own.
+    """
+
+    own: Array
+
+    @classmethod
+    def fit(cls, examples: Examples, layout: TickLayout, penalty: float, commands: bool) -> "Apart":
+        """On the readings that came; `commands` says whether those tell anything."""
+        view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
+        ticks, parts = grid(view.horizon), parts_of(view, layout)
+        past, acted, own = flat(parts[-1:]), acts_until(view, ticks), own_of(parts)
+        varies = commands & (np.concatenate([past.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL)
+        weights = []
+        for tick, led in zip(ticks, acted, strict=True):
+            shared = Shared(np.concatenate([past, led], 1)[:, varies], penalty)
+            came, there = change[:, tick - 1], examples.mask[:, tick - 1]
+            weights.append([shared.fitted(own[..., y], came[:, y], there[:, y]) for y in range(own.shape[-1])])
+        each = np.array(weights).swapaxes(1, 2)
+        varies = np.concatenate([np.zeros(flat(parts[:-1]).shape[1], bool), varies])
+        return cls(ticks, varies, each[:, own.shape[1] :], each[:, : own.shape[1]])
+
+    def _answers(self, asked: Asked, questions: Questions) -> Float[Array, "B Q Y"]:
+        inputs, weights = own_of(asked.parts), self.own[: len(self.ticks)]
+        if namespace(inputs) is np:  # of many windows
+            told = (inputs.transpose(2, 0, 1) @ weights.transpose(2, 1, 0)).transpose(1, 2, 0)
+        else:  # compiled into one loop
+            told = (inputs[:, None] * weights).sum(2)
+        return super()._answers(asked, questions) + told[:, questions.model]
+
+
+class Shared:
+    """Inputs [M, S] that all columns share; their products are taken once for columns that came in the same rows."""
+
+    def __init__(self, inputs: Float[np.ndarray, "M S"], penalty: float) -> None:
+        self._scale, self._penalty = np.maximum(inputs.std(0), STILL), penalty
+        self._inputs = inputs / self._scale
+        self._known: dict[bytes, tuple[np.ndarray, ...]] = {}
+
+    def fitted(
+        self, own: Float[np.ndarray, "M K"], change: Float[np.ndarray, " M"], mask: Bool[np.ndarray, " M"]
+    ) -> Float[np.ndarray, " weights"]:
+        """Weights of one column's own inputs, of those that it shares, and a constant: a ridge regression."""
+        deviation = own.std(0)
+        scale = np.append(np.where(deviation > STILL, deviation, np.inf), self._scale)
+        count = own.shape[1]
+        if not mask.any():
+            return np.zeros(len(scale) + 1)
+        shared, mean, products = self._of(mask)
+        x, y = own[mask] / scale[:count], change[mask]
+        means = np.append(x.mean(0), mean)
+        x, left = x - x.mean(0), y - y.mean()
+        beside = x.T @ shared
+        gram = np.block([[x.T @ x, beside], [beside.T, products]])
+        moment = np.append(x.T @ left, shared.T @ left)
+        slopes = solve(gram + self._penalty * len(x) * np.eye(len(gram)), moment, assume_a="pos")
+        return np.append(slopes / scale, y.mean() - means @ slopes)
+
+    def _of(self, rows: Bool[np.ndarray, " M"]) -> tuple[np.ndarray, ...]:
+        """Of some rows the inputs less their means, the means, and the products."""
+        if rows.tobytes() not in self._known:
+            x = self._inputs[rows]
+            mean = x.mean(0)
+            self._known[rows.tobytes()] = x - mean, mean, (x - mean).T @ (x - mean)
+        return self._known[rows.tobytes()]
