@@ -107,6 +107,11 @@ def test_fit_without_records_is_refused(tmp_path):
         read(tmp_path / "ride.csv", "\n".join(lines[:3]) + "\n")
 
 
+def test_a_field_of_fit_without_an_end_is_refused_by_name(tmp_path):
+    with pytest.raises(RecipeError, match="field larger than"):
+        read(tmp_path / "ride.csv", fit_messages() + "Data,0,record,timestamp," + "9" * 200_000 + "\n")
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -127,6 +132,14 @@ def test_sensors_side_by_side_have_a_clock_each_and_those_that_agree_one(tmp_pat
     np.testing.assert_allclose(emg.data[:, 0], np.arange(400) * 1e-6)
     np.testing.assert_allclose(acceleration.time, slow, atol=1e-6)
     np.testing.assert_allclose(acceleration.data, np.tile([0.5, 1.0], (30, 1)) * 9.80665)
+
+
+def test_dates_side_by_side_are_one_clock(tmp_path):
+    rows = [f"2025-01-01 10:00:{row:02d}.5,{row},2025-01-01 10:00:{row:02d}.5,{-row}" for row in range(COUNT)]
+    recording = read(tmp_path / "both.csv", "\n".join(["Time,x,Time,y", *rows]) + "\n")
+    (samples,) = recording.samples.values()
+    np.testing.assert_allclose(samples.time, np.arange(COUNT))
+    np.testing.assert_array_equal(samples.data, np.outer(np.arange(COUNT), [1, -1]))
 
 
 STAMPS = [f"12:59:59.{ms:03d}" for ms in range(900, 1000, 2)] + [f"13:00:00.{ms:03d}" for ms in range(0, 20, 2)]

@@ -89,6 +89,11 @@ def test_rows_without_a_clock_have_the_rate_that_the_text_above_tells(tmp_path, 
     assert any("at 200 Hz, as the text above them tells" in note for note in recording.notes)
 
 
+def test_a_time_between_samples_is_no_rate(tmp_path):
+    with pytest.raises(RecipeError, match="No clock"):
+        read(tmp_path, "Sample rate: 10 ms", "acc_x,acc_y,acc_z", *(f"{row % 7},0.1,9.81" for row in range(COUNT)))
+
+
 def test_the_unit_of_a_counter_is_the_one_that_makes_the_rate_which_is_told(tmp_path):
     rows = [f"{row}\t{5000 + 1000 * row}\t{row % 9}.5" for row in range(COUNT)]
     recording = read(tmp_path, "// Sample rate: 1 Hz", "Counter\tTime\tload", *rows, name="run.txt")
@@ -123,7 +128,7 @@ def test_streams_of_a_recording_in_several_files_are_called_as_these(tmp_path):
     ("names", "told", "began"),
     [
         ("Year,Month,Day,Hour,Minute,Second,Millisecond", "2024,2,29,23,59", "2024-02-29 23:59:58"),
-        ("YY,DOY,hh,mm (min),ss (s),ms", "24,60,23,59", None),
+        ("YY,DOY,hh,minute,ss (s),ms", "24,60,23,59", "2024-02-29 23:59:58"),
         ("year,doy,hour,min,sec,ms", "24,60,23,59", "2024-02-29 23:59:58"),
         ("hour,minute,second,msec", "23,59", ""),
     ],
@@ -135,14 +140,19 @@ def test_parts_of_a_time_in_a_column_each_are_one_clock(tmp_path, names, told, b
         seconds, ms = divmod(58_000 + 100 * row, 1000)
         minutes = told if seconds < 60 else ("2024,3,1,0,0" if "Month" in names else "24,61,0,0" if day else "0,0")
         rows.append(f"{minutes},{seconds % 60},{ms},{row}")
-    if began is None:
-        names = names.replace("mm (min)", "minute")
-        began = "2024-02-29 23:59:58"
     recording = read(tmp_path, f"{names},load", *rows)
     (spec,), (samples,) = recording.specs.values(), recording.samples.values()
     assert spec.columns == ("load",)
     np.testing.assert_allclose(samples.time, np.arange(COUNT) / 10, atol=1e-9)
     assert (f"{dated(recording):%Y-%m-%d %H:%M:%S}" if day else "") == began
+
+
+def test_a_date_of_zeros_is_none_yet(tmp_path):
+    """As receivers write it before they know one."""
+    rows = ["0,0,0,0,0,0,7"] * 2 + [f"2024,2,29,10,0,{row},{row}" for row in range(COUNT)]
+    recording = read(tmp_path, "year,month,day,hour,minute,second,load", *rows)
+    assert dated(recording).year == 2024
+    np.testing.assert_allclose(recording.samples["signals"].time, [np.nan, np.nan, *range(COUNT)])
 
 
 def test_hours_and_minutes_beyond_those_of_a_day_are_readings(tmp_path):

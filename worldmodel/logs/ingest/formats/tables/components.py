@@ -21,6 +21,7 @@ _NAMES = {
     "ms": r"milli_?seconds?|millis|msec|ms",
     "us": r"micro_?seconds?|micros|usec|us",
 }
+_FROM_ONE = ("month", "day", "doy")  # 0 is what receivers write before they know a date
 _PARTS_NS = {"hour": 3600 * 10**9, "minute": 60 * 10**9, "second": 10**9, "ms": 10**6, "us": 10**3}
 _CENTURY = 70  # two digits from there on are of the last
 
@@ -44,7 +45,8 @@ def combined(table: "pa.Table", parts: dict[str, str]) -> "pa.Table":
     if not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
         return table
     values = {kind: np.asarray(table[name].cast(pa.float64()).fill_null(np.nan)) for kind, name in parts.items()}
-    there: np.ndarray = np.all([np.isfinite(numbers) for numbers in values.values()], axis=0)
+    known = [np.isfinite(numbers) & ((numbers != 0) | (kind not in _FROM_ONE)) for kind, numbers in values.items()]
+    there: np.ndarray = np.all(known, axis=0)
     if not there.any() or not _are_parts({kind: numbers[there] for kind, numbers in values.items()}):
         return table
     of_day = sum(np.rint(np.where(there, values[kind], 0) * ns) for kind, ns in _PARTS_NS.items() if kind in values)

@@ -11,7 +11,8 @@ _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)", re.IGNORECASE)
 _RATE = re.compile(  # `Sample rate: 100.0Hz`, `Sampling frequency,250`, `at 30 Hz`
     r"(?:sampl\w*[\s_-]*(?:rate|freq\w*)\W{0,6}(?:\(?hz\)?\W{0,4})?|\b(?:at|rate|frequency)\W{1,4}(?=[\d.]+\s*k?hz))"
-    r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>(?:k?hz)?)",
+    r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>(?:k?hz)?)"
+    r"(?!\.?\d|\s?(?:[munµμ]?s|sec\w*|min\w*|milli\w*|micro\w*)\b)",  # a time between samples is no rate
     re.IGNORECASE,
 )
 _TIME = re.compile(r"\d{1,4}([-/.:]\w{1,9}){1,5}.*")

@@ -1,5 +1,6 @@
 """Loads a table from a file of any kind."""
 
+import csv
 import dataclasses
 import re
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
     where = path if path.name == Path(name).name else path / name
     try:
         table = _load(where, name, opened, recipe)
-    except (pa.ArrowException, OSError, ValueError, NotImplementedError, MemoryError) as error:
+    except (pa.ArrowException, csv.Error, OSError, ValueError, NotImplementedError, MemoryError) as error:
         raise cannot_be_read(where, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     rows = pa.array(np.arange(table.data.num_rows))
     return table.part(table.data.append_column(ROW, rows))

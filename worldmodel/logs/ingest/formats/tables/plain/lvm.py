@@ -84,11 +84,11 @@ def _segments(rows: Sequence[Fields]) -> Iterator[_Segment]:
     starts = [i for i, row in enumerate(rows) if row[0] == _SEGMENT]
     for start, stop in itertools.pairwise([*starts, len(rows)]):
         end = next((i for i in range(start, stop) if rows[i][0] == _END), stop)
-        tags, (names, *data) = _tags(rows[start:end]), [*rows[end + 1 : stop], []][: stop - end] or [[]]
+        tags, (names, *data) = _tags(rows[start:end]), rows[end + 1 : stop] or [[]]
         dimension = _word(tags, "X_Dimension", "Time")
         if dimension.lower() != "time":
             raise ValueError(f"its samples are over {dimension}, not over time")
-        yield _Segment(tags, names, [row for row in data if row])
+        yield _Segment(tags, names, data)
 
 
 def _named(segment: _Segment, kind: str) -> Fields:

@@ -79,7 +79,7 @@ def find_clock(path: Path, table: Table) -> FoundClock:
 def _why_none(path: Path, table: Table, clocks: list[str]) -> str:
     """What to do where a column tells times that go back from row to row; empty where none does."""
     for name in clocks:
-        numbers = () if table.is_words(name) or _is_temporal(table, name) else table.floats(name)
+        numbers = () if table.is_words(name) or is_temporal(table, name) else table.floats(name)
         try:
             ns = np.asarray(numbers) if len(numbers) else nanoseconds(path, table, Clock((name,), origin="unix"))[0]
         except RecipeError:
@@ -102,12 +102,13 @@ def named(table: Table) -> list[str]:
         for name in table.names
         if _NAMES.search(plain_name(name))
         or _SHORT.search(plain_name(name))
-        or _is_temporal(table, name)
+        or is_temporal(table, name)
         or (_AXIS.search(plain_name(name)) and table.unit(name) in UNITS)
     ]
 
 
-def _is_temporal(table: Table, name: str) -> bool:
+def is_temporal(table: Table, name: str) -> bool:
+    """Whether a column holds what the table itself calls times."""
     import pyarrow as pa
 
     return pa.types.is_temporal(table.kind(name))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock, named
+from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock, is_temporal, named
 from worldmodel.logs.ingest.formats.tables.suggest.streams import find_streams, tell_apart
 from worldmodel.logs.ingest.formats.tables.suggest.writing import Part
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
@@ -67,10 +67,11 @@ def _groups(table: Table, apart: bool) -> list[list[str]]:
 def _by_place(table: Table, clocks: set[str]) -> list[list[str]]:
     """The columns to the right of each of several clocks of one name, those of clocks that agree together.
 
-    None where the table is no such one: `X[s],EMG 1,X[s],Acc 1` or `EMG 1 Time Series (s),EMG 1,...`.
+    Empty where the table is no such one: `X[s],EMG 1,X[s],Acc 1` or `EMG 1 Time Series (s),EMG 1,...`.
     """
     several = [name for name in table.names if name in clocks and _ONE_OF_SEVERAL.search(name)]
-    if len(several) < 2 or table.names[0] != several[0]:
+    dated = any(table.is_words(name) or is_temporal(table, name) for name in several)
+    if len(several) < 2 or table.names[0] != several[0] or dated:
         return []
     groups: dict[tuple[int, bytes], list[str]] = {}
     for name in table.names:
