@@ -10,6 +10,7 @@ from worldmodel.errors import LogFormatError
 from worldmodel.logs.align import TickLayout, align
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import Log
+from worldmodel.logs.same import Conformed
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
@@ -100,6 +101,8 @@ def test_noise_is_converted_and_the_rate_stays_the_logs_own(logs):
         spec = log.episodes[-1].streams["gyro"].spec
         np.testing.assert_allclose(spec.noise_std, [np.pi / 180, 2 * 9.80665])
         assert spec.rate_hz == 200.0
+    told = Conformed.in_units(ELSEWHERE[0], GYRO.units)
+    np.testing.assert_allclose(told.spec.noise_std, [np.pi / 180, 2 * 9.80665])
 
 
 def test_what_a_model_sees_is_the_same(logs):

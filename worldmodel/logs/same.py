@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class Conformed:
         """A stream in other units and else as it is; None where one of them does not become the other exactly."""
         found = [conversion(old, new) for old, new in zip(spec.units, units, strict=True)]
         known = tuple(change for change in found if change is not None)
-        return cls(dataclasses.replace(spec, units=units), known) if len(known) == len(found) else None
+        return cls(_told(spec, known, units=units), known) if len(known) == len(found) else None
 
     @property
     def changes_nothing(self) -> bool:
@@ -93,9 +94,14 @@ def conform(expected: StreamSpec, found: StreamSpec, problem: str, remedy: str =
         columns.append(change)
     if (expected.units, expected.circular) == (found.units, found.circular):
         return Conformed.unchanged(found)
-    noise = tuple(abs(change.scale) * std for change, std in zip(columns, found.noise_std, strict=True))
-    spec = dataclasses.replace(found, units=expected.units, circular=expected.circular, noise_std=noise)
+    spec = _told(found, columns, units=expected.units, circular=expected.circular)
     return Conformed(spec, tuple(columns))
+
+
+def _told(spec: StreamSpec, columns: Sequence[Conversion], **otherwise: Any) -> StreamSpec:
+    """A stream that is told otherwise, its noise in the units that its columns are turned into."""
+    noise = tuple(abs(change.scale) * std for change, std in zip(columns, spec.noise_std, strict=True))
+    return dataclasses.replace(spec, noise_std=noise, **otherwise)
 
 
 def conform_all(
