@@ -83,7 +83,8 @@ def measure(out: Path, seed: int, steps: int) -> dict[str, dict[str, Any]]:
 
 
 def _metrics(run: Path, logs: list[Path], fresh: Path, seed: int, steps: int) -> dict[str, Any]:
-    train(logs, run, steps=steps, seed=seed, network=True, resume=RunFolder(run).has_run, **SPANS)  # type: ignore[arg-type]
+    resume = RunFolder(run).has_run
+    train(logs, run, steps=steps, seed=seed, network=True, resume=resume, **SPANS)  # type: ignore[arg-type]
     report = run.with_name(f"{run.name}-report")
     if not report.exists():
         write_report(validate(run, log=fresh), report)

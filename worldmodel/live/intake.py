@@ -63,8 +63,8 @@ class Intake:
         self._keep_s = {s.name: self._back_s + self._longer(s.name) * layout.dt for s in layout.streams}
         self._buffers = {s.name: Buffer(s, int(_BURST * s.rate_hz * self._keep_s[s.name]) + 16) for s in layout.streams}
         self._origin, self._lock = Origin(layout.readings), threading.Lock()
-        self._seen = dataclasses.replace(layout, streams=tuple(s for s in layout.streams if s.kind != "video"))
-        self._laid = Laid(self._seen, self.followers, keep + math.ceil(watermark_s / layout.dt) + 2)
+        self._without_films = dataclasses.replace(layout, streams=tuple(s for s in layout.streams if s.kind != "video"))
+        self._laid = Laid(self._without_films, self.followers, keep + math.ceil(watermark_s / layout.dt) + 2)
         self._late, self._dropped = ({name: 0 for name in self._buffers} for _ in range(2))
         self.newest_s = -np.inf  # after the first tick, of all streams
 
@@ -119,7 +119,7 @@ class Intake:
         """Ticks from the samples that they are made of, of which there may be far more."""
         read = {s.name: _since(now[s.name], times[0] - self._back_s) for s in self.layout.readings}
         given = {s.name: now[s.name] for s in self.layout.actions}
-        return ticks_of(read, given, [], self._seen, times, origin)
+        return ticks_of(read, given, [], self._without_films, times, origin)
 
 
 def _since(samples: Samples, time_s: float) -> Samples:

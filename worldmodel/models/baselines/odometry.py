@@ -25,9 +25,7 @@ _OUT_S = 60.0  # a place is carried on for so long at most
 _LATE = 2  # of its intervals, after which a fix is missing
 _LOOKS_S = (0.0, 2.0, 5.0)  # ahead, at least the next fix, that a span is chosen by
 _FEW = 3  # fixes that tell a heading
-_UNLIKE = (
-    4.0  # times the usual variance of fixes about the path: then sensors or fixes are wrong, and nothing is followed
-)
+_UNLIKE = 4.0  # times the usual variance of fixes about the path: then one of both is wrong, and nothing is followed
 _SILENT_S, _SILENT = 1.0, 3  # and times its interval: longer, and a sensor's last reading does not go on
 _FITTED = 1.5  # of n fixes, two numbers each, three numbers are taken
 _BURST = 1.5  # times its nominal rate, that a receiver's fixes are matched at most

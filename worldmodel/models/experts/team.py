@@ -19,10 +19,7 @@ from worldmodel.models.experts.rich import RICH
 from worldmodel.types import Array, Commands
 
 NETWORK = "network"
-_RULER, _LIKE = (
-    "hold",
-    "linear",
-)  # the network's errors are measured beside the one's, and inside contexts are the other's
+_RULER, _LIKE = "hold", "linear"  # beside whose errors the network's are measured; whose it has inside contexts
 
 
 class Foreseen(NamedTuple):

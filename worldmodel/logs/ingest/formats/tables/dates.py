@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 # A date in any order, a time of day, half of the day, a zone; a zone may also be followed by the year, as Java does.
 _STAMP = (
-    r"^\s*(?P<date>.*?)[T\s,_]*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d+)|:(?P<ms>\d{3}))?)?"
+    r"^\s*(?P<date>.*?)[T\s,_]*(?P<hour>\d{1,2}):(?P<minute>\d{2})"
+    r"(?::(?P<second>\d{2})(?:[.,](?P<part>\d+)|:(?P<ms>\d{3}))?)?"
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>[A-Za-z]{1,5}|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|[+-]\d{2})?"
     r"(?:\s+(?P<year>\d{4}))?\s*$"
 )
