@@ -77,6 +77,7 @@ def test_descriptions_are_no_tables(tmp_path, found):
         (json.dumps(ROWS)[:-9], "no whole JSON"),
         ("[" * 100_000, "nested too deeply"),
         ('{"a": 1}', "no array of objects"),
+        ('{"columns": ["time"], "data": [1.5, 2.5]}', "No clock"),
     ],
 )
 def test_what_is_none_is_refused_by_its_reason(tmp_path, text, why):

@@ -59,8 +59,9 @@ def combined(table: "pa.Table", parts: dict[str, str]) -> "pa.Table":
 
 
 def _are_parts(values: dict[str, np.ndarray]) -> bool:
-    within = {"hour": 24, "minute": 60, "second": 61, "month": 13, "day": 32, "doy": 367, "ms": 1000, "us": 10**6}
-    return all((numbers >= 0).all() and (numbers < within.get(kind, np.inf)).all() for kind, numbers in values.items())
+    within = {"year": 2262, "month": 13, "day": 32, "doy": 367}  # nanoseconds tell no later year
+    within |= {"hour": 24, "minute": 60, "second": 61, "ms": 1000, "us": 10**6}
+    return all((numbers >= 0).all() and (numbers < within[kind]).all() for kind, numbers in values.items())
 
 
 def _days(values: dict[str, np.ndarray], there: np.ndarray) -> np.ndarray:

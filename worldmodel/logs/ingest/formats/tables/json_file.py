@@ -64,9 +64,11 @@ def parse(data: bytes) -> tuple["pa.Table", list[str]]:
 
 def _of_pandas(found: Any) -> Any:
     """What `to_json(orient="split")` and `orient="table"` hold."""
-    if isinstance(found, dict) and isinstance(found.get("columns"), list) and isinstance(found.get("data"), list):
-        return [dict(zip(map(str, found["columns"]), row, strict=False)) for row in found["data"]]
-    return found
+    if not (isinstance(found, dict) and isinstance(found.get("columns"), list) and isinstance(found.get("data"), list)):
+        return found
+    if not all(isinstance(row, list) for row in found["data"]):
+        return found
+    return [dict(zip(map(str, found["columns"]), row, strict=False)) for row in found["data"]]
 
 
 def _columns(prefix: str, found: Any, depth: int = 0) -> Iterator[tuple[str, list[Any]]]:
