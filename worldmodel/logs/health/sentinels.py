@@ -52,8 +52,8 @@ def check_sentinels(recording: "Recording") -> Iterator[Finding]:
         scale, offset = recording.stored.get(spec.name, (np.ones(len(spec.columns)), np.zeros(len(spec.columns))))
         columns = columns_of(recording, spec.name)
         for index in range(len(GPS_COLUMNS) - 1 if spec.kind == "gps" else 0, len(spec.columns)):
-            ends = (np.array(columns[index].ends) - offset[index]) / scale[index]
-            if _is_known(ends).any() or not set(_SMALL).isdisjoint(ends):  # as in hardly any column
+            both = (np.array(columns[index].ends) - offset[index]) / scale[index]
+            if _is_known(both).any() or not set(_SMALL).isdisjoint(both):  # as in hardly any column
                 values = (columns[index].values - offset[index]) / scale[index]
                 yield from _sentinels(recording, spec, values, spec.columns[index])
 
