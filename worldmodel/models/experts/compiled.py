@@ -71,7 +71,7 @@ class Meanwhile:
 
     def __init__(self, team: Team) -> None:
         self.compiled, self._team = Compiled(team), team
-        self._made: dict[tuple, Future] = {}  # by the shapes of a question; one at a time
+        self._made: dict[tuple, Future] = {}  # by the shapes of a question, which threads may ask; one at a time
         self._maker = ThreadPoolExecutor(1)
 
     def foresee(
@@ -82,7 +82,7 @@ class Meanwhile:
         asked = context, *_longer(actions, network), chosen
         shapes = tuple(x.shape for x in jax.tree.leaves(asked))
         made = self._made.get(shapes)
-        if made is None and all(each.done() for each in self._made.values()):
+        if made is None and all(each.done() for each in list(self._made.values())):
             self._made[shapes] = self._maker.submit(self.compiled.foresee, *asked)
         if made is None or not made.done() or made.exception() is not None:
             return foresee_in_numpy(self._team, context, actions, network, chosen)
