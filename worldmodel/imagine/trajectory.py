@@ -220,7 +220,7 @@ def frame_ticks(layout: TickLayout, horizon: int, most: int | None = None) -> li
 
 def _spread(moment: Moment, readings: np.ndarray, seed: int) -> np.ndarray:
     """Features [K, H, D] whose members begin at places as far apart as these are less sure than usual."""
-    for name, deviation in moment.unsure.items():
+    for name, deviation in moment.unsure.items():  # receivers of one machine are off together: one path carries both
         spec = moment.layout.spec(name)
         columns = moment.layout.slot_columns(spec)[:, codec(spec).turning.place]
         offset = np.random.default_rng(seed).normal(0, deviation, (len(readings), 1, columns.shape[1]))

@@ -215,7 +215,7 @@ def load_run(folder: Path | str) -> Run:
             raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
         return Run(files.path, settings, None, baselines, team, reached, odometers)
     graph, params, rest = _structure(settings.model, settings.layout, settings.context)
-    model = nnx.merge(graph, files.read_parameters(params), rest)
+    model = nnx.merge(graph, files.read_parameters(params), rest, copy=True)  # `rest` is that of all such runs
     model.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
     spread = files.read_spread()
     model.spread = nnx.Variable(jnp.ones((1, model.layout.size)) if spread is None else jnp.asarray(spread))

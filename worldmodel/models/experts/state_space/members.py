@@ -52,7 +52,8 @@ def drawn(
 
     Most end where they are not the best by far, and some that fit as well as any are lost where they never were. So
     each is fitted again without a third of the recordings in turn. Those that err least there are members: as many as
-    have the best median.
+    have the best median. Refits begin where the fits ended, and their penalties hold them there, so that all errors are
+    flattered alike.
     """
     found = add_terms(recipe, *fit_linear(recipe, traces), traces, seeds, _FINISHED, allowance)
     tick = traces.stretches(1)
