@@ -1,4 +1,5 @@
-"""Measures how long a user waits: for the first imagined future of a new process, for the next, for the command line.
+"""Measures how long a user waits: for the first imagined future of a new process, for the next, for the command line's
+first word and its last.
 
     python -m tests.benchmarks.latency                      # makes a small rover run first, in about a minute
     python -m tests.benchmarks.latency --run RUN --log LOG  # on a run that there is
@@ -99,6 +100,18 @@ def fresh_processes(run: Path, log: Path, folder: Path) -> Iterator[Row]:
     first, load = (code.format(run=str(run), log=str(log)) for code in (FIRST, LOAD))
     line = ["-m", "worldmodel", "imagine", run, log, "--episode", 0, "--at", 5, "--force", "--out", folder / "imagined"]
 
+    def spoke(*words: object) -> float:
+        """Seconds to the first line."""
+        began = time.perf_counter()
+        with subprocess.Popen(
+            [sys.executable, "-u", *map(str, words)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            assert process.stdout
+            process.stdout.readline()
+            seconds = time.perf_counter() - began
+            process.kill()
+        return seconds
+
     def ran(*words: object) -> tuple[float, str]:
         began = time.perf_counter()
         done = subprocess.run(
@@ -107,6 +120,8 @@ def fresh_processes(run: Path, log: Path, folder: Path) -> Iterator[Row]:
         return time.perf_counter() - began, done.stdout
 
     yield Row("import worldmodel", [ran("-c", "import worldmodel")[0] for _ in range(PROCESSES)])
+    train = ["-m", "worldmodel", "train", log, "--out", folder / "killed", "--force"]
+    yield Row("worldmodel train, its first word", [spoke(*train) for _ in range(PROCESSES)], 2.0)
     yield Row("first future of a process, empty cache", [ran("-c", first)[0]])
     yield Row("first future of a process, warm cache", [ran("-c", first)[0] for _ in range(PROCESSES)], 4.0)
     yield Row("wm.load, beyond reading the files", [float(ran("-c", load)[1]) for _ in range(PROCESSES)], 0.5)
