@@ -32,7 +32,7 @@ def ahead_of(member: Member, traces: Traces, context: int) -> Float[np.ndarray, 
 
 
 def squares(
-    said: Float[np.ndarray, "*k W H Y"], traces: Traces, context: int, counted: Bool[np.ndarray, "W T"] | bool = True
+    said: Float[np.ndarray, "*k W H Y"], traces: Traces, context: int, counted: Bool[np.ndarray, "*w T"] | bool = True
 ) -> Float[np.ndarray, "*k Y"]:
     """Sums of squared errors of what is said of ticks that count."""
     there = traces.mask & np.broadcast_to(counted, traces.mask.shape[:2])[..., None]
