@@ -15,7 +15,7 @@ from worldmodel.logs.windows import Context
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Array, Commands
 
-_BATCH = 32
+_BATCH = 32  # windows at once, which bounds memory
 
 
 class Imagined(NamedTuple):

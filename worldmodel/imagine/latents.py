@@ -14,7 +14,7 @@ from worldmodel.logs.windows import Context, Windows
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Samples
 
-_BATCH, _MEMBERS = 64, 16
+_BATCH, _MEMBERS = 64, 16  # windows at once, which bounds memory
 
 
 class Observer:

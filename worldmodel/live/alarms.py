@@ -26,8 +26,8 @@ from worldmodel.models.experts.reach import labels
 _FLOOR = 0.005  # of a column's deviation, beside the errors that were seen
 _TAIL = 0.1  # of the peaks, that the power law is fitted to
 _APART_S = 1.0  # alarms that are nearer are one
-_BATCH = 128
-_LEAST = 1e-9
+_BATCH = 128  # windows at once
+_LEAST = 1e-9  # against division by nothing
 _STEADY = "linear"  # the expert that does not follow a machine that has changed
 TOGETHER = "together"
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Shaped
 from worldmodel.arrays import hold, namespace
 from worldmodel.types import Array
 
-PATCH = 8
+PATCH = 8  # pixels: 64 patches of a 64x64 frame
 RECENT = 32  # samples whose differences are looked at
 
 

@@ -21,7 +21,7 @@ from worldmodel.simulate import Scene, load_scene, shipped_scenes
 from worldmodel.types import StreamSpec
 
 _TICKS = 64  # of context and horizon, where recordings are long enough
-_DEVIATION_WINDOWS = 512
+_DEVIATION_WINDOWS = 512  # standard errors of deviations are about 3 %
 
 
 @dataclasses.dataclass(eq=False, repr=False)

@@ -21,7 +21,7 @@ from worldmodel.types import Commands
 
 FORMAT, VERSION = "worldmodel-spread", 1
 _WINDOWS, _MEMBERS = 128, 32
-_LIMITS, _HALVINGS = (0.1, 1000.0), 12
+_LIMITS, _HALVINGS = (0.1, 1000.0), 12  # a factor is then known to a quarter of a per cent
 
 
 class Drawn(NamedTuple):

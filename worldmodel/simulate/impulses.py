@@ -13,7 +13,7 @@ import numpy as np
 from worldmodel.simulate.world import World
 
 _SOFT = 1e-3  # how far constraints give, for those that say the same twice
-_NOTHING = 1e-12
+_NOTHING = 1e-12  # against division by nothing
 
 
 class Impulses:

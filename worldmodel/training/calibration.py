@@ -10,7 +10,7 @@ from worldmodel.models.objective import at_sample_times
 from worldmodel.models.world_model import WorldModel
 
 _MEMBERS = 32
-_LIMITS = (0.2, 5.0)
+_LIMITS = (0.2, 5.0)  # of factors: beyond, the select episodes are too few or unlike
 
 
 def measure_spread(model: WorldModel, context: Context, future: Future, key: jax.Array) -> np.ndarray:

@@ -11,7 +11,7 @@ from worldmodel.logs.windows import Windows
 from worldmodel.models.objective import at_sample_times
 from worldmodel.models.world_model import WorldModel
 
-_WINDOWS, _MEMBERS = 128, 8
+_WINDOWS, _MEMBERS = 128, 8  # enough to tell checkpoints apart, in a second or two
 _LEAST, _MOST = 1e-3, 1e3  # of the standard deviation: no horizon counts more than the least allows
 _STILL = 1e-3  # least variance of pixels to be relative to: the camera of a machine that hardly moves
 

@@ -14,7 +14,7 @@ from worldmodel.models.memory import Memory
 from worldmodel.models.objective import energy_score
 from worldmodel.models.world_model import Film, WorldModel
 
-_WINDOWS, _HORIZONS, _MEMBERS = 96, 6, 4
+_WINDOWS, _HORIZONS, _MEMBERS = 96, 6, 4  # docs/experiments.md; more cost minutes
 _REMEMBERED, _BYTES = 2048, 20 << 20  # frames of each video that are kept at most, and what they take
 _SURENESS = (0.2, 0.6)  # with less, members would recall what does not go with what is kept
 _DRAWN = np.array([1.0, 0.0, 0.0])  # where no frame came that could tell

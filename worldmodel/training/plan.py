@@ -13,7 +13,7 @@ from worldmodel.training.roles import LEARN, EpisodeRef, assign_roles, groups_of
 from worldmodel.training.settings import RunSettings
 from worldmodel.version import __version__
 
-DEFAULT_TICKS = 64
+DEFAULT_TICKS = 64  # of context and of horizon, by default
 _PAYS = 20_000  # ticks of recordings under which a network rarely adds to cheaper experts
 
 

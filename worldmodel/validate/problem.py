@@ -17,7 +17,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.types import Commands, StreamSpec
 
-MAX_STARTS = 320
+MAX_STARTS = 320  # MuJoCo simulates each, some of them twice
 HORIZONS_S = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _CONTEXT_TICKS, _HORIZON_TICKS = 64, 64
 

@@ -11,7 +11,7 @@ from worldmodel.validate.metrics import divide, psnr, ssim
 from worldmodel.validate.pictures import gradient_energy, texture_distance
 from worldmodel.validate.problem import Problem
 
-_BEST_DB = 60.0
+_BEST_DB = 60.0  # of frames that are alike to the last bit, which would be infinite
 _LOOKED_AT = 64  # frames of a horizon whose texture is compared, which costs the most
 
 

@@ -11,8 +11,8 @@ from worldmodel.models.baselines.simple import hold_last
 from worldmodel.models.baselines.view import Examples, View
 from worldmodel.types import Array
 
-_PENALTIES = (1e-7, 1e-5, 1e-3, 1e-1)
-_LAGS = (1, 2, 4, 8, 16)
+_PENALTIES = (1e-7, 1e-5, 1e-3, 1e-1)  # of normalised inputs; select episodes choose
+_LAGS = (1, 2, 4, 8, 16)  # ticks; so are these
 _ROWS = 40_000  # of the regression: more windows change nothing
 
 

@@ -20,7 +20,7 @@ from worldmodel.types import Array, StreamSpec
 
 _EXPLAINS = 0.5  # of the variance of fixes about their mean; below it, what was taken for speed and yaw rate is not
 _FIND = 1000  # windows that sensors are found on, at least where there are so many
-_SPANS = (8, 16, 32)
+_SPANS = (8, 16, 32)  # ticks of its track that tell a heading; learn episodes choose
 _TURN_TICKS = 4  # that a heading's rate is taken over
 
 

@@ -11,7 +11,7 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import Examples, Lens, View, excess, squared_errors
 from worldmodel.types import Array
 
-_SPANS = (2, 4, 8, 16, 32)
+_SPANS = (2, 4, 8, 16, 32)  # ticks that a speed is measured over; learn episodes choose
 
 
 def hold_last(view: View) -> Float[Array, "B H Y"]:

@@ -26,7 +26,7 @@ _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the conte
 _FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
 _LEARNED = 16.0  # and one known from none but those that it learned from with so many times
 _RESIDUALS = 256  # windows whose errors members repeat
-_LEAST = 1e-12
+_LEAST = 1e-12  # against division by nothing
 
 
 @dataclasses.dataclass

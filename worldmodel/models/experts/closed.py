@@ -17,7 +17,7 @@ from worldmodel.models.experts.expert import Expert
 from worldmodel.types import Array
 
 _PENALTY = 0.1  # docs/experiments.md
-_FEW_ACTIONS = 8
+_FEW_ACTIONS = 8  # docs/experiments.md: a humanoid's 26 are too many
 
 
 class Closed(NamedTuple):

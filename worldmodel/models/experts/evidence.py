@@ -12,7 +12,7 @@ from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array, Commands
 
-_HORIZONS = (1, 2, 3, 5, 8, 12, 20)
+_HORIZONS = (1, 2, 3, 5, 8, 12, 20)  # ticks, about evenly in their logarithm, as errors grow
 
 
 def horizons_within(context: int, horizon: int) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array, Commands
 
 _WINDOWS, _VALUES = 600, 1 << 21  # windows that experts are measured on at most, and numbers in what one says of them
-_FOLDS, _BLOCKS = 5, 4
+_FOLDS, _BLOCKS = 5, 4  # of episodes, and of a single one in time
 
 
 class Answer(NamedTuple):

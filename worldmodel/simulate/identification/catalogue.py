@@ -15,7 +15,7 @@ from worldmodel.simulate.scene import SceneStream
 from worldmodel.simulate.world import World
 
 SERVO = ".servo_gain"
-_DELAY_S, _SENSOR_DELAY_S = 0.005, 0.003
+_DELAY_S, _SENSOR_DELAY_S = 0.005, 0.003  # plausible errors: a few periods of a control loop
 _BIAS = {"rad": 0.02, "m": 0.005, "rad/s": 0.01, "m/s^2": 0.1}  # by unit, of sensors whose bias is a common fault
 _OFFSET = 0.01  # of a command's range
 _POSES = 16  # configurations in which a joint's typical torque is looked for

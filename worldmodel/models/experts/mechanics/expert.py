@@ -21,7 +21,7 @@ from worldmodel.models.experts.mechanics.track import Came, Track, came_of, feat
 from worldmodel.models.experts.structure import Structure
 from worldmodel.types import Array
 
-MOST_COORDINATES = 4
+MOST_COORDINATES = 4  # a mass matrix of more has too many terms for a minute of data
 _NEAR, _FAR, _LAST = (10, 1000), (50, 300), (50, 1000)  # ticks of rollouts, and windows, of each stage
 _FEW = 50  # parameters; where there are more, windows are fewer
 _RELEVANCE = 5  # times that relevance is looked at

@@ -9,7 +9,7 @@ from worldmodel.models.experts.mechanics.start import polynomial
 from worldmodel.models.experts.mechanics.track import Came, Track, noise_of
 
 _APART = 5  # ticks between the velocities whose difference is an acceleration
-_RIDGE = 1e-3
+_RIDGE = 1e-3  # of normalised inputs
 _LEAST_NOISE = 1e-5  # of a column's standard deviation
 _LEAST_PUSH = 0.05  # of the usual size of what actions do, where their mean is next to nothing
 

@@ -13,7 +13,7 @@ from worldmodel.types import Array
 
 _JOLT = 5.0  # times the usual acceleration, that one is thought to be below before anything is seen
 _ROUNDS = 2  # of Gauss-Newton
-_DAMPING = 1e-3
+_DAMPING = 1e-3  # of Gauss-Newton, as a share of the mean curvature
 
 
 def polynomial(track: Track, tick: int, scales: Scales) -> Float[np.ndarray, "B S"]:

@@ -10,14 +10,14 @@ from worldmodel.models.experts.state_space.fitting import BELIEFS, TERMS, Belief
 from worldmodel.models.experts.state_space.members import ahead_of, log_errors, squares
 from worldmodel.models.experts.state_space.traces import Traces
 
-_FOLDS = 3
-_RACERS, _FINISHED = 6, 2
+_FOLDS = 3  # each fit sees two thirds of what little there is
+_RACERS, _FINISHED = 6, 2  # first units of which one in ten ends well (docs/experiments.md)
 _RESIDUALS = 8_000  # that a fit looks at
-_MOST_HIDDEN = 3
+_MOST_HIDDEN = 3  # beyond what is read: a minute of data tells of no more
 _RIDGES = (1e-4, 1.0)
 _GAIN = 0.06  # of the logarithm of a mean squared error, for which a richer one is taken
 _STANDS = 2 * _GAIN  # what it counts as in that logarithm to depend on the readings themselves
-_MOST_TERMS = 2
+_MOST_TERMS = 2  # more are not told apart by a minute of data
 
 
 def choose(traces: Traces, context: int, seed: int, allowance: Allowance = UNLIMITED) -> tuple[Recipe, Belief]:

@@ -7,8 +7,8 @@ from worldmodel.models.experts.state_space.cell import Shape
 from worldmodel.models.experts.state_space.traces import Traces
 
 _LAGS = 10  # of the past, and ticks of the future, that hidden states are found from
-_ROWS = 20_000
-_RIDGE = 1e-6
+_ROWS = 20_000  # of a regression that is only a start
+_RIDGE = 1e-6  # of normalised inputs: against singular ones alone
 
 
 def linear(shape: Shape, traces: Traces) -> Float[np.ndarray, " P"]:

@@ -14,7 +14,7 @@ from worldmodel.models.experts.state_space.fitting import Belief, Member, Recipe
 from worldmodel.models.experts.state_space.members import drawn
 from worldmodel.models.experts.state_space.traces import Traces, pace_of
 
-MOST_READINGS = 6
+MOST_READINGS = 6  # more make its fits slow, and ridges serve them
 _DRAWN = 30  # fits from different first units
 _RACED, _RESIDUALS = 8_000, 40_000  # that they look at, and members at the end; more windows are thinned
 

@@ -16,7 +16,7 @@ from worldmodel.models.experts.state_space.traces import Traces
 
 _WIDE = 20.0  # standard deviations that states may reach while they are fitted
 _BEYOND = 3.0  # times the largest state that was met, where rollouts are kept
-_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 10, 25
+_LINEAR_STEPS, _RACE_STEPS, _STEPS = 15, 10, 25  # of Levenberg-Marquardt, after which little changes
 
 
 class Belief(NamedTuple):
