@@ -46,6 +46,14 @@ def test_every_layout_is_the_same_table(tmp_path, layout):
         assert any("device = rover 3" in note for note in recording.notes)
 
 
+def test_a_field_that_two_paths_of_a_record_name_keeps_rows_together(tmp_path):
+    """The last one counts; two values a row would shift all that come after."""
+    rows = [{"time": i / 50, "wheel.speed": -1, "wheel": {"speed": i}} for i in range(COUNT)]
+    (stream,) = read(tmp_path / "run.json", rows).samples.values()
+    np.testing.assert_allclose(stream.time, np.arange(COUNT) / 50)
+    np.testing.assert_allclose(stream.data[:, 0], np.arange(COUNT))
+
+
 def test_arrays_of_their_own_lengths_have_clocks_of_their_own(tmp_path):
     found = {
         "imu": [{"t": i / 100, "gx": i} for i in range(300)],

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from worldmodel.logs.ingest.formats.tables.json_lines import column, elements, flat_fields
+from worldmodel.logs.ingest.formats.tables.json_lines import flat_fields, put, table_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,8 +40,6 @@ def parse(data: bytes) -> tuple["pa.Table", list[str]]:
     Raises:
         ValueError: if it is no JSON, too large, or holds no columns.
     """
-    import pyarrow as pa
-
     if len(data) > _MOST_BYTES:
         raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MB: export it as JSON lines, or as CSV")
     try:
@@ -58,8 +56,7 @@ def parse(data: bytes) -> tuple["pa.Table", list[str]]:
         raise ValueError("it holds no array of objects, and no arrays of numbers")
     alone = [_scalar(name, value) for name, value in found.items()] if isinstance(found, dict) else []
     notes = [f"single values are left out: {', '.join(filter(None, alone))[:200]}"] if any(alone) else []
-    parted = [part for name, values in columns.items() for part in elements(name, values)]
-    return pa.table({name: column(values + [None] * (rows - len(values))) for name, values in parted}), notes
+    return table_of({name: values + [None] * (rows - len(values)) for name, values in columns.items()}), notes
 
 
 def _of_pandas(found: Any) -> Any:
@@ -91,10 +88,7 @@ def _fields(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """The fields of objects, None where one lacks it."""
     columns: dict[str, list[Any]] = {}
     for count, row in enumerate(rows):
-        for name, value in flat_fields(row):
-            columns.setdefault(name, [None] * count).append(value)
-        for values in columns.values():
-            values += [None] * (count + 1 - len(values))
+        put(columns, dict(flat_fields(row)), count)
     return columns
 
 

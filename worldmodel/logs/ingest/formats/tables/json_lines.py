@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worldmodel.logs.ingest.formats.tables.recipe import Text
@@ -57,29 +57,41 @@ def _line_by_line(body: Body, text: Text) -> tuple["pa.Table", list[str]]:
             wrong.append((number, f"line {number} is no JSON object, {str(error)[:80]}: {line.strip()[:60]!r}"))
             torn = not line.endswith("\n")
             continue
-        for name, value in fields.items():
-            columns.setdefault(name, [None] * count).append(value)
+        put(columns, fields, count)
         count += 1
-        for values in columns.values():
-            values += [None] * (count - len(values))
     notes = []
     if wrong and torn:
         notes = [f"the last line is torn, and was left out: {wrong.pop()[1]}"]
     if wrong and (text.unreadable == "error" or not count):
         raise ValueError(f'{wrong[0][1]} (unreadable = "drop" in a recipe leaves such lines out)')
     notes += [f"{len(wrong)} lines were left out, the first of which: {wrong[0][1]}"] if wrong else []
-    parted = [part for name, values in columns.items() for part in elements(name, values)]
-    return pa.table({name: column(values) for name, values in parted}), notes
+    return table_of(columns), notes
 
 
-def elements(name: str, values: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+def put(columns: dict[str, list[Any]], fields: Mapping[str, Any], count: int) -> None:
+    """Puts the fields of a row below `count` others; None where it lacks one, or they did."""
+    for name, value in fields.items():
+        columns.setdefault(name, [None] * count).append(value)
+    for values in columns.values():
+        values += [None] * (count + 1 - len(values))
+
+
+def table_of(columns: Mapping[str, list[Any]]) -> "pa.Table":
+    """Columns of one length; each that holds lists is parted into one an element."""
+    import pyarrow as pa
+
+    parted = [part for name, values in columns.items() for part in _elements(name, values)]
+    return pa.table({name: _column(values) for name, values in parted})
+
+
+def _elements(name: str, values: list[Any]) -> Iterator[tuple[str, list[Any]]]:
     """A column itself; where it holds lists of one length, as an array does, one an element."""
     there = [value for value in values if value is not None]
     if not there or not all(isinstance(value, list) for value in there) or len({len(v) for v in there}) > 1:
         yield name, values
         return
     for i in range(len(there[0])):
-        yield from elements(f"{name}[{i}]", [None if value is None else value[i] for value in values])
+        yield from _elements(f"{name}[{i}]", [None if value is None else value[i] for value in values])
 
 
 def _object(line: str) -> dict[str, Any]:
@@ -116,7 +128,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) or (isinstance(value, list) and any(map(_is_number, value)))
 
 
-def column(values: list[Any]) -> "pa.Array":
+def _column(values: list[Any]) -> "pa.Array":
     """Values as numbers or booleans; else as text."""
     import pyarrow as pa
 
