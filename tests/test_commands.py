@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.command_line import done, run
+from tests.predictors import FLOORS, OF_A_RUN
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.training import Run, load_run
@@ -39,19 +40,7 @@ try:
 finally:
     print("LOADED", *sorted(name for name in sys.modules if name in {HEAVY}))
 """
-PREDICTORS = {
-    "model",
-    "mean",
-    "hold",
-    "velocity",
-    "linear",
-    "ridge",
-    "ar",
-    "arx",
-    "network",
-    "floor_reading",
-    "floor_estimate",
-}
+PREDICTORS = {*OF_A_RUN, *FLOORS}
 
 
 def wrote(ran):

@@ -8,7 +8,6 @@ are followed. What a killed benchmark has finished is not done again.
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 from unittest import mock
 
@@ -31,8 +30,7 @@ SHOWN = ("model", "hold", "linear", "dead_reckoning", "floor_reading")
 
 def logs_of(folder: Path, drives: int, seed: int) -> dict[str, Path]:
     """Drives to train and to test on, and longer ones for the outage."""
-    rover = load_scene("rover")
-    scene = dataclasses.replace(rover, streams=tuple(s for s in rover.streams if s.spec.kind != "video"))
+    scene = load_scene("rover").without_video()
     made = {"train": (drives, 12.0, seed), "held_out": (40, 12.0, 10_000 + seed), "long": (24, 24.0, 20_000 + seed)}
     for name, (episodes, seconds, world) in made.items():
         if not (folder / f"{name}.h5").exists():

@@ -9,7 +9,6 @@ alone and the blend, on drives that none has seen. The scene is the rover on fla
 """
 
 import argparse
-import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -60,9 +59,7 @@ def fitted(out: Path, log: Path, seed: int) -> Path:
 def drives(scene: Path | str, log: Path, count: int, seed: int) -> Path:
     """Drives without the camera."""
     if not log.exists():
-        whole = load_scene(scene)
-        blind = dataclasses.replace(whole, streams=tuple(s for s in whole.streams if s.spec.kind != "video"))
-        simulate(blind, log, episodes=count, seconds=SECONDS, seed=seed)
+        simulate(load_scene(scene).without_video(), log, episodes=count, seconds=SECONDS, seed=seed)
     return log
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.command_line import rollouts_of_one_length
 from tests.oscillator import SPECS, episode
+from tests.predictors import OF_A_RUN
 from tests.untrained import untrained_run
 from tests.validate.problems import Oracle, Says
 from worldmodel.draw import Picture
@@ -31,17 +32,7 @@ DT, CONTEXT, HORIZON = 0.05, 8, 4
 DIAL = StreamSpec("dial", "sensor", ("level", "fixed"), ("V", "V"), 10.0)  # the second column never moves
 SEEN = (*(s for s in SPECS if s.kind != "video"), DIAL)
 READINGS = ("position", "velocity", "phase", "gps", "dial")
-PREDICTORS = (
-    "model",
-    "mean",
-    "hold",
-    "velocity",
-    "linear",
-    "ridge",
-    "ar",
-    "arx",
-    "network",
-)  # no floor: the log names no twin
+PREDICTORS = OF_A_RUN  # no floor: the log names no twin
 QUIET = {"progress": False}
 SPANS = {"dt": DT, "context_s": CONTEXT * DT, "horizon_s": HORIZON * DT}
 

@@ -1,6 +1,5 @@
 """Takes what a machine pushes, each sample in its place, and lays it on the model's clock."""
 
-import dataclasses
 import math
 import threading
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from worldmodel.live.buffer import Buffer
 from worldmodel.live.laid import Laid
 from worldmodel.live.origin import Origin
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, frames_at, ticks_of
-from worldmodel.logs.followed import Follower
+from worldmodel.logs.followed import Follower, looks_back
 from worldmodel.types import Samples, StreamSpec
 
 Arrival = Literal["in time", "late", "dropped"]
@@ -63,14 +62,14 @@ class Intake:
         self._keep_s = {s.name: self._back_s + self._longer(s.name) * layout.dt for s in layout.streams}
         self._buffers = {s.name: Buffer(s, int(_BURST * s.rate_hz * self._keep_s[s.name]) + 16) for s in layout.streams}
         self._origin, self._lock = Origin(layout.readings), threading.Lock()
-        self._without_films = dataclasses.replace(layout, streams=tuple(s for s in layout.streams if s.kind != "video"))
+        self._without_films = layout.without_video()
         self._laid = Laid(self._without_films, self.followers, keep + math.ceil(watermark_s / layout.dt) + 2)
         self._late, self._dropped = ({name: 0 for name in self._buffers} for _ in range(2))
         self.newest_s = -np.inf  # after the first tick, of all streams
 
     def _longer(self, name: str) -> int:
         """How many more ticks of a stream are kept for those that go by it."""
-        return max((f.reach(self.layout) + f.block for f in self.followers if name in f.needs(self.layout)), default=0)
+        return looks_back(self.layout, [f for f in self.followers if name in f.needs(self.layout)])
 
     def push(self, name: str, time_s: float, value: np.ndarray | float) -> Arrival:
         """See `Live.push`."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks
 from worldmodel.logs.aligned import as_ticks, record_of, records
-from worldmodel.logs.followed import Follower, follow_newest, followed_count
+from worldmodel.logs.followed import Follower, follow_newest, followed_count, looks_back
 
 
 class Laid:
@@ -22,7 +22,7 @@ class Laid:
     def __init__(self, layout: TickLayout, followers: Sequence[Follower], keep: int) -> None:
         self._layout, self._followers = layout, followers
         self._followed = followed_count(layout, followers)
-        self._reach = max((f.reach(layout) + f.block for f in followers), default=0)
+        self._reach = looks_back(layout, followers)
         self._keep = keep + self._reach
         self._records = np.empty(2 * self._keep, record_of(layout, self._followed))
         self._first = self._count = 0  # tick `first` is the first record, and so many are laid

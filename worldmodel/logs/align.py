@@ -61,6 +61,10 @@ class TickLayout:
         """The stream of a name."""
         return next(s for s in self.streams if s.name == name)
 
+    def without_video(self) -> "TickLayout":
+        """The same without films."""
+        return dataclasses.replace(self, streams=tuple(s for s in self.streams if s.kind != "video"))
+
     @cached_property
     def readings(self) -> tuple[StreamSpec, ...]:
         """The low-dimensional streams that are predicted."""

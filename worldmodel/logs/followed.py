@@ -67,6 +67,11 @@ def follow_newest(
     return np.concatenate(parts, 1)
 
 
+def looks_back(layout: TickLayout, followers: Sequence[Follower]) -> int:
+    """How many ticks before one are kept for it: parts of a recording begin with a block."""
+    return max((f.reach(layout) + f.block for f in followers), default=0)
+
+
 def followed_count(layout: TickLayout, followers: Sequence[Follower]) -> int:
     """How many numbers followers tell of a tick."""
     return sum(layout.features(layout.spec(f.stream)) + 1 for f in followers)

@@ -150,8 +150,7 @@ class Windows:
 
     def without_video(self) -> "Windows":
         """The same windows without frames, which cost far more to cut than all else."""
-        streams = tuple(s for s in self.layout.streams if s.kind != "video")
-        return dataclasses.replace(self, layout=dataclasses.replace(self.layout, streams=streams))
+        return dataclasses.replace(self, layout=self.layout.without_video())
 
     def starts(self, horizon: int | None = None) -> Starts:
         """Every (episode, tick t) whose context and horizon lie within the recording.

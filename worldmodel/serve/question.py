@@ -14,7 +14,7 @@ from worldmodel.live import Live
 from worldmodel.live.intake import Seen
 from worldmodel.live.live import moment_of
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, readings_of, ticks_of
-from worldmodel.logs.followed import Follower, follow_newest
+from worldmodel.logs.followed import Follower, follow_newest, looks_back
 from worldmodel.logs.physical import first_fix
 from worldmodel.models.experts.reach import described
 from worldmodel.serve.limits import Limits
@@ -190,7 +190,7 @@ def _followed(
     """Where odometry has a machine over the context, by what was sent of it and of the time before."""
     earliest = min((float(until[s.name].time[0]) for s in layout.readings if len(until[s.name].time)), default=0.0)
     before = max(int(np.ceil(-earliest / layout.dt)), 0)
-    before = min(before, max(f.reach(layout) + f.block for f in followers))
+    before = min(before, looks_back(layout, followers))
 
     def readings(names: frozenset[str], first: int) -> Ticks:
         times = (np.arange(first, before + context) - before) * layout.dt

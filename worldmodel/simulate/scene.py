@@ -125,6 +125,10 @@ class Scene:
         above = (each for each in self.model.parents if (each / "scene.toml").is_file())
         return next(above, self.model.parent)
 
+    def without_video(self) -> "Scene":
+        """The same without cameras, which cost most of the time."""
+        return dataclasses.replace(self, streams=tuple(s for s in self.streams if s.spec.kind != "video"))
+
     @property
     def actions(self) -> tuple[SceneStream, ...]:
         return tuple(s for s in self.streams if s.excitation is not None)

@@ -1,6 +1,5 @@
 """A first `scene.toml` for a bare MJCF model."""
 
-import dataclasses
 import math
 import tempfile
 from collections.abc import Sequence
@@ -72,10 +71,7 @@ def _moving_s(text: str, model: Path) -> float:
         place = f"model = {quoted(str(model.resolve()))}"
         text = text.replace(f"model = {quoted(model.name)}\n", f"{place}\n", 1)
         (Path(folder) / "scene.toml").write_text(text, encoding="utf-8")
-        scene = load_scene(folder)
-        seen = tuple(stream for stream in scene.streams if stream.spec.kind != "video")
-        tried = Path(folder) / "try.h5"
-        scene = dataclasses.replace(scene, streams=seen)
+        scene, tried = load_scene(folder).without_video(), Path(folder) / "try.h5"
         simulate(scene, tried, episodes=_TRY_WORLDS, seconds=_TRY_S, progress=False)
         with Log(tried, truth=True) as log:
             return max(_last_motion_s(episode.truth["state"]) for episode in log.episodes)

@@ -152,10 +152,8 @@ class Asked(NamedTuple):
         seen = namespace(self.seen).broadcast_to(self.seen, (models, *self.seen.shape))
         by_seen, answers = seen @ weights[:, :count] + weights[:, -1:], []
         together = max(_TOGETHER * models // (len(self.seen) * len(asked.model)), 1)
-        ends, edges = (
-            np.searchsorted(asked.model, np.arange(models + 1)),
-            np.stack([edges_of(t) for t in ticks.tolist()]),
-        )
+        ends = np.searchsorted(asked.model, np.arange(models + 1))
+        edges = np.stack([edges_of(t) for t in ticks.tolist()])
         for first in range(0, models, together):
             last = min(first + together, models)
             rows = slice(ends[first], ends[last])
