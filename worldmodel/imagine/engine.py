@@ -131,8 +131,7 @@ def roll_out(
     """`Imaginer.futures` of one batch; `key` is uint32 [2], the seed and the batch's first window."""
     model = nnx.merge(graph, state)
     key = jax.random.fold_in(jax.random.key(key[0]), key[1])
-    belief = model.observe(context)
-    latents = model.imagine(belief, actions, members, key)
+    belief, latents = model.predict(context, actions, members, key)
     imagined = Imagined(model.denormalise(model.decode(latents), belief.angle), None)
     if noisy:
         read = model.calibrate(model.read(latents, jax.random.fold_in(key, 1)))

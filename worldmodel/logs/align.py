@@ -143,6 +143,10 @@ class TickLayout:
         """int [D] which of `readings` each column is of."""
         return np.repeat(np.arange(len(self.readings)), [self.width(s) for s in self.readings]).astype(int)
 
+    def age_ticks(self, age_s: Array) -> Array:
+        """Ages [..., streams] in seconds of each stream's samples to ages [..., D] in ticks, by column."""
+        return (age_s / self.dt)[..., self.stream_of]
+
     @cached_property
     def relative(self) -> np.ndarray:
         """bool [D] which columns a window sees relative to the last one of its context."""

@@ -11,7 +11,7 @@ from worldmodel.logs.windows import Context, Future
 from worldmodel.models.config import ResidualConfig
 from worldmodel.models.dynamics import ResidualDynamics
 from worldmodel.models.encoders import RECENT, WindowEncoder, differences, fuse
-from worldmodel.models.objective import at_sample_times, fair_crps, masked_mean
+from worldmodel.models.objective import fair_crps, masked_mean
 from worldmodel.models.world_model import Belief, WorldModel, named
 from worldmodel.types import Array, Commands, StreamSpec
 
@@ -115,12 +115,9 @@ class ResidualModel(WorldModel):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """The fair CRPS of futures imagined open-loop, averaged over streams, and each stream's own."""
         drop, draw, sense = jax.random.split(key, 3)
-        belief = self.observe(context, self._hide(context, dropout, drop))
-        latents = self.imagine(belief, future.actions, members, draw)
+        belief, latents = self.predict(context, future.actions, members, draw, self._hide(context, dropout, drop))
         truth = self.normalise(future.values, belief.angle)
-        age_ticks = (future.age_s / self.layout.dt)[..., self.layout.stream_of]
-        score = fair_crps(at_sample_times(self.read(latents, sense), age_ticks[:, None]), truth)
-        score *= weights[:, None]
+        score = weights[:, None] * fair_crps(self.read_at(latents, future, sense), truth)
         columns = self.layout.columns
         terms = {n: masked_mean(score[..., c], future.mask[..., c]) for n, c in columns.items()}
         for i, spec in enumerate(self.layout.videos):

@@ -116,8 +116,7 @@ class RSSM(WorldModel):
 
     def _scores(self, latents: jax.Array, readings: _Readings) -> dict[str, jax.Array]:
         """The negative log likelihood of each stream's samples at their own times, a tick."""
-        age_ticks = (readings.age_s / self.layout.dt)[..., self.layout.stream_of]
-        predicted = at_sample_times(self.decode(latents), age_ticks)
+        predicted = at_sample_times(self.decode(latents), self.layout.age_ticks(readings.age_s))
         score = gaussian_score(predicted, nnx.softplus(self.reading_noise[...]), readings.values) * readings.mask
         return {name: score[..., columns].sum(-1).mean() for name, columns in self.layout.columns.items()}
 

@@ -15,7 +15,7 @@ from worldmodel.models.config import ModelConfig
 from worldmodel.models.decoders import Drawn, SlotDecoder, VideoDecoder
 from worldmodel.models.encoders import VideoEncoder
 from worldmodel.models.memory import Memory, nothing
-from worldmodel.models.objective import masked_mean
+from worldmodel.models.objective import at_sample_times, masked_mean
 from worldmodel.types import Array, Commands
 
 _OLDEST_TICKS = 10.0  # older samples are all alike
@@ -166,6 +166,13 @@ class WorldModel(nnx.Module, abc.ABC):
             key: of the noise.
         """
 
+    def predict(
+        self, context: Context, actions: Commands, members: int, key: jax.Array, hidden: Array | None = None
+    ) -> tuple[Belief, jax.Array]:
+        """The belief that a context gives, and latents [B, K, H, Z] imagined from it: `observe` and `imagine`."""
+        belief = self.observe(context, hidden)
+        return belief, self.imagine(belief, actions, members, key)
+
     def normalise(self, values: Float[Array, "B *t D"], angle: Float[Array, "B G"]) -> Float[jax.Array, "B *t D"]:
         """Features [B, ..., D] in physical units to the model's: turned to the heading, and scaled."""
         turned = self.layout.frames.readings.turn(jnp.asarray(values), -angle)
@@ -188,6 +195,12 @@ class WorldModel(nnx.Module, abc.ABC):
         """Readings [..., D] as sensors would give them: `decode` with each column's own noise."""
         clean = self.decode(latents)
         return clean + nnx.softplus(self.reading_noise[...]) * jax.random.normal(key, clean.shape)
+
+    def read_at(
+        self, latents: Float[jax.Array, "B K H Z"], future: Future, key: jax.Array
+    ) -> Float[jax.Array, "B K H D"]:
+        """Readings as sensors would give them, at the times of a future's own samples."""
+        return at_sample_times(self.read(latents, key), self.layout.age_ticks(future.age_s)[:, None])
 
     def calibrate(self, members: Float[jax.Array, "B K H D"]) -> Float[jax.Array, "B K H D"]:
         """Members [B, K, H, D] of readings, spread about their mean as held-out episodes say they must be."""

@@ -67,7 +67,7 @@ class Spread:
         """
         layout = windows.layout
         context, future = windows.without_video().cut(windows.starts().evenly(_WINDOWS), windows.horizon)
-        age = (future.age_s / layout.dt)[..., layout.stream_of]
+        age = layout.age_ticks(future.age_s)
         drawn = draw(context, future.actions, _MEMBERS)
         apart, noise = (at_sample_times(x, age[:, None]) for x in (drawn.apart, drawn.noise))
         error = np.where(future.mask, future.values - at_sample_times(drawn.clean, age), np.nan)

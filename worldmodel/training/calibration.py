@@ -6,7 +6,6 @@ from flax import nnx
 
 from worldmodel.imagine.calibration import LEVEL, central_interval, conformal_level, doubling
 from worldmodel.logs.windows import Context, Future
-from worldmodel.models.objective import at_sample_times
 from worldmodel.models.world_model import WorldModel
 
 _MEMBERS = 32
@@ -35,11 +34,8 @@ def measure_spread(model: WorldModel, context: Context, future: Future, key: jax
 
 def _members(model: WorldModel, context: Context, future: Future, key: jax.Array) -> tuple[jax.Array, jax.Array]:
     draw, sense = jax.random.split(key)
-    belief = model.observe(context)
-    latents = model.imagine(belief, future.actions, _MEMBERS, draw)
-    age_ticks = (future.age_s / model.layout.dt)[..., model.layout.stream_of]
-    read = at_sample_times(model.read(latents, sense), age_ticks[:, None])
-    return read, model.normalise(future.values, belief.angle)
+    belief, latents = model.predict(context, future.actions, _MEMBERS, draw)
+    return model.read_at(latents, future, sense), model.normalise(future.values, belief.angle)
 
 
 def _scale_needed(members: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ class Selection:
 
     def _readings(self, mean: np.ndarray, std: np.ndarray) -> Iterator[_Curve]:
         """Of predictions [B, H, D] in physical units."""
-        mask, age_ticks = self.future.mask, (self.future.age_s / self.layout.dt)[..., self.layout.stream_of]
+        mask, age_ticks = self.future.mask, self.layout.age_ticks(self.future.age_s)
         error = np.where(mask, at_sample_times(mean, age_ticks) - self.future.values, 0)
         rmse = np.sqrt((error**2).sum(0) / np.maximum(mask.sum(0), 1))
         rmse = np.where(np.isfinite(rmse), rmse, np.inf)  # from here on, NaN is what nothing is known of
@@ -93,8 +93,7 @@ class Selection:
 
 def _predict(model: WorldModel, window, members: int, key: jax.Array):
     context, future = window
-    belief = model.observe(context)
-    latents = model.imagine(belief, future.actions, members, key)
+    belief, latents = model.predict(context, future.actions, members, key)
     mean = model.denormalise(model.decode(latents).mean(1), belief.angle)
     errors = []
     for i in range(len(model.layout.videos)):

@@ -125,7 +125,7 @@ class Lens:
         slots = self._slots(context.values, context.mask, angle)
         readings, mask = self._per_tick(slots, context.mask)
         held, known = hold(readings, mask)
-        age = context.age_s[..., self._stream_of] / self.layout.dt
+        age = self.layout.age_ticks(context.age_s)[..., self.layout.newest]
         acted = [(self._acted(a, angle), a.mask) for a in (context.actions, actions)]
         return View(
             angle, slots, context.mask, readings, mask, xp.where(known, held, 0.0), age, *acted[0], *acted[1]
@@ -139,7 +139,7 @@ class Lens:
         """Views of contexts, and what came."""
         view, newest = self.look(context, future.actions), self.layout.newest
         truth = self._slots(future.values, future.mask, view.angle)[..., newest]
-        return Examples(view, truth, future.mask[..., newest], future.age_s[..., self._stream_of] / self.layout.dt)
+        return Examples(view, truth, future.mask[..., newest], self.layout.age_ticks(future.age_s)[..., newest])
 
     def back(self, ahead: Float[Array, "B H Y"], angle: Float[Array, "B G"]) -> Float[Array, "B H Y"]:
         """Normalised predictions to the units and the frame of the log."""
@@ -179,10 +179,6 @@ class Lens:
             reading[slots] = np.arange(columns.start, columns.stop)
             part[slots] = 1 + layout.slot_ticks(spec)[:, None]
         return reading, part
-
-    @property
-    def _stream_of(self) -> Array:
-        return self.layout.stream_of[self.layout.newest]
 
     def _slots(self, values: Array, mask: Array, angle: Array) -> Array:
         turned = self.layout.frames.readings.turn(values, -angle)
