@@ -80,6 +80,13 @@ def test_cells_are_means_of_blocks():
     np.testing.assert_allclose(found[4, 1, 2], REAL[4, 8:16, 16:24].mean((0, 1)), rtol=1e-5)
 
 
+def test_a_memory_knows_the_cells_of_its_frames_whatever_their_shape():
+    frames = np.random.default_rng(3).integers(0, 256, (3, 16, 24, 3)).astype(np.uint8)
+    frames[1] = 255
+    np.testing.assert_allclose(Memory(frames, 1.0).seen[...], cells(frames / np.float32(255)), rtol=0, atol=1e-6)
+    assert Memory(frames[:0], 1.0).seen[...].shape == (0, 2, 3, 3)
+
+
 def test_whole_pixels_are_moved_as_they_are():
     both = jax.jit(lambda flow: (nearest(jnp.asarray(REAL), flow), warp(jnp.asarray(REAL), flow)))
     flow = np.broadcast_to(np.float32([2, -3]), (12, 16, 24, 2))

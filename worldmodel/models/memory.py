@@ -30,7 +30,7 @@ class Memory(nnx.Module):
 
     def __init__(self, frames: UInt8[Array, "N rows columns 3"], sureness: float | jax.Array) -> None:
         self.frames = nnx.Variable(jnp.asarray(frames))
-        self.seen = nnx.Variable(jnp.asarray(cells(np.asarray(frames, np.float32) / 255)))
+        self.seen = nnx.Variable(jnp.asarray(_cells_of_bytes(np.asarray(frames))))
         self.sureness = nnx.Variable(jnp.asarray(sureness, jnp.float32))
 
     def __len__(self) -> int:
@@ -74,6 +74,14 @@ def cells(frames: Float[Array, "*b rows columns c"]) -> Float[Array, "*b grid_ro
     """Means of cells of 8 by 8 pixels."""
     *batch, rows, columns, channels = frames.shape
     return frames.reshape(*batch, rows // PATCH, PATCH, columns // PATCH, PATCH, channels).mean((-4, -2))
+
+
+def _cells_of_bytes(frames: UInt8[np.ndarray, "N rows columns 3"]) -> Float[np.ndarray, "N grid_rows grid_columns 3"]:
+    """`cells` of frames / 255, summed as integers: to open a run is not to make float copies of all that it recalls."""
+    count, rows, columns, channels = frames.shape
+    strips = frames.reshape(count, rows // PATCH, PATCH, columns * channels).sum(2, dtype=np.uint16)
+    sums = strips.reshape(*strips.shape[:2], columns // PATCH, PATCH, channels).sum(3, dtype=np.uint16)
+    return sums.astype(np.float32) / (PATCH * PATCH * 255)
 
 
 def nothing(shapes: Sequence[tuple[int, ...]]) -> list[Memory]:

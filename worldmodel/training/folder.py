@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from worldmodel.errors import WorldModelError
@@ -191,7 +190,7 @@ class RunFolder:
         """The training data's statistics."""
         arrays = self._read_arrays(_STATISTICS)
         with readable(self.path / _STATISTICS):
-            return Scaling(*(jnp.asarray(arrays[name]) for name in Scaling._fields))
+            return Scaling(*(arrays[name] for name in Scaling._fields))
 
     def write_scaling(self, scaling: Scaling) -> None:
         self._write_arrays(_STATISTICS, scaling._asdict())
