@@ -1,11 +1,11 @@
 """Measures the figures of the README: trains on several seeds, validates, prints its tables and writes JSON.
 
-    python -m tests.benchmarks.accuracy all --seeds 3 --logs ../shared/data/double_pendulum/design_C.1
+    python -m tests.benchmarks.accuracy all --seeds 3 --data RECORDINGS
     python -m tests.benchmarks.accuracy cartpole --seeds 3
 
-`rover` is the demo, `reference` compares the families of models, and `all` is everything. Each seed has worlds,
-parameters and noise of its own, except that the real double pendulum has only its recordings. What a killed benchmark
-has finished is not done again.
+`rover` is the demo, `reference` compares the families of models, `benchmark` is `worldmodel benchmark`, and `all` is
+everything. Each seed has worlds, parameters and noise of its own; recordings are what they are. What a killed
+benchmark has finished is not done again.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.benchmarks.tables import besides, by_stream, nrmse, overall, table
+from worldmodel.benchmark import benchmark
 from worldmodel.demo import HELD_OUT_SEED, demo
-from worldmodel.logs.ingest import ingest
 from worldmodel.models.config import FAMILIES
 from worldmodel.report import write_report
 from worldmodel.simulate import simulate
@@ -27,12 +27,12 @@ from worldmodel.training import train
 from worldmodel.training.folder import RunFolder
 from worldmodel.validate import validate
 
-HELD_OUT_RUNS = ("144115", "154220", "154548")
-ROVER_S, CARTPOLE_S, PENDULUM_S = (0.5, 1.0, 2.0, 3.0), (0.1, 0.5, 1.0), (0.01, 0.05, 0.1, 0.25, 0.5)
+ROVER_S, CARTPOLE_S = (0.5, 1.0, 2.0, 3.0), (0.1, 0.5, 1.0)
+BENCHMARK = "benchmark"
 EQUAL: dict[str, dict[str, float]] = {"time": {"minutes": 2}, "updates": {"steps": 1000}}
 
 
-def rover(folder: Path, seed: int, _: Path | None) -> None:
+def rover(folder: Path, seed: int) -> None:
     """The demo, whole."""
     demo(folder, seed=seed)
 
@@ -45,7 +45,7 @@ def show_rover(folders: list[Path]) -> str:
     )
 
 
-def cartpole(folder: Path, seed: int, _: Path | None) -> None:
+def cartpole(folder: Path, seed: int) -> None:
     """6,000 updates (two to three minutes on 2 free cores) on 100 episodes of 20 s."""
     _simulate_cartpole(folder, seed)
     _train(folder, seed, steps=6000)
@@ -64,7 +64,7 @@ def show_cartpole(folders: list[Path]) -> str:
     )
 
 
-def reference(folder: Path, seed: int, _: Path | None) -> None:
+def reference(folder: Path, seed: int) -> None:
     """Each family on the cart-pole's log, for two minutes, and for 1,000 updates; settings are those of `sweep`."""
     _simulate_cartpole(folder, seed)
     for equal, length in EQUAL.items():
@@ -96,26 +96,10 @@ def _span(values: list[float]) -> str:
     return least if least == most else f"{least} to {most}"
 
 
-def double_pendulum(folder: Path, seed: int, logs: Path | None) -> None:
-    """Seven recorded runs to train on, three held out; 4,000 updates, 0.5 s of context and horizon at 100 Hz."""
-    files = sorted((logs or Path()).glob("*.csv"))
-    held = [file for file in files if any(run in file.name for run in HELD_OUT_RUNS)]
-    for name, sources in (("train", [file for file in files if file not in held]), ("held_out", held)):
-        if not (folder / f"{name}.h5").exists():
-            ingest(sources, folder / f"{name}.h5", recipe="double_pendulum")
-    _train(folder, seed, steps=4000, dt=0.01, context_s=0.5, horizon_s=0.5)
-    _validate(folder, "report", log=folder / "held_out.h5")
-
-
-def show_double_pendulum(folders: list[Path]) -> str:
-    metrics = _metrics(folders, "report")
-    return f"{overall('real double pendulum, held-out runs, NRMSE', PENDULUM_S, metrics)}\n\n{besides(metrics)}"
-
-
 class Problem(NamedTuple):
-    """`measure(folder, seed, logs)` does one seed's work; `show(folders)` makes Markdown of all seeds'."""
+    """`measure(folder, seed)` does one seed's work; `show(folders)` makes Markdown of all seeds'."""
 
-    measure: Callable[[Path, int, Path | None], None]
+    measure: Callable[[Path, int], None]
     show: Callable[[list[Path]], str]
 
 
@@ -123,7 +107,6 @@ PROBLEMS: dict[str, Problem] = {
     "rover": Problem(rover, show_rover),
     "cartpole": Problem(cartpole, show_cartpole),
     "reference": Problem(reference, show_reference),
-    "double_pendulum": Problem(double_pendulum, show_double_pendulum),
 }
 
 
@@ -150,23 +133,36 @@ def _metrics(folders: list[Path], name: str) -> list[dict[str, Any]]:
 def main() -> None:
     """Measures one problem or all, and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("problem", choices=[*PROBLEMS, "all"])
+    parser.add_argument("problem", choices=[*PROBLEMS, BENCHMARK, "all"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--logs", type=Path, help="recordings of the double pendulum")
+    parser.add_argument("--data", type=Path, help="the folder of recordings, as `worldmodel benchmark` wants it")
     parser.add_argument("--out", type=Path, default=Path("runs/accuracy"))
     options = parser.parse_args()
-    names = list(PROBLEMS) if options.problem == "all" else [options.problem]
-    if "double_pendulum" in names and options.logs is None:
-        parser.error("--logs is needed: the folder design_C.1 with the double pendulum's recorded runs")
+    names = [*PROBLEMS, BENCHMARK] if options.problem == "all" else [options.problem]
+    if BENCHMARK in names and options.data is None:
+        parser.error("--data is needed: the folder of recordings, as `worldmodel benchmark` wants it")
     for name in names:
         began = time.monotonic()
-        folders = [options.out / f"{name}-{seed}" for seed in range(options.seeds)]
-        for seed, folder in enumerate(folders):
-            PROBLEMS[name].measure(folder, seed, options.logs)
-        _keep(options.out / f"{name}.json", folders)
+        measured = benchmarked if name == BENCHMARK else simulated
+        shown = measured(options.out, name, options.seeds, options.data)
         minutes = (time.monotonic() - began) / 60
         print(f"\n{name}, {options.seeds} seeds, {_machine()}, {minutes:.1f} minutes in all\n")
-        print(PROBLEMS[name].show(folders), flush=True)
+        print(shown, flush=True)
+
+
+def simulated(out: Path, name: str, seeds: int, _: Path | None) -> str:
+    """One of `PROBLEMS`, in Markdown."""
+    folders = [out / f"{name}-{seed}" for seed in range(seeds)]
+    for seed, folder in enumerate(folders):
+        PROBLEMS[name].measure(folder, seed)
+    _keep(out / f"{name}.json", folders)
+    return PROBLEMS[name].show(folders)
+
+
+def benchmarked(out: Path, name: str, seeds: int, data: Path) -> str:
+    """All problems of `worldmodel benchmark` whose recordings are there, in Markdown."""
+    benchmark(out / name, seeds=seeds, data=data)
+    return (out / name / "benchmark.md").read_text()
 
 
 def _keep(file: Path, folders: list[Path]) -> None:
