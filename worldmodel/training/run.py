@@ -193,12 +193,12 @@ def _structure(config: ModelConfig, layout: TickLayout, context: int) -> tuple[A
     """`split_parameters` of such a model, with shapes for arrays: nothing is drawn."""
     sizes = (layout.size, layout.size, layout.action_count, layout.action_count, *[len(layout.newest)] * 2)
     scaling = Scaling(*(np.zeros(size, np.float32) for size in sizes))
-    model = nnx.eval_shape(lambda: config.create(layout, context, scaling, rngs=_OneKey()))  # type: ignore[arg-type]
+    model = nnx.eval_shape(lambda: config.create(layout, context, scaling, rngs=_OneKey()))
     return split_parameters(model)
 
 
-class _OneKey:
-    """In place of `nnx.Rngs` where nothing is drawn: to count keys while shapes are traced costs more than the rest."""
+class _OneKey(nnx.Rngs):
+    """For where nothing is drawn: to count keys while shapes are traced costs more than all the rest."""
 
     def params(self) -> jax.Array:
         return jax.random.key(0)
