@@ -11,7 +11,7 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -180,7 +180,8 @@ def _kept(path: Path, find: Callable[[], dict[str, float]]) -> dict[str, float]:
 def _draw(name: str, spoilt: float, draw: int, logs: list[Path], out: Path) -> dict[str, float]:
     """Errors before and after, the share of intervals that hold the right numbers, and seconds."""
     folder = out / f"{name}-{spoilt:g}-{draw}"
-    spoil(name, folder, spoilt, draw)
+    rng = np.random.default_rng(draw)
+    spoil(name, folder, SPOILT, lambda _: spoilt * rng.choice([-1, 1]))
     made = identify(folder, logs[0], out / f"{folder.name}-fitted", force=True, progress=False)
     before, after = (_size(errors(logs[1], each, DT[name])) for each in (folder, made.folder))
     return {
@@ -192,13 +193,14 @@ def _size(found: np.ndarray) -> float:
     return float(np.sqrt(np.mean(found**2)))
 
 
-def spoil(name: Path | str, folder: Path, share: float, draw: int) -> None:
+def spoil(name: Path | str, folder: Path, groups: Collection[str], share: Callable[[str], float]) -> None:
+    """A copy of a scene with each number of some groups moved by a share of it, for which its group is asked."""
     scene = load_scene(name)
-    world, rng = World(scene, general=True), np.random.default_rng(draw)
-    parameters = Parameters.of(world, sorted({p.group for p in Parameters.of(world).free} & set(SPOILT)))
+    world = World(scene, general=True)
+    parameters = Parameters.of(world, sorted({p.group for p in Parameters.of(world).free} & set(groups)))
     machine = parameters.machine(np.zeros(len(parameters)))
     for parameter in parameters.free:
-        parameter.put(machine, parameter.before * (1 + share * rng.choice([-1, 1])))
+        parameter.put(machine, parameter.before * (1 + share(parameter.group)))
     shutil.copytree(scene.model.parent, folder, dirs_exist_ok=True)
     write_model(folder / scene.model.name, scene.model, machine, world)
 
