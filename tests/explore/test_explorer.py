@@ -156,6 +156,7 @@ def test_commands_and_silence_reach_the_model(explorer, run, log):
     for stream in ("phase", "camera"):
         silent = asked(explorer, "imagine", members=16, frames=1, silent=[stream])
         assert np.abs(silent["streams"]["phase"]["columns"][0]["mean"] - plain).max() > 1e-4
+        assert silent["silent"] == [stream]
 
 
 def test_a_silenced_stream_is_as_if_it_were_not_recorded(run, log):

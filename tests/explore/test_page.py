@@ -208,6 +208,7 @@ def test_a_moment_a_command_and_a_key(page, told):
     page.uncheck('[data-stream="camera"]')
     at_rest(page)
     assert told.imagined()[-1]["silent"] == ["camera"]
+    assert "Nothing was seen of camera" in page.text_content(".wm-explore")
     assert page.locator(".strip canvas").count() == 3 + 2 * 4
     page.evaluate("document.querySelector('#episode').value = 1")
     page.dispatch_event("#episode", "change")

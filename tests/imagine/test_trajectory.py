@@ -255,7 +255,11 @@ def test_without_a_fix_in_the_context_the_last_known_one_or_none_is_shown(run, t
     there = (time < 0.9) | (time > 2.5)
     log = write(tmp_path / "a.h5", {**streams, "gps": Samples(time[there], fixes[there])}, NO_VIDEO)
     outage = untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON)
-    shown = outage.imagine(log, episode=0, at_s=AT, members=1).imagined["gps"].data.reshape(-1, 3)
+    future = outage.imagine(log, episode=0, at_s=AT, members=1)
+    assert future.silent == ("gps",)
+    assert "nothing was seen of gps" in repr(future)
+    assert not outage.imagine(log, episode=0, at_s=1.0, members=1).silent  # the newest fixes are within the context
+    shown = future.imagined["gps"].data.reshape(-1, 3)
     known = shown[np.isfinite(shown).all(1)]
     assert np.abs(geodetic_to_enu(known, fixes[time < 0.9][-1])).max(initial=0) < 1
 

@@ -34,6 +34,7 @@ def summary(trajectory: Trajectory, count: int) -> dict[str, Any]:
         "trust": {name: {who: float(w.mean()) for who, w in by.items()} for name, by in trajectory.trust.items()},
         "outside": {name: float(size) for name, size in trajectory.outside.items()},
         "unsure": dict(trajectory.unsure),
+        "silent": list(trajectory.silent),
         "frames": {spec.name: frames(trajectory, spec, count) for spec in videos},
     }
 

@@ -37,6 +37,8 @@ class Trajectory:
             many of their standard deviations.
         unsure: streams whose place at the start is followed by odometry, and the deviation (m, along each axis) by
             which it is less sure than usual, as after a while without fixes. The members are spread by it.
+        silent: streams of which nothing was seen in the context: they are imagined from the others, and a place that is
+            among them from the last one known, however long ago that was.
     """
 
     start_s: float
@@ -47,6 +49,7 @@ class Trajectory:
     trust: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
     outside: dict[str, float] = dataclasses.field(default_factory=dict)
     unsure: dict[str, float] = dataclasses.field(default_factory=dict)
+    silent: tuple[str, ...] = ()
 
     def __getitem__(self, stream: str) -> Samples:
         return self.imagined[stream]
@@ -106,6 +109,10 @@ class Trajectory:
         for name, off in self.unsure.items():
             less = f", by {off:.2g} m less sure than usual" if off >= _TOLD_M else ""
             lines.append(f"{name} begins where odometry has it{less}")
+        if self.silent:
+            lines.append(
+                f"nothing was seen of {', '.join(self.silent)}: imagined from the rest, a place from the last known"
+            )
         if self.outside:
             farthest = ", ".join(f"{name} by {size:.1f}" for name, size in self.outside.items())
             lines.append(f"outside what was trained on, in standard deviations: {farthest}")
@@ -149,6 +156,13 @@ class Moment(NamedTuple):
         context, _ = windows.cut(start, 0)
         origin, unsure = windows.ticks[0].origin, windows.unsure(0, row)
         return cls(layout, row, context, fixes, unsure, origin, logged, episode.origin_utc)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """As in `Trajectory`."""
+        read = [(spec, self.context.mask[..., self.layout.slot_columns(spec)]) for spec in self.layout.readings]
+        shown = zip(self.layout.videos, self.context.frames_mask, strict=True)
+        return tuple(spec.name for spec, there in (*read, *shown) if not there.any())
 
     def without(self, streams: Sequence[str]) -> "Moment":
         """As if these had read nothing over the context; positions are still drawn from the last fix there was.
@@ -206,8 +220,10 @@ def assemble(
         imagined[spec.name] = Samples(when[asked], video.swapaxes(0, 1))
     imagined |= _commanded(layout, commands, when - layout.dt, len(readings))
     specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
-    start_s = moment.row * layout.dt
-    return Trajectory(start_s, specs, imagined, moment.logged, moment.origin_utc, trust, outside, moment.unsure)
+    return Trajectory(
+        moment.row * layout.dt, specs, imagined, moment.logged, moment.origin_utc, trust, outside, moment.unsure,
+        moment.silent,
+    )  # fmt: skip
 
 
 def frame_ticks(layout: TickLayout, horizon: int, most: int | None = None) -> list[np.ndarray]:

@@ -88,6 +88,7 @@ def trajectory_message(trajectory: Trajectory) -> dict[str, Any]:
         "trust": {name: {e: np.asarray(x) for e, x in each.items()} for name, each in trajectory.trust.items()},
         "outside": {name: float(size) for name, size in trajectory.outside.items()},
         "unsure": dict(trajectory.unsure),
+        "silent": list(trajectory.silent),
     }
 
 

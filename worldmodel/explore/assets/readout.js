@@ -20,6 +20,11 @@ export function unsureOf(unsure) {
   return less.length ? [element("p", {}, `Less sure of the place than usual: ${less.join(", ")}.`)] : [];
 }
 
+// Streams of which nothing was seen in the context.
+export function silentOf(silent) {
+  return silent.length ? [element("p", {}, `Nothing was seen of ${silent.join(", ")}: imagined from the rest, a place from the last one known.`)] : [];
+}
+
 // How high each alarm stands; at 1 there is one.
 export function alarmsOf(found) {
   if (found.note) return [element("p", { class: found.learning ? "learning" : "" }, found.note)];

@@ -6,7 +6,7 @@ import { ground } from "./ground.js";
 import { drawCamera } from "./camera.js";
 import { drivePad, gamepad } from "./driving.js";
 import { themed } from "./theme.js";
-import { errorsTable, outsideOf, trustOf, unsureOf } from "./readout.js";
+import { errorsTable, outsideOf, silentOf, trustOf, unsureOf } from "./readout.js";
 
 const APART_MS = 50; // between two drawings of the curves alone, which are drawn with each answer, too
 
@@ -78,7 +78,7 @@ export function view(root, info, { bar, given, panel, alarms }) {
         for (const { name, strip } of cameras) {
           if (future.frames[name]?.length) drawCamera(strip, name, past.frames[name] ?? [], future.frames[name], !info.live);
         }
-        notes.replaceChildren(...outsideOf(future.outside), ...unsureOf(future.unsure), ...trustOf(future.trust));
+        notes.replaceChildren(...outsideOf(future.outside), ...unsureOf(future.unsure), ...silentOf(future.silent), ...trustOf(future.trust));
         errors.replaceChildren(...errorsOf(shown, info));
       });
     },
