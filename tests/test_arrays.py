@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jaxtyping import TypeCheckError
 
 from worldmodel.arrays import evenly, hold, last_valid, newest
 
@@ -29,17 +28,6 @@ def test_held_values_are_those_of_a_plain_loop(of, rows):
                 assert held[b, t] == values[b, before[-1] if len(before) else known[0]]
         if len(known):
             assert last[b] == values[b, known[-1]]
-
-
-@pytest.mark.parametrize(
-    ("values", "mask"),
-    [(np.zeros((2, 5)), np.ones((2, 4), bool)), (np.zeros((2, 4)), np.ones((2, 4)))],
-    ids=["of other lengths", "a mask of numbers"],
-)
-def test_arrays_that_an_annotation_rules_out_are_refused_in_tests(values, mask):
-    """Checked at every call of the modules that pyproject.toml names for jaxtyping."""
-    with pytest.raises(TypeCheckError):
-        hold(values, mask)
 
 
 def test_few_of_many_rows_are_evenly_among_them_with_both_ends():

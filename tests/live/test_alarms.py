@@ -7,7 +7,7 @@ import pytest
 
 from tests.oscillator import SPECS, write_log
 from worldmodel.errors import WorldModelError
-from worldmodel.imagine.forecaster import Forecasted
+from worldmodel.imagine.forecaster import Forecasted, Foreseer
 from worldmodel.live import Live, Watch
 from worldmodel.live.alarms import Errors, limit, runs
 from worldmodel.logs.align import TickLayout
@@ -19,7 +19,7 @@ LAYOUT = TickLayout(0.05, tuple(s for s in SPECS if s.name in ("position", "velo
 CONTEXT, LOOK = 10, 2
 
 
-class Holding:
+class Holding(Foreseer):
     """Foresees that all stays as it is, and a force above 100 N is strange."""
 
     names = ()

@@ -1,5 +1,6 @@
 """A scene is asked as a run is: right where it is right, as sure as it may be, and silent on what it does not know."""
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -100,15 +101,16 @@ def test_machines_are_drawn_by_the_covariance(folder, tmp_path):
 def test_questions_of_other_threads_take_no_machines_away(known):
     """One that asks for two while another has got five."""
     foreseer = known.foreseer()
+    drawn = [copy.copy(foreseer._physics.nominal) for _ in range(5)]
 
     class Asked:
         def machines(self, world, seed, count):
-            foreseer._machines = [0, 1, 2, 3, 4]
-            return list(range(count))
+            foreseer._machines = drawn
+            return drawn[:count]
 
     foreseer._uncertainty = Asked()
-    assert foreseer._machines_of(2) == [0, 1]
-    assert foreseer._machines_of(5) == foreseer._machines == [0, 1, 2, 3, 4]
+    assert foreseer._machines_of(2) == drawn[:2]
+    assert foreseer._machines_of(5) == foreseer._machines == drawn
 
 
 def test_what_is_less_sure_is_wider_ahead(folder, log, known, tmp_path):

@@ -119,12 +119,14 @@ def test_what_is_remembered_is_spread_over_all_episodes_and_bounded(run, monkeyp
     np.testing.assert_array_equal(few[[0, -1]], frames[[0, -1]])
 
 
-def test_a_memory_is_kept_if_members_are_better_with_it(monkeypatch):
+def test_a_memory_is_kept_if_members_are_better_with_it(run, monkeypatch):
     """Of two videos, by what each has without a memory and with each sureness."""
+    windows = run[0].windows(run[1])
+    cut = windows.cut(windows.starts()[:1], windows.horizon)
     memories = [np.zeros((3, 8, 8, 3), np.uint8)] * 2
     scores = iter([[0.5, 0.1], [0.4, 0.2], [0.3, 0.3]])
     monkeypatch.setattr(films, "_scores", lambda *_: next(scores))
-    film = films._recalled(None, Film.plain([(8, 8, 3)] * 2), memories, None, None)
+    film = films._recalled(run[0].model, Film.plain([(8, 8, 3)] * 2), memories, *cut)
     assert [len(memory) for memory in film.memory] == [3, 0]
     assert film.memory[0].sureness[...] == np.float32(films._SURENESS[1])
 

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -43,6 +43,7 @@ class Forecasted(NamedTuple):
     mean_frames: Sequence[np.ndarray] = ()
 
 
+@runtime_checkable
 class Foreseer(Protocol):
     """Whoever draws futures: the `Forecaster` of a run, or that of a scene."""
 

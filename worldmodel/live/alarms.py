@@ -64,8 +64,8 @@ class Watch:
         layout: the streams and the tick.
         look: ticks that are looked back over.
         deviation: [D] of each column over the training.
-        expected: errors of each stream, and of all together as each witness has them.
-        levels: [S + W] that each one's score rises above as often as was asked for.
+        expected: E errors: of each stream, and of all together as each witness has them.
+        levels: [E] that each one's score rises above as often as was asked for.
         surprise_limit: of the greatest score, each in its level.
         outside_limit: of the farthest column, in standard deviations.
     """
@@ -104,7 +104,7 @@ class Watch:
         levels = np.array([limit_of(score) if score.any() else 1.0 for score in scores.T])
         return dataclasses.replace(watch, levels=levels, surprise_limit=limit_of((scores / levels).max(1)))
 
-    def scores_of(self, windows: Windows) -> tuple[Float[np.ndarray, "N S+W"], Float[np.ndarray, "N C"]]:
+    def scores_of(self, windows: Windows) -> tuple[Float[np.ndarray, "N E"], Float[np.ndarray, "N C"]]:
         """Scores of every moment of a log, each in its level, and how far outside each column is."""
         errors, outside = self._errors_of(windows)
         return self._scores(errors) / self.levels, outside
@@ -152,7 +152,7 @@ class Watch:
         every += [self.deviation] * (len(errors) - len(every))
         return [_FLOOR * np.tile(d, x.shape[1] // max(len(d), 1)) for d, x in zip(every, errors, strict=True)]
 
-    def _scores(self, errors: Sequence[np.ndarray]) -> Float[np.ndarray, "B S+W"]:
+    def _scores(self, errors: Sequence[np.ndarray]) -> Float[np.ndarray, "B E"]:
         each = [expected.score(error) for expected, error in zip(self.expected, errors, strict=True)]
         return np.stack(each, 1)
 

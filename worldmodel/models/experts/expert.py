@@ -1,6 +1,6 @@
 """What an expert is: the view of a window in, readings ahead out, nothing of what it does not know."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from worldmodel.models.baselines.view import View
 
 
+@runtime_checkable
 class Expert(Protocol):
     """Predicts some of the readings, in the frame of the machine and normalised (`worldmodel.models.baselines.view`).
 
