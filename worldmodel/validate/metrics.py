@@ -8,7 +8,7 @@ import dm_pix
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Num
+from jaxtyping import Bool, Float, Int, Num
 from scipy.stats import rankdata
 
 from worldmodel.arrays import newest
@@ -19,7 +19,9 @@ _RESAMPLES, _CENTRAL = 300, (0.025, 0.975)  # ends of 95 % intervals are then kn
 _SSIM_WINDOW = 11  # pixels, as in Wang et al. 2004
 
 
-def rms(errors: np.ndarray, mask: np.ndarray, axis: tuple[int, ...] | int) -> np.ndarray:
+def rms(
+    errors: Float[np.ndarray, "*shape"], mask: Bool[np.ndarray, "*shape"], axis: tuple[int, ...] | int
+) -> Float[np.ndarray, "*rest"]:
     """Root mean square of `errors` where `mask`; NaN where nothing is."""
     count = mask.sum(axis)
     total = np.where(mask, np.square(errors, dtype=np.float64), 0).sum(axis)
@@ -27,8 +29,8 @@ def rms(errors: np.ndarray, mask: np.ndarray, axis: tuple[int, ...] | int) -> np
         return np.sqrt(np.where(count, total / np.maximum(count, 1), np.nan))
 
 
-def crps(errors: np.ndarray) -> np.ndarray:
-    """Fair CRPS of each reading from the members' errors [W, K, H, E]: [W, H, E] (Ferro 2014, doi 10.1002/qj.2270)."""
+def crps(errors: Float[np.ndarray, "W K H E"]) -> Float[np.ndarray, "W H E"]:
+    """Fair CRPS of each reading from the errors of K members (Ferro 2014, doi 10.1002/qj.2270)."""
     members = errors.shape[1]
     skill = np.abs(errors).mean(1)
     if members == 1:
@@ -39,21 +41,25 @@ def crps(errors: np.ndarray) -> np.ndarray:
     return skill - spread / (members * (members - 1))
 
 
-def covered(errors: np.ndarray, level: float) -> np.ndarray:
-    """bool [W, H, E]: whether the truth lies in the central interval of the members, from their errors [W, K, H, E]."""
+def covered(errors: Float[np.ndarray, "W K H E"], level: float) -> Bool[np.ndarray, "W H E"]:
+    """Whether the truth lies in the central interval of K members, from their errors."""
     low, high = central_interval(errors, level)
     return (low <= 0) & (high >= 0)
 
 
-def psnr(imagined: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of uint8 or 0..255 frames [..., rows, columns, 3]: [...]; at most 60."""
+def psnr(
+    imagined: Num[np.ndarray, "*b rows columns 3"], real: Num[np.ndarray, "*b rows columns 3"]
+) -> Float[np.ndarray, "*b"]:
+    """Peak signal-to-noise ratio in dB of uint8 or 0..255 frames; at most 60."""
     mse = np.square(imagined.astype(np.float32) - real).mean((-3, -2, -1)) / 255**2
     return -10 * np.log10(np.maximum(mse, 1e-6))
 
 
-def ssim(imagined: np.ndarray, real: np.ndarray) -> np.ndarray:
-    """Structural similarity of 0..255 frames [W, rows, columns, 3]: [W], 1 for equal ones (Wang et al. 2004,
-    doi 10.1109/TIP.2003.819861), in Gaussian windows of 11 pixels, or of the frame where that is smaller.
+def ssim(
+    imagined: Num[np.ndarray, "W rows columns 3"], real: Num[np.ndarray, "W rows columns 3"]
+) -> Float[np.ndarray, " W"]:
+    """Structural similarity of 0..255 frames, 1 for equal ones (Wang et al. 2004, doi 10.1109/TIP.2003.819861), in
+    Gaussian windows of 11 pixels, or of the frame where that is smaller.
     """
     score = _ssim_of(*real.shape[1:3])
     pairs = zip(imagined, real, strict=True)
@@ -71,8 +77,8 @@ def _ssim_of(rows: int, columns: int) -> Callable[[np.ndarray, np.ndarray], jax.
     return jax.jit(functools.partial(dm_pix.ssim, filter_fn=blur))
 
 
-def _gaussian_windows(size: int) -> np.ndarray:
-    """Weights [N, size] of every window of 11 pixels along one side, standard deviation 1.5."""
+def _gaussian_windows(size: int) -> Float[np.ndarray, "N size"]:
+    """Weights of every window of 11 pixels along one side, standard deviation 1.5."""
     width = min(_SSIM_WINDOW, size)
     weights = np.exp(-0.5 * ((np.arange(width) - (width - 1) / 2) / 1.5) ** 2)
     windows = np.zeros((size - width + 1, size))
@@ -81,8 +87,10 @@ def _gaussian_windows(size: int) -> np.ndarray:
     return windows.astype(np.float32)
 
 
-def distance_travelled(positions: np.ndarray, mask: np.ndarray, dt: float) -> np.ndarray:
-    """Metres [W, H] travelled since the start, from positions [W, H, 2] in metres where `mask` [W, H], a tick apart.
+def distance_travelled(
+    positions: Float[np.ndarray, "W H 2"], mask: Bool[np.ndarray, "W H"], dt: float
+) -> Float[np.ndarray, "W H"]:
+    """Metres travelled since the start, from positions in metres where `mask`, a tick apart.
 
     The mean speed along the path between the first and the newest known position, times the time since the start; NaN
     until there are two.
@@ -104,39 +112,43 @@ class Bootstrap(NamedTuple):
     episodes: np.ndarray
 
     @classmethod
-    def of(cls, episodes: np.ndarray, seed: int) -> "Bootstrap":
-        """Resamples of the episodes [W] that windows belong to."""
+    def of(cls, episodes: Int[np.ndarray, " W"], seed: int) -> "Bootstrap":
+        """Resamples of the episodes that windows belong to."""
         names, index = np.unique(episodes, return_inverse=True)
         rng = np.random.default_rng([seed, 0xB007])
         return cls(rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES), index)
 
-    def interval(self, total: np.ndarray, count: np.ndarray) -> np.ndarray:
-        """95 % interval [2, H] over episodes of the root mean over columns of each one's `total` over its `count`.
+    def interval(self, total: Num[np.ndarray, "W H E"], count: Num[np.ndarray, "W H E"]) -> Float[np.ndarray, "2 H"]:
+        """95 % interval over episodes of the root mean over columns of each one's `total` over its `count`.
 
         Args:
-            total: [W, H, E] sums of squares.
-            count: [W, H, E] of how many.
+            total: sums of squares.
+            count: of how many.
         """
         return _interval(self._roots(total, count))
 
-    def interval_of_gap(self, theirs: np.ndarray, ours: np.ndarray, count: np.ndarray) -> np.ndarray:
-        """95 % interval [2, H] of how much higher one root mean is than another over the same resampled episodes.
+    def interval_of_gap(
+        self, theirs: Num[np.ndarray, "W H E"], ours: Num[np.ndarray, "W H E"], count: Num[np.ndarray, "W H E"]
+    ) -> Float[np.ndarray, "2 H"]:
+        """95 % interval of how much higher one root mean is than another over the same resampled episodes.
 
         Paired: what makes an episode hard for both does not blur their difference.
         """
         return _interval(self._roots(theirs, count) - self._roots(ours, count))
 
-    def interval_of_ratio(self, theirs: np.ndarray, ours: np.ndarray, count: np.ndarray) -> np.ndarray:
-        """95 % interval [2, H] of how many times one root mean is another, paired as in `interval_of_gap`."""
+    def interval_of_ratio(
+        self, theirs: Num[np.ndarray, "W H E"], ours: Num[np.ndarray, "W H E"], count: Num[np.ndarray, "W H E"]
+    ) -> Float[np.ndarray, "2 H"]:
+        """95 % interval of how many times one root mean is another, paired as in `interval_of_gap`."""
         return _interval(divide(self._roots(theirs, count), self._roots(ours, count)))
 
-    def _roots(self, total: np.ndarray, count: np.ndarray) -> np.ndarray:
-        """The root mean [R, H] in each resample; NaN where nothing is."""
+    def _roots(self, total: Num[np.ndarray, "W H E"], count: Num[np.ndarray, "W H E"]) -> Float[np.ndarray, "R H"]:
+        """The root mean in each resample; NaN where nothing is."""
         resampled, weight = self._resampled(total), self._resampled(count)
         return np.sqrt(nanmean(divide(resampled, weight)))
 
-    def _resampled(self, values: np.ndarray) -> np.ndarray:
-        """Sums [R, H, E] over the episodes of each resample."""
+    def _resampled(self, values: Num[np.ndarray, "W H E"]) -> Float[np.ndarray, "R H E"]:
+        """Sums over the episodes of each resample."""
         by_episode = np.zeros((self.counts.shape[1], *values.shape[1:]))
         np.add.at(by_episode, self.episodes, values)
         return np.tensordot(self.counts, by_episode, 1)
@@ -161,7 +173,7 @@ def rank_correlation(
     return divide(total, count)
 
 
-def nanmean(x: np.ndarray) -> np.ndarray:
+def nanmean(x: Float[np.ndarray, "*b N"]) -> Float[np.ndarray, "*b"]:
     """Mean over the last axis of what is finite; NaN where nothing is."""
     known = np.isfinite(x)
     return divide(np.where(known, x, 0).sum(-1), known.sum(-1))
@@ -173,8 +185,8 @@ def divide(total: Array, count: Array) -> np.ndarray:
         return np.where(np.asarray(count) > 0, total / np.maximum(count, 1e-12), np.nan)
 
 
-def _interval(resampled: np.ndarray) -> np.ndarray:
-    """The central 95 % [2, H] of figures [R, H]; NaN where none is known."""
+def _interval(resampled: Float[np.ndarray, "R H"]) -> Float[np.ndarray, "2 H"]:
+    """The central 95 % of figures; NaN where none is known."""
     known, out = np.isfinite(resampled), np.full((2, resampled.shape[1]), np.nan)
     some, all_of_them = known.any(0), known.all(0)
     out[:, all_of_them] = np.quantile(resampled[:, all_of_them], _CENTRAL, axis=0)

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Num
 
 from worldmodel.arrays import evenly
 from worldmodel.models.objective import energy_score
@@ -55,8 +56,13 @@ def score_video(problem: Problem, forecasts: dict[str, Forecast]) -> dict[str, d
     return out
 
 
-def _score(members: np.ndarray, mean: np.ndarray | None, real: np.ndarray, known: np.ndarray) -> VideoScore:
-    """Scores of members [W, K, T, ...] and their mean beside real frames [W, T, ...] where `known` [W, T]."""
+def _score(
+    members: Num[np.ndarray, "W K T rows columns 3"],
+    mean: Num[np.ndarray, "W T rows columns 3"] | None,
+    real: Num[np.ndarray, "W T rows columns 3"],
+    known: Bool[np.ndarray, "W T"],
+) -> VideoScore:
+    """Scores of members and their mean beside real frames where `known`."""
     mean = members.mean(1, dtype=np.float32) if mean is None else mean
     rows = []
     for i, there in enumerate(known.T):
@@ -66,7 +72,9 @@ def _score(members: np.ndarray, mean: np.ndarray | None, real: np.ndarray, known
     return VideoScore(*np.array(rows, float).T)
 
 
-def _of_mean(frames: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
+def _of_mean(
+    frames: Num[np.ndarray, "N rows columns 3"], real: Num[np.ndarray, "N rows columns 3"]
+) -> tuple[float, ...]:
     rmse = float(np.sqrt(np.square(frames.astype(np.float32) - real).mean()) / 255)
     deviation = float(real.std()) / 255
     decibels = -20 * np.log10(max(rmse, 10 ** (-_BEST_DB / 20)))
@@ -74,7 +82,9 @@ def _of_mean(frames: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
     return rmse, nrmse, decibels, float(psnr(frames, real).mean()), float(ssim(frames, real).mean())
 
 
-def _of_members(members: np.ndarray, real: np.ndarray) -> tuple[float, ...]:
+def _of_members(
+    members: Num[np.ndarray, "N K rows columns 3"], real: Num[np.ndarray, "N rows columns 3"]
+) -> tuple[float, ...]:
     some = evenly(len(real), _LOOKED_AT)
     apart = texture_distance(members[some], real[some, None])
     sharpness = divide(gradient_energy(members).mean(), gradient_energy(real).mean())

@@ -146,8 +146,8 @@ class Asked(NamedTuple):
     acts: Array
     parts: "list[Part]"
 
-    def of(self, asked: Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Array:
-        """The answers [B, Q, Y] of models of `ticks`."""
+    def of(self, asked: Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Float[Array, "B Q Y"]:
+        """The answers of models of `ticks`."""
         count, models = self.seen.shape[1], len(ticks)
         seen = namespace(self.seen).broadcast_to(self.seen, (models, *self.seen.shape))
         by_seen, answers = seen @ weights[:, :count] + weights[:, -1:], []

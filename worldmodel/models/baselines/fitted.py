@@ -100,8 +100,8 @@ class Baselines:
         """What there is for these streams."""
         return ("mean", "hold", "velocity", "linear", *(("dead_reckoning",) if self.reckoners else ()))
 
-    def predict(self, name: str, context: Context, actions: Commands) -> np.ndarray:
-        """Readings at the tick [B, H, Y] in their units, under actions [B, H, A]; NaN of what it says nothing of.
+    def predict(self, name: str, context: Context, actions: Commands) -> Float[np.ndarray, "B H Y"]:
+        """Readings at the tick in their units, under actions [B, H, A]; NaN of what it says nothing of.
 
         Raises:
             ValueError: if there is no such baseline.

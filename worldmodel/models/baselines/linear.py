@@ -81,7 +81,7 @@ class Linear:
         return horizon if horizon > fitted else int(speaks[-1]) + 1 if len(speaks) else 0
 
 
-def _near(examples: Examples, layout: TickLayout, like: Direct, choice: Array) -> Direct:
+def _near(examples: Examples, layout: TickLayout, like: Direct, choice: Int[Array, "N Y"]) -> Direct:
     """As `like`, with its `choice` of penalties, on short contexts and to as many ticks ahead."""
     context = examples.view.context
     short = short_context(context)

@@ -72,7 +72,7 @@ class Path(NamedTuple):
     place: Complex[np.ndarray, " T"]
     silent: Int[np.ndarray, " T"]
 
-    def at(self, rows: np.ndarray) -> "Path":
+    def at(self, rows: Int[np.ndarray, " R"]) -> "Path":
         """At some ticks."""
         return Path(self.place[rows], self.silent[rows])
 
@@ -274,8 +274,10 @@ class Odometer:
         left = (np.abs(place - turn[:, None] * path) ** 2).sum(1)
         return Matched(last, count, turn, middle, along, (np.abs(path) ** 2).sum(1), left)
 
-    def _placed(self, fixes: Fixes, found: Matched, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Places [R] at points of the path, their variance, and where they are likely to be nearer than the newest fix.
+    def _placed(
+        self, fixes: Fixes, found: Matched, path: Path
+    ) -> tuple[Complex[np.ndarray, " R"], Float[np.ndarray, " R"], Bool[np.ndarray, " R"]]:
+        """Places at R points of the path, their variance, and where they are likely to be nearer than the newest fix.
 
         The variance of a place is that of the middle of n fixes, and that of the turn times the squared way from
         there. Where the path does not fit the fixes, or a sensor was silent on the way, nothing is.
@@ -302,8 +304,10 @@ class Odometer:
         sure = np.concatenate([np.zeros(0), *(variance[sure] for _, variance, sure in placed)])
         return dataclasses.replace(measured, usual=float(np.median(sure)) if len(sure) else measured.noise**2)
 
-    def _foretold(self, fixes: Fixes, before: np.ndarray, after: np.ndarray, layout: TickLayout) -> np.ndarray:
-        """Where the fixes `before` and the path place those `after`: complex [P]; where they are not sure, held."""
+    def _foretold(
+        self, fixes: Fixes, before: Int[np.ndarray, " P"], after: Int[np.ndarray, " P"], layout: TickLayout
+    ) -> Complex[np.ndarray, " P"]:
+        """Where the fixes `before` and the path place those `after`; where they are not sure, held."""
         found = self._matched(fixes, fixes.row[before], layout)
         place, _, sure = self._placed(fixes, found, Path(fixes.path[after], fixes.silent[after]))
         return np.where(sure, place, fixes.place[before])
@@ -329,7 +333,7 @@ def _errors(odometer: Odometer | None, seen: Sequence[tuple[Fixes, Path]], layou
     return out
 
 
-def _pairs(row: Int[np.ndarray, " N"], look: int) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(row: Int[np.ndarray, " N"], look: int) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"]]:
     """Of each fix, the first that is a later one and at least `look` ticks later, where there is one."""
     before = np.arange(len(row))
     after = np.maximum(np.searchsorted(row, row + look), before + 1)
@@ -342,14 +346,16 @@ def _rms(x: Float[np.ndarray, " N"]) -> float:
 
 def _when_taken(
     path: Complex[np.ndarray, " T"], row: Int[np.ndarray, " N"], age: Float[np.ndarray, " N"]
-) -> np.ndarray:
+) -> Complex[np.ndarray, " N"]:
     """The path when samples were taken that are `age` ticks older than tick `row`, as in `at_sample_times`."""
     before = np.where(row > 0, path[row - 1], 2 * path[0] - path[min(1, len(path) - 1)])
     return path[row] + np.clip(age, 0, 1) * (before - path[row])
 
 
-def _per_tick(ticks: Ticks, layout: TickLayout, readings: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Some of the Y readings [T, R]: means over each tick's slots, and where one has a sample."""
+def _per_tick(
+    ticks: Ticks, layout: TickLayout, readings: Sequence[int]
+) -> tuple[Float[np.ndarray, "T R"], Bool[np.ndarray, "T R"]]:
+    """Some R of the Y readings: means over each tick's slots, and where one has a sample."""
     columns = layout.newest[list(readings)]
     streams, parts = layout.stream_of[columns], []
     for stream in np.unique(streams):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Complex, Float, Int
 
 from worldmodel.arrays import hold, last_valid, namespace
 from worldmodel.codecs import codec
@@ -182,18 +182,24 @@ def reckon(reckoners: Sequence[Reckoner], view: View, linear: Array, lens: Lens)
 
 
 class _Fixes(NamedTuple):
-    """Fixes as complex metres [B, T], where there is one, and how many ticks old it is."""
+    """Fixes as complex metres, where there is one, and how many ticks old it is."""
 
-    place: Array
-    mask: Array
-    age: Array
+    place: Complex[Array, "B T"]
+    mask: Bool[Array, "B T"]
+    age: Float[Array, "B T"]
 
     @classmethod
-    def of(cls, readings: Array, mask: Array, age: Array, columns: Array) -> "_Fixes":
+    def of(
+        cls,
+        readings: Float[Array, "B T Y"],
+        mask: Bool[Array, "B T Y"],
+        age: Float[Array, "B T Y"],
+        columns: Int[Array, "2"],
+    ) -> "_Fixes":
         east, north = columns
         return cls(readings[..., east] + 1j * readings[..., north], mask[..., east] & mask[..., north], age[..., east])
 
-    def squared_error(self, place: Array) -> Array:
-        """Mean squared distance [T] of predicted places from the fixes."""
+    def squared_error(self, place: Complex[Array, "B T"]) -> Float[Array, " T"]:
+        """Mean squared distance of predicted places from the fixes."""
         error = np.where(self.mask, np.abs(at_times(place, self.age) - self.place) ** 2, 0.0)
         return error.sum(0) / np.maximum(self.mask.sum(0), 1)

@@ -110,13 +110,13 @@ class Lens:
     action_std: Array
 
     @property
-    def centre(self) -> Array:
-        """Mean [Y] of the readings at the tick."""
+    def centre(self) -> Float[Array, " Y"]:
+        """Mean of the readings at the tick."""
         return self.mean[self.layout.newest]
 
     @property
-    def scale(self) -> Array:
-        """Standard deviation [Y] of the readings at the tick."""
+    def scale(self) -> Float[Array, " Y"]:
+        """Standard deviation of the readings at the tick."""
         return self.std[self.layout.newest]
 
     def look(self, context: Context, actions: Commands) -> View:
@@ -158,8 +158,8 @@ class Lens:
         out = before[..., reading] + part * (ahead[..., reading] - before[..., reading])
         return self.layout.frames.readings.turn(out * self.std + self.mean, angle)
 
-    def toward(self, values: Float[Array, "B *t D"], angle: Float[Array, "B G"]) -> Array:
-        """Readings at ticks [B, ..., Y], normalised and turned, of features [B, ..., D] of the log."""
+    def toward(self, values: Float[Array, "B *t D"], angle: Float[Array, "B G"]) -> Float[Array, "B *t Y"]:
+        """Readings at ticks, normalised and turned, of features of the log."""
         return self.normal(self.layout.frames.readings.turn(values, -angle)[..., self.layout.newest])
 
     def units(self, readings: Float[Array, "*b Y"]) -> Float[Array, "*b Y"]:
@@ -180,16 +180,20 @@ class Lens:
             part[slots] = 1 + layout.slot_ticks(spec)[:, None]
         return reading, part
 
-    def _slots(self, values: Array, mask: Array, angle: Array) -> Array:
+    def _slots(
+        self, values: Float[Array, "B T D"], mask: Bool[Array, "B T D"], angle: Float[Array, "B G"]
+    ) -> Float[Array, "B T D"]:
         turned = self.layout.frames.readings.turn(values, -angle)
         return namespace(values).where(mask, (turned - self.mean) / self.std, 0.0)
 
-    def _acted(self, actions: Commands, angle: Array) -> Array:
+    def _acted(self, actions: Commands, angle: Float[Array, "B G"]) -> Float[Array, "B T A"]:
         turned = self.layout.frames.actions.turn(actions.values, -angle)
         return namespace(turned).where(actions.mask, (turned - self.action_mean) / self.action_std, 0.0)
 
-    def _per_tick(self, slots: Array, mask: Array) -> tuple[Array, Array]:
-        """The newest sample of each tick, whichever slot it is in, from slots [B, C, D]: [B, C, Y] each."""
+    def _per_tick(
+        self, slots: Float[Array, "B C D"], mask: Bool[Array, "B C D"]
+    ) -> tuple[Float[Array, "B C Y"], Bool[Array, "B C Y"]]:
+        """The newest sample of each tick, whichever slot it is in."""
         xp = namespace(slots)
         parts = [slots[..., :0]], [mask[..., :0]]
         for spec in self.layout.readings:
@@ -254,8 +258,10 @@ def in_step(view: View, columns: Sequence[slice]) -> tuple[Float[Array, "B C N"]
     return _led(low + share[..., of] * (high - low), known[..., of])
 
 
-def _led(values: Array, known: Array) -> tuple[Array, Array]:
-    """Values [B, C, N] whose first line goes on for two ticks before the first that is known."""
+def _led(
+    values: Float[Array, "B C N"], known: Bool[Array, "B C N"]
+) -> tuple[Float[Array, "B C N"], Bool[Array, "B C N"]]:
+    """Values whose first line goes on for two ticks before the first that is known."""
     xp = namespace(values)
     first, ticks = known.argmax(1)[:, None], np.arange(known.shape[1])[:, None]
     second = xp.minimum(first + 1, len(ticks) - 1)
@@ -292,15 +298,15 @@ def _lates(whole: Array, part: Array) -> tuple[int, ...]:
     return tuple(np.union1d(whole, whole[part > 0] + 1).tolist()) or (0,)
 
 
-def _prolonged(now: Float[Array, "B 1 Y"], ahead: Float[Array, "B T Y"]) -> Array:
+def _prolonged(now: Float[Array, "B 1 Y"], ahead: Float[Array, "B T Y"]) -> Float[Array, "B L Y"]:
     """From the last sample on, and beyond what is predicted on the last line."""
     xp = namespace(now)
     line = xp.concatenate([now, ahead], 1)
     return xp.concatenate([line, line[:, -1:] + np.arange(1, LATE + 1)[:, None] * (line[:, -1:] - line[:, -2:-1])], 1)
 
 
-def squared_errors(ahead: Float[Array, "B H Y"], examples: Examples, layout: TickLayout) -> Array:
-    """Mean squared errors [H, Y] of normalised predictions at the samples' times, of each column its stream's.
+def squared_errors(ahead: Float[Array, "B H Y"], examples: Examples, layout: TickLayout) -> Float[Array, "H Y"]:
+    """Mean squared errors of normalised predictions at the samples' times, of each column its stream's.
 
     Infinite where a prediction is no number; 0 where nothing came.
     """

@@ -34,20 +34,20 @@ class Blend:
     """How much each of K experts is trusted.
 
     Attributes:
-        usual: [K, H, Y] mean squared error on left-out episodes; infinite where an expert says nothing.
-        within: [K, E, S] the same by stream inside contexts, at `horizons` of them.
-        horizons: int [E] ticks ahead.
-        stream_of: int [Y] which of the S streams a column is of.
-        residuals: [N, H, Y] what came in left-out windows, less the blend, in units of its own expected error.
-        far: [K, Y] mean squared errors over long runs, 0 of who was not asked; [0, Y] where no recording is long.
+        usual: mean squared error on left-out episodes; infinite where an expert says nothing.
+        within: the same by stream inside contexts, at `horizons` of them.
+        horizons: ticks ahead.
+        stream_of: which of the S streams a column is of.
+        residuals: what came in left-out windows, less the blend, in units of its own expected error.
+        far: [K, Y] mean squared errors over long runs, 0 of who was not asked; of none where no recording is long.
     """
 
-    usual: Array
-    within: Array
-    horizons: Array
-    stream_of: Array
-    residuals: Array
-    far: Array = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    usual: Float[Array, "K H Y"]
+    within: Float[Array, "K E S"]
+    horizons: Int[Array, " E"]
+    stream_of: Int[Array, " Y"]
+    residuals: Float[Array, "N H Y"]
+    far: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
     def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":
@@ -92,8 +92,8 @@ class Blend:
         ahead: Float[Array, "K B H Y"],
         within: Float[Array, "K B E S"],
         astray: Float[Array, "K B H Y"] | float = 0.0,
-    ) -> tuple[Array, Array, Array]:
-        """The blend [B, H, Y] of what experts say, its expected error, a standard deviation, and weights [K, B, H, Y].
+    ) -> tuple[Float[Array, "B H Y"], Float[Array, "B H Y"], Float[Array, "K B H Y"]]:
+        """The blend of what experts say, its expected error, a standard deviation, and weights.
 
         Errors are expected to be as many times the usual ones as they are inside the context; in weights that counts
         less, and only against an expert.
@@ -151,7 +151,7 @@ class Blend:
         most = max(len(self.residuals), 1)
         return np.stack([np.random.default_rng(key).integers(most, size=count) for key in keys])
 
-    def _inside(self, within: Float[Array, "K B E S"], tick: Array) -> tuple[Array, Array]:
+    def _inside(self, within: Float[Array, "K B E S"], tick: Int[Array, " H"]) -> tuple[Array, Array]:
         """The logarithm [K, B, H, Y] of how many times its usual squared error each expert makes in this context.
 
         Then what of it counts against the expert: no more than how many times that of the best one there it errs, since
@@ -166,7 +166,7 @@ class Blend:
         beside = xp.minimum(ratio, xp.log((within + _LEAST) / (best + _LEAST)))
         return self._ahead_of(ratio, tick), xp.maximum(self._ahead_of(beside, tick), 0)
 
-    def _ahead_of(self, inside: Float[Array, "K B E S"], tick: Array) -> Float[Array, "K B H Y"]:
+    def _ahead_of(self, inside: Float[Array, "K B E S"], tick: Int[Array, " H"]) -> Float[Array, "K B H Y"]:
         """Means over horizons inside the context, near ones first, for ticks ahead; 0 where none is known."""
         xp, known = namespace(inside), namespace(inside).isfinite(inside)
         distance = np.abs(np.log(tick + 1.0)[:, None] - np.log(self.horizons)[None])

@@ -62,8 +62,8 @@ def _physical(features: Float[np.ndarray, "B T Y"], column: Column) -> Float[np.
     return np.unwrap(np.arctan2(features[..., column.at], features[..., column.at + 1]), axis=1)
 
 
-def _fits(series: Float[np.ndarray, "B T K"], dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Of each column's increments, as another's integrals: R2 [K, K] with a slope of 1, and the best slope [K, K].
+def _fits(series: Float[np.ndarray, "B T K"], dt: float) -> tuple[Float[np.ndarray, "K K"], Float[np.ndarray, "K K"]]:
+    """Of each column's increments, as another's integrals: R2 with a slope of 1, and the best slope.
 
     Both for the span that fits best; slopes are 0 where a column does not move.
     """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from worldmodel.arrays import evenly, namespace
 from worldmodel.logs.windows import Context, Windows
@@ -98,9 +98,13 @@ def ask(experts: Sequence[Expert], lens: Lens, asked: Question) -> Answer:
 
 
 def measured(
-    experts: Sequence[Expert], lens: Lens, windows: Windows, starts: np.ndarray, groups: np.ndarray
+    experts: Sequence[Expert],
+    lens: Lens,
+    windows: Windows,
+    starts: Int[np.ndarray, "B 2"],
+    groups: Int[np.ndarray, " B"],
 ) -> LeftOut:
-    """Asks experts at starts [B, 2] of groups [B], at most some hundreds, evenly among them."""
+    """Asks experts at starts of groups, at most some hundreds, evenly among them."""
     most = max(min(_WINDOWS, _VALUES // (windows.horizon * max(len(lens.centre), 1))), 1)
     rows = evenly(len(starts), most)
     context, future = windows.without_video().cut(starts[rows], windows.horizon)

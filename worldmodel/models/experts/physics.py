@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
@@ -195,13 +195,17 @@ class Physics:
         return int(np.ceil(longest_s / self.world.step_s))
 
     def _sensed(
-        self, states: np.ndarray, controls: np.ndarray, begun: np.ndarray, models: Sequence[Any]
+        self,
+        states: Float[np.ndarray, "W Q"],
+        controls: Float[np.ndarray, "W U"],
+        begun: Int[np.ndarray, " W"],
+        models: Sequence[Any],
     ) -> Float[np.ndarray, "W 1 all"]:
-        """The model's sensors in states [W, Q] under controls [W, U]."""
+        """The model's sensors in states under controls."""
         return self.world.try_rollout(states, controls[:, None], begun, models).sensors[:, :1]
 
-    def _controls(self, view: View, machine: Machine) -> np.ndarray:
-        """[B, N, U] of the physics steps from the first tick of the context to the last one ahead."""
+    def _controls(self, view: View, machine: Machine) -> Float[np.ndarray, "B N U"]:
+        """What actuators get at the physics steps from the first tick of the context to the last one ahead."""
         layout, world = self.lens.layout, self.world
         steps = round((view.context - 1 + view.horizon) * layout.dt / world.step_s)
         out = np.tile(world.rest_controls, (len(view.held), steps, 1))
@@ -221,8 +225,10 @@ class Physics:
             out[..., at] = _means(values, layout.dt, machine.delay_s[name], world.step_s, steps)
         return out
 
-    def _features(self, sensors: np.ndarray, begins_s: float, view: View, machine: Machine) -> np.ndarray:
-        """Normalised readings [B, H, Y] of the model's sensors [B, N + 1, all], which begin so long after the context.
+    def _features(
+        self, sensors: Float[np.ndarray, "B T all"], begins_s: float, view: View, machine: Machine
+    ) -> Float[np.ndarray, "B H Y"]:
+        """Normalised readings of the model's sensors at T = N + 1 physics steps, which begin so long after the context.
 
         It is negative where some sensor is late: what it tells next has been already.
         """
@@ -264,8 +270,10 @@ def _jittered(
     return out
 
 
-def _means(values: np.ndarray, dt: float, delay_s: float, step_s: float, steps: int) -> np.ndarray:
-    """Means over physics steps [B, N, A] of commands [B, T, A] that hold for a tick each, and act later."""
+def _means(
+    values: Float[np.ndarray, "B T A"], dt: float, delay_s: float, step_s: float, steps: int
+) -> Float[np.ndarray, "B N A"]:
+    """Means over N physics steps of commands that hold for a tick each, and act later."""
     total = np.concatenate([np.zeros_like(values[:, :1]), np.cumsum(values, 1)], 1)
 
     def until(time: np.ndarray) -> np.ndarray:

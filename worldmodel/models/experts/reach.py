@@ -16,17 +16,17 @@ _MARGIN = 0.1  # of a standard deviation: readings have noise
 
 @dataclasses.dataclass
 class Reach:
-    """The least and the greatest that was seen of each reading [Y] and action [A], normalised.
+    """The least and the greatest that was seen of each reading and action, normalised.
 
     Attributes:
         low, high: of readings.
         led_low, led_high: of actions.
     """
 
-    low: Array
-    high: Array
-    led_low: Array
-    led_high: Array
+    low: Float[Array, " Y"]
+    high: Float[Array, " Y"]
+    led_low: Float[Array, " A"]
+    led_high: Float[Array, " A"]
 
     @classmethod
     def of(cls, came: Float[np.ndarray, "N H Y"], led: Float[np.ndarray, "N H A"]) -> "Reach":

@@ -40,8 +40,8 @@ class Mechanics:
         lens: the view that it works on.
         structure: what is the derivative of what, which are angles, what drives what.
         form, scales: of the model.
-        flat: [P] parameters.
-        ridge: [P] of each, as relevance chose it.
+        flat: parameters.
+        ridge: of each, as relevance chose it.
         length: ticks of the path to the start.
     """
 
@@ -49,8 +49,8 @@ class Mechanics:
     structure: Structure
     form: Form
     scales: Scales
-    flat: np.ndarray
-    ridge: np.ndarray
+    flat: Float[np.ndarray, " P"]
+    ridge: Float[np.ndarray, " P"]
     length: int = 0
 
     name = "mechanics"

@@ -55,13 +55,13 @@ def first_ridge(form: Form) -> Float[np.ndarray, " P"]:
     return flat
 
 
-def errors(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> Float[np.ndarray, "h S B"]:
+def errors(form: Form, scales: Scales, flat: Float[np.ndarray, " P"], data: Rollouts) -> Float[np.ndarray, "h S B"]:
     """Rollouts less what came, in standard deviations; 0 where nothing came."""
     even = data._replace(weight=single((data.weight > 0) / scales.spread[None, :, None]))
     return np.asarray(_residuals(form, _ticks(data), single(flat), scales, even), float).reshape(data.came.shape)
 
 
-def weigh(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> Rollouts:
+def weigh(form: Form, scales: Scales, flat: Float[np.ndarray, " P"], data: Rollouts) -> Rollouts:
     """Weights by which every tick counts the same, at the error that `flat` has, and outliers less."""
     mask = data.weight > 0
     missed = errors(form, scales, flat, data)
@@ -72,8 +72,8 @@ def weigh(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> Rollo
 
 
 def settle(
-    form: Form, scales: Scales, flat: np.ndarray, ridge: np.ndarray, data: Rollouts, rounds: int,
-    allowance: Allowance = UNLIMITED,
+    form: Form, scales: Scales, flat: Float[np.ndarray, " P"], ridge: Float[np.ndarray, " P"],
+    data: Rollouts, rounds: int, allowance: Allowance = UNLIMITED,
 ) -> Float[np.ndarray, " P"]:  # fmt: skip
     """The least mean square of weighted errors and ridge, from `flat` (Levenberg 1944, Marquardt 1963)."""
     damping, least = 1e-2, _cost(form, scales, flat, ridge, data)
@@ -97,7 +97,7 @@ def settle(
 
 
 def relevance(
-    form: Form, scales: Scales, flat: np.ndarray, ridge: np.ndarray, data: Rollouts
+    form: Form, scales: Scales, flat: Float[np.ndarray, " P"], ridge: Float[np.ndarray, " P"], data: Rollouts
 ) -> Float[np.ndarray, " P"]:
     """Ridge by which each parameter is as large as it is (MacKay 1992, doi 10.1162/neco.1992.4.3.415).
 
@@ -111,8 +111,10 @@ def relevance(
     return np.where((ridge <= _FREE) | (ridge >= _MOST), ridge, found)
 
 
-def _normal(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> tuple[np.ndarray, np.ndarray, float]:
-    """Curvature [P, P] and slope [P] of half the mean squared residual, and that mean."""
+def _normal(
+    form: Form, scales: Scales, flat: Float[np.ndarray, " P"], data: Rollouts
+) -> tuple[Float[np.ndarray, "P P"], Float[np.ndarray, " P"], float]:
+    """Curvature and slope of half the mean squared residual, and that mean."""
     ticks = _ticks(data)
     jacobian = np.asarray(_jacobian(form, ticks, single(flat), scales, data), float)
     residuals = np.asarray(_residuals(form, ticks, single(flat), scales, data), float)
@@ -120,7 +122,9 @@ def _normal(form: Form, scales: Scales, flat: np.ndarray, data: Rollouts) -> tup
     return jacobian.T @ jacobian / count, jacobian.T @ residuals / count, float((residuals**2).mean())
 
 
-def _cost(form: Form, scales: Scales, flat: np.ndarray, ridge: np.ndarray, data: Rollouts) -> float:
+def _cost(
+    form: Form, scales: Scales, flat: Float[np.ndarray, " P"], ridge: Float[np.ndarray, " P"], data: Rollouts
+) -> float:
     residuals = np.asarray(_residuals(form, _ticks(data), single(flat), scales, data), float)
     return float((residuals**2).mean() + (ridge * flat**2).sum())
 

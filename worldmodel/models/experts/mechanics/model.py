@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from worldmodel.arrays import namespace
 from worldmodel.types import Array
@@ -116,8 +116,8 @@ def parameters(form: Form, flat: Float[Array, " P"]) -> Parameters:
     return Parameters(*(part.reshape(shape) for part, shape in zip(parts, shapes(form), strict=True)))
 
 
-def triangle(n: int) -> np.ndarray:
-    """int [n, n] which element of the upper triangle, row by row, stands where in a symmetric matrix."""
+def triangle(n: int) -> Int[np.ndarray, "n n"]:
+    """Which element of the upper triangle, row by row, stands where in a symmetric matrix."""
     place = np.zeros((n, n), int)
     upper = np.triu_indices(n)
     place[upper] = np.arange(len(upper[0]))
@@ -168,7 +168,12 @@ def _step(
 
 
 def _inertia(
-    form: Form, scales: Scales, p: Parameters, q: jax.Array, v: jax.Array, w: jax.Array
+    form: Form,
+    scales: Scales,
+    p: Parameters,
+    q: Float[Array, "n B"],
+    v: Float[Array, "n B"],
+    w: Float[Array, "n B"],
 ) -> tuple[Float[Array, "n n B"], Float[Array, "n B"]]:
     """M at q, and what its change with q does to velocities v, which are w when scaled."""
     n, waves = len(form.angles), harmonics(form.angles).astype(np.float32)

@@ -32,8 +32,10 @@ def measure(track: Track, came: Came, drives: Float[np.ndarray, "n A"] | None, l
     return scales._replace(time=np.float64(time), push=push)
 
 
-def _accelerations(track: Track, scales: Scales) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """States [B, 2n] some ticks before the last, mean actions [B, A] from there to it, and accelerations [B, n]."""
+def _accelerations(
+    track: Track, scales: Scales
+) -> tuple[Float[np.ndarray, "B S"], Float[np.ndarray, "B A"], Float[np.ndarray, "B n"]]:
+    """States some ticks before the last, mean actions from there to it, and accelerations."""
     n, last = len(scales.velocity), track.ticks - 1
     apart = min(_APART, last)
     before, after = (polynomial(track, tick, scales) for tick in (last - apart, last))
@@ -41,7 +43,9 @@ def _accelerations(track: Track, scales: Scales) -> tuple[np.ndarray, np.ndarray
     return before, acted, (after - before)[:, n:] / (apart * scales.dt)
 
 
-def _pushes(states: np.ndarray, acted: np.ndarray, change: np.ndarray) -> Float[np.ndarray, "n A"]:
+def _pushes(
+    states: Float[np.ndarray, "B S"], acted: Float[np.ndarray, "B A"], change: Float[np.ndarray, "B n"]
+) -> Float[np.ndarray, "n A"]:
     """Accelerations that a unit of each action makes, by a ridge on the state and the actions."""
     inputs = np.concatenate([states, acted], 1)
     middle, deviation = inputs.mean(0), inputs.std(0)

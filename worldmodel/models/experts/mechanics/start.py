@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parameters, rollout
 from worldmodel.models.experts.mechanics.track import SAMPLES, Track
@@ -46,15 +46,17 @@ def _parabola(track: Track, i: int, n: int, since: int, scales: Scales) -> Float
     return middle + np.linalg.solve(normal, right[..., None])[..., 0]
 
 
-def _values(time: np.ndarray) -> np.ndarray:
+def _values(time: Float[np.ndarray, "B N"]) -> Float[np.ndarray, "B N 3"]:
     return np.stack([np.ones_like(time), time, time**2 / 2], -1)
 
 
-def _slopes(time: np.ndarray) -> np.ndarray:
+def _slopes(time: Float[np.ndarray, "B N"]) -> Float[np.ndarray, "B N 3"]:
     return np.stack([np.zeros_like(time), np.ones_like(time), time], -1)
 
 
-def shot(form: Form, scales: Scales, flat: np.ndarray, track: Track, length: int) -> Float[np.ndarray, "B S"]:
+def shot(
+    form: Form, scales: Scales, flat: Float[np.ndarray, " P"], track: Track, length: int
+) -> Float[np.ndarray, "B S"]:
     """Where the model is at the last tick on the path of its own that fits the last `length` ticks of readings best.
 
     In a context that is too short the path is shorter.
@@ -71,12 +73,12 @@ def shot(form: Form, scales: Scales, flat: np.ndarray, track: Track, length: int
     return np.asarray(_shoot(form, scales, single(flat), *parts), float).T
 
 
-def last_axis(windows: np.ndarray) -> np.ndarray:
+def last_axis(windows: Shaped[np.ndarray, "B S *more"]) -> Float[np.ndarray, "S *more B"]:
     """Windows as the last axis, as the model has them, in single precision."""
     return single(np.moveaxis(windows, 0, -1))
 
 
-def single(x: np.ndarray) -> np.ndarray:
+def single(x: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """In single precision."""
     return np.asarray(x, np.float32)
 

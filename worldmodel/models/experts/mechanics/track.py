@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import hold
 from worldmodel.models.baselines.view import Examples, Lens, View
@@ -91,8 +91,8 @@ def came_of(examples: Examples, lens: Lens, columns: Sequence[Column], track: Tr
     return Came(np.stack(parts, -1), mask, np.where(mask, examples.age[..., at], 0.0))
 
 
-def features_of(ahead: Float[np.ndarray, "B H S"], lens: Lens, columns: Sequence[Column]) -> np.ndarray:
-    """Normalised readings [B, H, Y], NaN beside `columns`."""
+def features_of(ahead: Float[np.ndarray, "B H S"], lens: Lens, columns: Sequence[Column]) -> Float[np.ndarray, "B H Y"]:
+    """Normalised readings, NaN beside `columns`."""
     units = np.full((*ahead.shape[:2], len(lens.centre)), np.nan)
     for i, column in enumerate(columns):
         if column.circular:
@@ -132,12 +132,14 @@ def _samples(view: View, lens: Lens, column: Column, age: Float[np.ndarray, "B C
     return Samples(_unwrapped(value.reshape(mask.shape), mask, column), mask, time.reshape(mask.shape), count)
 
 
-def _units(view: View, lens: Lens, at: np.ndarray, ticks: int) -> np.ndarray:
+def _units(view: View, lens: Lens, at: Int[np.ndarray, " N"], ticks: int) -> Float[np.ndarray, "B T N"]:
     return view.slots[:, -ticks:, at] * lens.std[at] + lens.mean[at]
 
 
-def _unwrapped(values: np.ndarray, mask: np.ndarray, column: Column) -> np.ndarray:
-    """Series [B, S], each held until the next; of an angle that wraps without jumps."""
+def _unwrapped(
+    values: Float[np.ndarray, "B S"], mask: Bool[np.ndarray, "B S"], column: Column
+) -> Float[np.ndarray, "B S"]:
+    """Series, each held until the next; of an angle that wraps without jumps."""
     held = hold(values, mask)[0]
     return np.unwrap(held, axis=1) if column.circular else held
 

@@ -103,8 +103,10 @@ class Cell:
         self.shape, self.limit = shape, limit
         self._parts = shape.split(flat)
 
-    def rollout(self, start: Float[np.ndarray, "W S"], actions: Float[np.ndarray, "W N A"]) -> np.ndarray:
-        """States [W, N + 1, S] from the start on."""
+    def rollout(
+        self, start: Float[np.ndarray, "W S"], actions: Float[np.ndarray, "W N A"]
+    ) -> Float[np.ndarray, "W T S"]:
+        """States from the start on, T = N + 1."""
         states = [start]
         with np.errstate(over="ignore", invalid="ignore"):
             for action in np.swapaxes(actions, 0, 1):
@@ -114,8 +116,8 @@ class Cell:
 
     def by_start(
         self, start: Float[np.ndarray, "W S"], actions: Float[np.ndarray, "W N A"]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Readings [W, N + 1, Y] of a rollout, and by differences their derivatives [W, N + 1, Y, S] by its start."""
+    ) -> tuple[Float[np.ndarray, "W T Y"], Float[np.ndarray, "W T Y S"]]:
+        """Readings of a rollout, and by differences their derivatives by its start."""
         windows, states = start.shape
         moved = start + _MOVE * np.eye(states + 1, states, -1)[:, None]  # the first one is not
         paths = self.rollout(moved.reshape(-1, states), np.tile(actions, (states + 1, 1, 1)))
@@ -155,7 +157,14 @@ def shoot(
     return x
 
 
-def _cost(cell: Cell, x, guess, readings, weight, actions) -> Float[np.ndarray, " W"]:
+def _cost(
+    cell: Cell,
+    x: Float[np.ndarray, "W S"],
+    guess: Float[np.ndarray, "W S"],
+    readings: Float[np.ndarray, "W T Y"],
+    weight: Float[np.ndarray, "W T Y"],
+    actions: Float[np.ndarray, "W N A"],
+) -> Float[np.ndarray, " W"]:
     error = (cell.rollout(x, actions)[..., : cell.shape.readings] - readings) * weight
     cost = (error**2).sum((1, 2)) + ((x - guess) ** 2).sum(1)
     return np.where(np.isfinite(cost), cost, np.inf)

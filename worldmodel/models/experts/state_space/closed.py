@@ -1,7 +1,7 @@
 """The linear part in closed form: hidden states as what the past tells of the future beyond the present reading."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from worldmodel.models.experts.state_space.cell import Shape
 from worldmodel.models.experts.state_space.traces import Traces
@@ -29,13 +29,15 @@ def linear(shape: Shape, traces: Traces) -> Float[np.ndarray, " P"]:
     return shape.join(linear=weights[:-1], constant=weights[-1], inner=0, bias=0, outer=0)
 
 
-def _ticks(first: int, last: int, windows: int) -> np.ndarray:
+def _ticks(first: int, last: int, windows: int) -> Int[np.ndarray, " K"]:
     count = min(max(_ROWS // windows, 4), last - first)
     return np.unique(np.linspace(first, last - 1, max(count, 1)).astype(int))
 
 
-def _hidden(traces: Traces, at: np.ndarray, lags: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Hidden states [N, count] at ticks `at`, and a tick later."""
+def _hidden(
+    traces: Traces, at: Int[np.ndarray, " K"], lags: int, count: int
+) -> tuple[Float[np.ndarray, "N count"], Float[np.ndarray, "N count"]]:
+    """Hidden states at ticks `at`, and a tick later."""
     y, u = traces.readings, traces.actions
     now, past = _flat(y, at), _past(traces, at, lags)
     future = np.concatenate([_flat(y, at + k) for k in range(1, lags + 1)], 1)
@@ -50,17 +52,17 @@ def _hidden(traces: Traces, at: np.ndarray, lags: int, count: int) -> tuple[np.n
     return beyond @ directions, (_past(traces, at + 1, lags) - later @ from_now) @ told @ directions
 
 
-def _past(traces: Traces, at: np.ndarray, lags: int) -> np.ndarray:
+def _past(traces: Traces, at: Int[np.ndarray, " K"], lags: int) -> Float[np.ndarray, "N F"]:
     parts = [_flat(traces.readings, at - k) for k in range(1, lags)] + [
         _flat(traces.actions, at - k) for k in range(1, lags + 1)
     ]
     return np.concatenate(parts, 1)
 
 
-def _flat(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _flat(values: Float[np.ndarray, "W T S"], at: Int[np.ndarray, " K"]) -> Float[np.ndarray, "N S"]:
     return values[:, at].reshape(-1, values.shape[-1])
 
 
-def _regress(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def _regress(inputs: Float[np.ndarray, "N F"], targets: Float[np.ndarray, "N G"]) -> Float[np.ndarray, "F G"]:
     gram = inputs.T @ inputs
     return np.linalg.solve(gram + _RIDGE * len(inputs) * np.eye(len(gram)), inputs.T @ targets)

@@ -90,16 +90,16 @@ class Member:
     """One fitted state space.
 
     Attributes:
-        flat: [P] parameters.
-        limit: [S] that no state's magnitude exceeds.
-        error: [Y] root mean squared error of the simulation that it was fitted on.
+        flat: parameters.
+        limit: that no state's magnitude exceeds.
+        error: root mean squared error of the simulation that it was fitted on.
         seed: that drew its first units.
     """
 
     shape: Shape
-    flat: np.ndarray
-    limit: np.ndarray
-    error: np.ndarray
+    flat: Float[np.ndarray, " P"]
+    limit: Float[np.ndarray, " S"]
+    error: Float[np.ndarray, " Y"]
     seed: int = 0
 
     @property
@@ -122,8 +122,8 @@ class Member:
             self.cell, guess, seen.readings, np.where(seen.mask, sure[..., None] / self.error, 0.0), seen.actions
         )
 
-    def predict(self, seen: Traces, ahead: Float[np.ndarray, "W H A"], belief: Belief) -> np.ndarray:
-        """Readings [W, H, Y] at the ticks ahead."""
+    def predict(self, seen: Traces, ahead: Float[np.ndarray, "W H A"], belief: Belief) -> Float[np.ndarray, "W H Y"]:
+        """Readings at the ticks ahead."""
         start, actions = self.start(seen, belief), np.concatenate([seen.actions, ahead], 1)
         states = self.cell.rollout(start, actions)
         return states[:, seen.readings.shape[1] :, : self.shape.readings]
@@ -135,7 +135,7 @@ class Member:
         return dataclasses.replace(self, flat=self.shape.join(**parts | change))
 
 
-def fit_linear(recipe: Recipe, traces: Traces) -> tuple[Member, np.ndarray]:
+def fit_linear(recipe: Recipe, traces: Traces) -> tuple[Member, Float[np.ndarray, "W S"]]:
     """A member without terms, and the start of each window."""
     recipe = dataclasses.replace(recipe, terms=())
     shape = recipe.shape(*_columns(traces))
@@ -148,7 +148,7 @@ def fit_linear(recipe: Recipe, traces: Traces) -> tuple[Member, np.ndarray]:
 def add_terms(
     recipe: Recipe,
     base: Member,
-    start: np.ndarray,
+    start: Float[np.ndarray, "W S"],
     traces: Traces,
     seeds: Sequence[int],
     count: int = 1,
@@ -207,7 +207,7 @@ def fit_again(
     return found
 
 
-def _with_units(recipe: Recipe, base: Member, traces: Traces, seed: int) -> tuple[Problem, np.ndarray]:
+def _with_units(recipe: Recipe, base: Member, traces: Traces, seed: int) -> tuple[Problem, Float[np.ndarray, " P"]]:
     """What is to be minimised once the units of a seed are added to a linear member, and the parameters then."""
     shape, parts = recipe.shape(*_columns(traces)), base.shape.split(base.flat)
     inner, bias = _units(recipe, shape, seed)
@@ -223,13 +223,15 @@ def _ridge(recipe: Recipe, base: Member) -> Float[np.ndarray, " P"]:
     return shape.join(linear=1e-9, constant=1e-9, inner=outer / 10, bias=outer / 10, outer=outer)
 
 
-def _problem(recipe: Recipe, first: np.ndarray, ridge: np.ndarray, traces: Traces) -> Problem:
+def _problem(recipe: Recipe, first: Float[np.ndarray, " P"], ridge: Float[np.ndarray, " P"], traces: Traces) -> Problem:
     shape, share = recipe.shape(*_columns(traces)), traces.mask / max(traces.mask.sum(), 1)
     limit = np.full(shape.states, _WIDE)
     return Problem(shape, limit, traces, share, first, ridge, recipe.depends(shape))
 
 
-def _finish(problem: Problem, flat: np.ndarray, start: np.ndarray) -> tuple[Member, np.ndarray]:
+def _finish(
+    problem: Problem, flat: Float[np.ndarray, " P"], start: Float[np.ndarray, "W S"]
+) -> tuple[Member, Float[np.ndarray, "W S"]]:
     shape, traces = problem.shape, problem.traces
     states = Cell(shape, flat, problem.limit).rollout(start, traces.actions)
     counted = states[problem.weight.any((1, 2))]
@@ -247,8 +249,8 @@ def _count(term: _Term, states: int) -> int:
     return states if term.sharp else term.count
 
 
-def _units(recipe: Recipe, shape: Shape, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where units begin: weights [Z, U] of states and actions, and biases [U]."""
+def _units(recipe: Recipe, shape: Shape, seed: int) -> tuple[Float[np.ndarray, "Z U"], Float[np.ndarray, " U"]]:
+    """Where units begin: weights of states and actions, and biases."""
     rng, inner = np.random.default_rng(seed), []
     for term in (TERMS[name] for name in recipe.terms):
         if term.sharp:

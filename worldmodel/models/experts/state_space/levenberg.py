@@ -5,7 +5,7 @@ import functools
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from worldmodel.models.experts.state_space.cell import Shape
 from worldmodel.models.experts.state_space.rollouts import derived, simulated
@@ -17,18 +17,18 @@ _DONE, _IDLE = 1e-3, 4  # so many steps that gain less, relatively, are the last
 
 @dataclasses.dataclass
 class Problem:
-    """What is minimised: the mean squared error of rollouts, and `ridge` [P] times squared departures from `prior` [P].
+    """What is minimised: the mean squared error of rollouts, and `ridge` times squared departures from `prior`.
 
-    The weight [W, T, Y] of every reading sums to 1. Only parameters that are `free`, bool [P], move.
+    The weight of every reading sums to 1. Only parameters that are `free`, 1 and not 0, move.
     """
 
     shape: Shape
-    limit: np.ndarray
+    limit: Float[np.ndarray, " S"]
     traces: Traces
-    weight: np.ndarray
-    prior: np.ndarray
-    ridge: np.ndarray
-    free: np.ndarray
+    weight: Float[np.ndarray, "W T Y"]
+    prior: Float[np.ndarray, " P"]
+    ridge: Float[np.ndarray, " P"]
+    free: Num[np.ndarray, " P"]
 
     def cost(self, flat: Float[np.ndarray, " P"], start: Float[np.ndarray, "W S"]) -> float:
         """Infinite where a rollout is no number."""
@@ -36,7 +36,7 @@ class Problem:
         cost = float((self.weight * (seen - self.traces.readings) ** 2).sum() + self.ridge @ (flat - self.prior) ** 2)
         return cost if np.isfinite(cost) else np.inf
 
-    def normal(self, flat: np.ndarray, start: np.ndarray) -> "Normal":
+    def normal(self, flat: Float[np.ndarray, " P"], start: Float[np.ndarray, "W S"]) -> "Normal":
         """The normal equations at parameters and starts."""
         seen, by = (np.asarray(x, float) for x in derived(*self._asked(flat, start)))
         seen, by = np.moveaxis(seen, -1, 0), np.moveaxis(by, -1, 0)
@@ -64,13 +64,13 @@ class Problem:
 
 @dataclasses.dataclass
 class Normal:
-    """Normal equations in blocks: parameters [P, P], starts by parameters [W, S, P], starts [W, S, S]; gradients."""
+    """Normal equations in blocks: parameters, starts by parameters, starts; gradients."""
 
-    flat: np.ndarray
-    cross: np.ndarray
-    start: np.ndarray
-    flat_gradient: np.ndarray
-    start_gradient: np.ndarray
+    flat: Float[np.ndarray, "P P"]
+    cross: Float[np.ndarray, "W S P"]
+    start: Float[np.ndarray, "W S S"]
+    flat_gradient: Float[np.ndarray, " P"]
+    start_gradient: Float[np.ndarray, "W S"]
 
     def solve(self, damping: float) -> tuple[Float[np.ndarray, " P"], Float[np.ndarray, "W S"]]:
         """What to subtract; the starts are eliminated window by window (Schur complement)."""

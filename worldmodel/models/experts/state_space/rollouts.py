@@ -50,10 +50,12 @@ def derived(
     return _after(start[: shape.readings], seen), _after(own[: shape.readings], by)
 
 
-def _next(shape: Shape, flat: Array, limit: Array, x: Array, action: Array) -> Array:
-    """The next states [S] of one window."""
+def _next(
+    shape: Shape, flat: Float[Array, " P"], limit: Float[Array, " S"], x: Float[Array, " S"], action: Float[Array, " A"]
+) -> Float[Array, " S"]:
+    """The next states of one window."""
     return jnp.clip(advance(shape, shape.split(flat), x, action), -limit, limit)
 
 
-def _after(first: Array, others: Array) -> Array:
+def _after(first: Float[Array, "Y *k W"], others: Float[Array, "N Y *k W"]) -> Float[Array, "T Y *k W"]:
     return jnp.concatenate([first[None], others])

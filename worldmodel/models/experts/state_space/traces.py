@@ -15,10 +15,10 @@ class Traces(NamedTuple):
     """Readings at W windows' T ticks, and actions from each tick to the next.
 
     Attributes:
-        readings: [W, T, Y] held where there is none.
-        mask: bool [W, T, Y].
-        actions: [W, T - 1, A].
-        starts: int [W, 2] episode and a tick, by which windows that overlap know of it.
+        readings: filled on lines where there is none.
+        mask: where there is one.
+        actions: N = T - 1.
+        starts: episode and a tick, by which windows that overlap know of it.
     """
 
     readings: Float[np.ndarray, "W T Y"]
@@ -41,7 +41,7 @@ class Traces(NamedTuple):
         """Contexts alone."""
         return cls(_filled(view.readings, view.mask), view.mask, view.past, _apart(len(view.mask)))
 
-    def take(self, windows: np.ndarray) -> "Traces":
+    def take(self, windows: Int[np.ndarray, " N"]) -> "Traces":
         """Some of the windows."""
         return Traces(*(part[windows] for part in self))
 
@@ -94,7 +94,7 @@ def _apart(count: int) -> Int[np.ndarray, "W 2"]:
     return np.stack([np.arange(count), np.zeros(count, int)], 1)
 
 
-def _filled(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _filled(values: Float[np.ndarray, "W T Y"], mask: Bool[np.ndarray, "W T Y"]) -> Float[np.ndarray, "W T Y"]:
     """On lines between readings; before the first and after the last as these; 0 where a window has none."""
     ticks = np.arange(values.shape[1])
     out = np.where(mask, values, 0.0)
