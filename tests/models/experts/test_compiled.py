@@ -87,6 +87,29 @@ def test_meanwhile_the_team_answers_until_a_program_is_made(windows, team, monke
     assert len(made) == 2
 
 
+def test_where_no_program_can_be_made_the_team_answers_and_it_is_told_once(windows, team, monkeypatch):
+    class Broken:
+        def __init__(self, team):
+            pass
+
+        def foresee(self, *asked):
+            raise MemoryError("no room")
+
+    monkeypatch.setattr(compiled, "Compiled", Broken)
+    prepared = compiled.Meanwhile(team)
+    context, future = windows.cut(np.array([[0, 20]]), H)
+    asked = context, future.actions, None, team.blend.drawn(1, 5, 0)
+
+    def ask_again():
+        for _ in range(3):
+            np.testing.assert_array_equal(prepared.foresee(*asked).mean, team.foresee(*asked).mean)
+            prepared._maker.submit(lambda: None).result()
+
+    with pytest.warns(RuntimeWarning, match="slower: no room") as told:
+        ask_again()
+    assert len(told) == 1
+
+
 def test_one_program_is_for_all_horizons_up_to_a_power_of_two(windows, team):
     """Commands that are outside what was trained on tell the same, however long a program goes on."""
     prepared = compiled.Meanwhile(team)

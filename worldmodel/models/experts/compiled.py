@@ -4,6 +4,7 @@ To ask experts of one window takes thousands of operations on small arrays, of w
 """
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -83,12 +84,21 @@ class Meanwhile:
         shapes = tuple(x.shape for x in jax.tree.leaves(asked))
         made = self._made.get(shapes)
         if made is None and all(each.done() for each in list(self._made.values())):
-            self._made[shapes] = self._maker.submit(self.compiled.foresee, *asked)
-        if made is None or not made.done() or made.exception() is not None:
+            self._made[shapes] = self._maker.submit(self._make, asked)
+        if made is None or not made.done() or not made.result():
             return foresee_in_numpy(self._team, context, actions, network, chosen)
         found, wanted = self.compiled.foresee(*asked), slice(actions.values.shape[1])
         mean, members, weights = found.mean[:, wanted], found.members[:, :, wanted], found.weights[:, :, wanted]
         return Foreseen(mean, members, weights, found.outside)
+
+    def _make(self, asked: tuple) -> bool:
+        """Whether there is a program for such a question from now on; where none can be made, it is told once."""
+        try:
+            self.compiled.foresee(*asked)
+        except Exception as error:  # whatever it is, the team answers without a program
+            warnings.warn(f"Experts are asked one by one, which is slower: {error}", RuntimeWarning, stacklevel=2)
+            return False
+        return True
 
 
 def _longer(
