@@ -27,15 +27,16 @@ class Apart(Direct):
     @classmethod
     def fit(cls, examples: Examples, layout: TickLayout, penalty: float, commands: bool) -> "Apart":
         """On the readings that came; `commands` says whether those tell anything."""
-        view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
-        ticks, parts = grid(view.horizon), parts_of(view, layout)
+        view, ticks = examples.view, grid(examples.view.horizon)
+        change, there = in_phase(examples, phase(view), ticks) - view.held[:, -1:], examples.mask[:, ticks - 1]
+        parts = parts_of(view, layout)
         past, acted, own = flat(parts[-1:]), acts_until(view, ticks), own_of(parts)
         varies = commands & (np.concatenate([past.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL)
         weights = []
-        for tick, led in zip(ticks, acted, strict=True):
+        for i, led in enumerate(acted):
             shared = Shared(np.concatenate([past, led], 1)[:, varies], penalty)
-            came, there = change[:, tick - 1], examples.mask[:, tick - 1]
-            weights.append([shared.fitted(own[..., y], came[:, y], there[:, y]) for y in range(own.shape[-1])])
+            columns = range(own.shape[-1])
+            weights.append([shared.fitted(own[..., y], change[:, i, y], there[:, i, y]) for y in columns])
         each = np.array(weights).swapaxes(1, 2)
         varies = np.concatenate([np.zeros(flat(parts[:-1]).shape[1], bool), varies])
         return cls(ticks, varies, each[:, own.shape[1] :], each[:, : own.shape[1]])

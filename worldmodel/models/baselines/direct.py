@@ -42,15 +42,15 @@ class Direct:
         cls, examples: Examples, layout: TickLayout, penalties: Sequence[float] = PENALTIES
     ) -> list["Direct"]:
         """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
-        view, change = examples.view, in_phase(examples, phase(examples.view)) - examples.view.held[:, -1:]
-        ticks = grid(view.horizon)
+        view, ticks = examples.view, grid(examples.view.horizon)
+        change, there = in_phase(examples, phase(view), ticks) - view.held[:, -1:], examples.mask[:, ticks - 1]
         seen, acted = flat(parts_of(view, layout)), acts_until(view, ticks)
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
         weights = []
-        for t, a in zip(ticks, acted, strict=True):
-            inputs = np.concatenate([seen, a], 1)[:, varies]
+        for i, led in enumerate(acted):
+            inputs = np.concatenate([seen, led], 1)[:, varies]
             scale = np.maximum(inputs.std(0), STILL)
-            fitted = ridge(inputs / scale, change[:, t - 1], examples.mask[:, t - 1], penalties)
+            fitted = ridge(inputs / scale, change[:, i], there[:, i], penalties)
             weights.append(fitted / np.concatenate([scale, [1.0]])[:, None])
         return [cls(ticks, varies, each) for each in np.stack(weights, 1)]
 

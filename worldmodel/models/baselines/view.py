@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from worldmodel.arrays import hold, last_valid, namespace
+from worldmodel.arrays import hold, last_valid, namespace, newest
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.objective import at_sample_times
@@ -213,25 +213,33 @@ def phase(view: View) -> Float[Array, "B Y"]:
     return namespace(age).where(age < LATE, age, 0.0)
 
 
-def in_phase(examples: Examples, ticks: Float[Array, "B Y"] | float) -> Float[Array, "B H Y"]:
-    """What readings [B, H, Y] would have been so many ticks before their own.
+def in_phase(
+    examples: Examples, ticks: Float[Array, "B Y"] | float, ahead: Int[Array, " N"] | None = None
+) -> Float[Array, "B N Y"]:
+    """What readings would have been so many ticks before their own, at some of the ticks ahead or at all.
 
     They lie on the line from each sample to the next; the last one goes on along the line from the one before. A sensor
     at the clock's rate keeps its phase, so that with `phase` its samples are taken as they are: what it moves between a
     sample and a tick is a product of speed and phase, which no linear model could say. `on_ticks` undoes that.
     """
     values, mask, age = examples.came, examples.mask, np.where(examples.mask, examples.age, 0.0)
-    time = np.arange(values.shape[1])[:, None] - age
-    slope = np.zeros_like(values)
-    for step in (1, -1):  # from the one before; then, where there is one, to the next
-        v, t, m = (x[:, ::step] for x in (values, time, mask))
-        before = np.concatenate([np.zeros_like(m[:, :1]), m[:, :-1]], 1)
-        (last, known), (when, _) = (hold(np.roll(x, 1, 1), before) for x in (v, t))
-        gap = np.where(known & m, t - when, np.inf)
-        found = np.where(known & m, (v - last) / np.where(gap == 0, np.inf, gap), 0.0)[:, ::step]
-        slope = np.where((known & m)[:, ::step], found, slope)
+    horizon, rows = values.shape[1], slice(None) if ahead is None else ahead - 1
+    time = np.arange(horizon)[:, None] - age
+    own, when, came = values[:, rows], time[:, rows], mask[:, rows]
+    slope = np.zeros_like(own)
+    before, after = _before(mask)[:, rows], horizon - 1 - _before(mask[:, ::-1])[:, ::-1][:, rows]
+    for other in (before, after):  # from the one before; then, where there is one, to the next
+        known, at = came & (other >= 0) & (other < horizon), np.clip(other, 0, horizon - 1)
+        gap = np.where(known, when - np.take_along_axis(time, at, 1), np.inf)
+        step = own - np.take_along_axis(values, at, 1)
+        slope = np.where(known, step / np.where(gap == 0, np.inf, gap), slope)
     behind = np.broadcast_to(ticks, values[:, 0].shape)[:, None]
-    return values + slope * np.where(mask, np.clip(age, 0, 1) - behind, 0.0)
+    return own + slope * np.where(came, np.clip(age[:, rows], 0, 1) - behind, 0.0)
+
+
+def _before(mask: Bool[np.ndarray, "B H Y"]) -> Int[np.ndarray, "B H Y"]:
+    """The index of the newest True before each tick, -1 where there is none."""
+    return np.concatenate([np.full_like(mask[:, :1], -1, int), newest(mask[:, :-1])], 1)
 
 
 def in_step(view: View, columns: Sequence[slice]) -> tuple[Float[Array, "B C N"], Bool[Array, "B C N"]]:
