@@ -151,6 +151,8 @@ class Asked(NamedTuple):
         count, models = self.seen.shape[1], len(ticks)
         seen = namespace(self.seen).broadcast_to(self.seen, (models, *self.seen.shape))
         by_seen, answers = seen @ weights[:, :count] + weights[:, -1:], []
+        if not len(self.acts):
+            return by_seen[asked.model].swapaxes(0, 1)
         together = max(_TOGETHER * models // (len(self.seen) * len(asked.model)), 1)
         ends = np.searchsorted(asked.model, np.arange(models + 1))
         edges = np.stack([edges_of(t) for t in ticks.tolist()])
