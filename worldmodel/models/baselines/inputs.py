@@ -109,7 +109,9 @@ class Means(NamedTuple):
         """
         xp, until = namespace(self.held), np.minimum(until, self.held.shape[1] - 1)
         inside, beyond = np.minimum(edges, until), np.diff(np.maximum(edges, until), axis=1)
-        sums = xp.diff(self.running[:, inside], axis=2) + beyond[..., None, None] * self.held[:, until]
+        sums = xp.diff(self.running[:, inside], axis=2)
+        if beyond.any():
+            sums = sums + beyond[..., None, None] * self.held[:, until]
         means = xp.stack([sums[..., 0, :] / xp.maximum(sums[..., 1, :], 1), sums[..., 1, :] > 0], -2)
         return means.reshape(*means.shape[:2], -1)
 
