@@ -31,6 +31,8 @@ CLOCKS = {
         "10/26/2025 10:59:30 AM|10/26/2025 10:59:30.5 AM|10/26/2025 10:59:31.5 AM", 'dates = "month_first"'
     ),
     "names of months": ("26-Oct-2025 10:59:30|26-Oct-2025 10:59:30.5|26-Oct-2025 10:59:31.500000", ""),
+    "names of months in French": ("26-oct.-2025 10:59:30|26 oct. 2025 10:59:30.5|26 Octobre 2025 10:59:31.5", ""),
+    "names of months in German": ("26-Okt-2025 10:59:30|26. Okt. 2025 10:59:30.5|26. Oktober 2025 10:59:31.5", ""),
     "as Java writes it": (
         "Sun Oct 26 10:59:30 GMT 2025|Sun Oct 26 10:59:30.5 GMT 2025|Sun Oct 26 10:59:31.5 GMT 2025", ""
     ),
@@ -146,6 +148,28 @@ def test_stamps_that_were_rounded_are_whole_periods_and_others_are_as_they_were(
     late = "t,x\n" + "".join(f"{i / 30 + 0.002 * (i % 3):.3f},{i}\n" for i in range(300))
     (recording,) = read(tmp_path, late)
     np.testing.assert_allclose(recording.samples["s"].time[:3], [0, 0.035, 0.071])
+
+
+def test_seconds_since_1970_keep_their_decimals(tmp_path):
+    content = "t,x\n" + "".join(f"{1770664802 + i / 20:.2f},{i}\n" for i in range(1, 400))
+    (recording,) = read(tmp_path, content)
+    np.testing.assert_array_equal(recording.samples["s"].time, np.arange(399) / 20)
+
+
+@pytest.mark.parametrize(
+    ("month", "number"), [("janv.", 1), ("févr.", 2), ("März", 3), ("Mai", 5), ("juin", 6), ("juil.", 7), ("août", 8),
+                          ("ago", 8), ("Okt.", 10), ("Dez", 12), ("dic", 12), ("gennaio", 1), ("September", 9)],
+)  # fmt: skip
+def test_months_are_known_by_their_names_in_other_languages(tmp_path, month, number):
+    keys = BODY.replace('"t"', '"t"\norigin = "unix"')
+    (recording,) = read(tmp_path, f"t,x\n22-{month}-2025 10:00:00,1\n22-{month}-2025 10:00:01,2\n", keys)
+    assert recording.origin_utc == calendar.timegm((2025, number, 22, 10, 0, 0))
+
+
+def test_dates_none_of_which_can_be_read_are_told_though_they_may_be_left_out(tmp_path):
+    with pytest.raises(RecipeError) as error:
+        read(tmp_path, "t,x\n22-Blub-2025 10:00:00,1\n22-Blub-2025 10:00:01,2\n", keys='unreadable = "drop"')
+    assert "22-Blub-2025" in str(error.value)
 
 
 def test_stamps_in_float32_are_whole_periods(tmp_path):

@@ -108,6 +108,12 @@ def test_units_are_converted_by_their_names(tmp_path, header, old, new, stored, 
     assert recording.samples["s"].data[0, 0] == pytest.approx(reading)
 
 
+def test_a_unit_that_the_table_tells_and_the_recipe_does_not_is_noted(tmp_path):
+    (recording,) = read(tmp_path, "t,x [km/h]\n0,36\n1,36\n", BODY.replace("rate_hz", 'units = "m/s"\nrate_hz'))
+    np.testing.assert_array_equal(recording.samples["s"].data[:, 0], 36)
+    assert any("x is in km/h; m/s is taken" in note for note in recording.notes)
+
+
 def test_hemispheres_stand_in_columns(tmp_path):
     gps = 'columns = { latitude = "lat", longitude = "lon", altitude = "" }\nunits = ["deg", "deg", "m"]\n'
     body = BODY.replace('columns = { x = "x" }\n', gps).replace('"sensor"', '"gps"') + 'hemispheres = ["ns", "ew"]\n'

@@ -412,6 +412,31 @@ def test_a_known_program_is_recognised_and_said(tmp_path, name):
             assert recording.samples[stream].time[1] == pytest.approx(step, rel=1e-5)
 
 
+def test_units_that_a_known_programs_table_tells_count(tmp_path):
+    path = tmp_path / "run.csv"
+    path.write_text(
+        "loopIteration, time (us), gyroADC[0] (rad/s), gyroADC[1] (rad/s), gyroADC[2] (rad/s), vbatLatest (V),"
+        " amperageLatest (A)\n0, 40000006, 3, 0, 0, 16.5, 1\n2, 40000506, 2, 0, 0, 16.4, 1\n"
+    )
+    (recording,) = recordings(path)
+    assert recording.samples["gyro"].data[0, 0] == 3
+    assert recording.samples["battery"].data[0, 0] == 16.5
+    assert any("gyroADC[0] is in rad/s; the recipe's deg/s is not" in note for note in recording.notes)
+
+
+def test_counts_of_blackbox_explorer_are_no_volts(tmp_path):
+    path = tmp_path / "run.csv"
+    path.write_text(
+        '"Product","Blackbox flight data recorder by Nicholas Sherlock"\n"looptime","125"\n'
+        '"loopIteration","time","gyroADC[0]","gyroADC[1]","gyroADC[2]","vbatLatest","amperageLatest"\n'
+        "0,40000006,180,0,0,1650,100\n8,40001006,90,0,0,1649,100\n"
+    )
+    (recording,) = recordings(path)
+    assert recording.samples["gyro"].data[0, 0] == pytest.approx(np.pi)
+    assert "battery" not in recording.specs
+    assert any("no stream is read from" in note and "vbatLatest" in note for note in recording.notes)
+
+
 FOLDERS = {
     "sensor_logger": {
         "Metadata.csv": "version,device name,recording epoch time\n3,phone,1700000000000\n",

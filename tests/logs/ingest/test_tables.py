@@ -12,6 +12,7 @@ from scipy.io import savemat
 
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.ingest import ingest, load_recipe, shipped_recipes
+from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.reader import Log
 
 RECIPE = """
@@ -190,6 +191,13 @@ def test_a_malformed_recipe_says_which_key(folder, old, new, words):
     for word in ["cart.toml", *words]:
         assert word in str(caught.value)
     assert not (folder / "log.h5").exists()
+
+
+def test_a_folder_of_a_recipes_name_does_not_hide_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "emps").mkdir()
+    assert load_recipe("emps").streams
+    assert Options(recipe="emps").absolute().recipe == "emps"
 
 
 def test_an_unknown_recipe_names_the_shipped_ones(folder):

@@ -60,7 +60,7 @@ class Options:
     def absolute(self) -> Self:
         """The same wherever a process is started."""
         recipe = self.recipe
-        if recipe is not None and Path(recipe).exists():
+        if recipe is not None and Path(recipe).is_file():
             recipe = Path(recipe).absolute()
         dbc = tuple(path.absolute() for path in self.dbc)
         return dataclasses.replace(self, recipe=recipe, dbc=dbc, scratch=self.scratch.absolute())

@@ -8,7 +8,7 @@ from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.matlab import is_plain_hdf5
 from worldmodel.logs.ingest.formats.tables.members import BINARY, JSON, LINES, files_of, is_table, suffix
 from worldmodel.logs.ingest.formats.tables.reading import read_table
-from worldmodel.logs.ingest.formats.tables.recipe import Recipe
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe, shipped
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
@@ -67,7 +67,7 @@ def _recipe_for(path: Path) -> tuple[Recipe, list[str]]:
     """The recipe of a table that none was given for, and what is said of it."""
     name = known.recognised(path)
     if name is not None:
-        return load_recipe(name), [f"read by the shipped recipe {name}, which it was recognised by"]
+        return load_recipe(shipped(name)), [f"read by the shipped recipe {name}, which it was recognised by"]
     from worldmodel.logs.ingest.formats.tables.suggest import suggestion
 
     return suggestion(path)

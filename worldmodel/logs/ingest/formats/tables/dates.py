@@ -1,8 +1,8 @@
 """Dates and times of day as people write them, as nanoseconds since 1970-01-01 UTC."""
 
-import calendar
 import datetime
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,14 @@ _STAMP = (
     r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?\s*(?P<zone>[A-Za-z]{1,5}|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|[+-]\d{2})?"
     r"(?:\s+(?P<year>\d{4}))?\s*$"
 )
-_MONTHS = {name.lower()[:3]: number for number, name in enumerate(calendar.month_abbr) if name}
+# How names of months begin, in English, German, French, Spanish, Italian, Portuguese and Dutch, without accents.
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        ("jan ene gen", "feb fev", "mar mrz maa mrt", "apr avr abr", "may mai mag mei", "jun juin giu", "jul juil lug",
+         "aug aou ago", "sep set", "oct okt ott out", "nov", "dec dez dic"), 1)
+    for name in names.split()
+}  # fmt: skip
 # Names of zones that mean one thing; IST, CST and others mean several.
 _ZONES = {"": None, "t": None} | {
     name: round(3600 * hours)
@@ -67,7 +74,7 @@ def instants(
     zoned = "%z" in dates
     ns, local = (_by_format(text, dates, time_zone), not zoned) if "%" in dates else _by_order(text, dates, time_zone)
     wrong = np.flatnonzero(~empty & (ns == np.iinfo(np.int64).min))
-    if len(wrong) and not drop:
+    if len(wrong) and (not drop or len(wrong) == np.count_nonzero(~empty)):
         raise _unreadable(path, names, str(text[wrong[0]]), int(wrong[0]), dates)
     empty[wrong] = True
     return np.where(empty, 0, ns), ~empty, local
@@ -198,7 +205,7 @@ def zone_s(zone: str) -> int | None:
 
 def _day(words: str, order: str) -> int | None:
     """The day since 1970-01-01 that a date tells; None for one that is none."""
-    month = next((_MONTHS[w.lower()[:3]] for w in re.findall(r"[A-Za-z]{3,}", words) if w.lower()[:3] in _MONTHS), None)
+    month = _month(words)
     digits = re.findall(r"\d+", words)
     if month is None and len(digits) == 1 and len(digits[0]) == 8:  # 20251026
         digits = [digits[0][:4], digits[0][4:6], digits[0][6:]]
@@ -213,6 +220,14 @@ def _day(words: str, order: str) -> int | None:
     if order == "year_first":
         return None
     return _since_1970(year, *((second, first) if order == "day_first" else (first, second)))
+
+
+def _month(words: str) -> int | None:
+    """The month that is named among words; None where none is."""
+    letters = unicodedata.normalize("NFD", words.lower())
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    names = (word[:size] for word in re.findall(r"[a-z]{3,}", bare) for size in (4, 3))
+    return next((_MONTHS[name] for name in names if name in _MONTHS), None)
 
 
 def _since_1970(year: int, month: int, day: int) -> int | None:

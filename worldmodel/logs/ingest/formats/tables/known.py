@@ -13,7 +13,7 @@ from worldmodel.logs.ingest.formats.tables.json_lines import is_object
 from worldmodel.logs.ingest.formats.tables.layout import calls, find_layout, has_columns
 from worldmodel.logs.ingest.formats.tables.members import BINARY, archived, files_of, is_table, matching, suffix
 from worldmodel.logs.ingest.formats.tables.plain import is_other
-from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Signs, Text, shipped_recipes
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Signs, Text, shipped, shipped_recipes
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
 
 _LINES = 200
@@ -24,7 +24,7 @@ _MOST = 1000  # files of a folder that are looked at
 @functools.cache
 def exporters() -> dict[str, Recipe]:
     """The shipped recipes that say what their tables are recognised by, the most particular first."""
-    recipes = {name: load_recipe(name) for name in shipped_recipes()}
+    recipes = {name: load_recipe(shipped(name)) for name in shipped_recipes()}
     there = {name: recipe for name, recipe in recipes.items() if recipe.signs}
     return dict(sorted(there.items(), key=lambda item: -_detail(item[1].signs or Signs())))
 

@@ -34,14 +34,15 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
     Args:
         path: a file, or a folder or an archive of several.
         recipe: how it is read.
-        unread: whether columns and files that no stream is read from are noted.
+        unread: whether nobody has given the recipe for this very source: columns and files that no stream is read
+            from are noted, and what the table itself says of its units counts.
 
     Raises:
         RecipeError: if the table cannot be read or does not fit the recipe.
     """
     there = files_of(path)
     if recipe.files:
-        recording = _read_joined(path, there, recipe)
+        recording = _read_joined(path, there, recipe, unread)
         left = [name for name in there if not any(matching([name], pattern) for pattern in recipe.files)]
         recording.notes += _unread("files", left) if unread else []
         yield recording
@@ -50,7 +51,7 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
     for name, opened in there.items():
         table = load(path, name, opened, recipe)
-        fitted = fit(path, table, recipe)
+        fitted = fit(path, table, recipe, unread)
         table.notes += _unread("columns", table.not_loaded) if unread else []
         for told, rows in episodes_of(table.path, table, fitted):
             own = path.name if len(there) == 1 else f"{path.name} {name}"
@@ -62,13 +63,16 @@ def _unread(what: str, names: Sequence[str]) -> list[str]:
     return [f"{what} that no stream is read from: {', '.join(names[:20])}{more}"] if names else []
 
 
-def fit(path: Path, table: Table, recipe: Recipe) -> Recipe:
+def fit(path: Path, table: Table, recipe: Recipe, unread: bool) -> Recipe:
     """A recipe without the optional streams that a table lacks, and with those of its other columns if it says so.
+
+    Where a table tells other units than it, they are taken if `unread`, and else noted.
 
     Raises:
         RecipeError: if no stream is left.
     """
     streams = tuple(s for s in recipe.streams if not s.optional or not table.lacking(_columns(s)))
+    streams = tuple(_in_its_units(table, stream, unread) for stream in streams)
     fitted = dataclasses.replace(recipe, streams=streams)
     table.notes += [text for stream in recipe.streams if (text := _lacking(table, stream))]
     if recipe.rest:
@@ -84,6 +88,21 @@ def fit(path: Path, table: Table, recipe: Recipe) -> Recipe:
     return fitted
 
 
+def _in_its_units(table: Table, stream: TableStream, take: bool) -> TableStream:
+    """A stream whose columns are in the units that the table tells, where they are others than its recipe's."""
+    old = list(stream.from_units)
+    for i, source in enumerate(stream.sources):
+        unit, exact = stream.spec.units[i], stream.scale[i] == 1 and stream.offset[i] == 0
+        given = old[i] or unit
+        told = table.unit(source) if source and unit and exact and given != HEADER else ""
+        if not told or told == given or change(told, unit) is None:
+            continue
+        old[i] = told if take else old[i]
+        counts = f"the recipe's {given} is not" if take else f"{given} is taken, as the recipe says"
+        table.notes.append(f"{stream.spec.name}: the table says that {source} is in {told}; {counts}")
+    return dataclasses.replace(stream, from_units=tuple(old))
+
+
 def _lacking(table: Table, stream: TableStream) -> str:
     """What is said of an optional stream of which a table has some columns; empty where it has all or none."""
     missing = table.lacking([name for name in stream.sources if name])
@@ -97,7 +116,7 @@ def _columns(stream: TableStream) -> list[str]:
     return [name for name in stream.needed if name]
 
 
-def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe) -> Recording:
+def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe, unread: bool) -> Recording:
     """One recording from several files, on the clock that they share."""
     tables: dict[str, Table] = {}
     streams: list[TableStream] = []
@@ -112,7 +131,7 @@ def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe) -> Rec
             )
         alone = dataclasses.replace(recipe, streams=tuple(dataclasses.replace(s, file="") for s in own))
         table = load(path, found[0], there[found[0]], alone)
-        fitted = fit(path, table, alone)
+        fitted = fit(path, table, alone, unread)
         check_columns(table, fitted)
         tables[pattern] = table
         streams += [dataclasses.replace(stream, file=pattern) for stream in fitted.streams]

@@ -211,3 +211,8 @@ class Recipe:
 def shipped_recipes() -> list[str]:
     """The names of the recipes that come with the toolkit."""
     return sorted(path.stem for path in content_dir("datasets").glob("*.toml"))
+
+
+def shipped(name: str) -> Path:
+    """The file of a recipe that comes with the toolkit."""
+    return content_dir("datasets") / f"{name}.toml"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from worldmodel.codecs import KINDS
-from worldmodel.content import content_dir
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
 from worldmodel.logs.ingest.formats.tables.recipe import (
@@ -20,6 +19,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import (
     TablePart,
     TableStream,
     Text,
+    shipped,
     shipped_recipes,
 )
 from worldmodel.logs.ingest.formats.tables.rows import COMPARISONS, is_condition
@@ -44,8 +44,8 @@ def load_recipe(recipe: str | Path) -> Recipe:
         RecipeError: if it cannot be found or read, naming the key, what was expected and what was found.
     """
     path = Path(recipe)
-    if not path.suffix and not path.exists():
-        path = content_dir("datasets") / f"{recipe}.toml"
+    if not path.suffix and not path.is_file():  # a folder may have the name of the program that its logs are of
+        path = shipped(str(recipe))
     if not path.is_file():
         raise RecipeError(
             f"There is no recipe {str(recipe)!r}.",

@@ -1,5 +1,6 @@
 """A table's clock as nanoseconds: numbers in many units, dates in many spellings."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,7 @@ def _from_numbers(table: "Table", clock: Clock, number: np.ndarray, valid: np.nd
         minutes, seconds = np.divmod(number, 100)
         hours, minutes = np.divmod(minutes, 100)
         return wrapped(np.rint((3600 * hours + 60 * minutes + seconds) * 1e9).astype(np.int64), valid, _DAY)
-    ns = np.rint(number * UNITS[clock.unit]).astype(np.int64)
+    ns = _rounded(number, UNITS[clock.unit])
     if clock.unit != "week_s":
         return ns
     if clock.week is None:
@@ -138,6 +139,14 @@ def _from_numbers(table: "Table", clock: Clock, number: np.ndarray, valid: np.nd
     week = table.floats(clock.week) if isinstance(clock.week, str) else np.full(len(ns), float(clock.week))
     gps_s = (GPS_EPOCH_S + np.nan_to_num(week) * WEEK_S).astype(np.int64)
     return ns + gps_s * 10**9 - leap_seconds(gps_s) * 10**9
+
+
+def _rounded(number: np.ndarray, unit: int) -> np.ndarray:
+    """Numbers [M] of units of so many nanoseconds as int64, to the last decimal that float64 has of the largest."""
+    ns = np.rint(number * unit).astype(np.int64)
+    bit = float(np.spacing(np.abs(number).max(initial=1.0))) * unit
+    digit = 10 ** math.ceil(math.log10(bit)) if bit > 1 else 1
+    return ns if digit == 1 else (ns + digit // 2) // digit * digit
 
 
 def leap_seconds(gps_s: np.ndarray) -> np.ndarray:

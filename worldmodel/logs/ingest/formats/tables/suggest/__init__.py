@@ -4,12 +4,11 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from worldmodel.content import content_dir
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import JSON, VECTORS, files_of, suffix
-from worldmodel.logs.ingest.formats.tables.recipe import Recipe
+from worldmodel.logs.ingest.formats.tables.recipe import Recipe, shipped
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import beside
@@ -48,7 +47,7 @@ def suggest(paths: Sequence[str | Path] | str | Path) -> str:
 def _suggested(path: Path) -> str:
     name = known.recognised(path)
     if name is not None:
-        return (content_dir("datasets") / f"{name}.toml").read_text(encoding="utf-8")
+        return shipped(name).read_text(encoding="utf-8")
     return _described(path)
 
 
