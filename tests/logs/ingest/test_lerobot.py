@@ -243,3 +243,15 @@ def test_real_films_are_av1(tmp_path):
     film = episode.streams["cam_high"]
     np.testing.assert_allclose(film.time, np.arange(343) / 30, atol=1e-3)
     assert len(episode.streams["action"]) == 343
+
+
+def test_columns_of_one_short_name_are_a_stream_each(tmp_path):
+    """Those of converters that keep what was there: `state` beside `observation.state`, `actions_ee` beside `action`."""
+    root = tmp_path / "set"
+    write_info(root, "v2.1")
+    more = {name: pa.array(np.full(4, float(i))) for i, name in enumerate(("state", "actions_ee", "observation.x"))}
+    put(root / "data/chunk-000/episode_000000.parquet", table(0, 4, **more))
+    (recording,) = lerobot.read(root, Options(scratch=tmp_path))
+    assert set(recording.samples) == {"observation_state", "state", "action", "actions_ee", "x"}
+    np.testing.assert_array_equal(recording.samples["observation_state"].data[:, 1], np.arange(4))
+    assert {n for n, spec in recording.specs.items() if spec.kind == "action"} == {"action", "actions_ee"}

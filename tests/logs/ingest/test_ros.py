@@ -237,7 +237,8 @@ def write_json(path, messages):
             if topic not in channels:
                 number = writer.register_schema(schema, "jsonschema", b"{}")
                 channels[topic] = writer.register_channel(topic, "json", number)
-            writer.add_message(channels[topic], START * 10**9 + at, json.dumps(message).encode(), START * 10**9 + at)
+            content = message if isinstance(message, bytes) else json.dumps(message).encode()
+            writer.add_message(channels[topic], START * 10**9 + at, content, START * 10**9 + at)
         writer.finish()
     return path
 
@@ -281,6 +282,103 @@ def test_protobuf(tmp_path):
             writer.write_message("/gps", fix(**place), START * 10**9 + i, START * 10**9)
     recording = read(tmp_path / "a.mcap")
     np.testing.assert_allclose(recording.samples["gps"].data[:, 0], [47.5, 48.5, 49.5])
+
+
+def test_vicon_force_and_pressure_are_known(tmp_path):
+    make, header = Maker(2), Maker(2).header(0)
+    turned = make("geometry_msgs/Quaternion", w=1.0)
+    transform = make("geometry_msgs/Transform", translation=make.vector(1.0, 2.0, 3.0), rotation=turned)
+    wrench = make("geometry_msgs/Wrench", force=make.vector(4.0, 5.0, 6.0), torque=make.vector(7.0, 8.0, 9.0))
+    point = make.vector(1.0, 2.0, 3.0, "Point")
+    told = {
+        "/vicon": ("geometry_msgs/TransformStamped", {"header": header, "transform": transform}),
+        "/leica": ("geometry_msgs/PointStamped", {"header": header, "point": point}),
+        "/ft": ("geometry_msgs/WrenchStamped", {"header": header, "wrench": wrench}),
+        "/baro": ("sensor_msgs/FluidPressure", {"header": header, "fluid_pressure": 1e5}),
+        "/temp": ("sensor_msgs/Temperature", {"header": header, "temperature": 20.0}),
+        "/joy": ("sensor_msgs/Joy", {"header": header, "axes": np.array([0.5], np.float32), "buttons": [1]}),
+        "/gear": ("std_msgs/Int32", {"data": 3}),
+        "/cloud": ("sensor_msgs/PointCloud2", {"header": header}),
+    }
+    messages = [(topic, kind, 0, make(kind, **fields)) for topic, (kind, fields) in told.items()]
+    recording = read(write(tmp_path / "bag", "mcap", messages))
+    expected = {
+        "pose": ("pose", [1, 2, 3, 1, 0, 0, 0]), "position": ("position", [1, 2, 3]), "gear": ("sensor", [3]),
+        "wrench": ("sensor", [4, 5, 6, 7, 8, 9]), "pressure": ("sensor", [1e5]), "temperature": ("sensor", [293.15]),
+        "joy_command": ("action", [0.5, 1]),
+    }  # fmt: skip
+    assert set(recording.samples) == set(expected)
+    for name, (kind, row) in expected.items():
+        assert recording.specs[name].kind == kind
+        np.testing.assert_allclose(recording.samples[name].data, [row], err_msg=name)
+    assert noted(recording, "no stream is made of", "/cloud")
+
+
+OWN = "std_msgs/Header header\nfloat32 speed\nbool on\nstring name\nuint16[4] channels\nfloat32[40] scan\nWheel wheel\n"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_messages_of_ones_own_are_read_as_they_are(tmp_path, kind):
+    make = Maker(1 if kind == "ros1" else 2)
+    if "my_robot/msg/Status" not in make.store.types:
+        make.store.register(get_types_from_msg("float64 rate\n", "my_robot/msg/Wheel"))
+        make.store.register(get_types_from_msg(OWN, "my_robot/msg/Status"))
+    told = {"speed": 2.0, "on": True, "name": "a", "channels": np.array([1, 2, 3, 4], np.uint16)}
+    told["wheel"] = make("my_robot/Wheel", rate=9.0)
+    at = [(topic, i * 10**8) for i in range(3) for topic in ("/status", "/drive/cmd")]
+    messages = [
+        (topic, "my_robot/Status", ns, make("my_robot/Status", header=make.header(ns), **told)) for topic, ns in at
+    ]
+    recording = read(write(tmp_path / "bag", kind, messages))
+    columns = ("speed", "on", "channels_0", "channels_1", "channels_2", "channels_3", "wheel.rate")
+    assert recording.specs["status"].columns == columns
+    assert (recording.specs["status"].kind, recording.specs["drive_cmd"].kind) == ("sensor", "action")
+    np.testing.assert_array_equal(recording.samples["status"].data, [[2, 1, 1, 2, 3, 4, 9]] * 3)
+    np.testing.assert_allclose(recording.samples["status"].time, [0, 0.1, 0.2], atol=1e-6)
+    assert noted(recording, "as they are, without units", "/status (my_robot/Status)")
+
+
+def test_json_of_ones_own_is_read_as_it_is(tmp_path):
+    message = {"timestamp": {"sec": START, "nsec": 5}, "pose": {"x": 1, "y": 2.5}, "label": "a", "on": True}
+    recording = read(
+        write_json(tmp_path / "a.mcap", [("/robot", "Robot", 0, message), ("/words", "Words", 0, {"a": "b"})])
+    )
+    assert recording.specs["robot"].columns == ("pose.x", "pose.y", "on")
+    np.testing.assert_array_equal(recording.samples["robot"].data, [[1, 2.5, 1]])
+    assert noted(recording, "no stream is made of", "/words (Words)")
+
+
+def test_protobuf_of_ones_own_is_read_as_it_is(tmp_path):
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
+    from mcap_protobuf.writer import Writer
+
+    file = descriptor_pb2.FileDescriptorProto(name="arm.proto", package="lab", syntax="proto3")
+    file.dependency.append("google/protobuf/timestamp.proto")
+    kind = file.message_type.add(name="Arm")
+    kind.field.add(name="timestamp", number=1, type=11, label=1, type_name=".google.protobuf.Timestamp")
+    kind.field.add(name="grip", number=2, type=1, label=1)
+    kind.field.add(name="joints", number=3, type=1, label=3)
+    pool = descriptor_pool.DescriptorPool()
+    timestamp_pb2.DESCRIPTOR.CopyToProto(depends := descriptor_pb2.FileDescriptorProto())
+    pool.Add(depends)
+    pool.Add(file)
+    arm = message_factory.GetMessageClass(pool.FindMessageTypeByName("lab.Arm"))
+    with open(tmp_path / "a.mcap", "wb") as stream, Writer(stream) as writer:
+        for i in range(3):
+            message = arm(grip=0.5, joints=[1.0, float(i)])
+            message.timestamp.seconds, message.timestamp.nanos = START, i * 10**8
+            writer.write_message("/arm", message, START * 10**9, START * 10**9)
+    recording = read(tmp_path / "a.mcap")
+    assert recording.specs["arm"].columns == ("grip", "joints_0", "joints_1")
+    np.testing.assert_allclose(recording.samples["arm"].data, [[0.5, 1, i] for i in range(3)])
+    np.testing.assert_allclose(recording.samples["arm"].time, [0, 0.1, 0.2], atol=1e-6)
+
+
+def test_messages_that_cannot_be_decoded_are_counted(tmp_path):
+    messages = [("/robot", "Robot", i, {"x": i} if i != 1 else b'{"x": }') for i in range(3)]
+    recording = read(write_json(tmp_path / "a.mcap", messages))
+    np.testing.assert_array_equal(recording.samples["robot"].data, [[0], [2]])
+    assert noted(recording, "/robot: 1 messages cannot be decoded")
 
 
 def test_an_unfinished_file_is_read_as_far_as_it_goes(tmp_path):

@@ -4,15 +4,17 @@ The file is read by mcap (https://mcap.dev/spec), its messages by mcap-ros2-supp
 """
 
 import contextlib
+import functools
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
 
 from worldmodel.logs.ingest.formats.damage import reading
-from worldmodel.logs.ingest.formats.ros import Message, read_bag
+from worldmodel.logs.ingest.formats.ros import Message, decoded, read_bag
 from worldmodel.logs.ingest.importer import Options, begins_with, needed
 from worldmodel.logs.ingest.recording import Recording
 
@@ -37,6 +39,7 @@ class _Bag:
         self._file, self._size = file, size
         self._decoders: dict[int, Callable[[bytes], Any] | None] = {}
         self.notes: list[str] = []
+        self.failed: Counter[tuple[str, str]] = Counter()
         self.topics: dict[str, str] = {}
         unread: set[str] = set()
         for schema, channel in self._channels():
@@ -52,7 +55,9 @@ class _Bag:
         for schema, channel, message in self._stored(topics):
             decode = self._decoder(schema, channel)
             if decode is not None and channel.topic in topics:
-                yield Message(channel.topic, message.log_time, decode(message.data), len(message.data))
+                content = decoded(self, channel.topic, functools.partial(decode, message.data))
+                if content is not None:
+                    yield Message(channel.topic, message.log_time, content, len(message.data))
 
     def _channels(self) -> list[tuple[Any, Any]]:
         reader = needed("mcap.reader", "ros")

@@ -1,11 +1,13 @@
 """ROS 1 bags, and ROS 2 bags: folders with `metadata.yaml`, or a lone SQLite file. Read by rosbags."""
 
+import functools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from worldmodel.logs.ingest.formats.damage import reading
-from worldmodel.logs.ingest.formats.ros import Message, read_bag
+from worldmodel.logs.ingest.formats.ros import Message, decoded, read_bag
 from worldmodel.logs.ingest.importer import Options, needed
 from worldmodel.logs.ingest.recording import Recording
 
@@ -43,9 +45,12 @@ class _Bag:
         self._reader = reader
         self.topics: dict[str, str] = {connection.topic: connection.msgtype for connection in reader.connections}
         self.notes: list[str] = []
+        self.failed: Counter[tuple[str, str]] = Counter()
 
     def messages(self, topics: Iterable[str]) -> Iterator[Message]:
         chosen = [connection for connection in self._reader.connections if connection.topic in set(topics)]
         for connection, received, content in self._reader.messages(chosen) if chosen else ():
-            message = self._reader.deserialize(content, connection.msgtype)
-            yield Message(connection.topic, received, message, len(content))
+            decode = functools.partial(self._reader.deserialize, content, connection.msgtype)
+            message = decoded(self, connection.topic, decode)
+            if message is not None:
+                yield Message(connection.topic, received, message, len(content))

@@ -11,7 +11,14 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs import video
 from worldmodel.logs.ingest.formats.damage import reading
-from worldmodel.logs.ingest.formats.lerobot.features import BOOKKEEPING, Feature, features_of, images, numbers
+from worldmodel.logs.ingest.formats.lerobot.features import (
+    BOOKKEEPING,
+    Feature,
+    features_of,
+    images,
+    numbers,
+    streams_of,
+)
 from worldmodel.logs.ingest.formats.lerobot.layout import Clip, DataSet
 from worldmodel.logs.ingest.formats.lerobot.rows import Rows, episodes
 from worldmodel.logs.ingest.importer import Options
@@ -64,15 +71,16 @@ def _read_episode(data: DataSet, rows: Rows, options: Options) -> Recording:
     if told not in (None, count):
         recording.notes.append(f"its metadata tells {told} frames, its table holds {count}")
     features = features_of(data.features, rows.table.schema)
+    names = streams_of([*(feature.key for feature in features), *data.videos])
     for feature in features:
         if feature.is_image:
             frames = images(rows.table, feature, time, options.size, recording)
-            recording.add_film(feature.stream, frames, options.size, options.scratch, rate_hz=data.fps)
+            recording.add_film(names[feature.key], frames, options.size, options.scratch, rate_hz=data.fps)
         else:
-            _add_numbers(recording, rows, feature, time, data.fps)
+            _add_numbers(recording, rows, feature, names[feature.key], time, data.fps)
     clips = data.clips(rows.episode)
     for key, clip in clips.items():
-        _add_clip(recording, key, clip, count, data.fps, options)
+        _add_clip(recording, names[key], clip, count, data.fps, options)
     if data.given:
         recording.notes += [f"{Feature(key).stream}: its film is not there" for key in data.videos if key not in clips]
     known = BOOKKEEPING | {feature.key for feature in features} | set(data.videos)
@@ -93,20 +101,19 @@ def _times(data: DataSet, rows: Rows, recording: Recording) -> np.ndarray:
     return frame / (data.fps or _ASSUMED_HZ)
 
 
-def _add_numbers(recording: Recording, rows: Rows, feature: Feature, time: np.ndarray, fps: float) -> None:
+def _add_numbers(recording: Recording, rows: Rows, feature: Feature, name: str, time: np.ndarray, fps: float) -> None:
     values = numbers(rows.table[feature.key])
     columns = feature.names_for(values.shape[1])
     kind = "action" if feature.is_action else "sensor"
-    spec = StreamSpec(feature.stream, kind, columns, ("",) * len(columns), fps or nominal_rate(time))
+    spec = StreamSpec(name, kind, columns, ("",) * len(columns), fps or nominal_rate(time))
     recording.add(spec, time, values)
 
 
-def _add_clip(recording: Recording, key: str, clip: Clip, count: int, fps: float, options: Options) -> None:
+def _add_clip(recording: Recording, name: str, clip: Clip, count: int, fps: float, options: Options) -> None:
     def frames() -> Iterator[tuple[float, np.ndarray]]:
         for seconds, frame in video.read_frames(clip.path, options.size, clip.span, recording.notes):
             yield seconds - clip.zero, frame
 
-    name = Feature(key).stream
     recording.add_film(name, frames(), options.size, options.scratch, rate_hz=fps)
     options.advance(clip.bytes)
     found = len(recording.samples[name].time)

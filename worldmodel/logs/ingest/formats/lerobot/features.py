@@ -1,7 +1,9 @@
 """What the columns of a LeRobot table are: numbers, images, or neither."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BOOKKEEPING = {"timestamp", "frame_index", "episode_index", "index", "task_index"}
+_ACTION = re.compile(r"actions?(?:[._/]|$)")
 _PREFIXES = ("observation.images.", "observation.", "")
 
 
@@ -37,16 +40,27 @@ class Feature:
         if self.key == "observation.image":
             return "camera"
         prefix = next(prefix for prefix in _PREFIXES if self.key.startswith(prefix))
-        return self.key.removeprefix(prefix).replace("/", "_").replace(".", "_") or self.key
+        return _plain(self.key.removeprefix(prefix)) or self.key
 
     @property
     def is_action(self) -> bool:
-        return self.key.split(".")[0] in ("action", "actions")
+        return _ACTION.match(self.key) is not None
 
     def names_for(self, count: int) -> tuple[str, ...]:
         """A name for each of `count` elements: their numbers where the metadata do not fit."""
         fit = len(self.names) == count == len(set(self.names))
         return self.names if fit else tuple(map(str, range(count)))
+
+
+def _plain(key: str) -> str:
+    return key.replace("/", "_").replace(".", "_")
+
+
+def streams_of(keys: Iterable[str]) -> dict[str, str]:
+    """What the streams of columns are called, by column: by the whole name where two would share a short one."""
+    short = {key: Feature(key).stream for key in keys}
+    often = Counter(short.values())
+    return {key: name if often[name] == 1 else _plain(key) for key, name in short.items()}
 
 
 def features_of(told: Mapping[str, Any], schema: "pa.Schema") -> list[Feature]:

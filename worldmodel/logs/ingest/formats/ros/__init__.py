@@ -5,8 +5,9 @@ A topic's time is that of its messages' headers; where they have none it is when
 
 import dataclasses
 import re
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest.formats.ros.images import DEEP, picture
-from worldmodel.logs.ingest.formats.ros.types import COMMANDS, HEADER, IMAGES, TYPES, Part, Row, short
+from worldmodel.logs.ingest.formats.ros.types import COMMANDS, HEADER, IMAGES, TYPES, Part, Row, parts, short
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import StreamSpec
@@ -35,20 +36,38 @@ class Message(NamedTuple):
     bytes: int
 
 
+class _Named(NamedTuple):
+    """What a message tells by names of its own."""
+
+    names: tuple[str, ...]
+    values: "array[float]"
+
+
 class Bag(Protocol):
     """What a bag's reader gives.
 
     Attributes:
         topics: the type of each topic.
         notes: what was lost.
+        failed: how many messages of which topics could not be decoded, and why.
     """
 
     topics: dict[str, str]
     notes: list[str]
+    failed: Counter[tuple[str, str]]
 
     def messages(self, topics: Iterable[str]) -> Iterator[Message]:
         """The messages of topics, in the order in which they are stored."""
         ...
+
+
+def decoded(bag: Bag, topic: str, decode: Callable[[], Any]) -> Any | None:
+    """A message's content; None, which is counted, where it is not what its type says, or of a type nobody tells."""
+    try:
+        return decode()
+    except Exception as error:  # of many types, by what is wrong with it
+        bag.failed[topic, str(error).splitlines()[0] if str(error) else type(error).__name__] += 1
+        return None
 
 
 def read_bag(path: Path, bag: Bag, options: Options) -> Recording:
@@ -60,19 +79,27 @@ def read_bag(path: Path, bag: Bag, options: Options) -> Recording:
     recording = Recording(path.name, about={"description": "ROS messages"})
     types = {topic: short(kind) for topic, kind in bag.topics.items()}
     names = _names(types)
-    tables = {topic: _Topic(topic, kind) for topic, kind in sorted(types.items()) if kind in TYPES}
+    tables = {topic: _Topic(topic, kind) for topic, kind in sorted(types.items()) if parts(kind)}
     if tables:
         for message in bag.messages(list(tables)):
             tables[message.topic].add(message)
             options.advance(message.bytes)
     for table in tables.values():
         table.finish(names, recording)
+    made = {spec.description for spec in recording.specs.values()}
+    own = {topic: kind for topic, kind in types.items() if topic in tables and kind not in TYPES}
+    if told := [f"{topic} ({kind})" for topic, kind in sorted(own.items()) if topic in made]:
+        recording.notes.append(f"topics whose numbers are read as they are, without units: {', '.join(told)}")
     for topic, kind in sorted(types.items()):
         if kind in IMAGES:
             _add_film(bag, topic, names[topic, CAMERA], recording, options)
-    if left := [f"{topic} ({kind})" for topic, kind in sorted(types.items()) if kind not in (*TYPES, *IMAGES)]:
-        recording.notes.append(f"topics that no stream is made of: {', '.join(left)}")
+    left = {topic: kind for topic, kind in types.items() if not parts(kind) and kind not in IMAGES}
+    left |= {topic: kind for topic, kind in own.items() if topic not in made}
+    if left:
+        told = [f"{topic} ({kind})" if kind else topic for topic, kind in sorted(left.items())]
+        recording.notes.append(f"topics that no stream is made of: {', '.join(told)}")
     recording.notes += bag.notes
+    recording.notes += [f"{topic}: {n} messages cannot be decoded: {why}" for (topic, why), n in bag.failed.items()]
     first = recording.first_sample(path)
     recording.origin_utc = 0.0 if first > _SINCE_1970_S else np.nan  # which moves with the first sample
     recording.shift(first)
@@ -87,7 +114,7 @@ def _names(types: Mapping[str, str]) -> dict[tuple[str, str], str]:
     """What the streams of topics are called, by topic and part: after the topic too where two would share a name."""
     bases: dict[tuple[str, str], str] = {}
     for topic, kind in types.items():
-        for part in TYPES.get(kind, ()):
+        for part in parts(kind):
             bases[topic, part.stream] = part.stream + "_command" * bool(part.stream and is_action(topic, kind, part))
         if kind in IMAGES:
             bases[topic, CAMERA] = CAMERA
@@ -103,15 +130,17 @@ def _named(topic: str, base: str) -> str:
 
 def is_action(topic: str, kind: str, part: Part) -> bool:
     """Whether a stream is of commands: by its type, or where its topic is called so."""
-    return part.kind == "action" or (kind in COMMANDS and _COMMAND.search(topic) is not None)
+    named = kind in COMMANDS or kind not in TYPES
+    return part.kind == "action" or (named and _COMMAND.search(topic) is not None)
 
 
 class _Topic:
     """The readings of a topic as its messages come."""
 
     def __init__(self, topic: str, kind: str) -> None:
-        self._topic, self._kind, self._parts = topic, kind, TYPES[kind]
-        self._rows: list[list[Row]] = [[] for _ in self._parts]
+        self._topic, self._kind, self._parts = topic, kind, parts(kind)
+        self._rows: list[list[Row | _Named]] = [[] for _ in self._parts]
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._times = _Times()
         self._frame = ""
         self._odd: Counter[str] = Counter()
@@ -125,7 +154,12 @@ class _Topic:
         self._times.add(message)
         self._frame = self._frame or _frame(message.content)
         for rows, row in zip(self._rows, read, strict=True):
-            rows.append(row)
+            rows.append(self._named(row) if isinstance(row, Mapping) else row)
+
+    def _named(self, row: Mapping[str, float]) -> "_Named":
+        """The same with its names kept once for all messages that have them."""
+        names = tuple(row)
+        return _Named(self._names.setdefault(names, names), array("d", row.values()))
 
     def finish(self, names: Mapping[tuple[str, str], str], recording: Recording) -> None:
         """Adds its streams."""
@@ -134,7 +168,7 @@ class _Topic:
         for rows, part in zip(self._rows, self._parts, strict=True):
             name = names[self._topic, part.stream]
             there = np.array([row is not None for row in rows], bool)
-            if rows and not there.all():
+            if rows and not there.all() and part.stream:
                 recording.notes.append(
                     f"{name}: {(~there).sum()} of {len(rows)} messages say that they hold none; left out"
                 )
@@ -151,8 +185,14 @@ def _table(rows: list[Any], part: Part) -> tuple[tuple[str, ...], np.ndarray]:
     """Columns and values [M, S]; of messages that name their values, NaN where one lacks a name that others have."""
     if part.columns:
         return part.columns, np.array(rows, np.float64)
-    columns = tuple(dict.fromkeys(name for row in rows for name in row))
-    return columns, np.array([[row.get(name, np.nan) for name in columns] for row in rows], np.float64)
+    alike = {id(row.names): row.names for row in rows}
+    columns = tuple(dict.fromkeys(name for names in alike.values() for name in names))
+    data, told = np.full((len(rows), len(columns)), np.nan), np.array([id(row.names) for row in rows])
+    for key, names in alike.items():
+        those = np.flatnonzero(told == key)
+        places = np.array([columns.index(name) for name in names], np.int64)
+        data[np.ix_(those, places)] = [rows[i].values for i in those]
+    return columns, data
 
 
 class _Times:

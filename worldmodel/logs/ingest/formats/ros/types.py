@@ -4,9 +4,12 @@ Fields and units are those of https://github.com/ros2/common_interfaces, of acke
 frames are those of REP 103 and REP 145.
 """
 
+import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from worldmodel.codecs import QUATERNION, XYZ
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS
@@ -97,6 +100,17 @@ def _listed(message: Any) -> Row:
     return {f"value_{i}": value for i, value in enumerate(message.data)}
 
 
+def _transform(transform: Any) -> Row:
+    rotation = _quaternion(transform.rotation)
+    return (*_vector(transform.translation), *rotation) if any(rotation) else None
+
+
+def _joy(message: Any) -> Row:
+    return {f"axis_{i}": x for i, x in enumerate(message.axes)} | {
+        f"button_{i}": x for i, x in enumerate(message.buttons)
+    }
+
+
 def _ackermann(drive: Any) -> Row:
     return drive.steering_angle, drive.steering_angle_velocity, drive.speed, drive.acceleration, drive.jerk
 
@@ -111,6 +125,9 @@ _ACKERMANN = (
     ("steering_angle", "steering_angle_velocity", "speed", "acceleration", "jerk"),
     ("rad", "rad/s", "m/s", "m/s^2", "m/s^3"),
 )
+_WRENCH = ("force_x", "force_y", "force_z", "torque_x", "torque_y", "torque_z"), ("N",) * 3 + ("N*m",) * 3
+_ZERO_CELSIUS_K = 273.15
+_NUMBERS_OF = ("Float64", "Float32", *(f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)))
 _NUMBER = (Part("", "sensor", ("value",), ("",), "", lambda m: (m.data,)),)
 _NUMBERS = (Part("", "sensor", (), ("",), "", _listed),)
 
@@ -132,7 +149,29 @@ TYPES: dict[str, tuple[Part, ...]] = {
     ),
     "geometry_msgs/Twist": (Part("twist", "sensor", *_TWIST, "body", _twist),),
     "geometry_msgs/TwistStamped": (Part("twist", "sensor", *_TWIST, "body", lambda m: _twist(m.twist)),),
+    "geometry_msgs/TwistWithCovarianceStamped": (
+        Part("twist", "sensor", *_TWIST, "body", lambda m: _twist(m.twist.twist)),
+    ),
+    "geometry_msgs/Pose": (Part("pose", "pose", *_POSE, "", _pose),),
     "geometry_msgs/PoseStamped": (Part("pose", "pose", *_POSE, HEADER, lambda m: _pose(m.pose)),),
+    "geometry_msgs/PoseWithCovarianceStamped": (Part("pose", "pose", *_POSE, HEADER, lambda m: _pose(m.pose.pose)),),
+    "geometry_msgs/TransformStamped": (Part("pose", "pose", *_POSE, HEADER, lambda m: _transform(m.transform)),),
+    "geometry_msgs/PointStamped": (Part("position", "position", XYZ, ("m",), HEADER, lambda m: _vector(m.point)),),
+    "geometry_msgs/Vector3Stamped": (Part("", "sensor", XYZ, ("",), HEADER, lambda m: _vector(m.vector)),),
+    "geometry_msgs/WrenchStamped": (
+        Part("wrench", "sensor", *_WRENCH, HEADER, lambda m: (*_vector(m.wrench.force), *_vector(m.wrench.torque))),
+    ),
+    "sensor_msgs/FluidPressure": (
+        Part("pressure", "sensor", ("pressure",), ("Pa",), "", lambda m: (m.fluid_pressure,)),
+    ),
+    "sensor_msgs/Temperature": (
+        Part("temperature", "sensor", ("temperature",), ("K",), "", lambda m: (m.temperature + _ZERO_CELSIUS_K,)),
+    ),
+    "sensor_msgs/Range": (Part("range", "sensor", ("range",), ("m",), "body", lambda m: (m.range,)),),
+    "sensor_msgs/BatteryState": (
+        Part("battery", "sensor", ("voltage", "current"), ("V", "A"), "", lambda m: (m.voltage, m.current)),
+    ),
+    "sensor_msgs/Joy": (Part("joy", "action", (), ("",), "", _joy),),
     "foxglove/PoseInFrame": (Part("pose", "pose", *_POSE, HEADER, lambda m: _pose(m.pose)),),
     "nav_msgs/Odometry": (
         Part("odometry", "pose", *_POSE, HEADER, lambda m: _pose(m.pose.pose)),
@@ -142,15 +181,21 @@ TYPES: dict[str, tuple[Part, ...]] = {
     "ackermann_msgs/AckermannDriveStamped": (
         Part("ackermann", "action", *_ACKERMANN, "body", lambda m: _ackermann(m.drive)),
     ),
-    "std_msgs/Float64": _NUMBER,
-    "std_msgs/Float32": _NUMBER,
-    "std_msgs/Float64MultiArray": _NUMBERS,
-    "std_msgs/Float32MultiArray": _NUMBERS,
+    **{f"std_msgs/{number}": _NUMBER for number in (*_NUMBERS_OF, "Bool")},
+    **{f"std_msgs/{number}MultiArray": _NUMBERS for number in _NUMBERS_OF},
 }
 COMMANDS = {  # what is a command where its topic is called so
-    *("geometry_msgs/Twist", "geometry_msgs/TwistStamped", "sensor_msgs/JointState", "std_msgs/Float64"),
-    *("std_msgs/Float32", "std_msgs/Float64MultiArray", "std_msgs/Float32MultiArray"),
+    *("geometry_msgs/Twist", "geometry_msgs/TwistStamped", "sensor_msgs/JointState"),
+    *(kind for kind in TYPES if kind.startswith("std_msgs/")),
 }
+# Packages whose other messages are of clouds, maps, drawings, and of what goes on in ROS.
+_KNOWN = {
+    *("sensor_msgs", "geometry_msgs", "nav_msgs", "std_msgs", "stereo_msgs", "shape_msgs", "visualization_msgs", "tf"),
+    *("tf2_msgs", "diagnostic_msgs", "rosgraph_msgs", "rcl_interfaces", "action_msgs", "actionlib_msgs", "foxglove"),
+    *("foxglove_msgs", "dynamic_reconfigure", "bond", "lifecycle_msgs", "statistics_msgs", "trajectory_msgs"),
+}
+_CLOCKS = ("header", "stamp", "timestamp", "seq")
+_MOST_ELEMENTS, _MOST_COLUMNS, _DEEPEST = 16, 64, 6
 IMAGES = ("sensor_msgs/Image", "sensor_msgs/CompressedImage", "foxglove/RawImage", "foxglove/CompressedImage")
 
 
@@ -158,3 +203,43 @@ def short(name: str) -> str:
     """A type's package and name, however it is written: `sensor_msgs/msg/Imu`, `sensor_msgs.Imu`."""
     parts = [part for part in name.replace(".", "/").split("/") if part != "msg"]
     return "/".join(parts[-2:])
+
+
+def parts(kind: str) -> tuple[Part, ...]:
+    """The streams of a type: of one that is no package's of `TYPES` its numbers, as they are; none of other types."""
+    return TYPES.get(kind, () if kind in IMAGES or kind.split("/")[0] in _KNOWN else _OWN)
+
+
+def _own(message: Any) -> Row:
+    """Every number of a message by its path, without those of its clock; None where there is none."""
+    return dict(itertools.islice(_numbers(message, "", 0), _MOST_COLUMNS)) or None
+
+
+def _numbers(value: Any, path: str, depth: int) -> Iterator[tuple[str, float]]:
+    if isinstance(value, bool | int | float | np.number | np.bool_):
+        yield path, float(value)
+        return
+    if isinstance(value, str | bytes) or value is None or depth > _DEEPEST:
+        return
+    if hasattr(value, "__len__") and not hasattr(value, "DESCRIPTOR"):
+        if len(value) <= _MOST_ELEMENTS:  # more are a picture, a cloud, a scan
+            for i, element in enumerate(value):
+                yield from _numbers(element, f"{path}_{i}", depth + 1)
+        return
+    for name, field in _fields(value):
+        if name not in _CLOCKS:
+            yield from _numbers(field, f"{path}.{name}" if path else name, depth + 1)
+
+
+def _fields(message: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of a message, whoever decoded it."""
+    if hasattr(message, "DESCRIPTOR"):
+        names = [field.name for field in message.DESCRIPTOR.fields]
+    else:
+        names = list(
+            getattr(message, "__dataclass_fields__", None) or getattr(message, "__slots__", None) or vars(message)
+        )
+    yield from ((name, getattr(message, name)) for name in names if not name.startswith("_"))
+
+
+_OWN = (Part("", "sensor", (), ("",), "", _own),)
