@@ -246,7 +246,7 @@ def test_real_films_are_av1(tmp_path):
 
 
 def test_columns_of_one_short_name_are_a_stream_each(tmp_path):
-    """Those of converters that keep what was there: `state` beside `observation.state`, `actions_ee` beside `action`."""
+    """Converters keep what was there: `state` beside `observation.state`, `actions_ee` beside `action`."""
     root = tmp_path / "set"
     write_info(root, "v2.1")
     more = {name: pa.array(np.full(4, float(i))) for i, name in enumerate(("state", "actions_ee", "observation.x"))}
