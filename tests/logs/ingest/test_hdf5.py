@@ -103,6 +103,40 @@ def test_robomimic(tmp_path):
     assert not any("assumed" in note for note in report.notes)
 
 
+def test_quaternions_have_their_scalar_where_the_simulator_has_it(tmp_path):
+    kwargs = {"controller_configs": {"type": "OSC_POSE"}}
+    for told, expected in (
+        ({"env_name": "Lift", "type": 1, "env_kwargs": kwargs}, ("orientation", [0.8, 0, 0.6, 0])),
+        ({"env_name": "Isaac-Lift-v0", "type": 2}, ("orientation", [0, 0.6, 0, 0.8])),
+        ({"env_name": "Kitchen", "type": 2}, ("sensor", [0, 0.6, 0, 0.8])),
+    ):
+        _, log = make(write_robomimic(tmp_path / "a.hdf5", env_args=json.dumps(told)), tmp_path)
+        stream = log.episodes[0].streams["robot0_eef_quat"]
+        assert stream.spec.kind == expected[0]
+        np.testing.assert_allclose(stream.data[0], expected[1], atol=1e-6)
+
+
+def test_a_step_of_isaac_lab_is_several_of_its_simulation(tmp_path):
+    args = {"env_name": "Isaac-Lift-v0", "type": 2, "sim_args": {"dt": 0.01, "decimation": 5}}
+    _, log = make(write_robomimic(tmp_path / "a.hdf5", env_args=json.dumps(args)), tmp_path)
+    check(log, "action", 7, hertz=20.0)
+
+
+def test_maniskill(tmp_path):
+    with h5py.File(tmp_path / "trajectory.h5", "w") as file:
+        for i, n in enumerate(LENGTHS):
+            file[f"traj_{i}/actions"], file[f"traj_{i}/obs/agent/qpos"] = steps(i, n, 8), steps(i, n + 1, 9)
+            file[f"traj_{i}/env_states/actors/cube"] = steps(i, n + 1, 13)
+            file[f"traj_{i}/success"] = np.zeros(n, bool)
+    told = {"env_info": {"env_id": "PickCube-v1", "env_kwargs": {"sim_config": {"sim_freq": 100, "control_freq": 25}}}}
+    (tmp_path / "trajectory.json").write_text(json.dumps(told))
+    report, log = make(tmp_path, tmp_path)
+    for stream, width, extra in (("action", 8, 0), ("agent_qpos", 9, 1), ("env_states_actors_cube", 13, 1)):
+        check(log, stream, width, extra, 25.0)
+    assert "PickCube" in str(log.about["description"])
+    assert not any("assumed" in note for note in report.notes)
+
+
 def test_minari(tmp_path):
     report, log = make(write_minari(tmp_path / "main_data.hdf5"), tmp_path)
     assert report.episodes == ("episode 0", "episode 1", "episode 10")
@@ -146,6 +180,20 @@ def test_act(tmp_path):
     assert set(episode.streams) == {"action", "qpos", "images_top"}
     assert np.abs(episode.streams["images_top"].data.astype(int) - gradients(6, 12, 16)).mean() < 4
     assert report.episodes == ("episode_3.hdf5",)
+
+
+def test_the_base_of_a_mobile_aloha_is_commanded_too(tmp_path):
+    with h5py.File(tmp_path / "episode_3.hdf5", "w") as file:
+        file["action"], file["base_action"], file["observations/qpos"] = (
+            steps(0, 6, 14),
+            steps(0, 6, 2),
+            steps(0, 6, 14),
+        )
+        file["delta_action"] = steps(0, 6, 14)
+    report, log = make(tmp_path / "episode_3.hdf5", tmp_path)
+    kinds = {name: spec.kind for name, spec in log.streams.items()}
+    assert kinds == {"action": "action", "base_action": "action", "qpos": "sensor"}
+    assert any("delta_action" in note for note in report.notes)
 
 
 def test_other_hdf5_is_not_claimed(tmp_path):

@@ -412,6 +412,16 @@ def test_a_known_program_is_recognised_and_said(tmp_path, name):
             assert recording.samples[stream].time[1] == pytest.approx(step, rel=1e-5)
 
 
+def test_what_lies_in_a_struct_of_actions_is_commanded(tmp_path):
+    """As AgiBot World and DROID lay out their HDF5 files."""
+    steps = np.arange(40.0)[:, None] * np.arange(1, 3)
+    with h5py.File(tmp_path / "proprio_stats.h5", "w") as file:
+        file["timestamp"] = 1_700_000_000_000_000_000 + 33_333_333 * np.arange(40)
+        file["action/joint/position"], file["state/joint/position"] = np.sin(steps), np.cos(steps)
+    (recording,) = recordings(tmp_path / "proprio_stats.h5")
+    assert {name: spec.kind for name, spec in recording.specs.items()} == {"action": "action", "state": "sensor"}
+
+
 def test_units_that_a_known_programs_table_tells_count(tmp_path):
     path = tmp_path / "run.csv"
     path.write_text(

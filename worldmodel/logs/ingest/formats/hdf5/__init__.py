@@ -1,4 +1,4 @@
-"""HDF5 files of episodes: robomimic, Minari, D4RL and ACT.
+"""HDF5 files of episodes: robomimic, Minari, ManiSkill, D4RL and ACT.
 
 None of them tells times: a step takes what the file says of its rate, or what is then said to be assumed.
 """
@@ -12,8 +12,8 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.apart import StoppedError, apart
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.hdf5.arrays import Piece, is_image, is_number, pictures
-from worldmodel.logs.ingest.formats.hdf5.layouts import LAYOUTS, Episode, Layout, layout_of
-from worldmodel.logs.ingest.formats.hdf5.told import METADATA, mjcf_of, rate_of
+from worldmodel.logs.ingest.formats.hdf5.layouts import LAYOUTS, Episode, layout_of
+from worldmodel.logs.ingest.formats.hdf5.told import METADATA, mjcf_of, rate_of, scalar_of
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.types import StreamSpec
@@ -48,9 +48,8 @@ def _has_layout(path: Path) -> bool:
 
 
 def parts(path: Path) -> list[Path]:
-    """The file, and what Minari writes beside it."""
-    beside = path.with_name(METADATA)
-    return [path, beside] if beside.is_file() else [path]
+    """The file, and what Minari and ManiSkill write beside it."""
+    return [path, *(beside for beside in (path.with_name(METADATA), path.with_suffix(".json")) if beside.is_file())]
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:
@@ -70,19 +69,20 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         about, notes = {"description": f"{layout.name} episodes{told}"}, []
         if rate is None:
             notes.append(f"nothing tells how long a step is: {1 / _ASSUMED_HZ:g} s are assumed")
+        scalar = scalar_of(file, path) if layout.quaternions else None
         mjcf, several = mjcf_of(file)
         about |= {"mjcf": mjcf} if mjcf else {}
         if several > 1:
             notes.append(f"its episodes have {several} MJCF models: the log keeps that of the first")
         for episode in layout.episodes(file):
-            recording = _read_episode(layout, episode, rate or _ASSUMED_HZ, options)
+            recording = _read_episode(episode, rate or _ASSUMED_HZ, scalar, options)
             recording.about, recording.notes = dict(about), notes + recording.notes
             notes = []
             options.advance(sum(piece.bytes for piece in episode.pieces))
             yield recording
 
 
-def _read_episode(layout: Layout, episode: Episode, rate: float, options: Options) -> Recording:
+def _read_episode(episode: Episode, rate: float, scalar: int | None, options: Options) -> Recording:
     recording = Recording(episode.name)
     left = list(episode.left)
     for piece in episode.pieces:
@@ -91,7 +91,7 @@ def _read_episode(layout: Layout, episode: Episode, rate: float, options: Option
             frames = zip(time, pictures(piece, options.size), strict=True)
             recording.add_film(piece.name, frames, options.size, options.scratch, rate_hz=rate)
         elif is_number(piece) and piece.rows - episode.steps in (0, 1):
-            _add_numbers(layout, recording, piece, rate)
+            _add_numbers(recording, piece, rate, scalar)
         else:
             left.append(piece.name)
     if left:
@@ -99,12 +99,12 @@ def _read_episode(layout: Layout, episode: Episode, rate: float, options: Option
     return recording
 
 
-def _add_numbers(layout: Layout, recording: Recording, piece: Piece, rate: float) -> None:
+def _add_numbers(recording: Recording, piece: Piece, rate: float, scalar: int | None) -> None:
     values = piece.numbers()
     time = np.arange(len(values)) / rate
     columns, kind = tuple(map(str, range(values.shape[1]))), "action" if piece.is_action else "sensor"
-    if layout.scalar_last and piece.name.endswith("_quat") and _is_unit(values):
-        columns, values, kind = ("qw", "qx", "qy", "qz"), values[:, [3, 0, 1, 2]], "orientation"
+    if scalar is not None and piece.name.endswith("_quat") and _is_unit(values):
+        columns, values, kind = ("qw", "qx", "qy", "qz"), np.roll(values, -scalar % 4, 1), "orientation"
     spec = StreamSpec(piece.name, kind, columns, ("",) * len(columns), rate)
     recording.add(spec, time, values)
 

@@ -4,7 +4,9 @@
 * Minari: `episode_i` with `observations`, `actions`, `rewards`, one observation more than actions
   (https://minari.farama.org/content/dataset_standards);
 * D4RL: `observations`, `actions`, `terminals`, `timeouts` of all episodes in one array each (arXiv 2004.07219);
-* ACT: one episode, `observations` and `action` (https://github.com/tonyzhaozh/act).
+* ManiSkill: `traj_i` with `obs`, `actions`, `env_states`, one observation more than actions
+  (https://maniskill.readthedocs.io/en/latest/user_guide/datasets/demos.html);
+* ACT: one episode, `observations` and `action`, of a mobile robot `base_action` too (https://github.com/tonyzhaozh/act).
 """
 
 import itertools
@@ -19,6 +21,7 @@ from worldmodel.logs.ingest.formats.hdf5.arrays import Piece, check_size, leaves
 _ENDS = ("dones", "terminals", "timeouts", "terminations", "truncations")
 _AGAIN = ("next_obs", "next_observations")  # the observations one step later
 _NAMES = {"observations": "", "actions": "action", "rewards": "reward", "infos": ""}
+_ACTIONS = ("action", "base_action")  # the streams that are commands
 
 
 class Episode(NamedTuple):
@@ -38,14 +41,14 @@ class Layout(NamedTuple):
         marks: what a file of it holds, for people.
         fits: whether a file has it.
         episodes: reads them.
-        scalar_last: whether its quaternions have their scalar last.
+        quaternions: whether arrays called `_quat` are orientations (`told.scalar_of`).
     """
 
     name: str
     marks: str
     fits: Callable[[Any], bool]
     episodes: Callable[[Any], Iterator[Episode]]
-    scalar_last: bool = False
+    quaternions: bool = False
 
 
 def layout_of(file: Any) -> Layout | None:
@@ -70,6 +73,16 @@ def _robomimic(file: Any) -> Iterator[Episode]:
         yield _episode(demo, name.replace("_", " "), {"obs": "", "actions": "action", "rewards": "reward"})
 
 
+def _has_trajectories(file: Any) -> bool:
+    trajectories = _numbered(file, "traj_")[:1]
+    return bool(trajectories) and _is_group(file[trajectories[0]]) and "actions" in file[trajectories[0]]
+
+
+def _maniskill(file: Any) -> Iterator[Episode]:
+    for name in _numbered(file, "traj_"):
+        yield _episode(file[name], name.replace("_", " "), {"obs": "", "actions": "action", "rewards": "reward"})
+
+
 def _has_episodes(file: Any) -> bool:
     episodes = _numbered(file, "episode_")[:1]
     return bool(episodes) and {"observations", "actions"} <= set(file[episodes[0]])
@@ -77,11 +90,7 @@ def _has_episodes(file: Any) -> bool:
 
 def _minari(file: Any) -> Iterator[Episode]:
     for name in _numbered(file, "episode_"):
-        yield _episode(
-            file[name],
-            name.replace("_", " "),
-            {"observations": "", "actions": "action", "rewards": "reward", "infos": ""},
-        )
+        yield _episode(file[name], name.replace("_", " "), _NAMES)
 
 
 def _is_flat(file: Any) -> bool:
@@ -109,15 +118,15 @@ def _is_act(file: Any) -> bool:
 
 def _act(file: Any) -> Iterator[Episode]:
     name = re.split(r"[/\\]", str(file.filename))[-1]
-    yield _episode(file, name, {"observations": "", "action": "action"})
+    yield _episode(file, name, {"observations": "", "action": "action", "base_action": "base_action"})
 
 
 def _episode(group: Any, name: str, names: dict[str, str]) -> Episode:
     """An episode of a group's arrays; `names` tells what each of its items is called, empty for its own names."""
     keys = [key for key in group if key not in (*_ENDS, *_AGAIN, "metadata")]
-    left = [key for key in keys if key.startswith("action") and key not in names]
+    left = [key for key in keys if "action" in key and key not in names]
     pieces = [
-        Piece(own, array, 0, len(array), names.get(key) == "action")
+        Piece(own, array, 0, len(array), names.get(key) in _ACTIONS)
         for key in keys
         if key not in left
         for own, array in leaves(group, key, names.get(key, key))
@@ -133,8 +142,9 @@ def _is_group(item: Any) -> bool:
 
 
 LAYOUTS = (
-    Layout("robomimic", "data/demo_0", _has_demos, _robomimic, scalar_last=True),
+    Layout("robomimic", "data/demo_0", _has_demos, _robomimic, quaternions=True),
     Layout("Minari", "episode_0", _has_episodes, _minari),
+    Layout("ManiSkill", "traj_0", _has_trajectories, _maniskill),
     Layout("D4RL", "observations, actions, terminals", _is_flat, _d4rl),
     Layout("ACT", "observations, action", _is_act, _act),
 )

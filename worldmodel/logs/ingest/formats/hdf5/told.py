@@ -1,5 +1,6 @@
 """What an HDF5 file of episodes says of itself: its rate, its environment and its MuJoCo model."""
 
+import contextlib
 import hashlib
 import json
 import math
@@ -10,10 +11,12 @@ from typing import Any
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.damage import read_json
 
-METADATA = "metadata.json"  # of Minari, beside the file
+METADATA = "metadata.json"  # of Minari, beside the file; ManiSkill's has the file's own name
 _MODEL = "model_file"
 _RATES = ("control_freq", "control_frequency", "fps", "render_fps", "frequency")
 _PERIODS = ("dt", "control_timestep", "control_dt")
+_SUBSTEPS = "decimation"
+_ROBOSUITE = 1  # of robomimic's types of environments
 _NAMES = ("env_name", "env_id", "id", "dataset_id")
 _DEEPEST = 8
 
@@ -26,11 +29,22 @@ def rate_of(file: Any, path: Path) -> tuple[float | None, str]:
 def rate_in(said: Iterable[tuple[str, Any]]) -> tuple[float | None, str]:
     """The same of keys and values."""
     told = list(said)
-    rates = [(key, value) for key, value in told if key in (*_RATES, *_PERIODS) and isinstance(value, int | float)]
-    hertz = [value if key in _RATES else 1 / value for key, value in rates if value and math.isfinite(value)]
+    numbers = [(key, value) for key, value in told if isinstance(value, int | float) and value and math.isfinite(value)]
+    substeps = next((value for key, value in numbers if key == _SUBSTEPS), 1)  # of `dt` in a step, as Isaac Lab has it
+    hertz = [value if key in _RATES else 1 / value for key, value in numbers if key in (*_RATES, *_PERIODS)]
+    hertz = hertz if any(key in _RATES for key, _ in numbers) else [value / substeps for value in hertz]
     names = (value for key, value in told if key in _NAMES and isinstance(value, str))
     name = next(names, "")[:100]
     return next((float(rate) for rate in hertz if 0 < rate < 1e6), None), f" of {name}" if name else ""
+
+
+def scalar_of(file: Any, path: Path) -> int | None:
+    """Where robomimic's quaternions have their scalar: last in robosuite, first in Isaac Lab; None where none knows."""
+    told = list(_told(file, path))
+    if any(key == "env_name" and str(value).startswith("Isaac") for key, value in told):
+        return 0
+    kind = next((value for key, value in told if key == "type" and isinstance(value, int)), _ROBOSUITE)
+    return 3 if kind == _ROBOSUITE else None
 
 
 def _told(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
@@ -38,12 +52,10 @@ def _told(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
     for group in (file, file.get("data"), *[file[name] for name in file if name == "episode_0"]):
         attrs = getattr(group, "attrs", {})
         yield from flat({key: attrs[key] for key in attrs})
-    beside = path.with_name(METADATA)
-    if beside.is_file():
-        try:
-            yield from flat(read_json(beside))
-        except RecipeError:
-            return
+    for beside in (path.with_name(METADATA), path.with_suffix(".json")):
+        if beside.is_file():
+            with contextlib.suppress(RecipeError):
+                yield from flat(read_json(beside))
 
 
 def flat(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:

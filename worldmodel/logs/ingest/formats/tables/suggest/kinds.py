@@ -53,6 +53,8 @@ ACTION = re.compile(
     r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
     r"|set_?point|sp|target|desired|servo|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
 )
+# What is in a struct or a topic of commands is one, whatever it is of.
+COMMANDS = re.compile(r"(?:^|_)(?:actions?|cmds?|commands?)(?:_|$)(?!.*(?:measured|actual|feedback|applied))")
 NOT_ACTION = re.compile(r"angle|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
 TURNED = re.compile(r"(?:^|_)(?:roll|pitch|yaw)$")

@@ -15,6 +15,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
     ANGLE,
     AXES,
+    COMMANDS,
     COUNTER,
     EPISODE,
     EULER,
@@ -148,7 +149,7 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     stems = Counter(_stem(name) for name in names)
     for name in names:
         base = plain(name)
-        action = bool(ACTION.search(base)) and not NOT_ACTION.search(base)
+        action = (bool(ACTION.search(base)) and not NOT_ACTION.search(base)) or bool(COMMANDS.search(_prefix(name)))
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
         pace = _missing(table, name) or -_held(table, name, action)
         groups["action" if action else "sensor", prefix, pace].append(name)
