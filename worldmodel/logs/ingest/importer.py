@@ -25,6 +25,7 @@ FORMATS = (
     "comma2k19",
     "hdf5",
     "minari",
+    "npz",
     "video",
     "can",
     "mdf",

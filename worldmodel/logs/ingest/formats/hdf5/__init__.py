@@ -6,23 +6,18 @@ None of them tells times: a step takes what the file says of its rate, or what i
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.apart import StoppedError, apart
 from worldmodel.logs.ingest.formats.damage import reading
-from worldmodel.logs.ingest.formats.hdf5.arrays import Piece, is_image, is_number, pictures
-from worldmodel.logs.ingest.formats.hdf5.layouts import LAYOUTS, Episode, layout_of
+from worldmodel.logs.ingest.formats.hdf5 import steps
+from worldmodel.logs.ingest.formats.hdf5.layouts import LAYOUTS, layout_of
 from worldmodel.logs.ingest.formats.hdf5.told import METADATA, mjcf_of, rate_of, scalar_of
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
-from worldmodel.types import StreamSpec
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_ASSUMED_HZ = 20.0
 APART = True  # libhdf5 never ends on some damaged files
 _LOOK_S = 20  # until a file says what it is
-_UNIT = 0.01  # that the length of a unit quaternion may be off
 
 
 def claims(path: Path) -> bool:
@@ -68,47 +63,15 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         rate, told = rate_of(file, path)
         about, notes = {"description": f"{layout.name} episodes{told}"}, []
         if rate is None:
-            notes.append(f"nothing tells how long a step is: {1 / _ASSUMED_HZ:g} s are assumed")
+            notes.append(steps.ASSUMED)
         scalar = scalar_of(file, path) if layout.quaternions else None
         mjcf, several = mjcf_of(file)
         about |= {"mjcf": mjcf} if mjcf else {}
         if several > 1:
             notes.append(f"its episodes have {several} MJCF models: the log keeps that of the first")
         for episode in layout.episodes(file):
-            recording = _read_episode(episode, rate or _ASSUMED_HZ, scalar, options)
+            recording = steps.recorded(episode, rate or steps.ASSUMED_HZ, scalar, options)
             recording.about, recording.notes = dict(about), notes + recording.notes
             notes = []
             options.advance(sum(piece.bytes for piece in episode.pieces))
             yield recording
-
-
-def _read_episode(episode: Episode, rate: float, scalar: int | None, options: Options) -> Recording:
-    recording = Recording(episode.name)
-    left = list(episode.left)
-    for piece in episode.pieces:
-        if is_image(piece):
-            time = np.arange(piece.rows) / rate
-            frames = zip(time, pictures(piece, options.size), strict=True)
-            recording.add_film(piece.name, frames, options.size, options.scratch, rate_hz=rate)
-        elif is_number(piece) and piece.rows - episode.steps in (0, 1):
-            _add_numbers(recording, piece, rate, scalar)
-        else:
-            left.append(piece.name)
-    if left:
-        recording.notes.append(f"left out, as no numbers of each step, images or its actions again: {', '.join(left)}")
-    return recording
-
-
-def _add_numbers(recording: Recording, piece: Piece, rate: float, scalar: int | None) -> None:
-    values = piece.numbers()
-    time = np.arange(len(values)) / rate
-    columns, kind = tuple(map(str, range(values.shape[1]))), "action" if piece.is_action else "sensor"
-    if scalar is not None and piece.name.endswith("_quat") and _is_unit(values):
-        columns, values, kind = ("qw", "qx", "qy", "qz"), np.roll(values, -scalar % 4, 1), "orientation"
-    spec = StreamSpec(piece.name, kind, columns, ("",) * len(columns), rate)
-    recording.add(spec, time, values)
-
-
-def _is_unit(values: np.ndarray) -> bool:
-    """Whether rows [M, S] are quaternions of length 1."""
-    return values.shape[1] == 4 and bool((np.abs(np.linalg.norm(values, axis=1) - 1) < _UNIT).all())

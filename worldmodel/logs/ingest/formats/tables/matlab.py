@@ -1,4 +1,4 @@
-"""MATLAB and HDF5 files as tables: MATLAB's version 5 by scipy, version 7.3, which is HDF5, by h5py.
+"""MATLAB, HDF5 and NumPy files as tables: MATLAB's version 5 by scipy, version 7.3, which is HDF5, by h5py.
 
 Fields of structs are columns `log.imu.ax`, columns of matrices `position[0]`. Vectors of several lengths, as of sensors
 with clocks of their own, stand side by side: the shorter ones are followed by nothing.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worldmodel.logs.format import FORMAT
+from worldmodel.logs.ingest.formats.npy import arrays
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +40,7 @@ def load_vectors(path: Path) -> tuple["pa.Table", list[str]]:
     import pyarrow as pa
 
     try:
-        columns = dict(_in_columns(_from_hdf5(path))) if _is_hdf5(path) else _apart(path)
+        columns = _of(path)
     except Exception as error:  # of many types, by what is damaged
         raise ValueError(str(error) or type(error).__name__) from error
     longest = max(map(len, columns.values()), default=0)
@@ -49,7 +50,15 @@ def load_vectors(path: Path) -> tuple["pa.Table", list[str]]:
     kept = {name: c for name, c in columns.items() if len(c) == longest or (sharing[len(c)] > 1 and len(c) > 1)}
     left = [f"{name} ({len(column)})" for name, column in columns.items() if name not in kept and len(column) > 1]
     notes = [f"vectors of a length that no other has are left out: {', '.join(left[:20])}"] if left else []
+    deep = [name for name, column in columns.items() if not len(column)]
+    notes += [f"arrays of three axes or more are left out: {', '.join(deep[:20])}"] if deep else []
     return pa.table({name: _filled(column, longest) for name, column in kept.items()}), notes
+
+
+def _of(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix.lower() == ".npz":
+        return dict(_in_columns(iter(arrays(path)[0].items())))
+    return dict(_in_columns(_from_hdf5(path))) if _is_hdf5(path) else _apart(path)
 
 
 def _in_columns(variables: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
@@ -112,7 +121,9 @@ def _vectors(name: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """A vector, or each vector along the longer side of a matrix."""
     value = np.squeeze(value)
     value = value.astype(value.dtype.newbyteorder("="))
-    if value.ndim == 1:
+    if value.ndim > 2:
+        yield name, np.zeros(0)  # which is told
+    elif value.ndim == 1:
         yield name, value
     elif value.ndim == 2:
         matrix = value if value.shape[0] >= value.shape[1] else value.T

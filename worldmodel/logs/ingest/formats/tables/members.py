@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat", ".lvm")
 LINES = (".jsonl", ".ndjson")
 JSON = (".json",)
-BINARY = (".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".xlsb", ".ods", ".mat", ".h5", ".hdf5")
-VECTORS = (".mat", ".h5", ".hdf5")  # whose columns have lengths of their own
+BINARY = (".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".xlsb", ".ods", ".mat", ".h5", ".hdf5", ".npz")
+VECTORS = (".mat", ".h5", ".hdf5", ".npz")  # whose columns have lengths of their own
 PACKED = {".gz": "gzip", ".zst": "zstd"}
 LARGEST = 4 << 30  # bytes of what is unpacked
 _BLOCK = 1 << 24
