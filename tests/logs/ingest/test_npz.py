@@ -86,6 +86,16 @@ def test_a_size_that_only_a_header_tells_is_refused(tmp_path):
         list(tables.read(tmp_path / "a.npz", Options()))
 
 
+def test_an_archive_of_a_version_that_nobody_knows_is_refused(tmp_path):
+    path = save(tmp_path, action=ROWS, state=ROWS)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 6] = 109  # the version that is needed to read it
+    path.write_bytes(content)
+    assert not npz.claims(path)
+    with pytest.raises(RecipeError, match="zip file version"):
+        list(npz.read(path, Options(scratch=tmp_path)))
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 2000), value=st.integers(0, 255), cut=st.booleans())
 def test_damage_ends_in_a_named_error(tmp_path, at, value, cut):

@@ -235,6 +235,29 @@ def test_sentences_after_bytes_of_another_protocol_are_read(tmp_path):
     assert len(recording.samples["gps"].time) == 20
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [("1715938200.123,", ""), ("NMEA,", ",1715938200000"), ("2024-05-17T09:30:00.1Z ", "")]
+)
+def test_stamps_of_loggers_beside_sentences_are_passed_over(tmp_path, before, after):
+    lines = [line.rstrip() for i in range(9) for line in (gga(f"09300{i}.00"), rmc(f"09300{i}.00", "170524"))]
+    text = "".join(f"{before}{line}{after}\n" for line in lines)
+    (recording,) = read(write(tmp_path / "log.txt", text))
+    np.testing.assert_allclose(recording.samples["gps"].time, range(9))
+    assert not recording.notes
+
+
+def test_sentences_without_checksums_are_read_and_told_and_torn_ones_left_out(tmp_path):
+    lines = [gga(f"09300{i}.00").split("*")[0] for i in range(9)]
+    text = "\n".join([*lines, "$GNGGA,093009.00,4530.0000,N,00730.0000"])
+    (recording,) = read(write(tmp_path / "a.nmea", text))
+    assert len(recording.samples["gps"].time) == 9
+    assert "no checksums" in recording.notes[0]
+    assert recording.notes[1] == "left out of the track: 1 damaged sentences"
+    checked = gga("093000.00") + "\n".join([*lines[1:], ""])  # whose checksums were torn off
+    (recording,) = read(write(tmp_path / "b.nmea", checked))
+    assert len(recording.samples["gps"].time) == 1
+
+
 def test_tables_are_not_claimed(tmp_path):
     for text in ("t,x\n0,1\n", "", "$GPGGA", "<html></html>", "PK\x03\x04"):
         assert not tracks.claims(write(tmp_path / "a.csv", text))

@@ -33,7 +33,7 @@ def claims(path: Path) -> bool:
     """NumPy archives with an array called `action` or `actions` beside another."""
     try:
         return path.suffix.lower() == ".npz" and begins_with(path, _ZIP) and _action(names(path)) is not None
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):  # by what is damaged
         return False
 
 

@@ -56,7 +56,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
             raise RecipeError(f"{path} is no track.", expected="GPX, KML, KMZ, or NMEA sentences with their checksums")
         with kml.document(path) if kind == "kmz" else open(path, "rb") as file:
             if kind == "nmea":
-                stretches = [nmea.fixes(_lines(file, options), left)]
+                stretches = [nmea.fixes(_lines(file, options), left, notes)]
             else:
                 stretches = _stretches(kind, file, options, left, notes)
         columns = nmea.COLUMNS if kind == "nmea" else told_by(stretches)

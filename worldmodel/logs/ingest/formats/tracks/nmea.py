@@ -4,7 +4,9 @@ VTG and GSA tell no time and belong to the sentences before them; what GGA and R
 """
 
 import datetime
+import functools
 import math
+import operator
 import re
 from array import array
 from collections import Counter
@@ -16,19 +18,20 @@ import numpy as np
 from worldmodel.logs.ingest.formats.tracks.fixes import Fixes
 from worldmodel.logs.ingest.importer import needed
 
-SENTENCE = re.compile(rb"^[^,$]{0,64}(\$[A-Z]{2}([A-Z]{3}),[^$*]{0,250}\*[0-9A-Fa-f]{2})\s*$")  # after a log's stamp
+# After a log's stamp, and before that of Android's GnssLogger.
+SENTENCE = re.compile(rb"^[^$]{0,64}\$(([A-Z]{2})([A-Z]{3}),[^$*]{0,250})(\*[0-9A-Fa-f]{2}(?:,\d{1,20})?)?\s*$")
 COLUMNS = ("speed", "course", "fix_quality", "satellites", "hdop")
-_TYPES = (b"GGA", b"GNS", b"RMC", b"VTG", b"GSA", b"ZDA")
+_TYPES = {b"GGA": 14, b"GNS": 12, b"RMC": 11, b"VTG": 8, b"GSA": 17, b"ZDA": 6}  # and their commas at least
 _KNOT = 1852 / 3600
 _DAY_S = 86_400
 _1970 = datetime.date(1970, 1, 1).toordinal()
 _VALID = 1.0  # the quality of a fix of which only RMC tells
 
 
-def fixes(lines: Iterable[bytes], left: Counter[str]) -> Fixes:
+def fixes(lines: Iterable[bytes], left: Counter[str], notes: list[str]) -> Fixes:
     """Every fix of a log; `left` counts the lines and sentences that are left out."""
     found = Fixes()
-    for epoch in _epochs(_messages(lines, needed("pynmeagps", "tracks"), left), left):
+    for epoch in _epochs(_messages(lines, needed("pynmeagps", "tracks"), left, notes), left):
         found.add(epoch)
     clock, date = found.column("clock"), found.column("date")
     passed = _midnights(clock)
@@ -40,22 +43,35 @@ def fixes(lines: Iterable[bytes], left: Counter[str]) -> Fixes:
     return found
 
 
-def _messages(lines: Iterable[bytes], read: Any, left: Counter[str]) -> Iterator[Any]:
+def _messages(lines: Iterable[bytes], read: Any, left: Counter[str], notes: list[str]) -> Iterator[Any]:
+    checked: bool | None = None  # as the first sentence is
     for line in lines:
         match = SENTENCE.match(line) or SENTENCE.match(line[line.rfind(b"$") :])  # after what a receiver says in binary
         if match is None:
             left["lines that are no sentence"] += bool(line.strip())
-        elif match[2] not in _TYPES:
-            left[match[2].decode()] += 1
+        elif match[3] not in _TYPES:
+            left[match[3].decode()] += 1
         else:
-            try:
-                message = read.NMEAReader.parse(match[1])
-            except Exception:  # of several types, by what is wrong with it
-                message = None
+            if checked is None:
+                checked = match[4] is not None
+                notes += [] if checked else ["its sentences have no checksums: nobody can tell which of them are whole"]
+            message = _parsed(read, match, checked)
             if message is None:
                 left["damaged sentences"] += 1
             else:
                 yield message
+
+
+def _parsed(read: Any, match: re.Match[bytes], checked: bool) -> Any:
+    """A sentence's message; None of one that is damaged, or lacks its checksum where others have theirs."""
+    content, check = match[1].strip(), match[4]
+    if check is None and (checked or content.count(b",") < _TYPES[match[3]]):
+        return None
+    check = check[:3] if check else b"*%02X" % functools.reduce(operator.xor, content)
+    try:
+        return read.NMEAReader.parse(b"$" + content + check)
+    except Exception:  # of several types, by what is wrong with it
+        return None
 
 
 def _epochs(messages: Iterable[Any], left: Counter[str]) -> Iterator[dict[str, float]]:
