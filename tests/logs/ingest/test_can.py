@@ -124,6 +124,50 @@ def test_frames_in_tables(tmp_path):
     assert "CAN: 1 lines that cannot be read are left out" in recording.notes
 
 
+J1939 = """VERSION ""
+NS_ :
+BS_:
+BU_: ECU
+BO_ 2364540158 EEC1: 8 ECU
+ SG_ EngineSpeed : 24|16@1+ (0.125,0) [0|8031] "rpm" Vector__XXX
+BO_ 2566834174 TSC1: 8 ECU
+ SG_ Asked : 8|16@1+ (0.125,0) [0|8031] "rpm" Vector__XXX
+"""
+
+
+def test_messages_of_j1939_come_from_any_source(tmp_path):
+    """EEC1 of two engines (0x0CF00400, 0x18F00401), and TSC1, which has a destination (0x0C0003EF)."""
+    (tmp_path / "truck.dbc").write_text(J1939.replace("2566834174", str(0x80000000 | 0x0C0000FE)))
+    content = bytes(3) + (8000).to_bytes(2, "little") + bytes(3)
+    sent = [frame(i / 10, 0x0CF00400, content, is_extended_id=True) for i in range(3)]
+    sent += [frame(0.35, 0x18F00401, content, is_extended_id=True)]
+    sent += [frame(0.4, 0x0C0003EF, bytes(1) + (4000).to_bytes(2, "little") + bytes(5), is_extended_id=True)]
+    sent += [frame(0.5, 0x18FEF100, bytes(8), is_extended_id=True)]
+    recording = read(write(tmp_path / "a.log", sent, dbc=False))
+    assert set(recording.samples) == {"EEC1_cf00400", "EEC1_18f00401", "TSC1"}
+    np.testing.assert_allclose(recording.samples["EEC1_cf00400"].data[:, 0], 1000 * np.pi / 30)
+    np.testing.assert_allclose(recording.samples["TSC1"].data[:, 0], 500 * np.pi / 30)
+    assert "CAN: 5 frames are known by their parameter groups of J1939 alone" in recording.notes
+    assert any("0x18fef100" in note for note in recording.notes)
+
+
+def test_long_addresses_that_are_none_of_j1939_are_taken_as_they_are(tmp_path):
+    (tmp_path / "car.dbc").write_text(J1939.replace("2566834174", str(0x80000000 | 0x0C000001)))
+    sent = [frame(i / 10, 0x0CF004FE - (i == 2), bytes(8), is_extended_id=True) for i in range(3)]
+    recording = read(write(tmp_path / "a.log", sent, dbc=False))
+    assert len(recording.samples["EEC1"].time) == 2
+
+
+def test_candump_with_dates(tmp_path):
+    (tmp_path / "car.dbc").write_text(DBC)
+    lines = [f" (2024-05-17 09:30:0{i}.250000)  can0  0B4   [8]  00 00 00 00 00 0E 10 00\n" for i in range(3)]
+    (tmp_path / "a.log").write_text("".join(lines))
+    recording = read(tmp_path / "a.log")
+    np.testing.assert_allclose(recording.samples["SPEED"].time, [0, 1, 2], atol=1e-6)
+    assert recording.origin_utc == pytest.approx(UNIX + 0.25)
+    assert "CAN: its times tell no zone, and are taken for UTC" in recording.notes
+
+
 def test_all_ones_on_the_bus_are_no_reading(tmp_path):
     content = [b"\xff\xff" if i == 9 else (3600 + 36 * i).to_bytes(2) for i in range(40)]
     path = write(tmp_path / "a.log", [frame(i / 10, 180, bytes(5) + two + b"\0") for i, two in enumerate(content)])

@@ -3,8 +3,10 @@
 import datetime
 
 import asammdf
+import can
 import numpy as np
 import pytest
+from can.io.mf4 import MF4Writer
 
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.ingest import ingest
@@ -98,3 +100,43 @@ def test_what_was_measured_over_an_angle_or_a_distance_is_left_out_and_said(tmp_
     recording = read(path)
     assert list(recording.specs) == ["speed"]
     assert any("crank (over angle), profile (over distance)" in note for note in recording.notes)
+
+
+DBC = """VERSION ""
+NS_ :
+BS_:
+BU_: ECU
+BO_ 291 WHEEL: 8 ECU
+ SG_ SPEED : 0|16@1+ (0.01,0) [0|655] "km/h" ECU
+BO_ 2147483939 WIDE: 8 ECU
+ SG_ TURN : 0|16@1+ (0.1,0) [0|655] "deg" ECU
+"""
+
+
+def write_frames(path):
+    """As loggers of a CAN bus write them."""
+    with MF4Writer(path) as writer:
+        for i in range(10):
+            told = {"timestamp": BEGAN.timestamp() + i / 10, "arbitration_id": 291, "channel": 1}
+            content = (360 * i).to_bytes(2, "little") + bytes(6)
+            writer(can.Message(data=content, is_extended_id=False, **told))
+            writer(can.Message(data=content, is_extended_id=True, is_rx=i > 0, **told))
+            writer(can.Message(data=b"", is_extended_id=False, **told | {"arbitration_id": 9}))
+    return path
+
+
+def test_raw_frames_are_decoded_by_a_dbc(tmp_path):
+    (tmp_path / "car.dbc").write_text(DBC)
+    (recording,) = mdf.read(write_frames(tmp_path / "a.mf4"), Options(scratch=tmp_path))
+    assert {name: spec.kind for name, spec in recording.specs.items()} == {
+        "WHEEL": "sensor", "WIDE": "sensor", "WIDE_sent": "action",
+    }  # fmt: skip
+    np.testing.assert_allclose(recording.samples["WHEEL"].data[:, 0], np.arange(10))
+    np.testing.assert_allclose(recording.samples["WHEEL"].time, np.arange(10) / 10, atol=1e-6)
+    np.testing.assert_allclose(recording.samples["WIDE"].data[:, 0], np.radians(36 * np.arange(1, 10)))
+    assert "CAN: left out: 10 frames of addresses that the DBC does not know (0x9)" in recording.notes
+
+
+def test_raw_frames_that_nobody_describes_are_no_readings(tmp_path):
+    with pytest.raises(RecipeError, match=r"30 CAN_DataFrame[\s\S]*--dbc"):
+        list(mdf.read(write_frames(tmp_path / "a.mf4"), Options(scratch=tmp_path)))

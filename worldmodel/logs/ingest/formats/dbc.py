@@ -18,6 +18,11 @@ _SI = ("m/s", "rad", "rad/s", "m/s^2", "m", "s", "V", "A", "N", "Nm", "K", "Pa",
 _TOLD = 5
 
 
+def dbc_beside(path: Path) -> list[Path]:
+    """The DBC files in a log's folder."""
+    return sorted(file for file in path.parent.iterdir() if file.suffix.lower() == ".dbc")
+
+
 def load(files: Sequence[Path], notes: list[str]) -> list[Any]:
     """The messages that DBC files describe, of those of one address the first; `notes` gets the others.
 

@@ -1,5 +1,6 @@
 """Frames of candump, ASC, BLF, PCAN trace (TRC) and CSV files, also packed by gzip, by python-can's readers."""
 
+import datetime
 import gzip
 import io
 import re
@@ -16,8 +17,9 @@ from worldmodel.logs.ingest.importer import needed
 
 _HEAD = 4096  # bytes that tell what a file is
 _COMPACT = re.compile(rb"\(\d+\.\d+\)\s+\S+\s+[0-9A-Fa-f]{3,8}#")
-_SPACED = re.compile(  # as candump prints it for people, with stamps (-ta, -tz) and maybe directions (-x)
-    r"\s*(\(\d+\.\d+\))\s+(\S+)\s+(?:([RT])X [-B] [-E]\s+)?([0-9A-Fa-f]{3,8})\s+\[(\d+)\]\s*(.*)"
+_SPACED = re.compile(  # as candump prints it for people, with stamps (-ta, -tz, -tA) and maybe directions (-x)
+    r"\s*\((\d+\.\d+|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)\)"
+    r"\s+(\S+)\s+(?:([RT])X [-B] [-E]\s+)?([0-9A-Fa-f]{3,8})\s+\[(\d+)\]\s*(.*)"
 )
 _ASC = re.compile(rb"^base\s+(?:hex|dec)\b(?:\s+\w+\s+(absolute|relative))?", re.I | re.M)
 _ASC_FRAME = re.compile(r"\s*\d+\.\d+\s+(?:\d+\s+(?:\w+\s+(?:Tx|Rx|TxRq)\s|ErrorFrame)|CANFD\s)", re.I)
@@ -87,6 +89,9 @@ def messages(path: Path, advance: Callable[[int], object], notes: list[str]) -> 
             notes += [f"CAN: {count} lines {what} are left out" for what, count in lines.others.items()]
         case "candump":
             yield from readers.CanutilsLogReader(_Lines(path, advance, notes, _candump_line))
+            with opened(path) as file:
+                if (first := _SPACED.match(file.readline(_HEAD).decode("latin-1"))) and "-" in first[1]:
+                    notes.append("CAN: its times tell no zone, and are taken for UTC")
         case _:
             raise RecipeError(
                 f"{path} is no CAN log.", expected="candump, ASC, BLF, TRC, or CSV of SavvyCAN or python-can"
@@ -181,9 +186,11 @@ def _candump_line(line: str) -> tuple[str, str]:
     if found is None:
         return line, ""
     stamp, channel, direction, address, length, content = found.groups()
+    if "-" in stamp:
+        stamp = f"{datetime.datetime.fromisoformat(f'{stamp}+00:00').timestamp():.6f}"
     content = f"R{length}" if content.startswith("remote") else "".join(content.split("'")[0].split())
     flags = "##0" if int(length) > 8 else "#"
-    return f"{stamp} {channel} {address}{flags}{content}{f' {direction}' if direction else ''}\n", ""
+    return f"({stamp}) {channel} {address}{flags}{content}{f' {direction}' if direction else ''}\n", ""
 
 
 def _check_stamps(path: Path) -> None:

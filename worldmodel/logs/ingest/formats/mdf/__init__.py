@@ -15,6 +15,7 @@ import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.damage import reading
+from worldmodel.logs.ingest.formats.dbc import dbc_beside
 from worldmodel.logs.ingest.importer import Options, needed
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.types import StreamSpec
@@ -34,8 +35,16 @@ def claims(path: Path) -> bool:
         return False
 
 
+def parts(path: Path) -> list[Path]:
+    """The file, and the DBC beside it where there is one."""
+    beside = dbc_beside(path)
+    return [path, *beside] if len(beside) == 1 else [path]
+
+
 def read(path: Path, options: Options) -> Iterator[Recording]:
     """One episode: a stream a channel group, on the times of its master; time zero is the first sample.
+
+    Raw frames of a CAN bus are decoded by `--dbc`, or the only DBC beside the file.
 
     Raises:
         RecipeError: if it is damaged, or no group has numbers with times.
@@ -43,7 +52,9 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
     needed("asammdf", "mdf")
     with reading(path, "an MDF file"), tempfile.TemporaryDirectory(dir=options.scratch) as folder:
         out = Path(folder) / "channels.npz"
-        command = [sys.executable, "-m", _READER, str(path.absolute()), str(out.absolute())]
+        beside = dbc_beside(path)
+        dbc = options.dbc or (beside if len(beside) == 1 else [])
+        command = [sys.executable, "-m", _READER, *(str(file.absolute()) for file in (path, out, *dbc))]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_LONGEST_S)
         if done.returncode or not out.exists():
             lines = done.stderr.strip().splitlines() or [""]

@@ -1,6 +1,6 @@
 """The channel groups of an MDF file as streams, by asammdf.
 
-    python -m worldmodel.logs.ingest.formats.mdf.channels FILE OUT.npz
+    python -m worldmodel.logs.ingest.formats.mdf.channels FILE OUT.npz [DBC ...]
 
 writes them as numpy arrays, for a process that a damaged file must not end.
 """
@@ -10,14 +10,18 @@ import datetime
 import json
 import math
 import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.logs.ingest.formats.can.kept import Kept
 from worldmodel.logs.ingest.formats.damage import reading
-from worldmodel.logs.ingest.formats.dbc import in_si
+from worldmodel.logs.ingest.formats.dbc import in_si, load
+from worldmodel.logs.ingest.formats.mdf.frames import can_frames, kind_of
 from worldmodel.logs.ingest.importer import needed
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import StreamSpec
@@ -29,19 +33,24 @@ _OVER = {2: "angle", 3: "distance", 4: "index"}  # what a master may count in pl
 _VARIABLE_LENGTH = 1  # a type of channel in version 4, whose damaged offsets crash the library
 
 
-def read_channels(path: Path) -> Recording:
+def read_channels(path: Path, dbc: Sequence[Path] = ()) -> Recording:
     """The streams, each a channel group on the times of its master; time zero is the first sample.
 
+    Raw frames of a CAN bus are streams of their messages, as DBC files describe them.
+
     Raises:
-        RecipeError: if it is damaged, or no group has numbers with times.
+        RecipeError: if it is damaged, or no group has numbers with times, or only frames that nobody describes.
     """
     asammdf = needed("asammdf", "mdf")
     recording = Recording(path.name, about={"description": "MDF measurement"})
     left: list[str] = []
     with reading(path, "an MDF file"), asammdf.MDF(str(path)) as file:
         groups = [index for index in range(len(file.groups)) if _cycles(file, index)]
+        raw = {index: kind for index in groups if (kind := kind_of(_names(file, index)))}
         for index in groups:
-            _add_group(recording, file, index, left)
+            if index not in raw:
+                _add_group(recording, file, index, left)
+        _add_frames(recording, file, raw, dbc)
         start = file.header.start_time
     if left:
         more = f" and {len(left) - _LONGEST_NOTE} more" if len(left) > _LONGEST_NOTE else ""
@@ -51,6 +60,28 @@ def read_channels(path: Path) -> Recording:
     _date(recording, start)
     recording.shift(min(float(samples.time[0]) for samples in recording.samples.values()))
     return recording
+
+
+def _names(file: Any, index: int) -> list[str]:
+    return [str(channel.name) for channel in file.groups[index].channels]
+
+
+def _add_frames(recording: Recording, file: Any, raw: Mapping[int, str], dbc: Sequence[Path]) -> None:
+    """Adds the messages of raw frames, by group of channels, and notes those that are none."""
+    decoded = [index for index, kind in raw.items() if kind == "CAN_DataFrame"] if dbc else []
+    others: Counter[str] = Counter()
+    for index, kind in raw.items():
+        others[kind] += _cycles(file, index) if index not in decoded else 0
+    if told := ", ".join(f"{count} {kind}" for kind, count in (+others).items()):
+        missing = "" if dbc else ": --dbc FILE says what those of CAN mean"
+        recording.notes.append(f"raw frames are left out: {told}{missing}")
+    if decoded:
+        kept = Kept(load(dbc, recording.notes))
+        for index in decoded:
+            for frame in can_frames(file, index, _names(file, index)):
+                kept.add(frame)
+        recording.notes += kept.notes()
+        kept.add_to(recording)
 
 
 def _date(recording: Recording, start: datetime.datetime) -> None:
@@ -118,11 +149,11 @@ def _name(recording: Recording, group: Any, index: int) -> str:
 
 def main() -> None:
     """Writes what `read_channels` reads, or the error that it raises."""
-    source, out = map(Path, sys.argv[1:])
+    source, out, *dbc = map(Path, sys.argv[1:])
     told: dict[str, Any] = {}
     arrays: list[np.ndarray] = []
     try:
-        recording = read_channels(source)
+        recording = read_channels(source, dbc)
     except WorldModelError as error:
         told["refused"] = str(error)
     else:

@@ -1,0 +1,38 @@
+"""Raw frames of buses in an MDF file (ASAM's bus logging), as loggers write them: those of CAN, for a DBC to decode."""
+
+import re
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+_FRAMES = re.compile(r"(CAN|LIN|FLX|MOST|ETH|K|USB)_[A-Za-z]*Frame[A-Za-z]*")
+_DATA = "CAN_DataFrame"
+_EXTENDED, _ADDRESS, _STANDARD = 31, 0x1FFFFFFF, 0x7FF  # the bit that says so, the others, the most without it
+
+
+def kind_of(names: Sequence[str]) -> str:
+    """What the frames of a channel group with channels of these names are; empty where it has none."""
+    return next((match[0] for name in names if (match := _FRAMES.match(name))), "")
+
+
+def can_frames(file: Any, index: int, names: Sequence[str]) -> Iterator[SimpleNamespace]:
+    """The data frames of a channel group, with the fields of python-can's messages."""
+
+    def field(name: str) -> Any:
+        there = f"{_DATA}.{name}"
+        return file.get(there, group=index, raw=True) if there in names else None
+
+    address, content = field("ID"), np.asarray(field("DataBytes").samples, np.uint8)
+    bits = np.asarray(address.samples, np.int64)
+    extended, length = field("IDE"), field("DataLength") or field("DLC")
+    bus, sent = field("BusChannel"), field("Dir")
+    wide = bits >> _EXTENDED & 1 | (bits & _ADDRESS > _STANDARD) if extended is None else extended.samples
+    for i, seconds in enumerate(np.asarray(address.timestamps, np.float64)):
+        yield SimpleNamespace(
+            timestamp=seconds, arbitration_id=int(bits[i]) & _ADDRESS, is_extended_id=bool(wide[i]),
+            is_error_frame=False, is_remote_frame=False, is_rx=sent is None or sent.samples[i] in (0, b"Rx"),
+            channel="" if bus is None else str(bus.samples[i]),
+            data=bytes(content[i] if length is None else content[i, : int(length.samples[i])]),
+        )  # fmt: skip
