@@ -239,6 +239,22 @@ def test_files_of_one_recording_are_joined_by_their_times(tmp_path):
     assert second.streams["gps"].data[0, :2].tolist() == [45, 7]
 
 
+def test_a_folder_without_any_file_of_a_recipe_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "other.csv").write_text("t,x\n0,1\n1,2\n")
+    keys = BODY.replace("rate_hz", 'file = "imu.csv"\noptional = true\nrate_hz')
+    with pytest.raises(RecipeError, match=r"no file of any stream[\s\S]*imu.csv[\s\S]*other.csv"):
+        read_file(tmp_path / "run", keys)
+
+
+def test_columns_by_place_tell_nothing_of_the_delimiter(tmp_path):
+    content = "Zeit;a;b\n" + "".join(f"{i},5;1,{i};2\n" for i in range(9))
+    keys = BODY.replace('"t"', '"#1"').replace('"x" }', '"#2" }')
+    for recipe in ("", "skip = 0"):
+        (recording,) = read(tmp_path, content, keys, recipe)
+        np.testing.assert_allclose(recording.samples["s"].data[:, 0], 1 + np.arange(9) / 10)
+
+
 def test_files_of_one_recording_may_be_in_an_archive(tmp_path):
     session(tmp_path / "one")
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:

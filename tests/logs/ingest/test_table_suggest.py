@@ -422,6 +422,65 @@ def test_what_lies_in_a_struct_of_actions_is_commanded(tmp_path):
     assert {name: spec.kind for name, spec in recording.specs.items()} == {"action": "action", "state": "sensor"}
 
 
+def test_sensors_that_take_turns_are_of_the_kind_that_they_are_called_by(tmp_path):
+    turns = (
+        f"accelerometer,{i / 100},{np.sin(i):.4f},0,9.81\ngyroscope,{i / 100},0,{90 * np.cos(i):.4f},0\n"
+        for i in range(60)
+    )
+    (tmp_path / "run.csv").write_text("sensor,time,x,y,z\n" + "".join(turns))
+    (recording,) = recordings(tmp_path / "run.csv")
+    specs = recording.specs
+    assert (specs["accelerometer"].units[0], specs["accelerometer"].frame) == ("m/s^2", "body")
+    assert specs["gyroscope"].units[0] == "rad/s"
+    assert recording.samples["gyroscope"].data[:, 1].max() == pytest.approx(np.pi / 2)
+
+
+PHYPHOX_META = {
+    "meta/device.csv": '"property";"value"\n"version";"1.1"\n',
+    "meta/time.csv": '"event";"experiment time";"system time"\n"START";0,0;1,7E9\n',
+}
+
+
+def put(folder, files):
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
+
+
+def test_phyphox_in_another_language_with_decimal_commas(tmp_path):
+    head = '"Zeit (s)";"Beschleunigung x (m/s^2)";"Beschleunigung y (m/s^2)";"Beschleunigung z (m/s^2)"\n'
+    rows = "".join(f"{i / 100:.9E};1,5E-1;{i};9,81E0\n".replace(".", ",") for i in range(50))
+    (recording,) = recordings(put(tmp_path / "many", {"Accelerometer.csv": head + rows, **PHYPHOX_META}))
+    np.testing.assert_allclose(recording.samples["accelerometer"].data[:, 1], np.arange(50))
+    np.testing.assert_allclose(recording.samples["accelerometer"].time, np.arange(50) / 100)
+    (alone,) = recordings(put(tmp_path / "one", {"Rohdaten.csv": head + rows, **PHYPHOX_META}))
+    ((name, samples),) = alone.samples.items()
+    assert alone.specs[name].units == ("m/s^2",) * 3
+    np.testing.assert_allclose(samples.data[:, 1], np.arange(50))
+
+
+def test_an_experiment_of_phyphox_with_one_sensor_is_what_its_header_says(tmp_path):
+    rows = "".join(f"{i},{47 + i / 1e5},8.5,400,5\n" for i in range(20))
+    content = '"Time (s)","Latitude (°)","Longitude (°)","Height (m)","Velocity (m/s)"\n' + rows
+    (recording,) = recordings(put(tmp_path, {"Raw Data.csv": content, **PHYPHOX_META}))
+    assert recording.specs["gps"].kind == "gps"
+    assert any("no stream is read from: meta/device.csv, meta/time.csv" in note for note in recording.notes)
+
+
+def test_a_recording_of_sensor_logger_may_lack_a_gyro(tmp_path):
+    stamps = [1_700_000_000_000_000_000 + 10_000_000 * i for i in range(30)]
+    files = {
+        "Metadata.csv": "version,device name,recording epoch time\n3,phone,1700000000000\n",
+        "Annotation.csv": "time,seconds_elapsed,text,millisecond_press_duration\n",
+        "Accelerometer.csv": "time,seconds_elapsed,z,y,x\n" + "".join(f"{t},0,3,2,{i}\n" for i, t in enumerate(stamps)),
+    }
+    path = put(tmp_path / "walk", files)
+    assert tables.claims(path)
+    (recording,) = recordings(path)
+    np.testing.assert_array_equal(recording.samples["linear_acceleration"].data[:, 0], np.arange(30))
+
+
 def test_units_that_a_known_programs_table_tells_count(tmp_path):
     path = tmp_path / "run.csv"
     path.write_text(

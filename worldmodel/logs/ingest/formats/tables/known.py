@@ -54,7 +54,8 @@ def recognised_files(path: Path) -> str | None:
         return None
     for name, recipe in exporters().items():
         files = recipe.signs.files if recipe.signs else ()
-        if files and all(len(matching(there, pattern)) == 1 for pattern in files):
+        whole = files and all(len(matching(there, pattern)) == 1 for pattern in files)
+        if whole and (recipe.rest or any(matching(there, pattern) for pattern in recipe.files)):
             return name
     return None
 

@@ -1,5 +1,6 @@
 """How a text file is laid out: what the recipe says, and the rest from its first lines."""
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -64,11 +65,14 @@ def find_layout(lines: Sequence[str], text: Text, wanted: Sequence[str], clock: 
     if not text.header:
         return _without_header(lines, text, given)
     over = (text.header_rows or 1) - 1  # lines of groups above the last line of names
+    wanted = [name for name in wanted if not name.startswith("#")]  # a place says nothing of a header
     if text.skip is not None and text.skip >= len(lines):
         raise ValueError(f"the recipe skips {text.skip} lines, and its beginning has {len(lines)}")
     if text.skip is not None:
         row = text.skip + over
-        given = sorted(given, key=lambda d: not has_columns(calls(names_at(lines, row, d, over)), wanted))
+        given = sorted(given, key=lambda d: not (wanted and has_columns(calls(names_at(lines, row, d, over)), wanted)))
+        with contextlib.suppress(ValueError):  # of what has no numbers below
+            given = given if wanted or len(given) == 1 else [above_data(lines[row:], given)[0]]
         return _below(lines, text, row, given[0], clock, over)
     named = (
         (d, row) for d in given for row in range(over, len(lines)) if wanted and _fits(lines, row, d, wanted, over)

@@ -1,7 +1,8 @@
 """Reads a table by a recipe, as one episode or as several."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +43,7 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
     """
     there = files_of(path)
     if recipe.files:
-        recording = _read_joined(path, there, recipe, unread)
-        left = [name for name in there if not any(matching([name], pattern) for pattern in recipe.files)]
-        recording.notes += _unread("files", left) if unread else []
-        yield recording
+        yield _read_joined(path, there, recipe, unread)
         return
     if not there:
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
@@ -120,6 +118,7 @@ def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe, unread
     """One recording from several files, on the clock that they share."""
     tables: dict[str, Table] = {}
     streams: list[TableStream] = []
+    left = [name for name in there if not any(matching([name], pattern) for pattern in recipe.files)]
     for pattern in recipe.files:
         own = [stream for stream in recipe.streams if stream.file == pattern]
         found = matching(there, pattern)
@@ -129,13 +128,43 @@ def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe, unread
             raise RecipeError(
                 f"{path} does not have one file {pattern!r}.", expected="one", found=", ".join(found or there) or "none"
             )
-        alone = dataclasses.replace(recipe, streams=tuple(dataclasses.replace(s, file="") for s in own))
+        alone = dataclasses.replace(recipe, streams=tuple(dataclasses.replace(s, file="") for s in own), rest=False)
         table = load(path, found[0], there[found[0]], alone)
         fitted = fit(path, table, alone, unread)
         check_columns(table, fitted)
         tables[pattern] = table
         streams += [dataclasses.replace(stream, file=pattern) for stream in fitted.streams]
-    return _record(path.name, tables, dataclasses.replace(recipe, streams=tuple(streams)))
+    for name in list(left) if recipe.rest else []:
+        with contextlib.suppress(RecipeError):  # of what is no sensor's
+            tables[name], more = _other_file(path, name, there[name], recipe, {stream.spec.name for stream in streams})
+            streams += more
+            left.remove(name)
+    if not tables:
+        raise RecipeError(
+            f"{path} has no file of any stream of {recipe.path.name}.",
+            expected=", ".join(recipe.files),
+            found=", ".join(there) or "no tables",
+        )
+    recording = _record(path.name, tables, dataclasses.replace(recipe, streams=tuple(streams)))
+    recording.notes += _unread("files", left) if unread else []
+    return recording
+
+
+def _other_file(
+    path: Path, name: str, opened: Opener, recipe: Recipe, taken: Set[str]
+) -> tuple[Table, list[TableStream]]:
+    """A file that a recipe has no stream of, and those of its columns.
+
+    Raises:
+        RecipeError: if it has none.
+    """
+    alone = dataclasses.replace(recipe, streams=())
+    table = load(path, name, opened, alone)
+    found = fit(path, table, alone, True).streams
+    specs = [stream.spec for stream in found]
+    named = [f"{Path(name).stem}_{spec.name}".replace("/", "_") if spec.name in taken else spec.name for spec in specs]
+    specs = [dataclasses.replace(spec, name=own) for spec, own in zip(specs, named, strict=True)]
+    return table, [dataclasses.replace(s, spec=spec, file=name) for s, spec in zip(found, specs, strict=True)]
 
 
 def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording:

@@ -10,7 +10,10 @@ _PLACE = re.compile(
     _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude?|gitude?)?"
     r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$"
 )
-_TURNING = r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel"
+_TURNING = (
+    r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel|drehrate"
+    r"|winkelgeschwindigkeit"
+)
 
 
 class Kind(NamedTuple):
@@ -42,7 +45,7 @@ KINDS = (
          "gps", "gps", "", ("latitude", "longitude", "altitude")),
     Kind(re.compile(r"(?:^|_)(?:q|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"), "attitude",
          "orientation", "", ("qw", "qx", "qy", "qz")),
-    Kind(_axes(r"(?:lin(?:ear)?_?)?acc(?:el(?:eration|erometer)?)?(?:meter)?", "a"),
+    Kind(_axes(r"(?:lin(?:ear)?_?)?(?:acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung)", "a"),
          "accelerometer", "sensor", "m/s^2"),
     Kind(_axes(_TURNING, "[gw]"),
          "gyro", "sensor", "rad/s"),

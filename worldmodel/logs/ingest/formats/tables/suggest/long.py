@@ -20,8 +20,8 @@ _MOST = 500  # names
 _TURNS = 10
 
 
-def by_name(table: Table, numeric: Sequence[str], taken: Sequence[str]) -> list[Suggested]:
-    """A stream for each name of a table of readings by their names; none where it is another table."""
+def by_name(table: Table, numeric: Sequence[str], taken: Sequence[str]) -> list[tuple[Suggested, Table]]:
+    """A stream, and its rows, for each name of a table of readings by their names; none where it is another table."""
     from pyarrow import compute
 
     keys = [name for name in table.names if name not in taken and _NAME.search(plain(name))]
@@ -36,7 +36,7 @@ def by_name(table: Table, numeric: Sequence[str], taken: Sequence[str]) -> list[
         return []
     units = next((name for name in table.names if _UNIT.search(plain(name))), "")
     streams = [_stream(table, keys[0], name, values, units) for name in names]
-    return [stream for stream in streams if stream.columns]
+    return [(stream, rows) for stream, rows in streams if stream.columns]
 
 
 def _take_turns(table: Table, key: str, names: int) -> bool:
@@ -45,7 +45,7 @@ def _take_turns(table: Table, key: str, names: int) -> bool:
     return int((np.diff(codes) != 0).sum()) > max(_TURNS * names, len(codes) // _TURNS)
 
 
-def _stream(table: Table, key: str, name: str | int, values: Sequence[str], units: str) -> Suggested:
+def _stream(table: Table, key: str, name: str | int, values: Sequence[str], units: str) -> tuple[Suggested, Table]:
     from pyarrow import compute
 
     told, rows = "", compute.equal(table.column(key), name)
@@ -57,4 +57,5 @@ def _stream(table: Table, key: str, name: str | int, values: Sequence[str], unit
     known = told if is_unit(told) else ""
     columns = [Column(plain(value), value, si(known), known if si(known) != known else "") for value in values]
     where = name.strip() if isinstance(name, str) else name
-    return Suggested(plain(str(name)), "sensor", columns, where={key: where})
+    own = table.part(table.data.filter(rows))
+    return Suggested(plain(str(name)), "sensor", columns, where={key: where}), own

@@ -1,5 +1,6 @@
 """Finds the streams of a table: what its columns are called, the units that their names tell, and their values."""
 
+import dataclasses
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     names, left_out = _numeric([name for name in table.names if name not in taken], table)
     several = by_name(table, names, taken)
     if several:
-        return Found(several, [])
+        return Found([_by_its_name(stream, rows) for stream, rows in several], [])
     key = next((name for name in table.names if EPISODE.search(plain(name))), "")
     names = [name for name in names if name != key]
     streams: list[Suggested] = []
@@ -63,6 +64,21 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
         _pace(stream, table, stamps_s)
     tell_apart(streams)
     return Found(streams, left_out, key)
+
+
+def _by_its_name(stream: Suggested, rows: Table) -> Suggested:
+    """A stream, of the kind that it is called by: `accelerometer` with x, y and z. The units of one are its rows'."""
+    if any(column.unit for column in stream.columns):
+        return stream
+    for kind in KINDS:
+        columns: dict[str, str] = {}
+        for column in stream.columns:
+            match = kind.pattern.search(f"{stream.name}_{column.name}")
+            if match and match.start() < len(stream.name):
+                columns[_axis(kind, next(filter(None, match.groupdict().values())))] = column.source
+        if len(columns) == len(stream.columns) and (found := _known(kind, "", columns, Evidence(rows))):
+            return dataclasses.replace(found, name=stream.name, where=stream.where)
+    return stream
 
 
 def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:
