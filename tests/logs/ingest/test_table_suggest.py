@@ -435,6 +435,54 @@ def test_sensors_that_take_turns_are_of_the_kind_that_they_are_called_by(tmp_pat
     assert recording.samples["gyroscope"].data[:, 1].max() == pytest.approx(np.pi / 2)
 
 
+def suggested(folder, head, rows, name="run.csv"):
+    (folder / name).write_text(f"{head}\n" + "".join(f"{row}\n" for row in rows))
+    (recording,) = recordings(folder / name)
+    return recording
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "step", "hertz"),
+    [
+        ("SampleTimeFine", 2_150_934_842, 16_667, 60),  # of Movella's DOT, microseconds
+        ("SampleTimeFine", 100_000, 100, 100),  # of Xsens's MTi, 100 us
+        ("timestamp", 1_200_000_000_000, 5_000_000, 200),  # nanoseconds since a boot, no milliseconds since 1970
+        ("timestamp", 1_700_000_000, 3600, 1 / 3600),  # hours in seconds since 1970
+    ],
+)
+def test_stamps_as_of_1970_have_steps_as_of_a_log(tmp_path, name, first, step, hertz):
+    rows = [f"{first + i * step},{np.sin(i):.4f}" for i in range(50)]
+    (spec,) = suggested(tmp_path, f"{name},x", rows).specs.values()
+    assert spec.rate_hz == pytest.approx(hertz, rel=1e-3)
+
+
+def test_a_gyro_beside_an_accelerometer_in_g_is_in_degrees(tmp_path):
+    """As of RaceBox; a phone that turns slowly has g beside radians."""
+    head = "Time,GForceX,GForceY,GForceZ,GyroX,GyroY,GyroZ"
+    for size, scale in ((30, np.pi / 180), (3, 1)):
+        rows = [f"{i / 25},0.1,{0.1 * np.sin(i):.3f},1.0,{size * np.sin(i):.4f},0,0" for i in range(100)]
+        recording = suggested(tmp_path, head, rows)
+        np.testing.assert_allclose(recording.samples["accelerometer"].data[:, 2], 9.80665)
+        np.testing.assert_allclose(recording.samples["gyro"].data[:, 0].max(), size * scale, rtol=1e-2)
+
+
+def test_euler_angles_are_in_one_unit_and_a_pitch_is_no_more_than_half_a_turn(tmp_path):
+    rows = [f"{i / 10},{5 * np.sin(i):.3f},{4 * np.cos(i):.3f},{(170 + i) % 360 - 180}" for i in range(100)]
+    for head in ("t,Euler_X,Euler_Y,Euler_Z", "t,roll,pitch,heading"):
+        samples = suggested(tmp_path, head, rows).samples
+        (data,) = (stream.data for stream in samples.values())
+        assert np.abs(data[:, :2]).max() == pytest.approx(np.radians(5), rel=1e-2)
+
+
+def test_solutions_of_rtklib_have_a_date_and_a_time_under_one_name(tmp_path):
+    head = "% program   : RTKLIB\n%\n%  GPST                  latitude(deg) longitude(deg)  height(m)   Q  ns"
+    rows = [f"2017/05/25 09:01:{i:02d}.200   {35 + i / 1e5:.9f}  139.100000000  70.3000   1  9" for i in range(50)]
+    recording = suggested(tmp_path, head, rows, "rover.pos")
+    np.testing.assert_allclose(recording.samples["gps"].time, np.arange(50))
+    np.testing.assert_allclose(recording.samples["gps"].data[0], [35, 139.1, 70.3])
+    assert recording.origin_utc == 1495702860.2
+
+
 PHYPHOX_META = {
     "meta/device.csv": '"property";"value"\n"version";"1.1"\n',
     "meta/time.csv": '"event";"experiment time";"system time"\n"START";0,0;1,7E9\n',

@@ -13,6 +13,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Text
 
 LINES = 400  # of them at most
 _INDEX = "index"  # what pandas writes before the columns, without a name
+_DAY, _HOUR = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}"), re.compile(r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?")
 _BELOW = 6  # lines below the header in which the data begin
 _WORDED = re.compile(r"[^\W_]|[%°²]")  # which a line under a header is not
 _WITH_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
@@ -118,6 +119,8 @@ def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: st
     worded = (tuple(fields) for fields in above if len(fields) >= len(names) > 0 and any(map(_WORDED.search, fields)))
     units = max(worded, key=_units_in, default=())
     first = fields_at(lines, start, delimiter)
+    if delimiter == " " and len(first) == len(names) + 1 and _DAY.fullmatch(first[0]) and _HOUR.fullmatch(first[1]):
+        names = ["date", f"time {names[0]}", *names[1:]]  # RTKLIB's `GPST` is both
     if len(first) > len(names) and not any(first[len(names) :]):  # each line ends in a delimiter
         names += [""] * (len(first) - len(names))
     return Layout(delimiter, text.decimal or _decimal(first, delimiter), unique(names), units, start)

@@ -13,7 +13,7 @@ from worldmodel.errors import RecipeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat", ".lvm")
+TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat", ".lvm", ".pos")
 LINES = (".jsonl", ".ndjson")
 JSON = (".json",)
 BINARY = (".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".xlsb", ".ods", ".mat", ".h5", ".hdf5", ".npz")

@@ -1,5 +1,6 @@
 """Columns that are angles by their names or their values: their unit, and whether they wrap."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -11,13 +12,17 @@ from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, plain
 from worldmodel.logs.ingest.formats.tables.suggest.values import largest_of
 
 _TURN_DEG = 360.0
+_AXIS = re.compile(r"^[xyz012]$")  # of Euler angles
+_PITCH = re.compile(r"(?:^|_)pitch$")  # which is less than half a turn either way
 _ABOUT = 1.01  # of a turn
 
 
 def of_angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
-    """Angles without a unit: roll, pitch and yaw are in one, which the largest of them tells."""
+    """Angles without a unit: roll, pitch and yaw, or Euler angles, are in one, which the largest of them tells."""
     largest = {column.source: largest_of(*evidence.floats(column.source)) for column in columns}
-    turned = [column.source for column in columns if TURNED.search(column.name)]
+    for column in columns:
+        largest[column.source] *= 2 if _PITCH.search(column.name) else 1
+    turned = [column.source for column in columns if TURNED.search(column.name) or _AXIS.match(column.name)]
     for column in columns:
         told = max(turned if column.source in turned else [column.source], key=lambda name: largest[name])
         degrees = largest[told] > 2 * np.pi + 0.02

@@ -14,6 +14,8 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 
 _HALF = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
 _SIGNS = {"milli": "ms", "micro": "us", "nano": "ns", "sampletimefine": "100us"}  # the last is Xsens's
+_MOVELLA_DOT = 2000  # steps of `SampleTimeFine` that are microseconds, as of the DOT, and not the MTi's 100 us
+_FAR_S = 100.0  # between samples of a log with stamps since 1970
 _COUNTED = ("s", "ms", "us", "ns")
 _NEAR = 0.05  # of a rate that is told
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
@@ -66,7 +68,7 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
     told = table.unit(name)
     unit = _LONG.get(told or name.lower().rpartition("_")[2], told)
-    since_1970 = next((u for low, high, u in _TELLING if low <= first < high), None)
+    since_1970 = next((u for low, high, u in _TELLING if low <= first < high and _is_plausible(step, u)), None)
     if since_1970 and "gps" in name.lower():
         yield Clock((name,), unit=since_1970), [f"{name}: its date is not known, as it may count from 1980 too"]
     elif since_1970:
@@ -80,7 +82,7 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
     elif _tells_time_of_day(numbers):
         yield Clock((name,), unit="hhmmss"), [f"{name} is taken for the digits of the time of day, hhmmss"]
     elif hint := next((unit for sign, unit in _SIGNS.items() if sign in name.lower()), ""):
-        yield Clock((name,), unit=hint), []
+        yield Clock((name,), unit="us" if hint == "100us" and step > _MOVELLA_DOT else hint), []
     elif 30000 < first < 80000 and 0 < step < 0.05:
         yield Clock((name,), unit="excel_days", origin="unix"), [f"{name} is taken for day numbers of Excel, in UTC"]
     elif 700000 < first < 800000 and 0 < step < 0.05:
@@ -93,6 +95,12 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
         if table.rate_hz and not fits:
             doubts.append(f"the text above the table tells a rate of {table.rate_hz:g} Hz, which {name} does not have")
         yield Clock((name,), unit=unit), doubts
+
+
+def _is_plausible(step: float, unit: str) -> bool:
+    """Whether samples may be so far apart: not by hours, unless by whole minutes."""
+    seconds = step * UNITS[unit] * 1e-9
+    return seconds < _FAR_S or seconds % 60 == 0
 
 
 def _of_week(table: Table, name: str) -> tuple[Clock, list[str]]:

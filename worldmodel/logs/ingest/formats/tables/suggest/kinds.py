@@ -45,7 +45,7 @@ KINDS = (
          "gps", "gps", "", ("latitude", "longitude", "altitude")),
     Kind(re.compile(r"(?:^|_)(?:q|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"), "attitude",
          "orientation", "", ("qw", "qx", "qy", "qz")),
-    Kind(_axes(r"(?:lin(?:ear)?_?)?(?:acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung)", "a"),
+    Kind(_axes(r"(?:lin(?:ear)?_?)?(?:acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung|g_?force)", "a"),
          "accelerometer", "sensor", "m/s^2"),
     Kind(_axes(_TURNING, "[gw]"),
          "gyro", "sensor", "rad/s"),

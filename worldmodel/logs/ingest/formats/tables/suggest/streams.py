@@ -27,11 +27,12 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
 )  # fmt: skip
 from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain
-from worldmodel.logs.ingest.formats.tables.suggest.values import add_units
+from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 REST = "signals"  # what a stream is called whose columns share no name
 _GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
+_FAST = 10.0  # rad/s, which few machines turn with
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 
 
@@ -59,6 +60,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
                 streams.append(stream)
                 names = [name for name in names if name not in columns.values()]
     _as_counts(streams, evidence)
+    _beside_g(streams, evidence)
     streams += _others(names, evidence)
     for stream in streams:
         _pace(stream, table, stamps_s)
@@ -156,6 +158,21 @@ def _as_counts(streams: Sequence[Suggested], evidence: Evidence) -> None:
             stream.doubts[:] = ["no unit is told; by the accelerometer's it seems to be the sensor's own counts"]
             for column in stream.columns:
                 column.unit = column.from_unit = ""
+
+
+def _beside_g(streams: Sequence[Suggested], evidence: Evidence) -> None:
+    """Takes a gyro that turns fast for one in degrees where the accelerometer beside it is in g."""
+    if not any(column.from_unit == "g" for stream in streams for column in stream.columns):
+        return
+    for stream in (stream for stream in streams if stream.name.endswith("gyro")):
+        sources = [column.source for column in stream.columns if not evidence.table.unit(column.source)]
+        guessed = [column for column in stream.columns if column.unit == "rad/s" and not column.from_unit]
+        if not len(sources) == len(guessed) == len(stream.columns):
+            continue
+        if max(map(largest_of, evidence.floats(*sources))) > _FAST:
+            stream.doubts[:] = ["no unit is told; beside an accelerometer in g it seems to be deg/s"]
+            for column in stream.columns:
+                column.from_unit = "deg/s"
 
 
 def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:

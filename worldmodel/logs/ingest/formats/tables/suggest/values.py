@@ -12,6 +12,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested, plai
 
 _G = 9.80665
 _ARC_MINUTE = "0.016666666666666666 deg"
+_G_FORCE = re.compile(r"g_?force")
 _FREE = re.compile(r"free|lin|user")  # accelerations without gravity
 _NO_DEG = 1e5  # beyond are 1e-7 degrees
 _COUNTS = 300.0  # m/s^2 in the median are more than any machine has
@@ -30,7 +31,9 @@ def add_units(stream: Suggested, evidence: Evidence) -> None:
     for column in stream.columns:
         if column.from_unit or column.unit not in _BY_SIZE:
             continue
-        if column.unit == "m/s^2" and _FREE.search(plain(column.source)):
+        if column.unit == "m/s^2" and _G_FORCE.search(plain(column.source)):
+            column.from_unit, seems = "g", "g"
+        elif column.unit == "m/s^2" and _FREE.search(plain(column.source)):
             seems = "m/s^2, without the gravity that would tell"
         else:
             column.unit, column.from_unit, seems = _BY_SIZE[column.unit](values, max(largest))
