@@ -147,6 +147,33 @@ def test_stamps_in_names_are_times(tmp_path):
     assert episode.origin_utc == pytest.approx(EPOCH)
 
 
+def test_images_of_several_cameras_in_a_folder_are_a_stream_each(tmp_path):
+    """As Udacity's simulator saves them, with dates in their names."""
+    names = [f"{side}_2016_12_01_13_30_48_{i * 100 + 87:03d}.jpg" for side in ("center", "left") for i in range(4)]
+    report, (episode,) = make(write_images(tmp_path / "IMG", names), tmp_path)
+    assert set(episode.streams) == {"center", "left"}
+    for stream in episode.streams.values():
+        np.testing.assert_allclose(stream.time, np.arange(4) / 10, atol=1e-6)
+    assert episode.origin_utc == pytest.approx(1480599048.087)
+    assert any("2 cameras by their names: center, left" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "times"),
+    [
+        (["20230405-091233.500.png", "20230405-091234.png", "20230405-091240.png"], [0, 0.5, 6.5]),
+        (["a_2023-04-05T09-12-33.png", "a_2023-04-05T09-12-34.png"], [0, 1]),
+        (["20230405_091233_001.png", "20230405_091233_002.png", "20230405_091233_003.png"], None),  # a burst
+        (["20230405_091233.png", "20230405_996633.png"], None),
+    ],
+)
+def test_dates_in_names_are_times(tmp_path, names, times):
+    report, (episode,) = make(write_images(tmp_path / "images", names), tmp_path)
+    assert any("a second are assumed" in note for note in report.notes) == (times is None)
+    if times is not None:
+        np.testing.assert_allclose(episode.streams["camera"].time, times, atol=1e-6)
+
+
 def test_folders_that_hold_more_than_images_are_not_claimed(tmp_path):
     folder = write_images(tmp_path / "images", ["1.png", "2.png"])
     assert claims(folder)

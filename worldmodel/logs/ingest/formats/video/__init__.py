@@ -1,5 +1,6 @@
 """Films and folders of images, with or without a table of times beside them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from worldmodel.logs.ingest.formats.video.images import (
     in_order,
     is_image_folder,
     missing_numbers,
+    series,
     stamps_in_names,
 )
 from worldmodel.logs.ingest.formats.video.times import Times, beside_film, beside_images, read_times
@@ -19,6 +21,7 @@ from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".hevc", ".h264", ".h265")
+_NO_NAME = re.compile(r"[^\w-]+")
 _ASSUMED_HZ = 30.0
 _MAY_LACK = 0.01  # of the frames a time, or of the times a frame
 
@@ -35,16 +38,27 @@ def parts(path: Path) -> list[Path]:
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:
-    """One episode of one stream, `camera`, whose time zero is its first frame."""
+    """One episode of one stream, `camera`, whose time zero is its first frame.
+
+    A folder in which images of several cameras lie has a stream a camera, by their names.
+    """
     recording = Recording(path.name, about={"description": "video"})
     table = next(iter(parts(path)[1:]), None)
     times = read_times(table) if table is not None else None
     if times is not None:
         recording.notes += times.notes
-    frames = _image_frames if path.is_dir() else _film_frames
-    recording.add_film("camera", frames(path, times, recording, options), options.size, options.scratch)
-    stamps = recording.samples["camera"].time
-    recording.shift(stamps[0] if len(stamps) else 0.0)
+    cameras = series(images_of(path)) if path.is_dir() else {"": []}
+    if times is not None and any(len(images) != len(times.seconds) for images in cameras.values()):
+        cameras = {"": in_order([image for images in cameras.values() for image in images])}
+    for name, images in cameras.items():
+        stream = _NO_NAME.sub("_", name).strip("_").lower() or "camera"
+        frames = _image_frames(path, stream, images, times, recording, options) if path.is_dir() else None
+        frames = frames or _film_frames(path, times, recording, options)
+        recording.add_film(stream, frames, options.size, options.scratch)
+    if len(cameras) > 1:
+        recording.notes.append(f"images of {len(cameras)} cameras by their names: {', '.join(cameras)}")
+    firsts = [samples.time[0] for samples in recording.samples.values() if len(samples.time)]
+    recording.shift(min(firsts, default=0.0))
     yield recording
 
 
@@ -64,17 +78,18 @@ def _film_frames(
 
 
 def _image_frames(
-    path: Path, times: Times | None, recording: Recording, options: Options
+    path: Path, stream: str, images: list[Path], times: Times | None, recording: Recording, options: Options
 ) -> Iterator[tuple[float, np.ndarray]]:
-    for seconds, image in _image_times(path, times, recording):
+    for seconds, image in _image_times(path, stream, images, times, recording):
         content = image.read_bytes()
         options.advance(len(content))
         yield seconds, video.read_image(content, options.size, str(image))
 
 
-def _image_times(path: Path, times: Times | None, recording: Recording) -> list[tuple[float, Path]]:
-    """The images in the order of their times."""
-    images = in_order(images_of(path))
+def _image_times(
+    path: Path, stream: str, images: list[Path], times: Times | None, recording: Recording
+) -> list[tuple[float, Path]]:
+    """A camera's images in the order of their times."""
     if times is not None and times.names:
         return _by_name(path, times, images, recording)
     if times is not None:
@@ -84,9 +99,9 @@ def _image_times(path: Path, times: Times | None, recording: Recording) -> list[
     if stamps is not None:
         recording.origin_utc = 0.0  # which moves with the first frame to time zero
         return sorted(zip(stamps, images, strict=True))
-    recording.notes.append(f"camera: nothing tells when its images were taken: {_ASSUMED_HZ:g} a second are assumed")
+    recording.notes.append(f"{stream}: nothing tells when its images were taken: {_ASSUMED_HZ:g} a second are assumed")
     if lacking := missing_numbers(images):
-        recording.notes.append(f"camera: {lacking} numbers are missing among those of its images: taken for no time")
+        recording.notes.append(f"{stream}: {lacking} numbers are missing among those of its images: taken for no time")
     return [(i / _ASSUMED_HZ, image) for i, image in enumerate(images)]
 
 

@@ -1,5 +1,6 @@
 """Folders of images: which they are, in which order, and stamps that are in their names."""
 
+import datetime
 import os
 import re
 from pathlib import Path
@@ -10,6 +11,25 @@ from worldmodel.logs.ingest.formats.video.times import epoch_unit
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 _BESIDE = (".csv", ".txt", ".md", ".json", "")  # of files that may lie among images
+
+
+# A date and a time of day at a name's end, such as 2016_12_01_13_30_48_287 and 20230405-091233.5.
+_DATE = re.compile(
+    r"(?<!\d)(20\d\d)([-_]?)(\d\d)\2(\d\d)[-_T ]*(\d\d)([-_.h]?)(\d\d)[-_.m]?(\d\d)s?(?:[-_.](\d{3}|\d{6}|\d{9}))?Z?$"
+)
+
+
+def _instant(
+    year: str, _: str, month: str, day: str, hour: str, __: str, minute: str, second: str, part: str | None
+) -> float:
+    """Seconds since 1970 of a date in UTC.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    day_of = datetime.datetime(int(year), int(month), int(day), tzinfo=datetime.UTC)
+    of_day = datetime.time(int(hour), int(minute), int(second))
+    return datetime.datetime.combine(day_of, of_day, datetime.UTC).timestamp() + float(f"0.{part or 0}")
 
 
 def is_image_folder(path: Path) -> bool:
@@ -47,6 +67,18 @@ def _parts(name: str) -> list[str | int]:
     return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", name))]
 
 
+def series(images: list[Path]) -> dict[str, list[Path]]:
+    """Images in order, by what their names are beside their numbers: each camera's, where `left_7` lies by `right_7`.
+
+    They are one series, of no name, unless each of several has two images at least.
+    """
+    found: dict[str, list[Path]] = {}
+    for image in in_order(images):
+        words = "_".join(re.findall(r"[^\W\d_]+", image.stem))
+        found.setdefault(words, []).append(image)
+    return found if len(found) > 1 and min(map(len, found.values())) > 1 else {"": in_order(images)}
+
+
 def missing_numbers(images: list[Path]) -> int:
     """How many numbers are missing between those that images' names end in, of the usual step; in order."""
     numbers = [part for image in images for part in _parts(image.stem)[-2:-1] if isinstance(part, int)]
@@ -56,7 +88,19 @@ def missing_numbers(images: list[Path]) -> int:
 
 
 def stamps_in_names(images: list[Path]) -> np.ndarray | None:
-    """Seconds since 1970 [M], where every name is a stamp of that epoch, in seconds up to nanoseconds; else None."""
+    """Seconds since 1970 [M], where every name is a stamp of that epoch, in seconds up to nanoseconds; else None.
+
+    Or where every name ends in a date and a time of its own, which are taken for UTC.
+    """
+    dates = [_DATE.search(image.stem) for image in images]
+    if all(dates):
+        try:
+            stamps = np.array([_instant(*match.groups()) for match in dates if match])
+        except ValueError:
+            return None
+        parts = np.array([int(match[9] or 0) for match in dates if match])
+        counted = len(parts) > 1 and (np.diff(parts) == 1).all()  # which are numbers of a burst
+        return stamps if len(set(stamps)) == len(stamps) and not counted else None
     if not all(re.fullmatch(r"[0-9]{9,19}(\.[0-9]+)?", image.stem) for image in images):
         return None
     stamps = np.array([float(image.stem) for image in images])
