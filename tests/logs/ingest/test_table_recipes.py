@@ -247,6 +247,18 @@ def test_a_folder_without_any_file_of_a_recipe_is_refused(tmp_path):
         read_file(tmp_path / "run", keys)
 
 
+def test_a_file_of_another_version_than_its_optional_streams_is_left_out(tmp_path):
+    (tmp_path / "run").mkdir()
+    for name, column in (("imu.csv", "x"), ("motors.csv", "old")):
+        (tmp_path / "run" / name).write_text(f"t,{column}\n0,1\n1,2\n")
+    more = BODY[BODY.index("[streams") :].replace("streams.s", "streams.motors")
+    keys = BODY.replace("rate_hz", 'file = "imu.csv"\nrate_hz')
+    (recording,) = read_file(
+        tmp_path / "run", keys + more.replace("rate_hz", 'file = "motors.csv"\noptional = true\nrate_hz')
+    )
+    assert set(recording.samples) == {"s"}
+
+
 def test_columns_by_place_tell_nothing_of_the_delimiter(tmp_path):
     content = "Zeit;a;b\n" + "".join(f"{i},5;1,{i};2\n" for i in range(9))
     keys = BODY.replace('"t"', '"#1"').replace('"x" }', '"#2" }')

@@ -483,6 +483,14 @@ def test_solutions_of_rtklib_have_a_date_and_a_time_under_one_name(tmp_path):
     assert recording.origin_utc == 1495702860.2
 
 
+def test_the_fixes_that_blackbox_decode_writes_beside_its_table(tmp_path):
+    head = "time (us), GPS_numSat, GPS_coord[0], GPS_coord[1], GPS_altitude, GPS_speed (m/s), GPS_ground_course"
+    rows = [f"{i * 100000}, 14, {47 + i / 1e5:.7f}, 8.5, 430, 5.00, 350.0" for i in range(40)]
+    recording = suggested(tmp_path, head, rows, "LOG00001.01.gps.csv")
+    assert recording.specs["gps"].kind == "gps"
+    np.testing.assert_allclose(recording.samples["gps"].data[0, :2], [47, 8.5])
+
+
 PHYPHOX_META = {
     "meta/device.csv": '"property";"value"\n"version";"1.1"\n',
     "meta/time.csv": '"event";"experiment time";"system time"\n"START";0,0;1,7E9\n',

@@ -149,11 +149,11 @@ def test_numbers_with_several_units_are_words(tmp_path):
 
 
 def test_marks_between_thousands(tmp_path):
-    content = 't,x\n0,"1,234.5"\n1,"1,234,567"\n'
+    content = 't,x\n0,"1,234"\n1,"2,345"\n'  # which may be decimals
     with pytest.raises(RecipeError, match="thousands ="):
         read(tmp_path, content)
     (recording,) = read(tmp_path, content, BODY, 'thousands = ","')
-    assert recording.samples["s"].data[:, 0].tolist() == [1234.5, 1234567]
+    assert recording.samples["s"].data[:, 0].tolist() == [1234, 2345]
 
 
 def test_a_line_that_zero_bytes_tear_costs_that_line(tmp_path):
@@ -182,3 +182,24 @@ def test_a_long_text_is_parsed_as_a_short_one(monkeypatch, first, late):
     assert quick.schema == usual.schema
     assert quick.equals(usual)
     assert notes == told
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ('0,"1,000.5",7\n1,"2,000.0",8\n', [1000.5, 2000]),
+        ('0,"1,234,567",7\n1,"2,000,000",8\n', [1234567, 2000000]),
+        ('0,"1,000",7\n1,999,8\n', [1000, 999]),
+        ('0,"1,250",7\n1,"3,141",8\n', None),  # may be decimals
+        ('0,"0,125",7\n1,"1,250",8\n', None),
+    ],
+)
+def test_commas_between_thousands_are_left_out_where_they_are_sure_to_be_some(tmp_path, rows, expected):
+    content = f"t,x,y\n{rows}"
+    if expected is None:
+        with pytest.raises(RecipeError, match="does not hold numbers"):
+            read(tmp_path, content)
+        return
+    (recording,) = read(tmp_path, content)
+    np.testing.assert_array_equal(recording.samples["s"].data[:, 0], expected)
+    assert any("commas between thousands are left out: x" in note for note in recording.notes)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _NUMBER = r"(?P<number>[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?)"
 _LETTERED = rf"^\s*(?P<before>[NSEWnsew]?)\s*{_NUMBER}\s*(?P<after>[^\d\s.,:;/+-][^\d:;]{{0,11}})?$"
+_GROUPED = r"^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"
+_UNDER_1000, _SURE = r"^[-+]?\d{1,3}(\.\d+)?$", r",\d{3}[,.]"
 _LOOKED_AT = 100
 _HEMISPHERES = ("ns", "ew")
 
@@ -28,6 +30,34 @@ def without_letters(table: "pa.Table", decimal: str, thousands: str | None) -> t
         if found:
             table, units[name] = table.set_column(index, name, found[0]), found[1]
     return table, {name: unit for name, unit in units.items() if unit}
+
+
+def without_commas(table: "pa.Table") -> tuple["pa.Table", list[str]]:
+    """A table between commas without those that part thousands in quotes, and which columns had some.
+
+    None of their numbers begins with 0, and some in the table tell that they are no decimals.
+    """
+    import pyarrow as pa
+
+    columns, sure = list[str](), False
+    for name in table.column_names:
+        if pa.types.is_string(table[name].type) and (found := _grouped(table[name])):
+            columns.append(name)
+            sure |= "sure" in found
+    for name in columns if sure else []:
+        table = table.set_column(table.column_names.index(name), name, _without_thousands(table[name], ","))
+    return table, columns if sure else []
+
+
+def _grouped(column: "pa.ChunkedArray") -> str:
+    """Whether numbers may have commas between thousands, or are `sure` to; empty where they have none."""
+    from pyarrow import compute
+
+    text = compute.utf8_trim_whitespace(column.drop_null())
+    grouped, plain, sure = (np.asarray(compute.match_substring_regex(text, p)) for p in (_GROUPED, _UNDER_1000, _SURE))
+    if not len(text) or not (grouped | plain).all() or not grouped.any():
+        return ""
+    return "sure" if (plain | sure).any() else "may be"
 
 
 def _without_thousands(column: "pa.ChunkedArray", mark: str | None) -> "pa.ChunkedArray":

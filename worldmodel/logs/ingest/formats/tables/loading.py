@@ -13,7 +13,7 @@ from worldmodel.logs.ingest.formats.tables import excel, json_file, json_lines
 from worldmodel.logs.ingest.formats.tables.components import COMBINED, combined, components
 from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of, rate_told
 from worldmodel.logs.ingest.formats.tables.layout import LINES, Layout, find_layout, unique
-from worldmodel.logs.ingest.formats.tables.letters import without_letters
+from worldmodel.logs.ingest.formats.tables.letters import without_commas, without_letters
 from worldmodel.logs.ingest.formats.tables.matlab import load_vectors
 from worldmodel.logs.ingest.formats.tables.members import JSON, VECTORS, Opener, head_of, suffix
 from worldmodel.logs.ingest.formats.tables.members import LINES as JSON_LINES
@@ -137,6 +137,9 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     data, notes = parse(path, body, layout, text, readable and readable | set(parts.values()))
     if layout.decimal == "," and text.decimal is None:
         notes = ["its numbers are read with decimal commas", *notes]
+    if layout.delimiter == "," and text.thousands is None:
+        data, marked = without_commas(data)
+        notes += [f"commas between thousands are left out: {', '.join(marked[:20])}"] if marked else []
     data, told = without_letters(data, layout.decimal, text.thousands)
     there = set(data.column_names)
     left = tuple(name for name in layout.names if name and name not in there)

@@ -130,11 +130,15 @@ def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe, unread
             )
         alone = dataclasses.replace(recipe, streams=tuple(dataclasses.replace(s, file="") for s in own), rest=False)
         table = load(path, found[0], there[found[0]], alone)
+        if all(stream.optional and table.lacking(_columns(stream)) for stream in own):
+            left.append(found[0])  # of another version of the program
+            continue
         fitted = fit(path, table, alone, unread)
         check_columns(table, fitted)
         tables[pattern] = table
         streams += [dataclasses.replace(stream, file=pattern) for stream in fitted.streams]
-    for name in list(left) if recipe.rest else []:
+    others = [name for name in left if recipe.rest and not any(matching([name], pattern) for pattern in recipe.files)]
+    for name in others:
         with contextlib.suppress(RecipeError):  # of what is no sensor's
             tables[name], more = _other_file(path, name, there[name], recipe, {stream.spec.name for stream in streams})
             streams += more

@@ -8,7 +8,7 @@ AXES = {"0": "x", "1": "y", "2": "z"}
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
 _PLACE = re.compile(
     _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude?|gitude?)?"
-    r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$"
+    r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$|(?:^|_)gps_coord_(?P<place>[01])$"  # the latter of blackbox_decode
 )
 _TURNING = (
     r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel|drehrate"

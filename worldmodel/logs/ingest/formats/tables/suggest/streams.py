@@ -32,6 +32,7 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 
 REST = "signals"  # what a stream is called whose columns share no name
 _GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
+_PLACES = {"lat": "latitude", "0": "latitude", "alt": "altitude", "hei": "altitude", "ele": "altitude"}
 _FAST = 10.0  # rad/s, which few machines turn with
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 
@@ -121,7 +122,7 @@ def _of_kind(kind: Kind, names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def _axis(kind: Kind, axis: str) -> str:
     if kind.kind == "gps":
-        return {"lat": "latitude", "alt": "altitude", "hei": "altitude", "ele": "altitude"}.get(axis[:3], "longitude")
+        return _PLACES.get(axis[:3], "longitude")
     return f"q{axis}" if kind.kind == "orientation" else AXES.get(axis, axis)
 
 
