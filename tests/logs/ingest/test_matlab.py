@@ -72,6 +72,23 @@ def test_an_array_of_structs_is_a_table(tmp_path):
     np.testing.assert_allclose(np.asarray(table["log.x"]), 2.0 * np.arange(20))
 
 
+def test_signals_of_a_scope_are_numbered(tmp_path):
+    """As Simulink saves them with their times: an array of structs that have a vector each, beside numbers."""
+    names = [("values", object), ("dimensions", object), ("label", object)]
+    signals = np.array([(np.sin(T)[:, None], 1, "a"), (np.cos(T)[:, None], 1, "b")], names)
+    savemat(tmp_path / "a.mat", {"scope": {"time": T[:, None], "signals": signals}, "many": np.zeros((3, 3, len(T)))})
+    table, notes = load_vectors(tmp_path / "a.mat")
+    np.testing.assert_array_equal(np.asarray(table["scope.signals[1].values"]), np.cos(T))
+    assert "no numbers, or of three axes or more, and left out: many" in notes
+
+
+def test_vectors_in_rows_of_structs_are_columns(tmp_path):
+    rows = np.array([(i / 10, np.array([1.0, 2.0 * i])) for i in range(80)], [("t", float), ("x", object)])
+    savemat(tmp_path / "a.mat", {"log": rows})
+    table, _ = load_vectors(tmp_path / "a.mat")
+    np.testing.assert_array_equal(np.asarray(table["log.x[1]"]), 2.0 * np.arange(80))
+
+
 def test_structs_in_cells_are_numbered(tmp_path):
     savemat(tmp_path / "a.mat", {"runs": np.array([{"t": T}, {"t": 2 * T}], object)})
     np.testing.assert_array_equal(np.asarray(load_vectors(tmp_path / "a.mat")[0]["runs[1].t"]), 2 * T)

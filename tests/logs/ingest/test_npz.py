@@ -64,7 +64,7 @@ def test_without_actions_it_is_a_table(tmp_path):
     assert claimant(path) == "tables"
     recording = read(path)
     np.testing.assert_allclose(recording.samples["gyro"].time, ROWS / 10)
-    assert any("three axes or more are left out: turns" in note for note in recording.notes)
+    assert any("three axes or more, and left out: turns" in note for note in recording.notes)
 
 
 def test_nothing_is_unpickled(tmp_path):

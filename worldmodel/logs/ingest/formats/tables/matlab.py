@@ -26,6 +26,7 @@ _NO_NUMBERS = (b"char", b"cell", b"struct", b"function_handle", b"table", b"stri
 _COMPLEX = ("real", "imag")  # as MATLAB 7.3 stores them
 _MOST_BYTES = 1 << 31
 _DEEPEST = 16
+_RUNS = 64  # structs with others in them at most, beyond which they are rows
 _LONGEST_S = 3600
 
 
@@ -51,7 +52,7 @@ def load_vectors(path: Path) -> tuple["pa.Table", list[str]]:
     left = [f"{name} ({len(column)})" for name, column in columns.items() if name not in kept and len(column) > 1]
     notes = [f"vectors of a length that no other has are left out: {', '.join(left[:20])}"] if left else []
     deep = [name for name, column in columns.items() if not len(column)]
-    notes += [f"arrays of three axes or more are left out: {', '.join(deep[:20])}"] if deep else []
+    notes += [f"no numbers, or of three axes or more, and left out: {', '.join(deep[:20])}"] if deep else []
     return pa.table({name: _filled(column, longest) for name, column in kept.items()}), notes
 
 
@@ -62,7 +63,12 @@ def _of(path: Path) -> dict[str, np.ndarray]:
 
 
 def _in_columns(variables: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
-    return (column for name, value in variables for column in _columns(name, value))
+    """The columns of variables; an empty one of each that has none, though it is no number, text or nothing."""
+    for name, value in variables:
+        found = list(_columns(name, value))
+        yield from found
+        if not found and np.size(value) > 1 and not isinstance(value, str):
+            yield name, np.zeros(0)
 
 
 def _apart(path: Path) -> dict[str, np.ndarray]:
@@ -107,14 +113,22 @@ def _columns(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, np.nd
 
 
 def _rows(items: list[Any]) -> dict[str, np.ndarray]:
-    """The fields of an array of structs whose fields are numbers, as columns; empty where it is none."""
+    """The fields of an array of structs whose fields are numbers, or few in a vector, as columns; empty for others.
+
+    A struct with a longer vector than there are structs is one of several signals, and no row.
+    """
     if not items or not all(isinstance(item, Mapping) for item in items):
         return {}
-    names = [n for n, v in items[0].items() if isinstance(v, int | float) and all(n in item for item in items)]
-    try:
-        return {name: np.array([float(item[name]) for item in items]) for name in names}
-    except (TypeError, ValueError):
-        return {}
+    columns: dict[str, np.ndarray] = {}
+    for name in items[0]:
+        values = [np.ravel(item[name]) for item in items if name in item]
+        if any(value.size > len(items) or (value.dtype == object and len(items) <= _RUNS) for value in values):
+            return {}
+        if len(values) < len(items) or not all(v.size == values[0].size and v.dtype.kind in "iuf" for v in values):
+            continue
+        few = values[0].size
+        columns |= {f"{name}[{i}]" if few > 1 else name: np.array([float(v[i]) for v in values]) for i in range(few)}
+    return columns
 
 
 def _vectors(name: str, value: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
