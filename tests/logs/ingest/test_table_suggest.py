@@ -491,6 +491,21 @@ def test_the_fixes_that_blackbox_decode_writes_beside_its_table(tmp_path):
     np.testing.assert_allclose(recording.samples["gps"].data[0, :2], [47, 8.5])
 
 
+def test_what_is_called_a_command_is_one_whatever_it_is_of(tmp_path):
+    commanded = ["cmd_speed", "cmd_steering_angle", "position_setpoint", "joint1_command", "desired_current"]
+    measured = ["speed", "steering_angle", "cmd_speed_measured", "motor_temp", "setpoint_error"]
+    head = ",".join(["secs", "nsecs", *commanded, *measured])
+    rows = [
+        ",".join([str(10 + i // 10), str(i % 10 * 10**8), *(f"{np.sin(i + k):.4f}" for k in range(10))])
+        for i in range(60)
+    ]
+    recording = suggested(tmp_path, head, rows)
+    kinds = {column: spec.kind for spec in recording.specs.values() for column in spec.columns}
+    assert {name for name, kind in kinds.items() if kind == "action"} == set(commanded)
+    (times,) = {tuple(samples.time) for samples in recording.samples.values()}
+    np.testing.assert_allclose(times, np.arange(60) / 10)
+
+
 PHYPHOX_META = {
     "meta/device.csv": '"property";"value"\n"version";"1.1"\n',
     "meta/time.csv": '"event";"experiment time";"system time"\n"START";0,0;1,7E9\n',

@@ -56,9 +56,12 @@ ACTION = re.compile(
     r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
     r"|set_?point|sp|target|desired|servo|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
 )
-# What is in a struct or a topic of commands is one, whatever it is of.
-COMMANDS = re.compile(r"(?:^|_)(?:actions?|cmds?|commands?)(?:_|$)(?!.*(?:measured|actual|feedback|applied))")
-NOT_ACTION = re.compile(r"angle|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
+# What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
+COMMANDS = re.compile(
+    r"^(?!.*(?:measured|actual|feedback|applied|error)).*(?:^|_)"
+    r"(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)"
+)
+NOT_ACTION = re.compile(r"angle|error|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
 TURNED = re.compile(r"(?:^|_)(?:roll|pitch|yaw)$")
 EULER = re.compile(r"(?:^|_)(?:euler|rpy)(?:_?angles?)?$")  # angles by their stream's name

@@ -183,7 +183,8 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     stems = Counter(_stem(name) for name in names)
     for name in names:
         base = plain(name)
-        action = (bool(ACTION.search(base)) and not NOT_ACTION.search(base)) or bool(COMMANDS.search(_prefix(name)))
+        action = bool(ACTION.search(base)) and not NOT_ACTION.search(base)
+        action = action or any(COMMANDS.search(words) for words in (base, _prefix(name)))
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
         pace = _missing(table, name) or -_held(table, name, action)
         groups["action" if action else "sensor", prefix, pace].append(name)
