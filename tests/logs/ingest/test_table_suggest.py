@@ -564,6 +564,15 @@ def test_units_that_a_known_programs_table_tells_count(tmp_path):
     assert any("gyroADC[0] is in rad/s; the recipe's deg/s is not" in note for note in recording.notes)
 
 
+def test_the_unit_of_a_known_programs_clock_counts_too(tmp_path):
+    """As of blackbox_decode --unit-frame-time s."""
+    rows = "".join(f"{i}, {40 + i / 500:.3f}, {i}, 0, 0\n" for i in range(30))
+    head = "loopIteration, time (s), gyroADC[0], gyroADC[1], gyroADC[2]\n"
+    (tmp_path / "run.csv").write_text(head + rows)
+    (recording,) = recordings(tmp_path / "run.csv")
+    np.testing.assert_allclose(recording.samples["gyro"].time, np.arange(30) / 500, atol=1e-9)
+
+
 def test_counts_of_blackbox_explorer_are_no_volts(tmp_path):
     path = tmp_path / "run.csv"
     path.write_text(

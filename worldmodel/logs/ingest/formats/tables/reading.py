@@ -15,7 +15,7 @@ from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
-from worldmodel.logs.ingest.formats.tables.recipe import Recipe, TableStream
+from worldmodel.logs.ingest.formats.tables.recipe import Clock, Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
@@ -23,6 +23,7 @@ from worldmodel.logs.ingest.formats.tables.times import Shared
 from worldmodel.logs.ingest.recording import Recording, increasing
 
 Conversion = Callable[[np.ndarray], np.ndarray]
+_COUNTED = ("s", "ms", "us", "ns", "minutes", "hours", "days")  # units of clocks that a header may tell
 _NOTED_S = 1e-5  # of rounding is worth a note
 
 
@@ -70,8 +71,11 @@ def fit(path: Path, table: Table, recipe: Recipe, unread: bool) -> Recipe:
         RecipeError: if no stream is left.
     """
     streams = tuple(s for s in recipe.streams if not s.optional or not table.lacking(_columns(s)))
-    streams = tuple(_in_its_units(table, stream, unread) for stream in streams)
-    fitted = dataclasses.replace(recipe, streams=streams)
+    clocks = {clock: _in_its_unit(table, clock, unread) for clock in {recipe.clock, *(s.clock for s in streams)}}
+    streams = tuple(
+        dataclasses.replace(_in_its_units(table, stream, unread), clock=clocks[stream.clock]) for stream in streams
+    )
+    fitted = dataclasses.replace(recipe, streams=streams, clock=clocks[recipe.clock])
     table.notes += [text for stream in recipe.streams if (text := _lacking(table, stream))]
     if recipe.rest:
         from worldmodel.logs.ingest.formats.tables.suggest.rest import other_streams
@@ -84,6 +88,17 @@ def fit(path: Path, table: Table, recipe: Recipe, unread: bool) -> Recipe:
             f"{path} has no column of any stream of {recipe.path.name}.", found=", ".join(table.names[:40])
         )
     return fitted
+
+
+def _in_its_unit(table: Table, clock: Clock, take: bool) -> Clock:
+    """A clock of numbers in the unit that the table tells, where that is another than its recipe's."""
+    name = clock.columns[0] if len(clock.columns) == 1 else ""
+    told = table.unit(name) if name and table.find(name) else ""
+    if not told or told == clock.unit or not {told, clock.unit} <= set(_COUNTED) or table.is_words(name):
+        return clock
+    counts = f"the recipe's {clock.unit} is not" if take else f"{clock.unit} is taken, as the recipe says"
+    table.notes.append(f"clock: the table says that {name} is in {told}; {counts}")
+    return dataclasses.replace(clock, unit=told) if take else clock
 
 
 def _in_its_units(table: Table, stream: TableStream, take: bool) -> TableStream:
