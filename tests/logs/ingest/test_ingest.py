@@ -381,3 +381,14 @@ def test_stamps_that_float32_has_rounded_are_whole_periods_again():
     np.testing.assert_array_equal(exact(told.astype(np.float32), 30.0), told)
     for other in (told + 0.001, told * 1.001, np.array([0.0, 1e-9])):
         np.testing.assert_array_equal(exact(other, 30.0), other)
+
+
+@pytest.mark.parametrize(("shift", "told"), [(0, True), (0.3, True), (5, False)])
+def test_recordings_of_one_time_that_share_no_stream_are_told(tmp_path, shift, told):
+    """Sensors that wrote a file each, which become an episode each."""
+    for name, start in (("imu", 1_700_000_000), ("car", 1_700_000_000 + shift)):
+        column = {"imu": "gyro_x,gyro_y,gyro_z", "car": "speed,throttle,gear"}[name]
+        rows = "".join(f"{start + i / 10:.1f},{np.sin(i):.4f},{i},{i % 7}\n" for i in range(20))
+        (tmp_path / f"{name}.csv").write_text(f"timestamp,{column}\n{rows}")
+    report = ingest([tmp_path / "imu.csv", tmp_path / "car.csv"], tmp_path / "log.h5", progress=False)
+    assert any("recorded at the same time, and share no stream" in note for note in report.notes) == told

@@ -1,9 +1,11 @@
 """Makes one log of many recordings: the union of their streams, each in the units of the first that has it."""
 
 import dataclasses
+import itertools
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from worldmodel.logs.same import conform
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
+_TOGETHER = 0.5  # of the shorter of two episodes
 _REMEDY = "make a log of each kind of machine"
 
 
@@ -45,6 +48,7 @@ class Assembly:
         self.findings: list[Finding] = []
         self._first: dict[str, str] = {}  # the recording that a stream comes from
         self._longest: dict[str, tuple[int, float]] = {}  # of its recordings: samples and nominal rate
+        self._spans: list[_Span] = []
 
     def into(self, log: LogWriter, specs: Mapping[str, StreamSpec] | None = None) -> Self:
         """Goes on with another log, which has the streams `specs` already."""
@@ -85,6 +89,10 @@ class Assembly:
             origin_utc=recording.origin_utc,
         )
         self.episodes.append(recording.name)
+        there = {name: samples.time[-1] for name, samples in recording.samples.items() if len(samples.time)}
+        if math.isfinite(recording.origin_utc):
+            start = recording.origin_utc
+            self._spans.append(_Span(start, start + float(max(there.values())), recording.name, frozenset(there)))
         self.notes += [f"{recording.name}: {note}" for note in recording.notes]
         self.findings += recording.findings
         self.tell(recording.about)
@@ -121,6 +129,29 @@ class Assembly:
         for name, count in self.sampled.items():
             if count < every:
                 yield f"{name}: {every - count} of {every} episodes have none of it"
+        apart = [pair for pair in itertools.pairwise(sorted(self._spans)) if _are_apart(*pair)]
+        if apart:
+            one, other = apart[0]
+            yield (
+                f"{one.name} and {other.name}{f' and {len(apart) - 1} pairs more' if len(apart) > 1 else ''} were "
+                "recorded at the same time, and share no stream: each is an episode without what the other has. Tables "
+                "are one recording as a zip archive, or by a recipe whose streams have a `file` each"
+            )
+
+
+class _Span(NamedTuple):
+    """When an episode was recorded, in seconds since 1970, and which streams it has."""
+
+    start: float
+    stop: float
+    name: str
+    streams: frozenset[str]
+
+
+def _are_apart(one: _Span, other: _Span) -> bool:
+    """Whether two, the earlier one first, are of the same time and share no stream."""
+    both = min(one.stop, other.stop) - other.start
+    return both > _TOGETHER * min(one.stop - one.start, other.stop - other.start) and not one.streams & other.streams
 
 
 def _fits(recording: Recording, name: str) -> bool:
