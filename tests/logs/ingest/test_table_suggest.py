@@ -506,6 +506,27 @@ def test_what_is_called_a_command_is_one_whatever_it_is_of(tmp_path):
     np.testing.assert_allclose(times, np.arange(60) / 10)
 
 
+def test_euroc_calls_its_columns_by_their_frames(tmp_path):
+    imu = "#timestamp [ns]," + ",".join(
+        f"{q}_RS_S_{axis} [{u}]" for q, u in (("w", "rad s^-1"), ("a", "m s^-2")) for axis in "xyz"
+    )
+    truth = "#timestamp, " + ", ".join(
+        [*(f"p_RS_R_{axis} [m]" for axis in "xyz"), *(f"q_RS_{axis} []" for axis in "wxyz")]
+    )
+    rows = [f"{1403636579758555392 + i * 5000000},{np.sin(i):.4f},2,3,4,5,6" for i in range(30)]
+    recording = suggested(tmp_path, imu, rows)
+    assert {name: spec.units[0] for name, spec in recording.specs.items()} == {
+        "accelerometer": "m/s^2",
+        "gyro": "rad/s",
+    }
+    np.testing.assert_array_equal(recording.samples["accelerometer"].data[0], [4, 5, 6])
+    recording = suggested(tmp_path, truth, [f"{row},0.1" for row in rows])
+    assert {name: spec.kind for name, spec in recording.specs.items()} == {
+        "position": "position",
+        "attitude": "orientation",
+    }
+
+
 PHYPHOX_META = {
     "meta/device.csv": '"property";"value"\n"version";"1.1"\n',
     "meta/time.csv": '"event";"experiment time";"system time"\n"START";0,0;1,7E9\n',

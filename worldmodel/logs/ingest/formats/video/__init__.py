@@ -42,7 +42,8 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
 
     A folder in which images of several cameras lie has a stream a camera, by their names.
     """
-    recording = Recording(path.name, about={"description": "video"})
+    name = path.parent.name if path.name == "data" and path.is_dir() else path.name  # EuRoC's and KITTI's cam0/data
+    recording = Recording(name, about={"description": "video"})
     table = next(iter(parts(path)[1:]), None)
     times = read_times(table) if table is not None else None
     if times is not None:

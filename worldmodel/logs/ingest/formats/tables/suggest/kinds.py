@@ -10,6 +10,7 @@ _PLACE = re.compile(
     _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|elevation)(?:itude?|gitude?)?"
     r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$|(?:^|_)gps_coord_(?P<place>[01])$"  # the latter of blackbox_decode
 )
+_ACCELERATION = r"acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung|g_?force"
 _TURNING = (
     r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel|drehrate"
     r"|winkelgeschwindigkeit"
@@ -40,17 +41,19 @@ def _axes(words: str, short: str) -> re.Pattern[str]:
     return re.compile(rf"{after}|{before}|^{short}_?(?P<letter>[xyz])$")
 
 
+# `_rs_s` and `_rs_r` are frames, as EuRoC writes them: of the sensor to the reference, seen in one of these.
 KINDS = (
     Kind(_PLACE,
          "gps", "gps", "", ("latitude", "longitude", "altitude")),
-    Kind(re.compile(r"(?:^|_)(?:q|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"), "attitude",
-         "orientation", "", ("qw", "qx", "qy", "qz")),
-    Kind(_axes(r"(?:lin(?:ear)?_?)?(?:acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung|g_?force)", "a"),
+    Kind(re.compile(r"(?:^|_)(?:q(?:_rs)?|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"),
+         "attitude", "orientation", "", ("qw", "qx", "qy", "qz")),
+    Kind(_axes(rf"(?:lin(?:ear)?_?)?(?:{_ACCELERATION})", "a(?:_rs_s)?"),
          "accelerometer", "sensor", "m/s^2"),
-    Kind(_axes(_TURNING, "[gw]"),
+    Kind(_axes(_TURNING, "[gw](?:_rs_s)?"),
          "gyro", "sensor", "rad/s"),
     Kind(_axes(r"mag(?:netometer|netic_?(?:field|flux)?)?", "m"), "magnetometer", "sensor", "T"),
-    Kind(re.compile(r"(?:^|_)pos(?:ition)?_?(?P<axis>[xyz])$|^[pt]_?(?P<letter>[xyz])$"), "position", "position", "m"),
+    Kind(re.compile(r"(?:^|_)pos(?:ition)?_?(?P<axis>[xyz])$|^[pt](?:_rs_r)?_?(?P<letter>[xyz])$"),
+         "position", "position", "m"),
 )  # fmt: skip
 ACTION = re.compile(
     r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
