@@ -374,6 +374,23 @@ def test_protobuf_of_ones_own_is_read_as_it_is(tmp_path):
     np.testing.assert_allclose(recording.samples["arm"].time, [0, 0.1, 0.2], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["POWER_SUPPLY_STATUS_NOT_CHARGING_}", "POWER_SUPPLY_STATUS_NOT_CHARGING_", "x"])
+def test_a_definition_that_is_damaged_costs_its_topic(tmp_path, name):
+    """With a long name that is no constant's, the library's reader would not end."""
+    with open(tmp_path / "a.mcap", "wb") as file:
+        writer = McapWriter(file)
+        writer.start()
+        schema = writer.register_schema("my_robot/msg/State", "ros2msg", f"uint8 {name}=1\nfloat64 x\n".encode())
+        good = writer.register_channel("/good", "json", writer.register_schema("Good", "jsonschema", b"{}"))
+        bad = writer.register_channel("/bad", "cdr", schema)
+        for channel, content in ((good, b'{"x": 1}'), (bad, bytes(12))):
+            writer.add_message(channel, START * 10**9, content, START * 10**9)
+        writer.finish()
+    recording = read(tmp_path / "a.mcap")
+    assert set(recording.samples) == {"good"}
+    assert noted(recording, "of definitions, that are not read: /bad (cdr)")
+
+
 def test_messages_that_cannot_be_decoded_are_counted(tmp_path):
     messages = [("/robot", "Robot", i, {"x": i} if i != 1 else b'{"x": }') for i in range(3)]
     recording = read(write_json(tmp_path / "a.mcap", messages))

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from worldmodel.logs.ingest.formats.ros import Message, decoded, read_bag
 from worldmodel.logs.ingest.importer import Options, begins_with, needed
 from worldmodel.logs.ingest.recording import Recording
 
+_CONSTANT, _SHORT = re.compile(r"[A-Z](?:[A-Z0-9]|_(?=[A-Z0-9]))*"), 16
 _MAGIC = b"\x89MCAP0\r\n"
 
 
@@ -48,7 +50,8 @@ class _Bag:
             else:
                 self.topics[channel.topic] = schema.name if schema is not None else ""
         if unread:
-            self.notes.append(f"topics in codings that are not read: {', '.join(sorted(unread))}")
+            told = ", ".join(sorted(unread))
+            self.notes.append(f"topics in codings, or of definitions, that are not read: {told}")
 
     def messages(self, topics: Iterable[str]) -> Iterator[Message]:
         topics = list(topics)
@@ -92,11 +95,22 @@ class _Bag:
 def _decoder(schema: Any, channel: Any) -> Callable[[bytes], Any] | None:
     if channel.message_encoding == "json":
         return _from_json
+    if schema is not None and schema.encoding == "ros2msg" and not _ends(schema.data.decode(errors="replace")):
+        return None
     for module in ("mcap_ros2.decoder", "mcap_protobuf.decoder"):
-        decoder = needed(module, "ros").DecoderFactory().decoder_for(channel.message_encoding, schema)
-        if decoder is not None:
-            return decoder
+        factory = needed(module, "ros").DecoderFactory()
+        with contextlib.suppress(Exception):  # of many kinds, by what is wrong with the definition
+            decoder = factory.decoder_for(channel.message_encoding, schema)
+            if decoder is not None:
+                return decoder
     return None
+
+
+def _ends(definition: str) -> bool:
+    """Whether the library comes to an end with a definition: it never does with a long name that is no constant's."""
+    constants = (line.partition("#")[0].partition(" ")[2].partition("=") for line in definition.splitlines())
+    names = (name.strip() for name, mark, _ in constants if mark)
+    return all(len(name) < _SHORT or _CONSTANT.fullmatch(name) for name in names)
 
 
 def _from_json(content: bytes) -> Any:
