@@ -492,11 +492,18 @@ def test_the_fixes_that_blackbox_decode_writes_beside_its_table(tmp_path):
 
 
 def test_what_is_called_a_command_is_one_whatever_it_is_of(tmp_path):
-    commanded = ["cmd_speed", "cmd_steering_angle", "position_setpoint", "joint1_command", "desired_current"]
+    commanded = [
+        "cmd_speed",
+        "cmd_steering_angle",
+        "position_setpoint",
+        "joint1_command",
+        "desired_current",
+        "set_velocity",
+    ]
     measured = ["speed", "steering_angle", "cmd_speed_measured", "motor_temp", "setpoint_error"]
     head = ",".join(["secs", "nsecs", *commanded, *measured])
     rows = [
-        ",".join([str(10 + i // 10), str(i % 10 * 10**8), *(f"{np.sin(i + k):.4f}" for k in range(10))])
+        ",".join([str(10 + i // 10), str(i % 10 * 10**8), *(f"{np.sin(i + k):.4f}" for k in range(11))])
         for i in range(60)
     ]
     recording = suggested(tmp_path, head, rows)
@@ -504,6 +511,12 @@ def test_what_is_called_a_command_is_one_whatever_it_is_of(tmp_path):
     assert {name for name, kind in kinds.items() if kind == "action"} == set(commanded)
     (times,) = {tuple(samples.time) for samples in recording.samples.values()}
     np.testing.assert_allclose(times, np.arange(60) / 10)
+
+
+def test_when_a_row_was_made_is_its_clock(tmp_path):
+    rows = [f"2023-04-05 09:12:{i:02d} UTC,{i},{np.sin(i):.3f}" for i in range(30)]
+    recording = suggested(tmp_path, "created_at,entry_id,field1", rows)
+    assert recording.origin_utc == 1680685920
 
 
 def test_euroc_calls_its_columns_by_their_frames(tmp_path):

@@ -13,6 +13,7 @@ _NUMBER = r"(?P<number>[-+]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][-+]?\d+)?)"
 _LETTERED = rf"^\s*(?P<before>[NSEWnsew]?)\s*{_NUMBER}\s*(?P<after>[^\d\s.,:;/+-][^\d:;]{{0,11}})?$"
 _GROUPED = r"^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"
 _UNDER_1000, _SURE = r"^[-+]?\d{1,3}(\.\d+)?$", r",\d{3}[,.]"
+_DIGITS = r"^[-+]?[\d,.]+$"
 _LOOKED_AT = 100
 _HEMISPHERES = ("ns", "ew")
 
@@ -41,12 +42,23 @@ def without_commas(table: "pa.Table") -> tuple["pa.Table", list[str]]:
 
     columns, sure = list[str](), False
     for name in table.column_names:
-        if pa.types.is_string(table[name].type) and (found := _grouped(table[name])):
+        column = table[name]
+        if not pa.types.is_string(column.type) or not _may_be_grouped(column.slice(0, _LOOKED_AT)):
+            continue
+        if found := _grouped(column):
             columns.append(name)
             sure |= "sure" in found
     for name in columns if sure else []:
         table = table.set_column(table.column_names.index(name), name, _without_thousands(table[name], ","))
     return table, columns if sure else []
+
+
+def _may_be_grouped(column: "pa.ChunkedArray") -> bool:
+    """Whether the first fields of a column are numbers with or without commas, as of most words they are not."""
+    from pyarrow import compute
+
+    text = compute.utf8_trim_whitespace(column.drop_null())
+    return not len(text) or bool(compute.all(compute.match_substring_regex(text, _DIGITS)).as_py())
 
 
 def _grouped(column: "pa.ChunkedArray") -> str:

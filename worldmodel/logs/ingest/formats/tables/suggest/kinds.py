@@ -62,7 +62,7 @@ ACTION = re.compile(
 # What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
 COMMANDS = re.compile(
     r"^(?!.*(?:measured|actual|feedback|applied|error)).*(?:^|_)"
-    r"(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)"
+    r"(?:(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value)[a-z]*\d*$)"
 )
 NOT_ACTION = re.compile(r"angle|error|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
