@@ -168,6 +168,23 @@ def test_candump_with_dates(tmp_path):
     assert "CAN: its times tell no zone, and are taken for UTC" in recording.notes
 
 
+@pytest.mark.parametrize(
+    ("unit", "si", "scale"),
+    [
+        ("G", "m/s^2", 9.80665),
+        ("m/s2", "m/s^2", 1),
+        ("kph", "m/s", 1 / 3.6),
+        ("Deg/sec", "rad/s", np.pi / 180),
+        ("odd", "odd", 1),
+    ],
+)
+def test_units_are_understood_as_dbc_files_spell_them(tmp_path, unit, si, scale):
+    (tmp_path / "car.dbc").write_text(DBC.replace('"km/h"', f'"{unit}"'))
+    recording = read(write(tmp_path / "a.log", frames()[:1], dbc=False))
+    assert recording.specs["SPEED"].units == (si,)
+    np.testing.assert_allclose(recording.samples["SPEED"].data, 36 * scale)
+
+
 def test_all_ones_on_the_bus_are_no_reading(tmp_path):
     content = [b"\xff\xff" if i == 9 else (3600 + 36 * i).to_bytes(2) for i in range(40)]
     path = write(tmp_path / "a.log", [frame(i / 10, 180, bytes(5) + two + b"\0") for i, two in enumerate(content)])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from worldmodel.logs.ingest.formats.damage import reading
+from worldmodel.logs.ingest.formats.tables.conversions import spelt
 from worldmodel.logs.ingest.importer import needed
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import StreamSpec
@@ -107,6 +108,6 @@ def _decoded(message: Any, content: bytes) -> dict[str, Any]:
 def in_si(unit: str) -> tuple[str, float, float]:
     """The SI unit that a unit becomes, and its scale and offset; the unit itself where none fits."""
     for si in _SI:
-        if found := conversion(unit, si):
+        if found := conversion(spelt(unit), si):
             return si, found.scale, found.offset
     return unit, 1.0, 0.0
