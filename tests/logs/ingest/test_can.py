@@ -168,6 +168,16 @@ def test_candump_with_dates(tmp_path):
     assert "CAN: its times tell no zone, and are taken for UTC" in recording.notes
 
 
+def test_what_the_dbc_calls_no_reading_is_missing(tmp_path):
+    names = 'VAL_ 180 SPEED 65535 "SNA" 65534 "Init" 3 "Invalid" ;\n'
+    (tmp_path / "car.dbc").write_text(DBC + names)
+    raw = (3600, 65535, 65534, 3)
+    sent = [frame(i, 180, bytes(5) + number.to_bytes(2, "big") + b"\0") for i, number in enumerate(raw)]
+    recording = read(write(tmp_path / "a.log", sent, dbc=False))
+    np.testing.assert_allclose(recording.samples["SPEED"].data[:, 0], [10, np.nan, 655.34 / 3.6, 0.03 / 3.6])
+    assert "SPEED: what the DBC calls no reading is missing: 1 of SPEED" in recording.notes
+
+
 @pytest.mark.parametrize(
     ("unit", "si", "scale"),
     [

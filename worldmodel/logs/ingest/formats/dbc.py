@@ -1,6 +1,7 @@
 """Messages of a CAN bus as streams, by a DBC."""
 
 import math
+import re
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from worldmodel.units import conversion
 
 _SI = ("m/s", "rad", "rad/s", "m/s^2", "m", "s", "V", "A", "N", "Nm", "K", "Pa", "T", "kg", "W")
 _TOLD = 5
+_LEAST_BITS = 4  # of fewer, what is not valid is what a signal tells
+_NO_READING = re.compile(r"\bsna\b|not[ _]?avail|unavailable|invalid|no[ _]?signal|not[ _]?defined|undefined", re.I)
 
 
 def dbc_beside(path: Path) -> list[Path]:
@@ -92,13 +95,30 @@ def add_message(
         signals, time = [message.get_signal_by_name(name) for name in names], np.array(times)
         units, *to_si = zip(*(in_si(signal.unit or "") for signal in signals), strict=True)
         scale, offset = map(np.array, to_si)
+        data = np.array(rows).reshape(len(time), len(names))
+        none = _no_readings(signals, data)
+        data[none] = np.nan
+        if none.any():
+            told = ", ".join(f"{n} of {s.name}" for s, n in zip(signals, none.sum(0), strict=True) if n)
+            recording.notes.append(f"{'_'.join((stream, *selected))}: what the DBC calls no reading is missing: {told}")
         name = "_".join((stream, *selected))
         spec = StreamSpec(name, kind, names, units, nominal_rate(time), description=str(message.comment or ""))
-        recording.add(spec, time, np.array(rows).reshape(len(time), len(names)) * scale + offset)
+        recording.add(spec, time, data * scale + offset)
         recording.stored[name] = (  # of the numbers as they are on the bus
             scale * [float(signal.scale) for signal in signals],
             offset + scale * [float(signal.offset) for signal in signals],
         )
+
+
+def _no_readings(signals: Sequence[Any], data: np.ndarray) -> np.ndarray:
+    """Which values [M, S] have a name that says that they are none, such as SNA: of the last two of a signal's bits."""
+    none = np.zeros(data.shape, bool)
+    for column, signal in enumerate(signals):
+        last = 2 ** (signal.length - signal.is_signed) - 1
+        for raw, name in (signal.choices or {}).items() if signal.length >= _LEAST_BITS else ():
+            if last - 1 <= raw <= last and _NO_READING.search(str(name)):
+                none[:, column] |= data[:, column] == raw * signal.scale + signal.offset
+    return none
 
 
 def _decoded(message: Any, content: bytes) -> dict[str, Any]:
