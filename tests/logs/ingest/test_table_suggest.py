@@ -598,6 +598,25 @@ def test_units_that_a_known_programs_table_tells_count(tmp_path):
     assert any("gyroADC[0] is in rad/s; the recipe's deg/s is not" in note for note in recording.notes)
 
 
+def test_units_that_a_known_programs_table_tells_are_those_that_its_recipe_does_not(tmp_path):
+    axes = ", ".join(f"accSmooth[{i}]{{0}}" for i in range(3))
+    head = f"loopIteration, time (us), gyroADC[0], gyroADC[1], gyroADC[2], {axes}"
+    for told, unit, value in ((" (g)", "m/s^2", 9.80665), ("", "", 1)):
+        (tmp_path / "run.csv").write_text(
+            head.format(told) + "".join(f"\n{i}, {i * 1000}, 1, 2, 3, 0, 0, 1" for i in range(9))
+        )
+        (recording,) = recordings(tmp_path / "run.csv")
+        assert recording.specs["accelerometer"].units[2] == unit
+        assert recording.samples["accelerometer"].data[0, 2] == pytest.approx(value)
+
+
+def test_an_altimeter_is_no_clock(tmp_path):
+    recording = suggested(tmp_path, "t,altimeter_m,speed", [f"{i / 10},{10 + i},{np.sin(i):.3f}" for i in range(40)])
+    ((name, spec),) = recording.specs.items()
+    assert "altimeter" in spec.columns[0]
+    np.testing.assert_array_equal(recording.samples[name].data[:, 0], 10 + np.arange(40))
+
+
 def test_the_unit_of_a_known_programs_clock_counts_too(tmp_path):
     """As of blackbox_decode --unit-frame-time s."""
     rows = "".join(f"{i}, {40 + i / 500:.3f}, {i}, 0, 0\n" for i in range(30))

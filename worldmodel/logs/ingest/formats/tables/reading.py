@@ -11,7 +11,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.health.finding import present
 from worldmodel.logs.health.held import changed
 from worldmodel.logs.ingest.formats.tables import rates
-from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change
+from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change, is_unit, si
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
@@ -102,18 +102,20 @@ def _in_its_unit(table: Table, clock: Clock, take: bool) -> Clock:
 
 
 def _in_its_units(table: Table, stream: TableStream, take: bool) -> TableStream:
-    """A stream whose columns are in the units that the table tells, where they are others than its recipe's."""
-    old = list(stream.from_units)
+    """A stream whose columns are in the units that the table tells, where its recipe tells others, or none."""
+    old, new = list(stream.from_units), list(stream.spec.units)
     for i, source in enumerate(stream.sources):
         unit, exact = stream.spec.units[i], stream.scale[i] == 1 and stream.offset[i] == 0
         given = old[i] or unit
-        told = table.unit(source) if source and unit and exact and given != HEADER else ""
-        if not told or told == given or change(told, unit) is None:
+        told = table.unit(source) if source and exact and given != HEADER else ""
+        if take and told and not given and is_unit(told):
+            old[i], new[i] = told, si(told)
+        if not told or not unit or told == given or change(told, unit) is None:
             continue
         old[i] = told if take else old[i]
         counts = f"the recipe's {given} is not" if take else f"{given} is taken, as the recipe says"
         table.notes.append(f"{stream.spec.name}: the table says that {source} is in {told}; {counts}")
-    return dataclasses.replace(stream, from_units=tuple(old))
+    return dataclasses.replace(stream, from_units=tuple(old), spec=dataclasses.replace(stream.spec, units=tuple(new)))
 
 
 def _lacking(table: Table, stream: TableStream) -> str:
