@@ -519,6 +519,25 @@ def test_when_a_row_was_made_is_its_clock(tmp_path):
     assert recording.origin_utc == 1680685920
 
 
+@pytest.mark.parametrize(
+    ("latitude", "longitude"),
+    [("47°30'36.0\"S", "8°15'00\"W"), ("47° 30.6 S", "8° 15.0 W"), ("-47°30.6'", "-8°15'0.0''")],
+)
+def test_degrees_with_minutes_and_seconds_are_degrees(tmp_path, latitude, longitude):
+    rows = [f"{i};{latitude};{longitude};400" for i in range(30)]
+    recording = suggested(tmp_path, "time_s;lat;lon;alt", rows)
+    np.testing.assert_allclose(recording.samples["gps"].data, [[-47.51, -8.25, 400]] * 30)
+
+
+def test_velocities_in_millimetres_a_second_are_no_seconds(tmp_path):
+    rows = [f"{i},{470000000 + i},85000000,400000,{1000 * i}" for i in range(30)]
+    recording = suggested(tmp_path, "time_s,lat_e7,lon_e7,hMSL_mm,velN_mm_s", rows)
+    np.testing.assert_allclose(recording.samples["gps"].data[0], [47, 8.5, 400])
+    ((name, spec),) = ((name, spec) for name, spec in recording.specs.items() if name != "gps")
+    assert spec.units == ("m/s",)
+    np.testing.assert_allclose(recording.samples[name].data[:, 0], np.arange(30))
+
+
 def test_euroc_calls_its_columns_by_their_frames(tmp_path):
     imu = "#timestamp [ns]," + ",".join(
         f"{q}_RS_S_{axis} [{u}]" for q, u in (("w", "rad s^-1"), ("a", "m s^-2")) for axis in "xyz"

@@ -37,6 +37,8 @@ _PLACE = re.compile(r"#\d+$")  # of one of several columns of a name
 _SLASH = re.compile(r"^(?P<name>.+?)\s+/\s*(?P<unit>\S+)$")  # Zeit t / s
 # What a name ends in, the longest first; one letter alone says too little.
 _ENDINGS = (
+    ("_mm_s2", "mm/s^2"), ("_cm_s2", "cm/s^2"), ("_mm_s", "mm/s"), ("_cm_s", "cm/s"), ("_ft_s", "ft/s"),
+    ("_rev_s", "rev/s"),
     ("_m_s2", "m/s^2"), ("_mps2", "m/s^2"), ("_ms2", "m/s^2"), ("_m_s", "m/s"), ("_mps", "m/s"), ("_kmh", "km/h"),
     ("_km_h", "km/h"), ("_kph", "km/h"), ("_mph", "mph"), ("_rad_s", "rad/s"), ("_radps", "rad/s"), ("_rads", "rad/s"),
     ("_deg_s", "deg/s"), ("_dps", "deg/s"), ("_degs", "deg/s"), ("_rad", "rad"), ("_deg", "deg"), ("_ft", "ft"),

@@ -15,6 +15,10 @@ _GROUPED = r"^[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$"
 _UNDER_1000, _SURE = r"^[-+]?\d{1,3}(\.\d+)?$", r",\d{3}[,.]"
 _DIGITS = r"^[-+]?[\d,.]+$"
 _LOOKED_AT = 100
+_PARTED = (  # with the marks of minutes and seconds as keyboards have them, and as they are printed
+    r"^\s*(?P<degrees>[-+]?\d{1,3})\s*[°º]\s*(?P<minutes>\d{1,2}(?:\.\d+)?)\s*['\x{2032}\x{2019}]?"
+    r"\s*(?:(?P<seconds>\d{1,2}(?:\.\d+)?)\s*(?:\"|\x{2033}|\x{201d}|''))?\s*(?P<letter>[NSEWnsew]?)\s*$"
+)
 _HEMISPHERES = ("ns", "ew")
 
 
@@ -28,6 +32,7 @@ def without_letters(table: "pa.Table", decimal: str, thousands: str | None) -> t
             continue
         column = _without_thousands(table[name], thousands)
         found = _read(column.slice(0, _LOOKED_AT), decimal) and _read(column, decimal)
+        found = found or (_degrees(column.slice(0, _LOOKED_AT)) and _degrees(column))
         if found:
             table, units[name] = table.set_column(index, name, found[0]), found[1]
     return table, {name: unit for name, unit in units.items() if unit}
@@ -102,6 +107,24 @@ def _read(column: "pa.ChunkedArray", decimal: str) -> tuple["pa.Array", str] | N
     if told == {""} or (len(units) == 1 and not any(map(str, compute.unique(before.drop_null()))) and _is_unit(*units)):
         return pa.array(values), "".join(units)
     return None
+
+
+def _degrees(column: "pa.ChunkedArray") -> tuple["pa.Array", str] | None:
+    """Degrees of a column of them with minutes, and maybe seconds: `47°30'12.5"N`, `47° 30.208 N`; None for others."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    there = column.combine_chunks()
+    found = compute.extract_regex(there, _PARTED)
+    if not len(there) or found.null_count > there.null_count or found.null_count == len(there):
+        return None
+    parts = []
+    for name in ("degrees", "minutes", "seconds"):
+        text = compute.struct_field(found, name)
+        parts.append(np.array(compute.if_else(compute.equal(text, ""), "0", text).cast(pa.float64()).fill_null(np.nan)))
+    letters = np.asarray(compute.utf8_lower(compute.struct_field(found, "letter")).fill_null(""))
+    size = np.abs(parts[0]) + parts[1] / 60 + parts[2] / 3600
+    return pa.array(np.where(np.isin(letters, ("s", "w")) | np.signbit(parts[0]), -size, size)), "deg"
 
 
 def _is_unit(word: str) -> bool:

@@ -107,7 +107,7 @@ def _in_its_units(table: Table, stream: TableStream, take: bool) -> TableStream:
     for i, source in enumerate(stream.sources):
         unit, exact = stream.spec.units[i], stream.scale[i] == 1 and stream.offset[i] == 0
         given = old[i] or unit
-        told = table.unit(source) if source and exact and given != HEADER else ""
+        told = table.unit(source) if source and exact and given != HEADER and table.find(source) else ""
         if take and told and not given and is_unit(told):
             old[i], new[i] = told, si(told)
         if not told or not unit or told == given or change(told, unit) is None:

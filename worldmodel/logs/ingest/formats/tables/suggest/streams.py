@@ -32,7 +32,14 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 
 REST = "signals"  # what a stream is called whose columns share no name
 _GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
-_PLACES = {"lat": "latitude", "0": "latitude", "alt": "altitude", "hei": "altitude", "ele": "altitude"}
+_PLACES = {
+    "lat": "latitude",
+    "0": "latitude",
+    "alt": "altitude",
+    "hei": "altitude",
+    "hms": "altitude",
+    "ele": "altitude",
+}
 _FAST = 10.0  # rad/s, which few machines turn with
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 
