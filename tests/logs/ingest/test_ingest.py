@@ -392,3 +392,13 @@ def test_recordings_of_one_time_that_share_no_stream_are_told(tmp_path, shift, t
         (tmp_path / f"{name}.csv").write_text(f"timestamp,{column}\n{rows}")
     report = ingest([tmp_path / "imu.csv", tmp_path / "car.csv"], tmp_path / "log.h5", progress=False)
     assert any("recorded at the same time, and share no stream" in note for note in report.notes) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("LOG1.BBL", "blackbox_decode"), ("lap.xrk", "Race Studio"), ("a.pkl", "pickles"), ("a.odd", "--format")],
+)
+def test_what_is_not_read_is_told_what_makes_a_known_format_of_it(tmp_path, name, words):
+    (tmp_path / name).write_bytes(b"H Product:Blackbox flight data recorder\n" + bytes(100))
+    with pytest.raises(RecipeError, match=words):
+        ingest(tmp_path / name, tmp_path / "log.h5", progress=False)

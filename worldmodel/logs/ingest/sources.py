@@ -8,6 +8,28 @@ from typing import NamedTuple
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.importer import importer, importers
 
+_OTHERS = (
+    "--format forces one, and says what is wrong with it (for text, tables); or export it to CSV or Parquet and "
+    "describe its columns in a recipe"
+)
+_PROGRAMS = {  # what makes a known format of some that are not read, by their suffix
+    ".bbl": "blackbox_decode (github.com/betaflight/blackbox-tools) makes CSV of it, which is read",
+    ".bfl": "blackbox_decode (github.com/betaflight/blackbox-tools) makes CSV of it, which is read",
+    ".ld": "MoTeC i2 exports CSV, which is read",
+    ".xrk": "AiM's Race Studio exports CSV, which is read",
+    ".xrz": "AiM's Race Studio exports CSV, which is read",
+    ".rcz": "RaceChrono exports CSV, version 3, which is read",
+    ".vbb": "Racelogic's VBOX Test Suite saves it as VBO, which is read",
+    ".fit": "FitCSVTool of Garmin's FIT SDK makes CSV of it, which is read",
+    ".tcx": "export the track as GPX, which is read",
+    ".tlog": "mavlogdump.py --format csv --types TYPE (pymavlink) makes tables of it; the vehicle's .bin holds more",
+    ".svo": "export its pictures as a film or as images, which are read",
+    ".tdms": "LabVIEW and nptdms make CSV or LVM of it, which are read",
+    ".pkl": "save its arrays as .npz, .mat, HDF5 or Parquet: pickles run code, and are never read",
+    ".npy": "save the arrays by name as .npz (numpy.savez), with a vector of times or with actions",
+    ".zarr": "save its arrays as HDF5 or .npz",
+}
+
 
 class Source(NamedTuple):
     """One file or folder that an importer reads.
@@ -132,8 +154,7 @@ def _detected(path: Path) -> str:
             f"{path} is of no format that is known.",
             expected=", ".join(importers()),
             found=f"a file that ends in {path.suffix!r}",
-            remedy="--format forces one, and says what is wrong with it (for text, tables); or export it to CSV or "
-            "Parquet and describe its columns in a recipe",
+            remedy=_PROGRAMS.get(path.suffix.lower(), _OTHERS),
         )
     return name
 
