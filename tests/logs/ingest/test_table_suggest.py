@@ -538,6 +538,28 @@ def test_velocities_in_millimetres_a_second_are_no_seconds(tmp_path):
     np.testing.assert_allclose(recording.samples[name].data[:, 0], np.arange(30))
 
 
+@pytest.mark.parametrize(
+    ("values", "unit", "factor"),
+    [
+        (np.arange(40) * 900, "rad", np.pi / 18000),  # MAVLink's hdg
+        (np.arange(40) * 90, "rad", np.pi / 1800),  # INAV's
+        (np.arange(40) * 90.5, "rad", np.pi / 180),  # ten turns
+        (np.arange(40) * 20, "rad", np.pi / 180),
+        (1000 + np.arange(40) * 20, "", 1),  # a stick
+        (np.arange(40) * 9000, "", 1),
+    ],
+)
+def test_angles_are_told_in_parts_of_a_degree_by_whole_numbers(tmp_path, values, unit, factor):
+    (tmp_path / "alone").mkdir()  # units are told by tables in folders beside it, too
+    recording = suggested(tmp_path / "alone", "time_s,heading", [f"{i},{value:g}" for i, value in enumerate(values)])
+    ((name, spec),) = recording.specs.items()
+    assert spec.units == (unit,)
+    data = recording.samples[name].data[:, 0]
+    np.testing.assert_allclose(
+        np.exp(1j * data) if unit else data, np.exp(1j * values * factor) if unit else values, atol=1e-5
+    )
+
+
 def test_euroc_calls_its_columns_by_their_frames(tmp_path):
     imu = "#timestamp [ns]," + ",".join(
         f"{q}_RS_S_{axis} [{u}]" for q, u in (("w", "rad s^-1"), ("a", "m s^-2")) for axis in "xyz"

@@ -14,6 +14,9 @@ from worldmodel.logs.ingest.formats.tables.suggest.values import largest_of
 _TURN_DEG = 360.0
 _AXIS = re.compile(r"^[xyz012]$")  # of Euler angles
 _PITCH = re.compile(r"(?:^|_)pitch$")  # which is less than half a turn either way
+_PARTS = ((1080.0, "deg"), (3600.0, "0.1 deg"), (36000.0, "0.01 deg"))  # up to three turns, or one in parts of a degree
+_PULSE_US = 800.0, 2200.0  # of a stick that is called as the angle that it commands
+_CALLED = {"deg": "degrees", "0.1 deg": "tenths of a degree", "0.01 deg": "hundredths of a degree"}
 _ABOUT = 1.01  # of a turn
 
 
@@ -26,10 +29,27 @@ def of_angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
     for column in columns:
         told = max(turned if column.source in turned else [column.source], key=lambda name: largest[name])
         degrees = largest[told] > 2 * np.pi + 0.02
-        column.unit, column.from_unit = "rad", "deg" if degrees else ""
+        parts = _parts(largest[told], *evidence.floats(column.source)) if degrees else ""
+        if parts is None:
+            yield f"{column.source}: called as an angle, and too large for one: left as it is"
+            continue
+        column.unit, column.from_unit = "rad", parts
         column.circular = bool(WRAPS.search(column.name))
         by = f", as {told} is" if degrees and largest[column.source] < 2 * np.pi else ""
-        yield f"{column.source}: an angle without a unit, taken for {'degrees' if degrees else 'radians'}{by}"
+        yield f"{column.source}: an angle without a unit, taken for {_CALLED.get(parts, 'radians')}{by}"
+
+
+def _parts(largest: float, values: np.ndarray) -> str | None:
+    """Which parts of a turn are counted, up to the largest, where values [M] are no radians; None for no angle.
+
+    What is no whole number is in degrees, of however many turns; whole ones may be parts of them, or pulse widths.
+    """
+    values = values[np.isfinite(values)]
+    if (values % 1).any():
+        return "deg"
+    if _PULSE_US[0] <= values.min(initial=np.inf) and values.max(initial=0) <= _PULSE_US[1]:
+        return None
+    return next((unit for most, unit in _PARTS if largest <= most), None)
 
 
 def wraps(column: Column, evidence: Evidence) -> str:
