@@ -560,6 +560,22 @@ def test_angles_are_told_in_parts_of_a_degree_by_whole_numbers(tmp_path, values,
     )
 
 
+def test_what_is_no_table_in_an_archive_is_left_out_and_told(tmp_path):
+    table = "t,x\n" + "".join(f"{i},{np.sin(i):.3f}\n" for i in range(30))
+    for others in ({"b.csv": table}, {"b.csv": table.replace("x", "y")}):
+        with zipfile.ZipFile(tmp_path / "run.zip", "w") as archive:
+            for name, content in {"README.txt": "Recorded on a Sunday.\n", "a.csv": table, **others}.items():
+                archive.writestr(name, content)
+        found = recordings(tmp_path / "run.zip")
+        assert sum(len(recording.samples) for recording in found) == 2
+        assert any("README.txt cannot be read as a table, and is left out" in note for note in found[0].notes)
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
+        archive.writestr("README.txt", "Recorded on a Sunday.\n")
+        archive.writestr("b.txt", "Once more.\n")
+    with pytest.raises(RecipeError, match="no file that is a table"):
+        recordings(tmp_path / "none.zip")
+
+
 def test_euroc_calls_its_columns_by_their_frames(tmp_path):
     imu = "#timestamp [ns]," + ",".join(
         f"{q}_RS_S_{axis} [{u}]" for q, u in (("w", "rad s^-1"), ("a", "m s^-2")) for axis in "xyz"

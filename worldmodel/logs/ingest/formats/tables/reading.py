@@ -48,8 +48,16 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
         return
     if not there:
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
+    loaded = 0
     for name, opened in there.items():
-        table = load(path, name, opened, recipe)
+        try:
+            table = load(path, name, opened, recipe)
+        except RecipeError:
+            suggested = unread and recipe.signs is None
+            if not suggested or len(there) == 1 or (loaded == 0 and name == list(there)[-1]):
+                raise
+            continue  # what lies beside the tables, as the suggestion says
+        loaded += 1
         fitted = fit(path, table, recipe, unread)
         table.notes += _unread("columns", table.not_loaded) if unread else []
         for told, rows in episodes_of(table.path, table, fitted):

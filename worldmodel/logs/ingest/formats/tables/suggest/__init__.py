@@ -16,6 +16,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.stream import plain
 from worldmodel.logs.ingest.formats.tables.suggest.streams import REST, find_streams, tell_apart
 from worldmodel.logs.ingest.formats.tables.suggest.vectors import parts_of
 from worldmodel.logs.ingest.formats.tables.suggest.writing import DOUBT, Part, doubts_of, written
+from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.toml import TomlTable
 
 _MOST_FILES = 100
@@ -73,12 +74,22 @@ def _described(path: Path) -> str:
     there = files_of(path)
     if not 0 < len(there) <= _MOST_FILES:
         raise RecipeError(f"{path} is no recording of tables.", expected=f"1 to {_MOST_FILES}", found=str(len(there)))
-    tables = {name: load(path, name, opened, None) for name, opened in there.items()}
+    tables, doubts = dict[str, Table](), list[str]()
+    for name, opened in there.items():
+        try:
+            tables[name] = load(path, name, opened, None)
+        except RecipeError:
+            if len(there) == 1:
+                raise
+            doubts.append(f"{name} cannot be read as a table, and is left out")
+    if not tables:
+        raise RecipeError(f"{path} has no file that is a table.", found=", ".join(there))
     if len({tuple(table.names) for table in tables.values()}) == 1:
         name, table = next(iter(tables.items()))
         alike = tuple(tables.values()) if len(tables) > 1 else beside(path)
-        return written(path, *parts_of(path, table, suffix(name) in (*VECTORS, *JSON), alike))
-    doubts = ["the files are taken for one recording, whose clocks agree"]
+        parts, more = parts_of(path, table, suffix(name) in (*VECTORS, *JSON), alike)
+        return written(path, parts, [*doubts, *more])
+    doubts.append("the files are taken for one recording, whose clocks agree")
     parts = []
     for name, table in tables.items():
         try:
