@@ -338,6 +338,25 @@ def test_messages_of_ones_own_are_read_as_they_are(tmp_path, kind):
     assert noted(recording, "as they are, without units", "/status (my_robot/Status)")
 
 
+def test_px4_over_ros_is_by_its_own_stamps(tmp_path):
+    """Microseconds since its boot, which messages reach late and unevenly."""
+    make = Maker(2)
+    if "px4_msgs/msg/Rates" not in make.store.types:
+        make.store.register(
+            get_types_from_msg("uint64 timestamp\nuint64 timestamp_sample\nfloat32[3] xyz\n", "px4_msgs/msg/Rates")
+        )
+    messages = [
+        ("/fmu/out/rates", "px4_msgs/Rates", i * 10_000_000 + i % 3 * 4_000_000,
+         make("px4_msgs/Rates", timestamp=5_000_000 + i * 10_000, xyz=np.array([1, 2, i], np.float32)))
+        for i in range(9)
+    ]  # fmt: skip
+    recording = read(write(tmp_path / "bag", "sqlite", messages))
+    ((name, samples),) = recording.samples.items()
+    assert recording.specs[name].columns == ("xyz_0", "xyz_1", "xyz_2")
+    np.testing.assert_allclose(samples.time, np.arange(9) / 100, atol=1e-6)
+    assert noted(recording, "another clock")
+
+
 def test_json_of_ones_own_is_read_as_it_is(tmp_path):
     message = {"timestamp": {"sec": START, "nsec": 5}, "pose": {"x": 1, "y": 2.5}, "label": "a", "on": True}
     recording = read(

@@ -159,6 +159,17 @@ def test_points_with_times_are_a_track_where_there_is_none(tmp_path):
     assert len(walk.samples["gps"].time) == 2
 
 
+def test_points_of_kml_may_have_spans_of_time(tmp_path):
+    span = "<TimeSpan><begin>2024-05-17T09:30:{0}Z</begin><end>2024-05-17T09:30:{1}Z</end></TimeSpan>"
+    marks = "".join(
+        f"<Placemark>{span.format(10 * i, 10 * i + 9)}<Point><coordinates>7.5,{45 + i},200</coordinates></Point></Placemark>"
+        for i in (1, 2)
+    )
+    (recording,) = read(write(tmp_path / "a.kml", f"<kml><Document>{marks}</Document></kml>"))
+    np.testing.assert_allclose(recording.samples["gps"].time, [0, 10])
+    np.testing.assert_allclose(recording.samples["gps"].data[:, 0], [46, 47])
+
+
 def sentence(content):
     return f"${content}*{reduce(lambda total, char: total ^ ord(char), content, 0):02X}\r\n"
 

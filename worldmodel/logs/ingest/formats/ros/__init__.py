@@ -22,6 +22,7 @@ from worldmodel.types import StreamSpec
 
 _COMMAND = re.compile(r"(^|[/_])(cmd|commands?|setpoints?|targets?|controls?)([/_]|$)", re.IGNORECASE)
 _IMAGE_WORDS = re.compile(r"(_?(image|raw|color|rect|compressed|mono))+$")
+_PX4 = "px4_msgs/"
 _OTHER_CLOCK_S = 60.0  # headers that differ more from when they came are of a clock that was set otherwise
 CAMERA = "camera"
 _SINCE_1970_S = 1e9  # receive times of a simulation are less
@@ -141,7 +142,7 @@ class _Topic:
         self._topic, self._kind, self._parts = topic, kind, parts(kind)
         self._rows: list[list[Row | _Named]] = [[] for _ in self._parts]
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._times = _Times()
+        self._times = _Times(kind.startswith(_PX4))
         self._frame = ""
         self._odd: Counter[str] = Counter()
 
@@ -196,15 +197,21 @@ def _table(rows: list[Any], part: Part) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 class _Times:
-    """When the messages of a topic are of."""
+    """When the messages of a topic are of.
 
-    def __init__(self) -> None:
+    Args:
+        px4: whether they are PX4's own, which tell microseconds as `timestamp`.
+    """
+
+    def __init__(self, px4: bool = False) -> None:
+        self._px4 = px4
         self._received: list[int] = []
         self._stamps: list[int | None] = []
 
     def add(self, message: Message) -> None:
         self._received.append(message.received)
-        self._stamps.append(_stamp(message.content))
+        stamp = int(getattr(message.content, "timestamp", 0)) * 1000 if self._px4 else _stamp(message.content)
+        self._stamps.append(stamp)
 
     def seconds(self, name: str, notes: list[str]) -> np.ndarray:
         """Seconds [M] by the headers, and a note of how they lie to when the messages came."""

@@ -194,7 +194,7 @@ _KNOWN = {
     *("tf2_msgs", "diagnostic_msgs", "rosgraph_msgs", "rcl_interfaces", "action_msgs", "actionlib_msgs", "foxglove"),
     *("foxglove_msgs", "dynamic_reconfigure", "bond", "lifecycle_msgs", "statistics_msgs", "trajectory_msgs"),
 }
-_CLOCKS = ("header", "stamp", "timestamp", "seq")
+_CLOCKS = ("header", "stamp", "timestamp")  # what names of fields of a message's clock begin with
 _MOST_ELEMENTS, _MOST_COLUMNS, _DEEPEST = 16, 64, 6
 IMAGES = ("sensor_msgs/Image", "sensor_msgs/CompressedImage", "foxglove/RawImage", "foxglove/CompressedImage")
 
@@ -227,7 +227,7 @@ def _numbers(value: Any, path: str, depth: int) -> Iterator[tuple[str, float]]:
                 yield from _numbers(element, f"{path}_{i}", depth + 1)
         return
     for name, field in _fields(value):
-        if name not in _CLOCKS:
+        if not name.startswith(_CLOCKS):
             yield from _numbers(field, f"{path}.{name}" if path else name, depth + 1)
 
 

@@ -73,6 +73,8 @@ class _Place:
         text = element.text or ""
         if element.name == "when":
             self._told["time"] = utc(text)
+        elif element.name == "begin":  # of a span, from when on it was there
+            self._told.setdefault("time", utc(text))
         elif element.name == "coordinates" and len(text.split()) == 1:
             names = ("longitude", "latitude", "altitude")
             self._told |= dict(zip(names, map(number, text.split(",")), strict=False))
