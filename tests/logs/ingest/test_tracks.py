@@ -161,10 +161,8 @@ def test_points_with_times_are_a_track_where_there_is_none(tmp_path):
 
 def test_points_of_kml_may_have_spans_of_time(tmp_path):
     span = "<TimeSpan><begin>2024-05-17T09:30:{0}Z</begin><end>2024-05-17T09:30:{1}Z</end></TimeSpan>"
-    marks = "".join(
-        f"<Placemark>{span.format(10 * i, 10 * i + 9)}<Point><coordinates>7.5,{45 + i},200</coordinates></Point></Placemark>"
-        for i in (1, 2)
-    )
+    point = "<Point><coordinates>7.5,{},200</coordinates></Point>"
+    marks = "".join(f"<Placemark>{span.format(10 * i, 10 * i + 9)}{point.format(45 + i)}</Placemark>" for i in (1, 2))
     (recording,) = read(write(tmp_path / "a.kml", f"<kml><Document>{marks}</Document></kml>"))
     np.testing.assert_allclose(recording.samples["gps"].time, [0, 10])
     np.testing.assert_allclose(recording.samples["gps"].data[:, 0], [46, 47])
