@@ -140,3 +140,13 @@ def test_complex_numbers_are_two_columns_and_what_fits_nothing_is_told(tmp_path)
     assert table.column_names == ["t", "z.real", "z.imag"]
     np.testing.assert_allclose(np.asarray(table["z.imag"]), np.sin(T))
     assert notes == ["vectors of a length that no other has are left out: lone (7)"]
+
+
+def test_rows_of_fields_in_hdf5_are_columns(tmp_path):
+    rows = np.zeros(40, [("t", "f8"), ("acc", "f4", (3,)), ("name", "S4")])
+    rows["t"], rows["acc"][:, 1] = T, np.sin(T)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["imu"] = rows
+    table, _ = load_vectors(tmp_path / "a.h5")
+    np.testing.assert_array_equal(np.asarray(table["imu.acc[1]"]), rows["acc"][:, 1])
+    np.testing.assert_array_equal(np.asarray(table["imu.t"]), T)

@@ -193,6 +193,8 @@ def _of_hdf5(group: Any, name: str, matlab: bool, depth: int = 0) -> Any:
     if isinstance(item, h5py.Group):
         return {field: _of_hdf5(item, field, matlab, depth + 1) for field in item}
     complex_ = item.dtype.names == _COMPLEX
+    if item.dtype.names and not complex_:
+        return _of_table(item)
     if (
         not (complex_ or item.dtype.kind in "iuf")
         or item.attrs.get("MATLAB_class") in _NO_NUMBERS
@@ -204,6 +206,14 @@ def _of_hdf5(group: Any, name: str, matlab: bool, depth: int = 0) -> Any:
     values = np.asarray(item)
     values = values["real"] + 1j * values["imag"] if complex_ else values
     return values.T if matlab else values
+
+
+def _of_table(item: Any) -> dict[str, np.ndarray] | None:
+    """The fields of a data set of rows, as PyTables and NumPy make them; None of one that is too large."""
+    if item.is_virtual or item.external or item.size * item.dtype.itemsize > _MOST_BYTES:
+        return None
+    rows = np.asarray(item)
+    return {name: rows[name] for name in item.dtype.names if rows[name].dtype.kind in "iuf"}
 
 
 def _write() -> None:
