@@ -311,6 +311,13 @@ class Log:
         return "\n  ".join(lines) + ">"
 
 
+def opened(files: Iterable[Path]) -> Iterator[Log]:
+    """Each file as a log of its own, which is open until the next is asked for."""
+    for file in files:
+        with Log(file) as log:
+            yield log
+
+
 def check_episode(log: Log, index: int) -> None:
     """Refuses a number that is not of an episode; a person's -1 is a mistake, not the last one."""
     if not 0 <= index < len(log.episodes):
@@ -375,16 +382,17 @@ class _LogFile:
         self.members = int(self.file.attrs[fmt.MEMBERS]) if fmt.MEMBERS in self.file.attrs else None
         self.about = self._read_about()
         table = self._need(fmt.EPISODES)
-        self.count = len(self._need(f"{fmt.EPISODES}/duration"))
-        self.durations = np.asarray(table["duration"][:], np.float64)
+        durations = self._need("duration", table)
+        self.count = len(durations)
+        self.durations = np.asarray(durations[:], np.float64)
         if not ((self.durations >= 0) & (self.durations < fmt.LONGEST_S)).all():
             raise LogFormatError(
                 f"{self.path}: /{fmt.EPISODES}/duration holds what is no length of a recording.",
                 expected="seconds, 0 or more, and less than a year",
                 found=str(self.durations[~((self.durations >= 0) & (self.durations < fmt.LONGEST_S))][0]),
             )
-        self.origins = self._need(f"{fmt.EPISODES}/origin_utc")[: self.count]
-        self.names = self._need(f"{fmt.EPISODES}/name")
+        self.origins = self._need("origin_utc", table)[: self.count]
+        self.names = self._need("name", table)
         if min(len(self.origins), len(self.names)) < self.count:
             raise LogFormatError(
                 f"{self.path}: the table of episodes is not whole.",
@@ -396,8 +404,8 @@ class _LogFile:
         self._stored: dict[str, dict[str, StreamSpec]] = {fmt.STREAMS: {}, fmt.TRUTH: {}}
         self._offsets: dict[str, np.ndarray] = {}
         for section in (fmt.STREAMS, *((fmt.TRUTH,) if truth and fmt.TRUTH in self.file else ())):
-            for name in self._need(section):
-                self._check_stream(section, name)
+            for name, group in self._need(section).items():
+                self._check_stream(section, name, group)
         self._read = {section: conform_all((), specs, "") for section, specs in self._stored.items()}
 
     def specs(self, section: str) -> dict[str, StreamSpec]:
@@ -416,15 +424,20 @@ class _LogFile:
         }
         return other
 
-    def _need(self, name: str):
-        if name not in self.file:
+    def _need(self, name: str, group: h5py.Group | None = None):
+        """What is called so in a group; by default in the root."""
+        group = self.file if group is None else group
+        try:
+            return group[name]
+        except KeyError as error:
+            if name in group:  # and cannot be opened
+                raise
             raise LogFormatError(
-                f"{self.path} lacks the dataset /{name}.",
+                f"{self.path} lacks the dataset {group.name.rstrip('/')}/{name}.",
                 expected="the groups and datasets of datasets/README.md",
                 found=", ".join(self.file) or "an empty file",
                 remedy="write logs with worldmodel.logs.LogWriter, or ingest the recording again",
-            )
-        return self.file[name]
+            ) from error
 
     def _check_header(self) -> None:
         found = self.file.attrs.get("format")
@@ -456,17 +469,17 @@ class _LogFile:
                 remedy="write logs with worldmodel.logs.LogWriter, or ingest the recording again",
             ) from error
 
-    def _check_stream(self, section: str, name: str) -> None:
+    def _check_stream(self, section: str, name: str, group: h5py.Group) -> None:
         where = f"{section}/{name}"
-        self._stored[section][name] = spec = fmt.read_spec(self.file[where])
-        data, time = self._need(f"{where}/data"), self._need(f"{where}/time")
+        self._stored[section][name] = spec = fmt.read_spec(group)
+        data, time = self._need("data", group), self._need("time", group)
         if data.dtype.kind not in "fiu" or time.dtype.kind not in "fiu" or time.ndim != 1:
             raise LogFormatError(
                 f"{self.path}: /{where} has data or times of the wrong type.",
                 expected="numbers, and times in one dimension",
                 found=f"data {data.dtype} {list(data.shape)}, time {time.dtype} {list(time.shape)}",
             )
-        offsets = self._need(f"{where}/offsets")[: self.count + 1]
+        offsets = self._need("offsets", group)[: self.count + 1]
         rows = f"{self.path}: /{where}"
         if data.shape[1:] != fmt.sample_shape(spec, self.members):
             expected, found = (

@@ -17,6 +17,7 @@ from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.page import page, write_page
 from worldmodel.logs.health.survey import survey
 from worldmodel.logs.health.terminal import print_health
+from worldmodel.logs.reader import opened
 
 IMU, MOTOR = sensor("imu", "xy", ["m/s^2"] * 2, 10.0), action("motor", ["u", "v"], rate_hz=10.0)
 TIME = np.arange(400) / 10
@@ -39,8 +40,8 @@ def drive(seed, scale=1.0, time=TIME):
 def test_recordings_that_are_the_same_are_found_within_and_across_logs(tmp_path):
     first = write(tmp_path / "a.h5", (drive(0), "a"), (drive(1), "b"))
     other = write(tmp_path / "b.h5", (drive(1), "again"))
-    assert compared([first]) == []
-    (finding,) = compared([first, other])
+    assert compared(opened([first])) == []
+    (finding,) = compared(opened([first, other]))
     assert (finding.check, finding.episode) == ("copies: whole", "b")
     assert "again" in finding.text
 
@@ -48,7 +49,7 @@ def test_recordings_that_are_the_same_are_found_within_and_across_logs(tmp_path)
 def test_a_stretch_that_two_recordings_share_is_found_with_its_rows_and_also_where_digits_were_cut(tmp_path):
     long, part = drive(0, time=np.arange(3000) / 10), drive(1, time=np.arange(3000) / 10)
     part["imu"][1][500:2500] = np.float32(long["imu"][1][800:2800]) * (1 + 1e-7)
-    (finding,) = compared([write(tmp_path / "a.h5", (long, "long"), (part, "part"))])
+    (finding,) = compared(opened([write(tmp_path / "a.h5", (long, "long"), (part, "part"))]))
     first, last, there, _ = map(int, re.findall(r"\d+", finding.text))
     assert (finding.check, finding.episode, there - first) == ("copies: stretch", "long", -300)
     assert 800 <= first < 1000
@@ -68,12 +69,12 @@ def test_of_very_many_episodes_a_part_is_looked_at_and_that_is_said(tmp_path, mo
 def test_what_stands_still_or_comes_back_by_chance_is_no_copy(tmp_path):
     coarse = [np.round(3 * np.sin(np.arange(3000) / 40 + phase))[:, None] * [1, 1] for phase in (0, 0.3)]
     episodes = [({"imu": (np.arange(3000) / 10, data)}, str(i)) for i, data in enumerate(coarse)]
-    assert compared([write(tmp_path / "a.h5", *episodes)]) == []
+    assert compared(opened([write(tmp_path / "a.h5", *episodes)])) == []
 
 
 def test_a_command_far_beyond_those_of_the_other_episodes_is_found(tmp_path):
     episodes = [(drive(i), f"e{i}") for i in range(6)] + [(drive(9, scale=20.0), "odd")]
-    (finding,) = compared([write(tmp_path / "a.h5", *episodes)])
+    (finding,) = compared(opened([write(tmp_path / "a.h5", *episodes)]))
     assert (finding.check, finding.stream, finding.episode) == ("commands: unlike others", "motor", "odd")
     assert "at most in others" in finding.text
 

@@ -3,7 +3,6 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,23 +33,26 @@ class _Windows(NamedTuple):
     row: np.ndarray
 
 
-def compared(files: Iterable[Path]) -> list[Finding]:
-    """Recordings of all logs beside each other: copies, shared stretches, commands far beyond those of the others."""
+def compared(logs: Iterable[Log]) -> list[Finding]:
+    """Recordings of all logs beside each other: copies, shared stretches, commands far beyond those of the others.
+
+    Args:
+        logs: of one file each.
+    """
     names: list[str] = []
     whole: dict[str, list[int]] = defaultdict(list)
     windows: dict[str, list[_Windows]] = defaultdict(list)
     reach: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
-    for file in files:
-        with Log(file) as log:
-            for number, known in enumerate(log.episode_sha256, len(names)):
-                whole[known].append(number)
-            for name, spec in log.streams.items():
-                for first, starts, data in _chunks(log, name):
-                    if spec.kind == "action":
-                        _reach(reach, spec, len(names) + first, starts, data)
-                    elif spec.kind in _KINDS:
-                        windows[name].append(_remembered(data, len(names) + first, starts))
-            names += log.episode_names
+    for log in logs:
+        for number, known in enumerate(log.episode_sha256, len(names)):
+            whole[known].append(number)
+        for name, spec in log.streams.items():
+            for first, starts, data in _chunks(log, name):
+                if spec.kind == "action":
+                    _reach(reach, spec, len(names) + first, starts, data)
+                elif spec.kind in _KINDS:
+                    windows[name].append(_remembered(data, len(names) + first, starts))
+        names += log.episode_names
     copies = [group for group in whole.values() if len(group) > 1]
     return [
         *(_copy([names[i] for i in group]) for group in copies),

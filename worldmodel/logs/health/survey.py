@@ -14,7 +14,7 @@ from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import findings
 from worldmodel.logs.health.finding import FINDINGS, Finding, grouped, present
 from worldmodel.logs.ingest.joining import as_recording
-from worldmodel.logs.reader import Log
+from worldmodel.logs.reader import Log, opened
 from worldmodel.types import Samples, StreamSpec
 
 _BEATS = 0.05  # how near a rate is to that of the ticks, and twice that the share of them that may be empty
@@ -133,7 +133,7 @@ def survey(log: Log, dt: float | None = None) -> Health:
         dt,
         looked,
         tick_count(np.asarray(log.durations_s)[looked], dt),
-        (*found, *compared(log.files), *_astride(log, dt, looked, filled, samples)),
+        (*found, *compared(opened(log.files)), *_astride(log, dt, looked, filled, samples)),
         tuple(finding for finding in kept(log) if finding.severity in _DONE),
         filled,
         tuple(part for name, given in actions.items() for part in _coverages(log.streams[name], given)),
@@ -209,10 +209,9 @@ def independent(actions: Iterable[Sequence[Samples]]) -> tuple[float, int]:
 def kept(log: Log) -> list[Finding]:
     """What was found when the log was ingested."""
     said: list[object] = []
-    for file in log.files:
-        with Log(file) as part:
-            found = part.about.get(FINDINGS, [])
-            said += found if isinstance(found, list) else []
+    for part in opened(log.files):
+        found = part.about.get(FINDINGS, [])
+        said += found if isinstance(found, list) else []
     findings = []
     for one in said:
         with contextlib.suppress(TypeError, ValueError, AttributeError):  # what others wrote there

@@ -9,8 +9,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, disk_errors
-from worldmodel.logs.health.copies import compared
-from worldmodel.logs.health.examination import refuse
 from worldmodel.logs.health.finding import Finding, grouped, in_a_line
 from worldmodel.logs.ingest.conversion import Parts, convert_all
 from worldmodel.logs.ingest.formats.tables.known import has_files
@@ -113,10 +111,7 @@ def ingest(
         refused = _Refused(len(jobs), skip)
         logs = list(convert_all(jobs, options, workers, ray, lambda count: bar.advance(task, count), refused))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
-        together = compared(logs)
-        if strict and together:
-            raise refuse(together, strict)
-        joined = join(logs, out, about, force, together)
+        joined = join(logs, out, about, force, strict)
     notes = (*_left_out(found), *refused.lines, *joined.notes, *joined.missing())
     return IngestReport(out, tuple(joined.episodes), tuple(joined.specs), notes, tuple(joined.findings))
 

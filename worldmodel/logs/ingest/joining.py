@@ -1,7 +1,7 @@
-"""Makes one log of the logs of the sources: a file, or above a size a folder of files that are read as one log."""
+"""Compares the logs of the sources, and makes one of them: a file, or above a size a folder that is read as one log."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -10,12 +10,14 @@ import numpy as np
 
 from worldmodel.files import whole_file, whole_folder
 from worldmodel.logs import format as fmt
+from worldmodel.logs.health.copies import compared
+from worldmodel.logs.health.examination import refuse
 from worldmodel.logs.health.finding import FINDINGS, Finding
 from worldmodel.logs.ingest.assembly import Assembly
 from worldmodel.logs.ingest.conversion import NOTES
 from worldmodel.logs.ingest.recording import Recording
 from worldmodel.logs.ingest.widening import widened
-from worldmodel.logs.reader import Episode, Log, Stream
+from worldmodel.logs.reader import Episode, Log, Stream, opened
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
@@ -28,7 +30,7 @@ def join(
     out: Path,
     about: Mapping[str, object],
     force: bool,
-    found: Sequence[Finding] = (),
+    strict: bool = False,
     shard_bytes: int = SHARD_BYTES,
 ) -> Assembly:
     """Joins logs, in order; what each says of itself stands unless `about` or an earlier one says it.
@@ -38,14 +40,16 @@ def join(
         out: the file to write; a folder where they are larger than a shard.
         about: what the log says of itself.
         force: replace `out`.
-        found: what was found of all together.
+        strict: whether what is found of all together is an error.
         shard_bytes: how large a shard grows; a larger part is a shard of its own.
 
     Raises:
         LogFormatError: if a stream of one is another one than an earlier one's of that name.
+        RecipeError: for what is found of all together, if `strict`.
     """
     if len(parts) == 1:
-        return _renamed(parts[0], out, about, force, found)
+        return _renamed(parts[0], out, about, force, strict)
+    found = _together(opened(parts), strict)
     wide = widened(parts)
     assembly = Assembly(wide)
     shards = list(_shards(parts, shard_bytes))
@@ -61,10 +65,18 @@ def join(
     return assembly
 
 
-def _renamed(part: Path, out: Path, about: Mapping[str, object], force: bool, found: Sequence[Finding]) -> Assembly:
+def _together(logs: Iterable[Log], strict: bool) -> list[Finding]:
+    found = compared(logs)
+    if strict and found:
+        raise refuse(found, strict)
+    return found
+
+
+def _renamed(part: Path, out: Path, about: Mapping[str, object], force: bool, strict: bool) -> Assembly:
     """The only log takes its place, as there is nothing to join it with."""
     assembly = Assembly()
     with Log(part) as log:
+        found = _together([log], strict)
         own = dict(log.about)
         assembly.specs |= log.streams
         assembly.episodes += log.episode_names
@@ -97,23 +109,21 @@ def _shards(parts: Sequence[Path], most: int) -> Iterator[list[Path]]:
 def _union(parts: Sequence[Path]) -> dict[str, StreamSpec]:
     """What the streams of logs are, each as the first that has it says."""
     specs: dict[str, StreamSpec] = {}
-    for part in parts:
-        with Log(part) as log:
-            specs = log.streams | specs
+    for log in opened(parts):
+        specs = log.streams | specs
     return specs
 
 
 def _take(assembly: Assembly, parts: Sequence[Path], found: Sequence[Finding]) -> None:
     """Appends the episodes of logs, and keeps what was found of them in the log that they go into."""
     said = list(found)
-    for part in parts:
-        with Log(part) as log:
-            about = dict(log.about)
-            assembly.note(*about.pop(NOTES, []))  # type: ignore[misc]
-            said += map(Finding.from_json, about.pop(FINDINGS, []))  # type: ignore[call-overload]
-            assembly.tell(about)
-            for episode in log.episodes:
-                assembly.append(_recording(episode))
+    for log in opened(parts):
+        about = dict(log.about)
+        assembly.note(*about.pop(NOTES, []))  # type: ignore[misc]
+        said += map(Finding.from_json, about.pop(FINDINGS, []))  # type: ignore[call-overload]
+        assembly.tell(about)
+        for episode in log.episodes:
+            assembly.append(_recording(episode))
     assembly.settle()
     assembly.tell({FINDINGS: [finding.to_json() for finding in said]} if said else {})
     assembly.findings += said

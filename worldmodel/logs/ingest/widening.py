@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from worldmodel.logs.reader import Log
+from worldmodel.logs.reader import opened
 from worldmodel.types import StreamSpec
 
 _KINDS = ("sensor", "action", "gps")
@@ -18,12 +18,11 @@ def widened(parts: Sequence[Path]) -> dict[str, StreamSpec]:
     """The streams that some logs have with fewer columns than others, with all of their columns."""
     first: dict[str, StreamSpec] = {}
     wide: dict[str, StreamSpec] = {}
-    for part in parts if len(parts) > 1 else ():
-        with Log(part) as log:
-            for name, spec in log.streams.items():
-                widest = wide.get(name, first.setdefault(name, spec))
-                if spec.columns != widest.columns and (joined := _joined(widest, spec)):
-                    wide[name] = joined
+    for log in opened(parts if len(parts) > 1 else ()):
+        for name, spec in log.streams.items():
+            widest = wide.get(name, first.setdefault(name, spec))
+            if spec.columns != widest.columns and (joined := _joined(widest, spec)):
+                wide[name] = joined
     return wide
 
 
