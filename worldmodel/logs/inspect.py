@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import datetime
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -104,7 +103,8 @@ def _read(stream: Stream) -> _Read:
     axes = len(stream.spec.columns)
     low, high, bad = np.full(axes, np.inf), np.full(axes, -np.inf), np.zeros(axes, np.int64)
     there = np.ones(len(stream), bool)
-    for start, block in _blocks(stream):
+    rows = max(1, _BLOCK // (8 * math.prod(stream.spec.sample_shape)))
+    for start, block in stream.blocks(rows):
         finite = np.isfinite(block)
         if stream.spec.kind != "video":
             there[start : start + len(block)] = finite.any(1)
@@ -131,11 +131,6 @@ def _summarise_stream(spec: StreamSpec, reads: list[_Read]) -> StreamSummary:
         tuple(float(v) if math.isfinite(v) else math.nan for v in high),
         tuple(int(n) for n in np.sum([read.not_finite for read in reads], 0)),
     )
-
-
-def _blocks(stream: Stream) -> Iterator[tuple[int, np.ndarray]]:
-    rows = max(1, _BLOCK // (8 * math.prod(stream.spec.sample_shape)))
-    return ((start, stream.rows(start, min(start + rows, len(stream)))) for start in range(0, len(stream), rows))
 
 
 def print_summary(log: Log, console: "Console | None" = None) -> LogSummary:

@@ -76,6 +76,16 @@ class Stream:
         with _damage(self._where):
             return self._group["data"][self._rows.start + start : self._rows.start + stop]
 
+    def blocks(self, rows: int) -> Iterator[tuple[int, np.ndarray]]:
+        """All data in order, so many samples at a time, each block with its first sample's number."""
+        first, last = self._rows.start, self._rows.stop
+        with _damage(self._where):
+            dataset = self.dataset  # opened once for all
+        for start in range(first, last, rows):
+            with _damage(self._where):
+                block = dataset[start : min(start + rows, last)]
+            yield start - first, self._read(block)
+
     def __getitem__(self, seconds: slice) -> Samples:
         if not isinstance(seconds, slice) or seconds.step is not None:
             raise TypeError("a stream is sliced by seconds, as stream[2.0:5.0]; .data and .time hold the arrays")

@@ -8,16 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding
-from worldmodel.logs.reader import Log
+from worldmodel.logs.reader import Log, Stream
 from worldmodel.types import StreamSpec
 
 _KINDS = ("sensor", "position", "orientation", "pose")
-_ROWS = 32  # of a window that is compared as a whole
+_ROWS = 32  # of a window that is compared as a whole, a power of two
 _CHANGES = 16  # between them at least: what stands still is alike everywhere
 _ONE_IN = 32  # windows, a power of two, is remembered, by its hash, so that equal windows are remembered in both places
 _SHARED = 6  # windows make a stretch
-_CHUNK_ROWS = 1 << 20  # in memory at once,
-_BLOCK_ROWS = 1 << 15  # and in the processor's
+_CHUNK_ROWS = 1 << 20  # of actions that are in memory at once,
+_BLOCK_ROWS = 1 << 15  # and of others, which stay in the processor's while they are hashed
 _MANTISSA = 9  # bits that another export may round differently are left out
 _FEW_EPISODES = 5
 _UNLIKE = 10.0  # times the reach of three quarters of the episodes
@@ -47,11 +47,12 @@ def compared(logs: Iterable[Log]) -> list[Finding]:
         for number, known in enumerate(log.episode_sha256, len(names)):
             whole[known].append(number)
         for name, spec in log.streams.items():
-            for first, starts, data in _chunks(log, name):
-                if spec.kind == "action":
+            (stream,), places = log.by_file(name)
+            if spec.kind == "action":
+                for first, starts, data in _chunks(stream, places[:, 1]):
                     _reach(reach, spec, len(names) + first, starts, data)
-                elif spec.kind in _KINDS:
-                    windows[name].append(_remembered(data, len(names) + first, starts))
+            elif spec.kind in _KINDS:
+                windows[name].append(_remembered(stream, len(names), places[:, 1]))
         names += log.episode_names
     copies = [group for group in whole.values() if len(group) > 1]
     return [
@@ -61,14 +62,11 @@ def compared(logs: Iterable[Log]) -> list[Finding]:
     ]
 
 
-def _chunks(log: Log, name: str) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _chunks(stream: Stream, begins: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Some episodes of a stream at a time: the first of them, the row at which each begins, and their data."""
-    if log.streams[name].kind not in (*_KINDS, "action"):
-        return
-    (stream,), places = log.by_file(name)
-    edges = np.append(places[:, 1], len(stream))
+    edges = np.append(begins, len(stream))
     first = 0
-    while first < len(places):
+    while first < len(begins):
         stop = max(int(np.searchsorted(edges, edges[first] + _CHUNK_ROWS, side="right")) - 1, first + 1)
         yield first, edges[first:stop] - edges[first], stream.rows(int(edges[first]), int(edges[stop]))
         first = stop
@@ -85,51 +83,60 @@ def _reach(
             reach[spec.name, column].append(np.stack([first + there, values], 1))
 
 
-def _remembered(data: np.ndarray, first: int, starts: np.ndarray) -> _Windows:
-    """The windows of the samples [M, S] of some episodes that are kept; none reaches into the next episode."""
-    blocks = [_in_block(data[at : at + _BLOCK_ROWS + _ROWS - 1], at) for at in range(0, len(data), _BLOCK_ROWS)]
-    nothing = np.zeros(0, np.uint64), np.zeros(0, int)
-    hashes, begin = map(np.concatenate, zip(nothing, *blocks, strict=True))
+def _remembered(stream: Stream, first: int, starts: np.ndarray) -> _Windows:
+    """The windows of a stream in all episodes that are kept; none reaches into the next episode."""
+    left, at = np.zeros(0, np.uint64), 0  # hashes of the rows whose windows reach into the next block, and the first
+    blocks = [(left, np.zeros(0, int))]
+    for _, data in stream.blocks(_BLOCK_ROWS):
+        rows = np.concatenate([left, _row_hashes(data)])
+        blocks.append(_windows_of(rows, at))
+        left = rows[-(_ROWS - 1) :]
+        at += len(rows) - len(left)
+    hashes, begin = map(np.concatenate, zip(*blocks, strict=True))
     episode = np.searchsorted(starts, begin, side="right") - 1
     inside = episode == np.searchsorted(starts, begin + _ROWS - 1, side="right") - 1
     return _Windows(hashes[inside], first + episode[inside], (begin - starts[episode])[inside])
 
 
-def _in_block(data: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:
-    """The hashes of the windows of some samples that are kept, and where each begins, counted from `at`.
+def _windows_of(rows: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of the windows that are kept of rows with hashes [M], and where each begins, counted from `at`.
 
-    A window's hash is the sum of its rows' hashes, modulo 2^64, which cumulative sums give.
+    A window's hash is the sum of its rows' hashes, modulo 2^64: that of two halves, which are sums of their halves.
     """
-    if len(data) < _ROWS:
+    if len(rows) < _ROWS:
         return np.zeros(0, np.uint64), np.zeros(0, int)
-    rows = _row_hashes(data)
-    with np.errstate(over="ignore"):
-        sums = np.cumsum(rows, dtype=np.uint64)
-        hashes = sums[_ROWS - 1 :].copy()
-        hashes[1:] -= sums[:-_ROWS]
-        hashes = _mixed(hashes)
+    hashes = rows
+    for half in (1 << i for i in range(_ROWS.bit_length() - 1)):
+        hashes = hashes[half:] + hashes[:-half]
+    hashes = _mixed(hashes)
     begin = np.flatnonzero((hashes & np.uint64(_ONE_IN - 1)) == 0)
-    changes = np.cumsum(np.concatenate([[False], rows[1:] != rows[:-1]]))
-    begin = begin[changes[begin + _ROWS - 1] - changes[begin] >= _CHANGES]
+    changes = rows[1:] != rows[:-1]
+    if not changes.all():
+        count = np.cumsum(np.concatenate([[False], changes]))
+        begin = begin[count[begin + _ROWS - 1] - count[begin] >= _CHANGES]
     return hashes[begin], at + begin
 
 
 def _row_hashes(data: np.ndarray) -> np.ndarray:
     """A hash of each row [M] of samples [M, S], the last bits of float32 left out."""
-    with np.errstate(over="ignore"):
-        bits = (np.ascontiguousarray(data, np.float32) + np.float32(0)).view(np.uint32)
-        bits += np.uint32(1 << (_MANTISSA - 1))
-        bits >>= np.uint32(_MANTISSA)
-        total = np.zeros(len(data), np.uint64)
-        for column, factor in zip(bits.T, np.cumprod(np.full(bits.shape[1], _ODD), dtype=np.uint64), strict=True):
-            total += column * factor
+    with np.errstate(over="ignore"):  # what is too large is infinite
+        bits = np.add(np.ascontiguousarray(data, np.float32), np.float32(0)).view(np.uint32)
+    bits += np.uint32(1 << (_MANTISSA - 1))
+    bits >>= np.uint32(_MANTISSA)
+    total, part = np.zeros((2, len(data)), np.uint64)
+    for column, factor in zip(bits.T, np.cumprod(np.full(bits.shape[1], _ODD), dtype=np.uint64), strict=True):
+        part[:] = column
+        part *= factor
+        total += part
     return _mixed(total)
 
 
 def _mixed(hashes: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        hashes = (hashes ^ (hashes >> np.uint64(29))) * _ODD
-    return hashes ^ (hashes >> np.uint64(32))
+    mixed = hashes >> np.uint64(29)
+    mixed ^= hashes
+    mixed *= _ODD
+    mixed ^= mixed >> np.uint64(32)
+    return mixed
 
 
 def _stretches(windows: dict[str, list[_Windows]], names: list[str], whole: set[tuple[int, int]]) -> Iterator[Finding]:
@@ -145,6 +152,9 @@ def _stretches(windows: dict[str, list[_Windows]], names: list[str], whole: set[
 
 def _shared(every: _Windows) -> dict[tuple[int, int, int], list[int]]:
     """For each pair of episodes, and how many rows later it is in the other, where both have the same window."""
+    hashes = np.sort(every.hashes)
+    if not (hashes[1:] == hashes[:-1]).any():  # at once, as nearly all
+        return {}
     order = np.lexsort((every.row, every.episode, every.hashes))
     hashes = every.hashes[order]
     same = np.flatnonzero(hashes[1:] == hashes[:-1])
