@@ -64,6 +64,25 @@ def test_round_trip(tmp_path):
     assert {name: repr(spec) for name, spec in log.streams.items()} == {spec.name: repr(spec) for spec in SPECS}
 
 
+@pytest.mark.parametrize("pending", [0, 1 << 24], ids=["one by one", "together"])
+def test_episodes_that_begin_and_end_within_chunks_survive_a_round_trip(tmp_path, monkeypatch, pending):
+    monkeypatch.setattr("worldmodel.logs.writer._PENDING_BYTES", pending)
+    counts = [(4096, 16), (1, 3), (4095, 29), (9000, 50), (12288, 32), (3, 1), (5000, 40)]  # of chunks of 4096 and 16
+    given = [
+        {"imu": samples(IMU, rows, i), "camera": samples(CAMERA, frames, i)} for i, (rows, frames) in enumerate(counts)
+    ]
+    with LogWriter(tmp_path / "a.h5", [IMU, CAMERA]) as writer:
+        for episode in given:
+            writer.append(episode)
+    with Log(tmp_path / "a.h5") as log:
+        for written, read in zip(given, log.episodes, strict=True):
+            for name, expected in written.items():
+                np.testing.assert_array_equal(read.streams[name].time, expected.time)
+                np.testing.assert_array_equal(
+                    read.streams[name].data, expected.data.astype(read.streams[name].data.dtype)
+                )
+
+
 @hypothesis.given(
     gaps=st.lists(st.lists(st.floats(1e-6, 1e3), max_size=20), min_size=1, max_size=4).filter(any),
     data=st.data(),

@@ -280,16 +280,32 @@ def _append_rows(group: h5py.Group, parts: Sequence[Held | None]) -> None:
     """Adds a stream's samples in several episodes; None where one has none."""
     there = [part for part in parts if part is not None and len(part.time)]
     counts = [0 if part is None else len(part.time) for part in parts]
-    start, data = int(group["offsets"][-1]), group["data"]
+    offsets = group["offsets"]
+    start, data = int(offsets[-1]), group["data"]
     data.resize(start + sum(counts), axis=0)
     for first, block in blocks(*there):
-        data[start + first : start + first + len(block)] = block
+        _put(data, start + first, block)
     if there:
         _extend(group["time"], np.concatenate([part.time for part in there]) if len(there) > 1 else there[0].time)
-    _extend(group["offsets"], start + np.cumsum(counts))
+    _extend(offsets, start + np.cumsum(counts))
 
 
-def _extend(dataset: h5py.Dataset, values: Any) -> None:
+def _extend(dataset: h5py.Dataset, values: np.ndarray | Sequence[Any]) -> None:
     if len(values):
-        dataset.resize(len(dataset) + len(values), axis=0)
-        dataset[-len(values) :] = values
+        start = len(dataset)
+        dataset.resize(start + len(values), axis=0)
+        _put(dataset, start, values)
+
+
+def _put(dataset: h5py.Dataset, start: int, values: np.ndarray | Sequence[Any]) -> None:
+    """Writes rows from one on; whole chunks as they are, which HDF5 would copy into its cache first."""
+    done, rows = 0, dataset.chunks[0]
+    if isinstance(values, np.ndarray) and values.flags.c_contiguous and values.dtype == dataset.dtype:
+        origin = (0,) * (values.ndim - 1)
+        for at in range(-start % rows, len(values) - rows + 1, rows):
+            if done < at:
+                dataset[start + done : start + at] = values[done:at]
+            dataset.id.write_direct_chunk((start + at, *origin), values[at : at + rows])
+            done = at + rows
+    if done < len(values):
+        dataset[start + done : start + len(values)] = values[done:]
