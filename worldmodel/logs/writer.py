@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import h5py
 import numpy as np
@@ -19,6 +19,14 @@ from worldmodel.types import Samples, StreamSpec
 
 _LARGE_BYTES, _LINE_BYTES = 1 << 16, 64  # chunks of frames begin at a line of the cache: they are copied out faster
 _PENDING_BYTES = 1 << 24  # of small episodes that wait to be written together
+
+
+class _Datasets(NamedTuple):
+    """Of a stream, open while a log is written: to look them up for each episode takes longer than to write it."""
+
+    data: h5py.Dataset
+    time: h5py.Dataset
+    offsets: h5py.Dataset
 
 
 class LogWriter:
@@ -58,6 +66,8 @@ class LogWriter:
         self._output = whole_file(self.path, force)
         self._raw: PatientFile | None = None
         self._file: h5py.File | None = None
+        self._datasets: dict[str, dict[str, _Datasets]] = {fmt.STREAMS: {}, fmt.TRUTH: {}}
+        self._table: dict[str, h5py.Dataset] = {}  # of the episodes
         self._count = 0  # episodes in the file
         self._pending: list[tuple[dict[str, dict[str, Held]], dict[str, Any]]] = []  # and those that wait to be
         self._pending_bytes = 0
@@ -72,13 +82,18 @@ class LogWriter:
                 self._file.attrs[fmt.MEMBERS] = self.members
             for section, specs in self._specs.items():
                 for spec in specs.values():
-                    _create_stream(self._file.require_group(section), spec, self.members)
+                    self._create(section, spec)
             self._file.require_group(fmt.STREAMS)
             table = self._file.create_group(fmt.EPISODES)
-            table.create_dataset("name", (0,), h5py.string_dtype(), maxshape=(None,))
-            table.create_dataset("origin_utc", (0,), np.float64, maxshape=(None,))
-            table.create_dataset("sha256", (0,), h5py.string_dtype("ascii", 64), maxshape=(None,))
-            table.create_dataset("duration", (0,), np.float64, maxshape=(None,))
+            kinds = {
+                "name": h5py.string_dtype(),
+                "origin_utc": np.float64,
+                "sha256": h5py.string_dtype("ascii", 64),
+                "duration": np.float64,  # last: it is what readers count
+            }
+            self._table = {
+                name: table.create_dataset(name, (0,), kind, maxshape=(None,)) for name, kind in kinds.items()
+            }
         except BaseException as error:
             if not self._close(type(error), error, error.__traceback__):
                 raise
@@ -119,10 +134,14 @@ class LogWriter:
         Raises:
             LogFormatError: if it has one of that name, or cannot hold one.
         """
-        file, _ = self._opened()
+        self._opened()
         self._flush()
         self._specs[fmt.STREAMS] = _by_name([*self._specs[fmt.STREAMS].values(), spec])
-        _create_stream(file[fmt.STREAMS], spec, self.members, episodes=self._count)
+        self._create(fmt.STREAMS, spec)
+
+    def _create(self, section: str, spec: StreamSpec) -> None:
+        file, _ = self._opened()
+        self._datasets[section][spec.name] = _created(file.require_group(section), spec, self.members, self._count)
 
     def set_rate(self, name: str, rate_hz: float) -> None:
         """Another nominal rate of a stream, where more is known of it than when it was declared."""
@@ -173,7 +192,7 @@ class LogWriter:
             ),  # it may be a file's name, which may hold any byte
             "origin_utc": zero or origin_utc,
             "sha256": episode_sha256(held[fmt.STREAMS].values()),
-            "duration": _checked_duration(last if duration_s is None else duration_s),  # last: it is what readers count
+            "duration": _checked_duration(last if duration_s is None else duration_s),
         }
         self._pending.append((held, row))
         self._pending_bytes += size
@@ -184,13 +203,13 @@ class LogWriter:
         """Writes the episodes that wait: many small ones at once, which is far faster."""
         if not self._pending:
             return
-        file, raw = self._opened()
-        for section, specs in self._specs.items():
-            for stream in specs:
-                _append_rows(file[section][stream], [held[section].get(stream) for held, _ in self._pending])
+        _, raw = self._opened()
+        for section, streams in self._datasets.items():
+            for stream, datasets in streams.items():
+                _append_rows(datasets, [held[section].get(stream) for held, _ in self._pending])
         self._count += len(self._pending)
-        for key in self._pending[0][1]:
-            _extend(file[fmt.EPISODES][key], [row[key] for _, row in self._pending])
+        for key, dataset in self._table.items():
+            _extend(dataset, [row[key] for _, row in self._pending])
         self._pending, self._pending_bytes = [], 0
         raw.check()
 
@@ -264,30 +283,31 @@ def check_increasing(time: np.ndarray, what: str) -> None:
         )
 
 
-def _create_stream(section: h5py.Group, spec: StreamSpec, members: int | None, episodes: int = 0) -> None:
+def _created(section: h5py.Group, spec: StreamSpec, members: int | None, episodes: int) -> _Datasets:
+    """The datasets of a stream that so many episodes have no samples of."""
     group = section.create_group(spec.name)
     fmt.write_spec(group, spec)
     rows = fmt.FRAMES_PER_CHUNK if spec.kind == "video" else fmt.ROWS_PER_CHUNK
     shape = fmt.sample_shape(spec, members)
-    group.create_dataset("data", (0, *shape), fmt.data_type(spec), maxshape=(None, *shape), chunks=(rows, *shape))
-    group.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,))
-    group.create_dataset(
-        "offsets", data=np.zeros(episodes + 1, np.int64), maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,)
+    many = {"maxshape": (None,), "chunks": (fmt.ROWS_PER_CHUNK,)}
+    return _Datasets(
+        group.create_dataset("data", (0, *shape), fmt.data_type(spec), maxshape=(None, *shape), chunks=(rows, *shape)),
+        group.create_dataset("time", (0,), np.float64, **many),
+        group.create_dataset("offsets", data=np.zeros(episodes + 1, np.int64), **many),
     )
 
 
-def _append_rows(group: h5py.Group, parts: Sequence[Held | None]) -> None:
+def _append_rows(datasets: _Datasets, parts: Sequence[Held | None]) -> None:
     """Adds a stream's samples in several episodes; None where one has none."""
     there = [part for part in parts if part is not None and len(part.time)]
     counts = [0 if part is None else len(part.time) for part in parts]
-    offsets = group["offsets"]
-    start, data = int(offsets[-1]), group["data"]
-    data.resize(start + sum(counts), axis=0)
-    for first, block in blocks(*there):
-        _put(data, start + first, block)
+    start = len(datasets.time)
     if there:
-        _extend(group["time"], np.concatenate([part.time for part in there]) if len(there) > 1 else there[0].time)
-    _extend(offsets, start + np.cumsum(counts))
+        datasets.data.resize(start + sum(counts), axis=0)
+        for first, block in blocks(*there):
+            _put(datasets.data, start + first, block)
+        _extend(datasets.time, np.concatenate([part.time for part in there]) if len(there) > 1 else there[0].time)
+    _extend(datasets.offsets, start + np.cumsum(counts))
 
 
 def _extend(dataset: h5py.Dataset, values: np.ndarray | Sequence[Any]) -> None:
@@ -300,7 +320,8 @@ def _extend(dataset: h5py.Dataset, values: np.ndarray | Sequence[Any]) -> None:
 def _put(dataset: h5py.Dataset, start: int, values: np.ndarray | Sequence[Any]) -> None:
     """Writes rows from one on; whole chunks as they are, which HDF5 would copy into its cache first."""
     done, rows = 0, dataset.chunks[0]
-    if isinstance(values, np.ndarray) and values.flags.c_contiguous and values.dtype == dataset.dtype:
+    if isinstance(values, np.ndarray) and len(values) >= rows:
+        values = np.ascontiguousarray(values, dataset.dtype)
         origin = (0,) * (values.ndim - 1)
         for at in range(-start % rows, len(values) - rows + 1, rows):
             if done < at:
