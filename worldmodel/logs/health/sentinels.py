@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 _FEW = 10  # of fewer samples, or values, nothing is done
 _FAR = 3.0  # times the range of all other values
-_SENTINELS = (
+_SENTINELS = np.sort((
     99.9, 99.99, 127, 255, 999, 999.9, 999.99, 9999, 9999.9, 99999, 999999, 32767, 32768, 65535,
     2**31 - 1, 2**31, 2**32 - 1, (2**32 - 1) / 1000,
     1e9, 1e10, 1e20, 1e30, 1e38,
-)  # fmt: skip
+))  # fmt: skip
 _SMALL = (-1.0, 0.0)  # sentinels of what is never below
 
 
@@ -38,10 +38,9 @@ def stand_ins(values: np.ndarray) -> np.ndarray:
 
 def _is_known(values: np.ndarray) -> np.ndarray:
     size = np.abs(values)
-    known = np.zeros(len(values), bool)
-    for number in _SENTINELS:
-        known |= np.abs(size - number) <= 1e-6 * number
-    return known
+    above = np.searchsorted(_SENTINELS, size)
+    nearest = _SENTINELS[np.clip([above - 1, above], 0, len(_SENTINELS) - 1)]  # below and above
+    return (np.abs(size - nearest) <= 1e-6 * nearest).any(0)
 
 
 def check_sentinels(recording: "Recording") -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding, found, readings
-from worldmodel.logs.health.measures import columns_of
+from worldmodel.logs.health.measures import Readings, columns_of
 from worldmodel.logs.health.stuck import STUCK_ROWS, STUCK_S
 from worldmodel.logs.health.values import thin
 from worldmodel.types import StreamSpec
@@ -21,7 +21,8 @@ _IN_A_ROW = 3
 _STRAIGHT_ROWS = 50
 _USUAL = 0.1  # share of samples on a line between their neighbours where a few were interpolated
 _ROUNDING = float(np.finfo(np.float32).eps)
-_FAR = 5.0  # times the range of nearly all readings
+_FAR = 5.0  # times the range of nearly all readings,
+_NEARLY_ALL = (0.5, 99.5)  # which is between these percentiles
 _SPIKES = 0.005  # share of samples; more are no outliers
 
 
@@ -102,9 +103,12 @@ def check_outliers(recording: "Recording") -> Iterator[Finding]:
     for spec, samples in readings(recording):
         if spec.kind not in ("sensor", "position", "pose") or len(samples.time) < _FEW:
             continue
-        data = np.asarray(samples.data, np.float64)
         columns = columns_of(recording, spec.name)
-        low, middle, high = _percentiles(thin(data), (0.5, 50, 99.5), all(column.finite for column in columns))
+        if all(map(_is_spread, columns)):  # at once, as nearly all sensors
+            continue
+        data = np.asarray(samples.data, np.float64)
+        which = (_NEARLY_ALL[0], 50, _NEARLY_ALL[1])
+        low, middle, high = _percentiles(thin(data), which, all(column.finite for column in columns))
         reach = _FAR * (high - low)
         farthest = np.max(np.abs(np.transpose([column.ends for column in columns]) - middle), axis=0)
         for index in np.flatnonzero((farthest > reach) & (reach > 0)):
@@ -117,6 +121,19 @@ def check_outliers(recording: "Recording") -> Iterator[Finding]:
                 )
                 remedy = "leave these readings out, if they are faults of the sensor"
                 yield found(recording, "values: outliers", spec.name, "warn", text, remedy, rows)
+
+
+def _is_spread(column: Readings) -> bool:
+    """Whether one in a hundred readings is in each of the outer two fifths of the range of all: none is far off then.
+
+    Nearly all of them reach over a fifth of the range, and five times that is the whole.
+    """
+    if not column.finite:
+        return False
+    (low, high), values = column.ends, thin(column.values)
+    outer = 0.4 * (high - low)
+    fewer = min(np.count_nonzero(values < low + outer), np.count_nonzero(values > high - outer))
+    return low == high or int(fewer) > len(values) / 100
 
 
 def _percentiles(data: np.ndarray, which: tuple[float, ...], finite: bool) -> np.ndarray:

@@ -66,7 +66,9 @@ def _add_instance(messages: Messages, topic: Topic, name: str, fields: Fields, r
     if not names:
         return 0.0
     time, delay = messages.stamps(fields, topic.kind != "action", topic.late)
-    data = np.column_stack([fields[field] for field in topic.fields[: len(names)]]).astype(np.float64) * topic.scale
+    data = np.empty((rows(fields), len(names)), order="F")  # as it is checked
+    for i, field in enumerate(topic.fields[: len(names)]):
+        np.multiply(fields[field], topic.scale, out=data[:, i], dtype=np.float64)
     keep = ~_empty(topic, fields)
     if not keep.all():
         recording.notes.append(f"{name}: {(~keep).sum()} of {len(keep)} messages say that they hold none; left out")
@@ -75,11 +77,13 @@ def _add_instance(messages: Messages, topic: Topic, name: str, fields: Fields, r
         keep &= ~again
     if not keep.any():
         return 0.0
+    if not keep.all():
+        time, data = time[keep], data[keep]
     spec = StreamSpec(
-        name, topic.kind, names, (topic.unit,) * len(names), nominal_rate(time[keep]), topic.frame,
+        name, topic.kind, names, (topic.unit,) * len(names), nominal_rate(time), topic.frame,
         description=topic.description,
     )  # fmt: skip
-    recording.add(spec, time[keep], data[keep])
+    recording.add(spec, time, data)
     return delay
 
 
