@@ -92,9 +92,12 @@ def _straight(time: np.ndarray, data: np.ndarray, every: int) -> np.ndarray:
     share = (time[at] - time[before]) / (time[after] - time[before])
     on, moves = np.ones(len(share), bool), np.zeros(len(share), bool)
     for column in data.T:
-        values, step = column[at], column[after] - column[before]
-        on &= np.abs(values - (column[before] + share * step)) <= 4 * _ROUNDING * np.abs(values) + 1e-4 * np.abs(step)
+        first, values, last = (np.ascontiguousarray(column[rows]) for rows in (before, at, after))
+        step = last - first
+        on &= np.abs(values - (first + share * step)) <= 4 * _ROUNDING * np.abs(values) + 1e-4 * np.abs(step)
         moves |= step != 0
+        if not on.any():  # by the first two columns, as nearly all sensors
+            break
     return on & moves
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.recipe import Cut, Recipe, TablePart
-from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds
+from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds, with_stamp
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _OVERTAKEN = 3  # rows: a stamp that lies ahead of so few is a stray, and begins no episode
@@ -96,13 +96,14 @@ def _stretches(path: Path, table: Table, recipe: Recipe) -> list[Table]:
     if not clock.columns or not table.data.num_rows:
         return [table]
     ns, valid = nanoseconds(path, table, clock)
-    there = np.flatnonzero(valid)
     cut = recipe.cut
     if clock.duplicates == "error":
         cut = dataclasses.replace(cut, back_s=float("inf"))
-    starts = there[_starts(ns[there], cut)]
+    starts = _starts(with_stamp(ns, valid), cut)
     if not len(starts):
         return [table]
+    there = np.flatnonzero(valid)
+    starts = there[starts]
     table.notes.append(f"cut into {len(starts) + 1} episodes, {_why(ns, there, starts[0])}")
     edges = [0, *map(int, starts), table.data.num_rows]
     return [table.part(table.data.slice(a, b - a)) for a, b in itertools.pairwise(edges)]

@@ -47,9 +47,10 @@ def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float
         for i in range(1, len(lines)):
             if delimiter != " " and delimiter not in lines[i]:
                 continue
-            width, values = len(rows[i]), sum(map(is_value, rows[i]))
+            width = len(rows[i])
             if width < 2:
                 continue
+            values = sum(map(is_value, rows[i]))
             there = (rows[j] for j in range(i, min(i + 3, len(lines))))
             alike = all(len(row) == width or not any(row) for row in there)
             enough = 2 * values >= width if not is_value(rows[i][0] or "0") else 3 * values >= width

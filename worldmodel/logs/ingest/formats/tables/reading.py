@@ -17,7 +17,7 @@ from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
 from worldmodel.logs.ingest.formats.tables.recipe import Clock, Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
-from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds
+from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds, with_stamp
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.formats.tables.times import Shared
 from worldmodel.logs.ingest.recording import Recording, increasing
@@ -200,7 +200,7 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
     recording = Recording(name)
     rows = {stream.spec.name: _select(tables[stream.file], stream) for stream in recipe.streams}
     clocks = {stream.spec.name: _clock(rows[stream.spec.name], stream) for stream in recipe.streams}
-    firsts = [int(ns[valid].min()) for ns, valid in clocks.values() if valid.any()]
+    firsts = [int(there.min()) for clock in clocks.values() if len(there := with_stamp(*clock))]
     path = next(iter(tables.values())).path
     if not firsts:
         raise RecipeError(

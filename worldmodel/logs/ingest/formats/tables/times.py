@@ -38,4 +38,7 @@ def _exact(table: Table, clock: Clock, ns: np.ndarray, time: np.ndarray, rate_hz
     first = time[0]
     mended = exact(time - first if first else time, rate_hz, last_digit(table, clock, ns))
     mended = mended + first if first else mended
-    return mended, 0.0 if mended is time else float(np.abs(mended - time).max())
+    if mended is time:
+        return time, 0.0
+    off = mended - time
+    return mended, float(max(off.max(), -off.min()))
