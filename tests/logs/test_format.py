@@ -67,20 +67,19 @@ def test_round_trip(tmp_path):
 @pytest.mark.parametrize("pending", [0, 1 << 24], ids=["one by one", "together"])
 def test_episodes_that_begin_and_end_within_chunks_survive_a_round_trip(tmp_path, monkeypatch, pending):
     monkeypatch.setattr("worldmodel.logs.writer._PENDING_BYTES", pending)
-    counts = [(4096, 16), (1, 3), (4095, 29), (9000, 50), (12288, 32), (3, 1), (5000, 40)]  # of chunks of 4096 and 16
-    given = [
-        {"imu": samples(IMU, rows, i), "camera": samples(CAMERA, frames, i)} for i, (rows, frames) in enumerate(counts)
-    ]
-    with LogWriter(tmp_path / "a.h5", [IMU, CAMERA]) as writer:
-        for episode in given:
-            writer.append(episode)
-    with Log(tmp_path / "a.h5") as log:
-        for written, read in zip(given, log.episodes, strict=True):
-            for name, expected in written.items():
-                np.testing.assert_array_equal(read.streams[name].time, expected.time)
-                np.testing.assert_array_equal(
-                    read.streams[name].data, expected.data.astype(read.streams[name].data.dtype)
-                )
+    counts = enumerate(
+        [(4096, 16), (1, 3), (4095, 29), (9000, 50), (12288, 32), (3, 1), (5000, 40)]
+    )  # chunks: 4096, 16
+    given = [[samples(spec, rows, i) for spec, rows in ((IMU, n), (STATE, n), (CAMERA, m))] for i, (n, m) in counts]
+    with LogWriter(tmp_path / "a.h5", [IMU, CAMERA], truth=[STATE]) as writer:
+        for imu, state, camera in given:
+            writer.append({"imu": imu, "camera": camera}, truth={"state": state})
+    with Log(tmp_path / "a.h5", truth=True) as log:
+        for written, episode in zip(given, log.episodes, strict=True):
+            there = episode.streams["imu"], episode.truth["state"], episode.streams["camera"]
+            for expected, stream in zip(written, there, strict=True):
+                np.testing.assert_array_equal(stream.time, expected.time)
+                np.testing.assert_array_equal(stream.data, expected.data.astype(stream.data.dtype))
 
 
 @hypothesis.given(

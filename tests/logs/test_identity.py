@@ -63,6 +63,18 @@ def test_other_streams_of_the_log_and_their_order_do_not_enter(tmp_path):
     assert Log(plain).episode_sha256 == Log(more).episode_sha256
 
 
+@pytest.mark.parametrize("specs", [(IMU, GPS, DRIVE), (camera((4, 6)), IMU), (camera((4, 6)),)])
+@pytest.mark.parametrize("pending", [0, 1 << 24], ids=["one by one", "together"])
+def test_the_hash_is_of_what_was_written(tmp_path, monkeypatch, pending, specs):
+    """A large episode is hashed while it is written, others before."""
+    monkeypatch.setattr("worldmodel.logs.writer._PENDING_BYTES", pending)
+    monkeypatch.setattr(identity, "_BLOCK_BYTES", 64)
+    path = write(tmp_path / "a.h5", *(drive(seed, specs) for seed in (5000, 0, 4090)), specs=specs)
+    known = Log(path).episode_sha256
+    assert Log(without_hashes(path)).episode_sha256 == known
+    assert Log(write(tmp_path / "b.h5", drive(4090, specs), specs=specs)).episode_sha256 == known[2:]
+
+
 def test_truth_does_not_enter(tmp_path):
     with LogWriter(tmp_path / "a.h5", [IMU], truth=[STATE]) as writer:
         for seed in (1, 2):
@@ -130,7 +142,7 @@ def test_the_size_of_video_does_not_enter_unless_there_is_nothing_else(tmp_path)
 def test_a_film_is_hashed_block_by_block(tmp_path, monkeypatch):
     path = write(tmp_path / "a.h5", drive(5, [camera((4, 6))]), specs=[camera((4, 6))])
     stored = Log(path).episode_sha256
-    monkeypatch.setattr(identity, "_BLOCK_BYTES", 3 * 4 * 6 * 3)  # three frames of eleven
+    monkeypatch.setattr(identity, "_MOST_BYTES", 3 * 4 * 6 * 3)  # three frames of eleven
     assert Log(without_hashes(path)).episode_sha256 == stored
 
 

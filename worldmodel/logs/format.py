@@ -24,6 +24,11 @@ def data_type(spec: StreamSpec) -> np.dtype:
     return np.dtype(codec(spec).dtype)
 
 
+def rows_per_chunk(spec: StreamSpec) -> int:
+    """How many samples lie together on disk."""
+    return FRAMES_PER_CHUNK if spec.kind == "video" else ROWS_PER_CHUNK
+
+
 def sample_shape(spec: StreamSpec, members: int | None) -> tuple[int, ...]:
     """Shape of one sample on disk: with a member axis first in imagined trajectories."""
     return spec.sample_shape if members is None else (members, *spec.sample_shape)

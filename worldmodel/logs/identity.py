@@ -1,7 +1,7 @@
 """When two episodes are the same recording: a hash of what was sampled, and of nothing around it."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy as np
 from worldmodel.logs import format as fmt
 from worldmodel.types import StreamSpec
 
-_BLOCK_BYTES = 1 << 24  # a film is not held in memory to be hashed
+_BLOCK_BYTES = 1 << 20  # stay in the processor's cache between being converted, hashed and written,
+_MOST_BYTES = 1 << 24  # and no more are held in memory, however large a film's frames are
 
 
 class Sampled(Protocol):
@@ -42,11 +43,6 @@ class Held(NamedTuple):
         """As it is now, whatever becomes of the array that it was given."""
         return self._replace(time=np.array(self.time), data=np.array(self.stored(0, len(self.time))))
 
-    def converted(self) -> "Held":
-        """As stored, where it is an array in memory, as it is hashed and written."""
-        film = isinstance(self.data, np.memmap) or not isinstance(self.data, np.ndarray)
-        return self if film else self._replace(data=self.stored(0, len(self.time)))
-
 
 def _in_rows(data: np.ndarray, kind: np.dtype) -> np.ndarray:
     """Data with the readings of a row beside each other; column by column where columns are, which is twice as fast."""
@@ -62,7 +58,7 @@ def blocks(*streams: Sampled) -> Iterator[tuple[int, np.ndarray]]:
     """The data of a stream in one episode, or in several, as stored: large blocks, each with its first row's number."""
     row, waiting, rows = 0, [], 0
     for stream in streams:
-        step = max(_BLOCK_BYTES // _row_bytes(stream), 1)
+        step = _block_rows(stream)
         for start in range(0, len(stream.time), step):
             waiting.append(stream.stored(start, min(start + step, len(stream.time))))
             rows += len(waiting[-1])
@@ -77,15 +73,26 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
+def _block_rows(stream: Sampled) -> int:
+    """Those of as many whole chunks as make a block."""
+    size, chunk = _row_bytes(stream), fmt.rows_per_chunk(stream.spec)
+    whole = max(_BLOCK_BYTES // (size * chunk), 1) * chunk
+    return max(min(whole, _MOST_BYTES // size), 1)
+
+
 def _row_bytes(stream: Sampled) -> int:
     return max(int(np.prod(stream.spec.sample_shape)) * fmt.data_type(stream.spec).itemsize, 1)
 
 
-def episode_sha256(streams: Iterable[Sampled]) -> str:
+def episode_sha256(streams: Iterable[Sampled], seen: Callable[[str, int, np.ndarray], object] | None = None) -> str:
     """Hash of an episode's content: names, times and data of its streams that have samples, in order of their names.
 
     The episode's name and origin, its file and other streams of the log do not enter. Video enters only where there
     is nothing else, because its size is chosen when it is ingested. `datasets/README.md` says which bytes are hashed.
+
+    Args:
+        streams: of the episode.
+        seen: called with the name of a stream and each block of its data that is hashed, and its first row's number.
     """
     there = sorted((s for s in streams if len(s.time)), key=lambda s: s.spec.name)
     digest = hashlib.sha256()
@@ -94,6 +101,8 @@ def episode_sha256(streams: Iterable[Sampled]) -> str:
         digest.update(stream.spec.name.encode() + b"\0" + count.to_bytes(8, "little"))
         digest.update(np.ascontiguousarray(stream.time, "<f8").data)
         kind = fmt.data_type(stream.spec).newbyteorder("<")
-        for _, block in blocks(stream):
+        for first, block in blocks(stream):
             digest.update(np.ascontiguousarray(block, kind).data)
+            if seen is not None:
+                seen(stream.spec.name, first, block)
     return digest.hexdigest()

@@ -182,35 +182,62 @@ class LogWriter:
             raise LogFormatError(f"Episode {name!r} has no samples.", remedy="leave empty recordings out of the log")
         zero = time_zero(times, f"episode {name!r}", origin_utc)
         size = sum(h.bytes for group in held.values() for h in group.values())
-        keep = Held.copied if size <= _PENDING_BYTES else Held.converted  # a film is not held in memory
-        moved = {s: {n: h._replace(time=h.time - zero) if zero else h for n, h in held[s].items()} for s in held}
-        held = {s: {n: keep(h) for n, h in moved[s].items()} for s in held}
+        held = {s: {n: h._replace(time=h.time - zero) if zero else h for n, h in held[s].items()} for s in held}
         last = max(time[-1] for time in times.values()) - zero
         row = {
             "name": name.replace("\0", "?").encode(
                 errors="replace"
             ),  # it may be a file's name, which may hold any byte
             "origin_utc": zero or origin_utc,
-            "sha256": episode_sha256(held[fmt.STREAMS].values()),
             "duration": _checked_duration(last if duration_s is None else duration_s),
         }
-        self._pending.append((held, row))
+        if size > _PENDING_BYTES:
+            self._flush()
+            self._end([held], [row | {"sha256": self._write(held)}])
+            return
+        held = {s: {n: h.copied() for n, h in held[s].items()} for s in held}
+        self._pending.append((held, row | {"sha256": episode_sha256(held[fmt.STREAMS].values())}))
         self._pending_bytes += size
         if self._pending_bytes > _PENDING_BYTES or len(self._pending) >= fmt.ROWS_PER_CHUNK:
             self._flush()
+
+    def _write(self, held: Mapping[str, Mapping[str, Held]]) -> str:
+        """Writes the data of an episode that is too large to wait, block by block as it is hashed; returns its hash."""
+        streams, hashed = self._datasets[fmt.STREAMS], set[str]()
+
+        def put(name: str, first: int, block: np.ndarray) -> None:
+            _put(streams[name].data, len(streams[name].time) + first, block)
+            hashed.add(name)
+
+        for name, part in held[fmt.STREAMS].items():
+            streams[name].data.resize(len(streams[name].time) + len(part.time), axis=0)
+        known = episode_sha256(held[fmt.STREAMS].values(), put)
+        for section, group in held.items():
+            for name, part in group.items():
+                if section != fmt.STREAMS or name not in hashed:
+                    _append_data(self._datasets[section][name], [part])
+        return known
 
     def _flush(self) -> None:
         """Writes the episodes that wait: many small ones at once, which is far faster."""
         if not self._pending:
             return
+        episodes, rows = zip(*self._pending, strict=True)
+        for section, streams in self._datasets.items():
+            for name, datasets in streams.items():
+                _append_data(datasets, [held[section][name] for held in episodes if name in held[section]])
+        self._end(episodes, rows)
+        self._pending, self._pending_bytes = [], 0
+
+    def _end(self, episodes: Sequence[Mapping[str, Mapping[str, Held]]], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Makes episodes visible whose data have been written."""
         _, raw = self._opened()
         for section, streams in self._datasets.items():
-            for stream, datasets in streams.items():
-                _append_rows(datasets, [held[section].get(stream) for held, _ in self._pending])
-        self._count += len(self._pending)
+            for name, datasets in streams.items():
+                _append_times(datasets, [held[section].get(name) for held in episodes])
+        self._count += len(rows)
         for key, dataset in self._table.items():
-            _extend(dataset, [row[key] for _, row in self._pending])
-        self._pending, self._pending_bytes = [], 0
+            _extend(dataset, [row[key] for row in rows])
         raw.check()
 
     def _opened(self) -> tuple[h5py.File, PatientFile]:
@@ -287,7 +314,7 @@ def _created(section: h5py.Group, spec: StreamSpec, members: int | None, episode
     """The datasets of a stream that so many episodes have no samples of."""
     group = section.create_group(spec.name)
     fmt.write_spec(group, spec)
-    rows = fmt.FRAMES_PER_CHUNK if spec.kind == "video" else fmt.ROWS_PER_CHUNK
+    rows = fmt.rows_per_chunk(spec)
     shape = fmt.sample_shape(spec, members)
     many = {"maxshape": (None,), "chunks": (fmt.ROWS_PER_CHUNK,)}
     return _Datasets(
@@ -297,17 +324,21 @@ def _created(section: h5py.Group, spec: StreamSpec, members: int | None, episode
     )
 
 
-def _append_rows(datasets: _Datasets, parts: Sequence[Held | None]) -> None:
-    """Adds a stream's samples in several episodes; None where one has none."""
-    there = [part for part in parts if part is not None and len(part.time)]
-    counts = [0 if part is None else len(part.time) for part in parts]
-    start = len(datasets.time)
-    if there:
-        datasets.data.resize(start + sum(counts), axis=0)
-        for first, block in blocks(*there):
+def _append_data(datasets: _Datasets, parts: Sequence[Held]) -> None:
+    """Adds a stream's data in several episodes."""
+    start, count = len(datasets.time), sum(len(part.time) for part in parts)
+    if count:
+        datasets.data.resize(start + count, axis=0)
+        for first, block in blocks(*parts):
             _put(datasets.data, start + first, block)
-        _extend(datasets.time, np.concatenate([part.time for part in there]) if len(there) > 1 else there[0].time)
-    _extend(datasets.offsets, start + np.cumsum(counts))
+
+
+def _append_times(datasets: _Datasets, parts: Sequence[Held | None]) -> None:
+    """Adds the times of a stream's samples in several episodes, None where one has none, and where these end."""
+    start, times = len(datasets.time), [part.time for part in parts if part is not None]
+    if times:
+        _extend(datasets.time, np.concatenate(times) if len(times) > 1 else times[0])
+    _extend(datasets.offsets, start + np.cumsum([0 if part is None else len(part.time) for part in parts]))
 
 
 def _extend(dataset: h5py.Dataset, values: np.ndarray | Sequence[Any]) -> None:
