@@ -123,11 +123,11 @@ def _row_hashes(data: np.ndarray) -> np.ndarray:
         bits = np.add(np.ascontiguousarray(data, np.float32), np.float32(0)).view(np.uint32)
     bits += np.uint32(1 << (_MANTISSA - 1))
     bits >>= np.uint32(_MANTISSA)
-    total, part = np.zeros((2, len(data)), np.uint64)
-    for column, factor in zip(bits.T, np.cumprod(np.full(bits.shape[1], _ODD), dtype=np.uint64), strict=True):
-        part[:] = column
-        part *= factor
-        total += part
+    columns = bits.T.astype(np.uint64, order="C")
+    columns *= np.cumprod(np.full(len(columns), _ODD), dtype=np.uint64)[:, None]
+    total = columns[0]
+    for column in columns[1:]:
+        total += column
     return _mixed(total)
 
 

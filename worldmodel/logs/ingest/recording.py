@@ -117,7 +117,9 @@ def exact(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> np.ndarray:
         digit_s: their last digit; by default that of float32 for each.
     """
     time = np.asarray(time, np.float64)
-    grid = np.round(time * rate_hz) / rate_hz
+    grid = time * rate_hz
+    np.rint(grid, out=grid)
+    grid /= rate_hz
     if not (grid[1:] > grid[:-1]).all():
         return time
     off = time - grid
