@@ -169,10 +169,13 @@ def test_a_table_with_nothing_in_it_is_refused(tmp_path, content):
         read(tmp_path, content)
 
 
-@pytest.mark.parametrize("late", ["3,4.5,1", "NaN,2.5,1", "3,N/A,1", "3,inf,1", ",,", "3,4,on", "9007199254740993,1,1"])
+@pytest.mark.parametrize(
+    "late",
+    ["3,4.5,1", "NaN,2.5,1", "3,N/A,1", "3,inf,1", ",,", "3,4,on", "9007199254740993,1,1", '"3",4.5,1', '"3,5",4,1'],
+)
 @pytest.mark.parametrize("first", ["1,2.5,1", "1,2,true", "1,2,2024-05-01 10:00:00", "1,-,1"])
 def test_a_long_text_is_parsed_as_a_short_one(monkeypatch, first, late):
-    """It is first parsed without a look for words that stand for nothing."""
+    """It is first parsed without a look for words that stand for nothing, and for quotation marks."""
     lines = [*[first] * 9000, late, first, ""]
     body, layout = Body(pa.py_buffer("\n".join(lines).encode())), Layout(",", ".", ("a", "b", "c"), (), 0)
     monkeypatch.setattr(parsing, "_LONG", 0)
