@@ -7,7 +7,7 @@ from tests.logs.health.build import record, sensor
 from worldmodel.logs.health.measures import Intervals, Readings, columns_of, intervals_of
 from worldmodel.types import Samples
 
-COUNT = 10_000  # of several blocks
+COUNT = 70_000  # of several blocks, and parts
 NOISE = np.random.default_rng(0).normal(size=COUNT)
 CLIPPED = np.clip(NOISE, -1, 1.5)
 HOLES = np.where(NOISE > 1, np.nan, NOISE)

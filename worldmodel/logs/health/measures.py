@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
 
 _BLOCK = 4096  # readings whose ends are kept, so that where an end is reached is not looked for in all of them
+_PART = 1 << 15  # readings that stay in the processor's cache while all of it is measured
 
 
 def intervals_of(recording: "Recording", name: str) -> "Intervals":
@@ -69,10 +70,21 @@ class Readings:
         self.values = values
 
     @functools.cached_property
+    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The least and the greatest of each block, and how many of each part are the one before once more."""
+        least, most, repeats = [self.values[:0]], [self.values[:0]], [0]
+        for at in range(0, len(self.values), _PART):
+            part, before = self.values[at : at + _PART], self.values[max(at - 1, 0) : at + _PART]
+            starts = np.arange(0, len(part), _BLOCK)
+            least.append(np.minimum.reduceat(part, starts))
+            most.append(np.maximum.reduceat(part, starts))
+            repeats.append(int(np.count_nonzero(before[1:] == before[:-1])))
+        return np.concatenate(least), np.concatenate(most), np.array(repeats)
+
+    @property
     def _blocks(self) -> tuple[np.ndarray, np.ndarray]:
         """The least and the greatest of each block; NaN where one is none, as a minimum is found faster so."""
-        starts = np.arange(0, len(self.values), _BLOCK)
-        return np.minimum.reduceat(self.values, starts), np.maximum.reduceat(self.values, starts)
+        return self._parts[:2]
 
     @functools.cached_property
     def finite(self) -> bool:
@@ -95,7 +107,7 @@ class Readings:
         blocks = [start + np.flatnonzero(self.values[start : start + _BLOCK] == value) for start in starts]
         return np.concatenate(blocks)
 
-    @functools.cached_property
+    @property
     def repeats(self) -> int:
         """How many are the one before once more."""
-        return int(np.count_nonzero(self.values[1:] == self.values[:-1]))
+        return int(self._parts[2].sum())

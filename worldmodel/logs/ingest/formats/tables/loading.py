@@ -54,7 +54,8 @@ def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
         table = _load(where, name, opened, recipe)
     except (pa.ArrowException, csv.Error, OSError, ValueError, NotImplementedError, MemoryError) as error:
         raise cannot_be_read(where, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
-    rows = pa.array(np.arange(table.data.num_rows))
+    count = table.data.num_rows
+    rows = pa.array(np.arange(count, dtype=np.min_scalar_type(count)))  # in as little memory as they need
     return table.part(table.data.append_column(ROW, rows))
 
 

@@ -18,7 +18,7 @@ _UNITS = ("ms", "us", "ns", "s", "minutes", "hours", "excel_days")
 
 def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     """The usual rate in Hz, to four figures, of the rows [M] that hold a reading; None where it cannot be told."""
-    steps = np.diff(_kept(time, data))
+    steps = np.diff(_kept(time, data, _is_increasing(time)))
     even = len(steps) and steps.max() < 1.5 * steps.min()
     usual = steps if even or not len(steps) else steps[steps < 1.5 * np.median(steps)]  # the mean knows no rounding
     return float(f"{1 / usual.mean():.4g}") if len(usual) else None
@@ -30,14 +30,14 @@ def checked(path: Path, stream: TableStream, time: np.ndarray, data: np.ndarray)
     Raises:
         RecipeError: if stamps are in another unit, or too many samples share one, saying what would fit.
     """
-    declared = stream.spec.rate_hz
-    if stream.clock.columns and len(time) >= _FEW:
+    declared, ordered = stream.spec.rate_hz, _is_increasing(time)
+    if stream.clock.columns and len(time) >= _FEW and not ordered:
         _check_repeats(path, stream, time, data)
     if stream.measured:
         return measured(time, data) or declared
     if not stream.clock.columns:
         return declared
-    times = _kept(time, data)
+    times = _kept(time, data, ordered)
     if len(times) < _FEW:
         return declared
     mean = (len(times) - 1) / (times[-1] - times[0])
@@ -64,10 +64,10 @@ def _fitting(unit: str, apart: float) -> str | None:
     return next((u for u in _UNITS if u != unit and abs(math.log(UNITS[u] / true_ns)) < math.log(1.5)), None)
 
 
-def _kept(time: np.ndarray, data: np.ndarray) -> np.ndarray:
+def _kept(time: np.ndarray, data: np.ndarray, ordered: bool) -> np.ndarray:
     there = present(data)
     time = time if there.all() else time[there]
-    return time if _is_increasing(time) else time[increasing(time)]
+    return time if ordered else time[increasing(time)]
 
 
 def _is_increasing(time: np.ndarray) -> bool:
@@ -75,8 +75,6 @@ def _is_increasing(time: np.ndarray) -> bool:
 
 
 def _check_repeats(path: Path, stream: TableStream, time: np.ndarray, data: np.ndarray) -> None:
-    if _is_increasing(time):
-        return
     same = np.flatnonzero(np.diff(time) == 0)
     if len(same) <= max(3, _SHARE * len(time)):
         return

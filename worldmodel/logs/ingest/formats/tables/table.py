@@ -53,7 +53,7 @@ class Table:
 
     @property
     def rows(self) -> np.ndarray:
-        """Which rows of the file its rows are: int64 [M]."""
+        """Which rows of the file its rows are: int [M], unsigned."""
         return np.asarray(self.data[ROW])
 
     def find(self, name: str) -> str | None:
