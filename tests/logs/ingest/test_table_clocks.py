@@ -166,6 +166,17 @@ def test_months_are_known_by_their_names_in_other_languages(tmp_path, month, num
     assert recording.origin_utc == calendar.timegm((2025, number, 22, 10, 0, 0))
 
 
+@pytest.mark.parametrize(
+    ("date", "number"),
+    [("mar. 22 avr. 2025", 4), ("mardi 22 avril 2025", 4), ("martes 22 de abril de 2025", 4), ("mar 22 mars 2025", 3),
+     ("maandag 22 september 2025", 9)],
+)  # fmt: skip
+def test_days_of_the_week_are_no_months(tmp_path, date, number):
+    keys = BODY.replace('"t"', '"t"\norigin = "unix"')
+    (recording,) = read(tmp_path, f"t,x\n{date} 10:00:00,1\n{date} 10:00:01,2\n", keys)
+    assert recording.origin_utc == calendar.timegm((2025, number, 22, 10, 0, 0))
+
+
 def test_dates_none_of_which_can_be_read_are_told_though_they_may_be_left_out(tmp_path):
     with pytest.raises(RecipeError) as error:
         read(tmp_path, "t,x\n22-Blub-2025 10:00:00,1\n22-Blub-2025 10:00:01,2\n", keys='unreadable = "drop"')

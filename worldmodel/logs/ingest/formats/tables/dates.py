@@ -29,6 +29,8 @@ _MONTHS = {
          "aug aou ago", "sep set", "oct okt ott out", "nov", "dec dez dic"), 1)
     for name in names.split()
 }  # fmt: skip
+_TUESDAY_OR_MARCH = 3
+_DAYS = re.compile(r"\b(?:mardi|martes|martedi|maandag)\b")  # which begin as March does
 # Names of zones that mean one thing; IST, CST and others mean several.
 _ZONES = {"": None, "t": None} | {
     name: round(3600 * hours)
@@ -223,11 +225,12 @@ def _day(words: str, order: str) -> int | None:
 
 
 def _month(words: str) -> int | None:
-    """The month that is named among words; None where none is."""
+    """The month that is named among words; None where none is. `mar` beside another is a Tuesday."""
     letters = unicodedata.normalize("NFD", words.lower())
     bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    names = (word[:size] for word in re.findall(r"[a-z]{3,}", bare) for size in (4, 3))
-    return next((_MONTHS[name] for name in names if name in _MONTHS), None)
+    names = (word[:size] for word in re.findall(r"[a-z]{3,}", _DAYS.sub("", bare)) for size in (4, 3))
+    months = [_MONTHS[name] for name in names if name in _MONTHS]
+    return next((month for month in months if month != _TUESDAY_OR_MARCH), months[0] if months else None)
 
 
 def _since_1970(year: int, month: int, day: int) -> int | None:
