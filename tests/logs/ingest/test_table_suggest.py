@@ -448,12 +448,29 @@ def suggested(folder, head, rows, name="run.csv"):
         ("SampleTimeFine", 100_000, 100, 100),  # of Xsens's MTi, 100 us
         ("timestamp", 1_200_000_000_000, 5_000_000, 200),  # nanoseconds since a boot, no milliseconds since 1970
         ("timestamp", 1_700_000_000, 3600, 1 / 3600),  # hours in seconds since 1970
+        ("timestamp", 1_700_000_000, 602, 1 / 602),  # ten minutes, and what a reading takes
+        ("unix_time", 1_700_000_000, 500, 1 / 500),
     ],
 )
 def test_stamps_as_of_1970_have_steps_as_of_a_log(tmp_path, name, first, step, hertz):
     rows = [f"{first + i * step},{np.sin(i):.4f}" for i in range(50)]
     (spec,) = suggested(tmp_path, f"{name},x", rows).specs.values()
     assert spec.rate_hz == pytest.approx(hertz, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["localtime", "Realtime"])
+def test_a_name_that_ends_in_time_is_a_clocks_and_an_altimeter_none(tmp_path, name):
+    rows = [f"{i / 20},{i / 10},{np.sin(i):.4f}" for i in range(50)]
+    (spec,) = suggested(tmp_path, f"altimeter,{name},x", rows).specs.values()
+    assert (set(spec.columns), spec.rate_hz) == ({"altimeter", "x"}, 10)
+
+
+def test_a_fast_rotation_rate_beside_g_is_in_radians_as_phones_of_apple_have_it(tmp_path):
+    rows = [f"{i / 25},0.1,0,1.0,{15 * np.sin(i):.4f},0,0" for i in range(100)]
+    head = "Time,accelerationX,accelerationY,accelerationZ,rotationRateX,rotationRateY,rotationRateZ"
+    recording = suggested(tmp_path, head, rows)
+    np.testing.assert_allclose(recording.samples["accelerometer"].data[:, 2], 9.80665)
+    np.testing.assert_allclose(recording.samples["gyro"].data[:, 0].max(), 15, rtol=1e-2)
 
 
 def test_a_gyro_beside_an_accelerometer_in_g_is_in_degrees(tmp_path):
@@ -517,6 +534,19 @@ def test_when_a_row_was_made_is_its_clock(tmp_path):
     rows = [f"2023-04-05 09:12:{i:02d} UTC,{i},{np.sin(i):.3f}" for i in range(30)]
     recording = suggested(tmp_path, "created_at,entry_id,field1", rows)
     assert recording.origin_utc == 1680685920
+
+
+def test_a_pitch_in_radians_may_go_from_0_to_a_turn(tmp_path):
+    angles = [np.linspace(0, 9, 100) % (2 * np.pi), 0.2 * np.sin(np.arange(100) / 9) % (2 * np.pi)]
+    rows = [f"{i / 10},{roll:.4f},{pitch:.4f}" for i, (roll, pitch) in enumerate(zip(*angles, strict=True))]
+    (samples,) = suggested(tmp_path, "t,roll,pitch", rows).samples.values()
+    np.testing.assert_allclose(samples.data, np.transpose(angles), atol=1e-4)
+
+
+def test_what_has_more_minutes_than_a_degree_is_no_degrees(tmp_path):
+    rows = [f"{i},47°75.0 N,{np.sin(i):.3f}" for i in range(30)]
+    specs = suggested(tmp_path, "time_s,lat,x", rows).specs
+    assert [spec.columns for spec in specs.values()] == [("x",)]
 
 
 @pytest.mark.parametrize(

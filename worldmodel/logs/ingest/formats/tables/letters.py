@@ -16,8 +16,8 @@ _UNDER_1000, _SURE = r"^[-+]?\d{1,3}(\.\d+)?$", r",\d{3}[,.]"
 _DIGITS = r"^[-+]?[\d,.]+$"
 _LOOKED_AT = 100
 _PARTED = (  # with the marks of minutes and seconds as keyboards have them, and as they are printed
-    r"^\s*(?P<degrees>[-+]?\d{1,3})\s*[°º]\s*(?P<minutes>\d{1,2}(?:\.\d+)?)\s*['\x{2032}\x{2019}]?"
-    r"\s*(?:(?P<seconds>\d{1,2}(?:\.\d+)?)\s*(?:\"|\x{2033}|\x{201d}|''))?\s*(?P<letter>[NSEWnsew]?)\s*$"
+    r"^\s*(?P<degrees>[-+]?\d{1,3})\s*[°º]\s*(?P<minutes>[0-5]?\d(?:\.\d+)?)\s*['\x{2032}\x{2019}]?"
+    r"\s*(?:(?P<seconds>[0-5]?\d(?:\.\d+)?)\s*(?:\"|\x{2033}|\x{201d}|''))?\s*(?P<letter>[NSEWnsew]?)\s*$"
 )
 _HEMISPHERES = ("ns", "ew")
 

@@ -18,17 +18,19 @@ _PARTS = ((1080.0, "deg"), (3600.0, "0.1 deg"), (36000.0, "0.01 deg"))  # up to 
 _PULSE_US = 800.0, 2200.0  # of a stick that is called as the angle that it commands
 _CALLED = {"deg": "degrees", "0.1 deg": "tenths of a degree", "0.01 deg": "hundredths of a degree"}
 _ABOUT = 1.01  # of a turn
+_ROUNDED = 0.02  # radians beyond a turn
 
 
 def of_angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
     """Angles without a unit: roll, pitch and yaw, or Euler angles, are in one, which the largest of them tells."""
     largest = {column.source: largest_of(*evidence.floats(column.source)) for column in columns}
     for column in columns:
-        largest[column.source] *= 2 if _PITCH.search(column.name) else 1
+        half = _PITCH.search(column.name) and not _goes_round(*evidence.floats(column.source))
+        largest[column.source] *= 2 if half else 1
     turned = [column.source for column in columns if TURNED.search(column.name) or _AXIS.match(column.name)]
     for column in columns:
         told = max(turned if column.source in turned else [column.source], key=lambda name: largest[name])
-        degrees = largest[told] > 2 * np.pi + 0.02
+        degrees = largest[told] > 2 * np.pi + _ROUNDED
         parts = _parts(largest[told], *evidence.floats(column.source)) if degrees else ""
         if parts is None:
             yield f"{column.source}: called as an angle, and too large for one: left as it is"
@@ -37,6 +39,13 @@ def of_angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
         column.circular = bool(WRAPS.search(column.name))
         by = f", as {told} is" if degrees and largest[column.source] < 2 * np.pi else ""
         yield f"{column.source}: an angle without a unit, taken for {_CALLED.get(parts, 'radians')}{by}"
+
+
+def _goes_round(values: np.ndarray) -> bool:
+    """Whether values [M] are radians from 0 to a turn, which they pass from end to end."""
+    values = values[np.isfinite(values)]
+    within = len(values) and 0 <= values.min() and values.max() <= 2 * np.pi + _ROUNDED
+    return bool(within and np.abs(np.diff(values)).max(initial=0) > 1.5 * np.pi)
 
 
 def _parts(largest: float, values: np.ndarray) -> str | None:

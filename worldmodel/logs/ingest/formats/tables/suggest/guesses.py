@@ -15,7 +15,8 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 _HALF = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
 _SIGNS = {"milli": "ms", "micro": "us", "nano": "ns", "sampletimefine": "100us"}  # the last is Xsens's
 _MOVELLA_DOT = 2000  # steps of `SampleTimeFine` that are microseconds, as of the DOT, and not the MTi's 100 us
-_FAR_S = 100.0  # between samples of a log with stamps since 1970
+_FAR_S, _LATE_S = 100.0, 3.0  # between samples of a log with stamps since 1970, and off whole minutes
+_SAYS_1970 = re.compile(r"(?:^|_)(?:unix|epoch|posix|utc)")
 _COUNTED = ("s", "ms", "us", "ns")
 _NEAR = 0.05  # of a rate that is told
 _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
@@ -68,7 +69,9 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
     told = table.unit(name)
     unit = _LONG.get(told or name.lower().rpartition("_")[2], told)
-    since_1970 = next((u for low, high, u in _TELLING if low <= first < high and _is_plausible(step, u)), None)
+    sized = next((u for low, high, u in _TELLING if low <= first < high), None)
+    told_so = sized == unit or _SAYS_1970.search(plain_name(name))
+    since_1970 = sized if sized and (told_so or _is_plausible(step, sized)) else None
     if since_1970 and "gps" in name.lower():
         yield Clock((name,), unit=since_1970), [f"{name}: its date is not known, as it may count from 1980 too"]
     elif since_1970:
@@ -98,9 +101,9 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
 
 
 def _is_plausible(step: float, unit: str) -> bool:
-    """Whether samples may be so far apart: not by hours, unless by whole minutes."""
+    """Whether samples may be so far apart: not by hours, unless by whole minutes, which loggers keep to some seconds."""
     seconds = step * UNITS[unit] * 1e-9
-    return seconds < _FAR_S or seconds % 60 == 0
+    return seconds < _FAR_S or abs(seconds - 60 * round(seconds / 60)) <= _LATE_S
 
 
 def _of_week(table: Table, name: str) -> tuple[Clock, list[str]]:

@@ -41,6 +41,7 @@ _PLACES = {
     "ele": "altitude",
 }
 _FAST = 10.0  # rad/s, which few machines turn with
+_OF_APPLE = re.compile(r"rotation_?rate")  # in rad/s, beside accelerations in g
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 
 
@@ -176,6 +177,8 @@ def _beside_g(streams: Sequence[Suggested], evidence: Evidence) -> None:
         sources = [column.source for column in stream.columns if not evidence.table.unit(column.source)]
         guessed = [column for column in stream.columns if column.unit == "rad/s" and not column.from_unit]
         if not len(sources) == len(guessed) == len(stream.columns):
+            continue
+        if any(_OF_APPLE.search(plain(source)) for source in sources):
             continue
         if max(map(largest_of, evidence.floats(*sources))) > _FAST:
             stream.doubts[:] = ["no unit is told; beside an accelerometer in g it seems to be deg/s"]
