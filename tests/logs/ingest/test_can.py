@@ -195,6 +195,14 @@ def test_units_are_understood_as_dbc_files_spell_them(tmp_path, unit, si, scale)
     np.testing.assert_allclose(recording.samples["SPEED"].data, 36 * scale)
 
 
+def test_a_magnetic_field_in_g_is_in_gauss(tmp_path):
+    (tmp_path / "car.dbc").write_text(DBC.replace('"km/h"', '"G"').replace(" SPEED ", " MAG_X "))
+    recording = read(write(tmp_path / "a.log", frames()[:1], dbc=False))
+    (spec,) = recording.specs.values()
+    assert (spec.columns[0], spec.units[0]) == ("MAG_X", "T")
+    np.testing.assert_allclose(recording.samples[spec.name].data[:, 0], 36e-4)
+
+
 def test_all_ones_on_the_bus_are_no_reading(tmp_path):
     content = [b"\xff\xff" if i == 9 else (3600 + 36 * i).to_bytes(2) for i in range(40)]
     path = write(tmp_path / "a.log", [frame(i / 10, 180, bytes(5) + two + b"\0") for i, two in enumerate(content)])

@@ -19,6 +19,7 @@ from worldmodel.units import conversion
 _SI = ("m/s", "rad", "rad/s", "m/s^2", "m", "s", "V", "A", "N", "Nm", "K", "Pa", "T", "kg", "W")
 _TOLD = 5
 _LEAST_BITS = 4  # of fewer, what is not valid is what a signal tells
+_MAGNETIC = re.compile(r"mag", re.I)  # what is called so is in gauss where it is in G
 _NO_READING = re.compile(r"\bsna\b|not[ _]?avail|unavailable|invalid|no[ _]?signal|not[ _]?defined|undefined", re.I)
 
 
@@ -93,7 +94,7 @@ def add_message(
         if not names:
             continue
         signals, time = [message.get_signal_by_name(name) for name in names], np.array(times)
-        units, *to_si = zip(*(in_si(signal.unit or "") for signal in signals), strict=True)
+        units, *to_si = zip(*(in_si(s.unit or "", f"{message.name}.{s.name}") for s in signals), strict=True)
         scale, offset = map(np.array, to_si)
         data = np.array(rows).reshape(len(time), len(names))
         none = _no_readings(signals, data)
@@ -125,9 +126,10 @@ def _decoded(message: Any, content: bytes) -> dict[str, Any]:
     return message.decode(content[: message.length], decode_choices=False, allow_truncated=True)
 
 
-def in_si(unit: str) -> tuple[str, float, float]:
-    """The SI unit that a unit becomes, and its scale and offset; the unit itself where none fits."""
+def in_si(unit: str, name: str) -> tuple[str, float, float]:
+    """The SI unit that the unit of what is called so becomes, its scale and offset; the unit itself where none fits."""
+    known = "gauss" if unit.strip() == "G" and _MAGNETIC.search(name) else spelt(unit)
     for si in _SI:
-        if found := conversion(spelt(unit), si):
+        if found := conversion(known, si):
             return si, found.scale, found.offset
     return unit, 1.0, 0.0

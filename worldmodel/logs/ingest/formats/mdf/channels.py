@@ -126,7 +126,7 @@ def _add_group(recording: Recording, file: Any, index: int, left: list[str]) -> 
         values, time = values.astype(np.float64), np.asarray(signal.timestamps, np.float64)
         if signal.invalidation_bits is not None:
             values[np.asarray(signal.invalidation_bits, bool)] = math.nan
-        unit, scale, offset = in_si(str(signal.unit or ""))
+        unit, scale, offset = in_si(str(signal.unit or ""), f"{name}.{signal.name}")
         label = signal.name if signal.name not in columns else f"{signal.name}#{number}"
         columns[label] = values * scale + offset
         units.append(unit)
