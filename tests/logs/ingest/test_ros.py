@@ -417,6 +417,41 @@ def test_messages_that_cannot_be_decoded_are_counted(tmp_path):
     assert noted(recording, "/robot: 1 messages cannot be decoded")
 
 
+def test_what_is_left_out_of_messages_of_ones_own_is_told(tmp_path):
+    large = {f"x{i}": i for i in range(100)} | {"scan": [1.0] * 40}
+    messages = [("/large", "Large", 0, large), ("/whole", "Whole", 0, {f"x{i}": i for i in range(63)})]
+    recording = read(write_json(tmp_path / "a.mcap", messages))
+    assert len(recording.specs["large"].columns) == 64
+    assert noted(recording, "/large: of a message the first 64 numbers are read")
+    assert not noted(recording, "/whole: of a message")
+    assert noted(recording, "without lists of more than 16", "/large (Large)")
+
+
+def test_messages_that_go_wrong_each_in_a_way_of_its_own_are_told_once(tmp_path):
+    torn = [("/torn", "Torn", i, {"x": i} if i % 2 else b'{"x": ' + b" " * i) for i in range(20)]
+    odd = [("/odd", "std_msgs/Float64", i, {"data": 1.0 if i % 2 else f"word{i}"}) for i in range(20)]
+    recording = read(write_json(tmp_path / "a.mcap", [*torn, *odd]))
+    (note,) = (note for note in recording.notes if note.startswith("/torn: "))
+    assert "10 messages cannot be decoded" in note
+    assert [len(samples.time) for samples in recording.samples.values()] == [10, 10]
+
+
+@pytest.mark.parametrize("content", [{"x": 10**400}, {"axes": ["a"], "buttons": []}], ids=["large", "words"])
+def test_a_message_that_is_no_number_costs_itself(tmp_path, content):
+    kind = "sensor_msgs/Joy" if "axes" in content else "Own"
+    good = {"axes": [1], "buttons": []} if "axes" in content else {"x": 1}
+    recording = read(write_json(tmp_path / "a.mcap", [("/a", kind, 0, good), ("/a", kind, 1, content)]))
+    assert [len(samples.time) for samples in recording.samples.values()] == [1]
+    assert noted(recording, f"/a: 1 messages are no {kind}")
+
+
+def test_a_buffer_of_bytes_is_no_stream(tmp_path):
+    messages = [("/buffer", "std_msgs/UInt8MultiArray", 0, {"data": [0] * 5000}), ("/x", "Own", 0, {"x": 1})]
+    recording = read(write_json(tmp_path / "a.mcap", messages))
+    assert set(recording.samples) == {"x"}
+    assert noted(recording, "/buffer: 1 messages", "more than 4096 numbers")
+
+
 def test_an_unfinished_file_is_read_as_far_as_it_goes(tmp_path):
     path = write(tmp_path / "bag", "mcap", list(drive(Maker(2), 40)))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -15,7 +15,18 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.ingest.formats.ros.images import DEEP, picture
-from worldmodel.logs.ingest.formats.ros.types import COMMANDS, HEADER, IMAGES, TYPES, Part, Row, parts, short
+from worldmodel.logs.ingest.formats.ros.types import (
+    COMMANDS,
+    HEADER,
+    IMAGES,
+    MOST_COLUMNS,
+    MOST_ELEMENTS,
+    TYPES,
+    Part,
+    Row,
+    parts,
+    short,
+)
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording, nominal_rate
 from worldmodel.types import StreamSpec
@@ -90,7 +101,10 @@ def read_bag(path: Path, bag: Bag, options: Options) -> Recording:
     made = {spec.description for spec in recording.specs.values()}
     own = {topic: kind for topic, kind in types.items() if topic in tables and kind not in TYPES}
     if told := [f"{topic} ({kind})" for topic, kind in sorted(own.items()) if topic in made]:
-        recording.notes.append(f"topics whose numbers are read as they are, without units: {', '.join(told)}")
+        recording.notes.append(
+            "topics whose numbers are read as they are, without units, and without lists of more than "
+            f"{MOST_ELEMENTS}: {', '.join(told)}"
+        )
     for topic, kind in sorted(types.items()):
         if kind in IMAGES:
             _add_film(bag, topic, names[topic, CAMERA], recording, options)
@@ -100,7 +114,9 @@ def read_bag(path: Path, bag: Bag, options: Options) -> Recording:
         told = [f"{topic} ({kind})" if kind else topic for topic, kind in sorted(left.items())]
         recording.notes.append(f"topics that no stream is made of: {', '.join(told)}")
     recording.notes += bag.notes
-    recording.notes += [f"{topic}: {n} messages cannot be decoded: {why}" for (topic, why), n in bag.failed.items()]
+    for topic in sorted({topic for topic, _ in bag.failed}):
+        own_failed = Counter({why: n for (of, why), n in bag.failed.items() if of == topic})
+        recording.notes.append(f"{topic}: {own_failed.total()} messages cannot be decoded: {_reasons(own_failed)}")
     first = recording.first_sample(path)
     recording.origin_utc = 0.0 if first > _SINCE_1970_S else np.nan  # which moves with the first sample
     recording.shift(first)
@@ -140,7 +156,7 @@ class _Topic:
 
     def __init__(self, topic: str, kind: str) -> None:
         self._topic, self._kind, self._parts = topic, kind, parts(kind)
-        self._rows: list[list[Row | _Named]] = [[] for _ in self._parts]
+        self._rows: list[list[tuple[float, ...] | _Named | None]] = [[] for _ in self._parts]
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._times = _Times(kind.startswith(_PX4))
         self._frame = ""
@@ -149,22 +165,31 @@ class _Topic:
     def add(self, message: Message) -> None:
         try:
             read = [part.row(message.content) for part in self._parts]
-        except (AttributeError, TypeError, ValueError) as error:  # JSON may hold anything
+            kept = [self._kept(row) for row in read]
+            self._times.add(message)
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:  # JSON may hold anything
             self._odd[str(error).splitlines()[0]] += 1
             return
-        self._times.add(message)
         self._frame = self._frame or _frame(message.content)
-        for rows, row in zip(self._rows, read, strict=True):
-            rows.append(self._named(row) if isinstance(row, Mapping) else row)
+        for rows, row in zip(self._rows, kept, strict=True):
+            rows.append(row)
 
-    def _named(self, row: Mapping[str, float]) -> "_Named":
-        """The same with its names kept once for all messages that have them."""
+    def _kept(self, row: Row) -> "tuple[float, ...] | _Named | None":
+        """The same in numbers, with its names kept once for all messages that have them."""
+        if row is None:
+            return None
+        if not isinstance(row, Mapping):
+            return tuple(map(float, row))
         names = tuple(row)
         return _Named(self._names.setdefault(names, names), array("d", row.values()))
 
     def finish(self, names: Mapping[tuple[str, str], str], recording: Recording) -> None:
         """Adds its streams."""
-        recording.notes += [f"{self._topic}: {n} messages are no {self._kind}: {why}" for why, n in self._odd.items()]
+        if self._odd:
+            why = _reasons(self._odd)
+            recording.notes.append(f"{self._topic}: {self._odd.total()} messages are no {self._kind}: {why}")
+        if self._kind not in TYPES and any(len(told) == MOST_COLUMNS for told in self._names):
+            recording.notes.append(f"{self._topic}: of a message the first {MOST_COLUMNS} numbers are read")
         time = self._times.seconds(self._topic, recording.notes)
         for rows, part in zip(self._rows, self._parts, strict=True):
             name = names[self._topic, part.stream]
@@ -180,6 +205,12 @@ class _Topic:
                 frame = self._frame if part.frame == HEADER else part.frame
                 spec = StreamSpec(name, kind, columns, units, nominal_rate(time[there]), frame, description=self._topic)
                 recording.add(spec, time[there], data)
+
+
+def _reasons(counted: Counter[str]) -> str:
+    """The most frequent of the reasons that are counted; each of many may be of one message alone."""
+    (why, _), *others = counted.most_common(2)
+    return f"{why}, and others" if others else why
 
 
 def _table(rows: list[Any], part: Part) -> tuple[tuple[str, ...], np.ndarray]:
@@ -209,8 +240,8 @@ class _Times:
         self._stamps: list[int | None] = []
 
     def add(self, message: Message) -> None:
-        self._received.append(message.received)
         stamp = int(getattr(message.content, "timestamp", 0)) * 1000 if self._px4 else _stamp(message.content)
+        self._received.append(message.received)
         self._stamps.append(stamp)
 
     def seconds(self, name: str, notes: list[str]) -> np.ndarray:

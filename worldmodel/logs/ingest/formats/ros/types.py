@@ -97,6 +97,8 @@ def _joints(field: str) -> Callable[[Any], Row]:
 
 
 def _listed(message: Any) -> Row:
+    if len(message.data) > _MOST_LISTED:
+        raise ValueError(f"it holds more than {_MOST_LISTED} numbers")
     return {f"value_{i}": value for i, value in enumerate(message.data)}
 
 
@@ -195,7 +197,8 @@ _KNOWN = {
     *("foxglove_msgs", "dynamic_reconfigure", "bond", "lifecycle_msgs", "statistics_msgs", "trajectory_msgs"),
 }
 _CLOCKS = ("header", "stamp", "timestamp")  # what names of fields of a message's clock begin with
-_MOST_ELEMENTS, _MOST_COLUMNS, _DEEPEST = 16, 64, 6
+MOST_ELEMENTS, MOST_COLUMNS, _DEEPEST = 16, 64, 6
+_MOST_LISTED = 4096  # numbers of an array that is no buffer of bytes
 IMAGES = ("sensor_msgs/Image", "sensor_msgs/CompressedImage", "foxglove/RawImage", "foxglove/CompressedImage")
 
 
@@ -211,20 +214,20 @@ def parts(kind: str) -> tuple[Part, ...]:
 
 
 def _own(message: Any) -> Row:
-    """Every number of a message by its path, without those of its clock; None where there is none."""
-    return dict(itertools.islice(_numbers(message, "", 0), _MOST_COLUMNS)) or None
+    """A message's first numbers by their paths, without those of its clock; None where there is none."""
+    return dict(itertools.islice(_numbers(message, "", 0), MOST_COLUMNS)) or None
 
 
 def _numbers(value: Any, path: str, depth: int) -> Iterator[tuple[str, float]]:
     if isinstance(value, bool | int | float | np.number | np.bool_):
-        yield path, float(value)
+        yield path or "value", float(value)
         return
     if isinstance(value, str | bytes) or value is None or depth > _DEEPEST:
         return
     if hasattr(value, "__len__") and not hasattr(value, "DESCRIPTOR"):
-        if len(value) <= _MOST_ELEMENTS:  # more are a picture, a cloud, a scan
+        if len(value) <= MOST_ELEMENTS:  # more are a picture, a cloud, a scan
             for i, element in enumerate(value):
-                yield from _numbers(element, f"{path}_{i}", depth + 1)
+                yield from _numbers(element, f"{path or 'value'}_{i}", depth + 1)
         return
     for name, field in _fields(value):
         if not name.startswith(_CLOCKS):

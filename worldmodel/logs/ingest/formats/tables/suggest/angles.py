@@ -44,7 +44,7 @@ def of_angles(columns: Sequence[Column], evidence: Evidence) -> Iterator[str]:
 def _goes_round(values: np.ndarray) -> bool:
     """Whether values [M] are radians from 0 to a turn, which they pass from end to end."""
     values = values[np.isfinite(values)]
-    within = len(values) and 0 <= values.min() and values.max() <= 2 * np.pi + _ROUNDED
+    within = len(values) and values.min() >= 0 and values.max() <= 2 * np.pi + _ROUNDED
     return bool(within and np.abs(np.diff(values)).max(initial=0) > 1.5 * np.pi)
 
 

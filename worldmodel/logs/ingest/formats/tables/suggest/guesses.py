@@ -101,7 +101,7 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
 
 
 def _is_plausible(step: float, unit: str) -> bool:
-    """Whether samples may be so far apart: not by hours, unless by whole minutes, which loggers keep to some seconds."""
+    """Whether samples may be so far apart: not by hours, unless by whole minutes to some seconds."""
     seconds = step * UNITS[unit] * 1e-9
     return seconds < _FAR_S or abs(seconds - 60 * round(seconds / 60)) <= _LATE_S
 
