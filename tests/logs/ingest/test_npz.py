@@ -59,6 +59,38 @@ def test_one_observation_more_than_actions(tmp_path):
     np.testing.assert_array_equal(recording.samples["obs"].time, np.arange(13))
 
 
+def test_observations_may_have_the_one_time_more_that_they_have(tmp_path):
+    times = np.append(ROWS / 10, 9.0)
+    recording = read(save(tmp_path, obs=np.arange(13.0), action=ROWS, time=times))
+    np.testing.assert_allclose(recording.samples["obs"].time, times)
+    np.testing.assert_allclose(recording.samples["action"].time, times[:-1])
+
+
+def test_numbers_of_steps_are_no_seconds(tmp_path):
+    recording = read(save(tmp_path, obs=ROWS, action=ROWS, timestep=np.arange(12), dt=0.02))
+    np.testing.assert_allclose(recording.samples["obs"].time, ROWS / 50)
+
+
+def test_arrays_that_would_share_a_name_are_told_apart(tmp_path):
+    arrays = {"observations/state": ROWS, "state": -ROWS, "obs/action": 2 * ROWS, "actions": 3 * ROWS}
+    recording = read(save(tmp_path, **arrays))
+    told = {name: samples.data[1, 0] for name, samples in recording.samples.items()}
+    assert told == {"state": 1, "state_2": -1, "action_2": 2, "action": 3}
+    assert recording.specs["action"].kind == "action"
+
+
+def test_an_episode_without_a_step_is_refused_by_name(tmp_path):
+    with pytest.raises(RecipeError, match="holds no actions"):
+        read(save(tmp_path, action=np.zeros((0, 2)), obs=np.zeros((0, 2))))
+
+
+def test_arrays_that_are_together_too_large_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.npy._MOST_BYTES", 250)
+    read(save(tmp_path, action=ROWS, state=ROWS))
+    with pytest.raises(RecipeError, match="together"):
+        read(save(tmp_path, action=ROWS, state=ROWS, more=ROWS))
+
+
 def test_without_actions_it_is_a_table(tmp_path):
     path = save(tmp_path, t=ROWS / 10, gyro=np.stack([ROWS] * 3, 1), turns=np.zeros((12, 3, 3)))
     assert claimant(path) == "tables"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 _NPY = ".npy"
-_MOST_BYTES = 1 << 31  # of one array
+_MOST_BYTES = 1 << 32  # of all arrays together, which headers tell and zeros are packed into few
 
 
 def names(path: Path) -> list[str]:
@@ -25,7 +25,7 @@ def arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     Raises:
         ValueError, OSError, zipfile.BadZipFile: if it is damaged.
     """
-    found, left = dict[str, np.ndarray](), list[str]()
+    found, left, room = dict[str, np.ndarray](), list[str](), _MOST_BYTES
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
             name = info.filename.removesuffix(_NPY)
@@ -33,9 +33,12 @@ def arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
             size = int(np.prod(shape, dtype=object)) * kind.itemsize
             if kind.kind not in "biufSU" or not info.filename.endswith(_NPY):
                 left.append(name)
-            elif not size <= min(info.file_size, _MOST_BYTES):  # before anything is allocated
+            elif size > info.file_size:  # before anything is allocated
                 raise ValueError(f"{name} tells {size} bytes, and has {info.file_size}")
+            elif size > room:
+                raise ValueError(f"its arrays are larger than {_MOST_BYTES >> 30} GiB together")
             else:
+                room -= size
                 with archive.open(info) as stream:
                     found[name] = np.lib.format.read_array(stream, allow_pickle=False)
     return found, left

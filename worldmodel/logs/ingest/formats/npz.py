@@ -50,10 +50,10 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
     with reading(path, "a NumPy archive"):
         found, left = arrays(path)
         key = _action(list(found))
-        if key is None or not found[key].ndim:
+        if key is None or not found[key].size:
             raise RecipeError(f"{path} holds no actions.", expected=" or ".join(_ACTIONS), found=", ".join(found))
         count = len(found[key])
-        clock = _clock(path, found, count)
+        clock = _clock(path, found, count + 1) or _clock(path, found, count)
         rate, _ = rate_in((name, array.item()) for name, array in found.items() if array.ndim == 0)
         if clock is not None:
             rate = nominal_rate(clock.stamps_s)
@@ -94,11 +94,13 @@ class _Array(SimpleNamespace):
 
 
 def _clock(path: Path, found: Mapping[str, np.ndarray], count: int) -> FoundClock | None:
-    """What the vector of times tells, where there is one of each step."""
+    """What the vector of times tells, where there is one of so many; numbers of steps are no times."""
     import pyarrow as pa
 
     vectors = {
-        n: np.squeeze(a) for n, a in found.items() if a.dtype.kind in "iuf" and a.ndim and a.size == len(a) == count
+        name: array.reshape(count)
+        for name, array in found.items()
+        if array.dtype.kind in "iuf" and array.ndim and array.size == len(array) == count and not _counts(array)
     }
     table = Table(path, pa.table({**vectors, ROW: np.arange(count)}))
     try:
@@ -106,3 +108,8 @@ def _clock(path: Path, found: Mapping[str, np.ndarray], count: int) -> FoundCloc
     except RecipeError:
         return None
     return clock if np.isfinite(clock.stamps_s).all() and (np.diff(clock.stamps_s) > 0).all() else None
+
+
+def _counts(array: np.ndarray) -> bool:
+    """Whether whole numbers count by one."""
+    return array.dtype.kind in "iu" and bool((np.diff(array.ravel()) == 1).all())

@@ -1,5 +1,7 @@
 """Recordings of episodes that are arrays with a row a step."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from worldmodel.logs.ingest.formats.hdf5.arrays import Piece, is_image, is_number, pictures
@@ -27,7 +29,7 @@ def recorded(
     """
     recording = Recording(episode.name)
     left = list(episode.left)
-    for piece in episode.pieces:
+    for piece in _told_apart(episode.pieces):
         if is_image(piece):
             frames = zip(_times(piece.rows, rate, stamps), pictures(piece, options.size), strict=True)
             recording.add_film(piece.name, frames, options.size, options.scratch, rate_hz=rate)
@@ -38,6 +40,18 @@ def recorded(
     if left:
         recording.notes.append(f"left out, as no numbers of each step, images or its actions again: {', '.join(left)}")
     return recording
+
+
+def _told_apart(pieces: Sequence[Piece]) -> Iterator[Piece]:
+    """The same, with numbers behind the names of those that would share one; commands keep theirs."""
+    taken = {piece.name for piece in pieces if piece.is_action}
+    for piece in pieces:
+        name, number = piece.name, 1
+        while name in taken and not piece.is_action:
+            number += 1
+            name = f"{piece.name}_{number}"
+        taken.add(name)
+        yield piece._replace(name=name)
 
 
 def _times(rows: int, rate: float, stamps: np.ndarray | None) -> np.ndarray:
