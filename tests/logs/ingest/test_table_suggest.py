@@ -590,6 +590,16 @@ def test_angles_are_told_in_parts_of_a_degree_by_whole_numbers(tmp_path, values,
     )
 
 
+def test_a_table_that_is_damaged_where_no_suggestion_looks_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.tables.loading._ENOUGH", 4000)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.tables.loading._PART", 1000)
+    rows = [f"{i / 50:.2f},{i % 7}" for i in range(600)]
+    for name, row in (("a.csv", "4.00,4"), ("b.csv", "4.00,1,2,3,4")):
+        (tmp_path / name).write_text("\n".join(["t,x", *rows[:200], row, *rows[201:]]) + "\n")
+    with pytest.raises(RecipeError, match=r"b\.csv"):
+        recordings(tmp_path)
+
+
 def test_what_is_no_table_in_an_archive_is_left_out_and_told(tmp_path):
     table = "t,x\n" + "".join(f"{i},{np.sin(i):.3f}\n" for i in range(30))
     for others in ({"b.csv": table}, {"b.csv": table.replace("x", "y")}):
@@ -658,6 +668,14 @@ def test_an_experiment_of_phyphox_with_one_sensor_is_what_its_header_says(tmp_pa
     (recording,) = recordings(put(tmp_path, {"Raw Data.csv": content, **PHYPHOX_META}))
     assert recording.specs["gps"].kind == "gps"
     assert any("no stream is read from: meta/device.csv, meta/time.csv" in note for note in recording.notes)
+
+
+def test_files_of_one_name_in_several_folders_are_streams_of_their_own(tmp_path):
+    files = {
+        f"{k}/Raw Data.csv": '"Time (s)","Foo (lx)"\n' + "".join(f"{i},{i * k}\n" for i in range(20)) for k in (1, 2, 3)
+    }
+    (recording,) = recordings(put(tmp_path, files | PHYPHOX_META))
+    assert sorted(samples.data[1, 0] for samples in recording.samples.values()) == [1, 2, 3]
 
 
 def test_a_recording_of_sensor_logger_may_lack_a_gyro(tmp_path):

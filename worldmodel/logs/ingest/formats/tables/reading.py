@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
@@ -53,8 +54,8 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
         try:
             table = load(path, name, opened, recipe)
         except RecipeError:
-            suggested = unread and recipe.signs is None
-            if not suggested or len(there) == 1 or (loaded == 0 and name == list(there)[-1]):
+            last = loaded == 0 and name == list(there)[-1]
+            if not unread or recipe.signs is not None or len(there) == 1 or last or _loads(path, name, opened):
                 raise
             continue  # what lies beside the tables, as the suggestion says
         loaded += 1
@@ -63,6 +64,14 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
         for told, rows in episodes_of(table.path, table, fitted):
             own = path.name if len(there) == 1 else f"{path.name} {name}"
             yield _record(" ".join(filter(None, (own, told))), {"": rows}, fitted)
+
+
+def _loads(path: Path, name: str, opened: Opener) -> bool:
+    """Whether a file is a table as far as a suggestion looks at it."""
+    with contextlib.suppress(RecipeError):
+        load(path, name, opened, None)
+        return True
+    return False
 
 
 def _unread(what: str, names: Sequence[str]) -> list[str]:
@@ -191,9 +200,14 @@ def _other_file(
     table = load(path, name, opened, alone)
     found = fit(path, table, alone, True).streams
     specs = [stream.spec for stream in found]
-    named = [f"{Path(name).stem}_{spec.name}".replace("/", "_") if spec.name in taken else spec.name for spec in specs]
-    specs = [dataclasses.replace(spec, name=own) for spec, own in zip(specs, named, strict=True)]
+    specs = [dataclasses.replace(spec, name=_free(spec.name, Path(name).stem, taken)) for spec in specs]
     return table, [dataclasses.replace(s, spec=spec, file=name) for s, spec in zip(found, specs, strict=True)]
+
+
+def _free(name: str, file: str, taken: Set[str]) -> str:
+    """A stream's name that no other has: with that of its file, and a number where files share one."""
+    names = itertools.chain((name, f"{file}_{name}"), (f"{file}_{name}_{i}" for i in itertools.count(2)))
+    return next(free for free in names if free not in taken)
 
 
 def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording:
