@@ -215,7 +215,7 @@ def test_sentences_of_one_time_are_a_fix(tmp_path):
     assert gps.data[2, 5] == 4
     began = datetime.datetime(2024, 5, 17, 23, 59, 58, 500_000, tzinfo=datetime.UTC)
     assert recording.origin_utc == began.timestamp()
-    left = "left out of the track: 1 GSV, 1 damaged sentences, 1 lines that are no sentence"
+    left = "left out of the track: 1 GSV, 1 lines that are no sentence, 1 damaged sentences"
     assert recording.notes == [left, "gps: 2 of 5 rows are no fix and are left out"]
 
 
@@ -265,6 +265,14 @@ def test_sentences_without_checksums_are_read_and_told_and_torn_ones_left_out(tm
     checked = gga("093000.00") + "\n".join([*lines[1:], ""])  # whose checksums were torn off
     (recording,) = read(write(tmp_path / "b.nmea", checked))
     assert len(recording.samples["gps"].time) == 1
+
+
+def test_a_first_sentence_that_is_torn_does_not_tell_that_none_has_a_checksum(tmp_path):
+    torn = gga("093000.00").split("*")[0] + "\n"
+    text = torn + gga("093001.00") + torn.replace("093000", "093002") + gga("093003.00")
+    (recording,) = read(write(tmp_path / "a.nmea", text))
+    np.testing.assert_allclose(recording.samples["gps"].time, [0, 2])
+    assert recording.notes == ["left out of the track: 2 damaged sentences"]
 
 
 def test_tables_are_not_claimed(tmp_path):

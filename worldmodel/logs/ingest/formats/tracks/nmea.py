@@ -5,6 +5,7 @@ VTG and GSA tell no time and belong to the sentences before them; what GGA and R
 
 import datetime
 import functools
+import itertools
 import math
 import operator
 import re
@@ -22,6 +23,7 @@ from worldmodel.logs.ingest.importer import needed
 SENTENCE = re.compile(rb"^[^$]{0,64}\$(([A-Z]{2})([A-Z]{3}),[^$*]{0,250})(\*[0-9A-Fa-f]{2}(?:,\d{1,20})?)?\s*$")
 COLUMNS = ("speed", "course", "fix_quality", "satellites", "hdop")
 _TYPES = {b"GGA": 14, b"GNS": 12, b"RMC": 11, b"VTG": 8, b"GSA": 17, b"ZDA": 6}  # and their commas at least
+_FIRST = 20  # sentences that tell whether a log has checksums: the very first may be torn
 _KNOT = 1852 / 3600
 _DAY_S = 86_400
 _1970 = datetime.date(1970, 1, 1).toordinal()
@@ -44,7 +46,20 @@ def fixes(lines: Iterable[bytes], left: Counter[str], notes: list[str]) -> Fixes
 
 
 def _messages(lines: Iterable[bytes], read: Any, left: Counter[str], notes: list[str]) -> Iterator[Any]:
-    checked: bool | None = None  # as the first sentence is
+    sentences = _sentences(lines, left)
+    first = list(itertools.islice(sentences, _FIRST))
+    checked = any(match[4] for match in first)
+    if first and not checked:
+        notes.append("its sentences have no checksums: nobody can tell which of them are whole")
+    for match in itertools.chain(first, sentences):
+        message = _parsed(read, match, checked)
+        if message is None:
+            left["damaged sentences"] += 1
+        else:
+            yield message
+
+
+def _sentences(lines: Iterable[bytes], left: Counter[str]) -> Iterator[re.Match[bytes]]:
     for line in lines:
         match = SENTENCE.match(line) or SENTENCE.match(line[line.rfind(b"$") :])  # after what a receiver says in binary
         if match is None:
@@ -52,14 +67,7 @@ def _messages(lines: Iterable[bytes], read: Any, left: Counter[str], notes: list
         elif match[3] not in _TYPES:
             left[match[3].decode()] += 1
         else:
-            if checked is None:
-                checked = match[4] is not None
-                notes += [] if checked else ["its sentences have no checksums: nobody can tell which of them are whole"]
-            message = _parsed(read, match, checked)
-            if message is None:
-                left["damaged sentences"] += 1
-            else:
-                yield message
+            yield match
 
 
 def _parsed(read: Any, match: re.Match[bytes], checked: bool) -> Any:
