@@ -158,6 +158,12 @@ def test_images_of_several_cameras_in_a_folder_are_a_stream_each(tmp_path):
     assert any("2 cameras by their names: center, left" in note for note in report.notes)
 
 
+def test_images_whose_numbers_go_on_under_another_name_are_one_camera(tmp_path):
+    names = [f"day_{i:02d}.png" for i in range(3)] + [f"night_{i:02d}.png" for i in range(3, 6)]
+    _, (episode,) = make(write_images(tmp_path / "images", names), tmp_path)
+    assert {name: len(stream.time) for name, stream in episode.streams.items()} == {"camera": 6}
+
+
 @pytest.mark.parametrize(
     ("names", "times"),
     [

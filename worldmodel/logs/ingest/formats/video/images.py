@@ -1,6 +1,7 @@
 """Folders of images: which they are, in which order, and stamps that are in their names."""
 
 import datetime
+import itertools
 import os
 import re
 from pathlib import Path
@@ -70,13 +71,24 @@ def _parts(name: str) -> list[str | int]:
 def series(images: list[Path]) -> dict[str, list[Path]]:
     """Images in order, by what their names are beside their numbers: each camera's, where `left_7` lies by `right_7`.
 
-    They are one series, of no name, unless each of several has two images at least.
+    They are one series, of no name, unless each of several has two images at least, and their numbers overlap.
     """
     found: dict[str, list[Path]] = {}
     for image in in_order(images):
         words = "_".join(re.findall(r"[^\W\d_]+", image.stem))
         found.setdefault(words, []).append(image)
-    return found if len(found) > 1 and min(map(len, found.values())) > 1 else {"": in_order(images)}
+    several = len(found) > 1 and min(map(len, found.values())) > 1 and _overlap(list(found.values()))
+    return found if several else {"": in_order(images)}
+
+
+def _overlap(several: list[list[Path]]) -> bool:
+    """Whether the numbers of no series all lie behind those of the others, as of a drive's next part."""
+    numbers = [
+        [[int(number) for number in re.findall(r"[0-9]+", image.stem)] for image in images] for images in several
+    ]
+    spans = sorted((min(one), max(one)) for one in numbers)
+    ends = itertools.accumulate((stop for _, stop in spans), max)
+    return all(start <= end for end, (start, _) in zip(ends, spans[1:], strict=False))
 
 
 def missing_numbers(images: list[Path]) -> int:
