@@ -102,6 +102,14 @@ def test_what_was_measured_over_an_angle_or_a_distance_is_left_out_and_said(tmp_
     assert any("crank (over angle), profile (over distance)" in note for note in recording.notes)
 
 
+def test_a_counter_of_frames_is_no_raw_frame(tmp_path):
+    file = asammdf.MDF(version="4.10")
+    file.append([asammdf.Signal(np.arange(5.0), TIME, name=name) for name in ("USB_FrameCount", "speed")], acq_name="a")
+    path = file.save(tmp_path / "a.mf4")
+    file.close()
+    assert read(path).specs["a"].columns == ("USB_FrameCount", "speed")
+
+
 DBC = """VERSION ""
 NS_ :
 BS_:

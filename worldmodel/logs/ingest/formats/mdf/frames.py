@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-_FRAMES = re.compile(r"(CAN|LIN|FLX|MOST|ETH|K|USB)_[A-Za-z]*Frame[A-Za-z]*")
+_FRAMES = re.compile(r"((?:CAN|LIN|FLX|MOST|ETH|K|USB)_[A-Za-z]*Frame)\.")  # and a part of it, such as its ID
 _DATA = "CAN_DataFrame"
 _EXTENDED, _ADDRESS, _STANDARD = 31, 0x1FFFFFFF, 0x7FF  # the bit that says so, the others, the most without it
 
 
 def kind_of(names: Sequence[str]) -> str:
     """What the frames of a channel group with channels of these names are; empty where it has none."""
-    return next((match[0] for name in names if (match := _FRAMES.match(name))), "")
+    return next((match[1] for name in names if (match := _FRAMES.match(name))), "")
 
 
 def can_frames(file: Any, index: int, names: Sequence[str]) -> Iterator[SimpleNamespace]:
