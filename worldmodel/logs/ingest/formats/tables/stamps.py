@@ -1,6 +1,7 @@
 """A table's clock as nanoseconds: numbers in many units, dates in many spellings."""
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ UNITS = {
     "100ns": 100,  # .NET
 }  # fmt: skip
 NO_ZONE = "the times tell no zone that is known, and are taken for UTC; time_zone in [clock] says which it is"
+GPS_TIME = re.compile(r"\bGPST\b")  # a column of dates that is called so, as RTKLIB's is
 ORDERS = ("year_first", "day_first", "month_first")
 _EPOCH_DAYS = {"excel_days": 25569, "matlab_days": 719529}
 GPS_EPOCH_S, WEEK_S = 315964800, 604800
@@ -90,6 +92,9 @@ def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndar
         columns = [table.column(column) for column in clock.columns]
         drop, zone = table.unreadable == "drop", clock.time_zone or "UTC"
         ns, valid, local = instants(path, clock.columns, columns, clock.dates, zone, drop)
+        if not clock.time_zone and any(map(GPS_TIME.search, clock.columns)):
+            gps = ns > GPS_EPOCH_S * 10**9
+            return np.where(gps, ns - leap_seconds(ns // 10**9) * 10**9, ns), valid
         if local and not clock.time_zone and clock.origin == "unix" and NO_ZONE not in table.notes:
             table.notes.append(NO_ZONE)
         return ns, valid

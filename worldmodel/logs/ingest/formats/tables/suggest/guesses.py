@@ -9,7 +9,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.dates import zone_s
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
-from worldmodel.logs.ingest.formats.tables.stamps import NO_ZONE, UNITS, WEEK_S, nanoseconds
+from worldmodel.logs.ingest.formats.tables.stamps import GPS_TIME, NO_ZONE, UNITS, WEEK_S, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _HALF = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
@@ -41,7 +41,8 @@ def as_dates(table: Table, columns: tuple[str, ...]) -> Iterator[tuple[Clock, li
     first = str(table.column(columns[-1])[0])
     zoned = getattr(kind, "tz", None) or _ZONE.search(first)
     letters = _LETTERS.search(first)
-    doubts = [] if zoned or (letters and zone_s(letters[1]) is not None) else [NO_ZONE]
+    known = zoned or (letters and zone_s(letters[1]) is not None) or any(map(GPS_TIME.search, columns))
+    doubts = [] if known else [NO_ZONE]
     yield Clock(columns, origin="unix"), doubts
     orders = [("day_first", "month_first"), ("month_first", "day_first")]
     american = bool(_HALF.search(str(table.column(columns[-1])[0])))  # who counts hours so has the month first
