@@ -116,8 +116,16 @@ def test_quaternions_have_their_scalar_where_the_simulator_has_it(tmp_path):
         np.testing.assert_allclose(stream.data[0], expected[1], atol=1e-6)
 
 
-def test_a_step_of_isaac_lab_is_several_of_its_simulation(tmp_path):
-    args = {"env_name": "Isaac-Lift-v0", "type": 2, "sim_args": {"dt": 0.01, "decimation": 5}}
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sim_args": {"dt": 0.01, "decimation": 5}},
+        {"sim_args": {"dt": 0.01, "decimation": 5}, "camera": {"fps": 60}},
+        {"control_dt": 0.05, "sim_args": {"dt": 0.01, "decimation": 5}},
+    ],
+)
+def test_a_step_of_isaac_lab_is_several_of_its_simulation(tmp_path, told):
+    args = {"env_name": "Isaac-Lift-v0", "type": 2, **told}
     _, log = make(write_robomimic(tmp_path / "a.hdf5", env_args=json.dumps(args)), tmp_path)
     check(log, "action", 7, hertz=20.0)
 

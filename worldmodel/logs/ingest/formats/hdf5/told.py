@@ -14,8 +14,8 @@ from worldmodel.logs.ingest.formats.damage import read_json
 METADATA = "metadata.json"  # of Minari, beside the file; ManiSkill's has the file's own name
 _MODEL = "model_file"
 _RATES = ("control_freq", "control_frequency", "fps", "render_fps", "frequency")
-_PERIODS = ("dt", "control_timestep", "control_dt")
-_SUBSTEPS = "decimation"
+_SIMULATED, _SUBSTEPS = "dt", "decimation"  # a step has so many of the simulation's
+_PERIODS = (_SIMULATED, "control_timestep", "control_dt")
 _ROBOSUITE = 1  # of robomimic's types of environments
 _NAMES = ("env_name", "env_id", "id", "dataset_id")
 _DEEPEST = 8
@@ -30,9 +30,13 @@ def rate_in(said: Iterable[tuple[str, Any]]) -> tuple[float | None, str]:
     """The same of keys and values."""
     told = list(said)
     numbers = [(key, value) for key, value in told if isinstance(value, int | float) and value and math.isfinite(value)]
-    substeps = next((value for key, value in numbers if key == _SUBSTEPS), 1)  # of `dt` in a step, as Isaac Lab has it
-    hertz = [value if key in _RATES else 1 / value for key, value in numbers if key in (*_RATES, *_PERIODS)]
-    hertz = hertz if any(key in _RATES for key, _ in numbers) else [value / substeps for value in hertz]
+    substeps = next((value for key, value in numbers if key == _SUBSTEPS), 1)
+    parts = {_SIMULATED: substeps}  # of a step, as Isaac Lab has it
+    hertz = [
+        value if key in _RATES else 1 / (value * parts.get(key, 1))
+        for key, value in numbers
+        if key in (*_RATES, *_PERIODS)
+    ]
     names = (value for key, value in told if key in _NAMES and isinstance(value, str))
     name = next(names, "")[:100]
     return next((float(rate) for rate in hertz if 0 < rate < 1e6), None), f" of {name}" if name else ""
