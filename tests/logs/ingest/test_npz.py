@@ -99,6 +99,13 @@ def test_without_actions_it_is_a_table(tmp_path):
     assert any("three axes or more, and left out: turns" in note for note in recording.notes)
 
 
+def test_a_table_has_complex_numbers_as_two_and_tells_what_it_leaves_out(tmp_path):
+    recording = read(save(tmp_path, t=ROWS / 10, wave=ROWS + 2j, secret=np.array([{"a": 1}] * 12, object)))
+    (samples,) = recording.samples.values()
+    np.testing.assert_array_equal(samples.data, np.stack([ROWS, np.full(12, 2)], 1))
+    assert any("left out: secret" in note for note in recording.notes)
+
+
 def test_nothing_is_unpickled(tmp_path):
     path = save(tmp_path, action=ROWS, state=ROWS, secret=np.array([{"a": 1}], object))
     recording = read(path)

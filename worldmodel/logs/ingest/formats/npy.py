@@ -20,7 +20,7 @@ def names(path: Path) -> list[str]:
 
 
 def arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The arrays of numbers and truths in an archive by name, and the names of what else is in it.
+    """The arrays of numbers, truths and words in an archive by name, and the names of what else is in it.
 
     Raises:
         ValueError, OSError, zipfile.BadZipFile: if it is damaged.
@@ -31,7 +31,7 @@ def arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
             name = info.filename.removesuffix(_NPY)
             shape, kind = _told(archive, info)
             size = int(np.prod(shape, dtype=object)) * kind.itemsize
-            if kind.kind not in "biufSU" or not info.filename.endswith(_NPY):
+            if kind.kind not in "biufcSU" or not info.filename.endswith(_NPY):
                 left.append(name)
             elif size > info.file_size:  # before anything is allocated
                 raise ValueError(f"{name} tells {size} bytes, and has {info.file_size}")

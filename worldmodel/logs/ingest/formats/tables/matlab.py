@@ -58,7 +58,8 @@ def load_vectors(path: Path) -> tuple["pa.Table", list[str]]:
 
 def _of(path: Path) -> dict[str, np.ndarray]:
     if path.suffix.lower() == ".npz":
-        return dict(_in_columns(iter(arrays(path)[0].items())))
+        found, left = arrays(path)
+        return dict(_in_columns(iter(found.items()))) | {name: np.zeros(0) for name in left}
     return dict(_in_columns(_from_hdf5(path))) if _is_hdf5(path) else _apart(path)
 
 
