@@ -268,6 +268,15 @@ def test_columns_of_a_length_of_their_own_are_on_their_own_clock(tmp_path, name)
     np.testing.assert_allclose(held["speed"].data[:, 0], gps**2)
 
 
+def test_a_clock_of_the_file_beside_that_of_a_struct(tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w") as file:
+        file["imu/time"], file["imu/x"] = np.arange(50) / 10, np.arange(50.0)
+        file["time"], file["y"] = np.arange(50) / 20, -np.arange(50.0)
+    (recording,) = recordings(tmp_path / "run.h5")
+    rates = {column: spec.rate_hz for spec in recording.specs.values() for column in spec.columns}
+    assert rates == {"x": 10, "y": 20}
+
+
 def test_vectors_without_a_clock_of_their_length_are_left_out_and_told(tmp_path):
     savemat(
         tmp_path / "a.mat", {"t": np.arange(40) / 100, "x": np.arange(40.0), "v": np.arange(9.0), "w": np.arange(9.0)}

@@ -90,7 +90,7 @@ def _by_struct(names: list[str], clocks: set[str]) -> list[list[str]]:
         return [names]
     groups: dict[str, list[str]] = {struct: [] for struct in structs}
     for name in names:
-        inside = [struct for struct in structs if name.startswith(f"{struct}.")]
+        inside = [struct for struct in structs if not struct or name.startswith(f"{struct}.")]  # the file has no name
         groups[max(inside, key=len, default=structs[0])].append(name)
     return list(groups.values())
 
