@@ -1,6 +1,7 @@
 """MDF files by asammdf's writer, against what went into them."""
 
 import datetime
+from types import SimpleNamespace
 
 import asammdf
 import can
@@ -12,6 +13,7 @@ from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import mdf
 from worldmodel.logs.ingest.formats.mdf.channels import read_channels
+from worldmodel.logs.ingest.formats.mdf.frames import can_frames
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.sources import claimant
 from worldmodel.logs.reader import Log
@@ -143,6 +145,13 @@ def test_raw_frames_are_decoded_by_a_dbc(tmp_path):
     np.testing.assert_allclose(recording.samples["WHEEL"].time, np.arange(10) / 10, atol=1e-6)
     np.testing.assert_allclose(recording.samples["WIDE"].data[:, 0], np.radians(36 * np.arange(1, 10)))
     assert "CAN: left out: 10 frames of addresses that the DBC does not know (0x9)" in recording.notes
+
+
+def test_a_length_may_be_told_by_its_code_alone():
+    told = {"ID": [291, 291], "DataBytes": np.arange(128).reshape(2, 64), "DLC": [2, 9]}
+    there = {f"CAN_DataFrame.{name}": np.array(samples) for name, samples in told.items()}
+    file = SimpleNamespace(get=lambda name, **_: SimpleNamespace(samples=there[name], timestamps=np.arange(2.0)))
+    assert [len(frame.data) for frame in can_frames(file, 0, list(there))] == [2, 12]
 
 
 def test_raw_frames_that_nobody_describes_are_no_readings(tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 
 _FRAMES = re.compile(r"((?:CAN|LIN|FLX|MOST|ETH|K|USB)_[A-Za-z]*Frame)\.")  # and a part of it, such as its ID
 _DATA = "CAN_DataFrame"
+_LENGTHS = np.array([*range(9), 12, 16, 20, 24, 32, 48, 64])  # bytes, by the code of a length (DLC) of CAN FD
 _EXTENDED, _ADDRESS, _STANDARD = 31, 0x1FFFFFFF, 0x7FF  # the bit that says so, the others, the most without it
 
 
@@ -26,7 +27,9 @@ def can_frames(file: Any, index: int, names: Sequence[str]) -> Iterator[SimpleNa
 
     address, content = field("ID"), np.asarray(field("DataBytes").samples, np.uint8)
     bits = np.asarray(address.samples, np.int64)
-    extended, length = field("IDE"), field("DataLength") or field("DLC")
+    extended, length, code = field("IDE"), field("DataLength"), field("DLC")
+    codes = None if code is None else _LENGTHS[np.asarray(code.samples, np.int64).clip(0, len(_LENGTHS) - 1)]
+    sizes = codes if length is None else length.samples
     bus, sent = field("BusChannel"), field("Dir")
     wide = bits >> _EXTENDED & 1 | (bits & _ADDRESS > _STANDARD) if extended is None else extended.samples
     for i, seconds in enumerate(np.asarray(address.timestamps, np.float64)):
@@ -34,5 +37,5 @@ def can_frames(file: Any, index: int, names: Sequence[str]) -> Iterator[SimpleNa
             timestamp=seconds, arbitration_id=int(bits[i]) & _ADDRESS, is_extended_id=bool(wide[i]),
             is_error_frame=False, is_remote_frame=False, is_rx=sent is None or sent.samples[i] in (0, b"Rx"),
             channel="" if bus is None else str(bus.samples[i]),
-            data=bytes(content[i] if length is None else content[i, : int(length.samples[i])]),
+            data=bytes(content[i] if sizes is None else content[i, : int(sizes[i])]),
         )  # fmt: skip
