@@ -459,6 +459,8 @@ def suggested(folder, head, rows, name="run.csv"):
         ("timestamp", 1_700_000_000, 3600, 1 / 3600),  # hours in seconds since 1970
         ("timestamp", 1_700_000_000, 602, 1 / 602),  # ten minutes, and what a reading takes
         ("unix_time", 1_700_000_000, 500, 1 / 500),
+        ("uptime_ms", 1_700_000_000, 20, 50),  # twenty days
+        ("time (us)", 1_200_000_000, 1021, 1e6 / 1021),
     ],
 )
 def test_stamps_as_of_1970_have_steps_as_of_a_log(tmp_path, name, first, step, hertz):

@@ -71,8 +71,9 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
     told = table.unit(name)
     unit = _LONG.get(told or name.lower().rpartition("_")[2], told)
     sized = next((u for low, high, u in _TELLING if low <= first < high), None)
+    finer = sized and UNITS.get(unit, UNITS[sized]) < UNITS[sized]  # that is told, and counts since a start
     told_so = sized == unit or _SAYS_1970.search(plain_name(name))
-    since_1970 = sized if sized and (told_so or _is_plausible(step, sized)) else None
+    since_1970 = sized if sized and not finer and (told_so or _is_plausible(step, sized)) else None
     if since_1970 and "gps" in name.lower():
         yield Clock((name,), unit=since_1970), [f"{name}: its date is not known, as it may count from 1980 too"]
     elif since_1970:
