@@ -459,6 +459,7 @@ def suggested(folder, head, rows, name="run.csv"):
         ("timestamp", 1_700_000_000, 3600, 1 / 3600),  # hours in seconds since 1970
         ("timestamp", 1_700_000_000, 602, 1 / 602),  # ten minutes, and what a reading takes
         ("unix_time", 1_700_000_000, 500, 1 / 500),
+        ("timestamp", 1_200_000_000, 10_021, 1e6 / 10_021),  # microseconds since a boot
         ("uptime_ms", 1_700_000_000, 20, 50),  # twenty days
         ("time (us)", 1_200_000_000, 1021, 1e6 / 1021),
     ],

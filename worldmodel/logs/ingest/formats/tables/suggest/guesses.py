@@ -15,7 +15,8 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 _HALF = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
 _SIGNS = {"milli": "ms", "micro": "us", "nano": "ns", "sampletimefine": "100us"}  # the last is Xsens's
 _MOVELLA_DOT = 2000  # steps of `SampleTimeFine` that are microseconds, as of the DOT, and not the MTi's 100 us
-_FAR_S, _LATE_S = 100.0, 3.0  # between samples of a log with stamps since 1970, and off whole minutes
+_FAR_S = 100.0  # between samples of a log with stamps since 1970
+_LATE_S, _HOUR_S = 3.0, 3600.0  # how far those of a logger may be off whole minutes, up to an hour
 _SAYS_1970 = re.compile(r"(?:^|_)(?:unix|epoch|posix|utc)")
 _COUNTED = ("s", "ms", "us", "ns")
 _NEAR = 0.05  # of a rate that is told
@@ -103,9 +104,10 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
 
 
 def _is_plausible(step: float, unit: str) -> bool:
-    """Whether samples may be so far apart: not by hours, unless by whole minutes to some seconds."""
+    """Whether samples may be so far apart: not by hours, unless by whole minutes, of which loggers may be late."""
     seconds = step * UNITS[unit] * 1e-9
-    return seconds < _FAR_S or abs(seconds - 60 * round(seconds / 60)) <= _LATE_S
+    late = abs(seconds - 60 * round(seconds / 60))
+    return seconds < _FAR_S or late <= (_LATE_S if seconds <= _HOUR_S + _LATE_S else 0)
 
 
 def _of_week(table: Table, name: str) -> tuple[Clock, list[str]]:
