@@ -28,6 +28,7 @@ _MOST_BYTES = 1 << 31
 _DEEPEST = 16
 _RUNS = 64  # structs with others in them at most, beyond which they are rows
 _LONGEST_S = 3600
+_LEFT = np.zeros((0, 0, 0))  # in place of what is not read, and told
 
 
 def load_vectors(path: Path) -> tuple["pa.Table", list[str]]:
@@ -52,7 +53,11 @@ def load_vectors(path: Path) -> tuple["pa.Table", list[str]]:
     left = [f"{name} ({len(column)})" for name, column in columns.items() if name not in kept and len(column) > 1]
     notes = [f"vectors of a length that no other has are left out: {', '.join(left[:20])}"] if left else []
     deep = [name for name, column in columns.items() if not len(column)]
-    notes += [f"no numbers, or of three axes or more, and left out: {', '.join(deep[:20])}"] if deep else []
+    notes += (
+        [f"no numbers, too large, in another file, or of three axes or more, and left out: {', '.join(deep[:20])}"]
+        if deep
+        else []
+    )
     return pa.table({name: _filled(column, longest) for name, column in kept.items()}), notes
 
 
@@ -106,6 +111,8 @@ def _columns(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, np.nd
         else:
             for i, item in enumerate(items):
                 yield from _columns(f"{name}[{i}]", item, depth + 1)
+    elif value is _LEFT:
+        yield name, np.zeros(0)
     elif isinstance(value, np.ndarray) and value.dtype.kind in "iuf" and value.size:
         yield from _vectors(name, value)
     elif isinstance(value, np.ndarray) and value.dtype.kind == "c":
@@ -202,17 +209,22 @@ def _of_hdf5(group: Any, name: str, matlab: bool, depth: int = 0) -> Any:
         or "MATLAB_empty" in item.attrs
     ):
         return None
-    if item.is_virtual or item.external or item.size * item.dtype.itemsize > _MOST_BYTES:
-        return None
+    if _is_left(item):
+        return _LEFT
     values = np.asarray(item)
     values = values["real"] + 1j * values["imag"] if complex_ else values
     return values.T if matlab else values
 
 
-def _of_table(item: Any) -> dict[str, np.ndarray] | None:
-    """The fields of a data set of rows, as PyTables and NumPy make them; None of one that is too large."""
-    if item.is_virtual or item.external or item.size * item.dtype.itemsize > _MOST_BYTES:
-        return None
+def _is_left(item: Any) -> bool:
+    """Whether a data set is too large, or lies in another file."""
+    return item.is_virtual or item.external or item.size * item.dtype.itemsize > _MOST_BYTES
+
+
+def _of_table(item: Any) -> dict[str, np.ndarray] | np.ndarray:
+    """The fields of a data set of rows, as PyTables and NumPy make them."""
+    if _is_left(item):
+        return _LEFT
     rows = np.asarray(item)
     return {name: rows[name] for name in item.dtype.names if rows[name].dtype.kind in "iuf"}
 
