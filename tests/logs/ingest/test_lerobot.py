@@ -18,6 +18,7 @@ from tests.logs.films import gradients, write_film
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import lerobot
+from worldmodel.logs.ingest.formats.lerobot.features import Feature
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.reader import Log
 
@@ -255,3 +256,10 @@ def test_columns_of_one_short_name_are_a_stream_each(tmp_path):
     assert set(recording.samples) == {"observation_state", "state", "action", "actions_ee", "x"}
     np.testing.assert_array_equal(recording.samples["observation_state"].data[:, 1], np.arange(4))
     assert {n for n, spec in recording.specs.items() if spec.kind == "action"} == {"action", "actions_ee"}
+
+
+@pytest.mark.parametrize(
+    ("key", "is_action"), [("action", True), ("actions.arm", True), ("action_is_pad", False), ("action.mask", False)]
+)
+def test_which_actions_count_is_no_action(key, is_action):
+    assert Feature(key).is_action == is_action

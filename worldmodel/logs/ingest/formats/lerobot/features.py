@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BOOKKEEPING = {"timestamp", "frame_index", "episode_index", "index", "task_index"}
-_ACTION = re.compile(r"actions?(?:[._/]|$)")
+_ACTION = re.compile(r"actions?(?:[._/](?!is_pad|mask|valid)|$)")  # and not which of them count
 _PREFIXES = ("observation.images.", "observation.", "")
 
 
