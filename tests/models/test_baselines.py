@@ -19,7 +19,7 @@ from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.fitted import _split
 from worldmodel.models.baselines.inputs import Means, edges_of
 from worldmodel.models.baselines.onestep import OneStep
-from worldmodel.models.baselines.ridge import ridge
+from worldmodel.models.baselines.ridge import affordable, ridge
 from worldmodel.models.baselines.simple import Velocity, hold_last
 from worldmodel.models.baselines.view import Examples, Lens, in_phase, in_step, on_ticks
 from worldmodel.training.data import measure_scaling
@@ -601,3 +601,13 @@ def test_a_column_apart_is_told_by_a_ridge_on_its_own_inputs_and_those_that_all_
     expected = ridge(inputs / scale, change[:, None], mask[:, None], (0.1,))[0, :, 0] / np.append(scale, 1)
     np.testing.assert_allclose(found, expected, atol=1e-12)
     np.testing.assert_array_equal(Shared(shared, 0.1).fitted(own, change, np.zeros(200, bool)), 0)
+
+
+def test_regressions_that_would_take_minutes_are_fitted_on_fewer_rows_spread_evenly():
+    together = np.ones((4000, 32, 60), bool)  # one regression for all columns
+    np.testing.assert_array_equal(affordable(together, 500, 5), np.arange(4000))
+    apart = np.random.default_rng(0).uniform(size=together.shape) < 0.2  # one for each
+    rows = affordable(apart, 1900, 5)
+    assert 200 < len(rows) < 2000
+    assert np.ptp(np.diff(rows)) <= 1
+    assert len(affordable(apart[..., :1], 1900, 5)) > 2 * len(rows)

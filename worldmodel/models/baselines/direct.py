@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.inputs import STILL, Means, Part, acts_until, edges_of, flat, parts_of
-from worldmodel.models.baselines.ridge import ridge
+from worldmodel.models.baselines.ridge import affordable, ridge
 from worldmodel.models.baselines.view import LATE, Examples, View, in_phase, on_ticks, phase
 from worldmodel.types import Array
 
@@ -46,6 +46,8 @@ class Direct:
         change, there = in_phase(examples, phase(view), ticks) - view.held[:, -1:], examples.mask[:, ticks - 1]
         seen, acted = flat(parts_of(view, layout)), acts_until(view, ticks)
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
+        rows = affordable(there, int(varies.sum()), len(penalties))
+        seen, change, there, acted = seen[rows], change[rows], there[rows], [a[rows] for a in acted]
         weights = []
         for i, led in enumerate(acted):
             inputs = np.concatenate([seen, led], 1)[:, varies]

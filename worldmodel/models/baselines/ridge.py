@@ -3,8 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.linalg import solve
+
+from worldmodel.arrays import evenly
+
+_DEAR = 2e11  # floating-point operations: some ten seconds of one core
 
 
 def ridge(
@@ -32,6 +36,29 @@ def ridge(
             slopes[:-1, columns] = each
             slopes[-1, columns] = y_mean - x_mean @ each
     return weights
+
+
+def affordable(mask: Bool[np.ndarray, "M N Y"], inputs: int, penalties: int) -> Int[np.ndarray, " rows"]:
+    """Rows on which N fits of Y columns each cost no more than some seconds: all, or as many, spread evenly.
+
+    A log whose columns come and go apart, as those of a radar, has a regression of its own for each of them.
+
+    Args:
+        mask: where targets are.
+        inputs: how many there are.
+        penalties: how many are tried.
+    """
+    counts = np.concatenate([np.unique(each, axis=1).sum(0) for each in mask.swapaxes(0, 1)]).astype(float)
+
+    def cost(share: float) -> float:
+        rows = share * counts
+        few, many = np.minimum(rows, inputs), np.maximum(rows, inputs)
+        return float((2 * few**2 * many + penalties * few**3 * 2 / 3).sum())
+
+    share = 1.0
+    while cost(share) > _DEAR:
+        share *= 0.95
+    return evenly(len(mask), max(int(share * len(mask)), 1))
 
 
 def _slopes(
