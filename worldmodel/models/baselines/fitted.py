@@ -22,7 +22,7 @@ from worldmodel.types import Array, Commands
 
 VERSION = 3
 _LEARN, _SELECT = 4000, 1500  # windows that are drawn at most
-_VALUES = 1 << 26  # numbers in them at most: a quarter of a gigabyte
+_VALUES = 1 << 24  # numbers in them at most: what is done with them takes seconds
 _TO_SELECT = 4  # one episode of so many chooses, where none were given for that
 _FRAMES = 256  # that a mean frame is taken of
 

@@ -14,6 +14,7 @@ from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array, Commands
 
 LATE = 2  # ticks that a sensor at the clock's rate may be late
+_SAME = 1e-9  # ticks, by which clocks that begin at different moments are rounded apart
 _OVER_CONTEXT = ("slots", "slots_mask", "readings", "mask", "held", "age")
 
 
@@ -259,8 +260,8 @@ def in_step(view: View, columns: Sequence[slice]) -> tuple[Float[Array, "B C N"]
     before = xp.maximum(after - 1, 0)
     start, end = (xp.take_along_axis(time, i, 1) for i in (before, after))
     between = xp.isfinite(start) & (end > start)
-    known = xp.isfinite(end) & (between | (wanted == end))
     with np.errstate(invalid="ignore"):  # of what is before the first
+        known = xp.isfinite(end) & (between | (xp.abs(wanted - end) < _SAME))
         share = xp.where(between, (wanted - start) / xp.where(between, end - start, 1), 1)
     low, high = (xp.take_along_axis(held, i[..., of], 1) for i in (before, after))
     return _led(low + share[..., of] * (high - low), known[..., of])
