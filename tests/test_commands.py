@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -168,6 +169,13 @@ def test_imagined_actions_are_those_that_were_asked_for(trained, imagined):
     in_force = logged.data[logged.time <= 2.0 + 1e-6][-1, 0]  # until the first command of the file, a tenth later
     np.testing.assert_allclose(given["csv"]["push"].data[:, :, 0].mean(1), [in_force] * 5 + [8] * 15, atol=1e-5)
     assert (given["csv"]["cart"].data != given["logged"]["cart"].data).any()
+
+
+def test_it_is_told_how_far_what_is_asked_lies_outside_what_was_trained_on(trained, tmp_path):
+    (tmp_path / "far.csv").write_text("time,force\n0.1,5000\n")
+    words = ("imagine", trained.run, trained.other, "--episode", 1, "--at", 2.0, "--actions", tmp_path / "far.csv")
+    said = done(*words, "--out", tmp_path / "far").out
+    assert re.search(r"note: outside what was trained on, in standard deviations: push.force by \d{3}", said)
 
 
 def test_a_long_command_says_what_it_is_doing(trained, imagined, validated):

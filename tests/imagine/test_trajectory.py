@@ -172,6 +172,10 @@ def test_actions_that_do_not_fit_are_refused(dream, tmp_path):
         dream(actions=tmp_path / "nowhere.csv")
     with pytest.raises(WorldModelError, match=r"wrong width[\s\S]*\[M, 1\]: f[\s\S]*\(2, 2\)"):
         dream(actions={"force": Samples(np.arange(2.0), np.zeros((2, 2)))})
+    with pytest.raises(WorldModelError, match=r"no samples[\s\S]*Samples\(time, data\)[\s\S]*ndarray"):
+        dream(actions={"force": np.zeros((2, 1))})
+    pair = dream(actions={"force": ([0.0, 0.1], [[1.0], [2.0]])})
+    assert all_equal(pair, dream(actions={"force": Samples(np.array([0.0, 0.1]), np.array([[1.0], [2.0]]))}))
     with pytest.raises(WorldModelError, match=r"no action 'push'[\s\S]*expected:[^\n]*force"):
         dream(actions={"push": Samples(np.arange(2.0), np.zeros((2, 1)))})
     with pytest.raises(WorldModelError, match=r"(?s)No given action begins within the horizon.*at 100.00 s"):

@@ -1,7 +1,7 @@
 """Runs: trained, asked, scored."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from worldmodel.cli.options import (
     write_tracks,
     wrote,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from worldmodel.imagine import Trajectory
 
 
 @app.command()
@@ -119,12 +122,18 @@ def imagine(
             read_actions(actions, commanded(run))  # a mistake is told before what takes long
         opened = load(run).on(log)
     say_notes(opened.notes)
+    told: list[str] = []
+
+    def finish(trajectory: "Trajectory") -> None:
+        told.extend(trajectory.notes)
+        write_tracks(lambda: tracks_of_trajectory(trajectory), rrd, mcap, force)
+
     with doing(f"imagining {members} futures (the first time, it is compiled)"):
         files = imagine_to(
             opened, log, out, episode=episode, at_s=at, horizon_s=horizon, members=members, seed=seed, actions=actions,
-            beyond_trained=beyond_trained, force=force,
-            then=lambda trajectory: write_tracks(lambda: tracks_of_trajectory(trajectory), rrd, mcap, force),
+            beyond_trained=beyond_trained, force=force, then=finish,
         )  # fmt: skip
+    say_notes(told)
     wrote(*files)
 
 

@@ -60,10 +60,11 @@ def continued(
         given = read_actions(Path(given), layout.actions)
     if given is not None:
         _check_names(given, layout.actions)
+        given = {spec.name: _checked(spec, given[spec.name]) for spec in layout.actions}
     parts = {}
     for spec in layout.actions:
         held = Samples(before[spec.name].time - row * layout.dt, before[spec.name].data)
-        parts[spec.name] = held if given is None else _joined(held, _checked(spec, given), offset_s)
+        parts[spec.name] = held if given is None else _joined(held, given[spec.name], offset_s)
     if given is not None:
         _check_reach(given, layout.actions, horizon * layout.dt - offset_s)
     return commands(parts, layout, np.arange(horizon) * layout.dt)
@@ -85,18 +86,24 @@ def _check_names(given: Mapping[str, Samples], actions: Sequence[StreamSpec]) ->
         raise WorldModelError(wrong[0], expected=", ".join(names) or "none", found=", ".join(given) or "none")
 
 
-def _checked(spec: StreamSpec, given: Mapping[str, Samples]) -> Samples:
-    if np.shape(given[spec.name].data)[1:] != spec.sample_shape:
+def _checked(spec: StreamSpec, given: Samples) -> Samples:
+    if not (isinstance(given, tuple) and len(given) == 2):
+        raise WorldModelError(
+            f"The actions for {spec.name!r} are no samples.",
+            expected=f"Samples(time, data): seconds after the moment [M], and values [M, {len(spec.columns)}]",
+            found=type(given).__name__,
+        )
+    time, data = map(np.asarray, given)
+    if data.shape[1:] != spec.sample_shape:
         raise WorldModelError(
             f"The actions for {spec.name!r} have the wrong width.",
             expected=f"[M, {len(spec.columns)}]: {', '.join(spec.columns)}",
-            found=str(np.shape(given[spec.name].data)),
+            found=str(data.shape),
         )
-    time, data = given[spec.name]
     if len(time) != len(data):
         raise WorldModelError(f"The actions for {spec.name!r} have {len(time)} times and {len(data)} values.")
     _check_times(f"The actions for {spec.name!r}", time)
-    return given[spec.name]
+    return Samples(time, data)
 
 
 def _check_reach(given: Mapping[str, Samples], actions: Sequence[StreamSpec], end_s: float) -> None:

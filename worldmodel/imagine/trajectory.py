@@ -62,6 +62,22 @@ class Trajectory:
     def horizon_s(self) -> float:
         return max(float(s.time[-1]) for s in self.imagined.values() if len(s.time)) - self.start_s
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be known beside the figures: where they begin unsurely, and how far the question lies outside."""
+        lines = []
+        for name, off in self.unsure.items():
+            less = f", by {off:.2g} m less sure than usual" if off >= _TOLD_M else ""
+            lines.append(f"{name} begins where odometry has it{less}")
+        if self.silent:
+            lines.append(
+                f"nothing was seen of {', '.join(self.silent)}: imagined from the rest, a place from the last known"
+            )
+        if self.outside:
+            farthest = ", ".join(f"{name} by {size:.1f}" for name, size in self.outside.items())
+            lines.append(f"outside what was trained on, in standard deviations: {farthest}")
+        return tuple(lines)
+
     def later(self, seconds: float) -> "Trajectory":
         """The same on a clock that shows so much more."""
         imagined, logged = (
@@ -106,17 +122,7 @@ class Trajectory:
             columns = "" if spec.kind == "video" else f": {', '.join(spec.columns)}"
             span = f", {time[0]:.2f} to {time[-1]:.2f} s" if len(time) else ""
             lines.append(f"{name} {spec.kind} [{shape}]{columns}{span}")
-        for name, off in self.unsure.items():
-            less = f", by {off:.2g} m less sure than usual" if off >= _TOLD_M else ""
-            lines.append(f"{name} begins where odometry has it{less}")
-        if self.silent:
-            lines.append(
-                f"nothing was seen of {', '.join(self.silent)}: imagined from the rest, a place from the last known"
-            )
-        if self.outside:
-            farthest = ", ".join(f"{name} by {size:.1f}" for name, size in self.outside.items())
-            lines.append(f"outside what was trained on, in standard deviations: {farthest}")
-        return "\n  ".join(lines) + ">"
+        return "\n  ".join([*lines, *self.notes]) + ">"
 
     def _repr_html_(self) -> str:
         return beside_text(repr(self), self.plot())

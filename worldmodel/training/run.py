@@ -79,7 +79,7 @@ class Run(Foreteller):
         """That only the network answers, and as it was then, where the training has not ended; what had no time."""
         if self.reached is not None:
             cut = ", ".join(self.settings.cut)
-            return (f"Its {self.settings.minutes:g} minutes left no time for {cut}.",) if cut else ()
+            return (f"Training for {self.settings.minutes:g} min left no time for {cut}.",) if cut else ()
         remedy = f"`worldmodel train ... --out {self.folder} --resume` goes on"
         return (f"The training of {self.folder} has not ended: its network answers alone, as it was then; {remedy}.",)
 
