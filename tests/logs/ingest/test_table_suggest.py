@@ -906,3 +906,11 @@ def test_of_a_long_text_its_middle_and_end_are_looked_at_too(tmp_path, monkeypat
     assert {stream["kind"] for stream in tomllib.loads(text)["streams"].values()} == {"gps", "sensor"}
     assert "columns that hold nothing are left out: never" in text
     assert "rate_hz = 50" in text
+
+
+def test_a_wanted_velocity_is_not_in_volts(tmp_path):
+    rows = "\n".join(f"{0.02 * i:.2f},{i % 7},{i % 5},{11 + 0.01 * (i % 9):.2f}" for i in range(200))
+    (tmp_path / "a.csv").write_text(f"t,cmd_v,cmd_w,battery_v\n{rows}\n")
+    streams = tomllib.loads(suggest([tmp_path / "a.csv"]))["streams"]
+    told = {tuple(stream["columns"].values()): stream.get("units") for stream in streams.values()}
+    assert told == {("cmd_v", "cmd_w"): None, ("battery_v",): "V"}

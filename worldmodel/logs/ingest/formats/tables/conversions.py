@@ -47,6 +47,7 @@ _ENDINGS = (
     ("_nm", "N*m"), ("_pct", "%"), ("_percent", "%"), ("_m", "m"), ("_s", "s"), ("_g", "g"), ("_v", "V"), ("_a", "A"),
     ("_knots", "kn"), ("_kts", "kn"), ("_kn", "kn"),
 )  # fmt: skip
+_WANTED = re.compile(r"(?:^|_)(?:cmd|command|des|desired|goal|ref|set|setpoint|target|twist|u)_[va]$", re.IGNORECASE)
 
 
 def spelt(unit: str) -> str:
@@ -66,6 +67,8 @@ def split(name: str) -> tuple[str, str]:
             unit = spelt(match["unit"])
             index = pattern is _BRACKETS and (match["unit"].strip().isdigit() or not match["unit"].strip())
             return (name.strip(), "") if index else (match["name"], unit)
+    if _WANTED.search(name):  # a velocity or an acceleration, and neither volts nor amperes
+        return name.strip(), ""
     for ending, unit in _ENDINGS:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)], unit
