@@ -20,7 +20,10 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
 _TOGETHER = 0.5  # of the shorter of two episodes
-_REMEDY = "make a log of each kind of machine"
+_REMEDY = (
+    "make a log of each kind of machine; where files are sensors of one recording, "
+    "`worldmodel ingest --suggest FOLDER` writes a recipe that joins them"
+)
 
 
 class Assembly:
