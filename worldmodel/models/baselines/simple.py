@@ -2,18 +2,16 @@
 
 import dataclasses
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from worldmodel.arrays import evenly, namespace
+from worldmodel.arrays import namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import Examples, Lens, View, excess, squared_errors
 from worldmodel.types import Array
 
 _SPANS = (2, 4, 8, 16, 32)  # ticks that a speed is measured over; learn episodes choose
-_CHOOSING = 1000  # windows that they are chosen on at most: one of a few numbers a stream
 
 
 def hold_last(view: View) -> Float[Array, "B H Y"]:
@@ -62,7 +60,6 @@ class Velocity:
     @classmethod
     def fit(cls, examples: Examples, layout: TickLayout) -> "Velocity":
         """Chooses for each stream the span whose lines are best, among those that mostly hold two readings."""
-        examples = jax.tree.map(lambda x: x[evenly(len(x), _CHOOSING)], examples)
         context = examples.view.mask.shape[1]
         spans = sorted({min(span, context) for span in (*_SPANS, context)})
         errors = []
