@@ -156,6 +156,17 @@ def test_seconds_since_1970_keep_their_decimals(tmp_path):
     np.testing.assert_array_equal(recording.samples["s"].time, np.arange(399) / 20)
 
 
+def test_seconds_since_1970_of_more_decimals_than_float64_has_lose_none_that_it_has(tmp_path):
+    """Stamps a tenth of a microsecond off a tick fell into the next one where they were rounded to the microsecond."""
+    off = np.random.default_rng(0).uniform(-6e-7, 6e-7, 400)
+    content = "t,x\n" + "".join(
+        f"{1772421798 + i // 100}.{i % 100 / 100 + 0.005 + o:.9f},{i}\n".replace(".0.", ".") for i, o in enumerate(off)
+    )
+    (recording,) = read(tmp_path, content)
+    exact = np.arange(400) / 100 + off
+    np.testing.assert_allclose(recording.samples["s"].time, exact - exact[0], rtol=0, atol=3e-7)
+
+
 @pytest.mark.parametrize(
     ("month", "number"), [("janv.", 1), ("févr.", 2), ("März", 3), ("Mai", 5), ("juin", 6), ("juil.", 7), ("août", 8),
                           ("ago", 8), ("Okt.", 10), ("Dez", 12), ("dic", 12), ("gennaio", 1), ("September", 9)],

@@ -156,12 +156,17 @@ def _from_numbers(table: "Table", clock: Clock, number: np.ndarray, valid: np.nd
 
 
 def _rounded(number: np.ndarray, unit: int) -> np.ndarray:
-    """Numbers [M] of units of so many nanoseconds as int64, to the last decimal that float64 has of the largest."""
+    """Numbers [M] of units of so many nanoseconds as int64.
+
+    Where all are decimals that float64 still tells apart from their neighbours, they are these decimals, which the
+    largest number's last bit would miss. Of more decimals than that none is taken away.
+    """
     whole = number * unit
     ns = np.rint(whole, out=whole).astype(np.int64)
     bit = float(np.spacing(max(number.max(initial=1.0), -number.min(initial=-1.0)))) * unit
     digit = 10 ** math.ceil(math.log10(bit)) if bit > 1 else 1
-    return ns if digit == 1 else (ns + digit // 2) // digit * digit
+    decimals = ns if digit == 1 else (ns + digit // 2) // digit * digit
+    return decimals if np.abs(ns - decimals).max(initial=0) <= bit else ns
 
 
 def leap_seconds(gps_s: np.ndarray) -> np.ndarray:
