@@ -8,9 +8,9 @@ from scipy.linalg import solve
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
-from worldmodel.models.baselines.direct import Asked, Direct, Questions, grid
+from worldmodel.models.baselines.direct import Asked, Direct, Questions, targets
 from worldmodel.models.baselines.inputs import STILL, acts_until, flat, own_of, parts_of
-from worldmodel.models.baselines.view import Examples, in_phase, phase
+from worldmodel.models.baselines.view import Examples
 from worldmodel.types import Array
 
 
@@ -27,8 +27,7 @@ class Apart(Direct):
     @classmethod
     def fit(cls, examples: Examples, layout: TickLayout, penalty: float, commands: bool) -> "Apart":
         """On the readings that came; `commands` says whether those tell anything."""
-        view, ticks = examples.view, grid(examples.view.horizon)
-        change, there = in_phase(examples, phase(view), ticks) - view.held[:, -1:], examples.mask[:, ticks - 1]
+        view, (ticks, change, there) = examples.view, targets(examples)
         parts = parts_of(view, layout)
         past, acted, own = flat(parts[-1:]), acts_until(view, ticks), own_of(parts)
         varies = commands & (np.concatenate([past.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL)

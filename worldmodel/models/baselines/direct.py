@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
@@ -42,8 +42,7 @@ class Direct:
         cls, examples: Examples, layout: TickLayout, penalties: Sequence[float] = PENALTIES
     ) -> list["Direct"]:
         """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
-        view, ticks = examples.view, grid(examples.view.horizon)
-        change, there = in_phase(examples, phase(view), ticks) - view.held[:, -1:], examples.mask[:, ticks - 1]
+        view, (ticks, change, there) = examples.view, targets(examples)
         seen, acted = flat(parts_of(view, layout)), acts_until(view, ticks)
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
         rows = affordable(there, int(varies.sum()), len(penalties))
@@ -176,6 +175,12 @@ def _by_model(ends: tuple[int, ...]) -> tuple[Int[Array, "N M"], Int[Array, " Q"
     counts = np.diff(ends)
     table = np.minimum(np.array(ends[:-1])[:, None] + np.arange(counts.max()), np.array(ends[1:])[:, None] - 1)
     return table, np.flatnonzero(np.arange(counts.max()) < counts[:, None])
+
+
+def targets(examples: Examples) -> tuple[Int[Array, " N"], Float[Array, "B N Y"], Bool[Array, "B N Y"]]:
+    """The ticks ahead that are fitted, the change of each reading from the last one until then, and where one came."""
+    view, ticks = examples.view, grid(examples.view.horizon)
+    return ticks, in_phase(examples, phase(view), ticks) - view.held[:, -1:], examples.mask[:, ticks - 1]
 
 
 def grid(horizon: int) -> Array:
