@@ -13,7 +13,7 @@ from worldmodel.types import Samples, StreamSpec
 if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
 
-_MOST_S = 1.0
+ANSWER_S = 1.0  # delays of a machine that are looked for
 _SURE = 0.6  # of the changes of both
 _BEYOND = 0.01  # share of the commands
 _FLAT = 0.02  # of what was applied, its spread where it meets a wall
@@ -63,7 +63,7 @@ def _columns(asked: Samples, came: Samples, rate: float) -> tuple[list[np.ndarra
 
 def _follows(asked: np.ndarray, came: np.ndarray, rate: float) -> Match | None:
     """How the changes of what came follow those of what was asked; None where it is not certain."""
-    match = best_match(np.diff(asked), np.diff(came), rate, _MOST_S)
+    match = best_match(np.diff(asked), np.diff(came), rate, ANSWER_S)
     return match if match is not None and match.correlation > _SURE else None
 
 

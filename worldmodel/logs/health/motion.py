@@ -7,15 +7,15 @@ import numpy as np
 
 from worldmodel.codecs import QUATERNION
 from worldmodel.logs.health.finding import Finding, found, readings
-from worldmodel.logs.health.signals import at, best_match, even, turning
+from worldmodel.logs.health.signals import at, best_match, even, smooth, turning
 from worldmodel.logs.health.units import GYRO_WORDS
 from worldmodel.types import Samples, StreamSpec
 
 if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
 
-_SURE = 0.9  # the least correlation by which an offset or a unit is told
-_MOST_S = 1.0  # offsets that are looked for
+SURE = 0.9  # the least correlation by which an offset or a unit is told
+ATTITUDE_S, COURSE_S = 1.0, 2.0  # offsets that are looked for
 _FASTEST_HZ = 100.0
 _DEGREES = 180 / np.pi
 _SLOW_RAD_S = 0.05  # a machine that hardly turns tells nothing
@@ -45,7 +45,7 @@ def check_gyro(recording: "Recording") -> Iterator[Finding]:
     others = list(attitudes(recording))
     for gyro, samples, rates in gyros(recording) if others else ():
         for attitude, time, q in others:
-            rate = min(_FASTEST_HZ, _rate(time), _rate(samples.time))
+            rate = min(_FASTEST_HZ, usual_rate(time), usual_rate(samples.time))
             grid = even(max(time[0], samples.time[0]), min(time[-1], samples.time[-1]), rate) if rate else time[:0]
             if len(grid) < 2 * rate or not len(grid):
                 continue
@@ -56,15 +56,16 @@ def check_gyro(recording: "Recording") -> Iterator[Finding]:
                 yield from _compared(recording, gyro.name, attitude.name, felt, turned, rate)
 
 
-def _rate(time: np.ndarray) -> float:
+def usual_rate(time: np.ndarray) -> float:
+    """The usual rate in Hz of times [M]; 0 where they are too few to tell."""
     return float(1 / np.median(np.diff(time))) if len(time) > 8 else 0.0
 
 
 def _compared(
     recording: "Recording", gyro: str, attitude: str, felt: np.ndarray, turned: np.ndarray, rate: float
 ) -> Iterator[Finding]:
-    match = best_match(turned, felt, rate, _MOST_S)
-    if match is None or match.correlation < _SURE:
+    match = best_match(turned, felt, rate, ATTITUDE_S)
+    if match is None or match.correlation < SURE:
         return
     if not 0.5 < match.slope < 2:
         why = "degrees a second" if abs(np.log(match.slope / _DEGREES)) < 0.4 else "another unit"
@@ -81,20 +82,40 @@ def clock_offset(recording: "Recording", later: str, other: str, lag_s: float, c
     text = (
         f"it is {abs(lag_s):.3f} s {'later' if lag_s > 0 else 'earlier'} than {other} (correlation {correlation:.2f})"
     )
+    way = in_recipe(recording, later, lag_s)
     remedy = f"if both were measured at once, take {lag_s:.3f} s off its times"
-    return found(recording, "clock: offset", later, "warn", text, remedy)
+    return found(recording, "clock: offset", later, "warn", f"{text}{'; ' if way else ''}{way}", remedy)
+
+
+def in_recipe(recording: "Recording", stream: str, lag_s: float) -> str:
+    """What takes a lag off the clock of a table's stream in its recipe; empty for what is no table."""
+    clock = recording.clocks.get(stream)
+    if clock is None:
+        return ""
+    keys: dict[float, list[str]] = {}
+    for name, other in recording.clocks.items():
+        if other.name == clock.name:
+            keys.setdefault(other.lag_s, []).append(name)
+    told = " and ".join(f"lag_s = {known + lag_s:.3f} of {', '.join(names)}" for known, names in keys.items())
+    return f"{told} in the recipe takes it off"
 
 
 def check_course(recording: "Recording") -> Iterator[Finding]:
     """When a gyro turns against when the course of the fixes does."""
+    for spec, turn in courses(recording):
+        for gyro, felt, rates in gyros(recording):
+            yield from _course_offset(recording, spec.name, turn, gyro.name, felt.time, rates)
+
+
+def courses(recording: "Recording") -> Iterator[tuple[StreamSpec, tuple[np.ndarray, np.ndarray]]]:
+    """Streams of fixes that move all the time, with times [M] and the rate in rad/s [M] at which their course turns."""
     for spec, samples in readings(recording):
         if spec.kind == "gps" and len(samples.time) > 50:
             data = np.asarray(samples.data, np.float64)
             good = np.isfinite(data[:, :2]).all(1)
             turn = _course_rate(samples.time[good], data[good, :2]) if good.sum() > 50 else None
             if turn is not None:
-                for gyro, felt, rates in gyros(recording):
-                    yield from _course_offset(recording, spec.name, turn, gyro.name, felt.time, rates)
+                yield spec, turn
 
 
 def _course_rate(time: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -119,15 +140,14 @@ def _course_offset(
     time: np.ndarray,
     rates: np.ndarray,
 ) -> Iterator[Finding]:
-    rate = _rate(turn[0])
+    rate = usual_rate(turn[0])
     grid = even(max(time[0], turn[0][0]), min(time[-1], turn[0][-1]), rate)
     if len(grid) < 50:
         return
     course = at(grid, *turn)
-    window = np.ones(max(round(_rate(time) / rate), 1))
-    smooth = [np.convolve(axis, window / len(window), "same") for axis in rates.T]
-    matches = [best_match(at(grid, time, axis), course, rate, 2 * _MOST_S) for axis in smooth]
+    felt = [smooth(axis, round(usual_rate(time) / rate)) for axis in rates.T]
+    matches = [best_match(at(grid, time, axis), course, rate, COURSE_S) for axis in felt]
     best = max((m for m in matches if m is not None), key=lambda m: abs(m.correlation), default=None)
-    sure = best is not None and abs(best.correlation) > _SURE and np.std(course) > _SLOW_RAD_S
+    sure = best is not None and abs(best.correlation) > SURE and np.std(course) > _SLOW_RAD_S
     if best is not None and sure and abs(best.lag_s) > max(1.0 / rate, 0.1):
         yield clock_offset(recording, gps, gyro, best.lag_s, abs(best.correlation))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worldmodel.logs.health.clock import JUMP_S, duration, times
-from worldmodel.logs.health.finding import Finding, found, present
+from worldmodel.logs.health.finding import Finding, Severity, found, present
 from worldmodel.logs.health.measures import Intervals, columns_of
+from worldmodel.logs.health.motion import in_recipe
+from worldmodel.logs.health.offsets import measured_offset
 from worldmodel.types import StreamSpec
 
 if TYPE_CHECKING:
@@ -54,18 +56,54 @@ def _wrong_rate(recording: "Recording", spec: StreamSpec, measured: float, apart
 
 
 def check_overlap(recording: "Recording") -> Iterator[Finding]:
-    """Streams that never were at the same time as any other."""
-    spans = {name: (time[0], time[-1]) for name, time in times(recording) if len(time) > 1}
-    if len(spans) < 2:
+    """Streams that never were at the same time as any of the others: clocks that differ, as none could have met."""
+    spans = {name: (float(time[0]), float(time[-1])) for name, time in times(recording) if len(time) > 1}
+    groups = _meeting(spans)
+    if len(groups) < 2:
         return
-    for name, (start, end) in spans.items():
-        others = [span for other, span in spans.items() if other != name]
-        if any(a <= end and start <= b for a, b in others):
+    dated = max(groups, key=lambda group: (_is_dated(recording, spans[group[0]][0]), len(group)))
+    for group in groups:
+        if group is dated:
             continue
-        apart = min(max(a - end, start - b) for a, b in others)
-        text = f"it has samples from {start:.3f} s to {end:.3f} s, and no other stream has any within {duration(apart)}"
-        remedy = "give all streams one clock, or leave this one out"
-        yield found(recording, "clock: apart", name, "refuse" if apart > JUMP_S else "warn", text, remedy)
+        start, end = min(spans[name][0] for name in group), max(spans[name][1] for name in group)
+        others = [name for name in spans if name not in group]
+        apart = min(max(spans[name][0] - end, start - spans[name][1]) for name in others)
+        refused: Severity = "refuse" if apart > JUMP_S else "warn"
+        text = (
+            f"{'it has' if len(group) == 1 else 'they have'} samples from {start:.3f} s to {end:.3f} s, and no other "
+            f"stream has any within {duration(apart)}"
+        )
+        yield found(recording, "clock: apart", ", ".join(group), refused, text, _one_clock(recording, group, others))
+
+
+def _meeting(spans: dict[str, tuple[float, float]]) -> list[list[str]]:
+    """Names in groups, so that spans [first, last] of no two groups overlap."""
+    groups: list[list[str]] = []
+    latest = -math.inf
+    for name in sorted(spans, key=lambda name: spans[name][0]):
+        if not groups or spans[name][0] > latest:
+            groups.append([])
+        groups[-1].append(name)
+        latest = max(latest, spans[name][1])
+    return groups
+
+
+def _is_dated(recording: "Recording", seconds: float) -> bool:
+    return recording.origin_utc + seconds >= _EARLIEST_UTC
+
+
+def _one_clock(recording: "Recording", group: list[str], others: list[str]) -> str:
+    """What can be done about streams that never meet others, with the offset of their clock where it is measured."""
+    measured = measured_offset(recording, group, others)
+    if measured is None:
+        ways = (
+            ' (in the clock of these in the recipe: origin = "recording" if they began together with the others, or '
+            "since when it counts)"
+        )
+        return f"give all streams one clock{ways if recording.clocks else ''}, or leave {', '.join(group)} out"
+    key = in_recipe(recording, measured.stream, -measured.behind_s)
+    way = f"add {measured.behind_s:.3f} s to the times of {', '.join(group)}{f' ({key})' if key else ''}"
+    return f"{way}: {measured.certainty}"
 
 
 def check_origin(recording: "Recording") -> Iterator[Finding]:

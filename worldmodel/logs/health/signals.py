@@ -9,11 +9,15 @@ _LEAST = 64
 
 
 class Match(NamedTuple):
-    """How one signal follows another: `lag_s` later, with this correlation, `slope` times as large."""
+    """How one signal follows another: `lag_s` later, with this correlation, `slope` times as large.
+
+    `next_best` is the greatest correlation at lags that do not belong to the same peak.
+    """
 
     lag_s: float
     correlation: float
     slope: float
+    next_best: float = 0.0
 
 
 def even(start: float, end: float, rate_hz: float) -> np.ndarray:
@@ -29,34 +33,67 @@ def at(times: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.interp(times, time[good], values[good]) if good.sum() > 1 else np.full(len(times), np.nan)
 
 
-def best_match(leader: np.ndarray, follower: np.ndarray, rate_hz: float, most_s: float) -> Match | None:
-    """At which lag two signals [M] on one grid agree best; None where they are too short or do not move.
+def smooth(values: np.ndarray, count: int) -> np.ndarray:
+    """The mean of about so many values [M] around each, as many before as after it; of fewer at the ends."""
+    if not 1 < count < len(values):
+        return values
+    window = np.ones(count | 1)
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
 
-    The lag is refined to a part of a sample by a parabola through the three values around the peak.
-    """
+
+def best_match(leader: np.ndarray, follower: np.ndarray, rate_hz: float, most_s: float) -> Match | None:
+    """At which lag two signals [M] on one grid agree best; None where they are too short or do not move."""
     most = min(int(most_s * rate_hz), len(leader) // 4)
-    if len(leader) < _LEAST or most < 1 or not np.isfinite(leader).all() or not np.isfinite(follower).all():
+    if len(leader) < _LEAST or most < 1:
         return None
-    lags = np.arange(-most, most + 1)
+    return _best(leader, follower, rate_hz, np.arange(-most, most + 1))
+
+
+def best_anywhere(leader: np.ndarray, follower: np.ndarray, rate_hz: float) -> Match | None:
+    """The same for signals [M] and [N] of clocks of which nothing is known: any lag at which half of the shorter is in
+    the other. It is counted from their first samples.
+    """
+    shorter = min(len(leader), len(follower))
+    if shorter < _LEAST:
+        return None
+    least = max(shorter // 2, _LEAST)
+    return _best(leader, follower, rate_hz, np.arange(least - len(leader), len(follower) - least + 1))
+
+
+def _best(leader: np.ndarray, follower: np.ndarray, rate_hz: float, lags: np.ndarray) -> Match | None:
+    """The best of some lags, refined to a part of a sample by a parabola through the three values around the peak."""
+    if not np.isfinite(leader).all() or not np.isfinite(follower).all():
+        return None
     values, ratios = _correlations(leader - leader.mean(), follower - follower.mean(), lags)
-    peak = int(np.argmax(np.abs(values)))
-    if not np.abs(values[peak]) > 0:
+    sizes = np.abs(values)
+    peak = int(np.argmax(sizes))
+    if not sizes[peak] > 0:
         return None
     shift = 0.0
     if 0 < peak < len(values) - 1:
-        before, here, after = np.abs(values[peak - 1 : peak + 2])
+        before, here, after = sizes[peak - 1 : peak + 2]
         curve = before - 2 * here + after
         shift = 0.5 * (before - after) / curve if curve else 0.0
     slope = values[peak] * ratios[peak]
-    return Match(float(lags[peak] + shift) / rate_hz, float(values[peak]), float(slope))
+    others = float(sizes[_beyond(sizes, peak)].max(initial=0.0))
+    return Match(float(lags[peak] + shift) / rate_hz, float(values[peak]), float(slope), others)
+
+
+def _beyond(sizes: np.ndarray, peak: int) -> np.ndarray:
+    """Which correlations [M] lie beyond where those around a peak have fallen to half of it."""
+    low = np.flatnonzero(sizes < sizes[peak] / 2)
+    place = int(np.searchsorted(low, peak))
+    first, last = (low[place - 1] if place else -1), (low[place] if place < len(low) else len(sizes))
+    index = np.arange(len(sizes))
+    return (index <= first) | (index >= last)
 
 
 def _correlations(a: np.ndarray, b: np.ndarray, lags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Correlation of a[k] with b[k + lag] where both are there, for each lag, and the ratio of their deviations."""
-    count, length = len(a), 1 << (2 * len(a) - 1).bit_length()
+    length = 1 << (len(a) + len(b) - 1).bit_length()
     products = np.fft.irfft(np.fft.rfft(b, length) * np.conj(np.fft.rfft(a, length)), length)[lags]
-    there = count - np.abs(lags)
     first_a, first_b = np.maximum(-lags, 0), np.maximum(lags, 0)
+    there = np.minimum(len(a) - first_a, len(b) - first_b)
     sum_a, square_a = _sums(a, first_a, there)
     sum_b, square_b = _sums(b, first_b, there)
     spread_a, spread_b = (

@@ -5,13 +5,20 @@ import math
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples, StreamSpec
+
+
+class StampedBy(NamedTuple):
+    """The clock of a stream of a table: its name, and what was taken off its stamps as a known lag, in seconds."""
+
+    name: str
+    lag_s: float = 0.0
 
 
 @dataclasses.dataclass
@@ -27,6 +34,7 @@ class Recording:
         about: what the source says of itself, as a log's `about`.
         findings: what its checks have said so far (`worldmodel.logs.health`).
         stored: the scale and the offset [S] that made a stream's readings of the source's own numbers, where any did.
+        clocks: what stamped each stream, where the source tells: streams of one name are on one clock.
         measured: arrays, and what checks have measured of them (`worldmodel.logs.health.measures`).
     """
 
@@ -38,6 +46,7 @@ class Recording:
     about: dict[str, object] = dataclasses.field(default_factory=dict)
     findings: list[Finding] = dataclasses.field(default_factory=list)
     stored: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
+    clocks: dict[str, StampedBy] = dataclasses.field(default_factory=dict)
     measured: dict[int, tuple[np.ndarray, Any]] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def add(self, spec: StreamSpec, time: np.ndarray, data: np.ndarray) -> None:

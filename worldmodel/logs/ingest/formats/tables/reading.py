@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds, with_stamp
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.formats.tables.times import Shared
-from worldmodel.logs.ingest.recording import Recording, increasing
+from worldmodel.logs.ingest.recording import Recording, StampedBy, increasing
 
 Conversion = Callable[[np.ndarray], np.ndarray]
 _COUNTED = ("s", "ms", "us", "ns", "minutes", "hours", "days")  # units of clocks that a header may tell
@@ -213,14 +213,14 @@ def _free(name: str, file: str, taken: Set[str]) -> str:
 def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording:
     recording = Recording(name)
     rows = {stream.spec.name: _select(tables[stream.file], stream) for stream in recipe.streams}
-    clocks = {stream.spec.name: _clock(rows[stream.spec.name], stream) for stream in recipe.streams}
-    firsts = [int(there.min()) for clock in clocks.values() if len(there := with_stamp(*clock))]
+    clocks, notes = _clocks(rows, recipe.streams)
+    recording.notes += notes
     path = next(iter(tables.values())).path
-    if not firsts:
+    origin, shared = _first(clocks.values()), Shared()
+    if origin is None:
         raise RecipeError(
             f"{path} has no rows for any stream of {recipe.path.name}.", remedy="check `where` and the clock"
         )
-    origin, shared = min(firsts), Shared()
     for stream in recipe.streams:
         ns, valid = clocks[stream.spec.name]
         time = shared.seconds(ns, valid, origin)
@@ -241,8 +241,9 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
                 f"{spec.name}: its stamps are whole periods of {rate:g} Hz, rounded by up to {most:.2g} s; mended"
             )
         recording.add(spec, exact_time, data)
+        recording.clocks[spec.name] = StampedBy(_called(stream), stream.lag_s)
         recording.stored[spec.name] = _stored(rows[stream.spec.name], stream)
-    if any(stream.clock.origin == "unix" for stream in recipe.streams):
+    if any(stream.clock.dated for stream in recipe.streams):
         recording.origin_utc = origin * 1e-9
     for table in tables.values():
         recording.notes += dict.fromkeys(table.notes)
@@ -257,9 +258,49 @@ def _select(table: Table, stream: TableStream) -> Table:
     return table.part(select(table.path, stream.spec.name, table.data, where))
 
 
-def _clock(table: Table, stream: TableStream) -> tuple[np.ndarray, np.ndarray]:
-    ns, valid = nanoseconds(table.path, table, stream.clock)
-    return ns - round(stream.lag_s * 1e9) if stream.lag_s else ns, valid
+def _clocks(
+    rows: Mapping[str, Table], streams: Sequence[TableStream]
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], list[str]]:
+    """Of each stream its stamps in nanoseconds [M] and which rows have one [M], all on one clock; and what was assumed.
+
+    A clock that begins with the recording has its first stamp where the streams on other clocks have theirs.
+    """
+    stamps = {
+        stream.spec.name: nanoseconds(rows[stream.spec.name].path, rows[stream.spec.name], stream.clock)
+        for stream in streams
+    }
+    beginning: dict[str, list[str]] = {}
+    for stream in streams:
+        if stream.clock.origin == "recording":
+            beginning.setdefault(_called(stream), []).append(stream.spec.name)
+    aligned = {name for names in beginning.values() for name in names}
+    start = _first(stamps[name] for name in stamps if name not in aligned)
+    notes = []
+    for clock, names in beginning.items():
+        first = _first(stamps[name] for name in names)
+        if first is None:
+            continue
+        ahead = (start or 0) - first
+        stamps |= {name: (stamps[name][0] + ahead, stamps[name][1]) for name in names}
+        notes.append(
+            f"{', '.join(names)}: the clock ({clock}) begins with the recording, as the recipe says: "
+            f"{ahead * 1e-9:.3f} s are added"
+        )
+    for stream in streams:
+        ns, valid = stamps[stream.spec.name]
+        if stream.lag_s:
+            stamps[stream.spec.name] = ns - round(stream.lag_s * 1e9), valid
+    return stamps, notes
+
+
+def _called(stream: TableStream) -> str:
+    """What stamps a stream, in words: streams of one file and one clock have the same."""
+    column = " and ".join(stream.clock.columns) or f"a row every {stream.clock.period_s:g} s"
+    return f"{column} of {stream.file}" if stream.file else column
+
+
+def _first(stamps: Iterable[tuple[np.ndarray, np.ndarray]]) -> int | None:
+    return min((int(there.min()) for pair in stamps if len(there := with_stamp(*pair))), default=None)
 
 
 def _readings(table: Table, stream: TableStream) -> np.ndarray:

@@ -59,7 +59,8 @@ class Clock:
         fraction: the column of what is to be added to stamps of whole seconds, and its unit; none where it is empty.
         duplicates: whether samples whose time does not increase are dropped and counted, refused, or `spread` evenly
             up to the next stamp.
-        origin: `unix` if it counts from 1970-01-01 UTC, else `first`.
+        origin: since when it counts: `unix` for 1970-01-01 UTC, or another time in seconds since then; `recording`
+            where its first stamp is to be that of the streams on other clocks; else `first`, which tells nothing.
     """
 
     columns: tuple[str, ...]
@@ -71,7 +72,12 @@ class Clock:
     fraction: str = ""
     fraction_unit: str = "ns"
     duplicates: str = "drop"
-    origin: str = "first"
+    origin: str | float = "first"
+
+    @property
+    def dated(self) -> bool:
+        """Whether it tells a date."""
+        return self.origin == "unix" or isinstance(self.origin, float)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Reads a recipe from its TOML file, key by key."""
 
+import datetime
 import math
 import zoneinfo
 from pathlib import Path
@@ -30,7 +31,8 @@ from worldmodel.types import StreamSpec
 FORMAT, VERSION = "worldmodel-recipe", 1
 _DUPLICATES = ("drop", "error", "spread")
 _PARTS = ("ns", "us", "ms")
-_ORIGINS = ("first", "unix")
+_ORIGINS = ("first", "unix", "recording")
+_EPOCHS_S = 4102444800.0  # since 1970, to 2100 and as long before: within int64 nanoseconds
 _COLUMNS = "a table { COLUMN = 'column of the source', ... }"
 
 
@@ -178,13 +180,30 @@ def _read_clock(table: TomlTable, base: Clock | None) -> Clock:
         table.take("fraction", str, "the column of parts of a second", base.fraction),
         table.choose("fraction_unit", _PARTS, base.fraction_unit),
         table.choose("duplicates", _DUPLICATES, base.duplicates),
-        table.choose("origin", _ORIGINS, base.origin),
+        _read_origin(table, base.origin),
     )
     if clock.dates not in ORDERS and "%" not in clock.dates:
         raise table.error("dates", f"{' or '.join(ORDERS)}, or a format such as %d.%m.%Y %H:%M:%S", clock.dates)
     _check_zone(table, clock.time_zone)
     table.finish()
     return clock
+
+
+def _read_origin(table: TomlTable, default: str | float) -> str | float:
+    """Since when a clock counts."""
+    wanted = f"{', '.join(_ORIGINS)}, or since when: seconds since 1970, or a date and time with its zone"
+    value: Any = table.take("origin", (str, int, float, datetime.datetime), wanted, default)
+    if isinstance(value, str):
+        if value not in _ORIGINS:
+            raise table.error("origin", wanted, value)
+        return value
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is None:
+            raise table.error("origin", wanted, str(value))
+        value = value.timestamp()
+    if not abs(value) < _EPOCHS_S:
+        raise table.error("origin", wanted, value)
+    return float(value)
 
 
 def _check_zone(table: TomlTable, name: str) -> None:

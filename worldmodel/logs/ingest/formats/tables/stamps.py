@@ -56,6 +56,8 @@ def _nanoseconds(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, 
         parts = table.floats(clock.fraction)
         valid = valid & np.isfinite(parts)
         ns = ns + np.rint(np.where(valid, parts, 0) * UNITS[clock.fraction_unit]).astype(np.int64)
+    if isinstance(clock.origin, float):
+        ns = ns + round(clock.origin * 1e9)
     if clock.duplicates == "spread":
         ns = ns.copy()
         ns[valid] = spread(ns[valid])
@@ -95,7 +97,7 @@ def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndar
         if not clock.time_zone and any(map(GPS_TIME.search, clock.columns)):
             gps = ns > GPS_EPOCH_S * 10**9
             return np.where(gps, ns - leap_seconds(ns // 10**9) * 10**9, ns), valid
-        if local and not clock.time_zone and clock.origin == "unix" and NO_ZONE not in table.notes:
+        if local and not clock.time_zone and clock.dated and NO_ZONE not in table.notes:
             table.notes.append(NO_ZONE)
         return ns, valid
     if pa.types.is_integer(kind) and clock.unit not in (*_EPOCH_DAYS, *_PERIODS):

@@ -72,7 +72,7 @@ def _clock(clock: Clock) -> list[str]:
     if not clock.columns:
         return [f"period_s = {clock.period_s!r}"]
     columns = _text(clock.columns[0]) if len(clock.columns) == 1 else f"[{', '.join(map(_text, clock.columns))}]"
-    lines = [f"column = {columns}", f"unit = {_text(clock.unit)}", f"origin = {_text(clock.origin)}"]
+    lines = [f"column = {columns}", f"unit = {_text(clock.unit)}", f"origin = {_value(clock.origin)}"]
     lines += [f"week = {_text(clock.week)}"] if isinstance(clock.week, str) else []
     if clock.fraction:
         lines += [f"fraction = {_text(clock.fraction)}", f"fraction_unit = {_text(clock.fraction_unit)}"]
@@ -95,7 +95,7 @@ def _stream(stream: Suggested) -> list[str]:
     return lines + ([f"frame = {_text(stream.frame)}"] if stream.frame else [])
 
 
-def _value(value: str | int) -> str:
+def _value(value: str | float) -> str:
     return _text(value) if isinstance(value, str) else str(value)
 
 
