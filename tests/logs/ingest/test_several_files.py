@@ -1,11 +1,16 @@
 """One recording from several files: on which clock they are joined, and what is said where none is known."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
 from tests.logs.ingest.table_case import HEAD, read_file
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest import load_recipe
+from worldmodel.logs.ingest import ingest, load_recipe, suggest
+from worldmodel.logs.ingest.formats import tables
+from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.reader import Log
 
 UNIX = 1_700_000_000
 JOINED = (
@@ -80,3 +85,105 @@ def test_all_clocks_may_begin_with_the_recording(tmp_path):
     for name in ("wheel", "imu", "gyro"):
         assert recording.samples[name].time.tolist() == [0, 1, 2, 3]
     assert np.isnan(recording.origin_utc)
+
+
+IMU, GPS = "t,ax,ay,az,gx,gy,gz", "t,lat,lon,alt"
+STREAMS = {"accelerometer", "gyro", "gps"}
+
+
+def runs(folder, *names, start=UNIX, files=("imu.csv", "gps.csv"), apart_s=100):
+    """A folder for each run, with an IMU and a receiver in a file each; the runs follow each other."""
+    for number, name in enumerate(names):
+        times = start + apart_s * number + np.arange(60) / 10
+        rows = {
+            files[0]: (IMU, [(t, np.sin(t), 0.1, 9.8, 0.01, np.cos(t), 0.02) for t in times]),
+            files[1]: (GPS, [(t, 45 + i / 1e6, 7, 100) for i, t in enumerate(times[::5])]),
+        }
+        put(folder / name, rows)
+    return folder
+
+
+def ingested(folder, text, out):
+    """The log that a suggested recipe makes of a folder."""
+    (out / "r.toml").write_text(text)
+    return Log(ingest(folder, out / "log.h5", recipe=out / "r.toml", progress=False, force=True).path)
+
+
+@pytest.mark.parametrize("start", [UNIX, 0])
+@pytest.mark.parametrize("files", [("imu.csv", "gps.csv"), ("imu/data.csv", "gps/data.csv")])
+def test_each_run_of_a_folder_is_a_recording_of_the_same_sensors(tmp_path, start, files):
+    apart_s = 100 if start else 0  # without dates each begins at 0
+    folder = runs(tmp_path / "runs", "run1", "run2", "run3", start=start, files=files, apart_s=apart_s)
+    text = suggest(folder)
+    assert "each of 3 folders is taken for a recording: run1, run2, run3" in text
+    log = ingested(folder, text, tmp_path)
+    assert set(log.streams) == STREAMS
+    assert log.episode_names == ("run1", "run2", "run3")
+    assert [len(episode.streams["gyro"]) for episode in log.episodes] == [60, 60, 60]
+
+
+def test_a_run_may_lack_a_file(tmp_path):
+    folder = runs(tmp_path / "runs", "run1", "run2", "run3")
+    (folder / "run2" / "gps.csv").unlink()
+    text = suggest(folder)
+    assert "gps.csv is not in run2" in text
+    log = ingested(folder, text, tmp_path)
+    assert [len(episode.streams["gps"]) for episode in log.episodes] == [12, 0, 12]
+
+
+def test_runs_may_lie_deeper_and_in_an_archive(tmp_path):
+    folder = runs(runs(tmp_path / "days", "d1/run1", "d1/run2"), "d2/run1", start=UNIX + 1e5)
+    assert set(ingested(folder, suggest(folder), tmp_path).streams) == STREAMS
+    with zipfile.ZipFile(tmp_path / "days.zip", "w") as archive:
+        for file in folder.rglob("*.csv"):
+            archive.write(file, file.relative_to(folder))
+    for recipe in (None, tmp_path / "r.toml"):
+        report = ingest(tmp_path / "days.zip", tmp_path / "log.h5", recipe=recipe, progress=False, force=True)
+        assert report.episodes == ("days.zip d1/run1", "days.zip d1/run2", "days.zip d2/run1")
+        assert set(report.streams) == STREAMS
+
+
+def test_devices_that_recorded_at_once_are_one_recording(tmp_path):
+    folder = runs(tmp_path / "both", "left", "right", apart_s=0)
+    text = suggest(folder)
+    assert "as their dates say" in text
+    (recording,) = tables.read(folder, Options(recipe=write(tmp_path / "r.toml", text)))
+    assert set(recording.samples) == {f"{name}{end}" for name in STREAMS for end in ("", "_2")}
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_folders_of_a_known_program_have_its_recipe(tmp_path):
+    for run in ("one", "two"):
+        (tmp_path / run / "meta").mkdir(parents=True)
+        for name in ("device", "time"):
+            (tmp_path / run / "meta" / f"{name}.csv").write_text("a,b\n1,2\n")
+    assert "# An export of the phone app phyphox" in suggest(tmp_path)
+
+
+def test_files_that_are_called_what_a_sensor_is_are_that_sensor(tmp_path):
+    """Of all sensors of a phone the columns are called x, y and z."""
+    times = np.arange(50) / 100
+    put(
+        tmp_path / "run",
+        {
+            "Accelerometer.csv": ("t,x,y,z", [(t, 0.1, 0.2, 9.8 + 0.1 * np.sin(30 * t)) for t in times]),
+            "LinearAcceleration.csv": ("t,x,y,z", [(t, 0.1, 0.2, 0.1 * np.sin(30 * t)) for t in times]),
+            "Gyroscope.csv": ("t,x,y,z", [(t, 0.1, 0.2, np.sin(30 * t)) for t in times]),
+        },
+    )
+    report = ingest(tmp_path / "run", tmp_path / "log.h5", progress=False)
+    assert set(report.streams) == {"accelerometer", "linear_acceleration", "gyroscope"}
+    assert len(report.episodes) == 3
+    log = ingested(tmp_path / "run", suggest(tmp_path / "run"), tmp_path)
+    assert len(log.episodes) == 1
+    assert log.streams["gyroscope"].units == ("rad/s",) * 3
+
+
+def test_clocks_of_files_that_never_meet_are_a_doubt(tmp_path):
+    text = suggest(drive(tmp_path / "run"))
+    assert "the clocks of imu.csv and of wheel.csv never meet" in text
+    assert 'origin = "recording"' in text

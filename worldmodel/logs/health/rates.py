@@ -1,7 +1,7 @@
 """Checks of rates, of streams that never meet, and of dates."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,7 +58,7 @@ def _wrong_rate(recording: "Recording", spec: StreamSpec, measured: float, apart
 def check_overlap(recording: "Recording") -> Iterator[Finding]:
     """Streams that never were at the same time as any of the others: clocks that differ, as none could have met."""
     spans = {name: (float(time[0]), float(time[-1])) for name, time in times(recording) if len(time) > 1}
-    groups = _meeting(spans)
+    groups = meeting(spans)
     if len(groups) < 2:
         return
     dated = max(groups, key=lambda group: (_is_dated(recording, spans[group[0]][0]), len(group)))
@@ -73,11 +73,13 @@ def check_overlap(recording: "Recording") -> Iterator[Finding]:
             f"{'it has' if len(group) == 1 else 'they have'} samples from {start:.3f} s to {end:.3f} s, and no other "
             f"stream has any within {duration(apart)}"
         )
-        yield found(recording, "clock: apart", ", ".join(group), refused, text, _one_clock(recording, group, others))
+        together_s = min(spans[name][0] for name in others) - start
+        remedy = _one_clock(recording, group, others, together_s)
+        yield found(recording, "clock: apart", ", ".join(group), refused, text, remedy)
 
 
-def _meeting(spans: dict[str, tuple[float, float]]) -> list[list[str]]:
-    """Names in groups, so that spans [first, last] of no two groups overlap."""
+def meeting(spans: Mapping[str, tuple[float, float]]) -> list[list[str]]:
+    """Names in groups, in the order of time, so that spans (first, last) of no two groups overlap."""
     groups: list[list[str]] = []
     latest = -math.inf
     for name in sorted(spans, key=lambda name: spans[name][0]):
@@ -92,8 +94,15 @@ def _is_dated(recording: "Recording", seconds: float) -> bool:
     return recording.origin_utc + seconds >= _EARLIEST_UTC
 
 
-def _one_clock(recording: "Recording", group: list[str], others: list[str]) -> str:
-    """What can be done about streams that never meet others, with the offset of their clock where it is measured."""
+def _one_clock(recording: "Recording", group: list[str], others: list[str], together_s: float) -> str:
+    """What can be done about streams that never meet others, with the offset of their clock where it is measured.
+
+    Args:
+        recording: the recording.
+        group: the streams.
+        others: all others.
+        together_s: what makes the streams begin when the others do.
+    """
     measured = measured_offset(recording, group, others)
     if measured is None:
         ways = (
@@ -102,8 +111,8 @@ def _one_clock(recording: "Recording", group: list[str], others: list[str]) -> s
         )
         return f"give all streams one clock{ways if recording.clocks else ''}, or leave {', '.join(group)} out"
     key = in_recipe(recording, measured.stream, -measured.behind_s)
-    way = f"add {measured.behind_s:.3f} s to the times of {', '.join(group)}{f' ({key})' if key else ''}"
-    return f"{way}: {measured.certainty}"
+    keys = f' ({key}; origin = "recording" in their clock would add {together_s:.3f} s)' if key else ""
+    return f"add {measured.behind_s:.3f} s to the times of {', '.join(group)}{keys}: {measured.certainty}"
 
 
 def check_origin(recording: "Recording") -> Iterator[Finding]:

@@ -4,8 +4,8 @@ import fnmatch
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING
 
 from worldmodel.errors import RecipeError
@@ -50,6 +50,32 @@ def files_of(path: Path) -> Mapping[str, Opener]:
     if path.suffix.lower() == ".zip":
         return {name: _zipped(path, name) for name in archived(path) if is_table(name)}
     return {path.name: _opener(path)}
+
+
+def recordings_of(names: Collection[str]) -> dict[str, dict[str, str]]:
+    """The folders of a source that are a recording each by what is in them: files of the same names, and several.
+
+    Args:
+        names: of all its files, within it.
+
+    Returns:
+        For each folder, what each of its files is called within it, and within the source; empty where there are none.
+    """
+    parted = [(str(PurePath(name).parent), PurePath(name).name) for name in names]
+    deeper = [(first, rest) for first, _, rest in (name.partition("/") for name in names)]
+    for ways in (parted, deeper) if all("/" in name for name in names) else ():
+        folders: dict[str, dict[str, str]] = {}
+        for name, (folder, file) in zip(names, ways, strict=True):
+            folders.setdefault(folder, {})[file] = name
+        if _are_alike([set(files) for files in folders.values()]):
+            return folders
+    return {}
+
+
+def _are_alike(folders: list[set[str]]) -> bool:
+    most = max(folders, key=len, default=set[str]())
+    several = sum(len(files) > 1 for files in folders)
+    return several > 1 and all(len(files & most) >= min(2, len(files)) for files in folders)
 
 
 def archived(path: Path) -> list[str]:

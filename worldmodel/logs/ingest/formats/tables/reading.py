@@ -15,7 +15,7 @@ from worldmodel.logs.ingest.formats.tables import rates
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change, is_unit, si
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
 from worldmodel.logs.ingest.formats.tables.loading import load
-from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching
+from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching, recordings_of
 from worldmodel.logs.ingest.formats.tables.recipe import Clock, Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds, with_stamp
@@ -45,7 +45,8 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
     """
     there = files_of(path)
     if recipe.files:
-        yield _read_joined(path, there, recipe, unread)
+        for folder, files in _recordings(there, recipe).items():
+            yield _read_joined(path / folder, files, recipe, unread, f"{path.name} {folder}".strip())
         return
     if not there:
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
@@ -64,6 +65,16 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
         for told, rows in episodes_of(table.path, table, fitted):
             own = path.name if len(there) == 1 else f"{path.name} {name}"
             yield _record(" ".join(filter(None, (own, told))), {"": rows}, fitted)
+
+
+def _recordings(there: Mapping[str, Opener], recipe: Recipe) -> dict[str, dict[str, Opener]]:
+    """What opens the files of each recording of a source, by the folder within it that the recording is."""
+    if all(len(matching(there, pattern)) < 2 for pattern in recipe.files):
+        return {"": dict(there)}
+    folders = recordings_of(there)
+    return {folder: {file: there[name] for file, name in files.items()} for folder, files in folders.items()} or {
+        "": dict(there)
+    }
 
 
 def _loads(path: Path, name: str, opened: Opener) -> bool:
@@ -148,7 +159,7 @@ def _columns(stream: TableStream) -> list[str]:
     return [name for name in stream.needed if name]
 
 
-def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe, unread: bool) -> Recording:
+def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe, unread: bool, name: str) -> Recording:
     """One recording from several files, on the clock that they share."""
     tables: dict[str, Table] = {}
     streams: list[TableStream] = []
@@ -172,18 +183,19 @@ def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe, unread
         tables[pattern] = table
         streams += [dataclasses.replace(stream, file=pattern) for stream in fitted.streams]
     others = [name for name in left if recipe.rest and not any(matching([name], pattern) for pattern in recipe.files)]
-    for name in others:
+    for other in others:
         with contextlib.suppress(RecipeError):  # of what is no sensor's
-            tables[name], more = _other_file(path, name, there[name], recipe, {stream.spec.name for stream in streams})
+            taken = {stream.spec.name for stream in streams}
+            tables[other], more = _other_file(path, other, there[other], recipe, taken)
             streams += more
-            left.remove(name)
+            left.remove(other)
     if not tables:
         raise RecipeError(
             f"{path} has no file of any stream of {recipe.path.name}.",
             expected=", ".join(recipe.files),
             found=", ".join(there) or "no tables",
         )
-    recording = _record(path.name, tables, dataclasses.replace(recipe, streams=tuple(streams)))
+    recording = _record(name, tables, dataclasses.replace(recipe, streams=tuple(streams)))
     recording.notes += _unread("files", left) if unread else []
     return recording
 

@@ -1,17 +1,25 @@
 """A first recipe for a table that nobody has described: from its columns, their units, values and rates."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
-from worldmodel.logs.ingest.formats.tables.members import JSON, VECTORS, files_of, suffix
+from worldmodel.logs.ingest.formats.tables.members import (
+    JSON,
+    VECTORS,
+    Opener,
+    files_of,
+    recordings_of,
+    suffix,
+)
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, shipped
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import beside
+from worldmodel.logs.ingest.formats.tables.suggest.sensors import are_of_one_time, are_sensors, how_they_meet
 from worldmodel.logs.ingest.formats.tables.suggest.stream import plain
 from worldmodel.logs.ingest.formats.tables.suggest.streams import REST, find_streams, tell_apart
 from worldmodel.logs.ingest.formats.tables.suggest.vectors import parts_of
@@ -20,6 +28,7 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.toml import TomlTable
 
 _MOST_FILES = 100
+_NAMED = 5  # folders
 
 
 def suggest(paths: Sequence[str | Path] | str | Path) -> str:
@@ -46,10 +55,17 @@ def suggest(paths: Sequence[str | Path] | str | Path) -> str:
 
 
 def _suggested(path: Path) -> str:
-    name = known.recognised(path)
+    name = known.recognised(path) or _recognised_folders(path)
     if name is not None:
         return shipped(name).read_text(encoding="utf-8")
     return _described(path)
+
+
+def _recognised_folders(path: Path) -> str | None:
+    """The recipe of the program that each folder in a folder is a recording of."""
+    inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith(".")) if path.is_dir() else []
+    names = {known.recognised(entry) if entry.is_dir() else None for entry in inside}
+    return names.pop() if len(names) == 1 else None
 
 
 def _plain(recipe: str) -> list[str]:
@@ -69,28 +85,69 @@ def _described(path: Path) -> str:
     """The recipe that is suggested for a table, or for a folder or an archive of several.
 
     Files of the same columns are an episode each, and what one of them has are the streams of all; others are sensors
-    of one recording. Units that values tell are told by all files of a folder together, and by folders that are alike.
+    of one recording; folders that hold files of the same names are recordings of the same sensors. Units that values
+    tell are told by all files of a folder together, and by folders that are alike.
     """
     there = files_of(path)
+    folders = recordings_of(there)
+    if not folders or are_of_one_time(path, there, folders):
+        return _of_files(path, there)
+    first = {file: name for files in reversed(folders.values()) for file, name in files.items()}
+    tables, doubts = _loaded(path, {file: there[name] for file, name in sorted(first.items())}, first)
+    parts, more = _parts(path, tables)
+    names = list(folders)
+    told = ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
+    doubts.append(f"each of {len(names)} folders is taken for a recording: {told}")
+    for i, part in enumerate(parts):
+        lacking = [folder for folder, files in folders.items() if part.file not in files]
+        if lacking:
+            parts[i] = part._replace(optional=True)
+            doubts.append(f"{part.file} is not in {', '.join(lacking[:_NAMED])}: its streams are optional")
+    return written(path, parts, [*doubts, *more])
+
+
+def _of_files(path: Path, there: Mapping[str, Opener]) -> str:
+    tables, doubts = _loaded(path, there)
+    if not are_sensors(tables.values()):
+        name, table = next(iter(tables.items()))
+        alike = tuple(tables.values()) if len(tables) > 1 else beside(path)
+        parts, more = parts_of(path, table, suffix(name) in (*VECTORS, *JSON), alike)
+    else:
+        parts, more = _parts(path, tables)
+    return written(path, parts, [*doubts, *more])
+
+
+def _loaded(
+    path: Path, there: Mapping[str, Opener], names: Mapping[str, str] | None = None
+) -> tuple[dict[str, Table], list[str]]:
+    """The tables among files, by their names, and doubts about the others.
+
+    Args:
+        path: the source.
+        there: what opens each file.
+        names: within the source, where they are other ones.
+
+    Raises:
+        RecipeError: if none is a table.
+    """
     if not 0 < len(there) <= _MOST_FILES:
         raise RecipeError(f"{path} is no recording of tables.", expected=f"1 to {_MOST_FILES}", found=str(len(there)))
     tables, doubts = dict[str, Table](), list[str]()
     for name, opened in there.items():
         try:
-            tables[name] = load(path, name, opened, None)
+            tables[name] = load(path, names[name] if names else name, opened, None)
         except RecipeError:
             if len(there) == 1:
                 raise
             doubts.append(f"{name} cannot be read as a table, and is left out")
     if not tables:
         raise RecipeError(f"{path} has no file that is a table.", found=", ".join(there))
-    if len({tuple(table.names) for table in tables.values()}) == 1:
-        name, table = next(iter(tables.items()))
-        alike = tuple(tables.values()) if len(tables) > 1 else beside(path)
-        parts, more = parts_of(path, table, suffix(name) in (*VECTORS, *JSON), alike)
-        return written(path, parts, [*doubts, *more])
-    doubts.append("the files are taken for one recording, whose clocks agree")
-    parts = []
+    return tables, doubts
+
+
+def _parts(path: Path, tables: Mapping[str, Table]) -> tuple[list[Part], list[str]]:
+    """The parts of a recipe for sensors of one recording in a file each, and the doubts."""
+    parts, doubts = list[Part](), list[str]()
     for name, table in tables.items():
         try:
             clock = find_clock(table.path, table)
@@ -104,4 +161,4 @@ def _described(path: Path) -> str:
     if not parts:
         raise RecipeError(f"No clock can be told in any file of {path}.", found=", ".join(tables))
     tell_apart([stream for part in parts for stream in part.found.streams])
-    return written(path, parts, doubts)
+    return parts, [*doubts, how_they_meet({part.file: part.clock for part in parts})]

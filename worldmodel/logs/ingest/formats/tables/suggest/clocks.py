@@ -42,12 +42,19 @@ class FoundClock(NamedTuple):
         columns: every column that tells a time, which no stream is read from.
         stamps_s: the seconds of each row since the first [M], NaN for rows without.
         doubts: what is not certain.
+        first_s: the first stamp in seconds, as the clock counts.
     """
 
     clock: Clock
     columns: tuple[str, ...]
     stamps_s: np.ndarray
     doubts: tuple[str, ...]
+    first_s: float = 0.0
+
+    @property
+    def span_s(self) -> tuple[float, float]:
+        """The first and the last stamp in seconds, as the clock counts."""
+        return self.first_s, self.first_s + float(np.nanmax(self.stamps_s))
 
 
 def find_clock(path: Path, table: Table) -> FoundClock:
@@ -74,7 +81,7 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     clocks = [name for name in clocks if name in serve or not _SHORT.search(plain_name(name))]
     clocks += [clock.fraction] if clock.fraction else []
     clocks += [clock.week] if isinstance(clock.week, str) else []
-    return FoundClock(clock, tuple(clocks), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts))
+    return FoundClock(clock, tuple(clocks), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts), origin * 1e-9)
 
 
 def _why_none(path: Path, table: Table, clocks: list[str]) -> str:

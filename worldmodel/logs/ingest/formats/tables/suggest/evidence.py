@@ -13,6 +13,8 @@ from worldmodel.logs.health.values import thin
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import BINARY, files_of, is_table, suffix
+from worldmodel.logs.ingest.formats.tables.suggest.kinds import called
+from worldmodel.logs.ingest.formats.tables.suggest.stream import stem
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.sources import claimant
 
@@ -43,6 +45,8 @@ class Evidence:
 
     def _is_like(self, table: Table) -> bool:
         own, others = set(self.table.names), set(table.names)
+        if called(stem(table.path)) != called(stem(self.table.path)):  # x, y and z of another sensor
+            return False
         within = table.path.absolute().parent == self.table.path.absolute().parent
         return own == others or (within and (own <= others or own >= others))
 

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+_PLAIN = re.compile("acc|gyro|mag")  # what a stream is known by as what it is
+_LETTERS = 2  # that tell nothing
 AXES = {"0": "x", "1": "y", "2": "z"}
 # Of forces and accelerations `lat` is lateral and `long` longitudinal.
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
@@ -55,6 +57,18 @@ KINDS = (
     Kind(re.compile(r"(?:^|_)pos(?:ition)?_?(?P<axis>[xyz])$|^[pt](?:_rs_r)?_?(?P<letter>[xyz])$"),
          "position", "position", "m"),
 )  # fmt: skip
+
+
+def called(name: str) -> str:
+    """The stream of a sensor of axes x, y and z by its name, or its file's; empty where that tells nothing."""
+    for kind in KINDS:
+        match = kind.pattern.search(f"{name}_x")
+        words = name[match.start() :].strip("_") if match else ""
+        if len(words) > _LETTERS:
+            return words if _PLAIN.search(words) else kind.stream
+    return ""
+
+
 ACTION = re.compile(
     r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
     r"|set_?point|sp|target|desired|servo|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from worldmodel.logs.ingest.formats.tables.conversions import split
@@ -45,3 +46,8 @@ def plain(name: str) -> str:
     """A column's name without its unit, in lower case with underscores, also in place of capitals within."""
     words = re.sub(r"(?<=[a-z]{2})(?=[A-Z])", "_", split(name)[0])
     return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_") or "column"
+
+
+def stem(path: Path) -> str:
+    """What a file is called, as a column's name, without what its name ends in: `gyro` of `Gyro.csv.gz`."""
+    return plain(path.name.partition(".")[0])

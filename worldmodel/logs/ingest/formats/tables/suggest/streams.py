@@ -24,9 +24,10 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     NOT_ACTION,
     WRAPS,
     Kind,
+    called,
 )  # fmt: skip
 from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
-from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain, stem
 from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.table import Table
 
@@ -70,7 +71,8 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
                 names = [name for name in names if name not in columns.values()]
     _as_counts(streams, evidence)
     _beside_g(streams, evidence)
-    streams += _others(names, evidence)
+    others = _others(names, evidence)
+    streams += [_by_its_file(stream, evidence) if stream.name == REST else stream for stream in others]
     for stream in streams:
         _pace(stream, table, stamps_s)
     tell_apart(streams)
@@ -81,15 +83,32 @@ def _by_its_name(stream: Suggested, rows: Table) -> Suggested:
     """A stream, of the kind that it is called by: `accelerometer` with x, y and z. The units of one are its rows'."""
     if any(column.unit for column in stream.columns):
         return stream
+    found = _of_name(stream.name, stream.columns, Evidence(rows))
+    return dataclasses.replace(found, name=stream.name, where=stream.where) if found else stream
+
+
+def _by_its_file(stream: Suggested, evidence: Evidence) -> Suggested:
+    """A stream whose columns are the axes of what its file is called: `Gyroscope.csv` with x, y and z."""
+    name = stem(evidence.table.path)
+    sensor = called(name)
+    found = _of_name(name, stream.columns, evidence) if sensor else None
+    if found is None:
+        return stream
+    found.doubts.append(f"taken for what its file is called, {evidence.table.path.name}")
+    return dataclasses.replace(found, name=sensor)
+
+
+def _of_name(name: str, columns: Sequence[Column], evidence: Evidence) -> Suggested | None:
+    """The stream of the kind that its name tells; None where that tells nothing, or its columns are no axes of it."""
     for kind in KINDS:
-        columns: dict[str, str] = {}
-        for column in stream.columns:
-            match = kind.pattern.search(f"{stream.name}_{column.name}")
-            if match and match.start() < len(stream.name):
-                columns[_axis(kind, next(filter(None, match.groupdict().values())))] = column.source
-        if len(columns) == len(stream.columns) and (found := _known(kind, "", columns, Evidence(rows))):
-            return dataclasses.replace(found, name=stream.name, where=stream.where)
-    return stream
+        axes: dict[str, str] = {}
+        for column in columns:
+            match = kind.pattern.search(f"{name}_{column.name}")
+            if match and match.start() < len(name):
+                axes[_axis(kind, next(filter(None, match.groupdict().values())))] = column.source
+        if len(axes) == len(columns) and (found := _known(kind, "", axes, evidence)):
+            return found
+    return None
 
 
 def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:

@@ -15,11 +15,19 @@ DOUBT = "# doubt: "
 
 
 class Part(NamedTuple):
-    """What was found in one file of a recording; `file` is empty where it is the only one."""
+    """What was found in one file of a recording.
+
+    Attributes:
+        file: its name; empty where it is the only one.
+        clock: its clock.
+        found: its streams.
+        optional: whether recordings may lack it.
+    """
 
     file: str
     clock: FoundClock
     found: Found
+    optional: bool = False
 
 
 def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> str:
@@ -45,6 +53,7 @@ def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> st
         for stream in part.found.streams:
             lines += ["", *_doubts(f"{stream.name}: {doubt}" for doubt in stream.doubts), *_stream(stream)]
             lines += [f"file = {_text(_escaped(part.file))}"] if part.file else []
+            lines += ["optional = true"] * part.optional
             if part.clock.clock != first.clock:
                 lines += [*_doubts(part.clock.doubts), f"clock = {{ {', '.join(_clock(part.clock.clock))} }}"]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,64 @@
+"""Several files: whether they are sensors of one recording, and how their clocks go together."""
+
+import itertools
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from worldmodel.errors import RecipeError
+from worldmodel.logs.health.rates import meeting
+from worldmodel.logs.ingest.formats.tables.loading import load
+from worldmodel.logs.ingest.formats.tables.members import Opener
+from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock, find_clock
+from worldmodel.logs.ingest.formats.tables.suggest.kinds import called
+from worldmodel.logs.ingest.formats.tables.suggest.stream import stem
+from worldmodel.logs.ingest.formats.tables.table import Table
+
+_TOGETHER = 0.5  # of the shorter of two stretches of time
+_MOST_SENSORS = 32
+_MOST_BYTES = 256 << 20  # of a file that is read as a whole to be looked at
+_LOOKED_AT = 2  # files of two folders
+
+
+def are_sensors(tables: Collection[Table]) -> bool:
+    """Whether files are of different sensors: they have other columns, or are called what other sensors are."""
+    sensors = {table.path: called(stem(table.path)) for table in tables}
+    several = len(sensors) > 1 and all(sensors.values()) and len(set(sensors.values())) == len(sensors)
+    return several or len({tuple(table.names) for table in tables}) > 1
+
+
+def how_they_meet(clocks: Mapping[str, FoundClock]) -> str:
+    """What is said of the clocks of files that are taken for one recording."""
+    groups = meeting({file: clock.span_s for file, clock in clocks.items()})
+    if len(groups) > 1:
+        return (
+            f"the files are taken for one recording, but the clocks of {' and of '.join(map(', '.join, groups))} never "
+            'meet: in the clock of those that tell no date say origin = "recording", if they began together with the '
+            "others, or since when it counts"
+        )
+    if all(_at_once(*pair) for pair in itertools.combinations(clocks.values(), 2)):
+        return "the files are taken for one recording, as their dates say"
+    return "the files are taken for one recording, whose clocks agree"
+
+
+def _at_once(one: FoundClock, other: FoundClock) -> bool:
+    """Whether two clocks tell dates, of the same time."""
+    (first, last), (start, stop) = one.span_s, other.span_s
+    both = min(last, stop) - max(first, start)
+    return one.clock.dated and other.clock.dated and both > _TOGETHER * min(last - first, stop - start)
+
+
+def are_of_one_time(path: Path, there: Mapping[str, Opener], folders: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether folders that hold files of the same names are devices of one recording, and not a recording each.
+
+    By their dates, where these tell: devices record at the same time.
+    """
+    one, other = sorted(folders.values(), key=len)[-2:]
+    for file in sorted(one.keys() & other.keys())[:_LOOKED_AT]:
+        try:
+            tables = [load(path, files[file], there[files[file]], None) for files in (one, other)]
+            clocks = [find_clock(table.path, table) for table in tables]
+        except RecipeError:
+            continue
+        if _at_once(*clocks):
+            return True
+    return False
