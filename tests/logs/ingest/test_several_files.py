@@ -1,12 +1,14 @@
 """One recording from several files: on which clock they are joined, and what is said where none is known."""
 
+import re
+import shlex
 import zipfile
 
 import numpy as np
 import pytest
 
 from tests.logs.ingest.table_case import HEAD, read_file
-from worldmodel.errors import RecipeError
+from worldmodel.errors import LogFormatError, RecipeError
 from worldmodel.logs.ingest import ingest, load_recipe, suggest
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.importer import Options
@@ -187,3 +189,60 @@ def test_clocks_of_files_that_never_meet_are_a_doubt(tmp_path):
     text = suggest(drive(tmp_path / "run"))
     assert "the clocks of imu.csv and of wheel.csv never meet" in text
     assert 'origin = "recording"' in text
+
+
+def test_a_folder_whose_files_are_of_one_time_is_one_recording_by_itself(tmp_path):
+    folder = runs(tmp_path / "runs", "run1", "run2")
+    (folder / "run1" / "notes.md").write_text("A windy day.")
+    report = ingest(folder, tmp_path / "log.h5", progress=False)
+    assert report.episodes == ("run1", "run2")
+    assert set(report.streams) == STREAMS
+    assert any("one recording, as their dates say" in note for note in report.notes)
+    assert any("left out, as they are no tables: notes.md" in note for note in report.notes)
+    assert ingest(folder / "run1", tmp_path / "one.h5", progress=False).episodes == ("run1",)
+
+
+def test_files_are_an_episode_each_where_nothing_tells_that_they_are_of_one_time(tmp_path):
+    folder = runs(tmp_path / "a", "run1", start=0) / "run1"
+    report = ingest(folder, tmp_path / "log.h5", progress=False)
+    assert report.episodes == ("gps.csv", "imu.csv")
+    (told,) = (note for note in report.notes if "gps.csv, imu.csv share no stream" in note)
+    suggests, joins = re.findall(r"`worldmodel (.+?)`", told)
+    (tmp_path / "recipe.toml").write_text(suggest(shlex.split(suggests)[2]))
+    assert "whose clocks agree" in (tmp_path / "recipe.toml").read_text()
+    _, source, *_, out = shlex.split(joins)
+    assert out == str(tmp_path / "log.h5")
+    assert ingest(source, out, recipe=tmp_path / "recipe.toml", progress=False, force=True).episodes == ("run1",)
+
+
+def test_an_error_of_files_that_do_not_fit_tells_the_commands_that_join_them(tmp_path):
+    times = [i / 10 for i in range(30)]
+    files = {name: (f"t,{column}", [(t, t % 0.7) for t in times]) for name, column in (("a.csv", "v"), ("b.csv", "w"))}
+    with pytest.raises(LogFormatError, match=r"ingest --suggest \S*two > recipe.toml[\s\S]*two --recipe recipe.toml"):
+        ingest(put(tmp_path / "two", files), tmp_path / "log.h5", progress=False)
+
+
+@pytest.mark.parametrize("case", ["other times", "alike", "a track beside them", "a folder beside them", "no clock"])
+def test_a_folder_that_is_no_recording_for_certain_is_none(tmp_path, case):
+    folder = runs(tmp_path / "runs", "run") / "run"
+    assert tables.claims(folder)
+    if case == "other times":
+        other = runs(tmp_path / "others", "run", start=UNIX + 1000) / "run"
+        (folder / "gps.csv").write_text((other / "gps.csv").read_text())
+    elif case == "alike":
+        (folder / "gps.csv").write_text((folder / "imu.csv").read_text())
+    elif case == "a track beside them":
+        (folder / "0001.gpx").write_text("<gpx></gpx>")
+    elif case == "a folder beside them":
+        (folder / "more").mkdir()
+    else:
+        (folder / "settings.csv").write_text("a,b\n3,2\n1,2\n")
+    assert not tables.claims(folder)
+
+
+def test_a_recipe_for_one_file_is_for_each_file_of_a_folder(tmp_path):
+    folder = runs(tmp_path / "runs", "run") / "run"
+    keys = '[clock]\ncolumn = "t"\n[streams.s]\nkind = "sensor"\ncolumns = { z = "az" }\nrate_hz = 10\n'
+    recipe = write(tmp_path / "r.toml", HEAD + keys)
+    report = ingest(folder, tmp_path / "log.h5", recipe=recipe, skip=True, progress=False)
+    assert report.episodes == ("imu.csv",)

@@ -11,6 +11,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, disk_errors
 from worldmodel.logs.health.finding import Finding, grouped, in_a_line
 from worldmodel.logs.ingest.conversion import Parts, convert_all
+from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.formats.tables.known import has_files
 from worldmodel.logs.ingest.formats.tables.recipe import shipped_recipes
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
@@ -20,6 +21,7 @@ from worldmodel.logs.ingest.joining import join
 from worldmodel.logs.ingest.notes import in_lines
 from worldmodel.logs.ingest.remote import fetched
 from worldmodel.logs.ingest.sources import Found, Source, find_sources
+from worldmodel.logs.ingest.together import joins, sensors_apart
 
 __all__ = ["IngestReport", "ingest", "load_recipe", "shipped_recipes", "suggest"]
 
@@ -102,7 +104,10 @@ def ingest(
     options = Options(size or Options.size, recipe, meanings, parts.folder, strict)
     with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
         local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
-        whole = functools.partial(has_files, recipe=loaded) if loaded and loaded.files else None
+        whole = None
+        if loaded:
+            by_files = functools.partial(has_files, recipe=loaded)
+            whole = by_files if loaded.files else functools.partial(tables.claims, joined=False)
         found = find_sources(local, format or ("tables" if loaded else None), whole)
         inputs = [part for source in found.sources for part in source.parts]
         check_output(out, force, inputs=[*inputs, *([Path(recipe)] if recipe is not None else [])])
@@ -111,8 +116,11 @@ def ingest(
         refused = _Refused(len(jobs), skip)
         logs = list(convert_all(jobs, options, workers, ray, lambda count: bar.advance(task, count), refused))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
-        joined = join(logs, out, about, force, strict)
-    notes = (*_left_out(found), *refused.lines, *joined.notes, *joined.missing())
+        how = joins(found.sources, out) if local == given else ""  # what was fetched goes
+        joined = join(logs, out, about, force, strict, joins=how)
+        sources_of = {part: source for source, part in jobs}
+        apart = [] if joined.apart else sensors_apart({part: sources_of[part] for part in logs}, how)
+    notes = (*_left_out(found), *refused.lines, *joined.notes, *joined.missing(), *apart)
     return IngestReport(out, tuple(joined.episodes), tuple(joined.specs), notes, tuple(joined.findings))
 
 

@@ -20,9 +20,8 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
 _TOGETHER = 0.5  # of the shorter of two episodes
-_REMEDY = (
-    "make a log of each kind of machine; where files are sensors of one recording, "
-    "`worldmodel ingest --suggest FOLDER` writes a recipe that joins them"
+_JOINS = (
+    "tables are joined by a recipe whose streams have a `file` each, as `worldmodel ingest --suggest FOLDER` writes"
 )
 
 
@@ -31,6 +30,7 @@ class Assembly:
 
     Args:
         wide: streams of which some recordings have fewer columns, with all of them.
+        joins: what makes one recording of files that are a sensor each.
 
     Attributes:
         specs: what the log's streams are so far.
@@ -40,7 +40,8 @@ class Assembly:
         findings: what the checks said of them.
     """
 
-    def __init__(self, wide: Mapping[str, StreamSpec] | None = None) -> None:
+    def __init__(self, wide: Mapping[str, StreamSpec] | None = None, joins: str = "") -> None:
+        self._joins = joins or _JOINS
         self._log: LogWriter | None = None
         self._wide = wide or {}
         self._lacking: Counter[tuple[str, tuple[str, ...]]] = Counter()  # a stream, and columns that an episode lacks
@@ -107,8 +108,9 @@ class Assembly:
             self.specs[name], self._first[name] = self._wide.get(name, spec), recording.name
             self._writer.declare(self.specs[name])
         whose = self._first.get(name, "an earlier recording")
+        remedy = f"make a log of each kind of machine; where files are sensors of one recording, {self._joins}"
         expected = narrowed(self.specs[name], spec.columns) if name in self._wide else self.specs[name]
-        read = conform(expected, spec, f"{recording.name} has other streams than {whose}", _REMEDY)
+        read = conform(expected, spec, f"{recording.name} has other streams than {whose}", remedy)
         self.sampled[name] += len(samples.time) > 0
         self._longest[name] = max(self._longest.get(name, (0, spec.rate_hz)), (len(samples.time), spec.rate_hz))
         if spec.columns == self.specs[name].columns:
@@ -132,14 +134,19 @@ class Assembly:
         for name, count in self.sampled.items():
             if count < every:
                 yield f"{name}: {every - count} of {every} episodes have none of it"
-        apart = [pair for pair in itertools.pairwise(sorted(self._spans)) if _are_apart(*pair)]
-        if apart:
-            one, other = apart[0]
+        if self.apart:
+            one, other = self.apart[0]
+            more = f" and {len(self.apart) - 1} pairs more" if len(self.apart) > 1 else ""
             yield (
-                f"{one.name} and {other.name}{f' and {len(apart) - 1} pairs more' if len(apart) > 1 else ''} were "
-                "recorded at the same time, and share no stream: each is an episode without what the other has. Tables "
-                "are one recording as a zip archive, or by a recipe whose streams have a `file` each"
+                f"{one} and {other}{more} were recorded at the same time, and share no stream: each is an episode "
+                f"without what the other has. If they are sensors of one recording, {self._joins}"
             )
+
+    @property
+    def apart(self) -> list[tuple[str, str]]:
+        """Episodes of one time that share no stream, by their names."""
+        pairs = itertools.pairwise(sorted(self._spans))
+        return [(one.name, other.name) for one, other in pairs if _are_apart(one, other)]
 
 
 class _Span(NamedTuple):

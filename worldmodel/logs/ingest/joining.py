@@ -32,6 +32,7 @@ def join(
     force: bool,
     strict: bool = False,
     shard_bytes: int = SHARD_BYTES,
+    joins: str = "",
 ) -> Assembly:
     """Joins logs, in order; what each says of itself stands unless `about` or an earlier one says it.
 
@@ -42,6 +43,7 @@ def join(
         force: replace `out`.
         strict: whether what is found of all together is an error.
         shard_bytes: how large a shard grows; a larger part is a shard of its own.
+        joins: what makes one recording of parts that are a sensor each, for messages.
 
     Raises:
         LogFormatError: if a stream of one is another one than an earlier one's of that name.
@@ -51,7 +53,7 @@ def join(
         return _renamed(parts[0], out, about, force, strict)
     found = _together(opened(parts), strict)
     wide = widened(parts)
-    assembly = Assembly(wide)
+    assembly = Assembly(wide, joins)
     shards = list(_shards(parts, shard_bytes))
     if len(shards) == 1:
         with LogWriter(out, (), about=about, force=force) as log:

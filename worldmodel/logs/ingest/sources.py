@@ -112,7 +112,15 @@ def _add_folder(
 ) -> None:
     claimed = claimant(folder) if kind is None else None
     if claimed:
-        return _add(folder, claimed, found, taken)
+        _add(folder, claimed, found, taken)
+    else:
+        _add_inside(folder, kind, claims, found, taken)
+
+
+def _add_inside(
+    folder: Path, kind: str | None, claims: Callable[[Path], bool] | None, found: Found, taken: set[Path]
+) -> None:
+    """Adds what lies in a folder that is no source itself."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.exists():  # a link that leads nowhere, or to itself
             continue
@@ -123,10 +131,9 @@ def _add_folder(
         if name:
             _add(path, name, found, taken)
         elif path.is_dir():
-            _add_folder(path, kind, claims, found, taken)
+            _add_inside(path, kind, claims, found, taken)
         else:
             found.unclaimed.append(path)
-    return None
 
 
 def _add(path: Path, name: str, found: Found, taken: set[Path]) -> None:

@@ -14,11 +14,16 @@ from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
 
 
-def claims(path: Path) -> bool:
-    """By its suffix; text of any kind if it has a header with numbers below, folders and archives by their files."""
+def claims(path: Path, joined: bool = True) -> bool:
+    """By its suffix; text of any kind if it has a header with numbers below, folders and archives by their files.
+
+    Args:
+        path: a file or a folder.
+        joined: whether a folder may be a recording that no program is known by.
+    """
     try:
         if path.is_dir():
-            return known.recognised_files(path) is not None
+            return known.recognised_files(path) is not None or (joined and _is_one_recording(path))
         if not path.is_file():
             return False
     except OSError:
@@ -32,6 +37,12 @@ def claims(path: Path) -> bool:
     if suffix(path.name) in LINES:
         return is_table(path.name) and known.holds_objects(path)
     return is_table(path.name) and (suffix(path.name) in (".csv", ".tsv", *BINARY) or known.looks_like_table(path))
+
+
+def _is_one_recording(folder: Path) -> bool:
+    from worldmodel.logs.ingest.formats.tables.suggest.sensors import is_one_recording
+
+    return is_one_recording(folder)
 
 
 def parts(path: Path) -> list[Path]:

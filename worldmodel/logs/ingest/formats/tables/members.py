@@ -52,6 +52,18 @@ def files_of(path: Path) -> Mapping[str, Opener]:
     return {path.name: _opener(path)}
 
 
+def no_tables(path: Path) -> list[str]:
+    """The names of what a folder or an archive holds beside its tables."""
+    if path.is_dir():
+        names = sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+    else:
+        names = archived(path) if path.suffix.lower() == ".zip" else []
+    hidden = (".", "__MACOSX")
+    return [
+        n for n in names if not (is_table(n) or n.endswith("/") or any(p.startswith(hidden) for p in Path(n).parts))
+    ]
+
+
 def recordings_of(names: Collection[str]) -> dict[str, dict[str, str]]:
     """The folders of a source that are a recording each by what is in them: files of the same names, and several.
 

@@ -12,6 +12,7 @@ from worldmodel.logs.ingest.formats.tables.members import (
     VECTORS,
     Opener,
     files_of,
+    no_tables,
     recordings_of,
     suffix,
 )
@@ -28,7 +29,7 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.toml import TomlTable
 
 _MOST_FILES = 100
-_NAMED = 5  # folders
+_NAMED = 5
 
 
 def suggest(paths: Sequence[str | Path] | str | Path) -> str:
@@ -108,6 +109,8 @@ def _described(path: Path) -> str:
 
 def _of_files(path: Path, there: Mapping[str, Opener]) -> str:
     tables, doubts = _loaded(path, there)
+    others = no_tables(path)
+    doubts += [f"left out, as they are no tables: {', '.join(others[:_NAMED])}"] if others else []
     if not are_sensors(tables.values()):
         name, table = next(iter(tables.items()))
         alike = tuple(tables.values()) if len(tables) > 1 else beside(path)

@@ -6,16 +6,20 @@ from pathlib import Path
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.health.rates import meeting
+from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
-from worldmodel.logs.ingest.formats.tables.members import Opener
+from worldmodel.logs.ingest.formats.tables.members import BINARY, Opener, files_of, is_table, suffix
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock, find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import called
 from worldmodel.logs.ingest.formats.tables.suggest.stream import stem
 from worldmodel.logs.ingest.formats.tables.table import Table
+from worldmodel.logs.ingest.sources import claimant
 
 _TOGETHER = 0.5  # of the shorter of two stretches of time
 _MOST_SENSORS = 32
 _MOST_BYTES = 256 << 20  # of a file that is read as a whole to be looked at
+_MOST_SENSORS = 32
+_MOST_BYTES = 256 << 20  # of a file that is read as a whole
 _LOOKED_AT = 2  # files of two folders
 
 
@@ -62,3 +66,39 @@ def are_of_one_time(path: Path, there: Mapping[str, Opener], folders: Mapping[st
         if _at_once(*clocks):
             return True
     return False
+
+
+def is_one_recording(folder: Path) -> bool:
+    """Whether all tables of a folder are certainly sensors of one recording: their dates tell one time.
+
+    Each is of a sensor of its own and has a clock; nothing beside them is another source, or a folder.
+    """
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    files = sorted(entry for entry in entries if is_table(entry.name) and entry.is_file())
+    if not 2 <= len(files) <= _MOST_SENSORS or any(entry.is_dir() for entry in entries):
+        return False
+    found: list[tuple[Table, FoundClock]] = []
+    for file in files:
+        table = _to_look_at(file)
+        if table is None or known.recognised(file) is not None:
+            return False
+        try:
+            clock = find_clock(file, table)
+        except RecipeError:
+            return False
+        if not all(are_sensors([table, other]) and _at_once(clock, before) for other, before in found):
+            return False
+        if not clock.clock.dated:
+            return False
+        found.append((table, clock))
+    return all(entry in files or claimant(entry) is None for entry in entries)
+
+
+def _to_look_at(file: Path) -> Table | None:
+    """A table as far as a suggestion looks at it; None where it is none, or too large to be read only for that."""
+    if suffix(file.name) in BINARY and file.stat().st_size > _MOST_BYTES:
+        return None
+    try:
+        return load(file, file.name, files_of(file)[file.name], None)
+    except RecipeError:
+        return None
