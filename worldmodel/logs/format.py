@@ -1,6 +1,7 @@
 """The HDF5 log format, version 2: its names and its attributes. `datasets/README.md` is the written standard."""
 
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -17,6 +18,15 @@ STREAMS, TRUTH, EPISODES = "streams", "truth", "episodes"
 LONGEST_S = 365 * 86400.0  # no recording lasts longer; larger times are of another clock
 FRAMES_PER_CHUNK = 16  # consecutive frames: a window reads whole chunks, not one chunk a frame
 ROWS_PER_CHUNK = 4096
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file says that it is a log, of any version."""
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs.get("format") == FORMAT)
+    except OSError:
+        return False
 
 
 def data_type(spec: StreamSpec) -> np.dtype:

@@ -162,6 +162,13 @@ class Episode:
         return "\n  ".join([*lines, *(repr(stream) for stream in self.streams.values())]) + ">"
 
 
+TOGETHER = (
+    "ingest the sources of all into one log (worldmodel ingest SOURCE... --out LOG), which has the streams of all its "
+    "episodes; files that are sensors of one recording become one episode by the recipe that `worldmodel ingest "
+    "--suggest FOLDER > recipe.toml` writes"
+)
+
+
 class Log:
     """A log: one HDF5 file, a folder of them, or several of either, read as one sequence of episodes.
 
@@ -587,9 +594,10 @@ def _log_files(path: Path) -> list[Path]:
 
 def _joined(first: _LogFile, other: _LogFile) -> _LogFile:
     """Another file of a log, that reads as the first does."""
-    problem, remedy = f"{other.path} has other streams than {first.path}", "use logs of one recipe or scene together"
+    problem = f"{other.path} has other streams than {first.path}"
     streams, found = first.specs(fmt.STREAMS), other.specs(fmt.STREAMS)
     if streams.keys() != found.keys():
         names = {"expected": ", ".join(streams), "found": ", ".join(found)}
-        raise LogFormatError(f"{problem}.", **names, remedy=remedy)
+        raise LogFormatError(f"{problem}.", **names, remedy=f"where they are of one machine, {TOGETHER}")
+    remedy = "use logs of one recipe or scene together"
     return other.conform(streams.values(), first.specs(fmt.TRUTH).values(), problem, remedy)

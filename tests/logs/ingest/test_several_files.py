@@ -246,3 +246,14 @@ def test_a_recipe_for_one_file_is_for_each_file_of_a_folder(tmp_path):
     recipe = write(tmp_path / "r.toml", HEAD + keys)
     report = ingest(folder, tmp_path / "log.h5", recipe=recipe, skip=True, progress=False)
     assert report.episodes == ("imu.csv",)
+
+
+def test_logs_of_a_sensor_each_are_refused_together_with_what_joins_them(tmp_path):
+    folder = runs(tmp_path / "runs", "run") / "run"
+    logs = [ingest(folder / f"{name}.csv", tmp_path / f"{name}.h5", progress=False).path for name in ("imu", "gps")]
+    with pytest.raises(
+        LogFormatError, match=r"gps.h5 has other streams[\s\S]*ingest the sources[\s\S]*--suggest FOLDER"
+    ):
+        Log(logs)
+    with pytest.raises(RecipeError, match=r"imu.h5 is a log already[\s\S]*ingest the sources of all into one log"):
+        ingest(logs, tmp_path / "both.h5", progress=False)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.format import is_log
 from worldmodel.logs.ingest.importer import importer, importers
+from worldmodel.logs.reader import TOGETHER
 
 _OTHERS = (
     "--format forces one, and says what is wrong with it (for text, tables); or export it to CSV or Parquet and "
@@ -156,6 +158,12 @@ def claimant(path: Path) -> str | None:
 
 def _detected(path: Path) -> str:
     name = claimant(path)
+    if name is None and is_log(path):
+        raise RecipeError(
+            f"{path} is a log already.",
+            expected="recordings",
+            remedy=f"use it as it is; to join it with others, {TOGETHER}",
+        )
     if name is None:
         raise RecipeError(
             f"{path} is of no format that is known.",
