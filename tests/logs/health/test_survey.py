@@ -180,3 +180,50 @@ def test_the_command_line_checks_and_writes_the_page(sick, tmp_path):
     assert "--dt is no length of a tick" in str(ran.exception)
     ran = CliRunner().invoke(app, ["inspect", str(sick.files[0])])
     assert "findings: 1, which --health tells" in ran.output
+
+
+CAR = sensor("car", ["speed", "yaw_rate"], ["", ""], 10.0)
+
+
+def car(path, *episodes, spec=CAR):
+    """A log of episodes of the car's readings [M, 2]."""
+    with LogWriter(path, (spec,)) as log:
+        for number, data in enumerate(episodes):
+            log.append(record((spec, np.arange(len(data)) / 10, data)).samples, name=f"{path.stem} {number}")
+    return path
+
+
+def readings(seed):
+    """A speed in m/s and a yaw rate in rad/s [M, 2], to three and four digits."""
+    smooth = np.stack([np.convolve(axis, np.hanning(60), "valid") for axis in noise(600, 2, seed).T])
+    return np.stack([np.round(12 + 0.5 * smooth[0], 3), np.round(0.1 * smooth[1], 4)], 1)
+
+
+def test_a_recording_that_was_exported_once_more_in_other_units_is_a_copy(tmp_path):
+    other = np.stack([np.round(readings(0)[:, 0] * 3.6, 1), np.round(np.degrees(readings(0)[:, 1]), 2)], 1)
+    path = car(tmp_path / "a.h5", readings(0), readings(1), other, readings(2))
+    (finding,) = compared(opened([path]))
+    assert (finding.check, finding.episode) == ("copies: other units", "a 0")
+    assert "the same recording as a 2" in finding.text
+    assert "car.speed in km/h and m/s, car.yaw_rate in degrees and radians" in finding.text
+
+
+def test_one_with_fewer_digits_is_a_copy_whatever_units_its_log_tells(tmp_path):
+    told = sensor("car", ["speed", "yaw_rate"], ["m/s", "rad/s"], 10.0)
+    degrees = sensor("car", ["speed", "yaw_rate"], ["km/h", "deg/s"], 10.0)
+    other = np.stack([np.round(readings(0)[:, 0] * 3.6, 1), np.round(np.degrees(readings(0)[:, 1]), 2)], 1)
+    paths = [car(tmp_path / "a.h5", readings(0), spec=told), car(tmp_path / "b.h5", readings(3), other, spec=degrees)]
+    (finding,) = compared(opened(paths))
+    assert "the same recording as b 1, with other digits" in finding.text
+
+
+@pytest.mark.parametrize("case", ["again, with noise", "a larger motion", "one column of another", "a shorter one"])
+def test_a_repeated_motion_is_no_copy(tmp_path, case):
+    first = readings(0)
+    other = {
+        "again, with noise": first + 0.002 * noise(len(first), 2, seed=9),
+        "a larger motion": 1.5 * first,
+        "one column of another": np.stack([3.6 * first[:, 0], readings(1)[:, 1]], 1),
+        "a shorter one": np.round(3.6 * first[:-1], 1),
+    }[case]
+    assert compared(opened([car(tmp_path / "a.h5", first, other)])) == []

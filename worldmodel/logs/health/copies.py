@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding
+from worldmodel.logs.health.rescaled import ONE_ONLY, Picked, Picker, rescaled
 from worldmodel.logs.reader import Log, Stream
 from worldmodel.types import StreamSpec
 
@@ -22,7 +23,6 @@ _MANTISSA = 9  # bits that another export may round differently are left out
 _FEW_EPISODES = 5
 _UNLIKE = 10.0  # times the reach of three quarters of the episodes
 _ODD = np.uint64(0x9E3779B97F4A7C15)
-_REMEDY = "leave all but one out: a copy among what measures is no measurement"
 
 
 class _Windows(NamedTuple):
@@ -43,6 +43,7 @@ def compared(logs: Iterable[Log]) -> list[Finding]:
     whole: dict[str, list[int]] = defaultdict(list)
     windows: dict[str, list[_Windows]] = defaultdict(list)
     reach: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
+    picked: dict[str, list[Picked]] = defaultdict(list)
     for log in logs:
         for number, known in enumerate(log.episode_sha256, len(names)):
             whole[known].append(number)
@@ -52,12 +53,16 @@ def compared(logs: Iterable[Log]) -> list[Finding]:
                 for first, starts, data in _chunks(stream, places[:, 1]):
                     _reach(reach, spec, len(names) + first, starts, data)
             elif spec.kind in _KINDS:
-                windows[name].append(_remembered(stream, len(names), places[:, 1]))
+                picker = Picker(spec, places[:, 1], len(stream))
+                windows[name].append(_remembered(stream, len(names), places[:, 1], picker))
+                picked[name].append(picker.picked(log.files[0], len(names)))
         names += log.episode_names
     copies = [group for group in whole.values() if len(group) > 1]
+    told = {pair for group in copies for pair in itertools.combinations(group, 2)}
     return [
         *(_copy([names[i] for i in group]) for group in copies),
-        *_stretches(windows, names, {pair for group in copies for pair in itertools.combinations(group, 2)}),
+        *_stretches(windows, names, told),
+        *rescaled(picked, names, told),
         *_unlike(reach, names),
     ]
 
@@ -83,11 +88,12 @@ def _reach(
             reach[spec.name, column].append(np.stack([first + there, values], 1))
 
 
-def _remembered(stream: Stream, first: int, starts: np.ndarray) -> _Windows:
+def _remembered(stream: Stream, first: int, starts: np.ndarray, picker: Picker) -> _Windows:
     """The windows of a stream in all episodes that are kept; none reaches into the next episode."""
     left, at = np.zeros(0, np.uint64), 0  # hashes of the rows whose windows reach into the next block, and the first
     blocks = [(left, np.zeros(0, int))]
-    for _, data in stream.blocks(_BLOCK_ROWS):
+    for row, data in stream.blocks(_BLOCK_ROWS):
+        picker.take(row, data)
         rows = np.concatenate([left, _row_hashes(data)])
         blocks.append(_windows_of(rows, at))
         left = rows[-(_ROWS - 1) :]
@@ -139,13 +145,12 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _stretches(windows: dict[str, list[_Windows]], names: list[str], whole: set[tuple[int, int]]) -> Iterator[Finding]:
-    """Pairs of episodes that share a stretch, but those that are the same as a whole."""
-    told: set[tuple[int, int]] = set()
+def _stretches(windows: dict[str, list[_Windows]], names: list[str], told: set[tuple[int, int]]) -> Iterator[Finding]:
+    """Pairs of episodes that share a stretch, but those that are told; they are added to these."""
     for stream, parts in windows.items():
         every = _Windows(*map(np.concatenate, zip(*parts, strict=True)))
         for (one, other, offset), rows in _shared(every).items():
-            if (one, other) not in whole and (one, other) not in told and _is_whole(every, one, rows):
+            if (one, other) not in told and _is_whole(every, one, rows):
                 told.add((one, other))
                 yield _stretch(stream, names[one], names[other], min(rows), max(rows) + _ROWS, offset)
 
@@ -173,13 +178,13 @@ def _is_whole(every: _Windows, episode: int, rows: list[int]) -> bool:
 
 def _stretch(stream: str, name: str, other: str, first: int, last: int, offset: int) -> Finding:
     text = f"rows {first} to {last} are rows {first + offset} to {last + offset} of {other}"
-    return Finding("copies: stretch", stream, "warn", text, _REMEDY, last - first, first, episode=name)
+    return Finding("copies: stretch", stream, "warn", text, ONE_ONLY, last - first, first, episode=name)
 
 
 def _copy(names: list[str]) -> Finding:
     more = f" and {len(names) - 4} more" if len(names) > 4 else ""
     text = f"the same recording as {', '.join(names[1:4])}{more}, to the last bit"
-    return Finding("copies: whole", "all streams", "warn", text, _REMEDY, episode=names[0])
+    return Finding("copies: whole", "all streams", "warn", text, ONE_ONLY, episode=names[0])
 
 
 def _unlike(reach: dict[tuple[str, str], list[np.ndarray]], names: list[str]) -> Iterator[Finding]:
