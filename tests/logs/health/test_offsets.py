@@ -112,3 +112,13 @@ def test_streams_of_one_clock_that_never_meet_the_others_are_refused_with_the_of
     unknown = record(accelerometer, (course[0], course[1] + 1.7e9, course[2]))
     unknown.clocks = {"accelerometer": StampedBy("imu.csv"), "gps": StampedBy("gps.csv")}
     assert 'origin = "recording"' in one(unknown, "clock: apart").remedy
+
+
+@pytest.mark.parametrize(("clocks", "severity"), [(("a", "b"), "refuse"), (("a", "a"), "warn"), ((), "warn")])
+def test_clocks_of_their_own_that_never_meet_are_refused_however_near(clocks, severity):
+    first, second = (sensor(name, ["x"], ["m"]) for name in ("left", "right"))
+    recording = record((first, TIME, noise(len(TIME))), (second, TIME + 100, noise(len(TIME), seed=1)))
+    recording.clocks = {name: StampedBy(clock) for name, clock in zip(("left", "right"), clocks, strict=False)}
+    assert one(recording, "clock: apart").severity == severity
+    recording.clocks = {name: clock._replace(dated=True) for name, clock in recording.clocks.items()}
+    assert one(recording, "clock: apart").severity == "warn"

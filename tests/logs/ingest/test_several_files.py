@@ -257,3 +257,14 @@ def test_logs_of_a_sensor_each_are_refused_together_with_what_joins_them(tmp_pat
         Log(logs)
     with pytest.raises(RecipeError, match=r"imu.h5 is a log already[\s\S]*ingest the sources of all into one log"):
         ingest(logs, tmp_path / "both.h5", progress=False)
+
+
+def test_a_file_does_not_inherit_what_another_files_clock_has(tmp_path):
+    times = [(int(t), round(t % 1 * 1e9), t) for t in UNIX + np.arange(100) / 10]
+    files = {
+        "a.csv": ("sec,nanosec,ax,ay,az", [(sec, ns, np.sin(t), 0, 9.8) for sec, ns, t in times]),
+        "b.csv": ("t,lat,lon", [(t, 45 + t % 1e4 / 1e6, 7) for _, _, t in times]),
+    }
+    log = Log(ingest(put(tmp_path / "run", files), tmp_path / "log.h5", progress=False).path)
+    assert log.episode_names == ("run",)
+    np.testing.assert_allclose(log.episodes[0].streams["accelerometer"].time, np.arange(100) / 10, atol=1e-4)

@@ -68,7 +68,7 @@ def check_overlap(recording: "Recording") -> Iterator[Finding]:
         start, end = min(spans[name][0] for name in group), max(spans[name][1] for name in group)
         others = [name for name in spans if name not in group]
         apart = min(max(spans[name][0] - end, start - spans[name][1]) for name in others)
-        refused: Severity = "refuse" if apart > JUMP_S else "warn"
+        refused: Severity = "refuse" if apart > JUMP_S or _on_others(recording, group, others) else "warn"
         text = (
             f"{'it has' if len(group) == 1 else 'they have'} samples from {start:.3f} s to {end:.3f} s, and no other "
             f"stream has any within {duration(apart)}"
@@ -88,6 +88,13 @@ def meeting(spans: Mapping[str, tuple[float, float]]) -> list[list[str]]:
         groups[-1].append(name)
         latest = max(latest, spans[name][1])
     return groups
+
+
+def _on_others(recording: "Recording", group: list[str], others: list[str]) -> bool:
+    """Whether the clocks of some streams are not those of others, and one of them tells no date."""
+    own, their = ([recording.clocks[name] for name in names if name in recording.clocks] for names in (group, others))
+    apart = not {clock.name for clock in own} & {clock.name for clock in their}
+    return bool(own and their and apart) and not all(clock.dated for clock in (*own, *their))
 
 
 def _is_dated(recording: "Recording", seconds: float) -> bool:

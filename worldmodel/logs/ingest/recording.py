@@ -15,10 +15,17 @@ from worldmodel.types import Samples, StreamSpec
 
 
 class StampedBy(NamedTuple):
-    """The clock of a stream of a table: its name, and what was taken off its stamps as a known lag, in seconds."""
+    """The clock of a stream of a table.
+
+    Attributes:
+        name: what tells it from others.
+        lag_s: what was taken off its stamps as a known lag, in seconds.
+        dated: whether it tells a date.
+    """
 
     name: str
     lag_s: float = 0.0
+    dated: bool = False
 
 
 @dataclasses.dataclass

@@ -253,7 +253,7 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
                 f"{spec.name}: its stamps are whole periods of {rate:g} Hz, rounded by up to {most:.2g} s; mended"
             )
         recording.add(spec, exact_time, data)
-        recording.clocks[spec.name] = StampedBy(_called(stream), stream.lag_s)
+        recording.clocks[spec.name] = StampedBy(_called(stream), stream.lag_s, stream.clock.dated)
         recording.stored[spec.name] = _stored(rows[stream.spec.name], stream)
     if any(stream.clock.dated for stream in recipe.streams):
         recording.origin_utc = origin * 1e-9

@@ -170,13 +170,14 @@ def _read_clock(table: TomlTable, base: Clock | None) -> Clock:
     if period is not None and not period > 0:
         raise table.error("period_s", "seconds above zero", period)
     base = base or Clock(())
+    week = table.take("week", (int, str), "the number of a GPS week, or its column", base.week)
     clock = Clock(
         columns,
         period,
         table.choose("unit", tuple(UNITS), base.unit),
         table.take("dates", str, " or ".join(ORDERS), base.dates),
         table.take("time_zone", str, "a name such as Europe/Berlin", base.time_zone),
-        table.take("week", (int, str), "the number of a GPS week, or its column", base.week),
+        None if week == "" else week,  # which may leave out an inherited one
         table.take("fraction", str, "the column of parts of a second", base.fraction),
         table.choose("fraction_unit", _PARTS, base.fraction_unit),
         table.choose("duplicates", _DUPLICATES, base.duplicates),

@@ -55,7 +55,10 @@ def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> st
             lines += [f"file = {_text(_escaped(part.file))}"] if part.file else []
             lines += ["optional = true"] * part.optional
             if part.clock.clock != first.clock:
-                lines += [*_doubts(part.clock.doubts), f"clock = {{ {', '.join(_clock(part.clock.clock))} }}"]
+                lines += [
+                    *_doubts(part.clock.doubts),
+                    f"clock = {{ {', '.join(_clock(part.clock.clock, first.clock))} }}",
+                ]
     return "\n".join(lines) + "\n"
 
 
@@ -77,16 +80,17 @@ def _one_line(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]+", " ", text)
 
 
-def _clock(clock: Clock) -> list[str]:
+def _clock(clock: Clock, inherited: Clock | None = None) -> list[str]:
+    """The keys of a clock, but those that are as usual, or as in the clock that it inherits from."""
     if not clock.columns:
         return [f"period_s = {clock.period_s!r}"]
     columns = _text(clock.columns[0]) if len(clock.columns) == 1 else f"[{', '.join(map(_text, clock.columns))}]"
     lines = [f"column = {columns}", f"unit = {_text(clock.unit)}", f"origin = {_value(clock.origin)}"]
-    lines += [f"week = {_text(clock.week)}"] if isinstance(clock.week, str) else []
-    if clock.fraction:
-        lines += [f"fraction = {_text(clock.fraction)}", f"fraction_unit = {_text(clock.fraction_unit)}"]
-    lines += [f"dates = {_text(clock.dates)}"] if clock.dates != "year_first" else []
-    return lines + ([f"duplicates = {_text(clock.duplicates)}"] if clock.duplicates != "drop" else [])
+    usual = inherited or Clock(())
+    for key in ("week", "fraction", "fraction_unit", "dates", "duplicates"):
+        value = getattr(clock, key)
+        lines += [f"{key} = {_value('' if value is None else value)}"] * (value != getattr(usual, key))
+    return lines
 
 
 def _stream(stream: Suggested) -> list[str]:
