@@ -166,20 +166,22 @@ def test_folders_of_a_known_program_have_its_recipe(tmp_path):
     assert "# An export of the phone app phyphox" in suggest(tmp_path)
 
 
-def test_files_that_are_called_what_a_sensor_is_are_that_sensor(tmp_path):
+@pytest.mark.parametrize("ending", [".csv", "/data.csv"])
+def test_files_that_are_called_what_a_sensor_is_are_that_sensor(tmp_path, ending):
     """Of all sensors of a phone the columns are called x, y and z."""
     times = np.arange(50) / 100
     put(
         tmp_path / "run",
         {
-            "Accelerometer.csv": ("t,x,y,z", [(t, 0.1, 0.2, 9.8 + 0.1 * np.sin(30 * t)) for t in times]),
-            "LinearAcceleration.csv": ("t,x,y,z", [(t, 0.1, 0.2, 0.1 * np.sin(30 * t)) for t in times]),
-            "Gyroscope.csv": ("t,x,y,z", [(t, 0.1, 0.2, np.sin(30 * t)) for t in times]),
+            f"Accelerometer{ending}": ("t,x,y,z", [(t, 0.1, 0.2, 9.8 + 0.1 * np.sin(30 * t)) for t in times]),
+            f"LinearAcceleration{ending}": ("t,x,y,z", [(t, 0.1, 0.2, 0.1 * np.sin(30 * t)) for t in times]),
+            f"Gyroscope{ending}": ("t,x,y,z", [(t, 0.1, 0.2, np.sin(30 * t)) for t in times]),
         },
     )
     report = ingest(tmp_path / "run", tmp_path / "log.h5", progress=False)
     assert set(report.streams) == {"accelerometer", "linear_acceleration", "gyroscope"}
     assert len(report.episodes) == 3
+    assert any("share no stream, and are an episode each" in note for note in report.notes)
     log = ingested(tmp_path / "run", suggest(tmp_path / "run"), tmp_path)
     assert len(log.episodes) == 1
     assert log.streams["gyroscope"].units == ("rad/s",) * 3

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -33,10 +33,14 @@ def sensors_apart(parts: Mapping[Path, Source], how: str) -> list[str]:
         parts: the logs that sources were turned into, and these.
         how: what joins them.
     """
+    tables = {
+        part: source.path for part, source in parts.items() if source.format == "tables" and source.path.is_file()
+    }
+    beside = Counter(path.parent for path in tables.values())
     folders: dict[Path, dict[str, Path]] = defaultdict(dict)
-    for part, source in parts.items():
-        if source.format == "tables" and source.path.is_file():
-            folders[source.path.parent][source.path.name] = part
+    for part, path in tables.items():
+        folder = path.parent if beside[path.parent] > 1 else path.parent.parent  # a folder a sensor
+        folders[folder][str(path.relative_to(folder))] = part
     apart = [files for files in folders.values() if 2 <= len(files) <= _MOST_SENSORS and _share_nothing(files.values())]
     if not apart:
         return []

@@ -21,7 +21,7 @@ from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import beside
 from worldmodel.logs.ingest.formats.tables.suggest.sensors import are_of_one_time, are_sensors, how_they_meet
-from worldmodel.logs.ingest.formats.tables.suggest.stream import plain
+from worldmodel.logs.ingest.formats.tables.suggest.stream import stem
 from worldmodel.logs.ingest.formats.tables.suggest.streams import REST, find_streams, tell_apart
 from worldmodel.logs.ingest.formats.tables.suggest.vectors import parts_of
 from worldmodel.logs.ingest.formats.tables.suggest.writing import DOUBT, Part, doubts_of, written
@@ -159,7 +159,7 @@ def _parts(path: Path, tables: Mapping[str, Table]) -> tuple[list[Part], list[st
         else:
             found = find_streams(table, clock.columns, clock.stamps_s, beside(table.path))
             for stream in found.streams:
-                stream.name = plain(Path(name).stem) if stream.name == REST else stream.name
+                stream.name = stem(Path(name)) if stream.name == REST else stream.name
             parts.append(Part(name, clock, found))
     if not parts:
         raise RecipeError(f"No clock can be told in any file of {path}.", found=", ".join(tables))

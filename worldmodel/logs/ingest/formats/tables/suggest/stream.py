@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worldmodel.logs.ingest.formats.tables.conversions import split
+from worldmodel.logs.ingest.formats.tables.members import PACKED
+
+_OF_FOLDER = re.compile(r"(?:raw_?)?(?:data|log|samples|values|measurements)$")
 
 
 @dataclasses.dataclass
@@ -49,5 +52,6 @@ def plain(name: str) -> str:
 
 
 def stem(path: Path) -> str:
-    """What a file is called, as a column's name, without what its name ends in: `gyro` of `Gyro.csv.gz`."""
-    return plain(path.name.partition(".")[0])
+    """What a file is called, as a column's name: `gyro` of `Gyro.csv.gz`, and of `gyro/data.csv`, as of its folder."""
+    own = plain((Path(path.stem) if path.suffix.lower() in PACKED else path).stem)
+    return plain(path.parent.name) if _OF_FOLDER.match(own) and path.parent.name else own
