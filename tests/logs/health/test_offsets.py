@@ -57,7 +57,7 @@ def test_what_two_streams_tell_of_one_motion_measures_the_offset_of_their_clocks
     recording = record((spec, time - behind_s, data), other)
     offset = measured_offset(recording, [spec.name], [other[0].name])
     assert offset.behind_s == pytest.approx(behind_s, abs=0.04)
-    assert offset.correlation > 0.9
+    assert offset.correlation > 0.8
     assert offset.next_best < 0.75
 
 
@@ -72,6 +72,18 @@ def test_a_motion_that_repeats_and_one_of_another_machine_measure_nothing():
         record((GYRO, TIME, felt(wander(5, 2.0), 2)), fixes()),
     ):
         assert measured_offset(recording, ["gyro"], ["gps"]) is None
+
+
+@pytest.mark.parametrize(("rows", "seconds"), [(1000, 4.0), (2000, 4.0), (3000, 8.0), (6000, 8.0)])
+def test_few_slow_motions_measure_nothing(rows, seconds):
+    """Of which some would go alike at some offset by chance."""
+    told = 0
+    for seed in range(20):
+        own, other = wander(100 + seed, seconds)[:rows], wander(200 + seed, seconds)[:rows]
+        columns = sensor("can", ["speed"], ["m/s"]), sensor("gps_speed", ["speed"], ["m/s"])
+        recording = record(*((spec, TIME[:rows], data) for spec, data in zip(columns, (own, other), strict=True)))
+        told += measured_offset(recording, ["can"], ["gps_speed"]) is not None
+    assert told == 0
 
 
 def test_an_offset_of_any_size_is_told_between_clocks_that_are_known_to_be_others():

@@ -11,7 +11,6 @@ from worldmodel.logs.health.finding import Finding, readings
 from worldmodel.logs.health.motion import (
     ATTITUDE_S,
     COURSE_S,
-    SURE,
     attitudes,
     clock_offset,
     courses,
@@ -35,6 +34,8 @@ _TOLD_S = {  # offsets that other checks tell, up to so many seconds
     frozenset({"action", "sensor"}): ANSWER_S,
 }
 _LEAST_S = 0.1  # of an offset that is told
+_CORRELATION = 0.8  # at least,
+_SURENESS = 5.5  # and as many standard deviations: of 3,000 pairs of unlike motions of 10 to 180 s none is told so
 _OTHER_PEAK = 0.8  # of the best: where another lag does as well, as of motions that repeat, nothing is measured
 
 
@@ -139,7 +140,9 @@ def _between(one: _Signal, other: _Signal) -> Offset | None:
         if match.correlation > 0 or not (one.signed or other.signed)
     ]
     best = max(matches, key=lambda match: abs(match.correlation), default=None)
-    if best is None or abs(best.correlation) < SURE or best.next_best > _OTHER_PEAK * abs(best.correlation):
+    if best is None or abs(best.correlation) < _CORRELATION or best.sureness < _SURENESS:
+        return None
+    if best.next_best > _OTHER_PEAK * abs(best.correlation):
         return None
     behind_s = other.time[0] - one.time[0] + best.lag_s
     is_told = abs(behind_s) <= _TOLD_S.get(frozenset({one.sort, other.sort}), 0.0)

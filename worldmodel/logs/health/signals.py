@@ -6,18 +6,21 @@ import numpy as np
 
 LONGEST = 16_384  # samples compared
 _LEAST = 64
+_MOST = 0.99  # of a correlation, as few samples tell no more
 
 
 class Match(NamedTuple):
     """How one signal follows another: `lag_s` later, with this correlation, `slope` times as large.
 
-    `next_best` is the greatest correlation at lags that do not belong to the same peak.
+    `next_best` is the greatest correlation at lags that do not belong to the same peak, and `sureness` by how many
+    standard deviations signals as smooth as these, and as long, that have nothing to do with each other are off.
     """
 
     lag_s: float
     correlation: float
     slope: float
     next_best: float = 0.0
+    sureness: float = 0.0
 
 
 def even(start: float, end: float, rate_hz: float) -> np.ndarray:
@@ -57,7 +60,25 @@ def best_anywhere(leader: np.ndarray, follower: np.ndarray, rate_hz: float) -> M
     if shorter < _LEAST:
         return None
     least = max(shorter // 2, _LEAST)
-    return _best(leader, follower, rate_hz, np.arange(least - len(leader), len(follower) - least + 1))
+    match = _best(leader, follower, rate_hz, np.arange(least - len(leader), len(follower) - least + 1))
+    return None if match is None else match._replace(sureness=_sureness(leader, follower, match, rate_hz))
+
+
+def _sureness(leader: np.ndarray, follower: np.ndarray, match: Match, rate_hz: float) -> float:
+    """Fisher's z of a correlation over its deviation, with as many samples as are independent (Bartlett 1946)."""
+    lag = round(match.lag_s * rate_hz)
+    count = min(len(leader) - max(-lag, 0), len(follower) - max(lag, 0))
+    both = [values[first : first + count] for values, first in ((leader, max(-lag, 0)), (follower, max(lag, 0)))]
+    alike = np.prod([_autocorrelation(values)[1 : count // 2] for values in both], axis=0)
+    independent = count / (1 + 2 * max(float(alike.sum()), 0.0))
+    return float(np.arctanh(min(abs(match.correlation), _MOST)) * np.sqrt(max(independent - 3, 0.0)))
+
+
+def _autocorrelation(values: np.ndarray) -> np.ndarray:
+    """That of a signal [M] at lags from 0 to M - 1."""
+    length = 1 << (2 * len(values) - 1).bit_length()
+    products = np.fft.irfft(np.abs(np.fft.rfft(values - values.mean(), length)) ** 2, length)[: len(values)]
+    return products / products[0]
 
 
 def _best(leader: np.ndarray, follower: np.ndarray, rate_hz: float, lags: np.ndarray) -> Match | None:
