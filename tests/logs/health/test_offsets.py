@@ -62,16 +62,13 @@ def test_what_two_streams_tell_of_one_motion_measures_the_offset_of_their_clocks
 
 
 def test_a_motion_that_repeats_and_one_of_another_machine_measure_nothing():
-    turn = np.sin(2 * TIME)
-    weaving = np.stack([45 + 0 * TIME, 7 + 0 * TIME, 0 * TIME], 1)
-    heading = -np.cos(2 * TIME) / 2
-    weaving[:, 0] += np.cumsum(10 * np.sin(heading)) / 100 / 111_195
-    weaving[:, 1] += np.cumsum(10 * np.cos(heading)) / 100 / 111_195 / np.cos(np.pi / 4)
-    for recording in (
-        record((GYRO, TIME, felt(turn, 2)), (gps(), TIME[::10], weaving[::10])),
-        record((GYRO, TIME, felt(wander(5, 2.0), 2)), fixes()),
-    ):
-        assert measured_offset(recording, ["gyro"], ["gps"]) is None
+    laps = np.tile(wander(3, 0.5)[:1500], 4)
+    fast = np.tile(wander(3, 0.5)[:1500], 4) + 0.02 * noise(len(TIME), seed=4)[:, 0]
+    columns = sensor("can", ["speed"], ["m/s"]), sensor("other", ["speed"], ["m/s"])
+    repeated = record((columns[0], TIME, laps), (columns[1], TIME, fast))
+    assert measured_offset(repeated, ["can"], ["other"]) is None
+    unlike = record((GYRO, TIME, felt(wander(5, 2.0), 2)), fixes())
+    assert measured_offset(unlike, ["gyro"], ["gps"]) is None
 
 
 @pytest.mark.parametrize(("rows", "seconds"), [(1000, 4.0), (2000, 4.0), (3000, 8.0), (6000, 8.0)])
