@@ -18,8 +18,6 @@ from worldmodel.logs.ingest.sources import claimant
 _TOGETHER = 0.5  # of the shorter of two stretches of time
 _MOST_SENSORS = 32
 _MOST_BYTES = 256 << 20  # of a file that is read as a whole to be looked at
-_MOST_SENSORS = 32
-_MOST_BYTES = 256 << 20  # of a file that is read as a whole
 _LOOKED_AT = 2  # files of two folders
 
 
@@ -39,7 +37,7 @@ def how_they_meet(clocks: Mapping[str, FoundClock]) -> str:
             'meet: in the clock of those that tell no date say origin = "recording", if they began together with the '
             "others, or since when it counts"
         )
-    if all(_at_once(*pair) for pair in itertools.combinations(clocks.values(), 2)):
+    if len(clocks) > 1 and all(_at_once(*pair) for pair in itertools.combinations(clocks.values(), 2)):
         return "the files are taken for one recording, as their dates say"
     return "the files are taken for one recording, whose clocks agree"
 
@@ -86,9 +84,8 @@ def is_one_recording(folder: Path) -> bool:
             clock = find_clock(file, table)
         except RecipeError:
             return False
-        if not all(are_sensors([table, other]) and _at_once(clock, before) for other, before in found):
-            return False
-        if not clock.clock.dated:
+        apart = all(are_sensors([table, other]) and _at_once(clock, before) for other, before in found)
+        if not apart or not clock.clock.dated:
             return False
         found.append((table, clock))
     return all(entry in files or claimant(entry) is None for entry in entries)
