@@ -102,7 +102,7 @@ def test_ingest_turns_a_table_into_a_log(tmp_path):
     )
     ran = done("ingest", tmp_path / "a.csv", "--recipe", tmp_path / "r.toml", "--out", tmp_path / "log.h5")
     assert wrote(ran) == [str(tmp_path / "log.h5")]
-    assert "1 episodes with a, s" in ran.out
+    assert "1 episode with a, s" in ran.out
     np.testing.assert_array_equal(Log(tmp_path / "log.h5").episodes[0].streams["s"].data[:, 0], np.arange(100))
 
 

@@ -1,16 +1,18 @@
 """Rows with their goals, and the tables that people read: by hand."""
 
 import dataclasses
+import io
 import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.benchmark.made_up import lag_problem
 from tests.validate.problems import Oracle
 from worldmodel.benchmark import PROBLEMS, Goal
 from worldmodel.benchmark.rows import Row, _bound, _by_place, _with_aims, rows_of
-from worldmodel.benchmark.tables import to_json, to_markdown
+from worldmodel.benchmark.tables import for_terminal, to_json, to_markdown, write_tables
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
@@ -38,6 +40,26 @@ def test_medians_and_spread_are_over_seeds(lag):
     table = lines([row("model", seed, value, goal=0.25) for seed, value in enumerate((0.3, 0.2, 0.1))])
     assert table["world model"] == ["0.2 (0.1 to 0.3) ✓"]
     assert table["goal (of the first seed)"] == ["0.25"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_terminal_shows_every_horizon_and_breaks_no_word(lag, tmp_path, width):
+    horizons = [0.01 * 2**i for i in range(9)]
+    rows = [
+        row(model, seed, 0.1 * (seed + 1), horizon_s=s)
+        for model in ("model", "floor_estimate")
+        for seed in range(3)
+        for s in horizons
+    ]
+    write_tables(tmp_path, rows, {"lag": ["Seed 0: a note of its own."]})
+    console = Console(file=io.StringIO(), width=width)
+    for part in for_terminal(tmp_path / "benchmark.json"):
+        console.print(part)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    cells = [line for line in lines if line.strip().startswith("floor, estimated")]
+    assert sum(line.count("0.2 (0.1 to 0.3)") for line in cells) == len(horizons)
+    assert "Seed 0: a note of its own." in lines
 
 
 def test_most_seeds_decide_whether_a_goal_is_reached(lag):

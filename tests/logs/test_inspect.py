@@ -122,6 +122,20 @@ def test_the_tables_say_the_same(log):
     assert ["2", "episodes,", "6.7", "s", "in", "all"] in lines
 
 
+def test_a_narrow_terminal_breaks_no_word(tmp_path):
+    names = [f"relative_speed_{i}" for i in range(528, 532)]
+    spec = StreamSpec("acceleration_command_of_the_front_axle", "sensor", tuple(names), ("m/s",) * 4, 10.0)
+    data = -(10.0 ** np.arange(36).reshape(9, 4))
+    with LogWriter(tmp_path / "log.h5", [spec], about={"sources": [f"drive_{i}.csv" for i in range(40)]}) as writer:
+        writer.append({spec.name: Samples(np.arange(9) / 10, data)})
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(Log(tmp_path / "log.h5"), console)
+    lines = console.file.getvalue().splitlines()
+    assert all(len(line) <= 80 for line in lines[2:])
+    assert [line.split()[-5] for line in lines if "m/s" in line] == names
+    assert "  sources: drive_0.csv, drive_1.csv, drive_2.csv, drive_3.csv, drive_4.csv and 35 more" in lines[1]
+
+
 def test_the_picture_shades_the_gaps_and_joins_no_line_over_them(log, tmp_path, monkeypatch):
     spans, lines = set(), []
     shade, draw = matplotlib.axes.Axes.axvspan, matplotlib.axes.Axes.plot

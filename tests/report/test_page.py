@@ -261,6 +261,24 @@ def test_the_terminal_table_shows_three_horizons_of_each_stream():
     assert "dB" in camera
 
 
+def test_a_narrow_terminal_keeps_the_subject_the_floor_and_what_users_bring():
+    names = [*LOOKS, "a_predictor_of_mine"]
+    names.remove("scene")
+    entry = figures([0.1], {name: [0.1 * (i + 1)] for i, name in enumerate(names) if name != "model"})
+    result = by_hand({f"a_long_name_of_stream_{i}": entry for i in (1, 2)}, [1.0])
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary_table(result))
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= 80
+    (gone,) = re.findall(r"no room for (.*?): report.html has all", text.replace("\n", " "))
+    (head,) = [line.split() for line in text.splitlines() if "ahead" in line]
+    assert {"model", "floor", "estimated", "a_predictor_of_mine"} <= {*head}
+    assert {*head} & {*gone.split(", ")} == set()
+    assert len(head) - 2 + len(gone.split(", ")) == len(names)
+    assert {"network", "physics", "ridge"} <= {*gone.split(", ")}
+    assert all(name[-2:] in text for name in ("_1", "_2"))
+
+
 def test_terminal_names_are_no_markup():
     result = by_hand({"[red]imu": figures([0.1], {"hold": [0.2]})}, [1.0])
     console = Console(width=100, record=True, file=io.StringIO())

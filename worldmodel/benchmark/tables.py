@@ -1,11 +1,12 @@
 """The benchmark's results as one table, for machines (JSON) and people (Markdown, HTML)."""
 
+import json
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from worldmodel.files import whole_file
 from worldmodel.training.settings import plain_json
 from worldmodel.validate.labels import look
 from worldmodel.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 FORMAT, VERSION = "worldmodel-benchmark", 1
 FILES = ("benchmark.json", "benchmark.md", "benchmark.html")
@@ -102,6 +106,24 @@ def to_html(rows: Sequence[Row], notes: Notes) -> str:
         f'<p class="kind">{escape(f"{machine()}, version {__version__}. {_HOW}")}</p></div></header>'
         f"<main>{''.join(sections)}</main></body></html>\n"
     )
+
+
+def for_terminal(table: Path) -> "Iterator[RenderableType]":
+    """What a terminal is to show of a `benchmark.json`: for each problem what is to be known, and its tables."""
+    from rich.text import Text
+
+    from worldmodel.terminal import Grid
+
+    kept = json.loads(table.read_text(encoding="utf-8"))
+    rows = [Row.from_json(row) for row in kept["rows"]]
+    notes = {name: about["notes"] for name, about in kept["problems"].items()}
+    yield Text(f"{machine()}, version {__version__}. {_HOW}")
+    for name, problem in _problems(rows).items():
+        own = [row for row in rows if row.problem == name]
+        yield Text(f"\n{name}", "bold")
+        yield from map(Text, _words(problem, own, notes))
+        for shown in _tables(problem, own):
+            yield Grid(shown.head, shown.lines, words=("",), title=shown.title)
 
 
 def machine() -> str:

@@ -27,10 +27,15 @@ def benchmark(
     from worldmodel.progress import doing
 
     with doing("loading"):
+        from rich.console import Console
+
         from worldmodel.benchmark import benchmark as run
-    *_, text, page = run(out, problems=listed(problems), models=listed(models), minutes=minutes, seeds=seeds, data=data)
-    print(text.read_text(encoding="utf-8"))
-    wrote(out / "benchmark.json", text, page)
+        from worldmodel.benchmark.tables import for_terminal
+    files = run(out, problems=listed(problems), models=listed(models), minutes=minutes, seeds=seeds, data=data)
+    console = Console()
+    for part in for_terminal(files[0]):
+        console.print(part, highlight=False)
+    wrote(*files)
 
 
 @app.command()

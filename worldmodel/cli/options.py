@@ -25,13 +25,17 @@ def say_lost_scene(about: Mapping[str, object]) -> None:
     from worldmodel.simulate import lost_scene
 
     if note := lost_scene(about):
-        print(f"note: {note}")
+        say_notes([note])
 
 
 def say_notes(notes: Iterable[str]) -> None:
-    """Says what is to be known of who is asked."""
+    """Says what is to be known beside what is asked."""
+    from rich.console import Console
+
+    from worldmodel.terminal import say
+
     for note in notes:
-        print(f"note: {note}")
+        say(Console(), f"note: {note}")
 
 
 def listed(words: list[str] | None) -> list[str] | None:

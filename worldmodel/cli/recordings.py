@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worldmodel.cli.application import app
-from worldmodel.cli.options import Force, Mcap, Rrd, Seed, say_lost_scene, write_tracks, wrote
+from worldmodel.cli.options import Force, Mcap, Rrd, Seed, say_lost_scene, say_notes, write_tracks, wrote
 from worldmodel.errors import WorldModelError
 
 if TYPE_CHECKING:
@@ -65,8 +65,11 @@ def ingest(
     force: Force = False,
 ) -> None:
     """Turn recordings into a log. Goes on where it was stopped."""
+    from rich.console import Console
+
     from worldmodel.logs.ingest import ingest as run
     from worldmodel.logs.ingest import suggest as first_recipe
+    from worldmodel.terminal import counted, listing, say
 
     if suggest:
         print(first_recipe(sources), end="")
@@ -85,9 +88,8 @@ def ingest(
         ray=ray,
         force=force,
     )
-    for note in report.lines:
-        print(f"note: {note}")
-    print(f"{len(report.episodes)} episodes with {', '.join(report.streams)}")
+    say_notes(report.lines)
+    say(Console(), f"{counted(len(report.episodes), 'episode')} with {listing(report.streams)}")
     wrote(report.path)
 
 

@@ -169,6 +169,7 @@ def validate(
     with doing("loading"):
         from worldmodel.logs import Log
         from worldmodel.report import REPORT_FILES, summarise, summary_table, write_report
+        from worldmodel.terminal import say
         from worldmodel.validate import validate as score
 
     check_output(out, force, inputs=[run, *([log] if log else [])], replaces=REPORT_FILES)
@@ -180,6 +181,8 @@ def validate(
         beyond_trained=beyond_trained, outages=outages, seed=seed,
     )  # fmt: skip
     files = write_report(result, out, force=force)
-    Console().print(summary_table(result))
-    print("\n".join(summarise(result).headline))
+    console = Console()
+    console.print(summary_table(result))
+    for sentence in summarise(result).headline:
+        say(console, sentence)
     wrote(*files)

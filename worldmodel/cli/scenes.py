@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from worldmodel.cli.application import app
-from worldmodel.cli.options import Force, Out, Seed, listed, wrote
+from worldmodel.cli.options import Force, Out, Seed, listed, say_notes, wrote
 from worldmodel.errors import WorldModelError
 
 
@@ -29,7 +29,6 @@ def identify(
 ) -> None:
     """Fit a scene's masses, friction, delays and the like to recordings: a scene that predicts them."""
     from rich.console import Console
-    from rich.table import Table
 
     from worldmodel.progress import doing
 
@@ -37,25 +36,23 @@ def identify(
         from worldmodel.physics import KnownScene
         from worldmodel.simulate.identification import error_rows, number_rows
         from worldmodel.simulate.identification import identify as run
+        from worldmodel.terminal import Grid
     made = run(
         scene, logs, out, fit=listed(fit) or (), fix=listed(fix) or (), horizon_s=horizon, holdout=holdout,
         minutes=minutes, seed=seed, force=force,
     )  # fmt: skip
     for rows in (number_rows(made.found), error_rows(made)[:4]):
-        table = Table(*rows[0], box=None)
-        for row in rows[1:]:
-            table.add_row(*row)
-        Console().print(table)
+        Console().print(Grid(rows[0], rows[1:], words=("number", "unit", "told by the log", "error (NRMSE)")))
     if not made.measured:
-        print("note: no episode was left to measure; the errors are those of the fit")
+        say_notes(["no episode was left to measure; the errors are those of the fit"])
     if made.windows < made.possible:
-        print(f"note: it went through {made.windows} of {made.possible} windows, as many as are worth their cost")
+        say_notes([f"it went through {made.windows} of {made.possible} windows, as many as are worth their cost"])
     if made.cut:
-        print("note: the search had not settled when its --minutes were up")
+        say_notes(["the search had not settled when its --minutes were up"])
     try:
         with doing("measuring how wide its members must be spread"):
             KnownScene.of(made.folder).calibrate(logs)
     except WorldModelError as error:
-        print(f"note: how wide its members must be spread was not measured: {error.problem}")
+        say_notes([f"how wide its members must be spread was not measured: {error.problem}"])
     wrote(made.folder)
     print(f"next: worldmodel imagine {out} LOG ..., worldmodel validate {out} ..., or {out / 'identified.html'}")

@@ -15,11 +15,12 @@ from worldmodel.types import StreamSpec
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 GAP = 2.5  # an interval longer than this many medians is a gap
 _BLOCK = 1 << 24  # bytes of readings in memory at once
 _LISTED = 20  # episodes printed
+_NAMED = 5  # of a list that a log says of itself
+_WORDS = ("stream", "kind", "column", "unit", "name", "begins (UTC)", "without")  # columns that hold no numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,49 +137,50 @@ def _summarise_stream(spec: StreamSpec, reads: list[_Read]) -> StreamSummary:
 def print_summary(log: Log, console: "Console | None" = None) -> LogSummary:
     """Prints the summary of a log as tables, and returns it."""
     from rich.console import Console
-    from rich.markup import escape as markup
+    from rich.text import Text
+
+    from worldmodel.terminal import Grid, counted, say
 
     console = console or Console()
     summary = summarise(log)
-    console.print(f"[bold]{markup(', '.join(str(path) for path in summary.files))}[/bold]")
+    say(console, Text(", ".join(str(path) for path in summary.files), "bold"))
     for key, value in summary.about.items():
-        if key == FINDINGS:
-            console.print(f"  {key}: {len(value)}, which --health tells", highlight=False)  # type: ignore[arg-type]
-            continue
-        console.print(f"  {key}: {value}", soft_wrap=True, highlight=False, markup=False)
-    streams = _table("stream", "kind", "shape", "samples", "Hz", "measured", "gaps", "up to (s)")
-    columns = _table("stream", "column", "unit", "least", "greatest", "NaN, inf")
+        say(console, f"{key}: {_told(key, value)}", 2)
+    streams: list[tuple[str, ...]] = []
+    columns: list[tuple[str, ...]] = []
     for stream in summary.streams:
         spec = stream.spec
         shape = "x".join(map(str, spec.sample_shape))
         rates = (f"{spec.rate_hz:.4g}", f"{stream.measured_rate_hz:.4g}")
         gaps = (str(stream.gaps), f"{stream.longest_gap_s:.3f}" if stream.gaps else "")
-        streams.add_row(markup(spec.name), spec.kind, shape, str(stream.samples), *rates, *gaps)
-        for index, row in enumerate(_column_rows(stream)):
-            columns.add_row("" if index else markup(spec.name), *map(markup, row))
-    episodes = _table("episode", "name", "seconds", "begins (UTC)", "without")
-    for index, episode in enumerate(summary.episodes[:_LISTED]):
-        empty = ", ".join(name for name, count in episode.samples.items() if not count)
-        episodes.add_row(
-            str(index), markup(episode.name), f"{episode.duration_s:.2f}", utc(episode.origin_utc), markup(empty)
-        )
-    console.print(streams, columns)
-    console.print(f"{len(summary.episodes)} episodes, {summary.duration_s:.1f} s in all")
-    console.print(episodes)
+        streams.append((spec.name, spec.kind, shape, str(stream.samples), *rates, *gaps))
+        columns += [("" if i else spec.name, *row) for i, row in enumerate(_column_rows(stream))]
+    episodes = [
+        (str(i), each.name, f"{each.duration_s:.2f}", utc(each.origin_utc), ", ".join(_without(each)))
+        for i, each in enumerate(summary.episodes[:_LISTED])
+    ]
+    console.print(Grid(("stream", "kind", "shape", "samples", "Hz", "measured", "gaps", "up to (s)"), streams, _WORDS))
+    console.print(Grid(("stream", "column", "unit", "least", "greatest", "NaN, inf"), columns, _WORDS))
+    console.print(f"{counted(len(summary.episodes), 'episode')}, {summary.duration_s:.1f} s in all", highlight=False)
+    console.print(Grid(("episode", "name", "seconds", "begins (UTC)", "without"), episodes, _WORDS))
     if len(summary.episodes) > _LISTED:
         console.print(f"... and {len(summary.episodes) - _LISTED} more")
     return summary
 
 
-def _table(*headers: str) -> "Table":
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _told(key: str, value: object) -> str:
+    """What a log says of itself, long lists in short."""
+    from worldmodel.terminal import listing
 
-    words = ("stream", "kind", "column", "unit", "name", "begins (UTC)", "without")
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for header in headers:
-        table.add_column(header, justify="left" if header in words else "right", overflow="fold")
-    return table
+    if key == FINDINGS:
+        return f"{len(value)}, which --health tells"  # type: ignore[arg-type]
+    if isinstance(value, list):
+        return listing(value, _NAMED)
+    return str(value)
+
+
+def _without(episode: EpisodeSummary) -> list[str]:
+    return [name for name, count in episode.samples.items() if not count]
 
 
 def _column_rows(stream: StreamSummary) -> list[tuple[str, ...]]:

@@ -2,12 +2,23 @@
 
 from html import escape
 
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape as markup
-from rich.table import Table
+from rich.text import Text
 
 from worldmodel.report.summary import Verdict, verdicts
-from worldmodel.validate.labels import Scores, look, nearest, number, overall, predictors, scores, seconds
+from worldmodel.terminal import Grid
+from worldmodel.validate.labels import (
+    LOOKS,
+    Scores,
+    is_floor,
+    is_part,
+    look,
+    nearest,
+    number,
+    overall,
+    predictors,
+    scores,
+    seconds,
+)
 from worldmodel.validate.result import Result
 
 _SHORT = {
@@ -37,24 +48,52 @@ _WORDS = {2: "clearly better", 1: "better", 0: "within the noise", -1: "worse", 
 _CLASSES = {2: "v2", 1: "v1", 0: "v0", -1: "w1", -2: "w2"}
 
 
-def summary_table(result: Result) -> Table:
+def summary_table(result: Result) -> Grid:
     """The model beside each baseline and floor at about 0.5 s, 1 s and the last horizon, for the terminal.
 
-    NRMSE of sensors, metres of GPS, dB of video; the best of a row is bold.
+    NRMSE of sensors, metres of GPS, dB of video; the best of a row is bold. Where there is no room for all predictors,
+    those that a reader misses least leave first, and are named.
     """
-    shown = predictors(result)
-    title = f"{result.setting.name} ({result.setting.kind})"
-    table = Table(title=markup(title), box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
-    table.add_column("stream")
-    for name in ("ahead", "", *(_SHORT.get(predictor, predictor) for predictor in shown)):
-        table.add_column(name, justify="right" if name else "left")
-    for stream in _all(result):
+    shown, streams = predictors(result), _all(result)
+    called = {predictor: _SHORT.get(predictor, predictor) for predictor in shown}
+    measures = {stream.measure.unit or stream.measure.title for stream in streams}
+    one = f", {measures.pop()}" if len(measures) == 1 else ""  # said once, and no column of its own
+    rows: list[list[str | Text]] = []
+    for stream in streams:
         for place, index in enumerate(_few(stream.horizons)):
-            figures = (_bold(stream, predictor, index) for predictor in shown)
-            name = "" if place else markup(stream.name)
-            table.add_row(name, seconds(stream.horizons[index]), stream.measure.unit or stream.measure.title, *figures)
-        table.add_section()
-    return table
+            figures = [_bold(stream, predictor, index) for predictor in shown]
+            measure = [] if one else [stream.measure.unit or stream.measure.title]
+            rows.append(["" if place else stream.name, seconds(stream.horizons[index]), *measure, *figures])
+        rows.append([])
+    return Grid(
+        ("stream", "ahead", *([] if one else [""]), *called.values()),
+        rows[:-1],
+        words=("stream", ""),
+        leave=[called[predictor] for predictor in _missed_least(streams, shown)],
+        where="report.html has all",
+        title=f"{result.setting.name} ({result.setting.kind}{one})",
+    )
+
+
+def _missed_least(streams: list[Scores], shown: list[str]) -> list[str]:
+    """Who may leave a table, the first one first: parts of the blend, then baselines, each the worse the sooner.
+
+    The subject, floors and predictors of the user's stay.
+    """
+
+    def rank(predictor: str) -> float:
+        """Its place among the others, on average."""
+        places = []
+        for stream in streams:
+            sign = -1 if stream.measure.more_is_better else 1
+            for index in _few(stream.horizons):
+                there = [sign * value for p in shown if (value := stream.shown(p, index)) is not None]
+                own = stream.shown(predictor, index)
+                places.append(len(shown) if own is None else sum(value < sign * own for value in there))
+        return sum(places) / max(len(places), 1)
+
+    may = [p for p in shown if p in LOOKS and not is_floor(p) and streams and p != streams[0].subject]
+    return sorted(may, key=lambda p: (not is_part(p), -rank(p)))
 
 
 def _few(horizons: list[float]) -> list[int]:
@@ -62,9 +101,8 @@ def _few(horizons: list[float]) -> list[int]:
     return sorted({nearest(horizons, 0.5), nearest(horizons, 1.0), len(horizons) - 1})
 
 
-def _bold(stream: Scores, predictor: str, index: int) -> str:
-    figure = number(stream.shown(predictor, index))
-    return f"[bold]{figure}[/]" if predictor == stream.best(index) else figure
+def _bold(stream: Scores, predictor: str, index: int) -> Text:
+    return Text(number(stream.shown(predictor, index)), "bold" if predictor == stream.best(index) else "")
 
 
 def _all(result: Result) -> list[Scores]:

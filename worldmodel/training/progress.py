@@ -5,6 +5,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from worldmodel.terminal import say
+
 _WHOLE = 1000  # of the bar
 
 
@@ -28,7 +30,7 @@ class TrainingProgress:
 
     def say(self, text: str) -> None:
         """A line above the bar."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(self._console, text)
 
     def doing(self, what: str) -> None:
         """What comes next, which takes a while; a file, which shows no bar, gets a line."""

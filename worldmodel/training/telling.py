@@ -52,7 +52,7 @@ def trusted(team: Team, left_out: LeftOut) -> Iterator[str]:
     for name, ahead, weight in zip((*names, "blend"), (*left_out.ahead, mean), (*weights, None), strict=True):
         error = _size(left_out, ahead)[ticks - 1]
         share = ["" if weight is None else f" {np.mean(weight[:, tick - 1]):4.0%}" for tick in ticks]
-        cells = ["-" if np.isnan(e) else f"{e:.3f}{s}" for e, s in zip(error, share, strict=True)]
+        cells = ["-" if np.isnan(e) else f"{_figure(e)}{s}" for e, s in zip(error, share, strict=True)]
         yield _row(name, cells)
 
 
@@ -64,5 +64,9 @@ def _size(left_out: LeftOut, ahead: np.ndarray) -> np.ndarray:
     return np.sqrt(np.where(came, each, 0).sum(1) / came.sum(1))
 
 
+def _figure(error: float) -> str:
+    return f"{error:.3f}" if error < 10 else f"{error:.3g}" if error < 1000 else f"{error:.0e}"
+
+
 def _row(name: str, cells: list[str]) -> str:
-    return f"  {name:<16}" + "".join(f"{cell:<14}" for cell in cells).rstrip()
+    return f"  {name:<15}" + "".join(f"{cell:<12}" for cell in cells).rstrip()  # 77 columns

@@ -11,6 +11,7 @@ from worldmodel.logs.reader import Log
 if TYPE_CHECKING:
     from rich.console import Console
 
+_WORDS = ("stream", "kind", "least in", "action", "column", "unit")  # columns of the tables that hold no numbers
 WORDS = {"refuse": "mend", "cut": "cut", "sort": "sorted", "mask": "left out", "warn": "note"}
 _COLOURS = {"refuse": "bold red", "mask": "yellow", "warn": "yellow", "cut": "cyan", "sort": "cyan"}
 
@@ -18,10 +19,12 @@ _COLOURS = {"refuse": "bold red", "mask": "yellow", "warn": "yellow", "cut": "cy
 def print_health(log: Log, dt: float | None = None, console: "Console | None" = None) -> Health:
     """Prints what a person can act on, and returns it."""
     from rich.console import Console
-    from rich.markup import escape as markup
+    from rich.text import Text
+
+    from worldmodel.terminal import Grid, say
 
     console, health = console or Console(), survey(log, dt)
-    console.print(f"[bold]{markup(health.verdict)}[/bold]", soft_wrap=True)
+    say(console, Text(health.verdict, "bold"))
     for group in health.groups:
         _print_group(console, group, len(health.looked))
     if health.done:
@@ -30,34 +33,20 @@ def print_health(log: Log, dt: float | None = None, console: "Console | None" = 
             _print_group(console, group, len(log.episodes))
     for title, table in ((usable_title(health), usable_rows(health)), (coverage_title(health), coverage_rows(health))):
         if len(table) > 1:
-            console.print(f"\n[bold]{markup(title)}[/bold]")
-            console.print(_table(table))
+            console.print()
+            say(console, Text(title, "bold"))
+            console.print(Grid(table[0], table[1:], _WORDS))
     return health
 
 
 def _print_group(console: "Console", group: list[Finding], episodes: int) -> None:
-    from rich.markup import escape as markup
+    from rich.text import Text
+
+    from worldmodel.terminal import say
 
     severity = group[0].severity
-    console.print(
-        f"[{_COLOURS[severity]}]{WORDS[severity]}[/] {markup(in_a_line(group, episodes))}",
-        soft_wrap=True,
-        highlight=False,
-    )
-    console.print(f"     do: {markup(group[0].remedy)}", soft_wrap=True, highlight=False)
-
-
-def _table(rows: list[tuple[str, ...]]):
-    from rich.box import SIMPLE_HEAD
-    from rich.markup import escape as markup
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for header, cell in zip(rows[0], rows[1], strict=True):
-        table.add_column(header, justify="right" if cell[:1].isdigit() else "left", overflow="fold")
-    for row in rows[1:]:
-        table.add_row(*map(markup, row))
-    return table
+    say(console, Text.assemble((WORDS[severity], _COLOURS[severity]), " ", in_a_line(group, episodes)))
+    say(console, f"do: {group[0].remedy}", 5)
 
 
 def usable_title(health: Health) -> str:
@@ -68,7 +57,9 @@ def usable_title(health: Health) -> str:
 
 def usable_rows(health: Health) -> list[tuple[str, ...]]:
     """A header, and for each stream what models get of it."""
-    rows: list[tuple[str, ...]] = [("stream", "kind", "samples a tick", "ticks with it", "episodes with it", "least")]
+    rows: list[tuple[str, ...]] = [
+        ("stream", "kind", "samples a tick", "ticks with it", "episodes with it", "least in")
+    ]
     for index, spec in enumerate(health.log.streams.values()):
         filled = health.filled[:, index]
         every = f"{(filled > 0).sum()} of {len(filled)}"
@@ -98,7 +89,7 @@ def coverage_title(health: Health) -> str:
 
 def coverage_rows(health: Health) -> list[tuple[str, ...]]:
     """A header, and for each column of the actions how much of its range was tried."""
-    rows: list[tuple[str, ...]] = [("action", "column", "unit", "least", "greatest", "of its range tried")]
+    rows: list[tuple[str, ...]] = [("action", "column", "unit", "least", "greatest", "range tried")]
     for part in health.coverage:
         tried = f"{part.filled:.0%}" if part.high > part.low else "never moves"
         rows.append((part.stream, part.column, part.unit, f"{part.low:.4g}", f"{part.high:.4g}", tried))
