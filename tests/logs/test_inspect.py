@@ -151,6 +151,32 @@ def test_the_picture_shades_the_gaps_and_joins_no_line_over_them(log, tmp_path, 
     np.testing.assert_array_equal(readings, [-1, 2, np.nan, np.nan, np.nan, 7, 0.5])
 
 
+def test_no_legend_of_the_picture_covers_anything(tmp_path):
+    radar = [f"{what}_{i}" for i in range(528, 542) for what in ("forward", "left", "relative_speed_of_target")]
+    units = ("m", "m", "m/s") * 14
+    specs = (
+        StreamSpec("radar", "sensor", tuple(radar), units, 20.0),
+        StreamSpec("arm", "sensor", tuple(f"right_shoulder_pitch_{i}" for i in range(8)), ("rad",) * 8, 20.0),
+        StreamSpec("can", "action", tuple(f"signal_{i}" for i in range(120)), ("",) * 120, 20.0),
+    )
+    with LogWriter(tmp_path / "log.h5", specs) as writer:
+        time = np.arange(40) / 20
+        rng = np.random.default_rng(0)
+        writer.append({s.name: Samples(time, rng.normal(size=(40, len(s.columns)))) for s in specs}, name="a")
+    figure = Log(tmp_path / "log.h5").episodes[0].plot().figure
+    figure.canvas.draw()
+    every = [axis for part in figure.subfigs for axis in part.axes]
+    boxes = [axis.get_window_extent() for axis in every]
+    legends = [axis.get_legend().get_window_extent() for axis in every]
+    for i, legend in enumerate(legends):
+        assert legend.x1 <= figure.bbox.x1
+        assert not any(legend.overlaps(box) for box in [*boxes, *legends[:i]])
+    drawn = [line for axis in every for line in axis.lines]
+    assert len(drawn) == 42 + 8 + 96  # of very many, those for which a picture has room, and it says so
+    assert "the first 96 of 120 columns" in " ".join(axis.get_title("left") for axis in every)
+    assert all(len({line.get_color() for line in axis.lines}) == len(axis.lines) for axis in every)
+
+
 def test_an_episode_that_lacks_streams_is_drawn_too(log, tmp_path):
     plot_log(log, tmp_path / "log.png", episode=1)
     assert matplotlib.image.imread(tmp_path / "log.png").std() > 0.02

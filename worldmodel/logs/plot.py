@@ -14,6 +14,7 @@ from worldmodel.files import check_output, whole_file
 from worldmodel.logs.inspect import GAP, utc
 from worldmodel.logs.physical import first_fix, physical_columns, physical_values
 from worldmodel.logs.reader import Episode, Log, Stream, check_episode
+from worldmodel.terminal import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 _FILM = 8  # frames shown in a row
 _SPARSE = 150  # readings up to here get dots
 _ORDER = {"film": 1.75, "track": 3.2, "lines": 1.9, "commands": 1.9}  # what comes first, and inches of its row
-_LEFT, _RIGHT = 0.07, 0.88  # margins; legends stand to the right
+_LEFT, _RIGHT = 0.07, 0.84  # margins; legends stand to the right
+_TOGETHER = 6  # lines in a panel: as many as there are colours
+_ACROSS = 2  # panels beside each other, where a stream has several
+_PANELS = 16  # of a stream, or the picture has no end
+_NAME = 20  # characters of a legend's name for which there is room
 _TITLE: dict[str, Any] = {"fontsize": 9, "fontweight": "bold"}
 
 
@@ -55,7 +60,7 @@ def draw_episode(episode: Episode, title: str = "") -> Picture:
     """A film strip of each video, a row for each other stream with its gaps shaded, GPS as a track."""
     streams = [stream for stream in episode.streams.values() if len(stream)]
     streams.sort(key=lambda s: list(_ORDER).index(_shown_as(s)))
-    heights = [0.4, *(_ORDER[_shown_as(stream)] for stream in streams)]
+    heights = [0.4, *map(_height, streams)]
     with style():
         figure = new_figure(11, sum(heights))
         figure.set_layout_engine("none")  # rows have margins of their own, so that their clocks stand below each other
@@ -76,6 +81,19 @@ def _shown_as(stream: Stream) -> str:
     if codec(stream.spec).track is not None:
         return "track"
     return {"video": "film", "action": "commands"}.get(stream.spec.kind, "lines")
+
+
+def _height(stream: Stream) -> float:
+    """Inches of a stream's row."""
+    rows = -(-len(_panels(stream)) // _ACROSS) if _shown_as(stream) in ("lines", "commands") else 1
+    return rows * _ORDER[_shown_as(stream)]
+
+
+def _panels(stream: Stream) -> list[np.ndarray]:
+    """Columns that are drawn together: of one unit, and no more than can be told apart."""
+    of = np.array(physical_columns(stream.spec).units)
+    alike = [np.flatnonzero(of == unit) for unit in dict.fromkeys(of)]
+    return [part for same in alike for part in np.array_split(same, -(-len(same) // _TOGETHER))][:_PANELS]
 
 
 def _readings(stream: Stream, origin: np.ndarray) -> np.ndarray:
@@ -101,16 +119,19 @@ def _draw_film(stream: Stream, row: "SubFigure", place: dict[str, float], episod
 
 
 def _draw_values(stream: Stream, row: "SubFigure", place: dict[str, float], episode: Episode) -> None:
-    """Lines over time, columns of one unit together."""
+    """Lines over time, in panels of columns of one unit."""
     labels, of, _ = physical_columns(stream.spec)
-    data, units = _readings(stream, np.zeros(3)), list(dict.fromkeys(of))
-    axes = row.subplots(1, len(units), squeeze=False, gridspec_kw={**place, "wspace": 0.4})[0]
-    for index, (unit, axis) in enumerate(zip(units, axes, strict=True)):
-        columns = [i for i, u in enumerate(of) if u == unit]
+    data, panels = _readings(stream, np.zeros(3)), _panels(stream)
+    across = min(len(panels), _ACROSS)
+    grid = row.add_gridspec(-(-len(panels) // across), across, **place, wspace=0.75, hspace=0.6)
+    for index, columns in enumerate(panels):
+        axis = row.add_subplot(grid[divmod(index, across)])
         _draw_lines(axis, stream, data[:, columns], [labels[i] for i in columns], episode)
-        axis.set_ylabel(unit or "1")
+        axis.set_ylabel(of[columns[0]] or "1")
         if index == 0:
-            axis.set_title(_title(stream), **_TITLE)
+            shown = sum(map(len, panels))
+            cut = f", the first {shown} of {len(of)} columns" if shown < len(of) else ""
+            axis.set_title(_title(stream) + cut, **_TITLE)
 
 
 def _draw_lines(axis: "Axes", stream: Stream, data: np.ndarray, labels: list[str], episode: Episode) -> None:
@@ -122,7 +143,7 @@ def _draw_lines(axis: "Axes", stream: Stream, data: np.ndarray, labels: list[str
     look: dict[str, Any] = {"marker": "." if len(time) < _SPARSE else "", "markersize": 4, "linewidth": 0.9}
     look["drawstyle"] = "steps-post" if stream.spec.kind == "action" else "default"
     for label, values in zip(labels, broken.T, strict=True):
-        axis.plot(broken_time, values, label=label, **look)
+        axis.plot(broken_time, values, label=shortened(label, _NAME), **look)
     for gap in gaps:
         axis.axvspan(time[gap], time[gap + 1], color="#D55E00", alpha=0.15, lw=0)
     axis.set_xlim(min(0.0, float(time[0])), episode.duration_s)
