@@ -174,6 +174,7 @@ def test_a_moment_a_command_and_a_key(page, told):
     at_rest(page)
     drawn = np.array(told.imagined()[-1]["actions"]["force"])
     assert np.ptp(drawn[:, 1]) < 1e-6  # a level line was drawn
+    assert "recorded, under the recorded commands" in page.text_content(".wm-explore p.legend")
     assert shown(page) != before
     np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
 
@@ -199,6 +200,7 @@ def test_a_moment_a_command_and_a_key(page, told):
     page.click("text=As recorded")
     page.uncheck("#twin")
     at_rest(page)
+    assert "recorded" not in page.text_content(".wm-explore p.legend")
     assert "MuJoCo" not in page.text_content('[data-column="gps.east"] .rmse')
     page.wait_for_selector(".alarms .over")
     assert "Alarm: surprise." in page.text_content(".alarms")

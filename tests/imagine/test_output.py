@@ -1,10 +1,13 @@
 """What `imagine_to` writes: the trajectory as a log, a plot, and a film."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests.oscillator import ORIGIN, SPECS, episode, write_log
 from tests.untrained import untrained_run
+from worldmodel.draw import panel_title
 from worldmodel.draw.film import enlarged
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import geodetic_to_enu
@@ -147,6 +150,78 @@ def test_the_fan_holds_what_was_seen_what_came_and_every_future():
     for values in (data[time <= 1.0, 0], data[time > 1.0, 0], *trajectory["position"].data[:, :, 0].T):
         assert tuple(np.round(values, 6)) in lines
     assert tuple(np.round(trajectory["position"].data[:, :, 0].mean(1), 6)) in lines
+
+
+def legend(figure) -> dict:
+    """What the picture says that its lines are, by their words."""
+    (shown,) = figure.legends
+    return {text.get_text(): line for text, line in zip(shown.get_texts(), shown.get_lines(), strict=True)}
+
+
+def drawn(axes, values):
+    """The line of these readings."""
+    (line,) = [x for x in axes.lines if len(x.get_ydata()) == len(values) and np.allclose(x.get_ydata(), values)]
+    return line
+
+
+def look(line):
+    return line.get_color(), line.get_linestyle()
+
+
+def test_the_picture_says_what_its_lines_are():
+    trajectory = made_up()
+    panels = trajectory.plot().figure.subfigs[1]
+    said, axes = legend(panels), panels.axes[1]
+    assert list(said) == ["seen", "what came", "2 imagined futures", "their mean"]
+    time, data = trajectory.logged["position"]
+    members = trajectory["position"].data[:, :, 0]
+    for words, values in {
+        "seen": data[time <= 1.0, 0],
+        "what came": data[time > 1.0, 0],
+        "2 imagined futures": members[:, 0],
+        "their mean": members.mean(1),
+    }.items():
+        assert look(drawn(axes, values)) == look(said[words])
+
+
+def test_what_was_recorded_under_other_commands_is_no_truth(run, path):
+    given = {"force": Samples(np.array([0.0]), np.array([[1.0]]))}
+    assert run.imagine(path, **OPTIONS).as_recorded
+    assert not run.imagine(path, actions=given, **OPTIONS).as_recorded
+    trajectory = dataclasses.replace(made_up(), as_recorded=False)
+    panels = trajectory.plot().figure.subfigs[1]
+    said, axes = legend(panels), panels.axes[1]
+    assert "what came" not in said
+    time, data = trajectory.logged["position"]
+    line = drawn(axes, data[time > 1.0, 0])
+    assert line.get_linestyle() == "--"
+    assert look(line) == look(said["recorded, under the recorded commands"])
+    left, _, right = np.split(trajectory_film(trajectory, "camera")[5:], 3, axis=2)
+    assert len(np.unique(left)) == 1  # no frame came of these commands,
+    assert (right == 0).all()  # and nothing to differ from
+
+
+def test_where_nothing_came_yet_the_picture_speaks_of_nothing_that_did():
+    trajectory = made_up()
+    for name, (time, data) in trajectory.logged.items():
+        trajectory.logged[name] = Samples(time[time <= 1.0], data[time <= 1.0])
+    assert list(legend(trajectory.plot().figure.subfigs[1])) == ["seen", "2 imagined futures", "their mean"]
+
+
+def test_a_stream_of_no_samples_is_drawn_as_nothing():
+    trajectory = made_up()
+    for part in (trajectory.logged, trajectory.imagined):
+        part["gps"] = Samples(np.zeros(0), part["gps"].data[:0])
+    titles = [axes.get_title("left") for axes in trajectory.plot().figure.subfigs[1].axes]
+    assert "gps · up (m)" in titles
+
+
+def test_long_names_leave_room_for_the_next_panel():
+    assert panel_title("gyro", "x", "rad/s") == "gyro · x (rad/s)"
+    for stream, column in (("a" * 40, "right_shoulder_pitch_1"), ("arm", "b" * 60), ("c" * 30, "d" * 30)):
+        title = panel_title(stream, column, "m/s^2")
+        assert len(title) <= 38 + 3
+        assert title.endswith(f"{column[-5:]} (m/s^2)")
 
 
 def test_an_angle_that_wraps_is_averaged_and_drawn_the_short_way_round():

@@ -1,15 +1,18 @@
 """Member futures: one column over time as a fan of lines, and the ways on the ground."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from worldmodel.draw.style import IMAGINED, INK, MUTED
+from worldmodel.terminal import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
 
+_TITLE = 38  # characters above one of three panels
 _POINTS = 150  # of one line: more cannot be told apart in a panel
 _SPARSE = 60  # readings up to here get dots
 _MARGIN = 0.06  # of a map's width, around the ways on it
@@ -25,6 +28,7 @@ class Fan(NamedTuple):
         time, members, mean: [H], [K, H] and [H], the futures.
         wraps: whether values are angles in radians, +pi beside -pi.
         held: whether a value holds until the next (actions), and is not joined to it by a slope.
+        as_recorded: whether what came came under the commands of the futures, and is the truth for them.
     """
 
     start: float
@@ -37,6 +41,7 @@ class Fan(NamedTuple):
     mean: np.ndarray
     wraps: bool = False
     held: bool = False
+    as_recorded: bool = True
 
 
 def draw_fan(axes: "Axes", fan: Fan, colour: str = IMAGINED) -> None:
@@ -46,9 +51,38 @@ def draw_fan(axes: "Axes", fan: Fan, colour: str = IMAGINED) -> None:
     for member in np.unique(fan.members, axis=0):  # commands are the same for all
         _line(axes, fan, fan.time, member, color=colour, linewidth=0.7, alpha=0.35, zorder=2)
     _line(axes, fan, fan.seen_time, fan.seen, color=MUTED, linewidth=1.3, zorder=3)
-    _line(axes, fan, fan.came_time, fan.came, color=INK, linewidth=1.3, zorder=5)
+    _line(axes, fan, fan.came_time, fan.came, **_came(fan.as_recorded), linewidth=1.3)
     _line(axes, fan, fan.time, fan.mean, color=colour, linewidth=2.2, zorder=4)
     axes.margins(x=0, y=0.08)
+
+
+def panel_title(stream: str, column: str, unit: str) -> str:
+    """What one of three panels beside each other shows; names for which there is no room lose their middles."""
+    tail = f" ({unit})" if unit else ""
+    room = _TITLE - len(tail)
+    column = shortened(column, max(room // 2, room - len(stream)))
+    stream = shortened(stream, room - len(column))
+    return f"{stream} · {column}{tail}"
+
+
+def name_lines(figure: "Figure | SubFigure", members: int, came: bool, as_recorded: bool = True) -> None:
+    """Says above the panels of a figure what the lines of fans and tracks are; of what came only where some did."""
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], color=MUTED, linewidth=1.3, label="seen"),
+        Line2D([], [], color=IMAGINED, linewidth=0.7, alpha=0.5, label=f"{members} imagined futures"),
+        Line2D([], [], color=IMAGINED, linewidth=2.2, label="their mean"),
+    ]
+    if came:
+        words = "what came" if as_recorded else "recorded, under the recorded commands"
+        lines.insert(1, Line2D([], [], **_came(as_recorded), linewidth=1.3, label=words))
+    figure.legend(handles=lines, loc="outside upper left", ncols=len(lines), frameon=False)
+
+
+def _came(as_recorded: bool) -> dict[str, Any]:
+    """How what came is drawn: what came under other commands is no truth, and stays behind."""
+    return {"color": INK, "zorder": 5} if as_recorded else {"color": MUTED, "zorder": 3, "linestyle": (0, (4, 2))}
 
 
 def _line(axes: "Axes", fan: Fan, time: np.ndarray, values: np.ndarray, **look: object) -> None:
@@ -65,7 +99,13 @@ def _line(axes: "Axes", fan: Fan, time: np.ndarray, values: np.ndarray, **look: 
 
 
 def draw_track(
-    axes: "Axes", seen: np.ndarray, came: np.ndarray, members: np.ndarray, colour: str = IMAGINED, north: bool = True
+    axes: "Axes",
+    seen: np.ndarray,
+    came: np.ndarray,
+    members: np.ndarray,
+    colour: str = IMAGINED,
+    north: bool = True,
+    as_recorded: bool = True,
 ) -> None:
     """The way on the ground in metres, first column to the right and second up, in the colours of a fan.
 
@@ -76,11 +116,12 @@ def draw_track(
         members: [K, H, 2 or more].
         colour: of the futures.
         north: whether up is north.
+        as_recorded: as in `Fan`.
     """
     for member in members:
         _way(axes, member, color=colour, linewidth=0.7, alpha=0.35, zorder=2)
     _way(axes, seen, color=MUTED, linewidth=1, marker="o", markersize=3, zorder=4)
-    _way(axes, came, color=INK, linewidth=1.8, marker="o", markersize=2.5, zorder=5)
+    _way(axes, came, **_came(as_recorded), linewidth=1.8, marker="o", markersize=2.5)
     mean = _known(members.mean(0))
     _way(axes, mean, color=colour, linewidth=2.4, zorder=6)
     axes.plot(*mean[-1:].T, "o", markersize=6, color=colour, markeredgecolor="white", zorder=7)

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.draw import WIDTH, Fan, Picture, draw_fan, draw_strip, draw_track, film, new_figure, style
+from worldmodel.draw import (
+    WIDTH,
+    Fan,
+    Picture,
+    draw_fan,
+    draw_strip,
+    draw_track,
+    film,
+    name_lines,
+    new_figure,
+    panel_title,
+    style,
+)
 from worldmodel.draw.film import enlarged
 from worldmodel.files import whole_folder
 from worldmodel.imagine.session import Asked, Session
@@ -64,10 +76,14 @@ def write_trajectory(trajectory: Trajectory, path: Path, name: str = "") -> None
 
 
 def trajectory_film(trajectory: Trajectory, name: str, member: int = 0) -> np.ndarray:
-    """The film (see `worldmodel.draw.film`) of one future: frames [M, rows, 3 x columns, 3] of the context and it."""
+    """The film (see `worldmodel.draw.film`) of one future: frames [M, rows, 3 x columns, 3] of the context and it.
+
+    What was recorded under other commands is left out: nothing differs from it.
+    """
     seen, came = _parts(trajectory, name)
     imagined = trajectory[name]
-    real = [_frame_at(came, time, 0.75 / trajectory.streams[name].rate_hz) for time in imagined.time]
+    near = 0.75 / trajectory.streams[name].rate_hz
+    real = [_frame_at(came, time, near) if trajectory.as_recorded else None for time in imagined.time]
     return film(seen.data, real, imagined.data[:, member])
 
 
@@ -90,7 +106,7 @@ def draw_trajectory(trajectory: Trajectory) -> Picture:
     panels: list[_Panel] = [(s, None) for s in specs if codec(s).track]
     panels += [(s, i) for s in specs if s.kind != "video" for i in range(len(physical_columns(s).labels))]
     rows = -(-len(panels) // _ACROSS)
-    heights = [*(2.6 for _ in videos), *([1.9 * rows] if rows else [])]
+    heights = [*(2.6 for _ in videos), *([1.9 * rows + 0.3] if rows else [])]
     with style():
         figure = new_figure(WIDTH, sum(heights))
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -110,6 +126,8 @@ def _draw_video(figure: "SubFigure", trajectory: Trajectory, spec: StreamSpec) -
 
 
 def _draw_panels(figure: "SubFigure", trajectory: Trajectory, panels: list[_Panel], rows: int) -> None:
+    ended = any(len(time) and time[-1] > trajectory.start_s for time, _ in trajectory.logged.values())
+    name_lines(figure, trajectory.members, ended, trajectory.as_recorded)
     for place, (spec, column) in enumerate(panels):
         axes = figure.add_subplot(rows, _ACROSS, place + 1)
         seen, came, imagined = _physical(trajectory, spec)
@@ -117,18 +135,17 @@ def _draw_panels(figure: "SubFigure", trajectory: Trajectory, panels: list[_Pane
         if column is None:
             plane = list(codec(spec).track or ())
             ways = seen.data[:, plane], came.data[:, plane], imagined.data[..., plane].swapaxes(0, 1)
-            draw_track(axes, *ways, north=codec(spec).north_up)
+            draw_track(axes, *ways, north=codec(spec).north_up, as_recorded=trajectory.as_recorded)
             across, up = (f"{names.labels[i]} (m)" for i in plane)
             axes.set(title=f"{spec.name} · on the ground", xlabel=across, ylabel=up)
             continue
         members, mean = imagined.data[:, :, column].T, codec(spec).average(imagined.data, 1)[:, column]
         fan = Fan(
             trajectory.start_s, seen.time, seen.data[:, column], came.time, came.data[:, column], imagined.time,
-            members, mean, wraps=names.wraps[column], held=spec.kind == "action",
+            members, mean, names.wraps[column], spec.kind == "action", trajectory.as_recorded,
         )  # fmt: skip
         draw_fan(axes, fan)
-        unit = f" ({names.units[column]})" if names.units[column] else ""
-        axes.set_title(f"{spec.name} · {names.labels[column]}{unit}")
+        axes.set_title(panel_title(spec.name, names.labels[column], names.units[column]))
         if place >= len(panels) - _ACROSS:
             axes.set_xlabel("seconds in the episode")
 

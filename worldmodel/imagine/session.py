@@ -1,5 +1,6 @@
 """A run made ready to imagine: its functions compiled once, and the episode at hand open and aligned."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -140,7 +141,8 @@ class Session:
         offset_s = max(at_s - row * windows.layout.dt, 0.0)
         commands = self._commands(windows, row, horizon, actions, offset_s)
         moment = self._moment(windows, row, horizon).without(silent)
-        return foretell(self.forecaster, moment, commands, members, seed, frames)
+        future = foretell(self.forecaster, moment, commands, members, seed, frames)
+        return dataclasses.replace(future, as_recorded=actions is None)
 
     def moment(self, log: Log | Path | str, *, episode: int, at_s: float, horizon_s: float | None = None) -> Moment:
         """What `imagine` begins from, with what the log holds over the context and the horizon."""

@@ -39,6 +39,8 @@ class Trajectory:
             which it is less sure than usual, as after a while without fixes. The members are spread by it.
         silent: streams of which nothing was seen in the context: they are imagined from the others, and a place that is
             among them from the last one known, however long ago that was.
+        as_recorded: whether they are under the commands of the log; else what it holds after the start came under
+            others, and is no truth for these.
     """
 
     start_s: float
@@ -50,6 +52,7 @@ class Trajectory:
     outside: dict[str, float] = dataclasses.field(default_factory=dict)
     unsure: dict[str, float] = dataclasses.field(default_factory=dict)
     silent: tuple[str, ...] = ()
+    as_recorded: bool = True
 
     def __getitem__(self, stream: str) -> Samples:
         return self.imagined[stream]

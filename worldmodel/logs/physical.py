@@ -30,7 +30,7 @@ def physical_values(spec: StreamSpec, data: np.ndarray, origin: np.ndarray) -> n
     """Recorded samples [..., S] as `physical_columns` [..., P], NaN where one is missing; fixes from `origin` [3]."""
     flat = np.asarray(data, np.float64).reshape(-1, data.shape[-1])
     values = codec(spec).physical(codec(spec).encode(np.where(np.isfinite(flat), flat, np.nan), origin))
-    return values.reshape(*data.shape[:-1], -1)
+    return values.reshape(*data.shape[:-1], values.shape[-1])  # of no sample, too
 
 
 def first_fix(spec: StreamSpec, *parts: np.ndarray) -> np.ndarray:

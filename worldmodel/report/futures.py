@@ -3,7 +3,19 @@
 import numpy as np
 
 from worldmodel.codecs import codec
-from worldmodel.draw import WIDTH, Fan, Picture, draw_fan, draw_strip, draw_track, draw_way, film, new_figure, style
+from worldmodel.draw import (
+    WIDTH,
+    Fan,
+    Picture,
+    draw_fan,
+    draw_strip,
+    draw_track,
+    draw_way,
+    film,
+    new_figure,
+    panel_title,
+    style,
+)
 from worldmodel.types import StreamSpec
 from worldmodel.validate.labels import look
 from worldmodel.validate.result import Example, Film, Result
@@ -42,7 +54,7 @@ def _panels(example: Example, spec: StreamSpec) -> list[_Panel]:
     mean = what.average(members, 0)
     return [
         (
-            f"{name} · {label}{f' ({unit})' if unit else ''}",
+            panel_title(name, label, unit),
             Fan(
                 0.0, example.context_time, seen[:, i], example.time, came[:, i], example.time, members[:, :, i],
                 mean[:, i], wraps,

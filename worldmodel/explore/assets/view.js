@@ -18,9 +18,10 @@ export function view(root, info, { bar, given, panel, alarms }) {
     name, strip: element("div", { class: "strip", tabindex: 0, role: "group", "aria-label": `${name}: seen, imagined, real` }),
   }));
   const notes = element("div", { class: "notes" }), errors = element("div", { class: "errors" });
-  const hint = info.live ? "seen, then imagined" : "seen, then imagined above real";
+  const elsewhere = "recorded, under the recorded commands"; // what came, once commands are edited
+  const hints = cameras.map(() => element("p", { class: "hint" })), came = element("span", {}, "came");
   const section = (name, words, ...children) => element("section", { class: `box ${name}` }, element("h2", {}, words), ...children);
-  const legend = [["seen", "seen"], ...(info.live ? [] : [["ink", "came"]]), ["mean", "mean"], ["half", "50 %"], ["most", "90 % of the futures"],
+  const legend = [["seen", "seen"], ...(info.live ? [] : [["ink", came]]), ["mean", "mean"], ["half", "50 %"], ["most", "90 % of the futures"],
     ...(info.twin ? [["twin", info.live ? "what comes if the commands hold" : "MuJoCo"]] : [])]
     .map(([kind, words]) => element("span", {}, element("i", { class: kind }), words));
   root.append(bar, element("main", {},
@@ -33,7 +34,7 @@ export function view(root, info, { bar, given, panel, alarms }) {
           ...(map ? [section("ground", "On the ground", map.canvas)] : []),
           section("wrong", info.live ? "Error of earlier futures, root mean square" : "Error, root mean square", errors)),
         element("div", { class: "side" },
-          ...cameras.map(({ name, strip }) => section("camera", name, strip, element("p", { class: "hint" }, hint))),
+          ...cameras.map(({ name, strip }, i) => section("camera", name, strip, hints[i])),
           ...(alarms ? [section("alarm-box", "Alarms", alarms)] : []),
           section("trust", "Who is trusted", notes))),
       element("p", { class: "legend" }, ...legend), element("div", { class: "fans" }, ...fans.nodes))));
@@ -78,6 +79,8 @@ export function view(root, info, { bar, given, panel, alarms }) {
         for (const { name, strip } of cameras) {
           if (future.frames[name]?.length) drawCamera(strip, name, past.frames[name] ?? [], future.frames[name], !info.live);
         }
+        came.textContent = shown.edited ? elsewhere : "came";
+        for (const hint of hints) hint.textContent = info.live ? "seen, then imagined" : `seen, then imagined above ${shown.edited ? elsewhere : "real"}`;
         notes.replaceChildren(...outsideOf(future.outside), ...unsureOf(future.unsure), ...silentOf(future.silent), ...trustOf(future.trust));
         errors.replaceChildren(...errorsOf(shown, info));
       });
