@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from worldmodel.training.roles import (
     having,
     shared_roles,
     simulated_note,
+    unmeasured_note,
 )
 from worldmodel.training.telling import shares
 
@@ -83,6 +85,14 @@ def test_with_too_few_episodes_the_run_says_which_roles_share(count, share, expe
     sentence = shared_roles(EpisodeRef("", "", roles[i]) for i in range(count))
     assert says in sentence
     assert bool(says) == bool(sentence)
+
+
+@pytest.mark.parametrize(("count", "share", "said"), [(1, 0.1, True), (2, 0.1, False), (3, 0.1, False), (9, 0.0, True)])
+def test_where_nothing_is_left_to_measure_on_it_is_said_what_to_do(count, share, said):
+    roles = assign_roles([[i] for i in range(count)], share, 0)
+    note = unmeasured_note(EpisodeRef("", "", roles[i]) for i in range(count))
+    assert bool(note) == said
+    assert not said or {"--log", "--holdout"} <= set(re.findall(r"--\w+", note))
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.floats(0.001, 0.499), st.integers(0, 2**32 - 1))

@@ -18,7 +18,7 @@ from worldmodel.errors import TrainingDivergedError, WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.training import fit as fitting
-from worldmodel.training import load_run, session, train
+from worldmodel.training import load_run, session, train, trainer
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.run import build_model, draw_model
 
@@ -306,6 +306,16 @@ def test_it_says_what_it_is_doing(log, tmp_path, capsys):
     assert said.startswith("reading")
     steps = ["reading", "measuring statistics", "fitting baselines", "compiling rollouts of", "measuring the spread"]
     assert sorted(steps, key=said.index) == steps
+
+
+def test_one_recording_alone_is_told_before_it_is_learned_from(tmp_path, monkeypatch, capsys):
+    def begin(*_):
+        raise RuntimeError("it begins to learn")
+
+    monkeypatch.setattr(trainer, "_odometers", begin)
+    with pytest.raises(RuntimeError, match="it begins to learn"):
+        train(write_log(tmp_path / "one.h5", 1), tmp_path / "run")
+    assert "`worldmodel validate` will need a recording that is not in these logs" in capsys.readouterr().out
 
 
 def test_the_first_word_comes_before_the_libraries(monkeypatch, capsys):

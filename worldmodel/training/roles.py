@@ -86,6 +86,17 @@ def shared_roles(episodes: Iterable[EpisodeRef]) -> str:
     return ""
 
 
+def unmeasured_note(episodes: Iterable[EpisodeRef]) -> str:
+    """What to do before `validate`, said before a training where it leaves nothing to measure on; empty else."""
+    if having(MEASURE, episodes):
+        return ""
+    return (
+        "`worldmodel validate` will need a recording that is not in these logs (--log). To have one kept back of "
+        "them, train on three episodes or more, with --holdout above 0; a table's recipe cuts one long recording into "
+        "several ([episodes])."
+    )
+
+
 def simulated_note(episodes: Iterable[EpisodeRef]) -> str:
     """A sentence on a run that learned from simulated episodes beside recorded ones; empty for any other."""
     episodes = list(episodes)

@@ -28,7 +28,7 @@ from worldmodel.training.folder import RunFolder
 from worldmodel.training.plan import Options, new_settings
 from worldmodel.training.progress import TrainingProgress
 from worldmodel.training.resume import lengthened, settings_to_resume
-from worldmodel.training.roles import copies_note, simulated_note
+from worldmodel.training.roles import copies_note, simulated_note, unmeasured_note
 from worldmodel.training.run import Run, load_run
 from worldmodel.training.session import go_on
 from worldmodel.training.settings import RunSettings
@@ -100,9 +100,9 @@ def train(
         settings = _settings(folder, log, logs, asked, steps, minutes, resume, force)
         for line in choices(settings, log):
             show.say(line)
-        for note in (copies_note(log), settings.shared_roles, simulated_note(settings.episodes)):
-            if note:
-                show.say(f"note: {note}")
+        roles = (settings.shared_roles, unmeasured_note(settings.episodes), simulated_note(settings.episodes))
+        for note in filter(None, (copies_note(log), *roles)):
+            show.say(f"note: {note}")
         if resume:
             odometers = folder.read_odometers()
         else:
