@@ -1,7 +1,7 @@
 """Whoever can be asked what comes next, a run or a scene: futures from a log, beside a machine, and in a page."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -86,6 +86,11 @@ class Foreteller(abc.ABC):
     def followers(self) -> tuple[Follower, ...]:
         """Of places in what it sees."""
         return ()
+
+    @property
+    def unmoved(self) -> Mapping[str, np.ndarray]:
+        """By stream, which components of an error (bool [E]) stood still in all that it learned from."""
+        return {}
 
     @property
     def notes(self) -> tuple[str, ...]:

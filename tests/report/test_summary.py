@@ -1,9 +1,16 @@
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.report.made_up import by_hand, figures
+from worldmodel.report import summary_table
+from worldmodel.report.page import page
 from worldmodel.report.summary import badge, describe, summarise
+from worldmodel.types import StreamSpec
 from worldmodel.validate.labels import scores
+from worldmodel.validate.scores import Still
 
 HORIZONS = [0.25, 0.5, 1.0, 2.0]
 
@@ -155,6 +162,43 @@ def test_action_sensitivity_warns_near_one(ratio, tone, word):
     assert note.tone == tone
     assert word in note.text
     assert f"{ratio:.2f}" in note.text
+
+
+def test_streams_that_stand_still_are_named_once_and_in_no_verdict():
+    streams = {
+        "imu": figures([0.2] * 4, {"hold": [0.5] * 4}),
+        "wheel": figures([None] * 4, {"hold": [None] * 4}),
+        "motor": figures([2.0] * 4, {"hold": [0.5] * 4}),
+        "arm": figures([0.2] * 4, {"hold": [0.5] * 4}),
+    }
+    still = {
+        "wheel": Still((), ("x",), True),
+        "motor": Still(("x",), (), True),
+        "arm": Still(("x",), (), False),
+    }
+    covered = {"imu": 0.9, "wheel": 0.1, "motor": 0.2, "arm": 0.9}
+    calibration = {name: np.append(np.zeros(8), share) for name, share in covered.items()}
+    result = by_hand(streams, HORIZONS, still=still, calibration=calibration)
+    result.streams["arm"] = StreamSpec("arm", "sensor", ("x", "y"), ("m", "m"), 10.0)
+    summary = summarise(result)
+    assert summary.headline == ["At 1 s ahead it beats every baseline on every stream."]
+    assert [stream.name for stream in summary.streams] == ["imu", "arm"]
+    texts = [note.text for note in summary.notes]
+    assert "Well calibrated: the 90 % intervals hold 90 % of the readings on imu and arm." in texts
+    assert not any("Overconfident" in text for text in texts)
+    assert texts[-1] == (
+        "Not judged: wheel stands still or is not read in what is measured; motor, arm.x stood still in all that was "
+        "learned from."
+    )
+    result.streams["arm"] = result.streams["imu"]
+    said = page(result)
+    for name in ("wheel", "motor"):
+        assert said.count(f"<summary>{name}</summary>") == 1  # every figure stays for those who want it
+        assert f"<b>{name}</b>" not in said
+    console = Console(file=io.StringIO(), width=100)
+    console.print(summary_table(result))
+    assert "wheel" not in console.file.getvalue()
+    assert {"wheel", "motor"} <= result.metrics["streams"].keys()
 
 
 def test_unknown_action_sensitivity_is_not_mentioned():

@@ -13,9 +13,10 @@ from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 from worldmodel.validate import Forecast
 from worldmodel.validate.metrics import Bootstrap
 from worldmodel.validate.problem import Came
-from worldmodel.validate.scores import Score, Yardstick, _pooled, calibration_of, errors_of, score_stream
+from worldmodel.validate.scores import Score, Still, Yardstick, _pooled, calibration_of, errors_of, score_stream
 
 W, H, K = 400, 5, 20
+NONE = Still((), (), False)
 SENSOR = StreamSpec("imu", "sensor", ("small", "huge"), ("m", "Pa"), 10.0)
 FIX = StreamSpec("gps", "gps", GPS_COLUMNS, GPS_UNITS, 10.0)
 
@@ -194,6 +195,29 @@ def test_an_angle_deviates_from_its_circular_mean(centre):
     spec = StreamSpec("imu", "sensor", ("yaw",), ("rad",), 10.0, circular=(True,))
     problem = problem_by_hand(spec, (small + centre + np.pi) % (2 * np.pi) - np.pi)
     assert Yardstick.of(problem, spec).deviation == pytest.approx(small.std(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("unmoved", "fixed", "still"),
+    [
+        ((False, True), None, Still(("huge",), (), False)),
+        ((False, False), 1, Still((), ("huge",), False)),
+        ((True, True), 1, Still(("small", "huge"), ("huge",), True)),
+        ((False, False), None, NONE),
+    ],
+)
+def test_what_stood_still_in_training_or_does_here_is_in_no_figure_but_its_own(unmoved, fixed, still):
+    rng = np.random.default_rng(0)
+    came = rng.normal(size=(W, H, 2))
+    if fixed is not None:
+        came[..., fixed] = 7.0
+    problem = dataclasses.replace(problem_by_hand(SENSOR, came), unmoved={"imu": np.array(unmoved)})
+    assert Yardstick.of(problem, SENSOR).still == still
+    made, _ = scored(problem, SENSOR, came + [0.1, 3.0])
+    np.testing.assert_allclose(made.column_rmse, np.tile([0.1, 3.0], (H, 1)), rtol=1e-5)
+    if not still.whole:
+        expected = 0.1 if still != NONE else np.sqrt((0.1**2 + 3.0**2) / 2)
+        np.testing.assert_allclose(made.nrmse, expected, rtol=0.05)
 
 
 def test_gaps_are_to_the_subject():

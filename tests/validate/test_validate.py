@@ -25,8 +25,9 @@ from worldmodel.validate import Forecast, Model, make_problem, of_run, score, va
 from worldmodel.validate import scoring as scoring_module
 from worldmodel.validate.counterfactual import counterfactual
 from worldmodel.validate.floor import Floor, FloorEstimate
-from worldmodel.validate.labels import LOOKS
+from worldmodel.validate.labels import LOOKS, judged
 from worldmodel.validate.leaks import action_use, estimate_leak, future_leak
+from worldmodel.validate.scores import Still
 
 DT, CONTEXT, HORIZON = 0.05, 8, 4
 DIAL = StreamSpec("dial", "sensor", ("level", "fixed"), ("V", "V"), 10.0)  # the second column never moves
@@ -91,6 +92,23 @@ def test_metrics_have_the_documented_keys(result, folder, starts):
     assert times == pytest.approx([DT, CONTEXT * DT, HORIZON * DT])
     assert metrics["data_sha256"] == Log(folder / "fresh.h5").sha256
     assert metrics["action_sensitivity"] > 0
+
+
+def test_a_column_that_never_moved_is_known_and_not_judged(folder, result):
+    unmoved = load_run(folder / "run").unmoved
+    assert {name: list(still) for name, still in unmoved.items() if still.any()} == {"dial": [False, True]}
+    assert result.metrics["still"] == {"dial": {"trained": ["fixed"], "measured": ["fixed"], "judged": True}}
+
+
+def test_a_stream_that_nobody_saw_moving_is_scored_but_not_judged(fresh):
+    unmoved = {"position": np.array([True])}
+    far = {n: c.values + (1e3 if n == "position" else 0.1) for n, c in fresh.truth.truth.items()}
+    result = score(dataclasses.replace(fresh, unmoved=unmoved), [Says("far", mean=far)])
+    assert result.still["position"] == Still(("x",), (), True)
+    assert result.rmse("position", "far", at_s=0.1) == pytest.approx(1e3)
+    assert result.overall["far"].max() < 10
+    assert "position" not in {stream.name for stream in judged(result)}
+    assert score(fresh, [Says("far", mean=far)]).overall["far"].min() > 10
 
 
 def documented(section):

@@ -168,7 +168,7 @@ def validate(
 
     with doing("loading"):
         from worldmodel.logs import Log
-        from worldmodel.report import REPORT_FILES, summarise, summary_table, write_report
+        from worldmodel.report import REPORT_FILES, standing_note, summarise, summary_table, write_report
         from worldmodel.terminal import say
         from worldmodel.validate import validate as score
 
@@ -183,6 +183,6 @@ def validate(
     files = write_report(result, out, force=force)
     console = Console()
     console.print(summary_table(result))
-    for sentence in summarise(result).headline:
+    for sentence in filter(None, (*summarise(result).headline, standing_note(result))):
         say(console, sentence)
     wrote(*files)

@@ -15,7 +15,7 @@ _DEFINITIONS = {
     ),
     "NRMSE": (
         "RMSE over the standard deviation of what really came, column by column, then the root mean square "
-        "over the columns that move at all. Above 1 a prediction is worse than naming the average."
+        "over the columns that moved in training and move here. Above 1 a prediction is worse than naming the average."
     ),
     "Position error": "Root mean square of the horizontal distance in metres; altitude does not count in it.",
     "Percent of the distance": "Position error over the root mean square of the distance travelled since the start.",

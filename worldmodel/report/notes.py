@@ -2,12 +2,15 @@
 
 from typing import NamedTuple
 
+from worldmodel.codecs import codec
+from worldmodel.terminal import listing
 from worldmodel.validate.labels import coverage90, listed
 from worldmodel.validate.result import Result
 
 _NARROW, _WIDE = 0.80, 0.97  # coverage of a 90 % interval below and above which it misleads
 _IGNORES, _WEAK = 1.05, 1.2  # action sensitivity
 _FEW_EPISODES = 5
+_NAMED = 8  # columns that stand still
 
 
 class Note(NamedTuple):
@@ -19,7 +22,9 @@ class Note(NamedTuple):
 
 def notes(result: Result) -> list[Note]:
     """The remarks on a result, computed from its figures only."""
-    made = (_roles(result), _kinds(result), _actions(result), *_calibration(result), _episodes(result))
+    made = (
+        _roles(result), _kinds(result), _actions(result), *_calibration(result), _episodes(result), _standing(result),
+    )  # fmt: skip
     return [note for note in made if note]
 
 
@@ -68,6 +73,33 @@ def _calibration(result: Result) -> list[Note]:
 def _range(shares: dict[str, float]) -> str:
     low, high = round(100 * min(shares.values())), round(100 * max(shares.values()))
     return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+def _standing(result: Result) -> Note | None:
+    return Note("plain", text) if (text := standing_note(result)) else None
+
+
+def standing_note(result: Result) -> str:
+    """A sentence that names the columns on which there is no verdict; empty if there are none."""
+    here = [name for stream, still in result.still.items() for name in _named(result, stream, still.measured)]
+    before = {
+        stream: tuple(c for c in still.trained if c not in still.measured) for stream, still in result.still.items()
+    }
+    once = [name for stream, columns in before.items() for name in _named(result, stream, columns)]
+    said = []
+    if here:
+        verb = "stands still or is not read" if len(here) == 1 else "stand still or are not read"
+        said.append(f"{listing(here, _NAMED)} {verb} in what is measured")
+    if once:
+        said.append(f"{listing(once, _NAMED)} stood still in all that was learned from")
+    return f"Not judged: {'; '.join(said)}." if said else ""
+
+
+def _named(result: Result, stream: str, columns: tuple[str, ...]) -> list[str]:
+    """Columns with their stream's name, of all of it the stream's alone."""
+    what = codec(result.streams[stream])
+    every = columns == what.error_labels[what.figure]
+    return [stream] if every else [f"{stream}.{column}" for column in columns]
 
 
 def _episodes(result: Result) -> Note | None:

@@ -6,7 +6,7 @@ from html import escape
 from worldmodel.draw import header_of
 from worldmodel.report.summary import Summary, beats_all, summarise
 from worldmodel.report.tables import scoreboard
-from worldmodel.validate.labels import coverage90, is_rival, look, nearest, number, overall, scores, seconds
+from worldmodel.validate.labels import coverage90, is_rival, judged, look, nearest, number, overall, seconds
 from worldmodel.validate.result import Result
 
 _KINDS = {
@@ -54,7 +54,7 @@ def _error_tile(result: Result) -> tuple[str, str, str] | None:
 
 
 def _won_tile(result: Result) -> tuple[str, str, str] | None:
-    streams = scores(result)
+    streams = judged(result)
     if not streams:
         return None
     index = nearest(streams[0].horizons, 1.0)

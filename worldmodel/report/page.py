@@ -16,7 +16,7 @@ from worldmodel.report.outages import outage_costs
 from worldmodel.report.svg import data_address
 from worldmodel.report.tables import details, key_figures, swatch
 from worldmodel.validate.curves import COLUMNS, draw_calibration, draw_errors, draw_trust
-from worldmodel.validate.labels import Scores, predictors, scores, seconds
+from worldmodel.validate.labels import Scores, coverage90, predictors, scores, seconds
 from worldmodel.validate.result import Example, Result
 
 REPORT_FILES = ("report.html", "metrics.json")
@@ -161,7 +161,7 @@ def _films(result: Result) -> str:
 
 
 def _calibration(result: Result) -> str:
-    if not any((seen == seen).any() for seen in result.calibration.values()):  # NaN is not itself
+    if not coverage90(result):
         return ""
     picture = _picture(data_address(draw_calibration(result)), "Nominal and observed coverage")
     return (

@@ -12,12 +12,12 @@ from worldmodel.validate.labels import (
     is_floor,
     is_part,
     is_rival,
+    judged,
     listed,
     look,
     nearest,
     number,
     overall,
-    scores,
     seconds,
 )
 from worldmodel.validate.result import Result
@@ -64,7 +64,7 @@ class Summary(NamedTuple):
 
 def summarise(result: Result) -> Summary:
     """The summary of a result, computed from its figures only."""
-    streams = scores(result)
+    streams = judged(result)
     return Summary(
         [text for text in (_worse(streams), _overall(result), _count(streams)) if text],
         [StreamSummary(stream.name, badge(stream), describe(stream)) for stream in streams],

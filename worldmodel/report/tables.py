@@ -11,6 +11,7 @@ from worldmodel.validate.labels import (
     Scores,
     is_floor,
     is_part,
+    judged,
     look,
     nearest,
     number,
@@ -106,8 +107,8 @@ def _bold(stream: Scores, predictor: str, index: int) -> Text:
 
 
 def _all(result: Result) -> list[Scores]:
-    """Every stream, and all readings together where that says more."""
-    streams, together = scores(result), overall(result)
+    """Every stream that is judged, and all readings together where that says more."""
+    streams, together = judged(result), overall(result)
     several = sum(not stream.is_video for stream in streams) > 1
     return [*([together] if together and several else []), *streams]
 
@@ -154,7 +155,7 @@ def swatch(predictor: str) -> str:
 
 def scoreboard(result: Result) -> str:
     """A small square for each stream, other predictor and horizon: whether the subject is better there."""
-    streams = scores(result)
+    streams = judged(result)
     others = [predictor for predictor in predictors(result) if predictor != result.subject]
     head = "".join(f"<th>{escape(look(other).label)}</th>" for other in others)
     rows = "".join(

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from worldmodel.codecs import codec
 from worldmodel.compiled import keep_compiled
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller, ticks_of
@@ -82,6 +83,12 @@ class Run(Foreteller):
             return (f"Training for {self.settings.minutes:g} min left no time for {cut}.",) if cut else ()
         remedy = f"`worldmodel train ... --out {self.folder} --resume` goes on"
         return (f"The training of {self.folder} has not ended: its network answers alone, as it was then; {remedy}.",)
+
+    @property
+    def unmoved(self) -> dict[str, np.ndarray]:
+        still, layout = self.baselines.lens.still, self.layout
+        parts = {spec: still[layout.reading_columns[spec.name]] for spec in layout.readings}
+        return {spec.name: codec(spec).error_mask(codec(spec).physical_mask(part)) for spec, part in parts.items()}
 
     @property
     def followers(self) -> tuple[Follower, ...]:

@@ -58,4 +58,6 @@ def counterfactual(
             moments = np.repeat(ticks, np.array(worlds) * count) * dt
             acted = f"In each world, branches that do: {', '.join(dict.fromkeys(behaviours))}."
             windows = run.windows(log, horizon)
-            yield problem_of(windows, name=scene, at_s=moments, branches=count, acted=acted, max_starts=None)
+            yield problem_of(
+                windows, name=scene, at_s=moments, branches=count, acted=acted, max_starts=None, unmoved=run.unmoved
+            )

@@ -7,7 +7,7 @@ import numpy as np
 
 from worldmodel.codecs import codec
 from worldmodel.draw import MUTED, WIDTH, Picture, new_figure, style
-from worldmodel.validate.labels import Scores, coverage90, look, number, predictors, scores
+from worldmodel.validate.labels import Scores, coverage90, look, number, predictors, scores, standing
 from worldmodel.validate.result import Result
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _counts(result: Result, expert: str) -> bool:
 
 def draw_calibration(result: Result) -> Picture:
     """Nominal against observed coverage, small axes for each stream."""
-    names = [name for name, seen in result.calibration.items() if np.isfinite(seen).any()]
+    names = [n for n, seen in result.calibration.items() if np.isfinite(seen).any() and n not in standing(result)]
     columns = min(max(len(names), 4), 6)
     rows = -(-len(names) // columns)
     covered = coverage90(result)

@@ -43,6 +43,10 @@ def to_json(result: Result) -> dict[str, Any]:
             stream: {expert: _plain(share[ticks]) for expert, share in shares.items()}
             for stream, shares in result.trust.items()
         },
+        "still": {
+            name: {"trained": list(still.trained), "measured": list(still.measured), "judged": not still.whole}
+            for name, still in result.still.items()
+        },
         "outages": [_outage_json(outage, result.streams, ticks) for outage in result.outages],
         "action_sensitivity": result.action_sensitivity,
         "shared_roles": result.shared_roles,

@@ -116,6 +116,16 @@ def scores(result: Result) -> list[Scores]:
     ]
 
 
+def judged(result: Result) -> list[Scores]:
+    """The streams that there is a verdict on: not those of which no column moves."""
+    return [stream for stream in scores(result) if stream.name not in standing(result)]
+
+
+def standing(result: Result) -> set[str]:
+    """The streams of which no column moves."""
+    return {name for name, still in result.still.items() if still.whole}
+
+
 def overall(result: Result) -> Scores | None:
     """All streams of readings together, as if they were one; None where there are none."""
     ticks = list(result.horizons.values())
@@ -129,9 +139,10 @@ def predictors(result: Result) -> list[str]:
 
 
 def coverage90(result: Result) -> dict[str, float]:
-    """By stream, the share of readings inside the 90 % interval over all horizons."""
+    """By stream that is judged, the share of readings inside the 90 % interval over all horizons."""
     row = int(np.argmin(np.abs(result.levels - 0.9)))
-    return {name: float(seen[row]) for name, seen in result.calibration.items() if np.isfinite(seen[row])}
+    told = {name: seen for name, seen in result.calibration.items() if name not in standing(result)}
+    return {name: float(seen[row]) for name, seen in told.items() if np.isfinite(seen[row])}
 
 
 def look(predictor: str) -> Look:

@@ -84,7 +84,7 @@ def validate(
             check_streams(physics, asked.layout.streams, converted=True)
         unseen = asked.unseen(opened)
         windows = asked.windows(opened, asked.horizon_ticks(horizon_s, beyond_trained), unseen)
-        problem = problem_of(windows, name=Path(log).stem, max_starts=max_starts)
+        problem = problem_of(windows, name=Path(log).stem, max_starts=max_starts, unmoved=asked.unmoved)
         measured = {opened.episode_sha256[i] for i in unseen}
         beside = [*rivals(asked, taught, measured), *_floors(problem, physics), *given]
         result = _scored(asked, problem, beside, seed, progress)

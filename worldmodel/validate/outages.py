@@ -89,17 +89,18 @@ def outages(
         progress: show a bar.
     """
     asked = [Model(run, seed), *(p for p in rivals(run) if name_of(p) in _BESIDE)]
-    faults = [*_positions_out(windows, max_starts), *_others(windows, seed, max_starts)]
+    make = partial(problem_of, windows, name="outages", max_starts=max_starts, unmoved=run.unmoved)
+    faults = [*_positions_out(windows, make), *_others(windows, seed, make)]
     return [_cost(fault, asked, seed) for fault in track(faults, "outages", disable=not progress)]
 
 
-def _positions_out(windows: Windows, max_starts: int) -> Iterator[_Fault]:
+def _positions_out(windows: Windows, make: Callable[..., Problem]) -> Iterator[_Fault]:
     """Of each stream that tells positions; as long as the episodes have room for, at most `OUT_S`."""
     room = int(windows.ticks.lengths.max()) - windows.horizon - windows.context
     ticks = min(round(OUT_S / windows.layout.dt), room)
     if ticks < 1:
         return
-    problem = _unseen(problem_of(windows, name="outages", max_starts=max_starts, after=ticks))
+    problem = _unseen(make(after=ticks))
     text = f"No reading for the last {ticks * problem.dt:.3g} s; all other sensors go on."
     for spec in positions(problem):
         yield _Fault(
@@ -107,8 +108,8 @@ def _positions_out(windows: Windows, max_starts: int) -> Iterator[_Fault]:
         )
 
 
-def _others(windows: Windows, seed: int, max_starts: int) -> Iterator[_Fault]:
-    shown = problem_of(windows, name="outages", max_starts=max_starts)
+def _others(windows: Windows, seed: int, make: Callable[..., Problem]) -> Iterator[_Fault]:
+    shown = make()
     problem, half = _unseen(shown), windows.context // 2
     since = f"{half * problem.dt:.2g} s"
     if cameras := problem.layout.videos:

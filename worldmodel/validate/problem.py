@@ -75,6 +75,8 @@ class Problem:
         readings: the other streams asked for.
         acted: what kind the actions are, for people.
         answers: what really came; None in what a predictor gets.
+        unmoved: by stream, which components of an error (bool [E]) never moved in what was learned from: they are in
+            no stream's figures.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Problem:
     readings: tuple[StreamSpec, ...]
     acted: str
     answers: Answers | None
+    unmoved: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def asked(self) -> "Problem":
@@ -229,6 +232,7 @@ def problem_of(
     acted: str = "",
     max_starts: int | None = MAX_STARTS,
     after: int = 0,
+    unmoved: Mapping[str, np.ndarray] | None = None,
 ) -> Problem:
     """A problem from aligned episodes, with starts evenly over each, or at one moment of each.
 
@@ -240,6 +244,7 @@ def problem_of(
         acted: what kind the actions are, for people.
         max_starts: how many starts at most; None for every one.
         after: ticks of the recording that must lie before each context.
+        unmoved: as in `Problem`.
 
     Raises:
         WorldModelError: if no episode is long enough.
@@ -257,7 +262,7 @@ def problem_of(
     answers = Answers(log, windows, recorded, _truth(windows, starts) if log.has_truth else recorded, log.has_truth)
     problem = Problem(
         name, "replay" if at_s is None else "counterfactual", layout, starts, starts[:, 0] // branches, context,
-        future.actions, {}, layout.readings, acted, answers,
+        future.actions, {}, layout.readings, acted, answers, unmoved or {},
     )  # fmt: skip
     ticks = problem.horizons.values()
     asked = {

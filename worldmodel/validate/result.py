@@ -9,7 +9,7 @@ import numpy as np
 from worldmodel.draw import Picture, inline_image
 from worldmodel.errors import WorldModelError
 from worldmodel.types import StreamSpec
-from worldmodel.validate.scores import LEVELS, Score
+from worldmodel.validate.scores import LEVELS, Score, Still
 from worldmodel.validate.video import VideoScore
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Result:
         horizons: the tabulated horizons in seconds, and the tick of each.
         scores: by stream and predictor.
         video: by video and predictor, at the tabulated horizons.
-        overall: by predictor that predicts every stream, NRMSE [H] over all columns of all streams.
+        overall: by predictor that predicts every stream, NRMSE [H] over all columns of all streams that are judged.
         action_sensitivity: the subject's error with shuffled actions over its error; None where unknown.
         calibration: by stream, observed coverage at `levels` [L], over all horizons.
         examples: a few starts to draw.
@@ -112,6 +112,7 @@ class Result:
         outages: what faults of sensors cost, where that was asked for.
         shared_roles: which episodes played two roles in the run; empty if none did.
         provenance: what it takes to get it again.
+        still: by stream, the columns on which there is no verdict, where there are any.
     """
 
     setting: Setting
@@ -130,6 +131,7 @@ class Result:
     trust: dict[str, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
     outages: list["Outage"] = dataclasses.field(default_factory=list)
     shared_roles: str = ""
+    still: dict[str, Still] = dataclasses.field(default_factory=dict)
     levels: np.ndarray = dataclasses.field(default_factory=lambda: LEVELS)
 
     def rmse(self, stream: str, predictor: str, at_s: float) -> float:

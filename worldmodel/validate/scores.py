@@ -56,6 +56,20 @@ class Score(NamedTuple):
     column_nrmse: np.ndarray
 
 
+class Still(NamedTuple):
+    """Columns of a stream that are in none of its figures, unless it has no other: they tell nothing of a predictor.
+
+    Attributes:
+        trained: those that stood still in all that was learned from.
+        measured: those that stand still, or were never read, in what is measured.
+        whole: whether no other is left, so that there is no verdict on the stream.
+    """
+
+    trained: tuple[str, ...]
+    measured: tuple[str, ...]
+    whole: bool
+
+
 class Errors(NamedTuple):
     """One predictor's errors on one stream.
 
@@ -81,8 +95,9 @@ class Yardstick:
         known: bool [W, H, E] the readings that count.
         deviation: [E] standard deviation of what came.
         counted: int [N] the components that make the stream's figures: of those that its codec names, the ones that
-            move at all (or, if none does, all). Each weighs the same, after division by its deviation.
+            moved in training and move here (or, if none does, all). Each weighs the same, divided by its deviation.
         interval: ticks from one sample to the next: a slow stream is scored over so many.
+        still: the columns that are not counted.
     """
 
     codec: Codec
@@ -90,15 +105,20 @@ class Yardstick:
     deviation: np.ndarray
     counted: np.ndarray
     interval: int
+    still: Still
 
     @classmethod
     def of(cls, problem: Problem, spec: StreamSpec) -> "Yardstick":
         what, known = codec(spec), problem.truth.known(spec.name)
         deviation = _deviation(what, problem.truth.truth[spec.name].values, known)
         named = np.arange(len(what.error_labels))[what.figure]
-        moving = named[np.isfinite(deviation[named])]
-        counted = moving if len(moving) else named
-        return cls(what, what.error_mask(known), deviation, counted, problem.layout.interval(spec))
+        moving, learned = np.isfinite(deviation), ~problem.unmoved.get(spec.name, np.zeros(len(deviation), bool))
+        judged = named[(moving & learned)[named]]
+        trained, measured = (tuple(what.error_labels[i] for i in named if not there[i]) for there in (learned, moving))
+        return cls(
+            what, what.error_mask(known), deviation, judged if len(judged) else named, problem.layout.interval(spec),
+            Still(trained, measured, not len(judged)),
+        )  # fmt: skip
 
     @property
     def unit(self) -> str:

@@ -78,13 +78,16 @@ def _named(predictors: Sequence[Any], seed: int) -> dict[str, Predictor]:
 def _result(problem: Problem, forecasts: dict[str, Forecast], seed: int) -> Result:
     """All figures, without examples."""
     subject, bootstrap = next(iter(forecasts)), Bootstrap.of(problem.groups, seed)
-    scores, calibration = {}, {}
+    scores, calibration, still = {}, {}, {}
     for spec in problem.readings:
         stick = Yardstick.of(problem, spec)
+        if stick.still.trained or stick.still.measured:
+            still[spec.name] = stick.still
         errors = {p: errors_of(f, problem, spec) for p, f in forecasts.items() if spec.name in f.mean}
         ours = errors.get(subject)
         scores[spec.name] = {p: score_stream(e, problem, stick, bootstrap, ours) for p, e in errors.items()}
         calibration[spec.name] = calibration_of(ours, stick)
+    judged = {name: table for name, table in scores.items() if name not in still or not still[name].whole}
     return Result(
         setting=_setting(problem),
         subject=subject,
@@ -93,13 +96,14 @@ def _result(problem: Problem, forecasts: dict[str, Forecast], seed: int) -> Resu
         horizons=problem.horizons,
         scores=scores,
         video=score_video(problem, forecasts),
-        overall={p: _overall(scores, p) for p in forecasts if scores and all(p in table for table in scores.values())},
+        overall={p: _overall(judged, p) for p in forecasts if judged and all(p in table for table in judged.values())},
         action_sensitivity=None,
         calibration=calibration,
         examples=[],
         notes=[forecast.note for forecast in forecasts.values() if forecast.note],
         provenance=Provenance(problem.truth.log.sha256, __version__, None, seed),
         trust={stream: dict(each) for stream, each in forecasts[subject].trust.items()},
+        still=still,
     )
 
 
@@ -140,6 +144,7 @@ def _action_sensitivity(problem: Problem, predictor: Predictor, forecast: Foreca
 
 
 def _relative(errors: Errors, problem: Problem, spec: StreamSpec) -> np.ndarray:
-    """Root mean square error [N] over all horizons, in standard deviations of what came."""
+    """Root mean square error [N] over all horizons, in standard deviations of what came; NaN of what is not judged."""
     stick = Yardstick.of(problem, spec)
-    return (rms(errors.truth, stick.known, (0, 1)) / stick.deviation)[stick.counted]
+    error = (rms(errors.truth, stick.known, (0, 1)) / stick.deviation)[stick.counted]
+    return np.full_like(error, np.nan) if stick.still.whole else error
