@@ -103,7 +103,14 @@ def test_ingest_turns_a_table_into_a_log(tmp_path):
     ran = done("ingest", tmp_path / "a.csv", "--recipe", tmp_path / "r.toml", "--out", tmp_path / "log.h5")
     assert wrote(ran) == [str(tmp_path / "log.h5")]
     assert "1 episode with a, s" in ran.out
+    assert f"next: worldmodel inspect {tmp_path / 'log.h5'} --health" in ran.out
     np.testing.assert_array_equal(Log(tmp_path / "log.h5").episodes[0].streams["s"].data[:, 0], np.arange(100))
+
+
+def test_train_says_what_to_ask_of_the_run(trained):
+    said = trained.said["train"].out
+    assert f"next: worldmodel validate {trained.run} --log {trained.log} --out DIR" in said
+    assert f"worldmodel imagine {trained.run} {trained.log} --episode 0 --at SECONDS --out DIR" in said
 
 
 def test_train_keeps_a_run_that_opens(trained):
@@ -265,7 +272,8 @@ def test_the_physical_floor_beats_the_last_reading_held(validated):
 
 
 def test_a_run_is_validated_on_what_it_held_out_of_its_own_log(trained, validated, tmp_path):
-    done("validate", trained.run, "--log", trained.log, "--out", tmp_path / "out")
+    said = done("validate", trained.run, "--log", trained.log, "--out", tmp_path / "out").out
+    assert "note: There is only one episode" in said  # what the page warns of
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["problem"]["episodes"] == 1
 

@@ -63,7 +63,7 @@ class Grid:
         words: heads of columns of words; all others hold numbers, and stand to the right, whole.
         leave: heads of columns that may leave, the first one first; what does not leave goes on below.
         where: who leaves can be seen, for the line that names them.
-        title: above it.
+        title: above it. below: a sentence.
     """
 
     head: Sequence[str]
@@ -72,6 +72,7 @@ class Grid:
     leave: Sequence[str] = ()
     where: str = ""
     title: str = ""
+    below: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if self.title:
@@ -85,6 +86,8 @@ class Grid:
         if gone:
             names = ", ".join(self.head[i] for i in sorted(leaving[:gone]))
             yield Text(f"no room for {names}{': ' if self.where else ''}{self.where}")
+        if self.below:
+            yield Text(self.below)
 
     def _fits(self, columns: Collection[int], here: int) -> bool:
         return _taken(self._widths(sorted(columns), here, _NAME)) <= here

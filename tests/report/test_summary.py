@@ -146,10 +146,12 @@ def test_headline_counts_streams_and_compares_over_all():
         "imu": figures([0.2] * 4, {"hold": [0.5] * 4}),
         "wheel": figures([0.5] * 4, {"hold": [0.5] * 4}),
     }
-    overall = {"model": np.full(4, 0.3), "hold": np.full(4, 0.6), "floor_reading": np.full(4, 0.25)}
+    overall = {"model": 0.3, "hold": 0.6, "floor_reading": 0.25, "floor_estimate": 0.05}
+    overall = {name: np.full(4, error) for name, error in overall.items()}
     first, second = summarise(by_hand(streams, HORIZONS, overall=overall)).headline
     assert first.endswith(
-        "1 s ahead is 0.30 of the readings' standard deviation: 50 % below hold-last and 20 % above the floor."
+        "1 s ahead is 0.30 of the readings' standard deviation: 50 % below hold-last, 20 % above the floor and "
+        "6.00 times the floor from an estimate."
     )
     assert second == "At 1 s ahead it beats every baseline on 1 of 2 streams; not on wheel."
 

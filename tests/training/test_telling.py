@@ -15,9 +15,9 @@ LEVEL, PUMP = StreamSpec("level", "sensor", ("h",), ("m",), 1.0), StreamSpec("pu
 @pytest.mark.parametrize(
     ("specs", "said"),
     [
-        ({LEVEL: 0.25, PUMP: 0.25}, "tick 4 s (actions: pump 0.25 Hz)"),
-        ({LEVEL: 1000.0}, "tick 0.008 s (level 1000 Hz)"),
-        ({LEVEL: 100.0, PUMP: 50.0}, "tick 0.02 s (actions: pump 50 Hz)"),
+        ({LEVEL: 0.25, PUMP: 0.25}, "a tick is 4 s (actions: pump 0.25 Hz)"),
+        ({LEVEL: 1000.0}, "a tick is 0.008 s (level 1000 Hz)"),
+        ({LEVEL: 100.0, PUMP: 50.0}, "a tick is 0.02 s (actions: pump 50 Hz)"),
     ],
 )
 def test_the_tick_that_was_chosen_is_said_with_the_rates_it_follows(tmp_path, specs, said):
@@ -28,3 +28,24 @@ def test_the_tick_that_was_chosen_is_said_with_the_rates_it_follows(tmp_path, sp
     first, *others = choices(new_settings(log, [log.files[0]], Options()), log)
     assert first == said
     assert any("network" in line for line in others)
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1, False), (2, False), (3, True)])
+def test_what_is_kept_for_validate_is_said(tmp_path, count, kept):
+    with LogWriter(tmp_path / "a.h5", [LEVEL]) as writer:
+        for i in range(count):
+            writer.append({"level": Samples(np.arange(200.0), np.full((200, 1), i))})
+    log = Log(tmp_path / "a.h5")
+    every = choices(new_settings(log, [log.files[0]], Options()), log)
+    (said,) = [line for line in every if line.startswith(f"{count} episode")]
+    assert said.endswith(", which only validate looks at") == kept
+
+
+def test_the_table_of_experts_has_room_in_80_columns():
+    """Errors of experts that diverge, too."""
+    from worldmodel.training.telling import _figure, _row
+
+    cells = [f"{_figure(error)}{' 100%'}" for error in (0.001, 9.9999, 99.99, 12345.6, 1e30)]
+    row = _row("dead_reckoning", cells)
+    assert len(row) < 80
+    assert len(row.split()) == 1 + 2 * len(cells)

@@ -1,5 +1,6 @@
 """Recordings: simulated, ingested, looked at."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,6 +92,7 @@ def ingest(
     say_notes(report.lines)
     say(Console(), f"{counted(len(report.episodes), 'episode')} with {listing(report.streams)}")
     wrote(report.path)
+    print(f"next: worldmodel inspect {shlex.quote(str(report.path))} --health, which tells what it is good for")
 
 
 @app.command()

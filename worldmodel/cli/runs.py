@@ -1,5 +1,6 @@
 """Runs: trained, asked, scored."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,7 @@ def train(
     """Train a model on logs and keep it, with all that imagining needs, as a run."""
     print("loading libraries", flush=True)  # before the imports, which take their time
     from worldmodel.training import train as run
+    from worldmodel.training.roles import MEASURE
 
     trained = run(
         logs, out, preset=preset, dynamics=dynamics, steps=steps, minutes=minutes, seed=seed, resume=resume,
@@ -68,6 +70,10 @@ def train(
         force=force,
     )  # fmt: skip
     wrote(trained.folder)
+    measured = [logs[episode.log] for episode in trained.settings.episodes if MEASURE in episode.roles]
+    where, log = (shlex.quote(str(path)) for path in (out, measured[0] if measured else "ANOTHER_LOG"))
+    print(f"next: worldmodel validate {where} --log {log} --out DIR, which tells how far to trust it")
+    print(f"      worldmodel imagine {where} {log} --episode 0 --at SECONDS --out DIR")
 
 
 @app.command()
@@ -183,6 +189,8 @@ def validate(
     files = write_report(result, out, force=force)
     console = Console()
     console.print(summary_table(result))
-    for sentence in filter(None, (*summarise(result).headline, standing_note(result))):
+    summary = summarise(result)
+    for sentence in filter(None, (*summary.headline, standing_note(result))):
         say(console, sentence)
+    say_notes(note.text for note in summary.notes if note.tone == "warning")
     wrote(*files)

@@ -22,6 +22,8 @@ from worldmodel.validate.labels import (
 )
 from worldmodel.validate.result import Result
 
+_TIMES = 3  # an error so much larger is told as a multiple
+
 
 class Verdict(enum.IntEnum):
     """How the model fares beside another predictor. Clearly: the 95 % interval of their difference excludes 0."""
@@ -237,6 +239,8 @@ def _overall(result: Result) -> str:
 
 
 def _percent(ratio: float) -> str:
+    if ratio >= _TIMES:
+        return f"{number(ratio)} times"
     change = round(100 * (ratio - 1))
     return f"{abs(change)} % {'below' if change < 0 else 'above'}" if change else "the same as"
 

@@ -1,5 +1,6 @@
 """The key figures as tables: a short one for the terminal, and the whole for the page."""
 
+from collections.abc import Collection
 from html import escape
 
 from rich.text import Text
@@ -58,7 +59,7 @@ def summary_table(result: Result) -> Grid:
     shown, streams = predictors(result), _all(result)
     called = {predictor: _SHORT.get(predictor, predictor) for predictor in shown}
     measures = {stream.measure.unit or stream.measure.title for stream in streams}
-    one = f", {measures.pop()}" if len(measures) == 1 else ""  # said once, and no column of its own
+    one = f", {next(iter(measures))}" if len(measures) == 1 else ""  # said once, and no column of its own
     rows: list[list[str | Text]] = []
     for stream in streams:
         for place, index in enumerate(_few(stream.horizons)):
@@ -72,8 +73,19 @@ def summary_table(result: Result) -> Grid:
         words=("stream", ""),
         leave=[called[predictor] for predictor in _missed_least(streams, shown)],
         where="report.html has all",
+        below=_explained(measures, shown),
         title=f"{result.setting.name} ({result.setting.kind}{one})",
     )
+
+
+def _explained(measures: Collection[str], shown: Collection[str]) -> str:
+    """What the words of the terminal's table mean."""
+    words = {
+        "NRMSE": ("NRMSE" in measures, "error over the standard deviation of what came"),
+        "floor": ("floor_reading" in shown, "MuJoCo from the last reading"),
+        "estimated": ("floor_estimate" in shown, "MuJoCo from the best estimate of the state"),
+    }
+    return "; ".join(f"{word}: {meaning}" for word, (there, meaning) in words.items() if there)
 
 
 def _missed_least(streams: list[Scores], shown: list[str]) -> list[str]:

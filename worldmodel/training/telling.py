@@ -8,7 +8,8 @@ import numpy as np
 from worldmodel.logs.reader import Log
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.team import Team
-from worldmodel.training.roles import ROLES, EpisodeRef
+from worldmodel.terminal import counted
+from worldmodel.training.roles import MEASURE, ROLES, EpisodeRef
 from worldmodel.training.settings import RunSettings
 
 _SHOWN = 5  # horizons
@@ -20,18 +21,19 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     seconds = sum(episode.duration_s for episode in log.episodes)
     actions = [spec for spec in settings.streams if spec.kind == "action"]
     rates = ", ".join(f"{spec.name} {spec.rate_hz:g} Hz" for spec in actions or settings.streams)
-    yield f"tick {dt:g} s ({'actions: ' if actions else ''}{rates})"
-    spans = f"sees {settings.context} ticks ({settings.context * dt:g} s), imagines {settings.horizon}"
-    yield f"{spans} ({settings.horizon * dt:g} s)"
+    yield f"a tick is {dt:g} s ({'actions: ' if actions else ''}{rates})"
+    context, horizon = (f"{ticks * dt:g} s ({ticks} ticks)" for ticks in (settings.context, settings.horizon))
+    yield f"it sees {context} and imagines {horizon}; --dt, --context and --horizon set others"
+    kept = ", which only validate looks at" if any(e.roles == (MEASURE,) for e in episodes) else ""
     ticks = round(seconds / dt)
-    yield f"{len(episodes)} episodes of {seconds:.0f} s in all, {ticks} ticks: {shares(episodes)}"
+    yield f"{counted(len(episodes), 'episode')}, {seconds:.0f} s or {ticks} ticks in all: {shares(episodes)}{kept}"
     if settings.network:
         yield f"network: {settings.preset} {settings.model.family}, {settings.model.width} units wide"
     else:
-        yield "no network: cheaper experts learn more from so little data, unless --network asks for one"
+        yield "no network is trained: cheaper experts learn more from little data; --network trains one too"
     if settings.layout.readings:
-        how = "the select episodes" if settings.enough_select else "what each leaves out in turn, before it learns all"
-        yield f"experts are measured on {how}"
+        parts = "parts that they leave out in turn, and then learn from all"
+        yield f"experts are measured on {'the select episodes' if settings.enough_select else parts}"
 
 
 def shares(episodes: Sequence[EpisodeRef]) -> str:
@@ -47,7 +49,7 @@ def trusted(team: Team, left_out: LeftOut) -> Iterator[str]:
     ticks = np.unique(np.round(np.geomspace(1, horizon, _SHOWN)).astype(int))
     mean, _, weights = team.blend.mix(left_out.ahead, left_out.within)
     dt, names = team.lens.layout.dt, team.names[: len(left_out.ahead)]
-    yield "error on what was left out, in standard deviations, and weight in the blend"
+    yield "each expert's error on what was left out (naming the average: about 1), and its weight in the blend"
     yield _row("", [f"{tick * dt:.3g} s" for tick in ticks])
     for name, ahead, weight in zip((*names, "blend"), (*left_out.ahead, mean), (*weights, None), strict=True):
         error = _size(left_out, ahead)[ticks - 1]

@@ -106,7 +106,7 @@ def train(
         if resume:
             odometers = folder.read_odometers()
         else:
-            show.say("looking for odometry")
+            show.say("looking for a vehicle's odometry")
             odometers = _odometers(log, settings)
         source = _source(log, settings, odometers)
         if resume:

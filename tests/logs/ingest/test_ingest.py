@@ -375,6 +375,12 @@ def test_notes_that_are_nearly_the_same_are_one_line():
     ]
 
 
+def test_the_end_of_a_long_list_is_counted():
+    names = [f"estimator_innovations_{i}" for i in range(40)]
+    (line,) = in_lines([f"f0: messages that no stream is made of: {', '.join(names)}"], ["f0"])
+    assert line == f"f0: messages that no stream is made of: {', '.join(names[:12])} and 28 more"
+
+
 def test_stamps_that_float32_has_rounded_are_whole_periods_again():
     """Such as do not follow the rate stay as they are, as do those that would be one."""
     told = np.arange(3000) / 30

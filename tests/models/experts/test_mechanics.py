@@ -49,7 +49,7 @@ def model(data):
 def test_a_pendulum_is_recovered(model):
     text = model.describe()
     number = r"(-?[0-9.e-]+)"
-    assert text.startswith("in N*m, rad, s:")
+    assert text.startswith("equations of motion, in N*m, rad, s:")
     assert float(re.search(rf"M\[angle, angle\] = {number}\n", text)[1]) == pytest.approx(INERTIA, rel=0.05)
     assert float(re.search(rf"V = {number} cos\(angle\)\n", text)[1]) == pytest.approx(-WEIGHT, rel=0.05)
     assert float(re.search(rf"friction of angle = {number} viscous", text)[1]) == pytest.approx(DAMPING, rel=0.1)

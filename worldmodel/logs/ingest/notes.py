@@ -4,6 +4,8 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+from worldmodel.terminal import listing
+
 _LONG = 160  # characters, from which a note is a list, which may differ a little
 _NAMED = 4
 
@@ -37,8 +39,14 @@ def _key(text: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "#", text[:_LONG].rpartition(": ")[0] if len(text) > _LONG else text)
 
 
+def _in_short(text: str) -> str:
+    """A note without the end of a long list."""
+    head, colon, names = text.rpartition(": ")
+    return f"{head}{colon}{listing(names.split(', '))}" if len(text) > _LONG else text
+
+
 def _line(group: Sequence[tuple[str, str]], every: int) -> str:
-    name, text = group[0]
+    name, text = group[0][0], _in_short(group[0][1])
     names = list(dict.fromkeys(name for name, _ in group))
     if len(names) == 1 or not name:
         return f"{name}: {text}" if name else text

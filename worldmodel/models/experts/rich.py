@@ -34,7 +34,7 @@ def fit_rich(
         allowance: time for it; is told what is found.
         declared: what is known of the machine's structure; the rest is found.
     """
-    allowance.say("looking for what is the derivative of what")
+    allowance.say("looking for equations of motion: what is the derivative of what")
     structure = find_structure(examples, lens, declared)
     mechanical = Mechanics.suits(structure) and short_context(examples.view.context) >= _STARTS
     _say_lines(allowance, structure)

@@ -66,7 +66,7 @@ class Structure:
 
     def _drives(self) -> str:
         if not self.acts_on:
-            return "any action may drive any coordinate"
+            return "any action may drive any coordinate, unless [structure] of a recipe says which does"
         how = "declared" if "acts_on" in self.declared else "names"
         first, *rest = self.acts_on
         return ", ".join([f"{first[0]} drives {first[1]}", *(f"{a} {c}" for a, c in rest)]) + f" ({how})"

@@ -33,7 +33,7 @@ def formulas(structure: Structure, form: Form, scales: Scales, flat: np.ndarray,
     names = labels if len(set(labels)) == len(labels) else [c.name for c in coordinates]
     units = [spec.units[0] for spec in lens.layout.actions] + [c.unit for c in coordinates] + ["s"]
     lines = _equations(names, form, scales, parameters(form, flat), lens)
-    return "\n".join([f"in {', '.join(dict.fromkeys(filter(None, units)))}:", *lines])
+    return "\n".join([f"equations of motion, in {', '.join(dict.fromkeys(filter(None, units)))}:", *lines])
 
 
 def _equations(names: Sequence[str], form: Form, scales: Scales, p: Parameters, lens: Lens) -> Iterator[str]:
