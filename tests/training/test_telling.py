@@ -1,10 +1,16 @@
 """What a training says before it begins: first of all the tick, and why it is that one."""
 
+import io
+import re
+
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
+from worldmodel.training import progress
 from worldmodel.training.plan import Options, new_settings
 from worldmodel.training.telling import choices
 from worldmodel.types import Samples, StreamSpec
@@ -49,3 +55,16 @@ def test_the_table_of_experts_has_room_in_80_columns():
     row = _row("dead_reckoning", cells)
     assert len(row) < 80
     assert len(row.split()) == 1 + 2 * len(cells)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_bar_and_its_times_stay_whatever_the_words_beside_them(width, monkeypatch):
+    shown = io.StringIO()
+    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=shown, width=width, force_terminal=True))
+    with progress.TrainingProgress(True) as show:
+        show.doing("measuring experts on what they do not learn from, 1 of 5")
+        show.trained(0.5, "35.3 steps/s, horizon 10 ticks, loss 0.2447, best select NRMSE 0.567")
+    lines = [line for line in Text.from_ansi(shown.getvalue()).plain.splitlines() if line.strip()]
+    assert max(map(len, lines)) <= width
+    assert re.search(r"━{5,}.* 50 % \d:\d\d:\d\d \S+:\S\S", lines[-1])
+    assert "35.3 s" in lines[-1]

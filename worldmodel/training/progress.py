@@ -3,11 +3,25 @@
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from worldmodel.terminal import say
 
 _WHOLE = 1000  # of the bar
+
+
+class _Words(TextColumn):
+    """Gives way where the line is too long, and loses its end, so that the bar and the times stay."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, table_column=Column(no_wrap=False))
+
+    def render(self, task: Task) -> Text:
+        words = super().render(task)
+        words.no_wrap, words.overflow = True, "ellipsis"
+        return words
 
 
 class TrainingProgress:
@@ -16,8 +30,8 @@ class TrainingProgress:
     def __init__(self, show: bool) -> None:
         self._console = Console(quiet=not show)
         columns = (
-            TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.percentage:.0f} %"),
-            TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[rate]}"),
+            _Words("{task.description}"), BarColumn(20), TextColumn("{task.percentage:.0f} %"),
+            TimeElapsedColumn(), TimeRemainingColumn(), _Words("{task.fields[rate]}"),
         )  # fmt: skip
         self._bar = Progress(*columns, console=self._console, disable=not show)
         self._task = self._bar.add_task("training", total=_WHOLE, rate="")
