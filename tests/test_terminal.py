@@ -66,6 +66,12 @@ def test_a_table_whose_columns_may_not_leave_goes_on_below():
     assert re.findall(r"\d s\b", heads) == [f"{i} s" for i in range(9)]
 
 
+def test_a_notebook_shows_a_table():
+    shown = grid()._repr_mimebundle_((), ())
+    assert "relative_speed_529" in shown["text/plain"]
+    assert "<pre" in shown["text/html"]
+
+
 def test_cells_are_no_markup_and_may_be_bold():
     console = Console(file=io.StringIO(), width=60, force_terminal=True, color_system="standard")
     console.print(Grid(("name", "x"), [("[red]imu", Text("1", "bold"))], words=("name",)))

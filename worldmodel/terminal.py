@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.jupyter import JupyterMixin
 from rich.table import Table
 from rich.text import Text
 
@@ -51,8 +52,8 @@ def shortened(word: str, width: int) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Grid:
-    """A table that fits where it is printed: no cell is broken within a word.
+class Grid(JupyterMixin):
+    """A table that fits where it is printed, and shows itself in a notebook: no cell is broken within a word.
 
     Where there is less room, first headings break between words, then columns of words do, and long words lose their
     middles; then columns leave, and a line names them, or the table goes on below.

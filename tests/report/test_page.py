@@ -12,12 +12,14 @@ from rich.console import Console
 
 from tests.report.made_up import COLUMNS, HORIZONS, PREDICTORS, by_hand, figures, plausible
 from tests.report.made_up import score as made_score
+from worldmodel.draw import Picture, new_figure, style
 from worldmodel.errors import WorldModelError
 from worldmodel.report import summary_table, write_report
 from worldmodel.report.futures import draw_film
 from worldmodel.report.measured import how_measured
 from worldmodel.report.outages import outage_costs
 from worldmodel.report.page import page
+from worldmodel.report.svg import data_address
 from worldmodel.report.tables import key_figures
 from worldmodel.types import StreamSpec
 from worldmodel.validate.labels import LOOKS, number
@@ -240,6 +242,17 @@ def test_an_existing_report_is_kept_unless_forced(tmp_path):
     assert [p.name for p in (tmp_path / "report").iterdir()] == ["report.html"]
     write_report(result, tmp_path / "report", force=True)
     assert {p.name for p in (tmp_path / "report").iterdir()} == {"report.html", "metrics.json"}
+
+
+def test_figures_in_the_page_are_rounded_in_where_they_stand_and_not_in_what_they_say():
+    with style():
+        figure = new_figure(3, 2)
+        axes = figure.subplots()
+        axes.plot([0, 1 / 3], [0, 0.0077])
+        axes.set_yticks([0, 0.0025, 0.0125])
+    text = base64.b64decode(data_address(Picture(figure, "small")).partition(",")[2]).decode()
+    assert {"0.0025", "0.0125"} <= set(re.findall(r">([\d.]+)</text>", text))
+    assert not re.search(r"\d\.\d{3}", re.sub(r">[^<]*<", "><", text))
 
 
 def test_a_failure_leaves_nothing(tmp_path):

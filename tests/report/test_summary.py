@@ -197,6 +197,7 @@ def test_streams_that_stand_still_are_named_once_and_in_no_verdict():
     for name in ("wheel", "motor"):
         assert said.count(f"<summary>{name}</summary>") == 1  # every figure stays for those who want it
         assert f"<b>{name}</b>" not in said
+        assert f"<h3>{name}</h3>" not in said
     console = Console(file=io.StringIO(), width=100)
     console.print(summary_table(result))
     assert "wheel" not in console.file.getvalue()

@@ -16,7 +16,7 @@ from worldmodel.report.outages import outage_costs
 from worldmodel.report.svg import data_address
 from worldmodel.report.tables import details, key_figures, swatch
 from worldmodel.validate.curves import COLUMNS, draw_calibration, draw_errors, draw_trust
-from worldmodel.validate.labels import Scores, coverage90, predictors, scores, seconds
+from worldmodel.validate.labels import Scores, coverage90, judged, predictors, scores, seconds
 from worldmodel.validate.result import Example, Result
 
 REPORT_FILES = ("report.html", "metrics.json")
@@ -78,7 +78,7 @@ def _trust(result: Result) -> str:
 
 
 def _errors(result: Result) -> str:
-    return "".join(_error(result, stream) for stream in scores(result))
+    return "".join(_error(result, stream) for stream in judged(result))
 
 
 def _error(result: Result, stream: Scores) -> str:
