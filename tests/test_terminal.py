@@ -87,6 +87,15 @@ def test_a_word_keeps_its_ends(word, width, short):
     assert shortened(word, width).strip() == short
 
 
+@pytest.mark.parametrize("text", ["", "a\tname and\nlines of it " * 5, "x" * 200, " leading and trailing "])
+def test_any_text_can_be_said(text):
+    for terminal in (False, True):
+        console = Console(file=io.StringIO(), width=40, force_terminal=terminal, no_color=True)
+        say(console, text)
+        assert console.file.getvalue().split() == text.split()
+        assert console.file.getvalue().endswith("\n")
+
+
 def test_a_sentence_breaks_between_words_on_a_terminal_alone():
     text = "imu: each reading is held for 3 rows, see /a/path/that/is/longer/than/the/width/of/it"
     for terminal, lines in ((False, 1), (True, 3)):

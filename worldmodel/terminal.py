@@ -22,9 +22,10 @@ def say(console: Console, text: str | Text, indent: int = 0) -> None:
     whole, room = Text(text) if isinstance(text, str) else text, max(console.width - indent, _NAME)
     lines = [whole.plain]
     if console.is_terminal:  # a path stays in one piece
-        lines = textwrap.wrap(
-            whole.plain, room, replace_whitespace=False, break_long_words=False, break_on_hyphens=False
+        pieces = textwrap.TextWrapper(
+            room, expand_tabs=False, replace_whitespace=False, break_long_words=False, break_on_hyphens=False
         )
+        lines = pieces.wrap(whole.plain) or [""]
     end = 0
     for line in lines:
         start = whole.plain.index(line, end)
