@@ -12,7 +12,7 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Starts, Windows
 from worldmodel.logs.writer import LogWriter
-from worldmodel.training.data import Batches, measure_scaling
+from worldmodel.training.data import Batches, measure_scaling, still
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
 
 
@@ -62,6 +62,18 @@ def test_a_field_in_tesla_is_scaled_by_what_it_moves(tmp_path):
     scaling = measure_scaling(Windows.of(Log(tmp_path / "a.h5"), TickLayout(0.1, (spec,)), 20, 20), 0)
     np.testing.assert_allclose(scaling.std[:2], [3e-7, 1e-7], rtol=0.2)
     assert scaling.std[2] == 1
+
+
+def test_what_never_moved_is_told_from_what_deviates_by_one(tmp_path):
+    spec = StreamSpec("x", "sensor", ("fixed", "square", "noise"), ("m",) * 3, 10.0)
+    square = np.where(np.arange(200) % 2, 1.0, -1.0)
+    data = np.stack([np.full(200, 4.2), square, np.random.default_rng(0).normal(size=200)], 1)
+    with LogWriter(tmp_path / "a.h5", [spec]) as writer:
+        writer.append({"x": Samples(np.arange(200) * 0.1, data)})
+    layout = TickLayout(0.1, (spec,))
+    scaling = measure_scaling(Windows.of(Log(tmp_path / "a.h5"), layout, 20, 20), 0)
+    assert scaling.std[1] == 1
+    assert still(scaling, layout).tolist() == [True, False, False]
 
 
 def test_positions_are_scaled_as_the_model_sees_them(tmp_path):

@@ -131,6 +131,15 @@ def _moving(deviation: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.where(deviation > least, deviation, 1).astype(np.float32)
 
 
+def still(scaling: Scaling, layout: TickLayout) -> np.ndarray:
+    """bool [Y] which readings never moved in the training data: `_moving` gave them, and their differences, 1.
+
+    One of these alone may be 1 of a reading that moves, such as the deviation of a square wave between -1 and 1.
+    """
+    parts = (scaling.std[layout.newest], scaling.step, scaling.bend)
+    return np.all([np.asarray(part) == 1 for part in parts], axis=0)
+
+
 def _moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation [D] of each column of [..., D] where `mask`."""
     axes = tuple(range(values.ndim - 1))

@@ -25,6 +25,7 @@ from worldmodel.models.baselines.odometry import Odometer
 from worldmodel.models.config import ModelConfig
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import Film, Scaling, WorldModel
+from worldmodel.training.data import still as still_in
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.roles import LEARN, SELECT, simulated_note
 from worldmodel.training.settings import RunSettings
@@ -46,6 +47,7 @@ class Run(Foreteller):
         team: all experts and their blend; None before the training's end, and of a log without readings.
         reached: ticks of the longest rollouts that it was trained on; None before the training's end.
         odometers: what follows places in what it sees.
+        still: bool [Y] which readings never moved in what it learned from; None where that is not known.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class Run(Foreteller):
     team: Team | None = None
     reached: int | None = None
     odometers: tuple[Odometer, ...] = ()
+    still: np.ndarray | None = None
 
     name, told_by, usual_s, compiled = "model", 32, 200.0, True
 
@@ -86,8 +89,9 @@ class Run(Foreteller):
 
     @property
     def unmoved(self) -> dict[str, np.ndarray]:
-        still, layout = self.baselines.lens.still, self.layout
-        parts = {spec: still[layout.reading_columns[spec.name]] for spec in layout.readings}
+        if self.still is None:
+            return {}
+        parts = {spec: self.still[self.layout.reading_columns[spec.name]] for spec in self.layout.readings}
         return {spec.name: codec(spec).error_mask(codec(spec).physical_mask(part)) for spec, part in parts.items()}
 
     @property
@@ -223,15 +227,15 @@ def load_run(folder: Path | str) -> Run:
     scaling = files.read_scaling()
     baselines = files.read_baselines(settings.layout)
     team, odometers = files.read_team(baselines, settings), files.read_odometers()
-    reached = (files.finished or {}).get("horizon")
+    reached, still = (files.finished or {}).get("horizon"), still_in(scaling, settings.layout)
     if not settings.network:
         if team is None:
             raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
-        return Run(files.path, settings, None, baselines, team, reached, odometers)
+        return Run(files.path, settings, None, baselines, team, reached, odometers, still)
     graph, params, rest = _structure(settings.model, settings.layout, settings.context)
     model = nnx.merge(graph, files.read_parameters(params), rest, copy=True)  # `rest` is that of all such runs
     model.scaling = nnx.data(Scaling(*(nnx.Variable(jnp.asarray(x, jnp.float32)) for x in scaling)))
     spread = files.read_spread()
     model.spread = nnx.Variable(jnp.ones((1, model.layout.size)) if spread is None else jnp.asarray(spread))
     model.film = files.read_film() or Film.plain([spec.sample_shape for spec in model.layout.videos])
-    return Run(files.path, settings, model, baselines, team, reached, odometers)
+    return Run(files.path, settings, model, baselines, team, reached, odometers, still)

@@ -120,11 +120,6 @@ class Lens:
         """Standard deviation of the readings at the tick."""
         return self.std[self.layout.newest]
 
-    @property
-    def still(self) -> np.ndarray:
-        """bool [Y] which readings at the tick never moved in what was learned from: statistics give those 1."""
-        return np.asarray(self.scale) == 1
-
     def look(self, context: Context, actions: Commands) -> View:
         """The view of contexts, of which actions [B, H, A] follow."""
         xp, angle = namespace(context.values), self.layout.frames.angle(context.values, context.mask)
