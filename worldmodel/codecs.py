@@ -36,6 +36,19 @@ class Measure(NamedTuple):
     more_is_better: bool = False
 
 
+class Lean(NamedTuple):
+    """Which features tell how far a machine leans, of which the sine is one: to where its nose points, and to its left.
+
+    Attributes:
+        ahead, left: of features of a stream.
+        sign: of the second beside the first, -1 or 1; the first has either.
+    """
+
+    ahead: int
+    left: int
+    sign: int
+
+
 class Turning(NamedTuple):
     """Which features turn with a frame about the vertical.
 
@@ -43,11 +56,13 @@ class Turning(NamedTuple):
         pairs: indices (east, north) of horizontal vectors; a heading's cosine and sine are one.
         heading: the pair that is the direction of the machine's nose; None where the stream tells none.
         place: the pair that is the machine's place, whose track tells a direction; None where the stream tells none.
+        lean: how far the machine leans; None where the stream does not tell.
     """
 
     pairs: tuple[tuple[int, int], ...] = ()
     heading: tuple[int, int] | None = None
     place: tuple[int, int] | None = None
+    lean: Lean | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -350,7 +365,8 @@ class Orientation(Codec):
     @property
     def turning(self) -> Turning:
         east, north = _plane(self.spec.frame)
-        return Turning(((east, north), (east + 3, north + 3)), heading=(east, north))
+        lean = Lean(2, 5, 1 if east < north else -1)  # an axis to the left where z is up, to the right where it is down
+        return Turning(((east, north), (east + 3, north + 3)), heading=(east, north), lean=lean)
 
     @property
     def error_labels(self) -> tuple[str, ...]:
@@ -433,7 +449,9 @@ class Pose(Codec):
     def turning(self) -> Turning:
         place, turned = self._parts
         pairs = [(east + 3, north + 3) for east, north in turned.turning.pairs]
-        return Turning((*place.turning.pairs, *pairs), heading=pairs[0], place=place.turning.place)
+        told = turned.turning.lean
+        lean = told and Lean(told.ahead + 3, told.left + 3, told.sign)
+        return Turning((*place.turning.pairs, *pairs), heading=pairs[0], place=place.turning.place, lean=lean)
 
     @property
     def error_labels(self) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.apart import Apart
 from worldmodel.models.baselines.direct import Direct
+from worldmodel.models.baselines.isotropic import Isotropic, pairs_of
 from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.expert import Expert
 from worldmodel.types import Array
 
 _PENALTY = 0.1  # docs/experiments.md
+_FEW_WEIGHTS = 1e-3  # penalty of who has so few that all data tell each of them
 _FEW_ACTIONS = 8  # docs/experiments.md: a humanoid's 26 are too many
 
 
@@ -116,6 +118,18 @@ class ARX(AR):
         return Apart.fit(examples, lens.layout, _PENALTY, commands=True)
 
 
+class Alike(AR):
+    """Places and leans of what moves alike in all directions: what it learned on one path serves it on another."""
+
+    name: ClassVar[str] = "isotropic"
+    kind: ClassVar[type[Direct]] = Isotropic
+
+    @classmethod
+    def model(cls, examples: Examples, lens: Lens) -> Direct:
+        """What it predicts with."""
+        return Isotropic.of(examples, lens, _FEW_WEIGHTS)
+
+
 def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
     """The linear experts that suit the streams.
 
@@ -125,4 +139,6 @@ def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
     kinds: list[type[Ridge]] = [Ridge]
     if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
         kinds += [AR, ARX] if lens.layout.actions else [AR]
+    if pairs_of(lens.layout).columns.size:
+        kinds.append(Alike)
     return [kind.fit(examples, lens) for kind in kinds]
