@@ -67,3 +67,10 @@ def last_valid(
     index = xp.take(newest(mask, axis), xp.asarray([-1]), axis=axis)
     value = xp.take_along_axis(values, xp.maximum(index, 0), axis=axis)
     return xp.squeeze(value, axis=axis), xp.squeeze(index >= 0, axis=axis)
+
+
+def mean_known(x: Shaped[np.ndarray, "*shape"], axis: int) -> Shaped[np.ndarray, "*rest"]:
+    """The mean of what is known; NaN where nothing is."""
+    known = ~np.isnan(x)
+    count = known.sum(axis)
+    return np.where(count, np.where(known, x, 0.0).sum(axis) / np.maximum(count, 1), np.nan)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from flax import nnx
 
+from worldmodel.arrays import mean_known
 from worldmodel.logs.windows import Windows
 from worldmodel.models.objective import at_sample_times
 from worldmodel.models.world_model import WorldModel
@@ -54,10 +55,10 @@ class Selection:
         readings = list(self._readings(mean, np.asarray(model.scaling.std[...])))
         videos = list(self._videos(frame_errors))
         figures = {name: value for curve in (*readings, *videos) for name, value in curve.named.items()}
-        scores = np.array([_nanmean(curve.relative, 0) for curve in (*readings, *videos)])
-        score = float(np.nan_to_num(_nanmean(scores, 0), nan=np.inf, posinf=np.inf))
+        scores = np.array([mean_known(curve.relative, 0) for curve in (*readings, *videos)])
+        score = float(np.nan_to_num(mean_known(scores, 0), nan=np.inf, posinf=np.inf))
         unknown = np.full((1, self.future.mask.shape[1]), np.nan)
-        errors = _nanmean(np.concatenate([unknown, *(curve.relative[None] for curve in readings)]), 0)
+        errors = mean_known(np.concatenate([unknown, *(curve.relative[None] for curve in readings)]), 0)
         return Evaluation(score, np.clip(errors, _LEAST, _MOST), {"select/nrmse": score, **figures})
 
     def _readings(self, mean: np.ndarray, std: np.ndarray) -> Iterator[_Curve]:
@@ -69,10 +70,10 @@ class Selection:
         rmse = np.where(mask.any(0), rmse, np.nan)
         for spec in self.layout.readings:
             columns = self.layout.columns[spec.name]
-            relative = np.sqrt(_nanmean((rmse[:, columns] / std[columns]) ** 2, 1))
-            named = {f"select/nrmse/{spec.name}": float(_nanmean(relative, 0))}
+            relative = np.sqrt(mean_known((rmse[:, columns] / std[columns]) ** 2, 1))
+            named = {f"select/nrmse/{spec.name}": float(mean_known(relative, 0))}
             for i, column in enumerate(range(columns.stop - self.layout.features(spec), columns.stop)):
-                named[f"select/rmse/{spec.name}/{i}"] = float(np.sqrt(_nanmean(rmse[:, column] ** 2, 0)))
+                named[f"select/rmse/{spec.name}/{i}"] = float(np.sqrt(mean_known(rmse[:, column] ** 2, 0)))
             yield _Curve(relative, named)
 
     def _videos(self, errors: list[np.ndarray]) -> Iterator[_Curve]:
@@ -101,8 +102,3 @@ def _predict(model: WorldModel, window, members: int, key: jax.Array):
         real = future.frames[i][:, 0].astype("float32") / 255
         errors.append(((model.decode_video(belief, latent, i) - real) ** 2).mean((1, 2, 3)))
     return mean, errors
-
-
-def _nanmean(x: np.ndarray, axis: int) -> np.ndarray:
-    count = (~np.isnan(x)).sum(axis)
-    return np.where(count, np.nansum(x, axis) / np.maximum(count, 1), np.nan)

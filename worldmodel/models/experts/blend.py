@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from worldmodel.arrays import evenly, namespace
+from worldmodel.arrays import evenly, mean_known, namespace
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.long_run import FAR
 from worldmodel.models.objective import at_sample_times
@@ -54,7 +54,7 @@ class Blend:
         """Measures experts where none of them learned; `horizons` are those of `left_out.within`."""
         usual = _cautious(left_out.squared_errors(left_out.ahead), left_out.groups)
         usual = _shared(usual, np.asarray(stream_of))
-        within, none = _nanmean(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
+        within, none = mean_known(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
         blend = cls(usual, within, np.asarray(horizons, int), stream_of, none)
         mean, scale, _ = blend.mix(left_out.ahead, left_out.within)
         left = np.where(left_out.mask, left_out.came - at_sample_times(mean, left_out.age), np.nan) / scale
@@ -75,11 +75,11 @@ class Blend:
             groups: how many episodes the windows are of that it did not learn from; one that is known from few or none
                 flatters itself, and pays for it.
         """
-        own, other = (_nanmean(x, 0) for x in error)
+        own, other = (mean_known(x, 0) for x in error)
         ratio = own / np.maximum(other, _LEAST)
         for stream in np.unique(self.stream_of):
             columns = self.stream_of == stream
-            whole = _nanmean(own[:, columns], -1) / np.maximum(_nanmean(other[:, columns], -1), _LEAST)
+            whole = mean_known(own[:, columns], -1) / np.maximum(mean_known(other[:, columns], -1), _LEAST)
             ratio[:, columns] = np.fmax(ratio[:, columns], whole[:, None])
         usual = np.nan_to_num(np.fmax(self.usual[beside] * ratio, own), nan=np.inf)
         usual = usual * (_LEARNED if groups == 0 else _FLATTERED if groups <= _FEW else 1.0)
@@ -182,16 +182,16 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     nothing moves would, too. The standard error is that of how far an expert is behind the best one, since the next
     episode may be another kind: what is hard for all tells nothing of any.
     """
-    each = np.stack([_nanmean(error[:, groups == group], 1) for group in np.unique(groups)])
+    each = np.stack([mean_known(error[:, groups == group], 1) for group in np.unique(groups)])
     known, count = np.isfinite(each), np.isfinite(each).sum(0)
     whole = (count > 0) & (count == count.max(0))
-    least = np.where(whole, _nanmean(each, 0), np.inf).min(0)
+    least = np.where(whole, mean_known(each, 0), np.inf).min(0)
     each = np.log(each + _QUIET * np.where(np.isfinite(least), least, 0) + _LEAST)
     each = _completed(each, whole)
-    mean = _nanmean(each, 0)
+    mean = mean_known(each, 0)
     best = np.where(count, mean, np.inf).argmin(0)
     behind = np.where(known, each - np.take_along_axis(each, best[None, None], 1), np.nan)
-    deviation = np.sqrt(_nanmean((behind - _nanmean(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
+    deviation = np.sqrt(mean_known((behind - mean_known(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
     flattered = np.where((count == 1) & (len(each) > 1), np.log(_FLATTERED), 0.0)
     return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
 
@@ -201,8 +201,8 @@ def _completed(each: Float[np.ndarray, "G K H Y"], whole: Bool[np.ndarray, "K H 
 
     So that who was only asked where it is easy does not look better for that. `whole` are those asked everywhere.
     """
-    others = _nanmean(np.where(whole, each, np.nan), 1)[:, None]
-    return np.where(np.isfinite(each), each, others + _nanmean(each - others, 0))
+    others = mean_known(np.where(whole, each, np.nan), 1)[:, None]
+    return np.where(np.isfinite(each), each, others + mean_known(each - others, 0))
 
 
 def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"]) -> Float[np.ndarray, "K H Y"]:
@@ -218,23 +218,16 @@ def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"])
     for stream in np.unique(stream_of):
         columns = stream_of == stream
         few = told & columns if (told & columns).any() else told
-        together = _nanmean(np.where(few, behind, np.nan), -1)[..., None]
-        level = np.where(np.isnan(best), _nanmean(np.where(few, best, np.nan), -1)[:, None], best)[:, columns]
+        together = mean_known(np.where(few, behind, np.nan), -1)[..., None]
+        level = np.where(np.isnan(best), mean_known(np.where(few, best, np.nan), -1)[:, None], best)[:, columns]
         own = np.where(told[:, columns], behind[..., columns] + _SHARED * (together - behind[..., columns]), together)
         log[..., columns] = level + own
     return np.nan_to_num(np.exp(log), nan=np.inf)
 
 
-def _nanmean(x: np.ndarray, axis: int) -> np.ndarray:
-    """The mean of what is known; NaN where nothing is."""
-    known = ~np.isnan(x)
-    count = known.sum(axis)
-    return np.where(count, np.where(known, x, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
-
-
 def _whole(residuals: Float[np.ndarray, "N H Y"]) -> Float[np.ndarray, "N H Y"]:
     """Residuals centred, and filled on lines where nothing came: from 0 at the start, and held after the last."""
-    centred = residuals - np.nan_to_num(_nanmean(residuals, 0))
+    centred = residuals - np.nan_to_num(mean_known(residuals, 0))
     out, ticks = np.zeros(centred.shape), np.arange(1, centred.shape[1] + 1)
     for window, column in np.ndindex(len(centred), centred.shape[2]):
         series = centred[window, :, column]
