@@ -54,6 +54,10 @@ def lens_of(windows):
     return Lens(windows.layout, *(np.asarray(x) for x in measure_scaling(windows, 0)[:4]))
 
 
+def fitted(windows, lens, turns):
+    return Isotropic.of(seen(windows, lens), lens, 1e-3, turns)
+
+
 def of_places(model, examples, lens):
     """Root mean square error (m) of places at the horizon."""
     errors = (model.predict(examples.view, lens.layout) - examples.came)[:, -1] * lens.scale
@@ -61,10 +65,11 @@ def of_places(model, examples, lens):
     return np.sqrt((errors[:, columns] ** 2).sum(-1).mean())
 
 
-def test_it_knows_on_a_path_that_it_never_saw_what_it_knows_on_its_own(tmp_path):
+@pytest.mark.parametrize("turns", [False, True], ids=["straight", "turns"])
+def test_it_knows_on_a_path_that_it_never_saw_what_it_knows_on_its_own(tmp_path, turns):
     learned = flights(tmp_path / "x.h5", towards=0.0)
     lens = lens_of(learned)
-    model, other = Isotropic.of(seen(learned, lens), lens, 1e-3), Direct.candidates(seen(learned, lens), lens.layout)[0]
+    model, other = fitted(learned, lens, turns), Direct.candidates(seen(learned, lens), lens.layout)[0]
     fresh, across = (seen(flights(tmp_path / f"{i}.h5", towards, seed=1), lens) for i, towards in enumerate((0.0, 2.0)))
     own = of_places(model, fresh, lens)
     assert own < 0.1  # of flights that go metres in this time
@@ -72,11 +77,12 @@ def test_it_knows_on_a_path_that_it_never_saw_what_it_knows_on_its_own(tmp_path)
     assert of_places(other, across, lens) > 10 * own
 
 
-def test_what_it_says_turns_and_is_mirrored_with_what_it_sees(tmp_path):
+@pytest.mark.parametrize("turns", [False, True], ids=["straight", "turns"])
+def test_what_it_says_turns_and_is_mirrored_with_what_it_sees(tmp_path, turns):
     learned = flights(tmp_path / "x.h5", towards=0.4)
     lens = lens_of(learned)
     examples = seen(learned, lens)
-    model, (columns, sign) = Isotropic.of(examples, lens, 1e-3), pairs_of(lens.layout)
+    model, (columns, sign, _) = fitted(learned, lens, turns), pairs_of(lens.layout)
     turn = np.array([[0.6, 0.8], [0.8, -0.6]])  # and mirrors
 
     def turned(x):
@@ -95,11 +101,12 @@ def test_what_it_says_turns_and_is_mirrored_with_what_it_sees(tmp_path):
     np.testing.assert_allclose(found[..., columns], expected[..., columns], atol=1e-6)
 
 
-def test_compiled_it_says_the_same(tmp_path):
+@pytest.mark.parametrize("turns", [False, True], ids=["straight", "turns"])
+def test_compiled_it_says_the_same(tmp_path, turns):
     windows = flights(tmp_path / "x.h5", towards=0.0, count=1)
     lens = lens_of(windows)
     examples = seen(windows, lens)
-    model = Isotropic.of(examples, lens, 1e-3)
+    model = fitted(windows, lens, turns)
     with jax.enable_x64(True):
         found = jax.jit(lambda view: model.predict(view, lens.layout))(
             View(*(jax.numpy.asarray(x) for x in examples.view))
@@ -107,21 +114,23 @@ def test_compiled_it_says_the_same(tmp_path):
     np.testing.assert_allclose(found, model.predict(examples.view, lens.layout), rtol=1e-6, atol=1e-6)
 
 
-def test_north_and_down_say_what_east_and_up_say(tmp_path):
+@pytest.mark.parametrize("turns", [False, True], ids=["straight", "turns"])
+def test_north_and_down_say_what_east_and_up_say(tmp_path, turns):
     errors = []
     for frame in ("enu", "ned"):
         windows = flights(tmp_path / f"{frame}.h5", towards=0.0, frame=frame)
         lens = lens_of(windows)
         across = seen(flights(tmp_path / f"{frame}_across.h5", 2.0, frame, seed=1), lens)
-        errors.append(of_places(Isotropic.of(seen(windows, lens), lens, 1e-3), across, lens))
+        errors.append(of_places(fitted(windows, lens, turns), across, lens))
     assert errors[1] == pytest.approx(errors[0], rel=1e-3)
 
 
-def test_it_speaks_of_places_and_leans_alone(tmp_path):
+@pytest.mark.parametrize("turns", [False, True], ids=["straight", "turns"])
+def test_it_speaks_of_places_and_leans_alone(tmp_path, turns):
     windows = flights(tmp_path / "x.h5", towards=0.0)
     lens = lens_of(windows)
     examples = seen(windows, lens)
-    said = Isotropic.of(examples, lens, 1e-3).predict(examples.view, lens.layout)
+    said = fitted(windows, lens, turns).predict(examples.view, lens.layout)
     silent = np.isnan(said).all((0, 1))
     assert set(np.flatnonzero(~silent)) == set(pairs_of(lens.layout).columns.reshape(-1))
     assert not np.isnan(said[..., ~silent]).any()
@@ -135,3 +144,26 @@ def test_places_without_leans_and_leans_without_places_are_no_vectors(kinds):
 def test_places_and_leans_of_different_worlds_do_not_belong_together():
     place, lean = streams("room", ("position",)) + streams("enu", ("orientation",))
     assert not pairs_of(TickLayout(DT, (place, lean))).columns.size
+
+
+def test_told_of_turns_it_knows_what_comes_round_a_bend(tmp_path):
+    """Circles of several sizes and speeds, which no sum of vectors with the same weights foretells."""
+    rng, time = np.random.default_rng(0), np.arange(0, 20, DT)
+    with LogWriter(tmp_path / "log.h5", streams("room")) as writer:
+        for turn, radius in zip(
+            rng.uniform(0.3, 2.0, 6) * [1, -1, 1, -1, 1, -1], rng.uniform(0.5, 2.0, 6), strict=True
+        ):
+            way = radius * np.exp(1j * (turn * time + rng.uniform(0, 6)))
+            lean = -(turn**2) * way / 9.81
+            rotation = Rotation.from_rotvec(np.stack([-lean.imag, lean.real, 0 * time], -1))
+            place = np.stack([way.real, way.imag, 0 * time], -1)
+            quaternion = rotation.as_quat(scalar_first=True)
+            writer.append({"position": Samples(time, place), "orientation": Samples(time, quaternion)})
+    log = Log(tmp_path / "log.h5")
+    layout = TickLayout(DT, tuple(log.streams.values()))
+    learned, fresh = (Windows.of(log, layout, C, H, episodes) for episodes in ([0, 1, 2, 3], [4, 5]))
+    lens = lens_of(learned)
+    straight, round_bends = (
+        of_places(fitted(learned, lens, turns), seen(fresh, lens), lens) for turns in (False, True)
+    )
+    assert round_bends < 0.5 * straight

@@ -32,6 +32,7 @@ LOOKS = {
     "ar": Look("each by itself", "each column by itself", "#88CCEE", ":"),
     "arx": Look("each with commands", "each column with commands", "#44AA99", ":"),
     "isotropic": Look("isotropic", "the isotropic model", "#882255", ":"),
+    "turning": Look("isotropic, turning", "the isotropic model of turns", "#AA4499", ":"),
     "mechanics": Look("mechanics", "mechanics", "#6a3d9a", ":"),
     "state_space": Look("state space", "the state space", "#b2182b", ":"),
     "physics": Look("physics", "physics", "#d95f02", ":"),
@@ -39,7 +40,7 @@ LOOKS = {
     "floor_reading": Look("floor (MuJoCo)", "the floor", "#D55E00", "--"),
     "floor_estimate": Look("floor, estimated", "the floor from an estimate", "#8b0000", "--"),
 }
-_PARTS = ("network", "ridge", "ar", "arx", "isotropic", "mechanics", "state_space", "physics")
+_PARTS = ("network", "ridge", "ar", "arx", "isotropic", "turning", "mechanics", "state_space", "physics")
 _UNKNOWN = ("#b15928", "#e7298a", "#666600", "#00868B")  # of predictors that users bring
 _OVERALL = StreamSpec("all readings", "sensor", ("all",), ("",), 1.0)
 

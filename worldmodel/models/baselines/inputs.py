@@ -133,12 +133,12 @@ def _over_spans(values: Float[Array, "B C N S"], mask: Shaped[Array, "B C N S"])
 @functools.cache
 def _within(ticks: int) -> Float[Array, "K C"]:
     """1 where one of the last ticks is in a span."""
-    first, end = np.array(_spans(ticks)).reshape(-1, 2, 1).swapaxes(0, 1)
+    first, end = np.array(spans_of(ticks)).reshape(-1, 2, 1).swapaxes(0, 1)
     return ((np.arange(ticks) >= first) & (np.arange(ticks) < end)).astype(float)
 
 
 @functools.cache
-def _spans(ticks: int) -> list[tuple[int, int]]:
+def spans_of(ticks: int) -> list[tuple[int, int]]:
     """Shares (from, to) of the last ticks, the newest first, that grow with age: 1, 1, 1, 1, 2, 2, 4, 4, 8, 8, ..."""
     ends = [0, 1, 2, 3]
     while ends[-1] < ticks:

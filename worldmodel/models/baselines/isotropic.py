@@ -13,9 +13,11 @@ from worldmodel.arrays import namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.direct import Asked, Direct, Questions, targets
-from worldmodel.models.baselines.inputs import STILL, Part, flat, parts_of
+from worldmodel.models.baselines.inputs import STILL, Part, flat, parts_of, spans_of
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.types import Array
+
+_SLOW = 0.1  # of the mean squared speed: below that, a turn is not told from noise
 
 
 class Pairs(NamedTuple):
@@ -24,10 +26,12 @@ class Pairs(NamedTuple):
     Attributes:
         columns: int [2, P] where each one's parts along the nose and to its left are.
         sign: int [2, P] with which both parts of a lean turn as a place does.
+        is_place: bool [P] which are places; the others are leans.
     """
 
     columns: Array
     sign: Array
+    is_place: Array
 
 
 def pairs_of(layout: TickLayout) -> Pairs:
@@ -36,12 +40,12 @@ def pairs_of(layout: TickLayout) -> Pairs:
     for spec in layout.readings:
         told, frame, first = codec(spec).turning, codec(spec).world_frame, layout.reading_columns[spec.name].start
         if told.place is not None:
-            places[frame].append((first + told.place[0], first + told.place[1], 1))
+            places[frame].append((first + told.place[0], first + told.place[1], 1, 1))
         if told.lean is not None:
-            leans[frame].append((first + told.lean.ahead, first + told.lean.left, told.lean.sign))
+            leans[frame].append((first + told.lean.ahead, first + told.lean.left, told.lean.sign, 0))
     found = [pair for frame in places if frame in leans for pair in (*places[frame], *leans[frame])]
-    ahead, left, sign = np.array(found, int).reshape(-1, 3).T
-    return Pairs(np.stack([ahead, left]), np.stack([np.ones_like(sign), sign]))
+    ahead, left, sign, place = np.array(found, int).reshape(-1, 4).T
+    return Pairs(np.stack([ahead, left]), np.stack([np.ones_like(sign), sign]), place > 0)
 
 
 @dataclasses.dataclass
@@ -55,56 +59,107 @@ class Isotropic(Direct):
     Attributes:
         columns: int [2, P] those of the vectors.
         unit, centre: [2, P] with which a normalised reading is a component in a unit that both share.
+        places: int [L] which of the vectors are places.
+        slow: [L] squared speeds below which a turn is not told; none where a model is told of no turns.
+        slopes: [2, K] of means over shares of the context, of which they are the speed late and early in it.
         own: [N, F, P] weights of the F vectors that are seen.
     """
 
     columns: Array
     unit: Array
     centre: Array
+    places: Array
+    slow: Array
+    slopes: Array
     own: Array
 
     @classmethod
-    def of(cls, examples: Examples, lens: Lens, penalty: float) -> "Isotropic":
-        """Fitted on the readings that came."""
-        (columns, sign), (ticks, change, there) = pairs_of(lens.layout), targets(examples)
-        unit, centre = lens.scale[columns] * sign, lens.centre[columns] * sign
-        parts = parts_of(examples.view, lens.layout)
-        seen = _vectors(parts, columns, unit, centre)
-        came, known = change[:, :, columns] * unit, there[:, :, columns].all(2)
-        own = np.stack([_fitted(seen, came[:, i], known[:, i], penalty) for i in range(len(ticks))])
-        nothing = np.zeros((len(ticks), 1, change.shape[-1]))  # of constants
-        silent = ~np.isin(np.arange(change.shape[-1]), columns)
-        return cls(
-            ticks, np.zeros(flat(parts).shape[1], bool), np.where(silent, np.nan, nothing), columns, unit, centre, own
+    def of(cls, examples: Examples, lens: Lens, penalty: float, turns: bool) -> "Isotropic":
+        """Fitted on the readings that came.
+
+        Args:
+            examples: as for others.
+            lens: what they were seen through.
+            penalty: of a mean squared error.
+            turns: whether it is told vectors times how fast a place goes, and how fast it turns, too: so that what
+                comes round a bend is not that of a straight way.
+        """
+        (columns, sign, is_place), (ticks, change, there) = pairs_of(lens.layout), targets(examples)
+        unit, centre, parts = (
+            lens.scale[columns] * sign,
+            lens.centre[columns] * sign,
+            parts_of(examples.view, lens.layout),
         )
+        of_all, silent = np.arange(change.shape[-1]), np.zeros((len(ticks), 1, change.shape[-1]))
+        silent[..., ~np.isin(of_all, columns)] = np.nan
+        told = np.flatnonzero(is_place) if turns else np.zeros(0, int)
+        model = cls(
+            ticks, np.zeros(flat(parts).shape[1], bool), silent, columns, unit, centre, told, np.zeros(0),
+            _slopes(examples.view.context), np.zeros(0),
+        )  # fmt: skip
+        late = model._speeds(_means(parts, columns, unit))[0]
+        model.slow = _SLOW * (late**2).sum(1).mean(0)
+        seen = model._vectors(parts)
+        came, known = change[:, :, columns] * unit, there[:, :, columns].all(2)
+        model.own = np.stack([_fitted(seen, came[:, i], known[:, i], penalty) for i in range(len(ticks))])
+        return model
 
     def _answers(self, asked: Asked, questions: Questions) -> Float[Array, "B Q Y"]:
-        seen = _vectors(asked.parts, self.columns, self.unit, self.centre)
-        xp, count = namespace(seen), len(self.ticks)
+        seen, count = self._vectors(asked.parts), len(self.ticks)
+        xp = namespace(seen)
         said = xp.einsum("bif,nfp->bnip", seen, self.own[:count]) / self.unit
-        place = np.full(self.weights.shape[-1], -1)
-        place[self.columns.reshape(-1)] = np.arange(self.columns.size)
-        of = said.reshape(*said.shape[:2], -1)[..., np.maximum(place, 0)]
-        return (of + self.weights[:count, -1])[:, questions.model]
+        at = np.zeros(self.weights.shape[-1], int)
+        at[self.columns.reshape(-1)] = np.arange(self.columns.size)
+        return (said.reshape(*said.shape[:2], -1)[..., at] + self.weights[:count, -1])[:, questions.model]
+
+    def _vectors(self, parts: Sequence[Part]) -> Float[Array, "B 2 F"]:
+        """Of each vector the last one, and how far means over shares of the context are from it; and those of turns."""
+        xp, last = namespace(parts[0].values), parts[0].values[:, self.columns] * self.unit + self.centre
+        means = _means(parts, self.columns, self.unit)
+        seen = [last, *(x.swapaxes(1, 2).reshape(len(last), 2, -1) for x in means)]
+        if len(self.places):
+            late, early = self._speeds(means)
+            squared = (late**2).sum(1, keepdims=True)
+            turn = (early[:, :1] * late[:, 1:] - early[:, 1:] * late[:, :1]) / (squared + self.slow)
+            leans = np.setdiff1d(np.arange(self.columns.shape[1]), self.places)
+            for i in range(len(self.places)):
+                led = xp.concatenate([late[..., i : i + 1], last[..., leans]], -1)
+                across, how = xp.stack([-led[:, 1], led[:, 0]], 1), turn[..., i : i + 1]
+                seen += [how * across, how**2 * led, xp.sqrt(squared[..., i : i + 1]) * led]
+        return xp.concatenate(seen, -1)
+
+    def _speeds(self, means: Sequence[Float[Array, "B K 2 p"]]) -> list[Float[Array, "B 2 L"]]:
+        """Late and early in the context, of places, from the means of all vectors in their order."""
+        xp = namespace(means[0])
+        ways = xp.concatenate([x[:, -self.slopes.shape[1] :] for x in means], -1)[..., self.places]
+        return [xp.einsum("k,bkil->bil", each, ways) for each in self.slopes]
 
 
-def _vectors(
-    parts: Sequence[Part],
-    columns: Int[np.ndarray, "2 P"],
-    unit: Float[Array, "2 P"],
-    centre: Float[Array, "2 P"],
-) -> Float[Array, "B 2 F"]:
-    """Of each vector the last one, and how far means over shares of the context are from it."""
-    (last, _), _, *rest = parts[:-1]
-    xp = namespace(last)
-    seen = [last[:, columns] * unit + centre]
-    for values, of in rest:
-        inside = np.flatnonzero(np.isin(columns[0], of))
-        if inside.size:
-            means = values[:, :, 0] if values.ndim > 3 else values  # without what says whether there is one
-            vectors = means[..., columns[:, inside] - of.start] * unit[:, inside]
-            seen.append(vectors.swapaxes(1, 2).reshape(len(last), 2, -1))
-    return xp.concatenate(seen, -1)
+def _means(
+    parts: Sequence[Part], columns: Int[np.ndarray, "2 P"], unit: Float[Array, "2 P"]
+) -> list[Float[Array, "B K 2 p"]]:
+    """How far the means over shares of the context are from the last: of one vector after the other."""
+    found = []
+    for vector in range(columns.shape[1]):
+        of_vector = [part for part in parts[2:-1] if columns[0, vector] in part.of]
+        each = [values[:, :, 0] if values.ndim > 3 else values for values, _ in of_vector]  # without what says if known
+        taken = [x[..., columns[:, vector] - of_vector[0].of.start] * unit[:, vector] for x in each]
+        found.append(namespace(taken[0]).concatenate(taken, 1)[..., None])
+    return found
+
+
+def _slopes(ticks: int) -> Float[np.ndarray, "2 K"]:
+    """Of means over shares of so many ticks those of lines through the last third of them, and through the others.
+
+    Per tick; 0 where a line has no two points.
+    """
+    time = (np.array(spans_of(ticks)).sum(1) - 1) / 2 - (ticks - 1)
+    slopes, late = np.zeros((2, len(time))), time > -ticks / 3
+    for row, inside in zip(slopes, (late, ~late), strict=True):
+        if inside.sum() > 1:
+            away = time[inside] - time[inside].mean()
+            row[inside] = away / (away**2).sum()
+    return slopes
 
 
 def _fitted(

@@ -123,11 +123,19 @@ class Alike(AR):
 
     name: ClassVar[str] = "isotropic"
     kind: ClassVar[type[Direct]] = Isotropic
+    turns: ClassVar[bool] = False
 
     @classmethod
     def model(cls, examples: Examples, lens: Lens) -> Direct:
         """What it predicts with."""
-        return Isotropic.of(examples, lens, _FEW_WEIGHTS)
+        return Isotropic.of(examples, lens, _FEW_WEIGHTS, cls.turns)
+
+
+class Turning(Alike):
+    """The same, told of speed and turns: it knows more of paths that it learned from, and so less of others."""
+
+    name: ClassVar[str] = "turning"
+    turns: ClassVar[bool] = True
 
 
 def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
@@ -140,5 +148,5 @@ def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
     if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
         kinds += [AR, ARX] if lens.layout.actions else [AR]
     if pairs_of(lens.layout).columns.size:
-        kinds.append(Alike)
+        kinds += [Alike, Turning]
     return [kind.fit(examples, lens) for kind in kinds]
