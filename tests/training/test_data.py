@@ -76,6 +76,24 @@ def test_what_never_moved_is_told_from_what_deviates_by_one(tmp_path):
     assert still(scaling, layout).tolist() == [True, False, False]
 
 
+def test_a_column_has_one_scale_in_all_slots_of_a_tick(tmp_path):
+    """Of a sensor that lost three of four samples a tick while it read more: in the other slots its mean is less."""
+    spec = StreamSpec("x", "sensor", ("x", "y"), ("m", "m"), 40.0)
+    time = np.arange(800) / 40
+    kept = (time < 10) | (np.arange(800) % 4 == 0)
+    data = np.stack([5 * (time > 10) + np.sin(time), np.cos(3 * time)], 1)
+    with LogWriter(tmp_path / "a.h5", [spec]) as writer:
+        writer.append({"x": Samples(time[kept], data[kept])})
+    layout = TickLayout(0.1, (spec,))
+    scaling = measure_scaling(Windows.of(Log(tmp_path / "a.h5"), layout, 10, 10), 0)
+    slots = layout.slot_columns(spec)
+    assert len(slots) == 4
+    for values in (scaling.mean[slots], scaling.std[slots]):
+        np.testing.assert_array_equal(values, np.broadcast_to(values[0], values.shape))
+    np.testing.assert_allclose(scaling.mean[slots[0]], data[kept].mean(0), atol=0.3)
+    np.testing.assert_allclose(scaling.std[slots[0]], data[kept].std(0), rtol=0.1)
+
+
 def test_positions_are_scaled_as_the_model_sees_them(tmp_path):
     """Straight drives in all directions: along the track they spread far, and across it not at all, at one scale."""
     spec = StreamSpec("gps", "gps", GPS_COLUMNS, GPS_UNITS, 10.0)

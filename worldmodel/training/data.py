@@ -81,6 +81,8 @@ class Batches:
 def measure_scaling(windows: Windows, seed: int) -> Scaling:
     """Means and standard deviations of readings and actions over random windows, relative and turned as the model sees
     them.
+
+    A column has one of each in all slots of a tick: what does not move must be one number in all of them.
     """
     starts = windows.starts()
     rng = np.random.default_rng([seed, 0x5CA1E])
@@ -89,8 +91,10 @@ def measure_scaling(windows: Windows, seed: int) -> Scaling:
     context, future = windows.cut(chosen, windows.horizon)
     angle = layout.frames.angle(context.values, context.mask)
     past, ahead = (layout.frames.readings.turn(x, -angle) for x in (context.values, future.values))
-    mean, std = _moments(ahead, future.mask)
+    mean, std = np.zeros((2, layout.size), np.float32)
     for spec in layout.readings:
+        columns = layout.slot_columns(spec)
+        mean[columns], std[columns] = _moments(ahead[..., columns], future.mask[..., columns])
         _share_scale(layout, spec, mean, std)
     commanded = layout.frames.actions.turn(future.actions.values, -angle)
     std = _moving(std, mean)
@@ -100,11 +104,9 @@ def measure_scaling(windows: Windows, seed: int) -> Scaling:
 
 
 def _share_scale(layout: TickLayout, spec: StreamSpec, mean: np.ndarray, std: np.ndarray) -> None:
-    """Positions deviate from the last one, at one scale in all horizontal directions and in all slots; in place."""
+    """Positions deviate from the last one, at one scale in all horizontal directions; in place."""
     columns, stream = layout.slot_columns(spec), codec(spec)
-    relative = columns[:, np.asarray(stream.relative)]
-    mean[relative] = 0
-    std[relative] = np.sqrt((std[relative] ** 2).mean(0))
+    mean[columns[:, np.asarray(stream.relative)]] = 0
     if stream.turning.place is not None:
         plane = columns[:, list(stream.turning.place)]
         std[plane] = np.sqrt((std[plane] ** 2).mean())
