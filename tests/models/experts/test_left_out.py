@@ -7,7 +7,6 @@ from tests.oscillator import write_log
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Future, Windows
-from worldmodel.logs.writer import LogWriter
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens, short_context
@@ -18,7 +17,7 @@ from worldmodel.models.experts.fitting import Trial, examples_at
 from worldmodel.models.experts.left_out import Question, ask, folds
 from worldmodel.models.objective import at_sample_times
 from worldmodel.training.data import measure_scaling
-from worldmodel.types import Commands, Samples, StreamSpec
+from worldmodel.types import Commands, StreamSpec
 
 DT, C, H = 0.05, 16, 10
 
@@ -302,18 +301,3 @@ def _walks(windows, seed=0, columns=8, back=0.8, actions=0):
     none = np.zeros((windows, 0), np.int32)
     future = Future(led, values[:, C:], known[:, C:], age[:, C:], none, (), ())
     return _lens(columns, actions).seen(past, future)
-
-
-def test_episodes_that_move_about_as_much_are_left_out_together_the_middle_ones_first(tmp_path):
-    amplitudes = [1.0, 9.0, 3.0, 0.2, 5.0, 0.5, 8.0, 4.0, 0.1, 2.0]
-    spec = StreamSpec("s", "sensor", ("x", "still"), ("m", "m"), 1 / DT)
-    time = np.arange(80) * DT
-    with LogWriter(tmp_path / "log.h5", (spec,)) as writer:
-        for amplitude in amplitudes:
-            writer.append({"s": Samples(time, np.stack([amplitude * np.sin(5 * time), 0 * time], 1))})
-    log = Log(tmp_path / "log.h5")
-    windows = Windows.of(log, TickLayout(DT, (spec,)), C, H)
-    for seed in (0, 1):
-        parts = folds(windows, copies=list(range(10)), seed=seed)
-        left = [sorted(amplitudes[i] for i in np.unique(part.measure[:, 0])) for part in parts]
-        assert left == [[2.0, 3.0], [0.5, 1.0], [4.0, 5.0], [0.1, 0.2], [8.0, 9.0]]

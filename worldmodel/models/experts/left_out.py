@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from worldmodel.arrays import evenly, hold, mean_known, namespace
+from worldmodel.arrays import evenly, namespace
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
@@ -133,9 +133,7 @@ def alongside(told: LeftOut, more: LeftOut | None, count: int) -> LeftOut:
 def folds(windows: Windows, copies: Sequence[int], seed: int, simulated: Sequence[int] = ()) -> list[Fold]:
     """Parts of the windows that are left out in turn: of whole episodes, or of one alone blocks in time.
 
-    Episodes that move about as much are left out together, so that who is measured on them has not learned from their
-    likes: what is asked of a model later is seldom a repetition (Roberts et al. 2017, doi 10.1111/ecog.02881). Where
-    one is too short for blocks that no window reaches into, all is fitted on and measured.
+    Where one is too short for blocks that no window reaches into, all is fitted on and measured.
 
     Args:
         windows: whose starts to divide.
@@ -149,8 +147,7 @@ def folds(windows: Windows, copies: Sequence[int], seed: int, simulated: Sequenc
     counts |= not counts.any()
     names = np.random.default_rng([seed, 0xF01D]).permutation(np.unique(group))
     if len(names) > 1:
-        few = len(names) <= _FOLDS
-        parts = np.array_split(names, len(names)) if few else _by_motion(windows, copies, names)
+        parts = np.array_split(names, min(_FOLDS, len(names)))
         left = [np.isin(group, part) for part in parts]
         return [Fold(starts[~out], starts[out & counts], group[out & counts]) for out in left]
     span, edges = windows.context + windows.horizon, np.linspace(0, len(starts), _BLOCKS + 1).astype(int)
@@ -161,22 +158,3 @@ def folds(windows: Windows, copies: Sequence[int], seed: int, simulated: Sequenc
     ]
     parted = [block for block in blocks if len(block.fit) and len(block.measure)]
     return parted or [Fold(starts, starts, np.zeros(len(starts), int), apart=False)]
-
-
-def _by_motion(windows: Windows, copies: Sequence[int], names: Int[np.ndarray, " N"]) -> list[Int[np.ndarray, " n"]]:
-    """Parts of episodes that move about as much, those in the middle first, since time may end before the last.
-
-    How much one moves is how far its columns go within a context, a mean of logarithms.
-    """
-    moved = []
-    for name in names:
-        ticks = windows.ticks[list(copies).index(name)]
-        values, mask = (np.concatenate(x, 1) for x in zip(ticks[:2], ticks.actions[:2], strict=True))
-        values, known = (x[0] for x in hold(values[None], mask[None]))
-        change = np.where(known[: -windows.context], values[windows.context :] - values[: -windows.context], np.nan)
-        moved.append(mean_known(change**2, 0))
-    each = np.log(np.array(moved))
-    each = np.where(np.isfinite(each), each, np.nan)
-    order = np.argsort(mean_known(each - mean_known(each, 0), 1), kind="stable")
-    parts = np.array_split(names[order], _FOLDS)
-    return [parts[i] for i in np.argsort(np.abs(np.arange(_FOLDS) - _FOLDS // 2), kind="stable")]
