@@ -129,5 +129,8 @@ def test_clocks_of_their_own_that_never_meet_are_refused_however_near(clocks, se
     recording = record((first, TIME, noise(len(TIME))), (second, TIME + 100, noise(len(TIME), seed=1)))
     recording.clocks = {name: StampedBy(clock) for name, clock in zip(("left", "right"), clocks, strict=False)}
     assert one(recording, "clock: apart").severity == severity
+    before = record((first, TIME, noise(len(TIME))), (second, np.array([60.5, 61]), noise(2)))  # such as commands
+    before.clocks = recording.clocks
+    assert one(before, "clock: apart").severity == "warn"
     recording.clocks = {name: clock._replace(dated=True) for name, clock in recording.clocks.items()}
     assert one(recording, "clock: apart").severity == "warn"

@@ -1,7 +1,9 @@
 """One recording from several files: on which clock they are joined, and what is said where none is known."""
 
+import datetime
 import re
 import shlex
+import shutil
 import zipfile
 
 import numpy as np
@@ -153,6 +155,13 @@ def test_devices_that_recorded_at_once_are_one_recording(tmp_path):
     assert set(recording.samples) == {f"{name}{end}" for name in STREAMS for end in ("", "_2")}
 
 
+def test_devices_that_recorded_at_once_on_several_days_are_a_recording_each(tmp_path):
+    folder = runs(
+        runs(tmp_path / "days", "d1 left", "d1 right", apart_s=0), "d2 left", "d2 right", start=UNIX + 1e5, apart_s=0
+    )
+    assert ingested(folder, suggest(folder), tmp_path).episode_names == ("d1 left", "d1 right", "d2 left", "d2 right")
+
+
 def write(path, text):
     path.write_text(text)
     return path
@@ -224,22 +233,69 @@ def test_an_error_of_files_that_do_not_fit_tells_the_commands_that_join_them(tmp
         ingest(put(tmp_path / "two", files), tmp_path / "log.h5", progress=False)
 
 
-@pytest.mark.parametrize("case", ["other times", "alike", "a track beside them", "a folder beside them", "no clock"])
+def with_column(text, name, values):
+    head, *rows = text.splitlines()
+    return "\n".join([f"{head},{name}", *(f"{row},{value}" for row, value in zip(rows, values, strict=False))]) + "\n"
+
+
+def late(folder):
+    text = (runs(folder / "others", "run", start=UNIX + 1000) / "run" / "gps.csv").read_text()
+    shutil.rmtree(folder / "others")
+    (folder / "gps.csv").write_text(text)
+
+
+def another_machine(folder):
+    """Its log of the same time, by a firmware that writes one column more."""
+    (folder / "gps.csv").write_text(with_column((folder / "imu.csv").read_text(), "temp", range(60)))
+
+
+def fleet(folder):
+    """Two machines of which each tells its battery."""
+    for file, column in (("gps.csv", "speed"), ("imu.csv", "wheel")):
+        rows = [(UNIX + i / 10, 12 - i / 1e3, i % 7) for i in range(60)]
+        put(folder, {file: (f"t,battery,{column}", rows)})
+
+
+def episodes(folder):
+    file = folder / "imu.csv"
+    file.write_text(with_column(file.read_text(), "episode", [i // 20 for i in range(60)]))
+
+
+def local(folder):
+    """Dates without a zone."""
+    dates = [datetime.datetime.fromtimestamp(UNIX + i / 10, datetime.UTC).isoformat(" ")[:-6] for i in range(60)]
+    (folder / "gps.csv").write_text("t,v\n" + "".join(f"{date},{i % 7}\n" for i, date in enumerate(dates)))
+
+
+UNCERTAIN = {
+    "other times": late,
+    "alike": lambda folder: shutil.copy(folder / "imu.csv", folder / "gps.csv"),
+    "another machine": another_machine,
+    "a fleet": fleet,
+    "episodes in a file": episodes,
+    "a zone that is not told": local,
+    "a track beside them": lambda folder: (folder / "0001.gpx").write_text("<gpx></gpx>"),
+    "a folder beside them": lambda folder: (folder / "more").mkdir(),
+    "no clock": lambda folder: (folder / "settings.csv").write_text("a,b\n3,2\n1,2\n"),
+}
+
+
+@pytest.mark.parametrize("case", UNCERTAIN)
 def test_a_folder_that_is_no_recording_for_certain_is_none(tmp_path, case):
     folder = runs(tmp_path / "runs", "run") / "run"
     assert tables.claims(folder)
-    if case == "other times":
-        other = runs(tmp_path / "others", "run", start=UNIX + 1000) / "run"
-        (folder / "gps.csv").write_text((other / "gps.csv").read_text())
-    elif case == "alike":
-        (folder / "gps.csv").write_text((folder / "imu.csv").read_text())
-    elif case == "a track beside them":
-        (folder / "0001.gpx").write_text("<gpx></gpx>")
-    elif case == "a folder beside them":
-        (folder / "more").mkdir()
-    else:
-        (folder / "settings.csv").write_text("a,b\n3,2\n1,2\n")
+    UNCERTAIN[case](folder)
     assert not tables.claims(folder)
+
+
+def test_what_a_suggested_recipe_of_several_files_does_not_read_or_know_is_told(tmp_path):
+    folder = runs(tmp_path / "runs", "run") / "run"
+    episodes(folder)
+    text = suggest(folder)
+    assert "# doubt: episode of imu.csv seems to tell episodes apart, and is not read" in text
+    local(folder)
+    (folder / "gps.csv").rename(folder / "wheel.csv")
+    assert "# doubt: wheel.csv: the times tell no zone that is known" in suggest(folder)
 
 
 def test_a_recipe_for_one_file_is_for_each_file_of_a_folder(tmp_path):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "minutes": 60.0, "hours": 3600.0, "days": 86400.0}
 _FEW_ROWS = 8  # of fewer nothing is said about rates
+_NEAR_S = 5.0  # unrelated clocks hardly ever differ so little; commands come before the first reading
 _EARLIEST_UTC = 315532800.0  # 1980: the earliest date that clocks without a battery start from
 
 
@@ -68,7 +69,8 @@ def check_overlap(recording: "Recording") -> Iterator[Finding]:
         start, end = min(spans[name][0] for name in group), max(spans[name][1] for name in group)
         others = [name for name in spans if name not in group]
         apart = min(max(spans[name][0] - end, start - spans[name][1]) for name in others)
-        refused: Severity = "refuse" if apart > JUMP_S or _on_others(recording, group, others) else "warn"
+        unknown = apart > _NEAR_S and _on_others(recording, group, others)
+        refused: Severity = "refuse" if apart > JUMP_S or unknown else "warn"
         text = (
             f"{'it has' if len(group) == 1 else 'they have'} samples from {start:.3f} s to {end:.3f} s, and no other "
             f"stream has any within {duration(apart)}"

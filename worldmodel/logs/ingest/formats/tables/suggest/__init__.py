@@ -160,6 +160,8 @@ def _parts(path: Path, tables: Mapping[str, Table]) -> tuple[list[Part], list[st
             found = find_streams(table, clock.columns, clock.stamps_s, beside(table.path))
             for stream in found.streams:
                 stream.name = stem(Path(name)) if stream.name == REST else stream.name
+            if found.key:
+                doubts.append(f"{found.key} of {name} seems to tell episodes apart, and is not read")
             parts.append(Part(name, clock, found))
     if not parts:
         raise RecipeError(f"No clock can be told in any file of {path}.", found=", ".join(tables))

@@ -1,5 +1,6 @@
 """Several files: whether they are sensors of one recording, and how their clocks go together."""
 
+import functools
 import itertools
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,9 +10,11 @@ from worldmodel.logs.health.rates import meeting
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import BINARY, Opener, files_of, is_table, suffix
+from worldmodel.logs.ingest.formats.tables.stamps import NO_ZONE
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock, find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import called
-from worldmodel.logs.ingest.formats.tables.suggest.stream import stem
+from worldmodel.logs.ingest.formats.tables.suggest.stream import Found, stem
+from worldmodel.logs.ingest.formats.tables.suggest.streams import REST, find_streams
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.sources import claimant
 
@@ -19,6 +22,7 @@ _TOGETHER = 0.5  # of the shorter of two stretches of time
 _MOST_SENSORS = 32
 _MOST_BYTES = 256 << 20  # of a file that is read as a whole to be looked at
 _LOOKED_AT = 2  # files of two folders
+_ALIKE = 0.5  # of the columns of a file: another that has these is of a like machine
 
 
 def are_sensors(tables: Collection[Table]) -> bool:
@@ -52,18 +56,24 @@ def _at_once(one: FoundClock, other: FoundClock) -> bool:
 def are_of_one_time(path: Path, there: Mapping[str, Opener], folders: Mapping[str, Mapping[str, str]]) -> bool:
     """Whether folders that hold files of the same names are devices of one recording, and not a recording each.
 
-    By their dates, where these tell: devices record at the same time.
+    By their dates, where these tell: all devices record at the same time.
     """
-    one, other = sorted(folders.values(), key=len)[-2:]
-    for file in sorted(one.keys() & other.keys())[:_LOOKED_AT]:
+    first, *others = sorted(folders.values(), key=len, reverse=True)
+
+    @functools.cache
+    def clock(name: str) -> FoundClock | None:
         try:
-            tables = [load(path, files[file], there[files[file]], None) for files in (one, other)]
-            clocks = [find_clock(table.path, table) for table in tables]
+            table = load(path, name, there[name], None)
+            return find_clock(table.path, table)
         except RecipeError:
-            continue
-        if _at_once(*clocks):
-            return True
-    return False
+            return None
+
+    def with_first(files: Mapping[str, str]) -> bool:
+        both = sorted(first.keys() & files.keys())[:_LOOKED_AT]
+        pairs = ((clock(first[file]), clock(files[file])) for file in both)
+        return any(one is not None and other is not None and _at_once(one, other) for one, other in pairs)
+
+    return all(map(with_first, others))
 
 
 def is_one_recording(folder: Path) -> bool:
@@ -88,7 +98,20 @@ def is_one_recording(folder: Path) -> bool:
         if not apart or not clock.clock.dated:
             return False
         found.append((table, clock))
+    if len({NO_ZONE in clock.doubts for _, clock in found}) > 1:  # they may be hours apart
+        return False
+    streams = [find_streams(table, clock.columns, clock.stamps_s) for table, clock in found]
+    if any(one.key for one in streams) or any(itertools.starmap(_are_alike, itertools.combinations(streams, 2))):
+        return False
     return all(entry in files or claimant(entry) is None for entry in entries)
+
+
+def _are_alike(one: Found, other: Found) -> bool:
+    """Whether two files tell the same, as those of two machines: streams of one name, or most columns of one."""
+    own, their = ({stream.name: {c.source for c in stream.columns} for stream in f.streams} for f in (one, other))
+    shared = own.get(REST, set()) & their.get(REST, set())
+    least = min(len(set().union(*columns.values())) for columns in (own, their))
+    return bool(own.keys() & their.keys() - {REST}) or len(shared) >= _ALIKE * max(least, 1)
 
 
 def _to_look_at(file: Path) -> Table | None:

@@ -49,16 +49,15 @@ def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> st
         key = parts[0].found.key
         lines += ["", *_doubts([f"each value of {key} is taken for an episode"]), "[cut]", f"key = {_text(key)}"]
     for part in parts:
-        lines += ["", *_doubts(part.found.left_out)] if part.found.left_out else []
+        own = [doubt for doubt in part.clock.doubts if doubt not in first.doubts]
+        told = [*part.found.left_out, *(f"{part.file}: {doubt}" for doubt in own)]
+        lines += ["", *_doubts(told)] if told else []
         for stream in part.found.streams:
             lines += ["", *_doubts(f"{stream.name}: {doubt}" for doubt in stream.doubts), *_stream(stream)]
             lines += [f"file = {_text(_escaped(part.file))}"] if part.file else []
             lines += ["optional = true"] * part.optional
             if part.clock.clock != first.clock:
-                lines += [
-                    *_doubts(part.clock.doubts),
-                    f"clock = {{ {', '.join(_clock(part.clock.clock, first.clock))} }}",
-                ]
+                lines += [f"clock = {{ {', '.join(_clock(part.clock.clock, first.clock))} }}"]
     return "\n".join(lines) + "\n"
 
 
