@@ -162,6 +162,60 @@ def test_devices_that_recorded_at_once_on_several_days_are_a_recording_each(tmp_
     assert ingested(folder, suggest(folder), tmp_path).episode_names == ("d1 left", "d1 right", "d2 left", "d2 right")
 
 
+def flat(folder, *names, apart_s=100, start=UNIX, called="{run}_{file}"):
+    """The files of `runs` in one folder."""
+    folder.mkdir()
+    for file in runs(folder.with_name("deep"), *names, start=start, apart_s=apart_s).rglob("*.csv"):
+        file.rename(folder / f"{called.format(run=file.parent.name, file=file.stem)}.csv")
+    return folder
+
+
+@pytest.mark.parametrize("start", [UNIX, 0])
+@pytest.mark.parametrize("called", ["{run}_{file}", "2024-05-{run} {file}", "{file}_{run}", "{file}-of-{run}"])
+def test_files_of_several_runs_in_one_folder_are_a_recording_each_by_their_names(tmp_path, start, called):
+    folder = flat(tmp_path / "all", "r1", "r2", "r3", start=start, apart_s=100 if start else 0, called=called)
+    (folder / "notes.md").write_text("A windy day.")
+    text = suggest(folder)
+    assert "# doubt: files are taken for 3 recordings, by what they are called: " in text
+    assert "no tables: notes.md" in text
+    log = ingested(folder, text, tmp_path)
+    assert set(log.streams) == STREAMS
+    assert [name[-2:] for name in log.episode_names] == ["r1", "r2", "r3"]
+    assert [len(episode.streams["gyro"]) for episode in log.episodes] == [60, 60, 60]
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+    assert len(ingest(tmp_path / "all.zip", tmp_path / "zip.h5", progress=False).episodes) == 3
+
+
+def test_a_file_that_a_run_lacks_is_refused_unless_the_recipe_says_that_it_may(tmp_path):
+    folder = flat(tmp_path / "all", "r1", "r2", "r3")
+    text = suggest(folder)
+    (folder / "r2_gps.csv").unlink()
+    with pytest.raises(RecipeError, match=r"does not have one file 'r2_gps.csv'"):
+        ingested(folder, text, tmp_path)
+    assert "*_gps.csv is not in r2" in suggest(folder)
+    log = ingested(folder, suggest(folder), tmp_path)
+    assert [len(episode.streams["gps"]) for episode in log.episodes] == [12, 0, 12]
+
+
+def test_files_of_a_phone_are_the_sensors_that_they_are_called_in_each_run(tmp_path):
+    rows = [(i / 100, 0.1, 0.2, np.sin(0.3 * i)) for i in range(50)]
+    names = [f"{run}_{sensor}.csv" for run in ("walk", "climb") for sensor in ("Accelerometer", "Gyroscope")]
+    folder = put(tmp_path / "all", dict.fromkeys(names, ("t,x,y,z", rows)))
+    log = ingested(folder, suggest(folder), tmp_path)
+    assert set(log.streams) == {"accelerometer", "gyroscope"}
+    assert len(log.episodes) == 2
+
+
+@pytest.mark.parametrize("case", ["at once", "other columns"])
+def test_names_that_tell_no_recordings_do_not_part_them(tmp_path, case):
+    folder = flat(tmp_path / "all", "left", "right", apart_s=0 if case == "at once" else 100)
+    if case == "other columns":
+        put(folder, {"right_gps.csv": ("t,volts", [(UNIX + i, 12 + i % 3) for i in range(60)])})
+    assert "by what they are called" not in suggest(folder)
+
+
 def write(path, text):
     path.write_text(text)
     return path

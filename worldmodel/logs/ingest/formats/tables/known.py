@@ -11,7 +11,15 @@ from worldmodel.logs.ingest.formats.tables import json_file
 from worldmodel.logs.ingest.formats.tables.fields import DELIMITERS, HEAD, encoding_of, fields_of
 from worldmodel.logs.ingest.formats.tables.json_lines import is_object
 from worldmodel.logs.ingest.formats.tables.layout import calls, find_layout, has_columns
-from worldmodel.logs.ingest.formats.tables.members import BINARY, archived, files_of, is_table, matching, suffix
+from worldmodel.logs.ingest.formats.tables.members import (
+    BINARY,
+    archived,
+    files_of,
+    is_table,
+    matching,
+    recordings_by,
+    suffix,
+)
 from worldmodel.logs.ingest.formats.tables.plain import is_other
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Signs, Text, shipped, shipped_recipes
 from worldmodel.logs.ingest.formats.tables.recipe_file import load_recipe
@@ -61,14 +69,16 @@ def recognised_files(path: Path) -> str | None:
 
 
 def has_files(path: Path, recipe: Recipe) -> bool:
-    """Whether a folder or an archive has the files of one recording that a recipe is for."""
+    """Whether a folder or an archive has the files of a recording that a recipe is for, or of several."""
     try:
         there = dict.fromkeys(files_of(path)) if path.is_dir() or path.suffix.lower() == ".zip" else {}
     except (OSError, RecipeError):
         return False
     needed = {stream.file for stream in recipe.streams if not stream.optional} or set(recipe.files)
     count = {pattern: len(matching(there, pattern)) for pattern in recipe.files}
-    return any(count.values()) and all(n == 1 or (n == 0 and p not in needed) for p, n in count.items())
+    if any(count.values()) and all(n == 1 or (n == 0 and p not in needed) for p, n in count.items()):
+        return True
+    return any(needed <= files.keys() for files in recordings_by(there, recipe.files).values())
 
 
 def _within(folder: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The files that a source consists of: one, those of a folder, or those in an archive; unpacked within bounds."""
 
 import fnmatch
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -79,12 +80,37 @@ def recordings_of(names: Collection[str]) -> dict[str, dict[str, str]]:
         folders: dict[str, dict[str, str]] = {}
         for name, (folder, file) in zip(names, ways, strict=True):
             folders.setdefault(folder, {})[file] = name
-        if _are_alike([set(files) for files in folders.values()]):
+        if are_alike([set(files) for files in folders.values()]):
             return folders
     return {}
 
 
-def _are_alike(folders: list[set[str]]) -> bool:
+def recordings_by(names: Iterable[str], patterns: Collection[str]) -> dict[str, dict[str, str]]:
+    """The recordings of a folder by what the `*` of patterns stands for: `run1` and `run2` of `*_imu.csv`, `*_gps.csv`.
+
+    Args:
+        names: of its files.
+        patterns: of the files of a recording.
+
+    Returns:
+        For each recording, the file that each pattern means; empty where a pattern has no `*` or more than one, or all
+        mean one recording at most.
+    """
+    if any(pattern.count("*") != 1 or {"?", "["} & set(pattern) for pattern in patterns):
+        return {}
+    recordings: dict[str, dict[str, str]] = {}
+    left = [name for name in names if "/" not in name]
+    for pattern in sorted(patterns, key=len, reverse=True):  # `*_lin_acc.csv` before `*_acc.csv`
+        begins, ends = pattern.split("*")
+        own = [n for n in left if n.startswith(begins) and n.endswith(ends) and len(n) >= len(pattern)]
+        for name in own:
+            recordings.setdefault(name[len(begins) : len(name) - len(ends)], {})[pattern] = name
+        left = [name for name in left if name not in own]
+    return dict(sorted(recordings.items())) if len(recordings) > 1 else {}
+
+
+def are_alike(folders: list[set[str]]) -> bool:
+    """Whether folders hold files of the same names, and more than one have several; some may be missing."""
     most = max(folders, key=len, default=set[str]())
     several = sum(len(files) > 1 for files in folders)
     return several > 1 and all(len(files & most) >= min(2, len(files)) for files in folders)
@@ -117,6 +143,11 @@ def matching(there: Iterable[str], pattern: str) -> list[str]:
         for name in there
         if any(fnmatch.fnmatch(one, pattern) for one in (name, Path(name).name, name.partition("/")[2]))
     ]
+
+
+def escaped(file: str) -> str:
+    """A file's name as a pattern that means no other."""
+    return re.sub(r"([*?\[])", r"[\1]", file)
 
 
 def _opener(path: Path) -> Opener:

@@ -15,7 +15,14 @@ from worldmodel.logs.ingest.formats.tables import rates
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change, is_unit, si
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
 from worldmodel.logs.ingest.formats.tables.loading import load
-from worldmodel.logs.ingest.formats.tables.members import Opener, files_of, matching, recordings_of
+from worldmodel.logs.ingest.formats.tables.members import (
+    Opener,
+    escaped,
+    files_of,
+    matching,
+    recordings_by,
+    recordings_of,
+)
 from worldmodel.logs.ingest.formats.tables.recipe import Clock, Recipe, TableStream
 from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds, with_stamp
@@ -45,8 +52,8 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
     """
     there = files_of(path)
     if recipe.files:
-        for folder, files in _recordings(there, recipe).items():
-            yield _read_joined(path / folder, files, recipe, unread, f"{path.name} {folder}".strip())
+        for recording in _recordings(path, there, recipe):
+            yield _read_joined(*recording, unread)
         return
     if not there:
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
@@ -67,14 +74,21 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
             yield _record(" ".join(filter(None, (own, told))), {"": rows}, fitted)
 
 
-def _recordings(there: Mapping[str, Opener], recipe: Recipe) -> dict[str, dict[str, Opener]]:
-    """What opens the files of each recording of a source, by the folder within it that the recording is."""
-    if all(len(matching(there, pattern)) < 2 for pattern in recipe.files):
-        return {"": dict(there)}
-    folders = recordings_of(there)
-    return {folder: {file: there[name] for file, name in files.items()} for folder, files in folders.items()} or {
-        "": dict(there)
-    }
+def _recordings(
+    path: Path, there: Mapping[str, Opener], recipe: Recipe
+) -> Iterator[tuple[str, Path, Mapping[str, Opener], Recipe]]:
+    """Of each recording of a source its name, its folder, what opens its files, and the recipe for these."""
+    several = any(len(matching(there, pattern)) > 1 for pattern in recipe.files)
+    folders = recordings_of(there) if several else {}
+    for folder, files in folders.items():
+        yield f"{path.name} {folder}", path / folder, {file: there[name] for file, name in files.items()}, recipe
+    told = recordings_by(there, recipe.files) if several and not folders else {}
+    for own, files in told.items():
+        streams = (dataclasses.replace(s, file=s.file.replace("*", escaped(own))) for s in recipe.streams)
+        fitted = dataclasses.replace(recipe, streams=tuple(streams))
+        yield f"{path.name} {own}", path, {name: there[name] for name in files.values()}, fitted
+    if not folders and not told:
+        yield path.name, path, there, recipe
 
 
 def _loads(path: Path, name: str, opened: Opener) -> bool:
@@ -159,7 +173,7 @@ def _columns(stream: TableStream) -> list[str]:
     return [name for name in stream.needed if name]
 
 
-def _read_joined(path: Path, there: Mapping[str, Opener], recipe: Recipe, unread: bool, name: str) -> Recording:
+def _read_joined(name: str, path: Path, there: Mapping[str, Opener], recipe: Recipe, unread: bool) -> Recording:
     """One recording from several files, on the clock that they share."""
     tables: dict[str, Table] = {}
     streams: list[TableStream] = []

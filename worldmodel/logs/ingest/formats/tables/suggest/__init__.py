@@ -1,7 +1,7 @@
 """A first recipe for a table that nobody has described: from its columns, their units, values and rates."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from worldmodel.errors import RecipeError
@@ -11,6 +11,7 @@ from worldmodel.logs.ingest.formats.tables.members import (
     JSON,
     VECTORS,
     Opener,
+    escaped,
     files_of,
     no_tables,
     recordings_of,
@@ -20,7 +21,12 @@ from worldmodel.logs.ingest.formats.tables.recipe import Recipe, shipped
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import beside
-from worldmodel.logs.ingest.formats.tables.suggest.sensors import are_of_one_time, are_sensors, how_they_meet
+from worldmodel.logs.ingest.formats.tables.suggest.sensors import (
+    are_of_one_time,
+    are_sensors,
+    called_alike,
+    how_they_meet,
+)
 from worldmodel.logs.ingest.formats.tables.suggest.stream import stem
 from worldmodel.logs.ingest.formats.tables.suggest.streams import REST, find_streams, tell_apart
 from worldmodel.logs.ingest.formats.tables.suggest.vectors import parts_of
@@ -86,37 +92,61 @@ def _described(path: Path) -> str:
     """The recipe that is suggested for a table, or for a folder or an archive of several.
 
     Files of the same columns are an episode each, and what one of them has are the streams of all; others are sensors
-    of one recording; folders that hold files of the same names are recordings of the same sensors. Units that values
+    of one recording; folders that hold files of the same names are recordings of the same sensors, and so are files
+    of one folder that are called so (`run1_imu.csv`, `run1_gps.csv`, `run2_imu.csv`, `run2_gps.csv`). Units that values
     tell are told by all files of a folder together, and by folders that are alike.
     """
     there = files_of(path)
     folders = recordings_of(there)
     if not folders or are_of_one_time(path, there, folders):
         return _of_files(path, there)
-    first = {file: name for files in reversed(folders.values()) for file, name in files.items()}
+    patterns = {folder: {escaped(file): name for file, name in files.items()} for folder, files in folders.items()}
+    return _of_recordings(
+        path, there, patterns, [f"each of {len(folders)} folders is taken for a recording: {_named(folders)}"]
+    )
+
+
+def _named(recordings: Collection[str]) -> str:
+    first = list(recordings)[:_NAMED]
+    return ", ".join(first) + (" and others" if len(recordings) > _NAMED else "")
+
+
+def _of_recordings(
+    path: Path, there: Mapping[str, Opener], recordings: Mapping[str, Mapping[str, str]], said: Sequence[str]
+) -> str:
+    """The recipe for several recordings of the same sensors.
+
+    Args:
+        path: the source.
+        there: what opens each file.
+        recordings: of each the name of the file that a pattern means.
+        said: doubts that there are already.
+    """
+    first = {file: name for files in reversed(list(recordings.values())) for file, name in files.items()}
     tables, doubts = _loaded(path, {file: there[name] for file, name in sorted(first.items())}, first)
     parts, more = _parts(path, tables)
-    names = list(folders)
-    told = ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
-    doubts.append(f"each of {len(names)} folders is taken for a recording: {told}")
     for i, part in enumerate(parts):
-        lacking = [folder for folder, files in folders.items() if part.file not in files]
+        lacking = [folder for folder, files in recordings.items() if part.file not in files]
         if lacking:
             parts[i] = part._replace(optional=True)
             doubts.append(f"{part.file} is not in {', '.join(lacking[:_NAMED])}: its streams are optional")
-    return written(path, parts, [*doubts, *more])
+    return written(path, parts, [*said, *doubts, *more])
 
 
 def _of_files(path: Path, there: Mapping[str, Opener]) -> str:
     tables, doubts = _loaded(path, there)
     others = no_tables(path)
     doubts += [f"left out, as they are no tables: {', '.join(others[:_NAMED])}"] if others else []
+    together = called_alike(path, there, tables)
+    if together:
+        told = f"files are taken for {len(together)} recordings, by what they are called: {_named(together)}"
+        return _of_recordings(path, there, together, [told, *doubts])
     if not are_sensors(tables.values()):
         name, table = next(iter(tables.items()))
         alike = tuple(tables.values()) if len(tables) > 1 else beside(path)
         parts, more = parts_of(path, table, suffix(name) in (*VECTORS, *JSON), alike)
     else:
-        parts, more = _parts(path, tables)
+        parts, more = _parts(path, {escaped(name): table for name, table in tables.items()})
     return written(path, parts, [*doubts, *more])
 
 

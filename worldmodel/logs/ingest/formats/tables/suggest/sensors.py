@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -9,7 +10,15 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.health.rates import meeting
 from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
-from worldmodel.logs.ingest.formats.tables.members import BINARY, Opener, files_of, is_table, suffix
+from worldmodel.logs.ingest.formats.tables.members import (
+    BINARY,
+    Opener,
+    are_alike,
+    files_of,
+    is_table,
+    recordings_by,
+    suffix,
+)
 from worldmodel.logs.ingest.formats.tables.stamps import NO_ZONE
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock, find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import called
@@ -22,13 +31,20 @@ _TOGETHER = 0.5  # of the shorter of two stretches of time
 _MOST_SENSORS = 32
 _MOST_BYTES = 256 << 20  # of a file that is read as a whole to be looked at
 _LOOKED_AT = 2  # files of two folders
+_WAYS = tuple(  # in which a name may have that of its recording, before its sensor's or after it
+    re.compile(pattern)
+    for pattern in (
+        r"(?P<begins>)[^_\- ]+(?P<ends>[_\- ].+)", r"(?P<begins>)[^.]+(?P<ends>[_\- ][^_\- ]+)",
+        r"(?P<begins>[^.]+[_\- ])[^_\- .]+(?P<ends>\..+)", r"(?P<begins>[^_\- .]+[_\- ])[^.]+(?P<ends>\..+)",
+    )
+)  # fmt: skip
 _ALIKE = 0.5  # of the columns of a file: another that has these is of a like machine
 
 
 def are_sensors(tables: Collection[Table]) -> bool:
     """Whether files are of different sensors: they have other columns, or are called what other sensors are."""
     sensors = {table.path: called(stem(table.path)) for table in tables}
-    several = len(sensors) > 1 and all(sensors.values()) and len(set(sensors.values())) == len(sensors)
+    several = all(sensors.values()) and len(set(sensors.values())) > 1
     return several or len({tuple(table.names) for table in tables}) > 1
 
 
@@ -74,6 +90,31 @@ def are_of_one_time(path: Path, there: Mapping[str, Opener], folders: Mapping[st
         return any(one is not None and other is not None and _at_once(one, other) for one, other in pairs)
 
     return all(map(with_first, others))
+
+
+def called_alike(path: Path, there: Mapping[str, Opener], tables: Mapping[str, Table]) -> dict[str, dict[str, str]]:
+    """The recordings that files of one folder are by their names: `run1_imu.csv` and `run1_gps.csv`, `run2_imu.csv`...
+
+    Files of one name but for the recording's have the same columns, and others are of other sensors; what their dates
+    tell are different times.
+
+    Returns:
+        For each recording, the file that each pattern means; empty where names do not tell them.
+    """
+    for way in _WAYS:
+        parted = [way.fullmatch(name) for name in tables]
+        patterns = {f"{own['begins']}*{own['ends']}" for own in parted if own}
+        recordings = recordings_by(tables, patterns)
+        if None in parted or not are_alike([set(files) for files in recordings.values()]):
+            continue
+        alike: dict[str, list[Table]] = {}
+        for pattern, name in itertools.chain.from_iterable(files.items() for files in recordings.values()):
+            alike.setdefault(pattern, []).append(tables[name])
+        same = not any(map(are_sensors, alike.values()))
+        others = all(are_sensors([one[0], other[0]]) for one, other in itertools.combinations(alike.values(), 2))
+        if same and others and not are_of_one_time(path, there, recordings):
+            return recordings
+    return {}
 
 
 def is_one_recording(folder: Path) -> bool:

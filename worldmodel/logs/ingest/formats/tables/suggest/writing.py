@@ -18,7 +18,7 @@ class Part(NamedTuple):
     """What was found in one file of a recording.
 
     Attributes:
-        file: its name; empty where it is the only one.
+        file: its name, or the pattern that means it; empty where it is the only one.
         clock: its clock.
         found: its streams.
         optional: whether recordings may lack it.
@@ -54,16 +54,11 @@ def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> st
         lines += ["", *_doubts(told)] if told else []
         for stream in part.found.streams:
             lines += ["", *_doubts(f"{stream.name}: {doubt}" for doubt in stream.doubts), *_stream(stream)]
-            lines += [f"file = {_text(_escaped(part.file))}"] if part.file else []
+            lines += [f"file = {_text(part.file)}"] if part.file else []
             lines += ["optional = true"] * part.optional
             if part.clock.clock != first.clock:
                 lines += [f"clock = {{ {', '.join(_clock(part.clock.clock, first.clock))} }}"]
     return "\n".join(lines) + "\n"
-
-
-def _escaped(file: str) -> str:
-    """A file's name as a pattern that means no other."""
-    return re.sub(r"([*?\[])", r"[\1]", file)
 
 
 def doubts_of(text: str) -> list[str]:
