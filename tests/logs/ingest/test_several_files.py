@@ -250,6 +250,27 @@ def test_files_that_are_called_what_a_sensor_is_are_that_sensor(tmp_path, ending
     assert log.streams["gyroscope"].units == ("rad/s",) * 3
 
 
+def test_numbered_files_of_a_sensor_are_that_sensor(tmp_path):
+    """As a logger makes that begins a new file by the hour."""
+    rows = [(i / 100, 0.1, 0.2, 9.8 + 0.1 * np.sin(i)) for i in range(50)]
+    names = ("Accelerometer.csv", "Accelerometer_1.csv", "Accelerometer_2024-05-01 09.csv")
+    folder = put(tmp_path / "all", dict.fromkeys(names, ("t,x,y,z", rows)))
+    report = ingest(folder, tmp_path / "log.h5", progress=False)
+    assert (len(report.episodes), report.streams) == (3, ("accelerometer",))
+    assert set(ingested(folder, suggest(folder), tmp_path).streams) == {"accelerometer"}
+
+
+def test_files_of_one_sensor_tell_their_units_together_whatever_they_are_called(tmp_path):
+    """Of which one is of a machine that stands still."""
+    still, turns = (
+        [(i / 100, *(size * np.sin(i / 9 + k) for k in range(3))) for i in range(500)] for size in (0.5, 200)
+    )
+    files = {"gyro.csv": ("t,gx,gy,gz", turns), "gyro_old.csv": ("t,gx,gy,gz", still)}
+    log = Log(ingest(put(tmp_path / "all", files), tmp_path / "log.h5", progress=False).path)
+    reach = [float(np.abs(episode.streams["gyro"].data).max()) for episode in log.episodes]
+    assert reach == pytest.approx([np.radians(200), np.radians(0.5)], rel=0.01)
+
+
 def test_clocks_of_files_that_never_meet_are_a_doubt(tmp_path):
     text = suggest(drive(tmp_path / "run"))
     assert "the clocks of imu.csv and of wheel.csv never meet" in text

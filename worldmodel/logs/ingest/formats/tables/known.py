@@ -78,7 +78,8 @@ def has_files(path: Path, recipe: Recipe) -> bool:
     count = {pattern: len(matching(there, pattern)) for pattern in recipe.files}
     if any(count.values()) and all(n == 1 or (n == 0 and p not in needed) for p, n in count.items()):
         return True
-    return any(needed <= files.keys() for files in recordings_by(there, recipe.files).values())
+    several = {} if recipe.rest else recordings_by(there, recipe.files)
+    return any(needed <= files.keys() for files in several.values())
 
 
 def _within(folder: Path) -> Iterator[str]:

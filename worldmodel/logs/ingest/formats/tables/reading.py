@@ -82,7 +82,7 @@ def _recordings(
     folders = recordings_of(there) if several else {}
     for folder, files in folders.items():
         yield f"{path.name} {folder}", path / folder, {file: there[name] for file, name in files.items()}, recipe
-    told = recordings_by(there, recipe.files) if several and not folders else {}
+    told = recordings_by(there, recipe.files) if several and not (folders or recipe.rest) else {}
     for own, files in told.items():
         streams = (dataclasses.replace(s, file=s.file.replace("*", escaped(own))) for s in recipe.streams)
         fitted = dataclasses.replace(recipe, streams=tuple(streams))

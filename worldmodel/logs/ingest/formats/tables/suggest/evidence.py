@@ -14,7 +14,7 @@ from worldmodel.logs.ingest.formats.tables import known
 from worldmodel.logs.ingest.formats.tables.loading import load
 from worldmodel.logs.ingest.formats.tables.members import BINARY, files_of, is_table, suffix
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import called
-from worldmodel.logs.ingest.formats.tables.suggest.stream import stem
+from worldmodel.logs.ingest.formats.tables.suggest.stream import plain, stem
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.sources import claimant
 
@@ -23,6 +23,7 @@ _MOST_FOLDERS = 256
 _MOST_BYTES = 256 << 20
 _TEXT_BYTES = 8 << 20  # are read at most of a text
 _ROWS = 10_000  # of each file
+_AXES = {"x", "y", "z"}  # columns that are of what a file is called
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Evidence:
 
     def _is_like(self, table: Table) -> bool:
         own, others = set(self.table.names), set(table.names)
-        if called(stem(table.path)) != called(stem(self.table.path)):  # x, y and z of another sensor
+        if {plain(name) for name in own} >= _AXES and called(stem(table.path)) != called(stem(self.table.path)):
             return False
         within = table.path.absolute().parent == self.table.path.absolute().parent
         return own == others or (within and (own <= others or own >= others))

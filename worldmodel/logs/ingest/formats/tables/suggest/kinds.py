@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 _PLAIN = re.compile("acc|gyro|mag")  # what a stream is known by as what it is
 _LETTERS = 2  # that tell nothing
+_NUMBERED = re.compile(r"(?:_\d+)+$")  # as files of one sensor are, or dated
 AXES = {"0": "x", "1": "y", "2": "z"}
 # Of forces and accelerations `lat` is lateral and `long` longitudinal.
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
@@ -59,8 +60,14 @@ KINDS = (
 )  # fmt: skip
 
 
+def unnumbered(name: str) -> str:
+    """A name without the numbers at its end: `gyro` of `gyro_2024_05_01`."""
+    return _NUMBERED.sub("", name)
+
+
 def called(name: str) -> str:
     """The stream of a sensor of axes x, y and z by its name, or its file's; empty where that tells nothing."""
+    name = unnumbered(name)
     for kind in KINDS:
         match = kind.pattern.search(f"{name}_x")
         words = name[match.start() :].strip("_") if match else ""

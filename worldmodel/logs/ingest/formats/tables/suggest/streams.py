@@ -25,6 +25,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     WRAPS,
     Kind,
     called,
+    unnumbered,
 )  # fmt: skip
 from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain, stem
@@ -89,7 +90,7 @@ def _by_its_name(stream: Suggested, rows: Table) -> Suggested:
 
 def _by_its_file(stream: Suggested, evidence: Evidence) -> Suggested:
     """A stream whose columns are the axes of what its file is called: `Gyroscope.csv` with x, y and z."""
-    name = stem(evidence.table.path)
+    name = unnumbered(stem(evidence.table.path))
     sensor = called(name)
     found = _of_name(name, stream.columns, evidence) if sensor else None
     if found is None:
