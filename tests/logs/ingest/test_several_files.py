@@ -188,6 +188,21 @@ def test_files_of_several_runs_in_one_folder_are_a_recording_each_by_their_names
     assert len(ingest(tmp_path / "all.zip", tmp_path / "zip.h5", progress=False).episodes) == 3
 
 
+@pytest.mark.parametrize("made", [runs, flat])
+def test_a_table_without_a_clock_may_lie_beside_runs(tmp_path, made):
+    folder = put(made(tmp_path / "all", "r1", "r2"), {"results.csv": ("run,score", [(1, 0.3), (2, 0.1), (3, 0.7)])})
+    text = suggest(folder)
+    assert "# doubt: no clock can be told in results.csv, which is left out" in text
+    log = ingested(folder, text, tmp_path)
+    assert (set(log.streams), len(log.episodes)) == (STREAMS, 2)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for file in folder.rglob("*.csv"):
+            archive.write(file, file.relative_to(folder))
+    assert len(ingest(tmp_path / "all.zip", tmp_path / "zip.h5", progress=False).episodes) == 2
+    put(folder, {"results.csv": ("t,score", [(UNIX + i, i % 7) for i in range(50)])})  # such as the weather's
+    assert "results.csv" in re.findall(r'file = "(.*)"', suggest(folder))
+
+
 def test_a_file_that_a_run_lacks_is_refused_unless_the_recipe_says_that_it_may(tmp_path):
     folder = flat(tmp_path / "all", "r1", "r2", "r3")
     text = suggest(folder)

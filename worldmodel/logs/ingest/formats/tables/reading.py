@@ -79,7 +79,8 @@ def _recordings(
 ) -> Iterator[tuple[str, Path, Mapping[str, Opener], Recipe]]:
     """Of each recording of a source its name, its folder, what opens its files, and the recipe for these."""
     several = any(len(matching(there, pattern)) > 1 for pattern in recipe.files)
-    folders = recordings_of(there) if several else {}
+    inside = [name for name in there if "/" in name or recipe.rest or any(matching([name], p) for p in recipe.files)]
+    folders = recordings_of(inside) if several else {}
     for folder, files in folders.items():
         yield f"{path.name} {folder}", path / folder, {file: there[name] for file, name in files.items()}, recipe
     told = recordings_by(there, recipe.files) if several and not (folders or recipe.rest) else {}

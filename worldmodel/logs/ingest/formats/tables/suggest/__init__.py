@@ -25,6 +25,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.sensors import (
     are_of_one_time,
     are_sensors,
     called_alike,
+    clock_of,
     how_they_meet,
 )
 from worldmodel.logs.ingest.formats.tables.suggest.stream import stem
@@ -36,6 +37,7 @@ from worldmodel.toml import TomlTable
 
 _MOST_FILES = 100
 _NAMED = 5
+_NO_CLOCK = "no clock can be told in {}, which is left out"
 
 
 def suggest(paths: Sequence[str | Path] | str | Path) -> str:
@@ -97,13 +99,14 @@ def _described(path: Path) -> str:
     tell are told by all files of a folder together, and by folders that are alike.
     """
     there = files_of(path)
-    folders = recordings_of(there)
-    if not folders or are_of_one_time(path, there, folders):
+    folders = recordings_of([name for name in there if "/" in name])
+    above = [name for name in there if "/" not in name] if folders else []
+    alone = not any(clock_of(path, name, there[name]) for name in above)
+    if not folders or not alone or are_of_one_time(path, there, folders):
         return _of_files(path, there)
     patterns = {folder: {escaped(file): name for file, name in files.items()} for folder, files in folders.items()}
-    return _of_recordings(
-        path, there, patterns, [f"each of {len(folders)} folders is taken for a recording: {_named(folders)}"]
-    )
+    told = f"each of {len(folders)} folders is taken for a recording: {_named(folders)}"
+    return _of_recordings(path, there, patterns, [told, *map(_NO_CLOCK.format, above)])
 
 
 def _named(recordings: Collection[str]) -> str:
@@ -140,7 +143,8 @@ def _of_files(path: Path, there: Mapping[str, Opener]) -> str:
     together = called_alike(path, there, tables)
     if together:
         told = f"files are taken for {len(together)} recordings, by what they are called: {_named(together)}"
-        return _of_recordings(path, there, together, [told, *doubts])
+        left = tables.keys() - {name for files in together.values() for name in files.values()}
+        return _of_recordings(path, there, together, [told, *doubts, *map(_NO_CLOCK.format, sorted(left))])
     if not are_sensors(tables.values()):
         name, table = next(iter(tables.items()))
         alike = tuple(tables.values()) if len(tables) > 1 else beside(path)
@@ -185,7 +189,7 @@ def _parts(path: Path, tables: Mapping[str, Table]) -> tuple[list[Part], list[st
         try:
             clock = find_clock(table.path, table)
         except RecipeError:
-            doubts.append(f"no clock can be told in {name}, which is left out")
+            doubts.append(_NO_CLOCK.format(name))
         else:
             found = find_streams(table, clock.columns, clock.stamps_s, beside(table.path))
             for stream in found.streams:

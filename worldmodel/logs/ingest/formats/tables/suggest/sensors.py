@@ -69,6 +69,15 @@ def _at_once(one: FoundClock, other: FoundClock) -> bool:
     return one.clock.dated and other.clock.dated and both > _TOGETHER * min(last - first, stop - start)
 
 
+def clock_of(path: Path, name: str, opened: Opener) -> FoundClock | None:
+    """The clock of a file of a source; None where none can be told."""
+    try:
+        table = load(path, name, opened, None)
+        return find_clock(table.path, table)
+    except RecipeError:
+        return None
+
+
 def are_of_one_time(path: Path, there: Mapping[str, Opener], folders: Mapping[str, Mapping[str, str]]) -> bool:
     """Whether folders that hold files of the same names are devices of one recording, and not a recording each.
 
@@ -78,11 +87,7 @@ def are_of_one_time(path: Path, there: Mapping[str, Opener], folders: Mapping[st
 
     @functools.cache
     def clock(name: str) -> FoundClock | None:
-        try:
-            table = load(path, name, there[name], None)
-            return find_clock(table.path, table)
-        except RecipeError:
-            return None
+        return clock_of(path, name, there[name])
 
     def with_first(files: Mapping[str, str]) -> bool:
         both = sorted(first.keys() & files.keys())[:_LOOKED_AT]
@@ -96,11 +101,14 @@ def called_alike(path: Path, there: Mapping[str, Opener], tables: Mapping[str, T
     """The recordings that files of one folder are by their names: `run1_imu.csv` and `run1_gps.csv`, `run2_imu.csv`...
 
     Files of one name but for the recording's have the same columns, and others are of other sensors; what their dates
-    tell are different times.
+    tell are different times. A table without a clock, such as of results, may lie beside them.
 
     Returns:
         For each recording, the file that each pattern means; empty where names do not tell them.
     """
+    if not are_sensors(tables.values()):
+        return {}
+    tables = {name: table for name, table in tables.items() if clock_of(path, name, there[name]) is not None}
     for way in _WAYS:
         parted = [way.fullmatch(name) for name in tables]
         patterns = {f"{own['begins']}*{own['ends']}" for own in parted if own}
