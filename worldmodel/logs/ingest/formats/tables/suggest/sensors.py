@@ -137,14 +137,15 @@ def is_one_recording(folder: Path) -> bool:
     found: list[tuple[Table, FoundClock]] = []
     for file in files:
         table = _to_look_at(file)
-        if table is None or known.recognised(file) is not None:
+        if table is None or not all(are_sensors([table, other]) for other, _ in found):
+            return False
+        if known.recognised(file) is not None:
             return False
         try:
             clock = find_clock(file, table)
         except RecipeError:
             return False
-        apart = all(are_sensors([table, other]) and _at_once(clock, before) for other, before in found)
-        if not apart or not clock.clock.dated:
+        if not clock.clock.dated or not all(_at_once(clock, other) for _, other in found):
             return False
         found.append((table, clock))
     if len({NO_ZONE in clock.doubts for _, clock in found}) > 1:  # they may be hours apart
