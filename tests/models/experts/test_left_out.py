@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.models.test_isotropic import flights
 from tests.oscillator import write_log
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
@@ -15,6 +16,7 @@ from worldmodel.models.experts.closed import AR, ARX, Closed, Ridge, closed, qui
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.fitting import Trial, examples_at
 from worldmodel.models.experts.left_out import Question, ask, folds
+from worldmodel.models.experts.rich import experts_from, experts_to
 from worldmodel.models.objective import at_sample_times
 from worldmodel.training.data import measure_scaling
 from worldmodel.types import Commands, StreamSpec
@@ -301,3 +303,14 @@ def _walks(windows, seed=0, columns=8, back=0.8, actions=0):
     none = np.zeros((windows, 0), np.int32)
     future = Future(led, values[:, C:], known[:, C:], age[:, C:], none, (), ())
     return _lens(columns, actions).seen(past, future)
+
+
+def test_who_tells_place_and_attitude_has_experts_that_are_alike_in_all_directions(tmp_path):
+    windows = flights(tmp_path / "x.h5", towards=0.0, count=2)
+    lens = Lens(windows.layout, *(np.asarray(x) for x in measure_scaling(windows, 0)[:4]))
+    examples = lens.examples(windows, np.asarray(windows.starts())[::20])
+    experts = quick_ones(examples, lens)
+    assert [expert.name for expert in experts] == ["ridge", "ar", "isotropic", "turning"]
+    kept = experts_from(experts_to(experts), lens, tmp_path)
+    for expert, again in zip(experts, kept, strict=True):
+        np.testing.assert_array_equal(again.predict(examples.view), expert.predict(examples.view))

@@ -131,7 +131,7 @@ class Alike(AR):
         return Isotropic.of(examples, lens, _FEW_WEIGHTS, cls.turns)
 
 
-class Turning(Alike):
+class RoundBends(Alike):
     """The same, told of speed and turns: it knows more of paths that it learned from, and so less of others."""
 
     name: ClassVar[str] = "turning"
@@ -148,5 +148,5 @@ def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
     if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
         kinds += [AR, ARX] if lens.layout.actions else [AR]
     if pairs_of(lens.layout).columns.size:
-        kinds += [Alike, Turning]
+        kinds += [Alike, RoundBends]
     return [kind.fit(examples, lens) for kind in kinds]

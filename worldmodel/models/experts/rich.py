@@ -6,7 +6,7 @@ from typing import Any
 
 from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines.view import Examples, Lens, short_context
-from worldmodel.models.experts.closed import AR, ARX, Alike, Ridge, Turning
+from worldmodel.models.experts.closed import AR, ARX, Alike, Ridge, RoundBends
 from worldmodel.models.experts.mechanics import Mechanics
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.state_space import StateSpace
@@ -15,7 +15,7 @@ from worldmodel.models.experts.structure import Structure, find_structure
 
 _STARTS = 12  # ticks that mechanics needs to tell where it starts
 _LEAST_S = 5.0  # that those are worth beginning for which take long
-RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, AR, ARX, Alike, Turning, Mechanics, StateSpace, Physics)}
+RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, AR, ARX, Alike, RoundBends, Mechanics, StateSpace, Physics)}
 
 
 def fit_rich(
