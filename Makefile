@@ -21,12 +21,6 @@ setup: $(READY) $(LIBRARIES) ## Make .venv with pinned dependencies, and the sys
 demo: setup ## Simulate the rover, train, imagine, validate: runs/demo/report/report.html
 	@$(VENV)/bin/worldmodel demo
 
-# A training step frees and takes the same blocks over and over: without these, glibc gives them back to the system
-# each time, and page faults can take a third of the step. They cost about a tenth more memory.
-demo: export MALLOC_TRIM_THRESHOLD_ := 4000000000
-demo: export MALLOC_MMAP_THRESHOLD_ := 4000000000
-demo: export MALLOC_TOP_PAD_ := 268435456
-
 # Types are checked while tests run, which leave cores idle here and there; what is wrong with them is told at the end.
 test: lint ## Linters, type check and tests
 	@$(PY) -m mypy > $(VENV)/types.log 2>&1 & types=$$!; \

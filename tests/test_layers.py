@@ -11,7 +11,7 @@ LIBRARY = ROOT / "worldmodel"
 # Each imports only those of its own line or of the lines before it.
 LAYERS = (
     ("types", "arrays", "codecs", "geo", "units", "errors", "version"),
-    ("files", "patient", "content", "toml", "compiled", "progress", "terminal"),
+    ("allocator", "files", "patient", "content", "toml", "compiled", "progress", "terminal"),
     ("draw",),
     ("logs",),
     ("simulate",),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from worldmodel.allocator import keep_freed
 from worldmodel.errors import WorldModelError
 from worldmodel.version import __version__
 
@@ -35,6 +36,7 @@ def _options(
 
 def main() -> None:
     """Runs a command; a mistake of the user's ends with its message and exit code 2."""
+    keep_freed()
     try:
         app()
     except (WorldModelError, OSError) as error:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
+from worldmodel.allocator import keep_freed
 from worldmodel.errors import WorldModelError
 
 _DEATH_SIGNAL = 1  # prctl's: what a process gets when its parent has ended
@@ -112,6 +113,7 @@ def serve(place: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and stops this process
     with contextlib.suppress(Exception):  # on Linux: a loop that never ends would outlive its parent
         ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
+    keep_freed()
     line = Connection(place)
     with contextlib.suppress(*_ENDS):
         while True:

@@ -1,0 +1,54 @@
+"""Commands, and processes of ours, keep the memory that they free; a user's process does as it did."""
+
+import platform
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from worldmodel.allocator import keep_freed
+from worldmodel.logs.ingest.apart import Apart
+
+COMMAND = "import sys; sys.argv = ['worldmodel', '--version']; from worldmodel import cli; cli.main()"
+PAGES = 4 * (16 << 20) // resource.getpagesize()  # of what is taken and freed each time
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
+
+
+def faults() -> int:
+    """How many pages are faulted in when blocks are taken for the fourth time that were freed three times."""
+    for _ in range(4):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        blocks = [b"x" * (16 << 20) for _ in range(4)]
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def after(program: str) -> int:
+    """The same in a process of its own that has run a program, which may end with an exit code."""
+    told = f"try:\n    {program}\nexcept SystemExit:\n    pass\nfrom {__name__} import faults\nprint(faults())"
+    ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    return int(ran.stdout.split()[-1])
+
+
+def test_a_command_keeps_what_it_frees_and_the_library_changes_nothing():
+    assert after("import worldmodel; worldmodel.ingest") > PAGES / 2
+    assert after(COMMAND) < PAGES / 20
+
+
+def test_a_process_that_reads_apart_keeps_what_it_frees():
+    apart = Apart()
+    try:
+        assert apart(faults, limit_s=60) < PAGES / 20
+    finally:
+        apart.stop()
+
+
+def test_another_c_library_is_left_as_it_is(monkeypatch):
+    asked = []
+    monkeypatch.setattr("ctypes.CDLL", asked.append)
+    for name in ("musl", ""):
+        monkeypatch.setattr("platform.libc_ver", lambda name=name: (name, ""))
+        keep_freed()
+    assert asked == []

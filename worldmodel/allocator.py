@@ -1,0 +1,22 @@
+"""How the C library's allocator treats memory that was freed: kept, or given back to the system."""
+
+import contextlib
+import ctypes
+import platform
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt(3)
+_LARGE_BYTES = 32 << 20  # the most that glibc itself comes to: larger blocks still go back as soon as they are freed
+
+
+def keep_freed() -> None:
+    """Lets this process keep blocks that it frees, for the next ones of their size, from now on.
+
+    A fit frees and takes arrays of megabytes over and over; glibc gives them back each time, and the pages that are
+    faulted in again can take a third of the time. For processes that are ours, the command line's and workers': how
+    memory is kept in a user's own is the user's affair. Without effect where the C library is another.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        with contextlib.suppress(OSError, AttributeError):  # a static build has no mallopt to be found
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+            mallopt(_TRIM_THRESHOLD, -1)  # never
