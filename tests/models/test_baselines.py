@@ -13,9 +13,10 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.logs.writer import LogWriter
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
-from worldmodel.models.baselines.apart import Shared
-from worldmodel.models.baselines.direct import Direct
+from worldmodel.models.baselines.apart import Apart, Shared
+from worldmodel.models.baselines.direct import Direct, halving
 from worldmodel.models.baselines.fitted import _split
 from worldmodel.models.baselines.inputs import Means, edges_of
 from worldmodel.models.baselines.onestep import OneStep
@@ -612,6 +613,47 @@ def test_how_clocks_are_rounded_moves_nothing(off):
     for one, two in zip(in_step(view, [slice(0, Y)]), in_step(other, [slice(0, Y)]), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-9)
         assert two.all() or two.dtype != bool
+
+
+def test_ticks_ahead_are_fitted_from_the_ends_inwards():
+    assert halving(1) == [0]
+    assert halving(2) == [0, 1]
+    assert halving(9) == [0, 8, 4, 2, 6, 1, 3, 5, 7]
+    assert sorted(halving(32)) == list(range(32))
+
+
+def test_where_time_is_short_fewer_ticks_ahead_are_fitted_and_those_as_ever(tmp_path):
+    windows, said = linear_log(tmp_path / "train.h5", [0, 1]), []
+    examples = fit(windows).lens.examples(windows, windows.starts()[::7])
+    layout = windows.layout
+    every, few = (
+        Direct.candidates(examples, layout, (1e-3,), allowance)[0]
+        for allowance in (UNLIMITED, Allowance(0, said.append))
+    )
+    assert few.ticks.tolist() == [1, windows.horizon]
+    np.testing.assert_array_equal(few.weights, every.weights[[0, -1]])
+    np.testing.assert_array_equal(few.predict(examples.view, layout)[:, 0], every.predict(examples.view, layout)[:, 0])
+    assert said == ["no time left for linear models of every tick ahead"]
+    each = [Apart.fit(examples, layout, 0.1, True, a) for a in (UNLIMITED, Allowance(0, said.append))]
+    np.testing.assert_array_equal(each[1].own, each[0].own[[0, -1]])
+    assert each[1].ticks.tolist() == [1, windows.horizon]
+
+
+def test_baselines_without_any_time_left_still_tell_all_ticks_ahead_and_are_fitted_again(tmp_path):
+    windows, said = linear_log(tmp_path / "train.h5", [0, 1]), []
+    hurried = fit(windows, allowance=Allowance(0, said.append))
+    assert "no time left for linear models of every tick ahead" in said
+    assert len(said) == len(set(said))
+    assert len(hurried.linear.direct.ticks) < len(fit(windows).linear.direct.ticks)
+    again = hurried.refit(windows, windows.starts()[::3], 0)
+    assert len(again.linear.direct.ticks) == windows.horizon == len(again.linear.choice)
+    context, future = windows.cut(windows.starts()[::9], windows.horizon)
+    for baselines in (hurried, again):
+        for name in baselines.names:
+            ahead = baselines.predict(name, context, future.actions)
+            assert np.isfinite(ahead).all()
+        near = baselines.lens.look(context, future.actions).newest(12)
+        assert np.isfinite(baselines.ahead("linear", near)).all()
 
 
 def test_regressions_that_would_take_minutes_are_fitted_on_fewer_rows_spread_evenly():

@@ -10,7 +10,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines, Named
-from worldmodel.models.baselines.unicycle import drive, match
+from worldmodel.models.baselines.unicycle import Heading, drive, match
 from worldmodel.training.data import measure_scaling
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
 
@@ -164,7 +164,7 @@ def test_what_is_saved_reckons_the_same(tmp_path):
 @pytest.mark.parametrize("rate", [0.0, 0.7, -2.0])
 def test_an_arc_is_exact_however_long_its_tick(rate):
     time = np.arange(12) * 0.5
-    path = drive(np.full((1, 12), 3.0), rate * time[None], 0.5, now=4)
+    path = drive(np.full((1, 12), 3.0), Heading.of(rate * time[None], now=4), 0.5)
     since = time - time[4]
     expected = 3 * since if rate == 0 else 3 / rate * np.sin(rate * since) + 3j / rate * (1 - np.cos(rate * since))
     np.testing.assert_allclose(path.place[0], expected, atol=1e-12)

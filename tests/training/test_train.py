@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -336,6 +337,32 @@ def test_the_first_word_comes_before_the_libraries(monkeypatch, capsys):
     with pytest.raises(ImportError):
         runs.train([], "nowhere")
     assert said == ["loading libraries\n"]
+
+
+def test_minutes_begin_with_reading_and_baselines_have_a_third_of_what_is_left(blind, tmp_path, monkeypatch):
+    clock, asked = SimpleNamespace(now=0.0), {}
+    monkeypatch.setattr("worldmodel.models.allowance.time", SimpleNamespace(monotonic=lambda: clock.now))
+
+    def slow_log(*given):
+        clock.now += 30
+        return Log(*given)
+
+    def fitted(*given, allowance, **options):
+        asked["baselines"] = allowance.left
+        clock.now += 3
+        return fit(*given, allowance=allowance, **options)
+
+    def quick(*given):
+        asked["experts"] = given[-1].left
+        return quick_ones(*given)
+
+    fit, quick_ones = trainer.Baselines.fit, trainer.quick_ones
+    monkeypatch.setattr(trainer, "Log", slow_log)
+    monkeypatch.setattr(trainer.Baselines, "fit", fitted)
+    monkeypatch.setattr(trainer, "quick_ones", quick)
+    run = train([blind], tmp_path / "run", minutes=1, network=False, context_s=0.4, horizon_s=0.32, progress=False)
+    assert asked == {"baselines": 10, "experts": 9}
+    assert run.settings.began_s == 33
 
 
 def test_refusals(log, straight, tmp_path):

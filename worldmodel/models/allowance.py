@@ -1,7 +1,7 @@
 """How long fitting may take: what would take longer is left out, kept in mind, and said."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 class Allowance:
@@ -39,6 +39,18 @@ class Allowance:
         part = Allowance(min(seconds, self.left), self.say)
         part.cut = self.cut
         return part
+
+    def most(self, wanted: int, least: int, a_second: float, what: str) -> int:
+        """How many of something: as `wanted` if there is time for so many `a_second`, of which a slow core is sure."""
+        affordable = self.left * a_second
+        if wanted <= max(affordable, least):
+            return wanted
+        self.leave_out(what)
+        return max(int(affordable), least)
+
+    def turns(self, count: int) -> Iterator["Allowance"]:
+        """So many parts, each an even share of what is left when it is asked for."""
+        return (self.part(self.left / left) for left in range(count, 0, -1))
 
     def leave_out(self, what: str) -> None:
         """There is no time for it."""

@@ -93,6 +93,7 @@ def train(
     keep_compiled()
     logs = [logs] if isinstance(logs, str | Path) else logs
     with TrainingProgress(progress) as show:
+        whole = Allowance(say=show.say)  # what reading takes counts, too
         show.say(f"reading {', '.join(map(str, logs))}")
         log = Log(logs)
         asked = Options(preset, dynamics, seed, holdout, weights, dt, context_s, horizon_s, network)
@@ -113,7 +114,7 @@ def train(
             go_on(folder, settings, source, show)
         else:
             with folder.replaced():
-                settings = _begin(folder, log, settings, odometers, source, scene, show)
+                settings = _begin(folder, log, settings, odometers, source, scene, show, whole)
                 go_on(folder, settings, source, show)
     return load_run(folder.path)
 
@@ -175,10 +176,11 @@ def _begin(
     source: Source,
     scene: Scene | None,
     show: TrainingProgress,
+    whole: Allowance,
 ) -> RunSettings:
-    """Writes what a run needs before its first update; the settings with what that took."""
+    """Writes what a run needs before its first update; the settings with what that took, of a whole that has begun."""
     learn, select = source.batches.windows, source.selection.windows if settings.enough_select else None
-    allowance = Allowance(settings.experts_s, show.say)
+    allowance = whole.part(settings.experts_s - whole.spent)
     with folder.begin() as start:
         start.write_odometers(odometers)
         for odometer in odometers:
@@ -188,16 +190,18 @@ def _begin(
         start.write_scaling(scaling)
         show.say("fitting baselines")
         windows = learn if settings.fitted == settings.learn else _windows(log, settings, settings.fitted, odometers)
-        baselines = Baselines.fit(windows, scaling, settings.seed, select=select)
+        turn = allowance.part(allowance.left / 3)
+        baselines = Baselines.fit(windows, scaling, settings.seed, select=select, allowance=turn)
         start.write_baselines(baselines)
         if told := baselines.describe():
             show.say(told)
         if settings.layout.readings:
             show.say("fitting experts")
             lens, seed = baselines.lens, settings.seed
-            examples = examples_at(lens, windows, windows.starts().thinned(), seed)
+            soon = allowance.part(allowance.left / 3)
+            examples = examples_at(lens, windows, windows.starts().thinned(), seed, soon)
             trial = Trial.of(lens, windows, select, settings.copies, seed, allowance, settings.teachers)
-            quick = quick_ones(examples, lens)
+            quick = quick_ones(examples, lens, soon)
             cheap = trial.closed(baselines, quick)
             half = allowance.part(allowance.left / 2)  # the rest is for measuring them
             rich = fit_rich(examples, lens, seed, half, settings.about.get("structure")) if settings.train.rich else []
@@ -206,7 +210,7 @@ def _begin(
                 start.write_prior(scene.folder)
             start.write_experts([*quick, *rich])
             start.write_left_out(trial.beside(cheap, rich))
-        settings = dataclasses.replace(settings, began_s=allowance.spent, cut=tuple(allowance.cut))
+        settings = dataclasses.replace(settings, began_s=whole.spent, cut=tuple(allowance.cut))
         start.write_settings(settings)
     return settings
 

@@ -15,7 +15,7 @@ from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.closed import AR, ARX, Closed, Ridge, closed, quick_ones
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.fitting import Trial, examples_at
-from worldmodel.models.experts.left_out import Question, ask, folds
+from worldmodel.models.experts.left_out import Question, ask, folds, measured
 from worldmodel.models.experts.rich import experts_from, experts_to
 from worldmodel.models.objective import at_sample_times
 from worldmodel.training.data import measure_scaling
@@ -177,8 +177,20 @@ def test_where_time_is_short_fewer_parts_are_left_out_and_that_is_said(windows, 
     allowance = Allowance(0, said.append)
     left_out = left_out_of(windows, baselines, [0, 1, 2, 3], [], allowance)
     assert len(np.unique(left_out.starts[:, 0])) == 1  # and never none
-    assert allowance.cut == ["measuring experts on 3 of 4 parts"]
-    assert said[-1] == f"no time left for {allowance.cut[0]}"
+    assert allowance.cut[-1] == "measuring experts on 3 of 4 parts"
+    assert said[-1] == f"no time left for {allowance.cut[-1]}"
+
+
+def test_where_time_is_short_experts_are_asked_of_fewer_windows_spread_as_evenly(windows, scaling, lens):
+    baselines, said = Baselines.fit(windows, scaling, 0), []
+    starts = np.asarray(windows.starts())
+    asked = [
+        measured(closed(baselines), lens, windows, starts, starts[:, 0], allowance)
+        for allowance in (UNLIMITED, Allowance(0, said.append))
+    ]
+    assert len(asked[0].starts) > len(asked[1].starts) == 100
+    assert set(asked[1].starts[:, 0]) == set(asked[0].starts[:, 0])
+    assert said == ["no time left for measuring experts on as many windows"]
 
 
 def test_experts_that_take_long_are_asked_of_the_same_windows_and_of_as_many_parts_as_there_is_time_for(
@@ -194,9 +206,10 @@ def test_experts_that_take_long_are_asked_of_the_same_windows_and_of_as_many_par
     told = trial.closed(baselines, [])
     trial.allowance = hurried = Allowance(0)
     found = trial.beside(told, [ridge])
-    assert hurried.cut == ["measuring ridge on 3 of 4 parts"]
+    assert hurried.cut[-1] == "measuring ridge on 3 of 4 parts"
     first = len(told[0].starts)
-    np.testing.assert_array_equal(found.ahead[-1, :first], together.ahead[-1, :first])
+    np.testing.assert_array_equal(found.starts, together.starts)
+    assert np.isfinite(found.ahead[-1, :first]).all()
     assert np.isnan(found.ahead[-1, first:]).all()
 
 

@@ -8,7 +8,8 @@ from scipy.linalg import solve
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
-from worldmodel.models.baselines.direct import Asked, Direct, Questions, targets
+from worldmodel.models.allowance import UNLIMITED, Allowance
+from worldmodel.models.baselines.direct import Asked, Direct, Questions, each_tick, targets
 from worldmodel.models.baselines.inputs import STILL, acts_until, flat, own_of, parts_of
 from worldmodel.models.baselines.view import Examples
 from worldmodel.types import Array
@@ -25,20 +26,24 @@ class Apart(Direct):
     own: Array
 
     @classmethod
-    def fit(cls, examples: Examples, layout: TickLayout, penalty: float, commands: bool) -> "Apart":
+    def fit(
+        cls, examples: Examples, layout: TickLayout, penalty: float, commands: bool, allowance: Allowance = UNLIMITED
+    ) -> "Apart":
         """On the readings that came; `commands` says whether those tell anything."""
         view, (ticks, change, there) = examples.view, targets(examples)
         parts = parts_of(view, layout)
         past, acted, own = flat(parts[-1:]), acts_until(view, ticks), own_of(parts)
         varies = commands & (np.concatenate([past.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL)
-        weights = []
-        for i, led in enumerate(acted):
-            shared = Shared(np.concatenate([past, led], 1)[:, varies], penalty)
+
+        def at(i: int) -> Array:
+            shared = Shared(np.concatenate([past, acted[i]], 1)[:, varies], penalty)
             columns = range(own.shape[-1])
-            weights.append([shared.fitted(own[..., y], change[:, i, y], there[:, i, y]) for y in columns])
+            return np.array([shared.fitted(own[..., y], change[:, i, y], there[:, i, y]) for y in columns])
+
+        done, weights = each_tick(at, len(ticks), allowance)
         each = np.array(weights).swapaxes(1, 2)
         varies = np.concatenate([np.zeros(flat(parts[:-1]).shape[1], bool), varies])
-        return cls(ticks, varies, each[:, own.shape[1] :], each[:, : own.shape[1]])
+        return cls(ticks[done], varies, each[:, own.shape[1] :], each[:, : own.shape[1]])
 
     def _answers(self, asked: Asked, questions: Questions) -> Float[Array, "B Q Y"]:
         inputs, weights = own_of(asked.parts), self.own[: len(self.ticks)]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.inputs import STILL, Means, Part, acts_until, edges_of, flat, parts_of
 from worldmodel.models.baselines.ridge import affordable, ridge
 from worldmodel.models.baselines.view import LATE, Examples, View, in_phase, on_ticks, phase
@@ -39,7 +40,11 @@ class Direct:
 
     @classmethod
     def candidates(
-        cls, examples: Examples, layout: TickLayout, penalties: Sequence[float] = PENALTIES
+        cls,
+        examples: Examples,
+        layout: TickLayout,
+        penalties: Sequence[float] = PENALTIES,
+        allowance: Allowance = UNLIMITED,
     ) -> list["Direct"]:
         """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
         view, (ticks, change, there) = examples.view, targets(examples)
@@ -47,13 +52,15 @@ class Direct:
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
         rows = affordable(there, int(varies.sum()), len(penalties))
         seen, change, there, acted = seen[rows], change[rows], there[rows], [a[rows] for a in acted]
-        weights = []
-        for i, led in enumerate(acted):
-            inputs = np.concatenate([seen, led], 1)[:, varies]
+
+        def at(i: int) -> Array:
+            inputs = np.concatenate([seen, acted[i]], 1)[:, varies]
             scale = np.maximum(inputs.std(0), STILL)
             fitted = ridge(inputs / scale, change[:, i], there[:, i], penalties)
-            weights.append(fitted / np.concatenate([scale, [1.0]])[:, None])
-        return [cls(ticks, varies, each) for each in np.stack(weights, 1)]
+            return fitted / np.concatenate([scale, [1.0]])[:, None]
+
+        done, weights = each_tick(at, len(ticks), allowance)
+        return [cls(ticks[done], varies, each) for each in np.stack(weights, 1)]
 
     @classmethod
     def blend(cls, candidates: Sequence["Direct"], choice: Int[Array, "N Y"]) -> "Direct":
@@ -181,6 +188,33 @@ def targets(examples: Examples) -> tuple[Int[Array, " N"], Float[Array, "B N Y"]
     """The ticks ahead that are fitted, the change of each reading from the last one until then, and where one came."""
     view, ticks = examples.view, grid(examples.view.horizon)
     return ticks, in_phase(examples, phase(view), ticks) - view.held[:, -1:], examples.mask[:, ticks - 1]
+
+
+def each_tick(fit: Callable[[int], Array], count: int, allowance: Allowance) -> tuple[Int[Array, " N"], list[Array]]:
+    """Which of so many ticks ahead were fitted, in order, and what `fit` made of each.
+
+    The first and the last always, then the middle of each gap that is left, as long as there is time: between two ticks
+    that are fitted there is a line.
+    """
+    done: dict[int, Array] = {}
+    for i in halving(count):
+        if len(done) > 1 and allowance.is_over:
+            allowance.leave_out("linear models of every tick ahead")
+            break
+        done[i] = fit(i)
+    return np.array(sorted(done)), [done[i] for i in sorted(done)]
+
+
+@functools.cache
+def halving(count: int) -> list[int]:
+    """0 to count - 1: the first, the last, and then the middles of the widest gaps that are left."""
+    order, gaps = list(dict.fromkeys([0, count - 1])), [(0, count - 1)]
+    for first, last in gaps:
+        middle = (first + last) // 2
+        if first < middle:
+            order.append(middle)
+            gaps += [(first, middle), (middle, last)]
+    return order
 
 
 def grid(horizon: int) -> Array:

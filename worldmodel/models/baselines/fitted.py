@@ -11,6 +11,7 @@ from worldmodel.errors import WorldModelError
 from worldmodel.files import readable, whole_file
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Windows
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.linear import Linear
 from worldmodel.models.baselines.onestep import OneStep
@@ -22,7 +23,9 @@ from worldmodel.types import Array, Commands
 
 VERSION = 3
 _LEARN, _SELECT = 4000, 1500  # windows that are drawn at most
-_VALUES = 1 << 24  # numbers in them at most: what is done with them takes seconds
+_VALUES = 1 << 24  # numbers in them at most: what is done with them takes seconds,
+_VALUES_S = 400_000  # one for so many
+_FEW = 500  # of them however little time there is
 _TO_SELECT = 4  # one episode of so many chooses, where none were given for that
 _FRAMES = 256  # that a mean frame is taken of
 
@@ -55,6 +58,7 @@ class Baselines:
         starts: np.ndarray | None = None,
         select: Windows | None = None,
         motion: Named | None = None,
+        allowance: Allowance = UNLIMITED,
     ) -> "Baselines":
         """Fits on `windows` and chooses by the open-loop error on `select`.
 
@@ -66,31 +70,32 @@ class Baselines:
             select: of other episodes, to choose on. By default part of the first choose, whole episodes where there
                 are two or more, and what was chosen is fitted again on all.
             motion: which sensors dead reckoning is to use; by default it looks for them.
+            allowance: time for it. Nothing is left out whole: linear models are fitted at fewer ticks ahead.
         """
         rng = np.random.default_rng([seed, 0xBA5E])
         lens = Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
         starts = windows.starts().thinned() if starts is None else starts
-        whole = learn = _examples(lens, windows, starts, _LEARN, rng)
+        whole = learn = _examples(lens, windows, starts, _LEARN, rng, allowance)
         if select is not None:
-            chosen = _examples(lens, select, select.starts().thinned(), _SELECT, rng)
+            chosen = _examples(lens, select, select.starts().thinned(), _SELECT, rng, allowance)
         else:
-            early, late = _split(starts, windows.context + windows.horizon, rng)
-            learn, chosen = (_examples(lens, windows, *part, rng) for part in ((early, _LEARN), (late, _SELECT)))
-        linear = Linear.fit(learn, chosen, lens.layout)
+            parts = zip(_split(starts, windows.context + windows.horizon, rng), (_LEARN, _SELECT), strict=True)
+            learn, chosen = (_examples(lens, windows, *part, rng, allowance) for part in parts)
+        linear = Linear.fit(learn, chosen, lens.layout, allowance.part(allowance.left / 2))
         ahead = linear.predict(chosen.view, lens.layout)
         reckoners = [r.choose(chosen, ahead, lens) for r in find_reckoners(learn, lens, motion)]
-        if whole is not learn:
-            linear = linear.refit(whole, lens.layout)
+        again = linear.with_near if whole is learn else linear.refit
+        linear = again(whole, lens.layout, allowance)
         climate, velocity = Climate.fit(whole, lens), Velocity.fit(whole, lens.layout)
         return cls(lens, climate, velocity, linear, tuple(reckoners), _mean_frames(windows, rng))
 
-    def refit(self, windows: Windows, starts: np.ndarray, seed: int) -> "Baselines":
+    def refit(self, windows: Windows, starts: np.ndarray, seed: int, allowance: Allowance = UNLIMITED) -> "Baselines":
         """What was chosen and found, fitted on the windows at `starts` [M, 2] alone."""
-        learn = _examples(self.lens, windows, starts, _LEARN, np.random.default_rng([seed, 0xBA5E]))
+        learn = _examples(self.lens, windows, starts, _LEARN, np.random.default_rng([seed, 0xBA5E]), allowance)
         layout = self.lens.layout
         return dataclasses.replace(
             self,
-            linear=self.linear.refit(learn, layout),
+            linear=self.linear.refit(learn, layout, allowance),
             climate=Climate.fit(learn, self.lens),
             velocity=Velocity.fit(learn, layout),
         )
@@ -179,11 +184,18 @@ def _check_version(path: Path, file: Any) -> None:
         )
 
 
-def _examples(lens: Lens, windows: Windows, starts: np.ndarray, count: int, rng: np.random.Generator) -> Examples:
-    """At most `count` of the windows at `starts`, each once, fewer where they are large."""
+def _examples(
+    lens: Lens, windows: Windows, starts: np.ndarray, count: int, rng: np.random.Generator, allowance: Allowance
+) -> Examples:
+    """At most `count` of the windows at `starts`, each once, fewer where they are large or time is short."""
     size = (windows.context + windows.horizon) * max(lens.layout.size, 1)
-    count = min(count, max(_VALUES // size, 1))
+    count = enough(min(count, max(_VALUES // size, 1), len(starts)), size, allowance)
     return lens.examples(windows, starts[np.sort(rng.permutation(len(starts))[:count])])
+
+
+def enough(count: int, size: int, allowance: Allowance) -> int:
+    """How many of `count` windows of so many numbers there is time to fit on; some always."""
+    return allowance.most(count, _FEW, _VALUES_S / size, "fitting on as many windows")
 
 
 def _split(starts: np.ndarray, span: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

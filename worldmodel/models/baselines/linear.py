@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.direct import PENALTIES, Direct, grid
 from worldmodel.models.baselines.onestep import OneStep
 from worldmodel.models.baselines.view import Examples, View, excess, short_context, squared_errors
@@ -27,19 +28,20 @@ class Linear:
 
     direct: Direct
     step: OneStep
-    near: Direct
+    near: Direct | None
     context: int
     choice: Array
     by_direct: Array
 
     @classmethod
-    def fit(cls, learn: Examples, select: Examples, layout: TickLayout) -> "Linear":
-        """Chooses on `select` among models fitted on `learn`.
+    def fit(cls, learn: Examples, select: Examples, layout: TickLayout, allowance: Allowance = UNLIMITED) -> "Linear":
+        """Chooses on `select` among models fitted on `learn`; `with_near` or `refit` is to follow.
 
         Lags and penalty of the one-step model are one choice for all; penalties of the direct one, and which of the
         two speaks, are chosen for each tick ahead and stream.
         """
-        steps, directs = OneStep.candidates(learn), Direct.candidates(learn, layout)
+        steps = OneStep.candidates(learn, allowance.part(allowance.left / 4))
+        directs = Direct.candidates(learn, layout, allowance=allowance.part(allowance.left * 2 / 3))
         with np.errstate(all="ignore"):  # a rollout may diverge, and is then not chosen
             by_step = np.stack([squared_errors(s.predict(select.view), select, layout) for s in steps])
         best = int(np.argmin(excess(by_step).sum(1)))
@@ -48,22 +50,40 @@ class Linear:
         choice = np.argmin(by_penalty[:, directs[0].ticks - 1], 0)
         direct = Direct.blend(directs, choice)
         by_direct = squared_errors(direct.predict(select.view, layout), select, layout) <= by_step[best]
-        near = _near(learn, layout, direct, choice)
-        return cls(direct, steps[best], near, learn.view.context, choice, by_direct)
+        return cls(direct, steps[best], None, learn.view.context, choice, by_direct)
 
-    def refit(self, examples: Examples, layout: TickLayout) -> "Linear":
+    def with_near(self, examples: Examples, layout: TickLayout, allowance: Allowance = UNLIMITED) -> "Linear":
+        """With a direct model of short contexts, to as many ticks ahead, that has the same penalties."""
+        context = examples.view.context
+        short = short_context(context)
+        near = self._chosen(examples.near(short, max(context - short, 1)), layout, allowance)
+        return dataclasses.replace(self, near=near)
+
+    def refit(self, examples: Examples, layout: TickLayout, allowance: Allowance = UNLIMITED) -> "Linear":
         """What was chosen, fitted on other examples."""
-        direct = _chosen(examples, layout, self.choice)
         step = OneStep.fit(examples, self.step.lags, (self.step.penalty,))[0]
-        near = _near(examples, layout, direct, self.choice)
-        return dataclasses.replace(self, direct=direct, step=step, near=near)
+        direct = self._chosen(examples, layout, allowance.part(allowance.left / 2))
+        choice = self._choice(direct.ticks)
+        again = dataclasses.replace(self, direct=direct, step=step, choice=choice)
+        return again.with_near(examples, layout, allowance)
+
+    def _choice(self, ticks: Int[Array, " M"]) -> Int[Array, "M Y"]:
+        """The choice of penalties at some ticks ahead: that of the next one that was fitted."""
+        return self.choice[np.searchsorted(self.direct.ticks, ticks)]
+
+    def _chosen(self, examples: Examples, layout: TickLayout, allowance: Allowance) -> Direct:
+        """A direct model with the chosen of all penalties; no others are fitted."""
+        used = np.unique(self._choice(grid(examples.view.horizon)))
+        used = used if len(used) else np.zeros(1, int)  # of a camera alone there are no readings
+        candidates = Direct.candidates(examples, layout, [PENALTIES[i] for i in used], allowance)
+        return Direct.blend(candidates, np.searchsorted(used, self._choice(candidates[0].ticks)))
 
     def predict(self, view: View, layout: TickLayout) -> Float[Array, "B H Y"]:
         """Normalised readings at the ticks ahead; beyond those fitted the one-step model goes on from the last.
 
         With a short context, no further than that is long.
         """
-        if view.context < self.context:
+        if self.near is not None and view.context < self.context:
             return self.near.predict(view.newest(min(short_context(self.context), view.context)), layout)
         direct = self.direct.predict(view, layout)
         fitted, rolled = direct.shape[1], self._rolled(direct.shape[1], view.horizon)
@@ -79,18 +99,3 @@ class Linear:
         """How many ticks ahead `step` is asked for: as far as it speaks."""
         speaks = np.flatnonzero(~self.by_direct[:fitted].all(1))
         return horizon if horizon > fitted else int(speaks[-1]) + 1 if len(speaks) else 0
-
-
-def _near(examples: Examples, layout: TickLayout, like: Direct, choice: Int[Array, "N Y"]) -> Direct:
-    """As `like`, with its `choice` of penalties, on short contexts and to as many ticks ahead."""
-    context = examples.view.context
-    short = short_context(context)
-    near = examples.near(short, max(context - short, 1))
-    return _chosen(near, layout, choice[np.searchsorted(like.ticks, grid(near.view.horizon))])
-
-
-def _chosen(examples: Examples, layout: TickLayout, choice: Int[Array, "N Y"]) -> Direct:
-    """The direct model with these of all penalties; no others are fitted."""
-    used = np.unique(choice) if choice.size else np.zeros(1, int)  # of a camera alone there are no readings
-    candidates = Direct.candidates(examples, layout, [PENALTIES[i] for i in used])
-    return Direct.blend(candidates, np.searchsorted(used, choice))

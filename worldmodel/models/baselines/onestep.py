@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from worldmodel.arrays import evenly, hold, namespace, scan
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.ridge import ridge
 from worldmodel.models.baselines.simple import hold_last
 from worldmodel.models.baselines.view import Examples, View
@@ -31,11 +32,15 @@ class OneStep:
     penalty: float = 0.0
 
     @classmethod
-    def candidates(cls, examples: Examples) -> list["OneStep"]:
-        """One for each choice of lags and penalty, and one that holds the last reading."""
-        lags = [n for n in _LAGS if n < examples.view.held.shape[1]]
-        still = cls(np.zeros((0, examples.came.shape[-1])), 0)
-        return [still, *(model for n in lags for model in cls.fit(examples, n, _PENALTIES))]
+    def candidates(cls, examples: Examples, allowance: Allowance = UNLIMITED) -> list["OneStep"]:
+        """One for each choice of lags and penalty, and one that holds the last reading; few lags are tried first."""
+        found = [cls(np.zeros((0, examples.came.shape[-1])), 0)]
+        for lags in (n for n in _LAGS if n < examples.view.held.shape[1]):
+            if lags > _LAGS[0] and allowance.is_over:
+                allowance.leave_out("more lags of the linear model")
+                break
+            found += cls.fit(examples, lags, _PENALTIES)
+        return found
 
     @classmethod
     def fit(cls, examples: Examples, lags: int, penalties: tuple[float, ...]) -> list["OneStep"]:

@@ -14,7 +14,7 @@ from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.sensors import Named, label, motions, pair, same_frame
 from worldmodel.models.baselines.simple import hold_last
-from worldmodel.models.baselines.unicycle import Path, at_times, drive, match, turned
+from worldmodel.models.baselines.unicycle import Heading, at_times, drive, match, turned
 from worldmodel.models.baselines.view import Examples, Lens, View, excess
 from worldmodel.types import Array, StreamSpec
 
@@ -69,11 +69,18 @@ class Reckoner:
             np.concatenate(x, 1)
             for x in ((view.readings, examples.came), (view.mask, examples.mask), (view.age, examples.age))
         )
-        held, _ = hold(lens.units(readings), there)
-        fixes = _Fixes.of(lens.units(readings), there, age, place)
-        for motion in motions(spec, lens.layout, named):
+        units, tried_on = lens.units(readings), motions(spec, lens.layout, named)
+        used = np.unique(np.concatenate([np.zeros(0, int), *((*m.speed, *m.turning) for m in tried_on)]))
+        held = np.zeros_like(units)  # of all columns it would take far longer than all else
+        held[..., used], _ = hold(units[..., used], there[..., used])
+        fixes = _Fixes.of(units, there, age, place)
+        headings: dict[tuple[float, ...], Heading] = {}  # that of one turning is the same for every speed
+        for motion in tried_on:
             tried = cls(spec.name, place, motion.speed, motion.turning, 1.0, motion.rate_scale, np.zeros(3, int))
-            found = match(tried._drive(held, lens.layout.dt, 0).place, *fixes)
+            turning = (motion.rate_scale, *motion.turning.tolist())
+            if turning not in headings:
+                headings[turning] = tried._heading(held, lens.layout.dt, 0)
+            found = match(drive(tried._speed(held), headings[turning], lens.layout.dt).place, *fixes)
             scale = np.abs(found.product).sum() / max(found.path.sum(), 1e-12)
             left = 1 - scale**2 * found.path.sum() / max(found.fixes.sum(), 1e-12)
             if left < least:
@@ -96,7 +103,8 @@ class Reckoner:
         xp, manner, context = namespace(view.held), _Manner(*self.manner), view.held.shape[1]
         ahead = linear if manner.by_linear else hold_last(view)
         readings = lens.units(xp.concatenate([view.held, ahead], 1))
-        path = self._drive(readings, lens.layout.dt, context - 1, held=not manner.by_linear)
+        heading = self._heading(readings, lens.layout.dt, context - 1, held=not manner.by_linear)
+        path = drive(self._speed(readings), heading, lens.layout.dt)
         fixes = _Fixes.of(lens.units(view.readings), view.mask, view.age, self.place)
         seen, heading, start = path.place[:, :context], xp.zeros(len(view.held)), xp.zeros(len(view.held))
         if manner.span:
@@ -143,11 +151,15 @@ class Reckoner:
             f"{turning}, {'as the linear model predicts them' if manner.by_linear else 'held'}; heading from {heading}"
         )
 
-    def _drive(self, readings: Float[Array, "B T Y"], dt: float, now: int, held: bool = False) -> Path:
-        """The path that readings tell, from where it is `now`; `held` after it, a heading goes on as it turned."""
-        speed, turning = readings[..., self.speed].mean(-1) * self.speed_scale, readings[..., self.turning]
+    def _speed(self, readings: Float[Array, "B T Y"]) -> Float[Array, "B T"]:
+        """What readings tell of it, in m/s."""
+        return readings[..., self.speed].mean(-1) * self.speed_scale
+
+    def _heading(self, readings: Float[Array, "B T Y"], dt: float, now: int, held: bool = False) -> Heading:
+        """What readings tell of it, from where it is `now`; `held` after it, a heading goes on as it turned."""
+        turning = readings[..., self.turning]
         if len(self.turning) == 1:
-            return drive(speed, turned(turning[..., 0] * self.rate_scale, dt), dt, now)
+            return Heading.of(turned(turning[..., 0] * self.rate_scale, dt), now)
         xp = namespace(readings)
         nose = xp.unwrap(xp.arctan2(turning[..., 1], turning[..., 0]), axis=1)
         if held:
@@ -155,7 +167,7 @@ class Reckoner:
             rate = (nose[:, now] - nose[:, before]) / max(now - before, 1)
             on = nose[:, now, None] + rate[:, None] * np.arange(nose.shape[1] - now)
             nose = xp.concatenate([nose[:, :now], on], 1)
-        return drive(speed, nose, dt, now)
+        return Heading.of(nose, now)
 
     def _spoken_for(self, layout: TickLayout) -> list[StreamSpec]:
         """The stream itself, and those that tell a heading in its frame and no place of their own."""

@@ -22,14 +22,36 @@ class Path(NamedTuple):
     nose: Array
 
 
-def drive(speed: Float[Array, "B T"], nose: Float[Array, "B T"], dt: float, now: int) -> Path:
-    """The path of a vehicle whose speed (m/s) and nose (rad) at each tick are these; exact on arcs of a circle."""
-    xp, half = namespace(nose), (nose[:, 1:] - nose[:, :-1]) / 2
-    chord = (speed[:, 1:] + speed[:, :-1]) / 2 * dt * xp.sinc(half / np.pi)
-    nose = nose - nose[:, now : now + 1]
-    steps = chord * xp.exp(1j * (nose[:, :-1] + half))
-    place = xp.concatenate([xp.zeros((len(nose), 1)), xp.cumsum(steps, 1)], 1)
-    return Path(place - place[:, now : now + 1], nose)
+class Heading(NamedTuple):
+    """Where a vehicle's nose points.
+
+    Attributes:
+        now: the tick whose nose points east.
+        nose: [B, T] its angle, as of `Path`.
+        shorter: [B, T - 1] an arc's chord from each tick to the next, as a share of the arc.
+        along: complex [B, T - 1] the chord's direction.
+    """
+
+    now: int
+    nose: Array
+    shorter: Array
+    along: Array
+
+    @classmethod
+    def of(cls, nose: Float[Array, "B T"], now: int) -> "Heading":
+        """Of a nose's angle (rad) at each tick."""
+        xp, half = namespace(nose), (nose[:, 1:] - nose[:, :-1]) / 2
+        shorter = xp.sinc(half / np.pi)
+        nose = nose - nose[:, now : now + 1]
+        return cls(now, nose, shorter, xp.exp(1j * (nose[:, :-1] + half)))
+
+
+def drive(speed: Float[Array, "B T"], heading: Heading, dt: float) -> Path:
+    """The path of a vehicle whose speed (m/s) and heading at each tick are these; exact on arcs of a circle."""
+    xp, now = namespace(speed), heading.now
+    steps = (speed[:, 1:] + speed[:, :-1]) / 2 * dt * heading.shorter * heading.along
+    place = xp.concatenate([xp.zeros((len(speed), 1)), xp.cumsum(steps, 1)], 1)
+    return Path(place - place[:, now : now + 1], heading.nose)
 
 
 def turned(rate: Float[Array, "B T"], dt: float) -> Float[Array, "B T"]:

@@ -62,21 +62,21 @@ class Ridge:
     memory: int
 
     @classmethod
-    def fit(cls, examples: Examples, lens: Lens) -> Self:
+    def fit(cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> Self:
         """Fits the whole horizon."""
         short = short_context(examples.view.context)
         memory = min(cls.longest or short, short)
         near = examples.near(memory, examples.view.horizon)
-        return cls(cls.model(near, lens), lens, memory)
+        return cls(cls.model(near, lens, allowance), lens, memory)
 
     @classmethod
-    def model(cls, examples: Examples, lens: Lens) -> Direct:
+    def model(cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> Direct:
         """What it predicts with."""
-        return Direct.candidates(examples, lens.layout, (_PENALTY,))[0]
+        return Direct.candidates(examples, lens.layout, (_PENALTY,), allowance)[0]
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> Self:
         """The same on other windows, which takes a moment."""
-        return self.fit(examples, self.lens)
+        return self.fit(examples, self.lens, allowance)
 
     def predict(self, view: View) -> Float[Array, "B H Y"]:
         """Normalised readings at the ticks ahead; beyond those fitted the last is held."""
@@ -102,9 +102,9 @@ class AR(Ridge):
     longest: ClassVar[int | None] = None
 
     @classmethod
-    def model(cls, examples: Examples, lens: Lens) -> Direct:
+    def model(cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> Direct:
         """What it predicts with."""
-        return Apart.fit(examples, lens.layout, _PENALTY, commands=False)
+        return Apart.fit(examples, lens.layout, _PENALTY, False, allowance)
 
 
 class ARX(AR):
@@ -113,9 +113,9 @@ class ARX(AR):
     name: ClassVar[str] = "arx"
 
     @classmethod
-    def model(cls, examples: Examples, lens: Lens) -> Direct:
+    def model(cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> Direct:
         """What it predicts with."""
-        return Apart.fit(examples, lens.layout, _PENALTY, commands=True)
+        return Apart.fit(examples, lens.layout, _PENALTY, True, allowance)
 
 
 class Alike(AR):
@@ -126,8 +126,8 @@ class Alike(AR):
     turns: ClassVar[bool] = False
 
     @classmethod
-    def model(cls, examples: Examples, lens: Lens) -> Direct:
-        """What it predicts with."""
+    def model(cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> Direct:
+        """What it predicts with: of so few weights that it takes no time."""
         return Isotropic.of(examples, lens, _FEW_WEIGHTS, cls.turns)
 
 
@@ -138,7 +138,7 @@ class RoundBends(Alike):
     turns: ClassVar[bool] = True
 
 
-def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
+def quick_ones(examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> list[Ridge]:
     """The linear experts that suit the streams.
 
     Those of one column at a time only where there are others, and no more than a few commands: of a machine that many
@@ -149,4 +149,4 @@ def quick_ones(examples: Examples, lens: Lens) -> list[Ridge]:
         kinds += [AR, ARX] if lens.layout.actions else [AR]
     if pairs_of(lens.layout).columns.size:
         kinds += [Alike, RoundBends]
-    return [kind.fit(examples, lens) for kind in kinds]
+    return [kind.fit(examples, lens, turn) for kind, turn in zip(kinds, allowance.turns(len(kinds)), strict=True)]

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from worldmodel.logs.windows import Windows
-from worldmodel.models.allowance import Allowance
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.fitted import enough
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.expert import Expert
@@ -66,7 +67,9 @@ class Trial:
         """By part what baselines, and others that are fitted in a moment, say."""
 
         def again(part: Fold, turn: Allowance) -> list[Expert]:
-            apart = baselines.refit(self.windows, part.fit, self.seed) if len(part.fit) else baselines
+            if not len(part.fit):
+                return [*closed(baselines), *others]
+            apart = baselines.refit(self.windows, part.fit, self.seed, turn.part(turn.left * 2 / 3))
             return [*closed(apart, baselines.names), *self._again(others, part, turn)]
 
         return self._each("experts", again, [*baselines.names, *(expert.name for expert in others)])
@@ -76,23 +79,25 @@ class Trial:
         if not rich:
             return joined(told)
         names = [expert.name for expert in rich]
-        own = self._each(" and ".join(names), lambda part, turn: self._again(rich, part, turn), names, len(told))
+        own = self._each(" and ".join(names), lambda part, turn: self._again(rich, part, turn), names, told)
         return joined([alongside(part, own[i] if i < len(own) else None, len(rich)) for i, part in enumerate(told)])
 
     def _again(self, experts: Sequence[Any], part: Fold, turn: Allowance) -> list[Any]:
         if not len(part.fit):
             return list(experts)
-        examples = examples_at(self.lens, self.windows, part.fit, self.seed)
-        return [expert.refit(examples, turn) for expert in experts]
+        examples = examples_at(self.lens, self.windows, part.fit, self.seed, turn)
+        turns = turn.turns(len(experts))
+        return [expert.refit(examples, own) for expert, own in zip(experts, turns, strict=True)]
 
     def _each(
         self,
         what: str,
         again: Callable[[Fold, Allowance], Sequence[Expert]],
         names: Sequence[str],
-        most: int | None = None,
+        told: Sequence[LeftOut] | None = None,
     ) -> list[LeftOut]:
-        found, longest, parts = [], 0.0, self.parts[:most]
+        """By part what experts say; of the very windows that others were asked of, where those are given."""
+        found, longest, parts = list[LeftOut](), 0.0, self.parts[: None if told is None else len(told)]
         for number, part in enumerate(parts):
             if number and self.allowance.left < longest:
                 self.allowance.leave_out(f"measuring {what} on {len(parts) - number} of {len(parts)} parts")
@@ -100,7 +105,12 @@ class Trial:
             self.allowance.say(f"measuring {what} on what they do not learn from, {number + 1} of {len(parts)}")
             turn = self.allowance.part(self.allowance.left if number else self.allowance.left / 2)
             windows = self.windows if self.select is None else self.select
-            said = measured(again(part, turn), self.lens, windows, part.measure, part.groups)
+            experts = again(part, turn)
+            if told is None:
+                soon = self.allowance.part(self.allowance.left / 2)
+                said = measured(experts, self.lens, windows, part.measure, part.groups, soon)
+            else:
+                said = measured(experts, self.lens, windows, told[number].starts, told[number].groups)
             found.append(said if part.apart else _of_rules(said, names))
             longest = max(longest, turn.spent)
         return found
@@ -113,7 +123,11 @@ def _of_rules(left_out: LeftOut, names: Sequence[str]) -> LeftOut:
     return left_out._replace(ahead=ahead)
 
 
-def examples_at(lens: Lens, windows: Windows, starts: np.ndarray, seed: int) -> Examples:
+def examples_at(
+    lens: Lens, windows: Windows, starts: np.ndarray, seed: int, allowance: Allowance = UNLIMITED
+) -> Examples:
     """Some of the windows at `starts`, for experts to be fitted on."""
-    rows = np.random.default_rng([seed, 0x0E5]).permutation(len(starts))[:_WINDOWS]
+    size = (windows.context + windows.horizon) * max(lens.layout.size, 1)
+    count = enough(min(_WINDOWS, len(starts)), size, allowance)
+    rows = np.random.default_rng([seed, 0x0E5]).permutation(len(starts))[:count]
     return lens.examples(windows, starts[np.sort(rows)])

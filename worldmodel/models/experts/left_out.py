@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from worldmodel.arrays import evenly, namespace
 from worldmodel.logs.windows import Context, Windows
+from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.expert import Expert
@@ -16,6 +17,7 @@ from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array, Commands
 
 _WINDOWS, _VALUES = 600, 1 << 21  # windows that experts are measured on at most, and numbers in what one says of them
+_VALUES_S, _FEW = 100_000, 100  # how many of those numbers a second, and windows however little time there is
 _FOLDS, _BLOCKS = 5, 4  # of episodes, and of a single one in time
 
 
@@ -103,10 +105,12 @@ def measured(
     windows: Windows,
     starts: Int[np.ndarray, "B 2"],
     groups: Int[np.ndarray, " B"],
+    allowance: Allowance = UNLIMITED,
 ) -> LeftOut:
-    """Asks experts at starts of groups, at most some hundreds, evenly among them."""
-    most = max(min(_WINDOWS, _VALUES // (windows.horizon * max(len(lens.centre), 1))), 1)
-    rows = evenly(len(starts), most)
+    """Asks experts at starts of groups, at most some hundreds, evenly among them; of fewer where time is short."""
+    size = windows.horizon * max(len(lens.centre), 1)
+    wanted = min(max(min(_WINDOWS, _VALUES // size), 1), len(starts))
+    rows = evenly(len(starts), allowance.most(wanted, _FEW, _VALUES_S / size, "measuring experts on as many windows"))
     context, future = windows.without_video().cut(starts[rows], windows.horizon)
     asked = Question.of(lens, context, future.actions, windows.horizon)
     seen, answer = lens.seen(context, future), ask(experts, lens, asked)
