@@ -339,7 +339,7 @@ def test_the_first_word_comes_before_the_libraries(monkeypatch, capsys):
     assert said == ["loading libraries\n"]
 
 
-def test_minutes_begin_with_reading_and_baselines_have_a_third_of_what_is_left(blind, tmp_path, monkeypatch):
+def test_minutes_begin_with_reading_and_baselines_have_half_of_what_is_left(blind, tmp_path, monkeypatch):
     clock, asked = SimpleNamespace(now=0.0), {}
     monkeypatch.setattr("worldmodel.models.allowance.time", SimpleNamespace(monotonic=lambda: clock.now))
 
@@ -361,7 +361,7 @@ def test_minutes_begin_with_reading_and_baselines_have_a_third_of_what_is_left(b
     monkeypatch.setattr(trainer.Baselines, "fit", fitted)
     monkeypatch.setattr(trainer, "quick_ones", quick)
     run = train([blind], tmp_path / "run", minutes=1, network=False, context_s=0.4, horizon_s=0.32, progress=False)
-    assert asked == {"baselines": 10, "experts": 9}
+    assert asked == {"baselines": 15, "experts": 9}
     assert run.settings.began_s == 33
 
 

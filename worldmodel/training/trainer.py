@@ -190,7 +190,7 @@ def _begin(
         start.write_scaling(scaling)
         show.say("fitting baselines")
         windows = learn if settings.fitted == settings.learn else _windows(log, settings, settings.fitted, odometers)
-        turn = allowance.part(allowance.left / 3)
+        turn = allowance.part(allowance.left / 2)
         baselines = Baselines.fit(windows, scaling, settings.seed, select=select, allowance=turn)
         start.write_baselines(baselines)
         if told := baselines.describe():

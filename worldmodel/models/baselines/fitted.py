@@ -24,7 +24,7 @@ from worldmodel.types import Array, Commands
 VERSION = 3
 _LEARN, _SELECT = 4000, 1500  # windows that are drawn at most
 _VALUES = 1 << 24  # numbers in them at most: what is done with them takes seconds,
-_VALUES_S = 400_000  # one for so many
+_VALUES_S = 1_200_000  # one for so many
 _FEW = 500  # of them however little time there is
 _TO_SELECT = 4  # one episode of so many chooses, where none were given for that
 _FRAMES = 256  # that a mean frame is taken of
@@ -75,12 +75,13 @@ class Baselines:
         rng = np.random.default_rng([seed, 0xBA5E])
         lens = Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
         starts = windows.starts().thinned() if starts is None else starts
-        whole = learn = _examples(lens, windows, starts, _LEARN, rng, allowance)
+        third = allowance.part(allowance.left / 3)  # of the time for each of three sets of windows
+        whole = learn = _examples(lens, windows, starts, _LEARN, rng, third)
         if select is not None:
-            chosen = _examples(lens, select, select.starts().thinned(), _SELECT, rng, allowance)
+            chosen = _examples(lens, select, select.starts().thinned(), _SELECT, rng, third)
         else:
             parts = zip(_split(starts, windows.context + windows.horizon, rng), (_LEARN, _SELECT), strict=True)
-            learn, chosen = (_examples(lens, windows, *part, rng, allowance) for part in parts)
+            learn, chosen = (_examples(lens, windows, *part, rng, third) for part in parts)
         linear = Linear.fit(learn, chosen, lens.layout, allowance.part(allowance.left / 2))
         ahead = linear.predict(chosen.view, lens.layout)
         reckoners = [r.choose(chosen, ahead, lens) for r in find_reckoners(learn, lens, motion)]
@@ -189,13 +190,13 @@ def _examples(
 ) -> Examples:
     """At most `count` of the windows at `starts`, each once, fewer where they are large or time is short."""
     size = (windows.context + windows.horizon) * max(lens.layout.size, 1)
-    count = enough(min(count, max(_VALUES // size, 1), len(starts)), size, allowance)
+    count = enough(min(count, max(_VALUES // size, 1), len(starts)), _VALUES_S / size, allowance)
     return lens.examples(windows, starts[np.sort(rng.permutation(len(starts))[:count])])
 
 
-def enough(count: int, size: int, allowance: Allowance) -> int:
-    """How many of `count` windows of so many numbers there is time to fit on; some always."""
-    return allowance.most(count, _FEW, _VALUES_S / size, "fitting on as many windows")
+def enough(count: int, a_second: float, allowance: Allowance) -> int:
+    """How many of `count` windows there is time to fit on; some always."""
+    return allowance.most(count, _FEW, a_second, "fitting on as many windows")
 
 
 def _split(starts: np.ndarray, span: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
