@@ -66,8 +66,10 @@ def train(
         preset: `debug`, `small` (the default) or `base`.
         dynamics: `residual` (the default), or `rssm`, the recurrent state-space model to compare with.
         steps: how many updates in all; by default the preset's.
-        minutes: how long in all, with all compiling, instead of steps. Beside a network the other experts have half of
-            them; what there is no time for is left out, and said.
+        minutes: how long in all, with reading and all compiling, instead of steps. Beside a network the other experts
+            have half of them; what there is no time for is left out, and said. Least is left out of what is needed
+            most: simple rules whole, then linear models, of which there are fewer ticks ahead and windows, then parts
+            to measure them on, then experts that take long.
         seed: decides initial parameters, roles, data order and noise; by default 0.
         resume: go on from the last checkpoint of `run`, and with `steps` or `minutes` to that length: learning rate
             and rollouts are from there on what they are at that point of a training of the new length. Other arguments

@@ -24,7 +24,7 @@ from worldmodel.types import Array, Commands
 VERSION = 3
 _LEARN, _SELECT = 4000, 1500  # windows that are drawn at most
 _VALUES = 1 << 24  # numbers in them at most: what is done with them takes seconds,
-_VALUES_S = 1_200_000  # one for so many
+_READINGS_S = 1_200_000  # one for so many readings at ticks
 _FEW = 500  # of them however little time there is
 _TO_SELECT = 4  # one episode of so many chooses, where none were given for that
 _FRAMES = 256  # that a mean frame is taken of
@@ -190,13 +190,14 @@ def _examples(
 ) -> Examples:
     """At most `count` of the windows at `starts`, each once, fewer where they are large or time is short."""
     size = (windows.context + windows.horizon) * max(lens.layout.size, 1)
-    count = enough(min(count, max(_VALUES // size, 1), len(starts)), _VALUES_S / size, allowance)
+    count = enough(min(count, max(_VALUES // size, 1), len(starts)), windows, _READINGS_S, allowance)
     return lens.examples(windows, starts[np.sort(rng.permutation(len(starts))[:count])])
 
 
-def enough(count: int, a_second: float, allowance: Allowance) -> int:
-    """How many of `count` windows there is time to fit on; some always."""
-    return allowance.most(count, _FEW, a_second, "fitting on as many windows")
+def enough(count: int, windows: Windows, a_second: int, allowance: Allowance) -> int:
+    """How many of `count` windows there is time to fit on, for so many readings `a_second`; some always."""
+    size = (windows.context + windows.horizon) * max(len(windows.layout.newest), 1)
+    return allowance.most(count, _FEW, a_second / size, "fitting on as many windows")
 
 
 def _split(starts: np.ndarray, span: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from worldmodel.models.experts.left_out import Fold, LeftOut, alongside, folds, 
 from worldmodel.models.experts.physics import Physics
 
 _WINDOWS = 2000  # that rich experts are fitted on at most
-_VALUES_S = 2_000_000  # numbers in windows that linear ones are fitted on in a second
+_READINGS_S = 2_000_000  # of windows that linear ones are fitted on in a second
 
 _RULES = ("mean", "hold", "velocity", Physics.name)  # experts that hardly learn
 
@@ -128,7 +128,6 @@ def examples_at(
     lens: Lens, windows: Windows, starts: np.ndarray, seed: int, allowance: Allowance = UNLIMITED
 ) -> Examples:
     """Some of the windows at `starts`, for experts to be fitted on."""
-    size = (windows.context + windows.horizon) * max(lens.layout.size, 1)
-    count = enough(min(_WINDOWS, len(starts)), _VALUES_S / size, allowance)
+    count = enough(min(_WINDOWS, len(starts)), windows, _READINGS_S, allowance)
     rows = np.random.default_rng([seed, 0x0E5]).permutation(len(starts))[:count]
     return lens.examples(windows, starts[np.sort(rows)])
