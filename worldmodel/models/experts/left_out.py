@@ -17,7 +17,7 @@ from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array, Commands
 
 _WINDOWS, _VALUES = 600, 1 << 21  # windows that experts are measured on at most, and numbers in what one says of them
-_VALUES_S, _FEW = 100_000, 100  # how many of those numbers a second, and windows however little time there is
+_VALUES_S, _FEW = 200_000, 100  # how many of those numbers a second, and windows however little time there is
 _FOLDS, _BLOCKS = 5, 4  # of episodes, and of a single one in time
 
 
