@@ -5,8 +5,7 @@ import ctypes
 import platform
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt(3)
-_LARGE_BYTES = 1 << 30  # larger blocks still go back as soon as they are freed
-_MOST_BYTES = 32 << 20  # the most that glibc before 2.35 takes
+_LARGE_BYTES = 32 << 20  # larger blocks still go back: they would be kept in pieces, and the process grow
 
 
 def keep_freed() -> None:
@@ -19,5 +18,5 @@ def keep_freed() -> None:
     if platform.libc_ver()[0] == "glibc":
         with contextlib.suppress(OSError, AttributeError):  # a static build has no mallopt to be found
             mallopt = ctypes.CDLL(None).mallopt
-            mallopt(_MMAP_THRESHOLD, _LARGE_BYTES) or mallopt(_MMAP_THRESHOLD, _MOST_BYTES)
+            mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
             mallopt(_TRIM_THRESHOLD, -1)  # never
