@@ -162,6 +162,24 @@ def test_a_healthy_log_is_called_that(tmp_path):
     assert "Nothing wrong was found." in page(health)
 
 
+def test_streams_that_no_episode_has_together_are_told(tmp_path):
+    imu, motor = ({name: drive(seed)[name]} for seed, name in enumerate(("imu", "motor")))
+    health = survey(Log(write(tmp_path / "apart.h5", (imu, "a"), (motor, "b"))))
+    (group,) = health.groups
+    assert (group[0].check, group[0].severity) == ("streams: apart", "warn")
+    assert "imu and of motor together" in group[0].text
+    assert "--suggest" in group[0].remedy
+    some = survey(Log(write(tmp_path / "some.h5", (imu, "a"), (motor, "b"), (drive(2), "c"))))
+    assert some.groups == []
+
+
+def test_a_log_without_commands_says_so(tmp_path):
+    out = io.StringIO()
+    with Log(write(tmp_path / "a.h5", ({"imu": drive(0)["imu"]}, "a"))) as log:
+        print_health(log, console=Console(file=out, width=200))
+    assert "The log has no commands" in out.getvalue()
+
+
 def test_a_notebook_shows_the_page_in_a_frame(sick):
     health = sick.health(dt=0.2)
     assert health.verdict in repr(health)

@@ -914,3 +914,49 @@ def test_a_wanted_velocity_is_not_in_volts(tmp_path):
     streams = tomllib.loads(suggest([tmp_path / "a.csv"]))["streams"]
     told = {tuple(stream["columns"].values()): stream.get("units") for stream in streams.values()}
     assert told == {("cmd_v", "cmd_w"): None, ("battery_v",): "V"}
+
+
+def test_motion_capture_beside_a_flight_controller_is_a_place_and_its_motors_are_commands(tmp_path):
+    folder = tmp_path / "flight"
+    folder.mkdir()
+    turn = [(np.cos(i / 90), np.sin(i / 90)) for i in range(60)]
+    (folder / "mocap.csv").write_text(
+        "time,x,y,z,qx,qy,qz,qw\n"
+        + "".join(f"{1.7e9 + i / 50},{c},{s},1,0,0,{s},{c}\n" for i, (c, s) in enumerate(turn))
+    )
+    (folder / "motors.csv").write_text(
+        "timestamp_us,m1,m2\n" + "".join(f"{10_000_000 + 20_000 * i},{c},{s}\n" for i, (c, s) in enumerate(turn))
+    )
+    text = suggest(folder)
+    streams = tomllib.loads(text)["streams"]
+    assert {name: stream["kind"] for name, stream in streams.items()} == {
+        "attitude": "orientation", "position": "position", "motors": "action",
+    }  # fmt: skip
+    assert streams["position"]["units"] == "m"
+    assert "position: no unit is told: taken for m" in text
+    assert "motors: taken for commands by their names" in text
+
+
+def test_valves_are_commands_and_a_table_without_any_says_so(tmp_path):
+    rows = "".join(f"01.11.2026 00:{i:02d};{i},5;{i // 9}\n" for i in range(60))
+    for name, column in (("plant", "Ventil_Heizung [%]"), ("readings", "T_raum [°C]")):
+        (tmp_path / f"{name}.csv").write_text(f"Zeit;T_vorlauf [°C];{column}\n{rows}")
+    plant, readings = (suggest(tmp_path / f"{name}.csv") for name in ("plant", "readings"))
+    assert tomllib.loads(plant)["streams"]["commands"]["kind"] == "action"
+    assert "no column is called a command" in readings
+    assert "no column is called a command" not in plant
+
+
+def test_a_reading_a_minute_is_no_other_number_of_seconds(tmp_path):
+    rows = "".join(f"2026-11-01 {i // 60:02d}:{i % 60:02d}:00,{i % 7}\n" for i in range(300))
+    (tmp_path / "run.csv").write_text(f"time,level\n{rows}")
+    (recording,) = recordings(tmp_path / "run.csv")
+    assert 1 / recording.specs["signals"].rate_hz == pytest.approx(60, rel=1e-9)
+    (written,) = tomllib.loads(suggest(tmp_path / "run.csv"))["streams"].values()
+    assert 1 / written["rate_hz"] == pytest.approx(60, rel=1e-8)
+
+
+def test_a_temperature_that_rises_all_the_time_is_no_clock(tmp_path):
+    rows = "".join(f"{i},{20 + i / 5},{i % 7}\n" for i in range(60))
+    (tmp_path / "oven.csv").write_text(f"time [s],T_oven [°C],power [W]\n{rows}")
+    assert tomllib.loads(suggest(tmp_path / "oven.csv"))["streams"]["signals"]["columns"].keys() == {"t_oven", "power"}

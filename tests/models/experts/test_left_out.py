@@ -65,6 +65,16 @@ def test_an_earlier_moment_of_a_context_is_seen_as_a_window_that_ends_there(wind
         assert not seen.mask[rows, back:].any()  # what came after the context is not known in it
 
 
+def test_earlier_moments_are_seen_where_nothing_is_commanded(windows, lens):
+    context, future = windows.cut(np.array([[0, 60], [2, 66]]), H)
+    past, ahead = (Commands(*(x[..., :0] for x in given)) for given in (context.actions, future.actions))
+    horizons = horizons_within(C, H)
+    seen = earlier(lens, context._replace(actions=past), ahead, horizons)
+    acted = earlier(lens, context, future.actions, horizons)
+    np.testing.assert_array_equal(seen.came, acted.came)
+    np.testing.assert_array_equal(seen.view.readings, acted.view.readings)
+
+
 def test_errors_inside_a_context_are_those_of_every_moment_as_far_back(windows, lens):
     starts = np.array([[0, 60], [2, 66]])
     context, future = windows.cut(starts, H)

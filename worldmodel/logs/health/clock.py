@@ -182,7 +182,8 @@ def check_silence(recording: "Recording") -> Iterator[Finding]:
         rows = np.unique(np.searchsorted(time, [end for _, end in gaps]).clip(max=len(time) - 1))
         total = sum(end - start for start, end in gaps)
         text = f"no stream has a sample for {duration(max(end - start for start, end in gaps))}, {total:.0f} s in all"
-        yield found(recording, "clock: silence", name, "warn", text, "cut the recording there", rows)
+        remedy = "cut the recording there: gap_s in [cut] of a table's recipe does, and makes an episode of each part"
+        yield found(recording, "clock: silence", name, "warn", text, remedy, rows)
 
 
 def _silences(recording: "Recording", seconds: float) -> list[tuple[float, float]]:

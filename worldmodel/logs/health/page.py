@@ -88,7 +88,7 @@ def _usable(health: Health) -> str:
 def _commands(health: Health) -> str:
     rows = coverage_rows(health)
     if len(rows) == 1:
-        return "<p>The log has no commands: what a model imagines cannot depend on any.</p>"
+        return f"<p>{escape(coverage_title(health))}.</p>"
     return (
         f"<p>{escape(coverage_title(health))}. A twentieth of a command's range is tried if a thousandth of the "
         f"samples lie in it.</p><div class=card>{table_of(rows)}</div>{_card(draw_commands(health))}"

@@ -133,7 +133,7 @@ def survey(log: Log, dt: float | None = None) -> Health:
         dt,
         looked,
         tick_count(np.asarray(log.durations_s)[looked], dt),
-        (*found, *compared(opened(log.files)), *_astride(log, dt, looked, filled, samples)),
+        (*found, *compared(opened(log.files)), *_astride(log, dt, looked, filled, samples), *_apart(log, filled)),
         tuple(finding for finding in kept(log) if finding.severity in _DONE),
         filled,
         tuple(part for name, given in actions.items() for part in _coverages(log.streams[name], given)),
@@ -163,6 +163,23 @@ def _astride(log: Log, dt: float, looked: np.ndarray, filled: np.ndarray, sample
             episode = log.episodes[int(looked[np.argmax(samples[:, index])])]
             remedy = f"train with a tick that is longer (--dt {_longer(episode.streams[spec.name].time, dt):.4g})"
             yield Finding("usable: astride", spec.name, "warn", text, remedy, episode=episode.name)
+
+
+def _apart(log: Log, filled: np.ndarray) -> Iterator[Finding]:
+    """Streams that no episode has beside the others, as where the sensors of a recording became an episode each."""
+    there = filled > 0
+    names = [name for name, ever in zip(log.streams, there.any(0), strict=True) if ever]
+    beside = there[:, there.any(0)].astype(int)
+    together = np.linalg.matrix_power((beside.T @ beside > 0).astype(float), max(len(names), 1)) > 0
+    groups = list(dict.fromkeys(tuple(np.flatnonzero(row)) for row in together))
+    if len(groups) > 1:
+        told = " and of ".join(", ".join(names[i] for i in group) for group in groups)
+        text = f"no episode has readings of {told} together, so that nothing can be learned of one from the other"
+        remedy = (
+            "if they are sensors of one recording, ingest them as one: `worldmodel ingest --suggest FOLDER` writes a "
+            "recipe that joins the files of a folder"
+        )
+        yield Finding("streams: apart", names[groups[0][0]], "warn", text, remedy)
 
 
 def _longer(time: np.ndarray, dt: float) -> float:

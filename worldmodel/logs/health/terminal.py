@@ -32,9 +32,9 @@ def print_health(log: Log, dt: float | None = None, console: "Console | None" = 
         for group in grouped(health.done):
             _print_group(console, group, len(log.episodes))
     for title, table in ((usable_title(health), usable_rows(health)), (coverage_title(health), coverage_rows(health))):
+        console.print()
+        say(console, Text(title, "bold"))
         if len(table) > 1:
-            console.print()
-            say(console, Text(title, "bold"))
             console.print(Grid(table[0], table[1:], _WORDS))
     return health
 
@@ -81,6 +81,8 @@ def _least(health: Health, filled: np.ndarray) -> str:
 
 def coverage_title(health: Health) -> str:
     """What the table of commands is called."""
+    if not health.coverage:
+        return "The log has no commands: what a model imagines cannot depend on any"
     ratio, columns = health.independent
     if columns == 1:
         return "What was commanded: one column that moves"

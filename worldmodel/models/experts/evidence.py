@@ -43,7 +43,8 @@ def earlier(lens: Lens, context: Context, actions: Commands, horizons: Sequence[
 
 def _at(x: Shaped[Array, "B T *c"], rows: Int[Array, "E N"]) -> Shaped[Array, "W N *c"]:
     """Some ticks of every window, for each of E moments one after the other: W = E * B."""
-    return x[:, rows].swapaxes(0, 1).reshape(-1, rows.shape[1], *x.shape[2:])
+    moments = x[:, rows].swapaxes(0, 1)
+    return moments.reshape(rows.shape[0] * len(x), *moments.shape[2:])  # -1 would fail where there are no columns
 
 
 def errors_within(

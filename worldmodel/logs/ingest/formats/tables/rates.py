@@ -17,11 +17,17 @@ _UNITS = ("ms", "us", "ns", "s", "minutes", "hours", "excel_days")
 
 
 def measured(time: np.ndarray, data: np.ndarray) -> float | None:
-    """The usual rate in Hz, to four figures, of the rows [M] that hold a reading; None where it cannot be told."""
+    """The usual rate in Hz, to four figures, of the rows [M] that hold a reading; None where it cannot be told.
+
+    Of rows more than a second apart the period has the four figures: one a minute is that, and not one in 59.99 s.
+    """
     steps = np.diff(_kept(time, data, _is_increasing(time)))
     even = len(steps) and steps.max() < 1.5 * steps.min()
     usual = steps if even or not len(steps) else steps[steps < 1.5 * np.median(steps)]  # the mean knows no rounding
-    return float(f"{1 / usual.mean():.4g}") if len(usual) else None
+    if not len(usual):
+        return None
+    period = float(usual.mean())
+    return 1 / float(f"{period:.4g}") if period > 1 else float(f"{1 / period:.4g}")
 
 
 def checked(path: Path, stream: TableStream, time: np.ndarray, data: np.ndarray) -> float:

@@ -21,6 +21,7 @@ from worldmodel.logs.ingest.formats.tables.recipe import Recipe, shipped
 from worldmodel.logs.ingest.formats.tables.recipe_file import read_recipe
 from worldmodel.logs.ingest.formats.tables.suggest.clocks import find_clock
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import beside
+from worldmodel.logs.ingest.formats.tables.suggest.kinds import tells_nothing
 from worldmodel.logs.ingest.formats.tables.suggest.sensors import (
     are_of_one_time,
     are_sensors,
@@ -193,7 +194,7 @@ def _parts(path: Path, tables: Mapping[str, Table]) -> tuple[list[Part], list[st
         else:
             found = find_streams(table, clock.columns, clock.stamps_s, beside(table.path))
             for stream in found.streams:
-                stream.name = stem(Path(name)) if stream.name == REST else stream.name
+                stream.name = stem(Path(name)) if stream.name == REST or tells_nothing(stream.name) else stream.name
             if found.key:
                 doubts.append(f"{found.key} of {name} seems to tell episodes apart, and is not read")
             parts.append(Part(name, clock, found))

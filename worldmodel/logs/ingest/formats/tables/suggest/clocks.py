@@ -109,7 +109,7 @@ def named(table: Table) -> list[str]:
         name
         for name in table.names
         if _NAMES.search(plain_name(name))
-        or _SHORT.search(plain_name(name))
+        or (_SHORT.search(plain_name(name)) and table.unit(name) in ("", *UNITS))  # T [°C] is a temperature
         or is_temporal(table, name)
         or (_AXIS.search(plain_name(name)) and table.unit(name) in UNITS)
     ]

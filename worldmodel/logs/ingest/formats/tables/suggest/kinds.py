@@ -65,20 +65,25 @@ def unnumbered(name: str) -> str:
     return _NUMBERED.sub("", name)
 
 
+def tells_nothing(name: str) -> bool:
+    """Whether a name is too short to tell what it is of, as `m` of m1 to m4."""
+    return len(name) <= _LETTERS
+
+
 def called(name: str) -> str:
     """The stream of a sensor of axes x, y and z by its name, or its file's; empty where that tells nothing."""
     name = unnumbered(name)
     for kind in KINDS:
         match = kind.pattern.search(f"{name}_x")
         words = name[match.start() :].strip("_") if match else ""
-        if len(words) > _LETTERS:
+        if not tells_nothing(words):
             return words if _PLAIN.search(words) else kind.stream
     return ""
 
 
 ACTION = re.compile(
     r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
-    r"|set_?point|sp|target|desired|servo|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
+    r"|set_?point|sp|target|desired|servo|valve|ventil|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
 )
 # What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
 COMMANDS = re.compile(

@@ -72,6 +72,9 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
                 names = [name for name in names if name not in columns.values()]
     _as_counts(streams, evidence)
     _beside_g(streams, evidence)
+    if place := _beside_orientation(names, streams, evidence):
+        streams.append(place)
+        names = [name for name in names if name not in {column.source for column in place.columns}]
     others = _others(names, evidence)
     streams += [_by_its_file(stream, evidence) if stream.name == REST else stream for stream in others]
     for stream in streams:
@@ -206,15 +209,33 @@ def _beside_g(streams: Sequence[Suggested], evidence: Evidence) -> None:
                 column.from_unit = "deg/s"
 
 
+def _beside_orientation(names: Sequence[str], streams: Sequence[Suggested], evidence: Evidence) -> Suggested | None:
+    """The position that `x`, `y` and `z` are beside a quaternion, as motion capture writes a pose."""
+    axes = {plain(name): name for name in names if plain(name) in AXES.values()}
+    if not any(stream.kind == "orientation" for stream in streams) or any(s.kind == "position" for s in streams):
+        return None
+    if any(unit and change(unit, "m") is None for unit in map(evidence.table.unit, axes.values())):
+        return None
+    stream = _known(next(kind for kind in KINDS if kind.kind == "position"), "", axes, evidence)
+    if stream:
+        stream.doubts.append(
+            'x, y and z beside an orientation are taken for its place; kind = "sensor" if they are not'
+        )
+    return stream
+
+
 def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     """Streams of all other columns: commands, and the rest by the beginning of their names and by their rows."""
     table = evidence.table
     groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     stems = Counter(_stem(name) for name in names)
+    file = stem(table.path)
+    of_commands = bool(ACTION.search(file)) and not NOT_ACTION.search(file)  # `motors.csv` with m1 to m4
     for name in names:
         base = plain(name)
         action = bool(ACTION.search(base)) and not NOT_ACTION.search(base)
         action = action or any(COMMANDS.search(words) for words in (base, _prefix(name)))
+        action = action or (of_commands and not NOT_ACTION.search(base))
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
         pace = _missing(table, name) or -_held(table, name, action)
         groups["action" if action else "sensor", prefix, pace].append(name)

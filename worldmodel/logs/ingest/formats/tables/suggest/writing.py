@@ -12,6 +12,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.clocks import FoundClock
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Found, Suggested
 
 DOUBT = "# doubt: "
+NO_COMMANDS = 'no column is called a command: kind = "action" for what was commanded, or no model can tell what it does'
 
 
 class Part(NamedTuple):
@@ -48,6 +49,8 @@ def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> st
     if parts[0].found.key and not parts[0].file:
         key = parts[0].found.key
         lines += ["", *_doubts([f"each value of {key} is taken for an episode"]), "[cut]", f"key = {_text(key)}"]
+    if not any(stream.kind == "action" for part in parts for stream in part.found.streams):
+        lines += ["", *_doubts([NO_COMMANDS])]
     for part in parts:
         own = [doubt for doubt in part.clock.doubts if doubt not in first.doubts]
         told = [*part.found.left_out, *(f"{part.file}: {doubt}" for doubt in own)]
@@ -94,7 +97,7 @@ def _stream(stream: Suggested) -> list[str]:
     lines += _each("from_units", [c.from_unit for c in stream.columns])
     if any(c.circular for c in stream.columns):
         lines.append(f"circular = [{', '.join(str(c.circular).lower() for c in stream.columns)}]")
-    lines.append(f"rate_hz = {stream.rate_hz:g}" if stream.rate_hz else 'rate_hz = "measured"')
+    lines.append(f"rate_hz = {stream.rate_hz:.10g}" if stream.rate_hz else 'rate_hz = "measured"')
     where = ", ".join(f"{_key(column)} = {_value(value)}" for column, value in stream.where.items())
     lines += [f"where = {{ {where} }}"] * bool(where)
     lines += ["held = true"] * stream.held
