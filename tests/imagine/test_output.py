@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from tests.oscillator import ORIGIN, SPECS, episode, write_log
 from tests.untrained import untrained_run
-from worldmodel.draw import panel_title
+from worldmodel.draw import draw_track, panel_title
 from worldmodel.draw.film import enlarged
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import geodetic_to_enu
@@ -298,3 +299,13 @@ def test_a_trajectory_is_saved_as_the_command_saves_it(run, path, tmp_path):
     np.testing.assert_array_equal(written.data, trajectory["gps"].data)
     with pytest.raises(WorldModelError, match="exists already"):
         trajectory.save(tmp_path / "kept")
+
+
+@pytest.mark.parametrize("metres", [0.6, 1.3, 3.9, 8.1, 47.0])
+def test_the_numbers_beside_a_map_are_few_enough_to_stand_apart(metres):
+    figure = Figure()
+    axes = figure.subplots()
+    way = np.linspace(0, metres, 30)[:, None] * [1, 0.2]
+    draw_track(axes, way, way[:0], way[None])
+    low, high = axes.get_xlim()
+    assert 2 <= sum(low <= tick <= high for tick in axes.get_xticks()) <= 6

@@ -21,6 +21,7 @@ NED = StreamSpec("place", "position", ("x", "y", "z"), ("m",) * 3, 5.0, "ned")
 GPS = StreamSpec("gps", "gps", GPS_COLUMNS, GPS_UNITS, 5.0)
 POSE = StreamSpec("pose", "pose", ("x", "y", "z", "qw", "qx", "qy", "qz"), ("m",) * 3 + ("",) * 4, 10.0, "map")
 WHEELS = StreamSpec("wheels", "sensor", ("left", "right"), ("rad/s", "rad/s"), 10.0)
+BARE = StreamSpec("wheels", "sensor", ("left", "right"), ("", ""), 10.0)
 SPEED = StreamSpec("car", "sensor", ("speed",), ("kph",), 10.0)
 GYRO = StreamSpec("gyro", "sensor", ("x", "y", "z"), ("rad/s",) * 3, 10.0)
 DEGREES = StreamSpec("gyro", "sensor", ("yaw_rate",), ("°/s",), 10.0)
@@ -37,6 +38,7 @@ def samples_of(spec, time, speed, rate, nose, place, rng):
             GPS: [place.real, place.imag, none],
             POSE: [place.real, place.imag, none, np.cos(nose / 2), none, none, np.sin(nose / 2)],
             WHEELS: [speed / RADIUS - rate, speed / RADIUS + rate],
+            BARE: [speed / RADIUS - rate, speed / RADIUS + rate],
             SPEED: [3.6 * speed],
             GYRO: [rng.normal(size=len(time)), rng.normal(size=len(time)), -rate],  # a sensor mounted upside down
             DEGREES: [np.degrees(rate)],
@@ -86,6 +88,7 @@ def asked(windows):
     ("place", "speed", "turn", "rate_scale"),
     [
         (PLACE, WHEELS, GYRO, -1),
+        (GPS, BARE, GYRO, -1),
         (NED, SPEED, DEGREES, np.pi / 180),
         (GPS, WHEELS, COMPASS, 0),
         (GPS, SPEED, GYRO, -1),
@@ -98,7 +101,7 @@ def test_straight_lines_and_circles_are_followed_exactly(tmp_path, place, speed,
     windows = drives(tmp_path / "a.h5", (place, speed, turn), reverse=reverse)
     fitted = fitted_on(windows)
     (found,) = fitted.reckoners
-    assert abs(found.speed_scale) == pytest.approx(RADIUS if speed is WHEELS else 1 / 3.6, rel=0.01)
+    assert abs(found.speed_scale) == pytest.approx(RADIUS if speed in (WHEELS, BARE) else 1 / 3.6, rel=0.01)
     if rate_scale is not None:
         assert found.rate_scale == pytest.approx(rate_scale)
     *given, future = asked(windows)

@@ -280,8 +280,12 @@ def test_a_training_that_ended_early_is_trusted_as_far_as_its_rollouts_went(stra
     run = load_run(tmp_path / "run")
     assert run.horizon_ticks(None) == planned // 2
     assert run.horizon_ticks(2 * (planned // 2) * dt) == 2 * (planned // 2)
-    with pytest.raises(WorldModelError, match=rf"trained to imagine {planned // 2 * dt:g} s"):
+    with pytest.raises(
+        WorldModelError, match=rf"trained to imagine {planned // 2 * dt:g} s[\s\S]*--resume --minutes MORE"
+    ):
         run.horizon_ticks((2 * (planned // 2) + 1) * dt)
+    with pytest.raises(WorldModelError, match="train with --horizon"):
+        run.horizon_ticks((2 * planned + 1) * dt)
 
 
 def test_parameters_are_drawn_by_the_seed_and_as_the_initialisers_say(straight):

@@ -167,9 +167,9 @@ def _frame(axes: "Axes", ways: Sequence[np.ndarray]) -> None:
 
 
 def _grid_step(width: float) -> float:
-    """A round distance of which `width` holds four to ten."""
-    power = 10.0 ** np.floor(np.log10(width / 4))
-    return next(float(step * power) for step in (5, 2, 1) if step * power <= width / 4)
+    """A round distance of which `width` holds two to five: more numbers would run into each other."""
+    power = 10.0 ** np.floor(np.log10(width / 5))
+    return next(float(step * power) for step in (1, 2, 5, 10) if step * power >= width / 5)
 
 
 def _north(axes: "Axes") -> None:

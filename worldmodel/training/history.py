@@ -1,6 +1,7 @@
 """A run's figures over its steps, as JSON lines and for TensorBoard."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,7 +36,8 @@ class History:
         with disk_errors(self.path, "the run's checkpoints are kept"), open(self.path, "a") as file:
             file.write(plain_json({"step": step, **numbers}) + "\n")
         for name, value in numbers.items():
-            self._events.add_scalar(name, value, step)
+            if math.isfinite(value):  # of others the writer warns on the terminal
+                self._events.add_scalar(name, value, step)
 
     def _forget_after(self, step: int) -> None:
         if self.path.exists():

@@ -125,11 +125,15 @@ class Run(Foreteller):
         ticks = ticks_of(horizon_s, dt)
         if ticks > _FARTHEST * self.trained_horizon and not beyond_trained:
             trained = self.trained_horizon * dt
+            meant = self.settings.horizon * dt
+            longer = f"worldmodel train ... --out {self.folder} --resume --minutes MORE goes on to {meant:g} s"
+            short = self.trained_horizon < self.settings.horizon  # its time was over before
+            remedy = longer if short and horizon_s <= _FARTHEST * meant else f"train with --horizon {horizon_s:g}"
             raise WorldModelError(
                 f"The run was trained to imagine {trained:g} s, and {horizon_s:g} s is far beyond.",
                 expected=f"a horizon of at most {_FARTHEST * trained:g} s",
                 found=f"{horizon_s:g} s",
-                remedy=f"train with --horizon {horizon_s:g}, or pass --beyond-trained (beyond_trained=True)",
+                remedy=f"{remedy}, or pass --beyond-trained (beyond_trained=True)",
             )
         return ticks
 

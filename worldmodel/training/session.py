@@ -43,7 +43,9 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
         folder.write_film(_film(folder, settings, source, network))
     _blend(folder, settings, source.selection, network, show)
     if state.horizon < settings.horizon:
-        show.say(f"note: no rollout was longer than {state.horizon} of the {settings.horizon} ticks of the horizon")
+        seconds = f"{state.horizon * settings.dt:g} of the {settings.horizon * settings.dt:g} s of the horizon"
+        longer = f"--resume with more {'minutes' if settings.steps is None else 'steps'} goes on"
+        show.say(f"note: there was time for rollouts of {seconds}, and so far the run is asked and measured; {longer}")
     folder.finish(
         steps=int(state.step),
         seconds=settings.began_s + float(state.seconds),

@@ -111,6 +111,10 @@ def train(
         else:
             show.say("looking for a vehicle's odometry")
             odometers = _odometers(log, settings)
+            if not odometers and any(spec.kind == "gps" for spec in settings.layout.readings):
+                show.say(
+                    "no columns of speed (or wheels) and of turning (a yaw rate in rad/s, a heading) explain its way"
+                )
         source = _source(log, settings, odometers)
         if resume:
             go_on(folder, settings, source, show)

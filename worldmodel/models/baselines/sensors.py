@@ -98,12 +98,15 @@ def _columns(layout: TickLayout) -> list[_Column]:
 
 
 def _speeds(columns: list[_Column]) -> list[list[_Column]]:
-    """Single columns that look like a speed, and all such of a stream together."""
+    """Single columns that look like a speed, and all such of a stream together.
+
+    A unit is not needed: the fixes tell the scale of a speed, and whether it is one.
+    """
     found = [
         c
         for c in columns
-        if (_SPEED.search(c.name.lower()) and _scale(c, "m/s"))
-        or (_WHEEL.search(c.name.lower()) and (_scale(c, "m/s") or _scale(c, "rad/s")))
+        if (_SPEED.search(c.name.lower()) and (not c.unit or _scale(c, "m/s")))
+        or (_WHEEL.search(c.name.lower()) and (not c.unit or _scale(c, "m/s") or _scale(c, "rad/s")))
     ]
     together = [list(group) for _, group in itertools.groupby(found, lambda c: c.stream)]
     return [[c] for c in found] + [group for group in together if len(group) > 1]
