@@ -309,3 +309,22 @@ def test_the_numbers_beside_a_map_are_few_enough_to_stand_apart(metres):
     draw_track(axes, way, way[:0], way[None])
     low, high = axes.get_xlim()
     assert 2 <= sum(low <= tick <= high for tick in axes.get_xticks()) <= 6
+
+
+def test_what_nobody_told_has_no_panel():
+    trajectory = made_up()
+    for part in (trajectory.logged["gps"], trajectory.imagined["gps"]):
+        part.data[..., 2] = np.nan  # as of fixes without an altitude
+    before, after = (
+        [axes.get_title(loc="left") or axes.get_title() for axes in each.plot().figure.subfigs[1].axes]
+        for each in (made_up(), trajectory)
+    )
+    assert [title for title in before if title not in after] == ["gps · up (m)"]
+
+
+def test_a_moment_in_a_long_recording_is_written_in_seconds():
+    figure = made_up().later(2e5).plot().figure
+    figure.canvas.draw()
+    axes = figure.subfigs[1].axes[1]
+    assert axes.xaxis.get_offset_text().get_text() == ""
+    assert all("e" not in label.get_text() for label in axes.get_xticklabels())

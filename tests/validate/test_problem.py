@@ -8,11 +8,13 @@ from worldmodel.errors import WorldModelError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
-from worldmodel.types import Samples
+from worldmodel.types import Samples, StreamSpec
+from worldmodel.validate.labels import nearest
 from worldmodel.validate.problem import Problem, make_problem, problem_of
 
 DT, CONTEXT, HORIZON = 0.1, 6, 5
 SEEN = tuple(s for s in SPECS if s.kind != "video")
+SLOW = StreamSpec("plant", "sensor", ("level",), ("m",), 1 / 60)
 OUTAGE_S = (1.1, 2.7)  # longer than a context
 
 
@@ -214,3 +216,11 @@ def test_the_answers_are_not_to_be_had(problem):
         _ = problem.asked.truth
     assert "without answers" in repr(problem.asked)
     assert "gps: gps of east, north, up" in repr(problem)
+
+
+def test_of_slow_logs_more_than_the_last_horizon_is_tabulated(tmp_path):
+    with LogWriter(tmp_path / "a.h5", [SLOW]) as writer:
+        writer.append({"plant": Samples(60.0 * np.arange(200), np.zeros((200, 1)))})
+    asked = make_problem(Log(tmp_path / "a.h5"), dt=60.0, context_s=600.0, horizon_s=3840.0)
+    assert list(asked.horizons) == [60, 120, 300, 600, 1800, 3600]
+    assert nearest(list(asked.horizons), 1.0) == 3  # of those that are all farther than a second, a middle one

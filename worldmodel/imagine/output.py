@@ -104,7 +104,7 @@ def draw_trajectory(trajectory: Trajectory) -> Picture:
     specs = sorted(trajectory.streams.values(), key=lambda s: s.kind == "action")  # what is commanded comes last
     videos = [s for s in specs if s.kind == "video"]
     panels: list[_Panel] = [(s, None) for s in specs if codec(s).track]
-    panels += [(s, i) for s in specs if s.kind != "video" for i in range(len(physical_columns(s).labels))]
+    panels += [(s, i) for s in specs if s.kind != "video" for i in _told(trajectory, s)]
     rows = -(-len(panels) // _ACROSS)
     heights = [*(2.6 for _ in videos), *([1.9 * rows + 0.3] if rows else [])]
     with style():
@@ -115,6 +115,16 @@ def draw_trajectory(trajectory: Trajectory) -> Picture:
         if rows:
             _draw_panels(parts[-1], trajectory, panels, rows)
     return Picture(figure, f"{trajectory.members} futures from {trajectory.start_s:.2f} s")
+
+
+def _told(trajectory: Trajectory, spec: StreamSpec) -> list[int]:
+    """The physical columns of which there is anything to draw: not, say, the altitude of fixes that tell none.
+
+    Of a stream without a sample all are: that there is none is worth a panel.
+    """
+    parts = [part.data.reshape(-1, part.data.shape[-1]) for part in _physical(trajectory, spec)]
+    rows = np.concatenate(parts)
+    return np.flatnonzero(np.isfinite(rows).any(0) | (len(rows) == 0)).tolist()
 
 
 def _draw_video(figure: "SubFigure", trajectory: Trajectory, spec: StreamSpec) -> None:

@@ -169,7 +169,9 @@ def is_rival(predictor: str) -> bool:
 
 
 def nearest(horizons: list[float], seconds: float) -> int:
-    """The index of the horizon nearest to `seconds`."""
+    """The index of the horizon nearest to `seconds`; of the middle one where all are farther, as of slow logs."""
+    if horizons[0] > seconds:
+        return len(horizons) // 2
     return min(range(len(horizons)), key=lambda i: abs(horizons[i] - seconds))
 
 

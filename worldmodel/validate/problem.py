@@ -18,7 +18,10 @@ from worldmodel.logs.windows import Context, Windows
 from worldmodel.types import Commands, StreamSpec
 
 MAX_STARTS = 320  # MuJoCo simulates each, some of them twice
-HORIZONS_S = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+HORIZONS_S = (
+    *(0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0),
+    *(30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 10_800.0, 43_200.0, 86_400.0),  # of slow logs
+)
 _CONTEXT_TICKS, _HORIZON_TICKS = 64, 64
 
 
