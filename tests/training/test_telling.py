@@ -49,8 +49,9 @@ def test_what_is_kept_for_validate_is_said(tmp_path, count, kept):
 
 def test_the_table_of_experts_has_room_in_80_columns():
     """Errors of experts that diverge, too."""
-    from worldmodel.training.telling import _figure, _row
+    from worldmodel.training.telling import _figure, _figure_s, _row
 
+    assert [_figure_s(seconds) for seconds in (0.0125, 60.0, 3840.0)] == ["0.0125", "60", "3840"]
     cells = [f"{_figure(error)}{' 100%'}" for error in (0.001, 9.9999, 99.99, 12345.6, 1e30)]
     row = _row("dead_reckoning", cells)
     assert len(row) < 80

@@ -49,8 +49,11 @@ def trusted(team: Team, left_out: LeftOut) -> Iterator[str]:
     ticks = np.unique(np.round(np.geomspace(1, horizon, _SHOWN)).astype(int))
     mean, _, weights = team.blend.mix(left_out.ahead, left_out.within)
     dt, names = team.lens.layout.dt, team.names[: len(left_out.ahead)]
-    yield "each expert's error on what was left out (naming the average: about 1), and its weight in the blend"
-    yield _row("", [f"{tick * dt:.3g} s" for tick in ticks])
+    yield (
+        "each expert's error on what was left out (naming the average: about 1; -: it speaks of some columns alone), "
+        "and its weight in the blend"
+    )
+    yield _row("", [f"{_figure_s(tick * dt)} s" for tick in ticks])
     for name, ahead, weight in zip((*names, "blend"), (*left_out.ahead, mean), (*weights, None), strict=True):
         error = _size(left_out, ahead)[ticks - 1]
         share = ["" if weight is None else f" {np.mean(weight[:, tick - 1]):4.0%}" for tick in ticks]
@@ -64,6 +67,10 @@ def _size(left_out: LeftOut, ahead: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         each = np.nansum(error, 0) / np.isfinite(error).sum(0)
     return np.sqrt(np.where(came, each, 0).sum(1) / came.sum(1))
+
+
+def _figure_s(seconds: float) -> str:
+    return f"{seconds:.3g}" if seconds < 1000 else f"{seconds:.0f}"
 
 
 def _figure(error: float) -> str:

@@ -167,9 +167,9 @@ def _astride(log: Log, dt: float, looked: np.ndarray, filled: np.ndarray, sample
 
 def _apart(log: Log, filled: np.ndarray) -> Iterator[Finding]:
     """Streams that no episode has beside the others, as where the sensors of a recording became an episode each."""
-    there = filled > 0
-    names = [name for name, ever in zip(log.streams, there.any(0).tolist(), strict=True) if ever]
-    beside = there[:, there.any(0)].astype(int)
+    ever = np.flatnonzero((filled > 0).any(0))
+    names = [list(log.streams)[i] for i in ever]
+    beside = (filled[:, ever] > 0).astype(int)
     together = np.linalg.matrix_power((beside.T @ beside > 0).astype(float), max(len(names), 1)) > 0
     groups = list(dict.fromkeys(tuple(np.flatnonzero(row)) for row in together))
     if len(groups) > 1:
