@@ -9,7 +9,7 @@ from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
-from worldmodel.validate.labels import nearest
+from worldmodel.validate.labels import nearest, seconds
 from worldmodel.validate.problem import Problem, make_problem, problem_of
 
 DT, CONTEXT, HORIZON = 0.1, 6, 5
@@ -223,4 +223,5 @@ def test_of_slow_logs_more_than_the_last_horizon_is_tabulated(tmp_path):
         writer.append({"plant": Samples(60.0 * np.arange(200), np.zeros((200, 1)))})
     asked = make_problem(Log(tmp_path / "a.h5"), dt=60.0, context_s=600.0, horizon_s=3840.0)
     assert list(asked.horizons) == [60, 120, 300, 600, 1800, 3600]
+    assert [seconds(s) for s in (0.25, 3600.0, 301_440.0)] == ["0.25 s", "3600 s", "301,440 s"]
     assert nearest(list(asked.horizons), 1.0) == 3  # of those that are all farther than a second, a middle one

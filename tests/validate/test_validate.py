@@ -94,6 +94,11 @@ def test_metrics_have_the_documented_keys(result, folder, starts):
     assert metrics["action_sensitivity"] > 0
 
 
+def test_what_is_noted_is_said_once(result):
+    assert sum("no simulated twin" in note for note in result.notes) == 1
+    assert len(set(result.notes)) == len(result.notes)
+
+
 def test_a_column_that_never_moved_is_known_and_not_judged(folder, result):
     unmoved = load_run(folder / "run").unmoved
     assert {name: list(still) for name, still in unmoved.items() if still.any()} == {"dial": [False, True]}

@@ -54,6 +54,7 @@ def draw_fan(axes: "Axes", fan: Fan, colour: str = IMAGINED) -> None:
     _line(axes, fan, fan.came_time, fan.came, **_came(fan.as_recorded), linewidth=1.3)
     _line(axes, fan, fan.time, fan.mean, color=colour, linewidth=2.2, zorder=4)
     axes.margins(x=0, y=0.08)
+    axes.locator_params(axis="x", nbins=5)
     axes.ticklabel_format(axis="x", style="plain", useOffset=False)  # a moment in a long recording is no power of ten
 
 

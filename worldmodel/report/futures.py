@@ -17,7 +17,7 @@ from worldmodel.draw import (
     style,
 )
 from worldmodel.types import StreamSpec
-from worldmodel.validate.labels import look
+from worldmodel.validate.labels import look, seconds
 from worldmodel.validate.result import Example, Film, Result
 
 _PANELS = 90  # on the whole page: it stays below a few megabytes
@@ -78,7 +78,9 @@ def draw_tracks(result: Result, examples: list[Example], stream: str) -> Picture
             for name, ahead in example.baselines.items():
                 if stream in ahead:
                     draw_way(axes, ahead[stream], look(name).colour, look(name).dashes)
-            axes.set(xlabel=across, ylabel=up if i == 0 else "", title=f"{example.episode}, from {example.at_s:.4g} s")
+            axes.set(
+                xlabel=across, ylabel=up if i == 0 else "", title=f"{example.episode}, from {seconds(example.at_s)}"
+            )
     return Picture(figure, f"tracks of {stream}")
 
 

@@ -189,7 +189,7 @@ def number(value: float | None) -> str:
 
 def seconds(value: float) -> str:
     """A time with its unit."""
-    return f"{value:.4g} s"
+    return f"{value:.4g} s" if value < 9999.5 else f"{value:,.0f} s"
 
 
 def listed(words: list[str]) -> str:

@@ -100,7 +100,7 @@ def _result(problem: Problem, forecasts: dict[str, Forecast], seed: int) -> Resu
         action_sensitivity=None,
         calibration=calibration,
         examples=[],
-        notes=[forecast.note for forecast in forecasts.values() if forecast.note],
+        notes=list(dict.fromkeys(forecast.note for forecast in forecasts.values() if forecast.note)),
         provenance=Provenance(problem.truth.log.sha256, __version__, None, seed),
         trust={stream: dict(each) for stream, each in forecasts[subject].trust.items()},
         still=still,
