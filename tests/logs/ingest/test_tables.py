@@ -112,6 +112,18 @@ def test_nan_infinity_and_empty_fields_are_kept_and_counted(folder):
     assert log.episodes[0].streams["motor"].data[1, 0] == math.inf
 
 
+def test_rows_of_a_slower_sensor_and_columns_without_readings_are_no_missing_readings(tmp_path):
+    rows = "".join(
+        f"2026-09-12T08:30:{i / 4:06.3f},{'' if i % 4 else 48 + i / 1e6},{'' if i % 4 else 11}\n" for i in range(80)
+    )
+    (tmp_path / "run.csv").write_text(f"stamp,lat,lon\n{rows}")
+    notes = ingest([tmp_path / "run.csv"], tmp_path / "run.h5").notes
+    told = [note for note in notes if "gps" in note]
+    assert any("gps: 60 of 80 rows hold nothing of it" in note for note in told)
+    assert any("gps: altitude: never told" in note for note in told)
+    assert not any("NaN or infinite" in note for note in notes)
+
+
 def test_rows_without_a_time_or_of_a_time_that_was_there_are_left_out_and_counted_and_late_ones_sorted(folder):
     (folder / "run.csv").write_text("t,v,a,u\n0,1,1,0\n20,2,1,0\n10,3,1,0\n20,4,1,0\n,5,1,0\n30,6,1,0\n")
     report, log = make(folder)

@@ -172,11 +172,21 @@ def _fits(recording: Recording, name: str) -> bool:
 
 
 def not_finite(recording: Recording) -> Iterator[str]:
-    """A line for each stream that has readings which are no numbers."""
+    """Lines for each stream that has readings which are no numbers; rows and columns without any are told apart."""
     for name, spec in recording.specs.items():
         if spec.kind != "video" and not _fits(recording, name):
             with np.errstate(over="ignore"):  # what is too large for the log is infinite there
                 data = np.asarray(recording.samples[name].data).astype(fmt.data_type(spec))
+            empty, never = (np.isnan(data).all(axis) for axis in (1, 0))
+            if data.shape[1] > 1 and empty.any() and not empty.all():
+                yield (
+                    f"{name}: {empty.sum()} of {len(data)} rows hold nothing of it (no samples to a model, as where a "
+                    "slower sensor shares a table)"
+                )
+                data = data[~empty]
+            if never.any() and not never.all():
+                yield f"{name}: {', '.join(np.array(spec.columns)[never])}: never told"
+                data = data[:, ~never]
             count, size = int((~np.isfinite(data)).sum()), data.size
             if count:
                 yield f"{name}: {count} of {size} readings are NaN or infinite (kept as they are; readers mask them)"
