@@ -1,5 +1,7 @@
 """A compiled team says what its experts say in numpy."""
 
+import copy
+import dataclasses
 import threading
 
 import numpy as np
@@ -13,7 +15,7 @@ from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts import compiled
 from worldmodel.models.experts.closed import closed, quick_ones
 from worldmodel.models.experts.compiled import Compiled
-from worldmodel.models.experts.left_out import measured
+from worldmodel.models.experts.left_out import ask, measured
 from worldmodel.models.experts.team import Team
 from worldmodel.training.data import measure_scaling
 
@@ -123,3 +125,28 @@ def test_one_program_is_for_all_horizons_up_to_a_power_of_two(windows, team):
             np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)
     assert len(prepared._made) == 1
     assert prepared.compiled._program._cache_size() == 1
+
+
+def test_a_linear_expert_that_explodes_is_held_back_compiled_and_not(windows, team):
+    """Not of ways, which have no end."""
+    lens, (linear,) = team.lens, (i for i, expert in enumerate(team.experts) if expert.name == "ridge")
+    broken = copy.deepcopy(team.experts[linear])
+    broken.direct.weights = broken.direct.weights * 1e6
+    experts = (*team.experts[:linear], broken, *team.experts[linear + 1 :])
+    wild = dataclasses.replace(team, experts=experts)
+    context, future = windows.cut(np.array([[0, 20]]), H)
+    asked = wild.asked(context, future.actions)
+    now, reach = asked.view.held[:, -1], wild.reach
+    most = 3 * np.maximum(reach.high - reach.low, 1)
+    low, high = np.minimum(reach.low, now) - most, np.maximum(reach.high, now) + most
+    way, raw = lens.layout.relative[lens.layout.newest], ask(experts, lens, asked).ahead[linear]
+    said = wild.answer(asked).ahead[linear]
+    assert (np.abs(raw) > 1e3).any((0, 1)).all()
+    assert ((said >= low) & (said <= high))[..., ~way].all()
+    np.testing.assert_array_equal(said[..., way], raw[..., way])
+    weights = np.zeros_like(wild.blend.usual) + 1e6
+    weights[linear] = 1.0
+    alone = dataclasses.replace(wild, blend=dataclasses.replace(wild.blend, usual=weights))
+    chosen = alone.blend.drawn(1, 2, 0)
+    found = Compiled(alone).foresee(context, future.actions, None, chosen)
+    np.testing.assert_allclose(found.mean, alone.foresee(context, future.actions, None, chosen).mean, rtol=1e-6)

@@ -54,3 +54,14 @@ def test_a_path_is_astray_once_it_has_left_twice_what_was_read_and_stays_so(reac
     for column in (1, 2):
         np.testing.assert_allclose(found[:, column], [0, 0, 0.5, 0.5, 2, 2, 2])
     np.testing.assert_allclose(reach.astray(jnp.asarray(ahead))[0, 0], found, atol=1e-6)
+
+
+def test_a_path_is_held_back_three_widths_from_what_was_read_and_from_where_it_begins(reach):
+    reach = dataclasses.replace(reach, low=np.array([np.inf, -1.0, 0.0]), high=np.array([-np.inf, 1.0, 0.1]))
+    path = np.array([0.0, 6.9, 7.5, 1e9, -8.0, np.nan])
+    ahead, now = np.stack([path] * 3, -1)[None, None], np.array([[[0.0, 0.0, 5.0]]])
+    found = reach.held_back(ahead, now)[0, 0]
+    np.testing.assert_array_equal(found[:, 0], path)  # nothing is known of it
+    np.testing.assert_array_equal(found[:, 1], [0.0, 6.9, 7.0, 7.0, -7.0, np.nan])
+    np.testing.assert_array_equal(found[:, 2], [0.0, 6.9, 7.5, 8.0, -3.0, np.nan])  # of what hardly moved a deviation
+    np.testing.assert_allclose(reach.held_back(jnp.asarray(ahead), now)[0, 0], found, rtol=1e-6)

@@ -49,7 +49,7 @@ class Compiled:
         team = _with_arrays(self._team, arrays)
         view, before, horizons = team.asked(context, actions)
         asked = Question(_doubled(view), _doubled(before), horizons)
-        answer = ask(team.experts, team.lens, asked)
+        answer = team.answer(asked)
         if said is not None:
             ahead, within = (jax.numpy.concatenate(x)[self._order] for x in zip(answer, said, strict=True))
             answer = Answer(ahead, within)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from worldmodel.models.baselines.view import View
 from worldmodel.types import Array, StreamSpec
 
 _MARGIN = 0.1  # of a standard deviation: readings have noise
+_WIDTHS = 3.0  # of what was read, of no less than one deviation, that a linear path may leave it by
 
 
 @dataclasses.dataclass
@@ -49,6 +50,13 @@ class Reach:
         beyond = xp.maximum(xp.maximum(ahead - self.high, self.low - ahead) - margin, 0)
         farthest = xp.maximum.accumulate(xp.where(xp.isnan(beyond), 0.0, beyond), 2)
         return xp.where(xp.isfinite(margin), farthest, 0.0)
+
+    def held_back(self, ahead: Float[Array, "K B H Y"], now: Float[Array, "B 1 Y"]) -> Float[Array, "K B H Y"]:
+        """Paths that end where they have left what was read, and where they begin, by several times its width."""
+        xp, width = namespace(ahead), self.high - self.low
+        most = _WIDTHS * xp.maximum(width, 1.0)
+        held = xp.clip(ahead, xp.minimum(self.low, now) - most, xp.maximum(self.high, now) + most)
+        return xp.where(xp.isfinite(width), held, ahead)
 
 
 def labels(layout: TickLayout) -> list[str]:

@@ -19,6 +19,7 @@ from worldmodel.models.experts.rich import RICH
 from worldmodel.types import Array, Commands
 
 NETWORK = "network"
+_LINEAR = ("linear", "ridge", "ar", "arx")  # which far outside of what they learned from say anything at all
 _RULER, _LIKE = "hold", "linear"  # beside whose errors the network's are measured; whose it has inside contexts
 
 
@@ -120,7 +121,15 @@ class Team:
             chosen: whose errors M futures repeat (`Blend.drawn`).
         """
         asked = self.asked(context, actions)
-        return self.blended(asked, ask(self.experts, self.lens, asked), network, chosen)
+        return self.blended(asked, self.answer(asked), network, chosen)
+
+    def answer(self, asked: Question) -> Answer:
+        """What the experts say; linear ones no farther outside than `Reach.held_back` lets them, but of a way."""
+        said, layout = ask(self.experts, self.lens, asked), self.lens.layout
+        linear = np.isin([expert.name for expert in self.experts], _LINEAR)[:, None, None, None]
+        held = self.reach.held_back(said.ahead, asked.view.held[:, -1:])
+        bounded = linear & ~layout.relative[layout.newest]
+        return said._replace(ahead=namespace(said.ahead).where(bounded, held, said.ahead))
 
     def blended(
         self,
