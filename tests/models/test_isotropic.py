@@ -167,3 +167,17 @@ def test_told_of_turns_it_knows_what_comes_round_a_bend(tmp_path):
         of_places(fitted(learned, lens, turns), seen(fresh, lens), lens) for turns in (False, True)
     )
     assert round_bends < 0.75 * straight
+
+
+@pytest.mark.parametrize("turns", [False, True], ids=["straight", "turns"])
+def test_of_what_stands_still_it_says_that_it_does(tmp_path, turns):
+    with LogWriter(tmp_path / "log.h5", streams("room")) as writer:
+        time = np.arange(0, 5, DT)
+        place, upright = np.tile([1.0, 2.0, 3.0], (len(time), 1)), np.tile([1.0, 0.0, 0.0, 0.0], (len(time), 1))
+        writer.append({"position": Samples(time, place), "orientation": Samples(time, upright)})
+    log = Log(tmp_path / "log.h5")
+    windows = Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+    lens = lens_of(windows)
+    view, columns = seen(windows, lens).view, pairs_of(lens.layout).columns
+    said = fitted(windows, lens, turns).predict(view, lens.layout)[..., columns]
+    np.testing.assert_allclose(said, np.broadcast_to(view.held[:, -1:, columns], said.shape), atol=1e-6)

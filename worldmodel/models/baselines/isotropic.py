@@ -85,22 +85,17 @@ class Isotropic(Direct):
                 comes round a bend is not that of a straight way.
         """
         (columns, sign, is_place), (ticks, change, there) = pairs_of(lens.layout), targets(examples)
-        unit, centre, parts = (
-            lens.scale[columns] * sign,
-            lens.centre[columns] * sign,
-            parts_of(examples.view, lens.layout),
-        )
-        of_all, silent = np.arange(change.shape[-1]), np.zeros((len(ticks), 1, change.shape[-1]))
-        silent[..., ~np.isin(of_all, columns)] = np.nan
-        told = np.flatnonzero(is_place) if turns else np.zeros(0, int)
+        unit, centre = lens.scale[columns] * sign, lens.centre[columns] * sign
+        parts, told = parts_of(examples.view, lens.layout), np.flatnonzero(is_place) if turns else np.zeros(0, int)
+        silent = np.zeros((len(ticks), 1, change.shape[-1]))
+        silent[..., ~np.isin(np.arange(change.shape[-1]), columns)] = np.nan
         model = cls(
             ticks, np.zeros(flat(parts).shape[1], bool), silent, columns, unit, centre, told, np.zeros(0),
             _slopes(examples.view.context), np.zeros(0),
         )  # fmt: skip
-        late = model._speeds(_means(parts, columns, unit))[0]
-        model.slow = _SLOW * (late**2).sum(1).mean(0)
-        seen = model._vectors(parts)
-        came, known = change[:, :, columns] * unit, there[:, :, columns].all(2)
+        late, _ = model._speeds(_means(parts, columns, unit))
+        model.slow = np.maximum(_SLOW * (late**2).sum(1).mean(0), STILL**2)  # of what stands still
+        seen, came, known = model._vectors(parts), change[:, :, columns] * unit, there[:, :, columns].all(2)
         model.own = np.stack([_fitted(seen, came[:, i], known[:, i], penalty) for i in range(len(ticks))])
         return model
 
