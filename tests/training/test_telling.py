@@ -2,17 +2,22 @@
 
 import io
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from rich.console import Console
 from rich.text import Text
 
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
+from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.models.experts.team import Team
 from worldmodel.training import progress
 from worldmodel.training.plan import Options, new_settings
-from worldmodel.training.telling import choices
+from worldmodel.training.telling import choices, trusted
 from worldmodel.types import Samples, StreamSpec
 
 LEVEL, PUMP = StreamSpec("level", "sensor", ("h",), ("m",), 1.0), StreamSpec("pump", "action", ("u",), ("V",), 1.0)
@@ -69,3 +74,25 @@ def test_the_bar_and_its_times_stay_whatever_the_words_beside_them(width, monkey
     assert max(map(len, lines)) <= width
     assert re.search(r"━{5,}.* 50 % \d:\d\d:\d\d \S+:\S\S", lines[-1])
     assert "35.3 s" in lines[-1]
+
+
+def test_experts_are_told_of_windows_that_all_were_asked_of(tmp_path):
+    """One that is better than another, and that there was time to ask of a fifth, is trusted with nearly all."""
+    layout, rng = TickLayout(1.0, (LEVEL,)), np.random.default_rng(0)
+    lens = Lens(layout, *(f(n) for n in (1, 0) for f in (np.zeros, np.ones)))
+    came = rng.normal(size=(50, 4, 1))
+    ahead = np.stack([came + 0.5 * rng.normal(size=came.shape), came + 0.01 * rng.normal(size=came.shape)])
+    ahead[1, 10:] = np.nan
+    groups = np.arange(50) // 5
+    left_out = LeftOut(
+        np.stack([groups, groups], 1), groups, came, np.ones(came.shape, bool), np.zeros((50, 4, 1)),
+        np.zeros((50, 4, 0)), ahead, np.zeros((2, 50, 0, 1)),
+    )  # fmt: skip
+    experts = tuple(SimpleNamespace(name=name, predict=None) for name in ("linear", "mechanics"))
+    team = Team.of(lens, experts, 8, 4, left_out)
+    *_, mechanics, blend = trusted(team, left_out)
+    assert all(float(share.rstrip("%")) > 95 for share in mechanics.split()[2::2])
+    assert all(float(error) < 0.05 for error in blend.split()[1:])
+    assert len(left_out.of_all().starts) == 10
+    alone = left_out._replace(ahead=ahead[:1])
+    assert len(alone.of_all().starts) == 50

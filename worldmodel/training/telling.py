@@ -44,7 +44,11 @@ def shares(episodes: Sequence[EpisodeRef]) -> str:
 
 
 def trusted(team: Team, left_out: LeftOut) -> Iterator[str]:
-    """A table: the error of each expert and of the blend on left-out windows, in standard deviations of readings."""
+    """A table: the error of each expert and of the blend on left-out windows, in standard deviations of readings.
+
+    On those that all were asked of: what they are trusted with where one was not asked is nothing that a run does.
+    """
+    left_out = left_out.of_all()
     horizon = left_out.came.shape[1]
     ticks = np.unique(np.round(np.geomspace(1, horizon, _SHOWN)).astype(int))
     mean, _, weights = team.blend.mix(left_out.ahead, left_out.within)

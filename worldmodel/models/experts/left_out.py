@@ -74,6 +74,14 @@ class LeftOut(NamedTuple):
     ahead: Array
     within: Array
 
+    def of_all(self) -> "LeftOut":
+        """The windows of which every expert said something that ever did, if there are such: time may have ended."""
+        spoke = np.isfinite(self.ahead).any((2, 3))
+        rows = spoke[spoke.any(1)].all(0)
+        if not rows.any():
+            return self
+        return LeftOut(*(x[:, rows] if i >= len(self) - 2 else x[rows] for i, x in enumerate(self)))
+
     def squared_errors(self, ahead: Float[Array, "*k N H Y"]) -> Float[Array, "*k N H Y"]:
         """Of predictions for these windows, at the samples' times; NaN where nothing came or was said."""
         return np.where(self.mask, at_sample_times(ahead, self.age) - self.came, np.nan) ** 2
