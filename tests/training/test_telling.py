@@ -2,7 +2,7 @@
 
 import io
 import re
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -76,6 +76,13 @@ def test_the_bar_and_its_times_stay_whatever_the_words_beside_them(width, monkey
     assert "35.3 s" in lines[-1]
 
 
+class Named(NamedTuple):
+    name: str
+
+    def predict(self, view):
+        raise AssertionError("what it said is given")
+
+
 def test_experts_are_told_of_windows_that_all_were_asked_of(tmp_path):
     """One that is better than another, and that there was time to ask of a fifth, is trusted with nearly all."""
     layout, rng = TickLayout(1.0, (LEVEL,)), np.random.default_rng(0)
@@ -86,9 +93,9 @@ def test_experts_are_told_of_windows_that_all_were_asked_of(tmp_path):
     groups = np.arange(50) // 5
     left_out = LeftOut(
         np.stack([groups, groups], 1), groups, came, np.ones(came.shape, bool), np.zeros((50, 4, 1)),
-        np.zeros((50, 4, 0)), ahead, np.zeros((2, 50, 0, 1)),
+        np.zeros((50, 4, 0)), ahead, np.ones((2, 50, 3, 1)),
     )  # fmt: skip
-    experts = tuple(SimpleNamespace(name=name, predict=None) for name in ("linear", "mechanics"))
+    experts = tuple(Named(name) for name in ("linear", "mechanics"))
     team = Team.of(lens, experts, 8, 4, left_out)
     *_, mechanics, blend = trusted(team, left_out)
     assert all(float(share.rstrip("%")) > 95 for share in mechanics.split()[2::2])
