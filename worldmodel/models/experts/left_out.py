@@ -80,11 +80,14 @@ class LeftOut(NamedTuple):
         rows = spoke[spoke.any(1)].all(0)
         if not rows.any():
             return self
-        return LeftOut(*(x[:, rows] if i >= len(self) - 2 else x[rows] for i, x in enumerate(self)))
+        return LeftOut(*(x[:, rows] if axis else x[rows] for x, axis in zip(self, _WINDOW_AXES, strict=True)))
 
     def squared_errors(self, ahead: Float[Array, "*k N H Y"]) -> Float[Array, "*k N H Y"]:
         """Of predictions for these windows, at the samples' times; NaN where nothing came or was said."""
         return np.where(self.mask, at_sample_times(ahead, self.age) - self.came, np.nan) ** 2
+
+
+_WINDOW_AXES = [int(name in Answer._fields) for name in LeftOut._fields]  # what experts say is by expert first
 
 
 class Fold(NamedTuple):
@@ -128,9 +131,8 @@ def measured(
 
 def joined(parts: Sequence[LeftOut]) -> LeftOut:
     """Several as one."""
-    by_expert = ("ahead", "within")
-    axes = [1 if name in by_expert else 0 for name in LeftOut._fields]
-    return LeftOut(*(np.concatenate(x, axis) for x, axis in zip(zip(*parts, strict=True), axes, strict=True)))
+    each = zip(zip(*parts, strict=True), _WINDOW_AXES, strict=True)
+    return LeftOut(*(np.concatenate(x, axis) for x, axis in each))
 
 
 def alongside(told: LeftOut, more: LeftOut | None, count: int) -> LeftOut:
