@@ -596,12 +596,14 @@ def test_a_column_apart_is_told_by_a_ridge_on_its_own_inputs_and_those_that_all_
     rng = np.random.default_rng(0)
     own, shared = rng.normal(size=(200, 4)) * [1, 5, 0, 0.1], 3 + rng.normal(size=(200, 6))
     change, mask = own[:, 0] - shared[:, 1] + rng.normal(size=200), rng.uniform(size=200) < 0.7
-    found = Shared(shared, 0.1).fitted(own, change, mask)
-    inputs = np.concatenate([own, shared], 1)
-    scale = np.where(inputs.std(0) > 0, inputs.std(0), np.inf)
-    expected = ridge(inputs / scale, change[:, None], mask[:, None], (0.1,))[0, :, 0] / np.append(scale, 1)
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    np.testing.assert_array_equal(Shared(shared, 0.1).fitted(own, change, np.zeros(200, bool)), 0)
+    for told in (np.ones(6, bool), np.arange(6) < 3, np.zeros(6, bool)):
+        found = Shared(shared, 0.1).fitted(own, change, mask, told)
+        inputs = np.concatenate([own, shared[:, told]], 1)
+        scale = np.where(inputs.std(0) > 0, inputs.std(0), np.inf)
+        expected = ridge(inputs / scale, change[:, None], mask[:, None], (0.1,))[0, :, 0] / np.append(scale, 1)
+        np.testing.assert_allclose(found[np.concatenate([np.ones(4, bool), told, [True]])], expected, atol=1e-12)
+        np.testing.assert_array_equal(found[4:-1][~told], 0)
+    np.testing.assert_array_equal(Shared(shared, 0.1).fitted(own, change, np.zeros(200, bool), told), 0)
 
 
 @pytest.mark.parametrize("off", [3e-14, -3e-14])
@@ -634,7 +636,8 @@ def test_where_time_is_short_fewer_ticks_ahead_are_fitted_and_those_as_ever(tmp_
     np.testing.assert_array_equal(few.weights, every.weights[[0, -1]])
     np.testing.assert_array_equal(few.predict(examples.view, layout)[:, 0], every.predict(examples.view, layout)[:, 0])
     assert said == ["no time left for linear models of every tick ahead"]
-    each = [Apart.fit(examples, layout, 0.1, True, a) for a in (UNLIMITED, Allowance(0, said.append))]
+    told = np.ones((len(layout.newest), layout.action_count), bool)
+    each = [Apart.fit(examples, layout, 0.1, told, a) for a in (UNLIMITED, Allowance(0, said.append))]
     np.testing.assert_array_equal(each[1].own, each[0].own[[0, -1]])
     assert each[1].ticks.tolist() == [1, windows.horizon]
 

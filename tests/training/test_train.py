@@ -357,13 +357,13 @@ def test_minutes_begin_with_reading_and_baselines_have_half_of_what_is_left(blin
         return fit(*given, allowance=allowance, **options)
 
     def quick(*given):
-        asked["experts"] = given[-1].left
-        return quick_ones(*given)
+        asked["experts"] = given[2].left
+        return fit_quick(*given)
 
-    fit, quick_ones = trainer.Baselines.fit, trainer.quick_ones
+    fit, fit_quick = trainer.Baselines.fit, trainer.fit_quick
     monkeypatch.setattr(trainer, "Log", slow_log)
     monkeypatch.setattr(trainer.Baselines, "fit", fitted)
-    monkeypatch.setattr(trainer, "quick_ones", quick)
+    monkeypatch.setattr(trainer, "fit_quick", quick)
     run = train([blind], tmp_path / "run", minutes=1, network=False, context_s=0.4, horizon_s=0.32, progress=False)
     assert asked == {"baselines": 15, "experts": 9}
     assert run.settings.began_s == 33

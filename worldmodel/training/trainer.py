@@ -16,10 +16,9 @@ from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.odometry import Odometer, find_odometers
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.closed import quick_ones
 from worldmodel.models.experts.fitting import Trial, examples_at
 from worldmodel.models.experts.physics import Physics
-from worldmodel.models.experts.rich import fit_rich
+from worldmodel.models.experts.rich import fit_quick, fit_rich
 from worldmodel.simulate import Scene, load_scene
 from worldmodel.training.data import Batches, measure_scaling
 from worldmodel.training.evaluate import Selection
@@ -207,7 +206,7 @@ def _begin(
             soon = allowance.part(allowance.left / 3)
             examples = examples_at(lens, windows, windows.starts().thinned(), seed, soon)
             trial = Trial.of(lens, windows, select, settings.copies, seed, allowance, settings.teachers)
-            quick = quick_ones(examples, lens, soon)
+            quick = fit_quick(examples, lens, soon, baselines.reckoners)
             cheap = trial.closed(baselines, quick)
             half = allowance.part(allowance.left / 2)  # the rest is for measuring them
             rich = fit_rich(examples, lens, seed, half, settings.about.get("structure")) if settings.train.rich else []

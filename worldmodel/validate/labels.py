@@ -31,6 +31,7 @@ LOOKS = {
     "ridge": Look("short ridge", "the short ridge", "#56B4E9", ":"),
     "ar": Look("each by itself", "each column by itself", "#88CCEE", ":"),
     "arx": Look("each with commands", "each column with commands", "#44AA99", ":"),
+    "products": Look("products of signals", "the model of products", "#117733", ":"),
     "isotropic": Look("isotropic", "the isotropic model", "#882255", ":"),
     "turning": Look("isotropic, turning", "the isotropic model of turns", "#AA4499", ":"),
     "mechanics": Look("mechanics", "mechanics", "#6a3d9a", ":"),
@@ -40,7 +41,7 @@ LOOKS = {
     "floor_reading": Look("floor (MuJoCo)", "the floor", "#D55E00", "--"),
     "floor_estimate": Look("floor, estimated", "the floor from an estimate", "#8b0000", "--"),
 }
-_PARTS = ("network", "ridge", "ar", "arx", "isotropic", "turning", "mechanics", "state_space", "physics")
+_PARTS = ("network", "ridge", "ar", "arx", "products", "isotropic", "turning", "mechanics", "state_space", "physics")
 _UNKNOWN = ("#b15928", "#e7298a", "#666600", "#00868B")  # of predictors that users bring
 _OVERALL = StreamSpec("all readings", "sensor", ("all",), ("",), 1.0)
 

@@ -13,9 +13,10 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts import compiled
-from worldmodel.models.experts.closed import closed, quick_ones
+from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.compiled import Compiled
 from worldmodel.models.experts.left_out import ask, measured
+from worldmodel.models.experts.rich import fit_quick
 from worldmodel.models.experts.team import Team
 from worldmodel.training.data import measure_scaling
 
@@ -44,7 +45,7 @@ def team(windows):
     baselines = Baselines.fit(windows, measure_scaling(windows, 0), 0)
     lens, starts = baselines.lens, windows.starts().thinned()
     before, after = closed(baselines, ["mean", "hold"]), closed(baselines, ["velocity", "linear", "dead_reckoning"])
-    experts = [*before, Still(), *after, *quick_ones(lens.examples(windows, starts), lens)]  # and between others
+    experts = [*before, Still(), *after, *fit_quick(lens.examples(windows, starts), lens)]  # and between others
     return Team.of(lens, tuple(experts), C, H, measured(experts, lens, windows, starts, starts[:, 0]))
 
 

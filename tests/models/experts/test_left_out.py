@@ -12,11 +12,11 @@ from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens, short_context
 from worldmodel.models.experts.blend import Blend
-from worldmodel.models.experts.closed import AR, ARX, Closed, Ridge, closed, quick_ones
+from worldmodel.models.experts.closed import AR, ARX, Closed, Ridge, closed
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.fitting import Trial, examples_at
 from worldmodel.models.experts.left_out import Question, ask, folds, measured
-from worldmodel.models.experts.rich import experts_from, experts_to
+from worldmodel.models.experts.rich import experts_from, experts_to, fit_quick
 from worldmodel.models.objective import at_sample_times
 from worldmodel.training.data import measure_scaling
 from worldmodel.types import Commands, StreamSpec
@@ -291,7 +291,7 @@ def test_columns_by_themselves_learn_from_little_where_all_together_find_what_is
     """Eight columns that have nothing to do with each other, of which a few windows are known."""
     examples, lens = _walks(windows=40), _lens(8)
     fresh = _walks(windows=300, seed=1)
-    ridge, ar = quick_ones(examples, lens)  # there are no actions
+    ridge, ar = fit_quick(examples, lens)  # there are no actions
     assert isinstance(ar, AR)
     together, apart = (np.nanmean(fresh.squared_errors(expert.predict(fresh.view))) for expert in (ridge, ar))
     still = np.nanmean(fresh.squared_errors(np.repeat(fresh.view.held[:, -1:], H, 1)))
@@ -299,7 +299,7 @@ def test_columns_by_themselves_learn_from_little_where_all_together_find_what_is
 
 
 def test_columns_are_not_told_by_themselves_where_many_commands_move_them():
-    kinds = [[type(e) for e in quick_ones(_walks(20, actions=n), _lens(8, n))] for n in (2, 9)]
+    kinds = [[type(e) for e in fit_quick(_walks(20, actions=n), _lens(8, n))] for n in (2, 9)]
     assert kinds == [[Ridge, AR, ARX], [Ridge]]
 
 
@@ -332,7 +332,7 @@ def test_who_tells_place_and_attitude_has_experts_that_are_alike_in_all_directio
     windows = flights(tmp_path / "x.h5", towards=0.0, count=2)
     lens = Lens(windows.layout, *(np.asarray(x) for x in measure_scaling(windows, 0)[:4]))
     examples = lens.examples(windows, np.asarray(windows.starts())[::20])
-    experts = quick_ones(examples, lens)
+    experts = fit_quick(examples, lens)
     assert [expert.name for expert in experts] == ["ridge", "ar", "isotropic", "turning"]
     kept = experts_from(experts_to(experts), lens, tmp_path)
     for expert, again in zip(experts, kept, strict=True):

@@ -27,18 +27,25 @@ class Apart(Direct):
 
     @classmethod
     def fit(
-        cls, examples: Examples, layout: TickLayout, penalty: float, commands: bool, allowance: Allowance = UNLIMITED
+        cls,
+        examples: Examples,
+        layout: TickLayout,
+        penalty: float,
+        told: Bool[np.ndarray, "Y A"],
+        allowance: Allowance = UNLIMITED,
     ) -> "Apart":
-        """On the readings that came; `commands` says whether those tell anything."""
+        """On the readings that came; `told` says which of the view's commands tell each column anything."""
         view, (ticks, change, there) = examples.view, targets(examples)
         parts = parts_of(view, layout)
         past, acted, own = flat(parts[-1:]), acts_until(view, ticks), own_of(parts)
-        varies = commands & (np.concatenate([past.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL)
+        deviation = np.concatenate([past.std(0), np.max([a.std(0) for a in acted], 0)])
+        tells = np.tile(told, len(deviation) // max(told.shape[1], 1))  # commands are the last axis of all of these
+        varies = tells.any(0) & (deviation > STILL)
 
         def at(i: int) -> Array:
             shared = Shared(np.concatenate([past, acted[i]], 1)[:, varies], penalty)
-            columns = range(own.shape[-1])
-            return np.array([shared.fitted(own[..., y], change[:, i, y], there[:, i, y]) for y in columns])
+            columns = ((own[..., y], change[:, i, y], there[:, i, y], tells[y, varies]) for y in range(len(told)))
+            return np.array([shared.fitted(*column) for column in columns])
 
         done, weights = each_tick(at, len(ticks), allowance)
         each = np.array(weights).swapaxes(1, 2)
@@ -63,15 +70,22 @@ class Shared:
         self._known: dict[bytes, tuple[np.ndarray, ...]] = {}
 
     def fitted(
-        self, own: Float[np.ndarray, "M K"], change: Float[np.ndarray, " M"], mask: Bool[np.ndarray, " M"]
+        self,
+        own: Float[np.ndarray, "M K"],
+        change: Float[np.ndarray, " M"],
+        mask: Bool[np.ndarray, " M"],
+        told: Bool[np.ndarray, " S"],
     ) -> Float[np.ndarray, " weights"]:
-        """Weights of one column's own inputs, of those that it shares, and a constant: a ridge regression."""
+        """Weights of one column's own inputs, of those that it is told of what is shared, and a constant: a ridge
+        regression. All others are 0.
+        """
         deviation = own.std(0)
         scale = np.append(np.where(deviation > STILL, deviation, np.inf), self._scale)
-        count = own.shape[1]
+        count, weights = own.shape[1], np.zeros(len(scale) + 1)
         if not mask.any():
-            return np.zeros(len(scale) + 1)
+            return weights
         shared, mean, products = self._of(mask)
+        shared, mean, products = shared[:, told], mean[told], products[np.ix_(told, told)]
         x, y = own[mask] / scale[:count], change[mask]
         means = np.append(x.mean(0), mean)
         x, left = x - x.mean(0), y - y.mean()
@@ -79,7 +93,10 @@ class Shared:
         gram = np.block([[x.T @ x, beside], [beside.T, products]])
         moment = np.append(x.T @ left, shared.T @ left)
         slopes = solve(gram + self._penalty * len(x) * np.eye(len(gram)), moment, assume_a="pos")
-        return np.append(slopes / scale, y.mean() - means @ slopes)
+        used = np.append(np.ones(count, bool), told)
+        weights[:-1][used] = slopes / scale[used]
+        weights[-1] = y.mean() - means @ slopes
+        return weights
 
     def _of(self, rows: Bool[np.ndarray, " M"]) -> tuple[np.ndarray, ...]:
         """Of some rows the inputs less their means, the means, and the products."""

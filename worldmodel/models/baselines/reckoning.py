@@ -193,6 +193,15 @@ def reckon(reckoners: Sequence[Reckoner], view: View, linear: Array, lens: Lens)
     return out
 
 
+def reckoned(
+    reckoners: Sequence[Reckoner], view: View, linear: Float[Array, "B H Y"], lens: Lens
+) -> Float[Array, "B H Y"]:
+    """Of what they `reckon` that which speed and turning tell; NaN of all that is no more than held."""
+    told = [column for reckoner in reckoners for column in reckoner.reckoned(lens.layout)]
+    ahead = reckon(reckoners, view, linear, lens)
+    return namespace(ahead).where(np.isin(np.arange(ahead.shape[-1]), told), ahead, np.nan)
+
+
 class _Fixes(NamedTuple):
     """Fixes as complex metres, where there is one, and how many ticks old it is."""
 

@@ -12,14 +12,14 @@ from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.apart import Apart
 from worldmodel.models.baselines.direct import Direct
-from worldmodel.models.baselines.isotropic import Isotropic, pairs_of
+from worldmodel.models.baselines.isotropic import Isotropic
+from worldmodel.models.baselines.reckoning import reckoned
 from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.expert import Expert
 from worldmodel.types import Array
 
 _PENALTY = 0.1  # docs/experiments.md
 _FEW_WEIGHTS = 1e-3  # penalty of who has so few that all data tell each of them
-_FEW_ACTIONS = 8  # docs/experiments.md: a humanoid's 26 are too many
 
 
 class Closed(NamedTuple):
@@ -32,12 +32,10 @@ class Closed(NamedTuple):
         """Normalised readings at the ticks ahead; NaN of what it says nothing of, or only holds as another does."""
         if self.name not in self.baselines.names:  # there was nothing to reckon with in these episodes
             return np.full((*view.ahead.shape[:2], view.held.shape[-1]), np.nan)
-        ahead = self.baselines.ahead(self.name, view)
         if self.name != "dead_reckoning":
-            return ahead
-        layout = self.baselines.lens.layout
-        told = [column for reckoner in self.baselines.reckoners for column in reckoner.reckoned(layout)]
-        return namespace(ahead).where(np.isin(np.arange(ahead.shape[-1]), told), ahead, np.nan)
+            return self.baselines.ahead(self.name, view)
+        linear = self.baselines.ahead("linear", view)
+        return reckoned(self.baselines.reckoners, view, linear, self.baselines.lens)
 
 
 def closed(baselines: Baselines, names: Sequence[str] | None = None) -> list[Expert]:
@@ -100,22 +98,20 @@ class AR(Ridge):
     name: ClassVar[str] = "ar"
     kind: ClassVar[type[Direct]] = Apart
     longest: ClassVar[int | None] = None
+    commands: ClassVar[bool] = False
 
     @classmethod
     def model(cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> Direct:
         """What it predicts with."""
-        return Apart.fit(examples, lens.layout, _PENALTY, False, allowance)
+        told = np.full((len(lens.centre), lens.layout.action_count), cls.commands)
+        return Apart.fit(examples, lens.layout, _PENALTY, told, allowance)
 
 
 class ARX(AR):
     """Each column from its own past and what is commanded."""
 
     name: ClassVar[str] = "arx"
-
-    @classmethod
-    def model(cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> Direct:
-        """What it predicts with."""
-        return Apart.fit(examples, lens.layout, _PENALTY, True, allowance)
+    commands: ClassVar[bool] = True
 
 
 class Alike(AR):
@@ -136,17 +132,3 @@ class RoundBends(Alike):
 
     name: ClassVar[str] = "turning"
     turns: ClassVar[bool] = True
-
-
-def quick_ones(examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> list[Ridge]:
-    """The linear experts that suit the streams.
-
-    Those of one column at a time only where there are others, and no more than a few commands: of a machine that many
-    move, a column by itself tells little, and with all of them it has too many weights.
-    """
-    kinds: list[type[Ridge]] = [Ridge]
-    if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
-        kinds += [AR, ARX] if lens.layout.actions else [AR]
-    if pairs_of(lens.layout).columns.size:
-        kinds += [Alike, RoundBends]
-    return [kind.fit(examples, lens, turn) for kind, turn in zip(kinds, allowance.turns(len(kinds)), strict=True)]

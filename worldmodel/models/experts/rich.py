@@ -1,21 +1,54 @@
 """Experts beyond the baselines: which there are, and which a log has what it takes for."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from worldmodel.models.allowance import Allowance
+from worldmodel.models.allowance import UNLIMITED, Allowance
+from worldmodel.models.baselines.isotropic import pairs_of
+from worldmodel.models.baselines.reckoning import Reckoner
 from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.experts.closed import AR, ARX, Alike, Ridge, RoundBends
 from worldmodel.models.experts.mechanics import Mechanics
 from worldmodel.models.experts.physics import Physics
+from worldmodel.models.experts.products import Products
 from worldmodel.models.experts.state_space import StateSpace
 from worldmodel.models.experts.state_space.expert import suits
 from worldmodel.models.experts.structure import Structure, find_structure
 
+_FEW_ACTIONS = 8  # docs/experiments.md: a humanoid's 26 are too many
 _STARTS = 12  # ticks that mechanics needs to tell where it starts
 _LEAST_S = 5.0  # that those are worth beginning for which take long
-RICH: dict[str, Any] = {cls.name: cls for cls in (Ridge, AR, ARX, Alike, RoundBends, Mechanics, StateSpace, Physics)}
+RICH: dict[str, Any] = {
+    cls.name: cls for cls in (Ridge, AR, ARX, Products, Alike, RoundBends, Mechanics, StateSpace, Physics)
+}
+
+
+def fit_quick(
+    examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED, reckoners: Sequence[Reckoner] = ()
+) -> list[Ridge]:
+    """Fits the linear experts that suit the streams, and that of products where there are some; tells which.
+
+    Those of one column at a time only where there are others, and no more than a few commands: of a machine that many
+    move, a column by itself tells little, and with all of them it has too many weights.
+
+    Args:
+        examples: windows to fit on.
+        lens: what they see through.
+        allowance: time for it; is told what is found.
+        reckoners: of places, where some were found.
+    """
+    kinds: list[Callable[..., Ridge]] = [Ridge.fit]
+    if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
+        products = functools.partial(Products.fit, reckoners=reckoners)
+        kinds += [AR.fit, ARX.fit, products] if lens.layout.actions else [AR.fit]
+    if pairs_of(lens.layout).columns.size:
+        kinds += [Alike.fit, RoundBends.fit]
+    fitted = [fit(examples, lens, turn) for fit, turn in zip(kinds, allowance.turns(len(kinds)), strict=True)]
+    for found in (expert for expert in fitted if isinstance(expert, Products)):
+        _say_lines(allowance, found)
+    return [expert for expert in fitted if not isinstance(expert, Products) or expert.speaks.any()]
 
 
 def fit_rich(
@@ -52,7 +85,7 @@ def fit_rich(
     return [StateSpace.fit(examples, lens, seed, allowance)]
 
 
-def _say_lines(allowance: Allowance, found: Structure | Mechanics) -> None:
+def _say_lines(allowance: Allowance, found: Structure | Mechanics | Products) -> None:
     for line in found.describe().splitlines():
         allowance.say(line)
 

@@ -19,7 +19,13 @@ from worldmodel.models.experts.rich import RICH
 from worldmodel.types import Array, Commands
 
 NETWORK = "network"
-_LINEAR = ("linear", "ridge", "ar", "arx")  # which far outside of what they learned from say anything at all
+_LINEAR = (
+    "linear",
+    "ridge",
+    "ar",
+    "arx",
+    "products",
+)  # which far outside of what they learned from say anything at all
 _RULER, _LIKE = "hold", "linear"  # beside whose errors the network's are measured; whose it has inside contexts
 
 
