@@ -19,7 +19,7 @@ from worldmodel.errors import LogFormatError, RecipeError, WorldModelError
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.ingest import importer as registry
 from worldmodel.logs.ingest import ingest
-from worldmodel.logs.ingest.conversion import Parts
+from worldmodel.logs.ingest.conversion import Parts, convert_all
 from worldmodel.logs.ingest.importer import Options, importers, needed
 from worldmodel.logs.ingest.joining import join
 from worldmodel.logs.ingest.notes import in_lines
@@ -205,6 +205,22 @@ def test_processes_make_the_same_log(tables, tmp_path):
         options = {"recipe": tmp_path / "recipe.toml", "workers": workers, "progress": False}
         ingest(tables, tmp_path / f"{workers}.h5", **options)
     assert content(tmp_path / "1.h5") == content(tmp_path / "2.h5")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_many_small_steps_are_shown_together_and_all_of_them(tmp_path, workers):
+    (tmp_path / "logs").mkdir()
+    for name in "ab":  # a reader of CAN advances line by line
+        lines = "".join(f"({i / 100:.6f}) can0 123#{i % 256:02x}\n" for i in range(3000))
+        (tmp_path / "logs" / f"{name}.log").write_text(lines)
+    (tmp_path / "a.dbc").write_text('VERSION ""\nBO_ 291 A: 8 X\n SG_ a : 0|8@1+ (1,0) [0|0] "" X\n')
+    found = find_sources(tmp_path / "logs").sources
+    steps: list[int] = []
+    options = Options(dbc=(tmp_path / "a.dbc",))
+    jobs = [(source, tmp_path / f"{i}.h5") for i, source in enumerate(found)]
+    assert len(list(convert_all(jobs, options, workers, None, steps.append, print))) == 2
+    assert sum(steps) == sum(source.bytes for source in found)
+    assert len(steps) < 1000
 
 
 def test_an_error_in_a_process_reaches_the_user(tables, tmp_path):

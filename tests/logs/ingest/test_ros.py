@@ -445,6 +445,27 @@ def test_a_message_that_is_no_number_costs_itself(tmp_path, content):
     assert noted(recording, f"/a: 1 messages are no {kind}")
 
 
+def test_numbers_that_are_none_may_be_words_and_half_a_message_is_none(tmp_path):
+    def vector(x):
+        return {"x": x, "y": 2, "z": 3}
+
+    def imu(gyro, force, attitude=0):
+        return {
+            "angular_velocity": vector(gyro), "linear_acceleration": vector(force),
+            "orientation": {"w": attitude, "x": 0, "y": 0, "z": 0},
+        }  # fmt: skip
+
+    told = [imu(1, 4), imu("NaN", 5, attitude=1), imu(6, "word"), imu(7, 8, attitude=1)]
+    messages = [("/imu", "sensor_msgs/Imu", i * 10**9, content) for i, content in enumerate(told)]
+    recording = read(write_json(tmp_path / "a.mcap", messages))
+    np.testing.assert_array_equal(recording.samples["gyro"].data, [[1, 2, 3], [np.nan, 2, 3], [7, 2, 3]])
+    np.testing.assert_array_equal(recording.samples["accelerometer"].data[:, 0], [4, 5, 8])
+    np.testing.assert_array_equal(recording.samples["attitude"].data, [[1, 0, 0, 0]] * 2)
+    np.testing.assert_allclose(np.diff(recording.samples["attitude"].time), [2])
+    assert noted(recording, "/imu: 1 messages are no sensor_msgs/Imu")
+    assert noted(recording, "attitude: 1 of 3 messages say")
+
+
 def test_a_buffer_of_bytes_is_no_stream(tmp_path):
     messages = [("/buffer", "std_msgs/UInt8MultiArray", 0, {"data": [0] * 5000}), ("/x", "Own", 0, {"x": 1})]
     recording = read(write_json(tmp_path / "a.mcap", messages))

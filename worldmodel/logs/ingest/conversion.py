@@ -29,6 +29,7 @@ _POOL_FROM = 32 << 20  # bytes: below, starting processes costs more than they s
 _WORTH_KEEPING_S = 30.0
 _LEAST_S = 60.0  # for a reader to come to an end or to the next episode, and as long as the slowest disk takes
 _SLOWEST_BYTES_S = 5e6
+_SHOWN_S = 0.1
 Refuse = Callable[[Source, WorldModelError], None]
 NOTES = "notes"  # of a part's `about`: what was found while it was read
 
@@ -113,7 +114,7 @@ def _convert_in(process: Apart, source: Source, options: Options, part: Path) ->
 
 
 def _convert_apart(source: Source, options: Options, part: Path, advance: Callable[[int], object]) -> None:
-    _convert(source, dataclasses.replace(options, advance=advance), part)
+    _convert(source, dataclasses.replace(options, advance=_Counted(advance, source.bytes)), part)
 
 
 def _convert(source: Source, options: Options, part: Path) -> None:
@@ -187,18 +188,29 @@ def convert_all(
 
 
 class _Counted:
-    """Passes numbers of bytes on, never more in all than there are, and what is left at the end."""
+    """Passes numbers of bytes on, never more in all than there are, and what is left at the end.
+
+    Many small ones are passed on together, ten times a second: to show each would take longer than to read it.
+    """
 
     def __init__(self, advance: Callable[[int], object], total: int) -> None:
         self._advance, self._left = advance, total
+        self._waiting, self._next = 0, 0.0
 
     def __call__(self, count: int) -> None:
-        count = min(count, self._left)
+        self._waiting += count
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _SHOWN_S
+            self._pass_on(self._waiting)
+
+    def _pass_on(self, count: int) -> None:
+        count, self._waiting = min(count, self._left), 0
         self._left -= count
         self._advance(count)
 
     def finish(self) -> None:
-        self(self._left)
+        self._pass_on(self._left)
 
 
 def _convert_in_pool(

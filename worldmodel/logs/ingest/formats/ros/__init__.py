@@ -7,7 +7,7 @@ import dataclasses
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -23,7 +23,6 @@ from worldmodel.logs.ingest.formats.ros.types import (
     MOST_ELEMENTS,
     TYPES,
     Part,
-    Row,
     parts,
     short,
 )
@@ -46,13 +45,6 @@ class Message(NamedTuple):
     received: int
     content: Any
     bytes: int
-
-
-class _Named(NamedTuple):
-    """What a message tells by names of its own."""
-
-    names: tuple[str, ...]
-    values: "array[float]"
 
 
 class Bag(Protocol):
@@ -152,79 +144,96 @@ def is_action(topic: str, kind: str, part: Part) -> bool:
 
 
 class _Topic:
-    """The readings of a topic as its messages come."""
+    """The readings of a topic as its messages come.
+
+    Their numbers stand in a row: what garbage is looked for in again and again costs as much as to read it.
+    """
 
     def __init__(self, topic: str, kind: str) -> None:
         self._topic, self._kind, self._parts = topic, kind, parts(kind)
-        self._rows: list[list[tuple[float, ...] | _Named | None]] = [[] for _ in self._parts]
-        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._values = array("d")
+        self._forms: dict[tuple[tuple[str, ...] | None, ...], int] = {}  # of messages, and their numbers
+        self._form = array("l")  # that of each message
         self._times = _Times(kind.startswith(_PX4))
         self._frame = ""
         self._odd: Counter[str] = Counter()
 
     def add(self, message: Message) -> None:
+        end = len(self._values)
         try:
-            read = [part.row(message.content) for part in self._parts]
-            kept = [self._kept(row) for row in read]
+            rows = [part.row(message.content) for part in self._parts]
+            for row in rows:
+                if row is not None:
+                    self._take(row)
             self._times.add(message)
         except (AttributeError, TypeError, ValueError, OverflowError) as error:  # JSON may hold anything
+            del self._values[end:]
             self._odd[str(error).splitlines()[0]] += 1
             return
         self._frame = self._frame or _frame(message.content)
-        for rows, row in zip(self._rows, kept, strict=True):
-            rows.append(row)
+        form = tuple([None if row is None else tuple(row) if type(row) is dict else () for row in rows])
+        self._form.append(self._forms.setdefault(form, len(self._forms)))
 
-    def _kept(self, row: Row) -> "tuple[float, ...] | _Named | None":
-        """The same in numbers, with its names kept once for all messages that have them."""
-        if row is None:
-            return None
-        if not isinstance(row, Mapping):
-            return tuple(map(float, row))
-        names = tuple(row)
-        return _Named(self._names.setdefault(names, names), array("d", row.values()))
+    def _take(self, row: Sequence[float] | dict[str, float]) -> None:
+        if isinstance(row, dict):
+            self._values.extend(row.values())
+            return
+        end = len(self._values)
+        try:
+            self._values.extend(row)
+        except TypeError:  # some codings write numbers that are none as words
+            del self._values[end:]
+            self._values.extend(map(float, row))
 
     def finish(self, names: Mapping[tuple[str, str], str], recording: Recording) -> None:
         """Adds its streams."""
         if self._odd:
             why = _reasons(self._odd)
             recording.notes.append(f"{self._topic}: {self._odd.total()} messages are no {self._kind}: {why}")
-        if self._kind not in TYPES and any(len(told) == MOST_COLUMNS for told in self._names):
+        most = max((len(told) for form in self._forms for told in form if told), default=0)
+        if self._kind not in TYPES and most == MOST_COLUMNS:
             recording.notes.append(f"{self._topic}: of a message the first {MOST_COLUMNS} numbers are read")
         time = self._times.seconds(self._topic, recording.notes)
-        for rows, part in zip(self._rows, self._parts, strict=True):
+        for place, part in enumerate(self._parts):
             name = names[self._topic, part.stream]
-            there = np.array([row is not None for row in rows], bool)
-            if rows and not there.all() and part.stream:
+            there, columns, data = self._table(place)
+            if not there.all() and part.stream:
                 recording.notes.append(
-                    f"{name}: {(~there).sum()} of {len(rows)} messages say that they hold none; left out"
+                    f"{name}: {(~there).sum()} of {len(there)} messages say that they hold none; left out"
                 )
             if there.any():
-                columns, data = _table([row for row in rows if row is not None], part)
                 kind = "action" if is_action(self._topic, self._kind, part) else part.kind
                 units = part.units if len(part.units) == len(columns) else part.units * len(columns)
                 frame = self._frame if part.frame == HEADER else part.frame
                 spec = StreamSpec(name, kind, columns, units, nominal_rate(time[there]), frame, description=self._topic)
                 recording.add(spec, time[there], data)
 
+    def _table(self, place: int) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+        """Which messages hold a part [N], and its columns and values [M, S], NaN where one lacks a name of others."""
+        forms = [
+            [part.columns if told == () else told for part, told in zip(self._parts, each, strict=True)]
+            for each in self._forms
+        ]
+        own = [each[place] for each in forms]
+        columns = tuple(dict.fromkeys(name for told in own for name in told or ()))
+        form, values = np.asarray(self._form), np.asarray(self._values)
+        there = np.array([told is not None for told in own], bool)[form]
+        sizes = np.array([sum(len(told or ()) for told in each) for each in forms], int)[form]
+        starts = np.cumsum(sizes) - sizes
+        data = np.full((len(form), len(columns)), np.nan)
+        for number, told in enumerate(own):
+            if told:
+                rows = np.flatnonzero(form == number)
+                first = starts[rows] + sum(len(before or ()) for before in forms[number][:place])
+                places = np.array([columns.index(name) for name in told])
+                data[np.ix_(rows, places)] = values[first[:, None] + np.arange(len(told))]
+        return there, columns, data[there]
+
 
 def _reasons(counted: Counter[str]) -> str:
     """The most frequent of the reasons that are counted; each of many may be of one message alone."""
     (why, _), *others = counted.most_common(2)
     return f"{why}, and others" if others else why
-
-
-def _table(rows: list[Any], part: Part) -> tuple[tuple[str, ...], np.ndarray]:
-    """Columns and values [M, S]; of messages that name their values, NaN where one lacks a name that others have."""
-    if part.columns:
-        return part.columns, np.array(rows, np.float64)
-    alike = {id(row.names): row.names for row in rows}
-    columns = tuple(dict.fromkeys(name for names in alike.values() for name in names))
-    data, told = np.full((len(rows), len(columns)), np.nan), np.array([id(row.names) for row in rows])
-    for key, names in alike.items():
-        those = np.flatnonzero(told == key)
-        places = np.array([columns.index(name) for name in names], np.int64)
-        data[np.ix_(those, places)] = [rows[i].values for i in those]
-    return columns, data
 
 
 class _Times:

@@ -6,7 +6,7 @@ frames are those of REP 103 and REP 145.
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from worldmodel.codecs import QUATERNION, XYZ
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS
 
-Row = Sequence[float] | Mapping[str, float] | None
+Row = Sequence[float] | dict[str, float] | None
 HEADER = "header"  # as a frame: the one that the messages name
 
 
@@ -55,23 +55,24 @@ def _twist(twist: Any) -> Row:
     return (*_vector(twist.linear), *_vector(twist.angular))
 
 
-def _covariance(message: Any, field: str) -> Sequence[float]:
-    """Of a field; empty where messages in JSON leave it out."""
-    return getattr(message, f"{field}_covariance", ())
+def _covariance(message: Any, name: str) -> Sequence[float]:
+    """Empty where messages in JSON leave it out."""
+    return getattr(message, name, ())
 
 
 def _unless_absent(field: str) -> Callable[[Any], Row]:
     """A vector of sensor_msgs/Imu; -1 as the first covariance says that there is none."""
+    told = f"{field}_covariance"
 
     def row(message: Any) -> Row:
-        covariance = _covariance(message, field)
+        covariance = _covariance(message, told)
         return None if len(covariance) and covariance[0] == -1 else _vector(getattr(message, field))
 
     return row
 
 
 def _attitude(message: Any) -> Row:
-    rotation, covariance = _quaternion(message.orientation), _covariance(message, "orientation")
+    rotation, covariance = _quaternion(message.orientation), _covariance(message, "orientation_covariance")
     return rotation if any(rotation) and not (len(covariance) and covariance[0] == -1) else None
 
 
@@ -80,7 +81,7 @@ def _fix(message: Any) -> Row:
     status = getattr(message, "status", None)
     if (status is not None and status.status < 0) or (message.latitude == 0 and message.longitude == 0):
         return None
-    known, covariance = getattr(message, "position_covariance_type", 0), _covariance(message, "position")
+    known, covariance = getattr(message, "position_covariance_type", 0), _covariance(message, "position_covariance")
     horizontal = vertical = math.nan
     if known and len(covariance) == 9 and min(covariance[0], covariance[4], covariance[8]) >= 0:
         horizontal, vertical = math.sqrt((covariance[0] + covariance[4]) / 2), math.sqrt(covariance[8])
