@@ -60,7 +60,7 @@ def main() -> int:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         after = {str(path): said(path, Path(folder)) for path in sources(given.given)}
-    after = json.loads(json.dumps(after))
+        after = json.loads(json.dumps(after).replace(folder, "FOLDER"))  # messages name the log
     if given.out:
         given.out.write_text(json.dumps(after, indent=1, sort_keys=True))
     told = list(differences(json.loads(given.against.read_text()), after)) if given.against else []

@@ -163,6 +163,14 @@ def test_a_line_that_zero_bytes_tear_costs_that_line(tmp_path):
     assert "1 lines with zero bytes in them, as of a lost supply, were left out" in recording.notes
 
 
+@pytest.mark.parametrize("torn", [b"\0" * 99, b"7000,1\0", b"7000,\0001", b"\0,\0"])
+def test_in_the_middle_of_a_long_text_too(tmp_path, torn):
+    rows = [f"{i},{i / 8}".encode() for i in range(100_000)]
+    (recording,) = read(tmp_path, b"\n".join([b"t,x", *rows[:50_000], torn, *rows[50_000:], b""]))
+    np.testing.assert_array_equal(recording.samples["s"].data[:, 0], np.arange(100_000) / 8)
+    assert "1 lines with zero bytes in them, as of a lost supply, were left out" in recording.notes
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 50, b"t,x\n", b"\n\n", b"\xff\xfe", b"t,x"])
 def test_a_table_with_nothing_in_it_is_refused(tmp_path, content):
     with pytest.raises(RecipeError):

@@ -123,7 +123,12 @@ def increasing(time: np.ndarray) -> np.ndarray:
 
 
 def exact(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> np.ndarray:
-    """Times [M] without their rounding, where they are multiples of a rate's period within it; else as given.
+    """Times [M] without their rounding, where they are multiples of a rate's period within it; else as given."""
+    return unrounded(time, rate_hz, digit_s)[0]
+
+
+def unrounded(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> tuple[np.ndarray, float]:
+    """The same, and by how much they were rounded at most, in seconds.
 
     Rounded ones lie now before and now after the end of the tick that they belong to.
 
@@ -136,13 +141,14 @@ def exact(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> np.ndarray:
     grid = time * rate_hz
     np.rint(grid, out=grid)
     grid /= rate_hz
-    if not (grid[1:] > grid[:-1]).all():
-        return time
+    if not len(grid) or not (grid[1:] > grid[:-1]).all():
+        return time, 0.0
     off = time - grid
-    within = len(grid) > 1 and off[0] == grid[0] == 0 and np.ptp(off) <= np.spacing(np.float32(grid[1]))  # nearly all
+    least, most = float(off.min()), float(off.max())
+    within = len(grid) > 1 and off[0] == grid[0] == 0 and most - least <= np.spacing(np.float32(grid[1]))  # nearly all
     within = within or (np.abs(off) <= np.spacing(np.abs(grid).astype(np.float32))).all()
-    within = within or (_is_rounded(rate_hz, digit_s) and np.ptp(off) <= 1.001 * digit_s)
-    return grid if within else time
+    within = within or (_is_rounded(rate_hz, digit_s) and most - least <= 1.001 * digit_s)
+    return (grid, max(most, -least)) if within else (time, 0.0)
 
 
 def _is_rounded(rate_hz: float, digit_s: float) -> bool:

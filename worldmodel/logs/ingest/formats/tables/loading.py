@@ -82,6 +82,7 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table
 
 def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     body, text = _body(buffer, recipe)
+    body = body.without_zeros()
     data, notes = json_lines.parse(body, text, MISSING)
     return Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes])
 
@@ -130,6 +131,7 @@ def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
     if is_other(_first_lines(buffer)):
         return _load_other(path, buffer, recipe)
     body, text = _body(buffer, recipe)
+    body = body.without_zeros() if body.shows_zeros else body  # those within are for the parser to meet
     layout = _layout(body.lines(), recipe)
     rate_hz = rate_told(body.lines()[: layout.start])
     body = body.from_line(layout.start).without_torn_line(layout)
@@ -160,7 +162,7 @@ def _load_other(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table
 
     if buffer.size > _MOST_OTHER:
         raise ValueError(f"it is larger than {_MOST_OTHER >> 20} MB: export it in parts, or as CSV")
-    body = body_of(buffer, *encoding_of(head_of(buffer, HEAD), None), None)
+    body = body_of(buffer, *encoding_of(head_of(buffer, HEAD), None), None).without_zeros()
     made = plain(body.buffer.to_pybytes().decode("utf-8", "replace").splitlines())
     layout = Layout("\t", made.decimal, unique(made.names), (), 1)
     text = recipe.text if recipe else Text()

@@ -55,13 +55,18 @@ def parse(
     )
     if not len(body):
         return pa.table({name: pa.array([], pa.float64()) for name in names if name[0] != "\0"}), []
+    quick = _numbers(body, options) if not text.missing else None
+    if quick is not None:
+        return quick, []
+    whole = body.without_zeros()  # which no number has in it
+    notes = list(whole.notes[len(body.notes) :])
     try:
-        quick = _numbers(body, options) if not text.missing else None
-        return quick or csv.read_csv(pa.BufferReader(body.buffer), *options), []
+        return csv.read_csv(pa.BufferReader(whole.buffer), *options), notes
     except pa.ArrowInvalid as error:
         if "Expected" not in str(error):
             raise
-        return _parse_ragged(path, body.in_utf8(), layout, text, options)
+        data, more = _parse_ragged(path, whole.in_utf8(), layout, text, options)
+        return data, [*notes, *more]
 
 
 def _numbers(body: Body, options: tuple[Any, ...]) -> "pa.Table | None":
@@ -88,10 +93,8 @@ def _numbers(body: Body, options: tuple[Any, ...]) -> "pa.Table | None":
             table = csv.read_csv(pa.BufferReader(part), read, parse, plain) if part.size else None
             if table is None or not all(map(_is_numbers, table.columns)):
                 return None
-    except pa.ArrowInvalid:
-        if bare:  # a delimiter may have been between quotation marks
-            return None
-        raise
+    except pa.ArrowInvalid:  # a delimiter may have been between quotation marks, or a line is torn
+        return None
     return table
 
 

@@ -76,9 +76,9 @@ def last_digit(table: "Table", clock: Clock, ns: np.ndarray) -> float:
     if clock.columns and pa.types.is_float32(table.kind(clock.columns[0])):
         stamps = table.floats(clock.columns[0])
         return float(np.spacing(np.float32(np.nanmax(np.abs(stamps))))) * UNITS[clock.unit] * 1e-9
-    steps = np.diff(ns)
-    common = int(np.gcd.reduce(steps[:_FIRST]))
+    common = int(np.gcd.reduce(np.diff(ns[: _FIRST + 1])))
     if common % 10 == 0:  # else the first have told
+        steps = np.diff(ns)
         common = int(np.gcd.reduce(steps[steps != steps[0]], initial=int(steps[0])))
     return next((10.0 ** (power - 9) for power in range(9, 0, -1) if common and common % 10**power == 0), 0.0)
 
@@ -166,8 +166,10 @@ def _rounded(number: np.ndarray, unit: int) -> np.ndarray:
     whole = number * unit
     ns = np.rint(whole, out=whole).astype(np.int64)
     bit = float(np.spacing(max(number.max(initial=1.0), -number.min(initial=-1.0)))) * unit
-    digit = 10 ** math.ceil(math.log10(bit)) if bit > 1 else 1
-    decimals = ns if digit == 1 else (ns + digit // 2) // digit * digit
+    if bit <= 1:
+        return ns
+    digit = 10 ** math.ceil(math.log10(bit))
+    decimals = (ns + digit // 2) // digit * digit
     return decimals if np.abs(ns - decimals).max(initial=0) <= bit else ns
 
 

@@ -72,6 +72,21 @@ class Body:
         text = self.buffer.to_pybytes().decode("utf-8", "replace")
         return dataclasses.replace(self, buffer=pa.py_buffer(text.encode()))
 
+    @property
+    def shows_zeros(self) -> bool:
+        """Whether there are zero bytes at its beginning or its end."""
+        return b"\0" in head_of(self.buffer, HEAD) or b"\0" in self.buffer.slice(max(0, len(self) - _TAIL)).to_pybytes()
+
+    def without_zeros(self) -> "Body":
+        """With an empty line in place of each that has zero bytes in it, so that lines keep their numbers."""
+        import pyarrow as pa
+
+        if not len(self) or np.frombuffer(self.buffer, np.uint8).min():
+            return self
+        text, count = re.subn(rb"[^\r\n\0]*\0[^\r\n]*", b"", self.buffer.to_pybytes())
+        note = f"{count} lines with zero bytes in them, as of a lost supply, were left out"
+        return dataclasses.replace(self, buffer=pa.py_buffer(text), notes=(*self.notes, note))
+
     def line_of(self, text: str) -> int:
         """Which line of the file begins as a text does, counted from 1."""
         data = memoryview(self.buffer).tobytes()
@@ -94,9 +109,6 @@ def body_of(buffer: "pa.Buffer", encoding: str, mark: int, comment: str | None) 
     body, zeros = _without_zeros(body)
     if zeros:
         notes.append(f"{zeros} zero bytes at its end were left out")
-    body, torn = _without_torn_by_zeros(body)
-    if torn:
-        notes.append(f"{torn} lines with zero bytes in them, as of a lost supply, were left out")
     if not body.size:
         raise ValueError("it is empty")
     if comment and comment.encode() in memoryview(body).tobytes():
@@ -104,16 +116,6 @@ def body_of(buffer: "pa.Buffer", encoding: str, mark: int, comment: str | None) 
         pattern = rb"(?m)^" + re.escape(comment.encode()) + rb"[^\r\n]*"
         body = pa.py_buffer(re.sub(pattern, b"", body.to_pybytes()))
     return Body(body, 0, tuple(notes))
-
-
-def _without_torn_by_zeros(buffer: "pa.Buffer") -> tuple["pa.Buffer", int]:
-    """With an empty line in place of each that has zero bytes in it, so that lines keep their numbers."""
-    import pyarrow as pa
-
-    if not buffer.size or np.frombuffer(buffer, np.uint8).min():
-        return buffer, 0
-    text, count = re.subn(rb"[^\r\n\0]*\0[^\r\n]*", b"", buffer.to_pybytes())
-    return pa.py_buffer(text), count
 
 
 def _without_zeros(buffer: "pa.Buffer") -> tuple["pa.Buffer", int]:

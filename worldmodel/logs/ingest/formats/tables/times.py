@@ -5,7 +5,7 @@ import numpy as np
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.stamps import last_digit
 from worldmodel.logs.ingest.formats.tables.table import Table
-from worldmodel.logs.ingest.recording import exact
+from worldmodel.logs.ingest.recording import unrounded
 
 
 class Shared:
@@ -36,9 +36,5 @@ def _exact(table: Table, clock: Clock, ns: np.ndarray, time: np.ndarray, rate_hz
     if len(time) < 2 or not np.isfinite(time).all():
         return time, 0.0
     first = time[0]
-    mended = exact(time - first if first else time, rate_hz, last_digit(table, clock, ns))
-    mended = mended + first if first else mended
-    if mended is time:
-        return time, 0.0
-    off = mended - time
-    return mended, float(max(off.max(), -off.min()))
+    mended, most = unrounded(time - first if first else time, rate_hz, last_digit(table, clock, ns))
+    return (mended + first if first else mended), most
