@@ -82,6 +82,24 @@ def test_episodes_that_begin_and_end_within_chunks_survive_a_round_trip(tmp_path
                 np.testing.assert_array_equal(stream.data, expected.data.astype(stream.data.dtype))
 
 
+def test_a_long_stream_lies_in_larger_chunks_and_a_wide_one_does_not(tmp_path):
+    wide = StreamSpec("wide", "sensor", tuple("abcde"), ("",) * 5, 100.0)
+    counts = (300_000, 5, 40_000)
+    given = [{spec.name: samples(spec, count, count) for spec in (IMU, wide)} for count in counts]
+    with LogWriter(tmp_path / "a.h5", []) as writer:
+        for spec in (IMU, wide):
+            writer.declare(spec, counts[0])
+        for episode in given:
+            writer.append(episode)
+    with Log(tmp_path / "a.h5") as log:
+        for written, episode in zip(given, log.episodes, strict=True):
+            for name, stream in episode.streams.items():
+                np.testing.assert_array_equal(stream.time, written[name].time)
+                np.testing.assert_array_equal(stream.data, written[name].data.astype(np.float32))
+        chunks = {name: log.by_file(name)[0][0].dataset.chunks for name in log.streams}
+    assert chunks == {"imu": (16384, 2), "wide": (4096, 5)}
+
+
 @hypothesis.given(
     gaps=st.lists(st.lists(st.floats(1e-6, 1e3), max_size=20), min_size=1, max_size=4).filter(any),
     data=st.data(),

@@ -17,7 +17,8 @@ MEMBERS = "members"  # root attribute of imagined trajectories
 STREAMS, TRUTH, EPISODES = "streams", "truth", "episodes"
 LONGEST_S = 365 * 86400.0  # no recording lasts longer; larger times are of another clock
 FRAMES_PER_CHUNK = 16  # consecutive frames: a window reads whole chunks, not one chunk a frame
-ROWS_PER_CHUNK = 4096
+ROWS_PER_CHUNK = 4096  # few, as the last chunk of each stream is written whole; of a long stream more, in
+_LONG, _ROWS_OF_LONG, _NARROW_BYTES = 1 << 18, 1 << 14, 16  # which each costs as much to write as it holds
 
 
 def is_log(path: Path) -> bool:
@@ -34,9 +35,17 @@ def data_type(spec: StreamSpec) -> np.dtype:
     return np.dtype(codec(spec).dtype)
 
 
-def rows_per_chunk(spec: StreamSpec) -> int:
-    """How many samples lie together on disk."""
-    return FRAMES_PER_CHUNK if spec.kind == "video" else ROWS_PER_CHUNK
+def rows_per_chunk(spec: StreamSpec, samples: int) -> int:
+    """How many samples of a stream of so many lie together on disk."""
+    if spec.kind == "video":
+        return FRAMES_PER_CHUNK
+    narrow = int(np.prod(spec.sample_shape)) * data_type(spec).itemsize <= _NARROW_BYTES
+    return times_per_chunk(samples) if narrow else ROWS_PER_CHUNK
+
+
+def times_per_chunk(samples: int) -> int:
+    """How many times of so many do."""
+    return _ROWS_OF_LONG if samples >= _LONG else ROWS_PER_CHUNK
 
 
 def sample_shape(spec: StreamSpec, members: int | None) -> tuple[int, ...]:

@@ -75,7 +75,7 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
 
 def _block_rows(stream: Sampled) -> int:
     """Those of as many whole chunks as make a block."""
-    size, chunk = _row_bytes(stream), fmt.rows_per_chunk(stream.spec)
+    size, chunk = _row_bytes(stream), fmt.rows_per_chunk(stream.spec, len(stream.time))
     whole = max(_BLOCK_BYTES // (size * chunk), 1) * chunk
     return max(min(whole, _MOST_BYTES // size), 1)
 

@@ -128,8 +128,12 @@ class LogWriter:
             return self._output.__exit__(OSError, closing, closing.__traceback__)
         return self._output.__exit__(kind, error, traceback)
 
-    def declare(self, spec: StreamSpec) -> None:
+    def declare(self, spec: StreamSpec, samples: int = 0) -> None:
         """Adds a stream to the log, which the episodes before have no samples of.
+
+        Args:
+            spec: what it is.
+            samples: how many the next episode has, where that is known: long streams are written in larger chunks.
 
         Raises:
             LogFormatError: if it has one of that name, or cannot hold one.
@@ -137,11 +141,11 @@ class LogWriter:
         self._opened()
         self._flush()
         self._specs[fmt.STREAMS] = _by_name([*self._specs[fmt.STREAMS].values(), spec])
-        self._create(fmt.STREAMS, spec)
+        self._create(fmt.STREAMS, spec, samples)
 
-    def _create(self, section: str, spec: StreamSpec) -> None:
-        file, _ = self._opened()
-        self._datasets[section][spec.name] = _created(file.require_group(section), spec, self.members, self._count)
+    def _create(self, section: str, spec: StreamSpec, samples: int = 0) -> None:
+        group = self._opened()[0].require_group(section)
+        self._datasets[section][spec.name] = _created(group, spec, self.members, self._count, samples)
 
     def set_rate(self, name: str, rate_hz: float) -> None:
         """Another nominal rate of a stream, where more is known of it than when it was declared."""
@@ -310,17 +314,16 @@ def check_increasing(time: np.ndarray, what: str) -> None:
         )
 
 
-def _created(section: h5py.Group, spec: StreamSpec, members: int | None, episodes: int) -> _Datasets:
-    """The datasets of a stream that so many episodes have no samples of."""
+def _created(section: h5py.Group, spec: StreamSpec, members: int | None, episodes: int, samples: int) -> _Datasets:
+    """The datasets of a stream that so many episodes have no samples of, and the next has so many."""
     group = section.create_group(spec.name)
     fmt.write_spec(group, spec)
-    rows = fmt.rows_per_chunk(spec)
-    shape = fmt.sample_shape(spec, members)
-    many = {"maxshape": (None,), "chunks": (fmt.ROWS_PER_CHUNK,)}
+    rows, times = fmt.rows_per_chunk(spec, samples), fmt.times_per_chunk(samples)
+    shape, none = fmt.sample_shape(spec, members), np.zeros(episodes + 1, np.int64)
     return _Datasets(
         group.create_dataset("data", (0, *shape), fmt.data_type(spec), maxshape=(None, *shape), chunks=(rows, *shape)),
-        group.create_dataset("time", (0,), np.float64, **many),
-        group.create_dataset("offsets", data=np.zeros(episodes + 1, np.int64), **many),
+        group.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(times,)),
+        group.create_dataset("offsets", data=none, maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,)),
     )
 
 

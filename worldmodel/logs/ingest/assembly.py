@@ -106,7 +106,7 @@ class Assembly:
         spec, samples = recording.specs[name], recording.samples[name]
         if name not in self.specs:
             self.specs[name], self._first[name] = self._wide.get(name, spec), recording.name
-            self._writer.declare(self.specs[name])
+            self._writer.declare(self.specs[name], len(samples.time))
         whose = self._first.get(name, "an earlier recording")
         remedy = f"make a log of each kind of machine; where files are sensors of one recording, {self._joins}"
         expected = narrowed(self.specs[name], spec.columns) if name in self._wide else self.specs[name]
