@@ -92,7 +92,7 @@ def test_where_nothing_is_left_to_measure_on_it_is_said_what_to_do(count, share,
     roles = assign_roles([[i] for i in range(count)], share, 0)
     note = unmeasured_note(EpisodeRef("", "", roles[i]) for i in range(count))
     assert bool(note) == said
-    assert not said or {"--log", "--holdout"} <= set(re.findall(r"--\w+", note))
+    assert not said or {"--log", "--holdout", "--cut-every"} <= set(re.findall(r"--[\w-]+", note))
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.floats(0.001, 0.499), st.integers(0, 2**32 - 1))

@@ -63,6 +63,9 @@ def ingest(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Make everything that is found an error.")] = False,
     skip: Annotated[bool, typer.Option("--skip", help="Leave out sources that are refused, and say why.")] = False,
+    cut_every: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Cut each recording into episodes of so many seconds.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Turn recordings into a log. Goes on where it was stopped."""
@@ -86,12 +89,15 @@ def ingest(
         size=_parse_size(size),
         strict=strict,
         skip=skip,
+        cut_every_s=cut_every,
         ray=ray,
         force=force,
     )
     say_notes(report.lines)
     say(Console(), f"{counted(len(report.episodes), 'episode')} with {listing(report.streams)}")
     wrote(report.path)
+    if len(report.episodes) == 1:
+        print("of one episode nothing is left to measure on: --cut-every SECONDS makes several of a long one")
     print(f"next: worldmodel inspect {shlex.quote(str(report.path))} --health, which tells what it is good for")
 
 

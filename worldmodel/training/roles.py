@@ -92,8 +92,8 @@ def unmeasured_note(episodes: Iterable[EpisodeRef]) -> str:
         return ""
     return (
         "`worldmodel validate` will need a recording that is not in these logs (--log). To have one kept back of "
-        "them, train on three episodes or more, with --holdout above 0; a table's recipe cuts one long recording into "
-        "several ([episodes])."
+        "them, train on three episodes or more, with --holdout above 0; `worldmodel ingest --cut-every SECONDS` cuts "
+        "one long recording into several (every_s in [cut] of a table's recipe does, too)."
     )
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.logs.health.build import action, gps, noise, record, sensor
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs import Log, LogWriter
-from worldmodel.logs.health.examination import Picked, examined
+from worldmodel.logs.health.cutting import Picked
+from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS, Finding, grouped, in_a_line
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.assembly import Assembly

@@ -25,6 +25,7 @@ from worldmodel.logs.health import (
     units,
     values,
 )
+from worldmodel.logs.health.cutting import Picked, cut_at
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples
 
@@ -138,7 +139,7 @@ def _treated(recording: "Recording", said: Sequence[Finding]) -> list["Recording
     if any(finding.severity != "warn" for finding in said):
         recording.measured = {}  # of arrays that have been replaced
     cuts = [finding for finding in said if finding.severity == "cut"]
-    return _cut(recording, cuts[0]) if cuts else [recording]
+    return cut_at(recording, cuts[0].cuts) if cuts else [recording]
 
 
 def _sort(recording: "Recording", name: str) -> None:
@@ -161,58 +162,3 @@ def _leave_out(recording: "Recording", name: str, rows: np.ndarray) -> None:
     film = recording.specs[name].kind == "video"
     data = Picked(samples.data, keep) if film else np.asarray(samples.data)[keep]
     recording.samples[name] = Samples(samples.time[keep], data)  # type: ignore[arg-type]
-
-
-def _cut(recording: "Recording", finding: Finding) -> list["Recording"]:
-    """An episode from each stretch between the cuts that has samples, its time zero where it begins."""
-    edges = {
-        name: [0, *map(int, finding.cuts.get(name, ())), len(samples.time)]
-        for name, samples in recording.samples.items()
-    }
-    count = max(map(len, edges.values())) - 1
-    parts = [
-        {name: _between(recording, name, *rows[i : i + 2]) for name, rows in edges.items() if i + 1 < len(rows)}
-        for i in range(count)
-    ]
-    there = [part for part in parts if any(len(samples.time) for samples in part.values())]
-    return [_part(recording, part, number == 0) for number, part in enumerate(there)]
-
-
-def _between(recording: "Recording", name: str, start: int, stop: int) -> Samples:
-    samples, film = recording.samples[name], recording.specs[name].kind == "video"
-    data = Picked(samples.data, np.arange(start, stop)) if film else samples.data[start:stop]
-    return Samples(samples.time[start:stop], data)  # type: ignore[arg-type]
-
-
-def _part(recording: "Recording", samples: dict[str, Samples], first: bool) -> "Recording":
-    there = {name: held for name, held in samples.items() if len(held.time)}
-    part = dataclasses.replace(
-        recording,
-        specs={name: recording.specs[name] for name in there},
-        samples=there,
-        notes=list(recording.notes) if first else [],
-        findings=list(recording.findings) if first else [],
-    )
-    part.shift(min(float(held.time[0]) for held in there.values()))
-    return part
-
-
-class Picked:
-    """Some rows of what is sliced as an array is, such as a film in a file, read when they are asked for."""
-
-    def __init__(self, data: "np.ndarray | Picked", rows: np.ndarray) -> None:
-        held: tuple[np.ndarray, np.ndarray] = (data, rows) if not isinstance(data, Picked) else data._of(rows)
-        self._data, self._rows = held
-        self.shape, self.dtype = (len(rows), *self._data.shape[1:]), self._data.dtype
-
-    def _of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self._data, self._rows[rows]
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        return self._data[self._rows[rows]]
-
-    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def ingest(
     force: bool = False,
     strict: bool = False,
     skip: bool = False,
+    cut_every_s: float | None = None,
     workers: int | None = None,
     ray: str | None = None,
     progress: bool = True,
@@ -85,6 +87,8 @@ def ingest(
         force: replace `out` if it exists.
         strict: whether everything that the checks find is an error.
         skip: whether sources that are refused are left out and told, where others are left.
+        cut_every_s: cut every recording into episodes of so many seconds, so that some of a long one can be kept back
+            to measure on; by default as the recipe says.
         workers: how many processes read; by default all cores, where that pays.
         ray: the address of a Ray cluster that reads, whose nodes see the same files.
         progress: show a progress bar.
@@ -97,11 +101,15 @@ def ingest(
     """
     out = Path(out)
     check_output(out, force)
+    if cut_every_s is not None and not 0 < cut_every_s < math.inf:
+        raise WorldModelError(
+            "--cut-every is no length of an episode.", expected="seconds above 0", found=str(cut_every_s)
+        )
     loaded = load_recipe(recipe) if recipe is not None else None
     given = [sources] if isinstance(sources, str | Path) else list(sources)
     parts = Parts(out)
     meanings = tuple(map(Path, [dbc] if isinstance(dbc, str | Path) else dbc))
-    options = Options(size or Options.size, recipe, meanings, parts.folder, strict)
+    options = Options(size or Options.size, recipe, meanings, parts.folder, strict, cut_every_s)
     with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
         local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
         whole = None

@@ -15,6 +15,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.logs.health.cutting import cut_every
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS
 from worldmodel.logs.ingest.apart import Apart, StoppedError, apart
@@ -121,9 +122,10 @@ def _convert(source: Source, options: Options, part: Path) -> None:
     with LogWriter(part, (), force=True) as log:
         assembly = Assembly().into(log)
         for recording in _read(source, options):
-            for episode in examined(recording, options.strict):
-                episode.notes += not_finite(episode)
-                assembly.append(episode)
+            for whole in examined(recording, options.strict):
+                whole.notes += not_finite(whole)
+                for episode in cut_every(whole, options.cut_every_s or whole.cut_every_s):
+                    assembly.append(episode)
         if not assembly.episodes:
             raise RecipeError(f"{source.path} holds no recording.", remedy="leave it out")
         assembly.settle()

@@ -48,6 +48,7 @@ class Options:
         dbc: files that say what the messages of a CAN bus mean.
         scratch: a folder for what is too large for memory (`Recording.add_film`).
         strict: whether everything that is found wrong is an error.
+        cut_every_s: how long episodes are that recordings are cut into; None for what each says itself.
         advance: to be called with the number of bytes of the source that were read since the last call.
     """
 
@@ -56,6 +57,7 @@ class Options:
     dbc: tuple[Path, ...] = ()
     scratch: Path = Path()
     strict: bool = False
+    cut_every_s: float | None = None
     advance: Callable[[int], object] = _ignore
 
     def absolute(self) -> Self:

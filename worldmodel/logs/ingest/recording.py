@@ -42,6 +42,7 @@ class Recording:
         findings: what its checks have said so far (`worldmodel.logs.health`).
         stored: the scale and the offset [S] that made a stream's readings of the source's own numbers, where any did.
         clocks: what stamped each stream, where the source tells: streams of one name are on one clock.
+        cut_every_s: how long the episodes are that it is to be cut into; infinite for none.
         measured: arrays, and what checks have measured of them (`worldmodel.logs.health.measures`).
     """
 
@@ -54,6 +55,7 @@ class Recording:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     stored: dict[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
     clocks: dict[str, StampedBy] = dataclasses.field(default_factory=dict)
+    cut_every_s: float = math.inf
     measured: dict[int, tuple[np.ndarray, Any]] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def add(self, spec: StreamSpec, time: np.ndarray, data: np.ndarray) -> None:

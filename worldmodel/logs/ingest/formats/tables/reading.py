@@ -238,7 +238,7 @@ def _free(name: str, file: str, taken: Set[str]) -> str:
 
 
 def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording:
-    recording = Recording(name)
+    recording = Recording(name, cut_every_s=recipe.cut.every_s)
     rows = {stream.spec.name: _select(tables[stream.file], stream) for stream in recipe.streams}
     clocks, notes = _clocks(rows, recipe.streams)
     recording.notes += notes

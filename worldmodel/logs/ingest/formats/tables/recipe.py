@@ -144,11 +144,13 @@ class Cut:
         key: the column whose values tell them apart; empty for none.
         gap_s: a step ahead of the clock that parts two; infinite for none.
         back_s: a step back that does.
+        every_s: how long the episodes are that what is left whole is cut into; infinite for none.
     """
 
     key: str = ""
     gap_s: float = float("inf")
     back_s: float = 1.0
+    every_s: float = float("inf")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -144,8 +144,9 @@ def _read_cut(table: TomlTable) -> Cut:
     key = table.take("key", str, "the name of the column whose values tell episodes apart", "")
     gap = table.number("gap_s", "seconds above zero", None, least=1e-9)
     back = table.number("back_s", "seconds above zero", Cut.back_s, least=1e-9)
+    every = table.number("every_s", "seconds above zero", None, least=1e-9)
     table.finish()
-    return Cut(key, math.inf if gap is None else gap, back)
+    return Cut(key, math.inf if gap is None else gap, back, math.inf if every is None else every)
 
 
 def _read_signs(table: TomlTable) -> Signs:
