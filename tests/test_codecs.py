@@ -158,6 +158,12 @@ def test_kinds_with_fixed_columns_refuse_others(spec):
         dataclasses.replace(spec, columns=columns)
 
 
+@pytest.mark.parametrize("spec", [POSITION, POSE], ids=lambda s: s.kind)
+def test_what_lacks_its_units_says_which_to_give(spec):
+    with pytest.raises(LogFormatError, match=r'wrong units[\s\S]*give units = \["m", "m", "m"'):
+        dataclasses.replace(spec, units=("",) * len(spec.columns))
+
+
 def test_every_kind_has_a_codec():
     assert set(KINDS) == {"video", "sensor", "gps", "position", "orientation", "pose", "action"}
 

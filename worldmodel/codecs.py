@@ -11,6 +11,7 @@ Features and physical values go either way in numpy and in JAX. A new kind is a 
 """
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
@@ -551,10 +552,14 @@ def _plane(frame: str) -> tuple[int, int]:
 
 def _columns(spec: StreamSpec, columns: tuple[str, ...], units: tuple[str, ...]) -> None:
     if (spec.columns, spec.units) != (columns, units):
+        what, remedy = "columns", "call them so, in this order"
+        if spec.columns == columns:
+            what, remedy = "units", f"give units = {json.dumps(units)}; a recipe's from_units are what a table is in"
         raise LogFormatError(
-            f"The {spec.kind} stream {spec.name!r} has the wrong columns.",
+            f"The {spec.kind} stream {spec.name!r} has the wrong {what}.",
             expected=_named(columns, units),
             found=_named(spec.columns, spec.units),
+            remedy=remedy,
         )
 
 
