@@ -2,6 +2,7 @@
 
 import gzip
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import openpyxl
@@ -14,6 +15,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import tables
+from worldmodel.logs.ingest.formats.tables import members
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.reader import Log
 
@@ -203,6 +205,23 @@ def test_lists_of_one_length_are_columns(tmp_path):
     state = pa.array([[1.0, 10.0], [2.0, 20.0]], pa.list_(pa.float32()))
     parquet.write_table(pa.table({"t": [0.0, 1.0], "state": state}), tmp_path / "run.parquet")
     assert values(read_file(tmp_path / "run.parquet", BODY.replace('"x"', '"state[1]"'))) == [[10, 20]]
+
+
+@pytest.mark.parametrize("kind", [".csv.gz", ".csv.zst", ".zip"])
+def test_what_is_looked_at_and_then_read_is_unpacked_once(tmp_path, monkeypatch, kind):
+    unpacked: list[Path] = []
+    bounded = members._bounded
+    monkeypatch.setattr(members, "_KEPT", {})
+    monkeypatch.setattr(members, "_bounded", lambda path, stream: unpacked.append(path) or bounded(path, stream))
+    paths = [tmp_path / f"run{i}{kind}" for i in range(2)]
+    for path in paths:
+        write(path, kind)
+    assert all(tables.claims(path) and list(tables.read(path, Options())) for path in paths)
+    assert sorted(path.name for path in unpacked if path.parent == tmp_path) == [path.name for path in paths]
+    for most in (1.5 * len(PLAIN), len(PLAIN) - 1):  # room for one, and for none
+        monkeypatch.setattr(members, "_KEPT_BYTES", most)
+        assert all(list(tables.read(path, Options())) for path in paths)
+        assert sum(each.size for each in members._KEPT.values()) <= most
 
 
 def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):

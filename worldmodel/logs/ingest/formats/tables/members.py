@@ -22,9 +22,11 @@ VECTORS = (".mat", ".h5", ".hdf5", ".npz")  # whose columns have lengths of thei
 PACKED = {".gz": "gzip", ".zst": "zstd"}
 LARGEST = 4 << 30  # bytes of what is unpacked
 _BLOCK = 1 << 24
+_KEPT_BYTES = 32 << 20  # of what was unpacked last
 _MOST_FILES = 4096
 
 Opener = Callable[[], "pa.Buffer"]
+_KEPT: dict[tuple[Path, str, int, int], "pa.Buffer"] = {}
 
 
 def suffix(name: str) -> str:
@@ -167,19 +169,34 @@ def _mapped(path: Path) -> "pa.Buffer":
 def _unpacked(path: Path, compression: str) -> "pa.Buffer":
     import pyarrow as pa
 
-    with pa.input_stream(str(path), compression=compression) as stream:
-        return _bounded(path, stream)
+    def unpack() -> "pa.Buffer":
+        with pa.input_stream(str(path), compression=compression) as stream:
+            return _bounded(path, stream)
+
+    return _kept(path, "", unpack)
+
+
+def _kept(path: Path, name: str, unpack: Opener) -> "pa.Buffer":
+    """What a file, or a member of an archive, unpacks to; of the last ones in memory, as first they are looked at."""
+    stat = path.stat()
+    key = path.absolute(), name, stat.st_size, stat.st_mtime_ns
+    buffer = _KEPT.pop(key, None) or unpack()
+    if buffer.size <= _KEPT_BYTES:
+        _KEPT[key] = buffer
+        while sum(each.size for each in _KEPT.values()) > _KEPT_BYTES:
+            del _KEPT[next(iter(_KEPT))]
+    return buffer
 
 
 def _zipped(path: Path, name: str) -> Opener:
-    def opened() -> "pa.Buffer":
+    def unpack() -> "pa.Buffer":
         try:
             with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
                 return _bounded(path, stream)
         except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
             raise ValueError(f"{name}: {error}") from error
 
-    return opened
+    return lambda: _kept(path, name, unpack)
 
 
 def _bounded(path: Path, stream: IO[bytes]) -> "pa.Buffer":
