@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from worldmodel.terminal import Grid, say, shortened
+from worldmodel.terminal import Grid, progress_bar, say, shortened
 
 HEAD = ("stream", "column", "samples a tick", "model", "hold", "ridge")
 ROWS = [
@@ -15,6 +15,16 @@ ROWS = [
     ("", "relative_speed_529", "1", "0.1", "0.4", "0.7"),
     ("gyro", "a name of several words", "10", "0.11", "0.44", "0.77"),
 ]
+
+
+@pytest.mark.parametrize(("on_terminal", "show"), [(True, True), (True, False), (False, True)])
+def test_a_bar_is_on_the_terminal_alone_and_never_among_what_is_printed(monkeypatch, capsys, on_terminal, show):
+    monkeypatch.setattr("worldmodel.terminal.Console", lambda **given: Console(**given, force_terminal=on_terminal))
+    with progress_bar(show=show) as bar:
+        bar.advance(bar.add_task("reading", total=1))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("reading" in err) == (on_terminal and show)
 
 
 def printed(what, width: int) -> list[str]:

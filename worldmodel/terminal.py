@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.jupyter import JupyterMixin
+from rich.progress import Progress, ProgressColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -31,6 +32,12 @@ def say(console: Console, text: str | Text, indent: int = 0) -> None:
         start = whole.plain.index(line, end)
         end = start + len(line)
         console.print(Text(" " * indent) + whole[start:end], soft_wrap=True, highlight=False)
+
+
+def progress_bar(*columns: ProgressColumn, show: bool) -> Progress:
+    """A bar beside what a command prints: on a terminal or in a notebook, and silent where that goes into a file."""
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not (show and (console.is_terminal or console.is_jupyter)))
 
 
 def counted(count: int, thing: str) -> str:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from rich.progress import Progress
-
 from worldmodel.errors import SceneError
 from worldmodel.files import check_output
 from worldmodel.logs.writer import LogWriter
@@ -11,6 +9,7 @@ from worldmodel.simulate.recorder import Branch, Recorder
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.world import World, free_cores
+from worldmodel.terminal import progress_bar
 
 _AT_ONCE = 8  # worlds in memory, or one for each core
 
@@ -55,7 +54,7 @@ def simulate(
     specs = [stream.spec for stream in scene.streams]
     with (
         LogWriter(out, specs, truth=recorder.truth_specs, about=about, force=force) as writer,
-        Progress(disable=not progress) as bar,
+        progress_bar(show=progress) as bar,
     ):
         branches = branch.count if branch else 1
         task = bar.add_task(f"simulating {scene.name}", total=episodes * branches)
@@ -66,5 +65,5 @@ def simulate(
                 writer.append(episode.streams, truth=episode.truth, name=episode.name, duration_s=episode.seconds)
             bar.advance(task, len(worlds) * branches)
         if progress and (note := recorder.note):
-            bar.console.print(note)
+            print(note)
     return Path(out)

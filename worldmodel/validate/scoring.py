@@ -9,6 +9,7 @@ from rich.progress import Progress, TaskID
 
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
+from worldmodel.terminal import progress_bar
 from worldmodel.types import Commands, StreamSpec
 from worldmodel.validate.examples import draw_examples
 from worldmodel.validate.forecast import Forecast, Predictor, ask, load_predictor, name_of
@@ -38,7 +39,7 @@ def score(problem: Problem, predictors: Sequence[Any], *, seed: int = 0, progres
     """
     asked = _named(predictors, seed)
     subject = next(iter(asked))
-    with Progress(disable=not progress) as bar:
+    with progress_bar(show=progress) as bar:
         task = bar.add_task("validating", total=len(asked) + 2)
         forecasts: dict[str, Forecast] = {}
         for name, predictor in asked.items():

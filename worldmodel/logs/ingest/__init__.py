@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, disk_errors
@@ -23,6 +23,7 @@ from worldmodel.logs.ingest.notes import in_lines
 from worldmodel.logs.ingest.remote import fetched
 from worldmodel.logs.ingest.sources import Found, Source, find_sources
 from worldmodel.logs.ingest.together import joins, sensors_apart
+from worldmodel.terminal import progress_bar
 
 __all__ = ["IngestReport", "ingest", "load_recipe", "shipped_recipes", "suggest"]
 
@@ -110,7 +111,7 @@ def ingest(
     parts = Parts(out)
     meanings = tuple(map(Path, [dbc] if isinstance(dbc, str | Path) else dbc))
     options = Options(size or Options.size, recipe, meanings, parts.folder, strict, cut_every_s)
-    with disk_errors(out), parts, Progress(*_COLUMNS, disable=not progress) as bar:
+    with disk_errors(out), parts, progress_bar(*_COLUMNS, show=progress) as bar:
         local = fetched(given, parts.folder / "fetched", lambda url: bar.console.print(f"fetching {url}"))
         whole = None
         if loaded:

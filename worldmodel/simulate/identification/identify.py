@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from worldmodel.errors import SceneError
 from worldmodel.files import check_output
@@ -23,6 +23,7 @@ from worldmodel.simulate.observer import Observer
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.world import World
+from worldmodel.terminal import progress_bar
 
 _HARDLY = 0.1  # of a number's variance: below, the data say hardly anything
 _MOVES = 3.0  # how far readings must move, in deviations of their noise
@@ -145,9 +146,8 @@ def identify(
     if measuring:
         _check_length(measuring, horizon_s)
     plan = Plan(Observer(world), parameters, recordings, horizon_s, minutes)
-    with Progress(
-        TextColumn("fitting {task.description}"), BarColumn(), TimeElapsedColumn(), disable=not progress
-    ) as bar:
+    columns = TextColumn("fitting {task.description}"), BarColumn(), TimeElapsedColumn()
+    with progress_bar(*columns, show=progress) as bar:
         done = plan.run(bar)
     result, windows = done.fit, done.windows
     _check_told(scene, result, windows)
