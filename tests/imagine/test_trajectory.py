@@ -144,6 +144,19 @@ def test_columns_of_a_file_may_have_the_names_that_recipes_allow(tmp_path):
     np.testing.assert_array_equal(read["arm"].time, [0, 0.5])
 
 
+def test_columns_of_a_file_may_tell_their_stream_and_must_where_two_share_a_name(tmp_path):
+    left, right = (StreamSpec(name, "action", ("0", "speed"), ("", ""), 10.0) for name in ("left", "right"))
+    (tmp_path / "a.csv").write_text("time,right.speed,left[0],right[0],left.speed\n0,1,2,3,4\n")
+    read = read_actions(tmp_path / "a.csv", (left, right))
+    assert [read[name].data.tolist() for name in ("left", "right")] == [[[2, 4]], [[3, 1]]]
+    for header in ("speed,0", "left[0],left.speed"):
+        (tmp_path / "b.csv").write_text(f"time,{header}\n0,1,2\n")
+        assert read_actions(tmp_path / "b.csv", (left,))["left"].data.tolist() in ([[2, 1]], [[1, 2]])
+    (tmp_path / "c.csv").write_text("time,0,speed,0,speed\n0,1,2,3,4\n")
+    with pytest.raises(WorldModelError, match=r"left\.0, left\.speed, right\.0, right\.speed"):
+        read_actions(tmp_path / "c.csv", (left, right))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

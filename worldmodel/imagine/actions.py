@@ -1,6 +1,7 @@
 """What is commanded over a horizon: what the log holds, or what the user gives."""
 
 import difflib
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -146,21 +147,35 @@ def _apart(one: Counter[str], other: Counter[str]) -> tuple[Counter[str], Counte
 def read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples]:
     """Actions from a CSV file with a column `time` (seconds) and one for each column of `specs`.
 
+    A column is called as in its stream, or with that before it: `steering`, `drive.steering`, or of numbered ones
+    `drive[0]`. Where several streams have one of that name, the stream has to be told.
+
     Raises:
         WorldModelError: if it cannot be read, or lacks a column or has one too many.
     """
-    columns = [column for spec in specs for column in spec.columns]
+    columns, called = _names_of(specs)
     try:
         with open(path, encoding="utf-8-sig") as file:
-            names = [name.strip() for name in file.readline().split(",")]
+            names = [called.get(name.strip(), name.strip()) for name in file.readline().split(",")]
             rows = [[float(value) for value in line.split(",")] for line in file if line.strip()]
         table = np.array(rows).reshape(len(rows), len(names))
     except (OSError, ValueError) as error:
         raise WorldModelError(f"{path} cannot be read as CSV.", found=str(error).splitlines()[0]) from error
-    _check_header(path, names, columns)
+    _check_header(path, names, list(itertools.chain(*columns.values())))
     time = table[:, names.index("time")]
     _check_times(f"What {path} holds", time)
     if not (np.abs(table) < np.finfo(np.float32).max).all():
         problem, found = f"What {path} holds cannot be used.", "a value that is no number, or beyond float32"
         raise WorldModelError(problem, found=found, remedy="mend the file")
-    return {s.name: Samples(time, table[:, [names.index(c) for c in s.columns]]) for s in specs}
+    return {name: Samples(time, table[:, [names.index(c) for c in own]]) for name, own in columns.items()}
+
+
+def _names_of(specs: Sequence[StreamSpec]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """By stream what its columns are called in a file, and by other names for these the same."""
+    counts = Counter(column for spec in specs for column in spec.columns)
+    columns, called = dict[str, list[str]](), dict[str, str]()
+    for spec in specs:
+        columns[spec.name] = [c if counts[c] == 1 else f"{spec.name}.{c}" for c in spec.columns]
+        for column, name in zip(spec.columns, columns[spec.name], strict=True):
+            called |= {f"{spec.name}.{column}": name, f"{spec.name}[{column}]": name}
+    return columns, {other: name for other, name in called.items() if other not in counts}

@@ -152,7 +152,7 @@ def stamped(rests, mark=" -> "):
 @pytest.mark.parametrize(
     ("form", "first", "mark", "names"),
     [
-        ("{},{}", "Ready now", " -> ", ("1", "2")),
+        ("{},{}", "Ready now", " -> ", ("value_1", "value_2")),
         ("{}\t{}", "left\tright", " -> ", ("left", "right")),
         ("left:{} right:{}", "Ready", " > ", ("left", "right")),
     ],

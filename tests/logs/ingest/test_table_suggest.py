@@ -935,6 +935,7 @@ def test_motion_capture_beside_a_flight_controller_is_a_place_and_its_motors_are
     assert streams["position"]["units"] == "m"
     assert "position: no unit is told: taken for m" in text
     assert "motors: taken for commands by their names" in text
+    assert streams["motors"]["columns"] == {"m1": "m1", "m2": "m2"}  # as they are called where they are commanded
 
 
 def test_valves_are_commands_and_a_table_without_any_says_so(tmp_path):

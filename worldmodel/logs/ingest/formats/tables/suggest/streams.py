@@ -273,6 +273,7 @@ def _missing(table: Table, name: str) -> int:
 def _column(name: str, table: Table, prefix: str) -> Column:
     base = plain(name)
     own = base.removeprefix(prefix).strip("_") if prefix else base
+    own = base if own.isdigit() and not _prefix(name) else own  # `m1` is no 1 to who commands it
     told = table.unit(name)
     old = told if is_unit(told) else ""
     new = si(old) if old else told
