@@ -1,9 +1,10 @@
 """What every importer returns: one recording, on its way into a log as an episode."""
 
 import dataclasses
+import itertools
 import math
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,6 +114,12 @@ class Recording:
         """Moves the origin: every time falls by `seconds`."""
         self.samples = {name: Samples(s.time - seconds, s.data) for name, s in self.samples.items()}
         self.origin_utc += seconds
+
+
+def free_name(taken: Container[str], *names: str) -> str:
+    """The first of some names that is not taken, or the last of them with the least number behind it from 2 on."""
+    numbered = (f"{names[-1]}_{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain(names, numbered) if name not in taken)
 
 
 def increasing(time: np.ndarray) -> np.ndarray:

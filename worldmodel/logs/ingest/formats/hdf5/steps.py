@@ -7,7 +7,7 @@ import numpy as np
 from worldmodel.logs.ingest.formats.hdf5.arrays import Piece, is_image, is_number, pictures
 from worldmodel.logs.ingest.formats.hdf5.layouts import Episode
 from worldmodel.logs.ingest.importer import Options
-from worldmodel.logs.ingest.recording import Recording
+from worldmodel.logs.ingest.recording import Recording, free_name
 from worldmodel.types import StreamSpec
 
 ASSUMED_HZ = 20.0
@@ -46,10 +46,7 @@ def _told_apart(pieces: Sequence[Piece]) -> Iterator[Piece]:
     """The same, with numbers behind the names of those that would share one; commands keep theirs."""
     taken = {piece.name for piece in pieces if piece.is_action}
     for piece in pieces:
-        name, number = piece.name, 1
-        while name in taken and not piece.is_action:
-            number += 1
-            name = f"{piece.name}_{number}"
+        name = piece.name if piece.is_action else free_name(taken, piece.name)
         taken.add(name)
         yield piece._replace(name=name)
 

@@ -23,7 +23,7 @@ from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.dbc import in_si, load
 from worldmodel.logs.ingest.formats.mdf.frames import can_frames, kind_of
 from worldmodel.logs.ingest.importer import needed
-from worldmodel.logs.ingest.recording import Recording, nominal_rate
+from worldmodel.logs.ingest.recording import Recording, free_name, nominal_rate
 from worldmodel.types import StreamSpec
 
 _MOST_BYTES = 2 << 30  # of one group's numbers
@@ -144,7 +144,7 @@ def _name(recording: Recording, group: Any, index: int) -> str:
     """A group's own name where it has one that is not taken yet."""
     told = str(getattr(group.channel_group, "acq_name", "") or "").strip().splitlines()[:1]
     name = told[0].replace("/", "_")[:60] if told else f"group_{index}"
-    return name if name not in recording.specs else f"{name}_{index}"
+    return free_name(recording.specs, name, f"{name}_{index}")
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds, with_stamp
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.formats.tables.times import Shared
-from worldmodel.logs.ingest.recording import Recording, StampedBy, increasing
+from worldmodel.logs.ingest.recording import Recording, StampedBy, free_name, increasing
 
 Conversion = Callable[[np.ndarray], np.ndarray]
 _COUNTED = ("s", "ms", "us", "ns", "minutes", "hours", "days")  # units of clocks that a header may tell
@@ -227,14 +226,9 @@ def _other_file(
     table = load(path, name, opened, alone)
     found = fit(path, table, alone, True).streams
     specs = [stream.spec for stream in found]
-    specs = [dataclasses.replace(spec, name=_free(spec.name, Path(name).stem, taken)) for spec in specs]
+    own = Path(name).stem
+    specs = [dataclasses.replace(spec, name=free_name(taken, spec.name, f"{own}_{spec.name}")) for spec in specs]
     return table, [dataclasses.replace(s, spec=spec, file=name) for s, spec in zip(found, specs, strict=True)]
-
-
-def _free(name: str, file: str, taken: Set[str]) -> str:
-    """A stream's name that no other has: with that of its file, and a number where files share one."""
-    names = itertools.chain((name, f"{file}_{name}"), (f"{file}_{name}_{i}" for i in itertools.count(2)))
-    return next(free for free in names if free not in taken)
 
 
 def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording:

@@ -31,6 +31,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain, stem
 from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.table import Table
+from worldmodel.logs.ingest.recording import free_name
 
 REST = "signals"  # what a stream is called whose columns share no name
 _GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
@@ -282,18 +283,18 @@ def _column(name: str, table: Table, prefix: str) -> Column:
 
 
 def _distinct(columns: Sequence[Column]) -> None:
-    seen: dict[str, int] = defaultdict(int)
+    taken = set[str]()
     for column in columns:
-        seen[column.name] += 1
-        column.name += f"_{seen[column.name]}" if seen[column.name] > 1 else ""
+        column.name = free_name(taken, column.name)
+        taken.add(column.name)
 
 
 def tell_apart(streams: Sequence[Suggested]) -> None:
     """Gives streams of one name a number each."""
-    seen: dict[str, int] = defaultdict(int)
+    taken = set[str]()
     for stream in streams:
-        seen[stream.name] += 1
-        stream.name += f"_{seen[stream.name]}" if seen[stream.name] > 1 else ""
+        stream.name = free_name(taken, stream.name)
+        taken.add(stream.name)
 
 
 def _held(table: Table, name: str, action: bool) -> int:
