@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from worldmodel.errors import TrainingDivergedError
+from worldmodel.models.experts.reach import Reach
 from worldmodel.models.world_model import Film, WorldModel
 from worldmodel.training.blending import blended
 from worldmodel.training.calibration import measure_spread
@@ -29,7 +30,7 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
         show.say(f"{folder.path} has been trained to its end; --steps or --minutes train it longer")
         return
     if not settings.network:
-        _blend(folder, settings, source.selection, None, show)
+        _blend(folder, settings, source, None, show)
         folder.finish(steps=0, seconds=settings.began_s, compile_seconds=0.0, best_nrmse=None, horizon=settings.horizon)
         return
     show.say("drawing parameters")
@@ -41,7 +42,7 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
     if settings.layout.videos:
         show.say("measuring of what frames are mixed, and choosing what is remembered")
         folder.write_film(_film(folder, settings, source, network))
-    _blend(folder, settings, source.selection, network, show)
+    _blend(folder, settings, source, network, show)
     if state.horizon < settings.horizon:
         seconds = f"{state.horizon * settings.dt:g} of the {settings.horizon * settings.dt:g} s of the horizon"
         longer = f"--resume with more {'minutes' if settings.steps is None else 'steps'} goes on"
@@ -81,13 +82,15 @@ def _fit(
 
 
 def _blend(
-    folder: RunFolder, settings: RunSettings, selection: Selection, network: WorldModel | None, show: TrainingProgress
+    folder: RunFolder, settings: RunSettings, source: Source, network: WorldModel | None, show: TrainingProgress
 ) -> None:
     """Weighs a run's experts, the network among them."""
     if settings.layout.readings:
         baselines = folder.read_baselines(settings.layout)
         experts, left_out = folder.read_experts(baselines.lens), folder.read_left_out()
-        folder.write_blend(blended(settings, baselines, experts, left_out, selection.windows, network, show))
+        select = source.selection.windows
+        reach = Reach.over(baselines.lens, [source.batches.windows, select])
+        folder.write_blend(blended(settings, baselines, experts, left_out, reach, select, network, show))
 
 
 def _film(folder: RunFolder, settings: RunSettings, source: Source, network: WorldModel) -> Film:

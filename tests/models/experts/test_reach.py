@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from tests.models.test_baselines import LENS, A, B, C, H, Y, commands, context_of
+from tests.oscillator import SPECS, write_log
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.reach import Reach, described, labels
+from worldmodel.training.data import measure_scaling
 
 
 def view_of(readings, actions):
@@ -65,3 +71,21 @@ def test_a_path_is_held_back_three_widths_from_what_was_read_and_from_where_it_b
     np.testing.assert_array_equal(found[:, 1], [0.0, 6.9, 7.0, 7.0, -7.0, np.nan])
     np.testing.assert_array_equal(found[:, 2], [0.0, 6.9, 7.5, 8.0, -3.0, np.nan])  # of what hardly moved a deviation
     np.testing.assert_allclose(reach.held_back(jnp.asarray(ahead), now)[0, 0], found, rtol=1e-6)
+
+
+def test_nothing_of_a_recording_lies_outside_of_it(tmp_path):
+    """Neither the way that lies behind a machine, nor what was commanded once, nor what few windows hold."""
+    log = Log(write_log(tmp_path / "log.h5", episodes=3))
+    streams = tuple(spec for spec in SPECS if spec.kind != "video")
+    windows = Windows.of(log, TickLayout(0.05, streams), 8, 6)
+    lens = Lens(windows.layout, *map(np.asarray, measure_scaling(windows, 0)[:4]))
+    starts = np.asarray(windows.starts())
+    assert set(map(tuple, windows.starts().end_to_end(14))) < set(map(tuple, starts))
+    reach = Reach.over(lens, [windows])
+    found = reach.outside(lens.examples(windows, starts).view).max(0)
+    way = np.pad(windows.layout.relative[windows.layout.newest], (0, len(lens.action_mean)))  # ends differ by window
+    assert way.any()
+    assert (found[~way] == 0).all()
+    assert (found[way] < 0.5).all()
+    one = Reach.over(lens, [Windows.of(log, windows.layout, 8, 6, [0])])
+    np.testing.assert_array_equal(vars(Reach.joined([one, reach]))["low"], reach.low)

@@ -1,17 +1,20 @@
 """How far a question lies outside what was trained on."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.arrays import namespace
+from worldmodel.arrays import evenly, namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
-from worldmodel.models.baselines.view import View
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines.view import Lens, View
 from worldmodel.types import Array, StreamSpec
 
 _MARGIN = 0.1  # of a standard deviation: readings have noise
+_WINDOWS, _AT_ONCE = 4000, 250  # that are looked at; of a long log evenly from the first to the last
 _WIDTHS = 3.0  # of what was read, of no less than one deviation, that a linear path may leave it by
 
 
@@ -30,9 +33,35 @@ class Reach:
     led_high: Float[Array, " A"]
 
     @classmethod
-    def of(cls, came: Float[np.ndarray, "N H Y"], led: Float[np.ndarray, "N H A"]) -> "Reach":
+    def of(cls, came: Float[np.ndarray, "N T Y"], led: Float[np.ndarray, "N U A"]) -> "Reach":
         """That of readings and actions; NaN, where one is missing, says nothing."""
         return cls(*(end(x) for x in (came, led) for end in (_low, _high)))
+
+    @classmethod
+    def over(cls, lens: Lens, recordings: Sequence[Windows]) -> "Reach":
+        """That of whole recordings: of windows end to end, their contexts, what came next and all that was commanded.
+
+        A place in a context lies behind the machine, one that came ahead of it: either is within.
+        """
+        return cls.joined([cls._of_windows(lens, windows) for windows in recordings])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Reach]") -> "Reach":
+        """That of all parts together."""
+        low, high, led_low, led_high = (np.stack(x) for x in zip(*(vars(p).values() for p in parts), strict=True))
+        return cls(low.min(0), high.max(0), led_low.min(0), led_high.max(0))
+
+    @classmethod
+    def _of_windows(cls, lens: Lens, windows: Windows) -> "Reach":
+        starts, parts = windows.starts().end_to_end(windows.context + windows.horizon), []
+        starts = starts[evenly(len(starts), _WINDOWS)]
+        for first in range(0, len(starts), _AT_ONCE):
+            seen = lens.examples(windows, starts[first : first + _AT_ONCE])
+            view = seen.view
+            read = np.where(view.mask, view.readings, np.nan), np.where(seen.mask, seen.came, np.nan)
+            led = np.where(view.past_mask, view.past, np.nan), np.where(view.ahead_mask, view.ahead, np.nan)
+            parts.append(cls.of(np.concatenate(read, 1), np.concatenate(led, 1)))
+        return cls.joined(parts)
 
     def outside(self, view: View) -> Float[Array, "B columns"]:
         """By how many standard deviations each reading of a context, and each action after it, is outside; 0 within."""

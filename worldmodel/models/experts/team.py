@@ -72,6 +72,7 @@ class Team:
         context: int,
         horizon: int,
         left_out: LeftOut,
+        reach: Reach,
         far: Float[np.ndarray, "K Y"] | None = None,
     ) -> "Team":
         """Experts that weigh by what they predicted for windows that they had not seen, and over long runs."""
@@ -79,7 +80,6 @@ class Team:
         blend = Blend.fit(left_out, horizons_within(context, horizon), layout.stream_of[layout.newest])
         if far is not None:
             blend = dataclasses.replace(blend, far=far)
-        reach = Reach.of(np.where(left_out.mask, left_out.came, np.nan), left_out.led)
         return cls(lens, experts, context, horizon, blend, reach)
 
     def reweighed(self, left_out: LeftOut, network: Float[Array, "N H Y"]) -> "Team":
@@ -89,7 +89,7 @@ class Team:
             within=np.concatenate([left_out.within, left_out.within[self._index(_LIKE)][None]]),
         )
         far = np.pad(self.blend.far, ((0, min(len(self.blend.far), 1)), (0, 0)))
-        return self.of(self.lens, self.experts, self.context, self.horizon, joined, far)
+        return self.of(self.lens, self.experts, self.context, self.horizon, joined, self.reach, far)
 
     @property
     def rich(self) -> dict[str, Any]:
