@@ -94,7 +94,7 @@ def test_experts_are_told_of_windows_that_all_were_asked_of(tmp_path):
     groups = np.arange(50) // 5
     left_out = LeftOut(
         np.stack([groups, groups], 1), groups, came, np.ones(came.shape, bool), np.zeros((50, 4, 1)),
-        np.zeros((50, 4, 0)), ahead, np.ones((2, 50, 3, 1)),
+        np.zeros((50, 4, 0)), np.zeros((50, 1)), ahead, np.ones((2, 50, 3, 1)),
     )  # fmt: skip
     experts = tuple(Named(name) for name in ("linear", "mechanics"))
     team = Team.of(lens, experts, 8, 4, left_out, Reach.of(came, left_out.led))

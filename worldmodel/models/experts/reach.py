@@ -73,6 +73,12 @@ class Reach:
         found = xp.concatenate(beyond, 1)
         return xp.where(xp.isfinite(found) & (found > _MARGIN), found, 0.0)  # not of what was never read
 
+    def commands_within(self, led: Float[np.ndarray, "B H A"]) -> Float[np.ndarray, "B H A"]:
+        """Normalised commands, those that are outside in the place of the nearest that was ever commanded."""
+        low, high = (np.where(np.isfinite(end), end, 0.0) for end in (self.led_low, self.led_high))
+        held = np.clip(led, low, high)
+        return np.where(np.abs(held - led) > _MARGIN, held, led)
+
     def astray(self, ahead: Float[Array, "K B H Y"]) -> Float[Array, "K B H Y"]:
         """By how much paths have left what was read so far, taken twice as wide about its middle; 0 within."""
         xp, margin = namespace(ahead), (self.high - self.low) / 2

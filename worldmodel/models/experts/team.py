@@ -111,6 +111,16 @@ class Team:
         ruler, like = self._index(_RULER), self._index(_LIKE)
         return dataclasses.replace(self, blend=self.blend.joined_by(np.stack([error, held]), ruler, like, groups))
 
+    def within(self, context: Context, actions: Commands) -> Commands | None:
+        """The commands held back to what was ever commanded in training; None where they are within it."""
+        turns, lens = self.lens.layout.frames.actions, self.lens
+        angle = np.asarray(lens.layout.frames.angle(context.values, context.mask))
+        turned = (turns.turn(np.asarray(actions.values), -angle) - lens.action_mean) / lens.action_std
+        held = self.reach.commands_within(turned)
+        if (held == turned)[np.asarray(actions.mask)].all():
+            return None
+        return actions._replace(values=turns.turn(held * lens.action_std + lens.action_mean, angle))
+
     def asked(self, context: Context, actions: Commands) -> Question:
         """What experts are asked of contexts [B], of which actions [B, H, A] follow."""
         return Question.of(self.lens, context, actions, self.horizon)
@@ -149,7 +159,7 @@ class Team:
         if network is not None:
             said = self.lens.toward(network, view.angle), answer.within[self._index(_LIKE)]
             answer = Answer(*(xp.concatenate([x, y[None]]) for x, y in zip(answer, said, strict=True)))
-        mean, scale, weights = self.blend.mix(*answer, self._astray(answer.ahead))
+        mean, scale, weights = self.blend.mix(*answer, self._astray(answer.ahead), view.held[:, -1:])
         members = self.blend.with_errors(mean, scale, chosen)
         clean, read = (self.lens.back_in_slots(x, view.held[:, -1], view.angle) for x in (mean, members))
         return Foreseen(clean, read, weights, self.reach.outside(view))
