@@ -42,17 +42,20 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
     if settings.layout.videos:
         show.say("measuring of what frames are mixed, and choosing what is remembered")
         folder.write_film(_film(folder, settings, source, network))
-    _blend(folder, settings, source, network, show)
-    if state.horizon < settings.horizon:
+    short = state.horizon < settings.horizon  # other experts tell the whole horizon, but no frames
+    alone = short and settings.layout.readings and not settings.layout.videos
+    _blend(folder, settings, source, None if alone else network, show)
+    if short:
         seconds = f"{state.horizon * settings.dt:g} of the {settings.horizon * settings.dt:g} s of the horizon"
+        so = "the network is none of the experts" if alone else "so far the run is asked and measured"
         longer = f"--resume with more {'minutes' if settings.steps is None else 'steps'} goes on"
-        show.say(f"note: there was time for rollouts of {seconds}, and so far the run is asked and measured; {longer}")
+        show.say(f"note: there was time for rollouts of {seconds}, and {so}; {longer}")
     folder.finish(
         steps=int(state.step),
         seconds=settings.began_s + float(state.seconds),
         compile_seconds=float(state.compile_seconds),
         best_nrmse=float(state.best),
-        horizon=int(state.horizon),
+        horizon=settings.horizon if alone else int(state.horizon),
     )
 
 
