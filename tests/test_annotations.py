@@ -50,12 +50,12 @@ def test_every_module_that_is_named_is_there(checked):
         (texture_distance, (np.zeros((1, 16, 16, 3)), np.zeros((1, 16, 8, 3)))),
         (solve, (np.zeros((2, 3, 4)), np.zeros((2, 4)))),
         (CELL.rollout, (np.zeros((5, 3)), np.zeros((4, 7, 1)))),
-        (Reach.of, (np.zeros((4, 6, 2)), np.zeros((4, 5, 1)))),
+        (Reach.of, (np.zeros((4, 6, 2)), np.zeros((3, 5, 1)))),
         (Blend, (np.ones((2, 5, 3)), np.ones((1, 4, 2)), np.arange(4), np.zeros(3, int), np.zeros((0, 5, 3)))),
     ],
     ids=[
         "of other lengths", "a mask of numbers", "pixels that are not 0 to 1", "frames of other sizes",
-        "a matrix that is not square", "of other windows", "of other horizons", "of fewer experts",
+        "a matrix that is not square", "of other windows", "of fewer windows", "of fewer experts",
     ],
 )  # fmt: skip
 def test_what_an_annotation_rules_out_is_refused(call: Callable, arguments: tuple):

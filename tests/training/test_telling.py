@@ -14,6 +14,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.left_out import LeftOut
+from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.team import Team
 from worldmodel.training import progress
 from worldmodel.training.plan import Options, new_settings
@@ -93,10 +94,10 @@ def test_experts_are_told_of_windows_that_all_were_asked_of(tmp_path):
     groups = np.arange(50) // 5
     left_out = LeftOut(
         np.stack([groups, groups], 1), groups, came, np.ones(came.shape, bool), np.zeros((50, 4, 1)),
-        np.zeros((50, 4, 0)), ahead, np.ones((2, 50, 3, 1)),
+        np.zeros((50, 4, 0)), np.zeros((50, 1)), ahead, np.ones((2, 50, 3, 1)),
     )  # fmt: skip
     experts = tuple(Named(name) for name in ("linear", "mechanics"))
-    team = Team.of(lens, experts, 8, 4, left_out)
+    team = Team.of(lens, experts, 8, 4, left_out, Reach.of(came, left_out.led))
     *_, mechanics, blend = trusted(team, left_out)
     assert all(float(share.rstrip("%")) > 95 for share in mechanics.split()[2::2])
     assert all(float(error) < 0.05 for error in blend.split()[1:])

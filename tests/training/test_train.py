@@ -288,6 +288,20 @@ def test_a_training_that_ended_early_is_trusted_as_far_as_its_rollouts_went(stra
         run.horizon_ticks((2 * planned + 1) * dt)
 
 
+def test_a_network_that_had_no_time_for_the_horizon_does_not_shorten_that_of_the_others(blind, tmp_path, capsys):
+    """Without video; one that goes on to the end joins them."""
+    run = train([blind], tmp_path / "run", steps=1, **SMALL)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the network is none of the experts; --resume with more steps goes on" in said
+    assert run.horizon_ticks(None) == run.settings.horizon
+    assert run.model is None
+    assert "network" not in run.team.names
+    assert run.imagine(blind, episode=0, at_s=1.0).horizon_s == pytest.approx(0.32)
+    longer = train([blind], tmp_path / "run", steps=4, resume=True, **QUIET)
+    assert longer.team.has_network
+    assert longer.horizon_ticks(None) == longer.settings.horizon
+
+
 def test_parameters_are_drawn_by_the_seed_and_as_the_initialisers_say(straight):
     scaling = RunFolder(straight.folder).read_scaling()
     drawn, again, plain = (make(straight.settings, scaling) for make in (draw_model, draw_model, build_model))

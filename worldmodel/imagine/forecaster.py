@@ -133,7 +133,11 @@ class Forecaster:
         members: int,
         seed: int | Sequence[int],
     ) -> Forecasted:
-        """`futures` of what the network imagined already, None where it did not; one seed, or one for each window."""
+        """`futures` of what the network imagined already, None where it did not; one seed, or one for each window.
+
+        What commands do that lie beyond all that was ever commanded is unknown: an actuator may have come to its end.
+        So each member takes a share of its own of what the other experts say the part beyond does.
+        """
         imagined, shown = rolled or (None, [])
         if self.team is None:
             assert imagined is not None
@@ -147,6 +151,12 @@ class Forecaster:
         swift = self._compiled if len(chosen) == 1 else None
         foresee = swift.foresee if swift else partial(foresee_in_numpy, self.team)
         clean, read, weights, outside = foresee(context, actions, network, chosen)
+        within = self.team.within(context, actions)
+        if within is not None:
+            nobody = None if network is None else np.full_like(network, np.nan)
+            led, held = (foresee(context, x, nobody, chosen).mean for x in (actions, within))
+            share = self.team.blend.shares(len(chosen), members, seed)
+            read = read + share[..., None, None] * (led - held)[:, None]
         frames, mean = _drawn(shown, members)
         return Forecasted(clean, read, frames, weights, outside, mean_frames=mean)
 

@@ -33,8 +33,8 @@ class Trajectory:
         logged: by stream, what the log holds over the context and the horizon.
         origin_utc: of the episode.
         trust: by stream and expert, how much each expert counts at each tick ahead, [H] between 0 and 1.
-        outside: columns whose context, or whose commands, lie outside what was trained on, farthest first, and by how
-            many of their standard deviations.
+        outside: columns whose context, whose commands, or what is foretold of which lie outside what was trained on,
+            farthest first, and by how many of their standard deviations.
         unsure: streams whose place at the start is followed by odometry, and the deviation (m, along each axis) by
             which it is less sure than usual, as after a while without fixes. The members are spread by it.
         silent: streams of which nothing was seen in the context: they are imagined from the others, and a place that is

@@ -1,6 +1,7 @@
 """Windows of aligned episodes: what the model sees, what it is asked, and what really came."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -85,6 +86,11 @@ class Starts(Sequence):
     def evenly(self, most: int) -> np.ndarray:
         """At most so many of them, evenly from the first to the last: int [K, 2]."""
         return self[evenly(len(self), most)]
+
+    def end_to_end(self, ticks: int) -> np.ndarray:
+        """Of each episode every so many-th and the last, so that windows of so many ticks cover it: int [K, 2]."""
+        each = [np.append(np.arange(a, b - 1, ticks), b - 1) for a, b in itertools.pairwise(self.ends) if b > a]
+        return self[np.concatenate(each)]
 
     def __getitem__(self, key):
         if isinstance(key, tuple):  # as in starts[:, 0]

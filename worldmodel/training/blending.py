@@ -11,6 +11,7 @@ from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.long_run import long_run
+from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.training.progress import TrainingProgress
@@ -25,6 +26,7 @@ def blended(
     baselines: Baselines,
     rich: Sequence[Any],
     left_out: LeftOut,
+    reach: Reach,
     select: Windows,
     network: WorldModel | None,
     show: TrainingProgress,
@@ -36,6 +38,7 @@ def blended(
         baselines: as experts.
         rich: the others.
         left_out: what all these predicted, in this order.
+        reach: of what they were trained on.
         select: windows of the select episodes.
         network: trained; None where there is none.
         show: says what is being done, and who is trusted.
@@ -43,7 +46,7 @@ def blended(
     show.say("blending experts")
     experts = (*closed(baselines), *rich)
     far = long_run(experts, baselines.lens, select)
-    team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out, far)
+    team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out, reach, far)
     for line in trusted(team, left_out):
         show.say(line)
     if network is None:

@@ -217,6 +217,8 @@ class RunFolder:
         """What experts predicted for windows that they were not fitted on."""
         arrays = self._read_arrays(_LEFT_OUT)
         with readable(self._place(_LEFT_OUT)):
+            if "held" not in arrays:  # in a run of an earlier release
+                arrays["held"] = np.full(arrays["came"][:, 0].shape, np.nan)
             return LeftOut(*(arrays[name] for name in LeftOut._fields))
 
     def write_left_out(self, left_out: LeftOut) -> None:
@@ -230,8 +232,8 @@ class RunFolder:
             return None
         arrays = self._read_arrays(_BLEND)
         with readable(self._place(_BLEND)):
-            parts = [
-                {f.name: arrays[f.name] for f in dataclasses.fields(kind) if f.name != "far" or "far" in arrays}
+            parts = [  # a run of an earlier release may lack what has a default
+                {f.name: arrays[f.name] for f in dataclasses.fields(kind) if f.name in arrays or not _has_default(f)}
                 for kind in (Blend, Reach)
             ]
             blend, reach = (kind(**part) for kind, part in zip((Blend, Reach), parts, strict=True))
@@ -309,6 +311,10 @@ class RunFolder:
     def _write_arrays(self, name: str, arrays: dict[str, Any]) -> None:
         with whole_file(self._place(name), force=True) as path:
             np.savez(path, **arrays)
+
+
+def _has_default(field: dataclasses.Field) -> bool:
+    return field.default_factory is not dataclasses.MISSING
 
 
 def _remove(path: Path) -> None:

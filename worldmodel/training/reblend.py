@@ -56,7 +56,8 @@ def blend(
         measured = loaded.windows(log, episodes=settings.select if settings.enough_select else settings.fitted)
         left_out, rich = _joined(folder.read_left_out(), kept, physics, measured), [*rich, physics]
         select = loaded.windows(log, episodes=settings.select)
-        team = blended(settings, loaded.baselines, rich, left_out, select, loaded.model, show)
+        reach = loaded.team.reach
+        team = blended(settings, loaded.baselines, rich, left_out, reach, select, loaded.model, show)
         with folder.blended_again() as place:
             place.write_prior(scene.folder)
             place.write_experts(rich)

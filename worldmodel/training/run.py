@@ -232,9 +232,9 @@ def load_run(folder: Path | str) -> Run:
     baselines = files.read_baselines(settings.layout)
     team, odometers = files.read_team(baselines, settings), files.read_odometers()
     reached, still = (files.finished or {}).get("horizon"), still_in(scaling, settings.layout)
-    if not settings.network:
-        if team is None:
-            raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
+    if team is None and not settings.network:
+        raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
+    if team is not None and not team.has_network:  # for which there may have been no time
         return Run(files.path, settings, None, baselines, team, reached, odometers, still)
     graph, params, rest = _structure(settings.model, settings.layout, settings.context)
     model = nnx.merge(graph, files.read_parameters(params), rest, copy=True)  # `rest` is that of all such runs

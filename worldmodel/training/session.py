@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from worldmodel.errors import TrainingDivergedError
+from worldmodel.models.experts.reach import Reach
 from worldmodel.models.world_model import Film, WorldModel
 from worldmodel.training.blending import blended
 from worldmodel.training.calibration import measure_spread
@@ -29,7 +30,7 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
         show.say(f"{folder.path} has been trained to its end; --steps or --minutes train it longer")
         return
     if not settings.network:
-        _blend(folder, settings, source.selection, None, show)
+        _blend(folder, settings, source, None, show)
         folder.finish(steps=0, seconds=settings.began_s, compile_seconds=0.0, best_nrmse=None, horizon=settings.horizon)
         return
     show.say("drawing parameters")
@@ -41,17 +42,20 @@ def go_on(folder: RunFolder, settings: RunSettings, source: Source, show: Traini
     if settings.layout.videos:
         show.say("measuring of what frames are mixed, and choosing what is remembered")
         folder.write_film(_film(folder, settings, source, network))
-    _blend(folder, settings, source.selection, network, show)
-    if state.horizon < settings.horizon:
+    short = state.horizon < settings.horizon  # other experts tell the whole horizon, but no frames
+    alone = short and settings.layout.readings and not settings.layout.videos
+    _blend(folder, settings, source, None if alone else network, show)
+    if short:
         seconds = f"{state.horizon * settings.dt:g} of the {settings.horizon * settings.dt:g} s of the horizon"
+        so = "the network is none of the experts" if alone else "so far the run is asked and measured"
         longer = f"--resume with more {'minutes' if settings.steps is None else 'steps'} goes on"
-        show.say(f"note: there was time for rollouts of {seconds}, and so far the run is asked and measured; {longer}")
+        show.say(f"note: there was time for rollouts of {seconds}, and {so}; {longer}")
     folder.finish(
         steps=int(state.step),
         seconds=settings.began_s + float(state.seconds),
         compile_seconds=float(state.compile_seconds),
         best_nrmse=float(state.best),
-        horizon=int(state.horizon),
+        horizon=settings.horizon if alone else int(state.horizon),
     )
 
 
@@ -81,13 +85,15 @@ def _fit(
 
 
 def _blend(
-    folder: RunFolder, settings: RunSettings, selection: Selection, network: WorldModel | None, show: TrainingProgress
+    folder: RunFolder, settings: RunSettings, source: Source, network: WorldModel | None, show: TrainingProgress
 ) -> None:
     """Weighs a run's experts, the network among them."""
     if settings.layout.readings:
         baselines = folder.read_baselines(settings.layout)
         experts, left_out = folder.read_experts(baselines.lens), folder.read_left_out()
-        folder.write_blend(blended(settings, baselines, experts, left_out, selection.windows, network, show))
+        select = source.selection.windows
+        reach = Reach.over(baselines.lens, [source.batches.windows, select])
+        folder.write_blend(blended(settings, baselines, experts, left_out, reach, select, network, show))
 
 
 def _film(folder: RunFolder, settings: RunSettings, source: Source, network: WorldModel) -> Film:

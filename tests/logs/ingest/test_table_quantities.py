@@ -312,3 +312,28 @@ def test_valves_are_commands_and_a_table_without_any_says_so(tmp_path):
     assert tomllib.loads(plant)["streams"]["commands"]["kind"] == "action"
     assert "no column is called a command" in readings
     assert "no column is called a command" not in plant
+
+
+@pytest.mark.parametrize(
+    ("heading", "frame"),
+    [
+        (lambda course: np.rad2deg(np.pi / 2 - course) % 360, "ned"),
+        (lambda course: np.rad2deg(course) % 360, "enu"),
+        (lambda course: np.rad2deg(3 * course) % 360, None),  # whatever that is
+    ],
+)
+def test_a_heading_goes_in_the_frame_in_which_the_fixes_do(tmp_path, heading, frame):
+    rng, time = np.random.default_rng(0), np.arange(400) / 5
+    course = 0.05 * time * np.sin(time / 9)
+    east, north = (np.cumsum(f(course)) * 0.4 + 0.2 * rng.normal(size=400) for f in (np.cos, np.sin))
+    nose = heading(course + 0.05 * rng.normal(size=400))
+    rows = [
+        f"{t:.1f},{n:.1f},{54 + y / 111_000:.7f},{10 + x / 65_000:.7f}" if i % 5 == 0 else f"{t:.1f},{n:.1f},,"
+        for i, (t, n, x, y) in enumerate(zip(time, nose, east, north, strict=True))
+    ]
+    (path := tmp_path / "own" / "boat.csv").parent.mkdir()  # of no other test's folder
+    path.write_text("time [s],heading_deg,lat,lon\n" + "\n".join(rows) + "\n")
+    text = suggest(path)
+    (own,) = (stream for stream in tomllib.loads(text)["streams"].values() if stream["kind"] == "sensor")
+    assert own.get("frame") == frame
+    assert ("as the course of the fixes does" in text) == (frame is not None)

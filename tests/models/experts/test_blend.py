@@ -21,8 +21,8 @@ def left_out(sizes, within=None, seed=0, episodes=8, mask=None):
     inside = np.ones((len(sizes), N, E, S)) if within is None else within
     groups = np.arange(N) % episodes
     there = np.ones((N, H, Y), bool) if mask is None else mask
-    led = np.zeros((N, H, 0))
-    return LeftOut(np.zeros((N, 2), int), groups, came, there, np.zeros((N, H, Y)), led, ahead, inside)
+    led, held = np.zeros((N, H, 0)), np.zeros((N, Y))
+    return LeftOut(np.zeros((N, 2), int), groups, came, there, np.zeros((N, H, Y)), led, held, ahead, inside)
 
 
 def fitted(sizes, **options):
@@ -190,12 +190,12 @@ def test_members_hold_what_came_as_often_as_they_say(level):
     ahead = came + sizes[:, None, None, None] * rng.normal(size=(2, 2 * many, H, Y))
     groups, there = np.arange(2 * many) % 10, np.ones(came.shape, bool)
     data = LeftOut(
-        np.zeros((2 * many, 2), int), groups, came, there, np.zeros(came.shape), np.zeros((2 * many, H, 0)), ahead,
-        np.ones((2, 2 * many, E, S)),
+        np.zeros((2 * many, 2), int), groups, came, there, np.zeros(came.shape), np.zeros((2 * many, H, 0)),
+        np.zeros((2 * many, Y)), ahead, np.ones((2, 2 * many, E, S)),
     )  # fmt: skip
-    half = [x[:many] for x in data[:6]]
+    half = [x[:many] for x in data[:7]]
     blend = Blend.fit(LeftOut(*half, ahead[:, :many], data.within[:, :many]), HORIZONS, STREAM_OF)
-    mean, scale, _ = blend.mix(ahead[:, many:], data.within[:, many:])
+    mean, scale, _ = blend.mix(ahead[:, many:], data.within[:, many:], now=np.zeros((many, 1, Y)))
     members = blend.members(mean, scale, 64, seed=0)
     low, high = np.quantile(members, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
     inside = ((came[many:] >= low) & (came[many:] <= high)).mean()
@@ -205,6 +205,32 @@ def test_members_hold_what_came_as_often_as_they_say(level):
     together = blend.members(np.repeat(mean[:1], 3, 0), np.repeat(scale[:1], 3, 0), 64, seed=[0, 5, 0])
     np.testing.assert_array_equal(together[[0, 2]], np.repeat(members[:1], 2, 0))  # each as if it were alone
     assert not np.array_equal(together[1], together[0])
+
+
+def test_who_foretells_a_great_change_is_less_sure_of_it_where_errors_have_been_like_that():
+    """Most windows hardly move, and a few go far, a tenth wrong in the first column and as all others in the rest."""
+    rng, many = np.random.default_rng(5), 1200
+    held = rng.normal(size=(many, Y))
+    went = np.where(rng.uniform(size=(many, 1, 1)) < 0.1, 3.0, 0.1) * rng.normal(size=(many, H, Y))
+    wrong = 0.05 + np.array([0.1, 0, 0]) * np.abs(went)
+    ahead = held[:, None] + went
+    came = ahead + wrong * rng.normal(size=ahead.shape)
+    data = LeftOut(
+        np.zeros((many, 2), int), np.arange(many) % 10, came, np.ones(came.shape, bool), np.zeros(came.shape),
+        np.zeros((many, H, 0)), held, ahead[None], np.ones((1, many, E, S)),
+    )  # fmt: skip
+    blend = Blend.fit(data, HORIZONS, STREAM_OF)
+    assert blend.lively[0] > 0.5
+    assert (blend.lively[1:] == 0).all()
+    far = np.abs(went[..., 0]) > 1
+    for now, least, most in ((held[:, None], 0.8, 0.97), (None, 0.0, 0.7)):  # without it they are told as all others
+        mean, scale, _ = blend.mix(data.ahead, data.within, now=now)
+        low, high = np.quantile(blend.members(mean, scale, 64, seed=0)[..., 0], [0.05, 0.95], axis=1)
+        assert least < ((came[..., 0] >= low) & (came[..., 0] <= high))[far].mean() < most
+        assert scale[..., 1:] == pytest.approx(blend.mix(data.ahead, data.within)[1][..., 1:])
+    unknown = Blend.fit(data._replace(held=np.full(held.shape, np.nan)), HORIZONS, STREAM_OF)  # an earlier release's
+    assert (unknown.lively == 0).all()
+    assert np.isfinite(unknown.mix(data.ahead, data.within, now=held[:, None])[1]).all()
 
 
 def test_errors_that_were_not_seen_lie_on_lines_between_those_that_were():

@@ -16,6 +16,7 @@ from worldmodel.models.experts import compiled
 from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.compiled import Compiled
 from worldmodel.models.experts.left_out import ask, measured
+from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import fit_quick
 from worldmodel.models.experts.team import Team
 from worldmodel.training.data import measure_scaling
@@ -46,7 +47,8 @@ def team(windows):
     lens, starts = baselines.lens, windows.starts().thinned()
     before, after = closed(baselines, ["mean", "hold"]), closed(baselines, ["velocity", "linear", "dead_reckoning"])
     experts = [*before, Still(), *after, *fit_quick(lens.examples(windows, starts), lens)]  # and between others
-    return Team.of(lens, tuple(experts), C, H, measured(experts, lens, windows, starts, starts[:, 0]))
+    left_out = measured(experts, lens, windows, starts, starts[:, 0])
+    return Team.of(lens, tuple(experts), C, H, left_out, Reach.over(lens, [windows]))
 
 
 def test_it_foresees_what_the_team_does(windows, team):

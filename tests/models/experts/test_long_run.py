@@ -11,6 +11,7 @@ from worldmodel.models.baselines import Baselines
 from worldmodel.models.experts.closed import closed
 from worldmodel.models.experts.left_out import ask, measured
 from worldmodel.models.experts.long_run import long_run
+from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.team import Team
 from worldmodel.training.data import measure_scaling
 
@@ -47,7 +48,7 @@ def test_who_drifts_is_not_asked_far_ahead(windows):
     starts = np.asarray(windows.starts())[::20]
     left_out = measured(experts, lens, windows, starts, starts[:, 0])
     left_out = left_out._replace(ahead=np.stack([left_out.ahead[0], left_out.came + 0.01]))  # near by it is good
-    team = Team.of(lens, experts, C, H, left_out, far)
+    team = Team.of(lens, experts, C, H, left_out, Reach.over(lens, [windows]), far)
     ahead = np.zeros((2, 1, 4 * H, len(lens.centre)))
     _, _, weights = team.blend.mix(ahead, left_out.within[:, :1])
     told = np.isfinite(team.blend.usual).all((0, 1))
@@ -62,7 +63,7 @@ def test_who_leaves_what_was_ever_read_is_not_asked_far_ahead_however_good_it_wa
     starts = np.asarray(windows.starts())[::20]
     left_out = measured(experts, lens, windows, starts, starts[:, 0])
     left_out = left_out._replace(ahead=np.stack([left_out.ahead[0], left_out.came + 0.01]))
-    team = Team.of(lens, experts, C, H, left_out)
+    team = Team.of(lens, experts, C, H, left_out, Reach.over(lens, [windows]))
     asked = team.asked(*cut(windows, starts[:1], 4 * H))
     said = ask(experts, lens, asked)
     lost = said.ahead.copy()

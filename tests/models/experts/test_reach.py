@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from tests.models.test_baselines import LENS, A, B, C, H, Y, commands, context_of
+from tests.oscillator import SPECS, write_log
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.reach import Reach, described, labels
+from worldmodel.training.data import measure_scaling
+
+AHEAD = np.zeros((B, H, Y))
 
 
 def view_of(readings, actions):
@@ -28,7 +36,7 @@ def reach():
 
 def test_within_there_is_nothing_to_say(reach):
     readings, actions = calm()
-    outside = reach.outside(view_of(readings, actions))
+    outside = reach.outside(view_of(readings, actions), AHEAD)
     assert (outside == 0).all()  # nor of what was never read
     assert described(outside, LENS.layout) == {}
 
@@ -37,12 +45,46 @@ def test_a_reading_of_the_context_and_an_action_after_it_count_by_how_far_they_a
     readings, actions = calm()
     readings[2, 3, 1] = -4.0
     actions[4, 5, 0] += 3.5 * LENS.action_std[0]
-    outside = reach.outside(view_of(readings, actions))
+    outside = reach.outside(view_of(readings, actions), AHEAD)
     assert outside[2, 1] == pytest.approx(4 + reach.low[1], rel=1e-5)
     assert outside[4, Y] == pytest.approx(3.5 - reach.led_high[0], rel=1e-5)
     found = described(outside, LENS.layout)
     assert list(found) == ["s.b", "push.left"]
     assert labels(LENS.layout) == ["s.a", "s.b", "s.c", "push.left", "push.right"]
+
+
+def test_what_is_foretold_beyond_all_that_was_read_counts_too(reach):
+    ahead = AHEAD.copy()
+    ahead[3, H - 1, 2] = 5.0
+    view = view_of(*calm())
+    np.testing.assert_allclose(reach.outside(view, ahead)[3], [0, 0, 5 - reach.high[2], *[0] * A])
+    np.testing.assert_allclose(reach.outside(view, jnp.asarray(ahead)), reach.outside(view, ahead), rtol=1e-6)
+
+
+def test_a_wall_is_where_readings_pile_up(reach):
+    """A vehicle that stands, or a joint at its stop; not a sensor of few digits, nor the end of a smooth motion."""
+    rng, many = np.random.default_rng(2), 5000
+    moves = rng.uniform(0, 3, many)
+    read = np.stack([np.maximum(moves - 0.3, 0), np.round(moves), np.minimum(moves, 2.9)], 1)
+    whole = Reach.of(read[:, None], np.zeros((many, 1, A)))
+    floor, ceiling = whole._walls(read, LENS.layout)
+    np.testing.assert_array_equal(floor, [0.0, -np.inf, -np.inf])
+    np.testing.assert_array_equal(ceiling, [np.inf, np.inf, 2.9])
+
+
+def test_nothing_goes_through_a_wall_unless_it_has_been_beyond_or_commands_are_new(reach):
+    reach = dataclasses.replace(reach, floor=np.array([-np.inf, -1.0, -np.inf]), ceiling=np.array([np.inf, np.inf, 1]))
+    readings, actions = calm()
+    readings[1, 4] = -1.5  # it has been beyond the floor
+    actions[2, 0, 0] += 9 * LENS.action_std[0]
+    view, path = view_of(readings, actions), np.array([0.0, -3.0, 3.0])
+    ahead = np.tile(path[:, None], (B, 2, 1, Y))
+    for found in (reach.walled(ahead, view), np.asarray(reach.walled(jnp.asarray(ahead), view))):
+        np.testing.assert_array_equal(found[0, 0], np.stack([path, [0, -1, 3], [0, -3, 1]], 1))
+        np.testing.assert_array_equal(found[1, 1], np.stack([path, path, [0, -3, 1]], 1))
+        np.testing.assert_array_equal(found[2], ahead[2])
+    plain = Reach(reach.low, reach.high, reach.led_low, reach.led_high)  # of an earlier release
+    np.testing.assert_array_equal(plain.walled(ahead, view), ahead)
 
 
 def test_a_path_is_astray_once_it_has_left_twice_what_was_read_and_stays_so(reach):
@@ -65,3 +107,23 @@ def test_a_path_is_held_back_three_widths_from_what_was_read_and_from_where_it_b
     np.testing.assert_array_equal(found[:, 1], [0.0, 6.9, 7.0, 7.0, -7.0, np.nan])
     np.testing.assert_array_equal(found[:, 2], [0.0, 6.9, 7.5, 8.0, -3.0, np.nan])  # of what hardly moved a deviation
     np.testing.assert_allclose(reach.held_back(jnp.asarray(ahead), now)[0, 0], found, rtol=1e-6)
+
+
+def test_nothing_of_a_recording_lies_outside_of_it(tmp_path):
+    """Neither the way that lies behind a machine, nor what was commanded once, nor what few windows hold."""
+    log = Log(write_log(tmp_path / "log.h5", episodes=3))
+    streams = tuple(spec for spec in SPECS if spec.kind != "video")
+    windows = Windows.of(log, TickLayout(0.05, streams), 8, 6)
+    lens = Lens(windows.layout, *map(np.asarray, measure_scaling(windows, 0)[:4]))
+    starts = np.asarray(windows.starts())
+    assert set(map(tuple, windows.starts().end_to_end(14))) < set(map(tuple, starts))
+    reach = Reach.over(lens, [windows])
+    seen = lens.examples(windows, starts)
+    way = windows.layout.relative[windows.layout.newest]
+    found = reach.outside(seen.view, np.where(seen.mask & ~way, seen.came, 0)).max(0)
+    way = np.pad(way, (0, len(lens.action_mean)))  # ends differ by window
+    assert way.any()
+    assert (found[~way] == 0).all()
+    assert (found[way] < 0.5).all()
+    one = Reach.over(lens, [Windows.of(log, windows.layout, 8, 6, [0])])
+    np.testing.assert_array_equal(vars(Reach.joined([one, reach]))["low"], reach.low)

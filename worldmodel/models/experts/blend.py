@@ -25,6 +25,10 @@ _STILL = 1e-8  # of a column's variance: where no expert errs more, nothing move
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
 _FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
 _LEARNED = 16.0  # and one known from none but those that it learned from with so many times
+_LIVELY = np.linspace(0, 0.8, 9)  # shares of a squared error that may grow with how far a column moves
+_ABOUT = 9  # horizons, spread evenly in their logarithm, that tell it
+_TOLD = 0.01  # of the log likelihood of an error: less is no reason to believe that it does
+_DOUBT = 0.5  # deviation of the share that comes true of what commands beyond all that was seen are said to do
 _RESIDUALS = 256  # windows whose errors members repeat
 _LEAST = 1e-12  # against division by nothing
 
@@ -40,6 +44,8 @@ class Blend:
         stream_of: which of the S streams a column is of.
         residuals: what came in left-out windows, less the blend, in units of its own expected error.
         far: [K, Y] mean squared errors over long runs, 0 of who was not asked; of none where no recording is long.
+        lively: [Y] the share of an expected squared error that grows with the square of how far the blend moves.
+        moved: [H, Y] what that is on average; of no ticks where it is not known.
     """
 
     usual: Float[Array, "K H Y"]
@@ -48,6 +54,8 @@ class Blend:
     stream_of: Int[Array, " Y"]
     residuals: Float[Array, "N H Y"]
     far: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    lively: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
+    moved: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
     def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":
@@ -58,6 +66,10 @@ class Blend:
         blend = cls(usual, within, np.asarray(horizons, int), stream_of, none)
         mean, scale, _ = blend.mix(left_out.ahead, left_out.within)
         left = np.where(left_out.mask, left_out.came - at_sample_times(mean, left_out.age), np.nan) / scale
+        way = (mean - left_out.held[:, None]) ** 2
+        blend.moved = np.nan_to_num(mean_known(way, 0))
+        blend.lively = _lively(left**2, way / np.maximum(blend.moved, _LEAST))
+        left = left / blend._livelier(mean, left_out.held[:, None], np.arange(mean.shape[1]))
         few = evenly(len(left), _RESIDUALS)
         return dataclasses.replace(blend, residuals=_whole(left)[few].astype(np.float32))
 
@@ -92,11 +104,14 @@ class Blend:
         ahead: Float[Array, "K B H Y"],
         within: Float[Array, "K B E S"],
         astray: Float[Array, "K B H Y"] | float = 0.0,
+        now: Float[Array, "B 1 Y"] | None = None,
     ) -> tuple[Float[Array, "B H Y"], Float[Array, "B H Y"], Float[Array, "K B H Y"]]:
         """The blend of what experts say, its expected error, a standard deviation, and weights.
 
         Errors are expected to be as many times the usual ones as they are inside the context; in weights that counts
-        less, and only against an expert.
+        less, and only against an expert. Where it is told from where (`now`) readings go on, they are also as much
+        larger as those were by which the blend went as far: who foretells what a great change of commands does errs
+        more than where nothing happens, and most left-out windows are of the latter kind.
 
         The first tick is weighed as the second: samples before it lie on the line through both, which other weights
         would turn. Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a
@@ -119,7 +134,18 @@ class Blend:
         weights = weights / xp.where(total > 0, total, 1)
         mean = (weights * xp.where(weights > 0, ahead, 0)).sum(0)
         variance = (weights * xp.exp(xp.where(weights > 0, usual + unusual, 0))).sum(0)
-        return mean, xp.sqrt(variance), weights
+        livelier = 1.0 if now is None else self._livelier(mean, now, tick)
+        return mean, xp.sqrt(variance) * livelier, weights
+
+    def _livelier(
+        self, mean: Float[Array, "B H Y"], now: Float[Array, "B 1 Y"], tick: Int[np.ndarray, " H"]
+    ) -> Float[Array, "B H Y"] | float:
+        """How many times as large an error is as of windows that move as far as most do."""
+        if not len(self.moved):
+            return 1.0
+        xp = namespace(mean)
+        way = (mean - now) ** 2 / xp.maximum(self.moved[tick], _LEAST)
+        return xp.where(self.lively > 0, xp.sqrt(1 - self.lively + self.lively * way), 1.0)
 
     def members(
         self,
@@ -147,9 +173,14 @@ class Blend:
 
     def drawn(self, windows: int, count: int, seed: int | Sequence[int]) -> Int[Array, "B K"]:
         """For each member of each window the left-out window whose errors it repeats."""
-        keys = [(seed, row) for row in range(windows)] if isinstance(seed, int) else [(each, 0) for each in seed]
         most = max(len(self.residuals), 1)
-        return np.stack([np.random.default_rng(key).integers(most, size=count) for key in keys])
+        return np.stack([np.random.default_rng(key).integers(most, size=count) for key in _keys(windows, seed)])
+
+    @staticmethod
+    def shares(windows: int, count: int, seed: int | Sequence[int]) -> Float[np.ndarray, "B K"]:
+        """For each member of each window what it takes of what is doubted, less 1, and 0 on average over members."""
+        drawn = np.stack([np.random.default_rng((*key, 1)).normal(0, _DOUBT, count) for key in _keys(windows, seed)])
+        return drawn - drawn.mean(1, keepdims=True)
 
     def _inside(self, within: Float[Array, "K B E S"], tick: Int[Array, " H"]) -> tuple[Array, Array]:
         """The logarithm [K, B, H, Y] of how many times its usual squared error each expert makes in this context.
@@ -175,6 +206,11 @@ class Blend:
         return (total / xp.maximum(count, _LEAST))[..., self.stream_of]
 
 
+def _keys(windows: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:
+    """Of what is random in each window."""
+    return [(seed, row) for row in range(windows)] if isinstance(seed, int) else [(each, 0) for each in seed]
+
+
 def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]) -> Float[np.ndarray, "K H Y"]:
     """Squared errors, their means over each episode averaged as logarithms, and a standard error more.
 
@@ -194,6 +230,24 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     deviation = np.sqrt(mean_known((behind - mean_known(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
     flattered = np.where((count == 1) & (len(each) > 1), np.log(_FLATTERED), 0.0)
     return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
+
+
+def _lively(error: Float[np.ndarray, "N H Y"], way: Float[np.ndarray, "N H Y"]) -> Float[np.ndarray, " Y"]:
+    """The share of squared errors that grows with squared ways, by the likelihood of normal errors.
+
+    A nonhomogeneous regression (Gneiting et al. 2005) of one number a column, for all horizons alike.
+    """
+    few = np.unique(np.geomspace(1, error.shape[1], _ABOUT).astype(int)) - 1
+    error, way = error[:, few], way[:, few]
+    told = []
+    for share in _LIVELY:
+        grown = 1 - share + share * way
+        usual = mean_known(error / grown, 0)
+        likely = np.where(np.isfinite(error), -np.log(np.maximum(usual * grown, _LEAST)) / 2, np.nan)
+        told.append(mean_known(mean_known(likely, 0), 0))
+    told = np.nan_to_num(np.stack(told), nan=0.0)
+    best = _LIVELY[told.argmax(0)]
+    return np.where(told.max(0) > told[0] + _TOLD, best, 0.0)
 
 
 def _completed(each: Float[np.ndarray, "G K H Y"], whole: Bool[np.ndarray, "K H Y"]) -> Float[np.ndarray, "G K H Y"]:

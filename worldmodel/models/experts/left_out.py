@@ -62,6 +62,7 @@ class LeftOut(NamedTuple):
         groups: int [N] the episode of each, or the block of the only one; copies of an episode have one number.
         came, mask, age: [N, H, Y] as in `Examples`.
         led: [N, H, A] normalised actions; NaN where none is known.
+        held: [N, Y] the newest readings.
         ahead, within: as in `Answer`.
     """
 
@@ -71,6 +72,7 @@ class LeftOut(NamedTuple):
     mask: Array
     age: Array
     led: Array
+    held: Array
     ahead: Array
     within: Array
 
@@ -126,7 +128,7 @@ def measured(
     asked = Question.of(lens, context, future.actions, windows.horizon)
     seen, answer = lens.seen(context, future), ask(experts, lens, asked)
     led = np.where(seen.view.ahead_mask, seen.view.ahead, np.nan)
-    return LeftOut(starts[rows], groups[rows], seen.came, seen.mask, seen.age, led, *answer)
+    return LeftOut(starts[rows], groups[rows], seen.came, seen.mask, seen.age, led, seen.view.held[:, -1], *answer)
 
 
 def joined(parts: Sequence[LeftOut]) -> LeftOut:

@@ -1,17 +1,22 @@
 """How far a question lies outside what was trained on."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.arrays import namespace
+from worldmodel.arrays import evenly, namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
-from worldmodel.models.baselines.view import View
+from worldmodel.logs.windows import Windows
+from worldmodel.models.baselines.view import Lens, View
+from worldmodel.models.experts.columns import columns_of
 from worldmodel.types import Array, StreamSpec
 
 _MARGIN = 0.1  # of a standard deviation: readings have noise
+_WINDOWS, _AT_ONCE = 4000, 250  # that are looked at; of a long log evenly from the first to the last
+_ON, _PILED, _STEEP = 1e-4, 0.005, 5.0  # what is on a wall; the share that lies there, and times that which is next
 _WIDTHS = 3.0  # of what was read, of no less than one deviation, that a linear path may leave it by
 
 
@@ -22,27 +27,103 @@ class Reach:
     Attributes:
         low, high: of readings.
         led_low, led_high: of actions.
+        floor, ceiling: the same ends of readings, where they are walls that readings run into, such as the speed of a
+            vehicle that stands; infinite where they are none. Of a run of an earlier release none.
     """
 
     low: Float[Array, " Y"]
     high: Float[Array, " Y"]
     led_low: Float[Array, " A"]
     led_high: Float[Array, " A"]
+    floor: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.full(1, -np.inf))
+    ceiling: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.full(1, np.inf))
 
     @classmethod
-    def of(cls, came: Float[np.ndarray, "N H Y"], led: Float[np.ndarray, "N H A"]) -> "Reach":
+    def of(cls, came: Float[np.ndarray, "N T Y"], led: Float[np.ndarray, "N U A"]) -> "Reach":
         """That of readings and actions; NaN, where one is missing, says nothing."""
         return cls(*(end(x) for x in (came, led) for end in (_low, _high)))
 
-    def outside(self, view: View) -> Float[Array, "B columns"]:
-        """By how many standard deviations each reading of a context, and each action after it, is outside; 0 within."""
-        xp, held = namespace(view.held), view.held
-        led = xp.where(view.ahead_mask, view.ahead, np.nan)
-        beyond = [xp.maximum(held - self.high, self.low - held).max(1)]
-        if led.shape[1]:
-            beyond.append(xp.maximum(_high(led, 1) - self.led_high, self.led_low - _low(led, 1)))
-        found = xp.concatenate(beyond, 1)
+    @classmethod
+    def over(cls, lens: Lens, recordings: Sequence[Windows]) -> "Reach":
+        """That of whole recordings: of windows end to end, their contexts, what came next and all that was commanded.
+
+        A place in a context lies behind the machine, one that came ahead of it: either is within.
+        """
+        parts = [part for windows in recordings for part in cls._of_windows(lens, windows, _WINDOWS)]
+        whole = cls.joined([cls.of(*part) for part in parts])
+        few = [read for windows in recordings for read, _ in cls._of_windows(lens, windows, _AT_ONCE)]
+        floor, ceiling = whole._walls(np.concatenate([read.reshape(-1, read.shape[-1]) for read in few]), lens.layout)
+        return dataclasses.replace(whole, floor=floor, ceiling=ceiling)
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Reach]") -> "Reach":
+        """That of all parts together, without walls."""
+        ends = [(part.low, -part.high, part.led_low, -part.led_high) for part in parts]
+        low, high, led_low, led_high = (np.stack(x).min(0) for x in zip(*ends, strict=True))
+        return cls(low, -high, led_low, -led_high)
+
+    @staticmethod
+    def _of_windows(lens: Lens, windows: Windows, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Readings [N, C + H, Y] and commands [N, C - 1 + H, A] of windows end to end, NaN where there are none."""
+        starts = windows.starts().end_to_end(windows.context + windows.horizon)
+        starts = starts[evenly(len(starts), most)]
+        for first in range(0, len(starts), _AT_ONCE):
+            seen = lens.examples(windows, starts[first : first + _AT_ONCE])
+            view = seen.view
+            read = np.where(view.mask, view.readings, np.nan), np.where(seen.mask, seen.came, np.nan)
+            led = np.where(view.past_mask, view.past, np.nan), np.where(view.ahead_mask, view.ahead, np.nan)
+            yield np.concatenate(read, 1), np.concatenate(led, 1)
+
+    def _walls(
+        self, read: Float[np.ndarray, "N Y"], layout: TickLayout
+    ) -> tuple[Float[np.ndarray, " Y"], Float[np.ndarray, " Y"]]:
+        """The ends that are walls, infinite where they are none: far more readings lie on one than on what is next.
+
+        Of angles that wrap, of what turns with a heading, and of places there are none.
+        """
+        walls = np.full((2, len(self.low)), -np.inf)
+        for wall, sign, end in zip(walls, (1, -1), (self.low, -self.high), strict=True):
+            for at in (column.at for column in columns_of(layout).values() if not column.circular):
+                above = sign * read[:, at] - end[at]
+                on, off = (above <= _ON).mean(), above[above > _ON]
+                following = (off <= off.min() + _ON).sum() / len(above) if len(off) else 1.0
+                if on >= max(_PILED, _STEEP * following):
+                    wall[at] = end[at]
+        return walls[0], -walls[1]
+
+    def walled(self, read: Float[Array, "B K H Y"], view: View) -> Float[Array, "B K H Y"]:
+        """Readings that end at walls, where a context has kept to them, and commands to what was ever commanded.
+
+        Where these do not, what looked like a wall may be where nothing has pushed a machine so far.
+        """
+        xp = namespace(read)
+        kept = ~(self._led_outside(view) > _MARGIN).any(1)[:, None]
+        low = xp.where(kept & (view.held.min(1) >= self.floor - _MARGIN), self.floor, -np.inf)
+        high = xp.where(kept & (view.held.max(1) <= self.ceiling + _MARGIN), self.ceiling, np.inf)
+        return xp.clip(read, low[:, None, None], high[:, None, None])
+
+    def outside(self, view: View, ahead: Float[Array, "B H Y"]) -> Float[Array, "B columns"]:
+        """By how many standard deviations each reading and each action is outside; 0 within.
+
+        Readings are those of a context, and those that are foretold after it.
+        """
+        xp = namespace(view.held)
+        held = xp.concatenate([view.held, ahead], 1)
+        found = xp.concatenate([xp.maximum(held - self.high, self.low - held).max(1), self._led_outside(view)], 1)
         return xp.where(xp.isfinite(found) & (found > _MARGIN), found, 0.0)  # not of what was never read
+
+    def _led_outside(self, view: View) -> Float[Array, "B A"]:
+        """By how much each action is outside; negative within, and no finite number where nothing is known."""
+        led = namespace(view.held).where(view.ahead_mask, view.ahead, np.nan)
+        if not led.shape[1]:
+            return view.held[:, 0, :0]
+        return namespace(led).maximum(_high(led, 1) - self.led_high, self.led_low - _low(led, 1))
+
+    def commands_within(self, led: Float[np.ndarray, "B H A"]) -> Float[np.ndarray, "B H A"]:
+        """Normalised commands, those that are outside in the place of the nearest that was ever commanded."""
+        low, high = (np.where(np.isfinite(end), end, 0.0) for end in (self.led_low, self.led_high))
+        held = np.clip(led, low, high)
+        return np.where(np.abs(held - led) > _MARGIN, held, led)
 
     def astray(self, ahead: Float[Array, "K B H Y"]) -> Float[Array, "K B H Y"]:
         """By how much paths have left what was read so far, taken twice as wide about its middle; 0 within."""

@@ -72,6 +72,7 @@ class Team:
         context: int,
         horizon: int,
         left_out: LeftOut,
+        reach: Reach,
         far: Float[np.ndarray, "K Y"] | None = None,
     ) -> "Team":
         """Experts that weigh by what they predicted for windows that they had not seen, and over long runs."""
@@ -79,7 +80,6 @@ class Team:
         blend = Blend.fit(left_out, horizons_within(context, horizon), layout.stream_of[layout.newest])
         if far is not None:
             blend = dataclasses.replace(blend, far=far)
-        reach = Reach.of(np.where(left_out.mask, left_out.came, np.nan), left_out.led)
         return cls(lens, experts, context, horizon, blend, reach)
 
     def reweighed(self, left_out: LeftOut, network: Float[Array, "N H Y"]) -> "Team":
@@ -89,7 +89,7 @@ class Team:
             within=np.concatenate([left_out.within, left_out.within[self._index(_LIKE)][None]]),
         )
         far = np.pad(self.blend.far, ((0, min(len(self.blend.far), 1)), (0, 0)))
-        return self.of(self.lens, self.experts, self.context, self.horizon, joined, far)
+        return self.of(self.lens, self.experts, self.context, self.horizon, joined, self.reach, far)
 
     @property
     def rich(self) -> dict[str, Any]:
@@ -110,6 +110,16 @@ class Team:
         """The network joins, with its squared errors on windows of so many episodes, and those of holding there."""
         ruler, like = self._index(_RULER), self._index(_LIKE)
         return dataclasses.replace(self, blend=self.blend.joined_by(np.stack([error, held]), ruler, like, groups))
+
+    def within(self, context: Context, actions: Commands) -> Commands | None:
+        """The commands held back to what was ever commanded in training; None where they are within it."""
+        turns, lens = self.lens.layout.frames.actions, self.lens
+        angle = np.asarray(lens.layout.frames.angle(context.values, context.mask))
+        turned = (turns.turn(np.asarray(actions.values), -angle) - lens.action_mean) / lens.action_std
+        held = self.reach.commands_within(turned)
+        if (held == turned)[np.asarray(actions.mask)].all():
+            return None
+        return actions._replace(values=turns.turn(held * lens.action_std + lens.action_mean, angle))
 
     def asked(self, context: Context, actions: Commands) -> Question:
         """What experts are asked of contexts [B], of which actions [B, H, A] follow."""
@@ -149,10 +159,11 @@ class Team:
         if network is not None:
             said = self.lens.toward(network, view.angle), answer.within[self._index(_LIKE)]
             answer = Answer(*(xp.concatenate([x, y[None]]) for x, y in zip(answer, said, strict=True)))
-        mean, scale, weights = self.blend.mix(*answer, self._astray(answer.ahead))
-        members = self.blend.with_errors(mean, scale, chosen)
+        mean, scale, weights = self.blend.mix(*answer, self._astray(answer.ahead), view.held[:, -1:])
+        members = self.reach.walled(self.blend.with_errors(mean, scale, chosen), view)
+        mean = self.reach.walled(mean[:, None], view)[:, 0]
         clean, read = (self.lens.back_in_slots(x, view.held[:, -1], view.angle) for x in (mean, members))
-        return Foreseen(clean, read, weights, self.reach.outside(view))
+        return Foreseen(clean, read, weights, self.reach.outside(view, mean))
 
     def _astray(self, ahead: Float[Array, "K B H Y"]) -> Float[Array, "K B H Y"] | float:
         """How far paths of far forecasts have left what was read; a way has no end."""

@@ -94,6 +94,7 @@ NOT_ACTION = re.compile(r"angle|error|measured|actual|feedback|temp|current|rate
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
 TURNED = re.compile(r"(?:^|_)(?:roll|pitch|yaw)$")
 EULER = re.compile(r"(?:^|_)(?:euler|rpy)(?:_?angles?)?$")  # angles by their stream's name
+DIRECTION = re.compile(r"yaw|heading|course")  # that turns with its frame (datasets/README.md)
 WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
 
 

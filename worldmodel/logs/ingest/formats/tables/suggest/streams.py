@@ -11,6 +11,7 @@ import numpy as np
 from worldmodel.logs.health.held import changed, held_for
 from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, si, split
 from worldmodel.logs.ingest.formats.tables.suggest.angles import of_angles, wraps
+from worldmodel.logs.ingest.formats.tables.suggest.compass import of_fixes
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
@@ -78,6 +79,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
         names = [name for name in names if name not in {column.source for column in place.columns}]
     others = _others(names, evidence)
     streams += [_by_its_file(stream, evidence) if stream.name == REST else stream for stream in others]
+    of_fixes(streams, evidence)
     for stream in streams:
         _pace(stream, table, stamps_s)
     tell_apart(streams)
