@@ -233,6 +233,27 @@ def test_who_foretells_a_great_change_is_less_sure_of_it_where_errors_have_been_
     assert np.isfinite(unknown.mix(data.ahead, data.within, now=held[:, None])[1]).all()
 
 
+def test_where_trusted_experts_disagree_errors_are_expected_to_be_larger_and_are():
+    """Of two alike experts whose errors are large in a fifth of windows, where nothing else tells it."""
+    rng, many = np.random.default_rng(6), 1500
+    size = np.where(rng.uniform(size=(many, 1, 1)) < 0.2, 1.0, 0.2)
+    came = rng.normal(size=(many, H, Y))
+    ahead = came + size * rng.normal(size=(2, many, H, Y))
+    data = left_out([0.0, 0.0])._replace(
+        groups=np.arange(many) % 10, came=came, mask=np.ones(came.shape, bool), age=np.zeros(came.shape),
+        held=np.zeros((many, Y)), ahead=ahead, within=np.ones((2, many, E, S)),
+    )  # fmt: skip
+    blend = Blend.fit(data, HORIZONS, STREAM_OF)
+    mean, scale, weights = blend.mix(ahead, data.within)
+    apart = (weights * (ahead - mean) ** 2).sum(0)
+    expected = (weights * blend.usual[:, None]).sum(0) + 2 * apart
+    np.testing.assert_allclose(scale[:, 1:] ** 2, expected[:, 1:])
+    wide = np.quantile(np.abs((came - mean) / scale), 0.9)
+    held = np.abs(came - mean) <= wide * scale
+    far = apart > np.quantile(apart, 0.8)
+    assert held[far].mean() > 0.72  # 0.64 with one width for all
+
+
 def test_errors_that_were_not_seen_lie_on_lines_between_those_that_were():
     mask = np.ones((N, H, Y), bool)
     mask[:, [0, 2, 5]] = False

@@ -28,6 +28,7 @@ _LEARNED = 16.0  # and one known from none but those that it learned from with s
 _LIVELY = np.linspace(0, 0.8, 9)  # shares of a squared error that may grow with how far a column moves
 _ABOUT = 9  # horizons, spread evenly in their logarithm, that tell it
 _TOLD = 0.01  # of the log likelihood of an error: less is no reason to believe that it does
+_APART = 2.0  # times the squared distance of trusted experts from their blend, that squared errors are larger
 _DOUBT = 0.5  # deviation of the share that comes true of what commands beyond all that was seen are said to do
 _RESIDUALS = 256  # windows whose errors members repeat
 _LEAST = 1e-12  # against division by nothing
@@ -109,9 +110,10 @@ class Blend:
         """The blend of what experts say, its expected error, a standard deviation, and weights.
 
         Errors are expected to be as many times the usual ones as they are inside the context; in weights that counts
-        less, and only against an expert. Where it is told from where (`now`) readings go on, they are also as much
-        larger as those were by which the blend went as far: who foretells what a great change of commands does errs
-        more than where nothing happens, and most left-out windows are of the latter kind.
+        less, and only against an expert. They are expected to be larger where trusted experts disagree. Where it is
+        told from where (`now`) readings go on, they are also as much larger as those were by which the blend went as
+        far: who foretells what a great change of commands does errs more than where nothing happens, and most left-out
+        windows are of the latter kind.
 
         The first tick is weighed as the second: samples before it lie on the line through both, which other weights
         would turn. Beyond the horizon that was measured, errors are those of its end, and the best counts ever more: a
@@ -134,6 +136,7 @@ class Blend:
         weights = weights / xp.where(total > 0, total, 1)
         mean = (weights * xp.where(weights > 0, ahead, 0)).sum(0)
         variance = (weights * xp.exp(xp.where(weights > 0, usual + unusual, 0))).sum(0)
+        variance = variance + _APART * (weights * xp.where(weights > 0, ahead - mean, 0) ** 2).sum(0)
         livelier = 1.0 if now is None else self._livelier(mean, now, tick)
         return mean, xp.sqrt(variance) * livelier, weights
 
