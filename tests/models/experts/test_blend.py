@@ -212,7 +212,7 @@ def test_who_foretells_a_great_change_is_less_sure_of_it_where_errors_have_been_
     rng, many = np.random.default_rng(5), 1200
     held = rng.normal(size=(many, Y))
     went = np.where(rng.uniform(size=(many, 1, 1)) < 0.1, 3.0, 0.1) * rng.normal(size=(many, H, Y))
-    wrong = 0.05 + np.array([0.1, 0, 0]) * np.abs(went)
+    wrong = 0.1 + np.array([0.1, 0, 0]) * np.abs(went)
     ahead = held[:, None] + went
     came = ahead + wrong * rng.normal(size=ahead.shape)
     data = LeftOut(
