@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
-from worldmodel.compiled import _prune
+import jax
+
+from worldmodel.compiled import _prune, jit_on_processor
 
 PROGRAM = """
 import jax
@@ -15,11 +17,11 @@ print(folder, jax.config.values["jax_compilation_cache_dir"])
 """
 
 
-def said(tmp_path, **environment) -> list[str]:
+def said(tmp_path, program=PROGRAM, **environment) -> list[str]:
     env = {k: v for k, v in os.environ.items() if k not in ("WORLDMODEL_CACHE", "JAX_COMPILATION_CACHE_DIR")}
     env |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), **environment}
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=env
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env
     ).stdout.split()
 
 
@@ -58,3 +60,28 @@ def test_a_folder_that_jax_was_given_is_left_alone(tmp_path):
 def test_a_home_that_cannot_be_written_is_no_error(tmp_path):
     (tmp_path / "cache").write_text("a file, where there should be a folder")
     assert said(tmp_path)[0] == "None"
+
+
+def test_experts_roll_out_on_the_processor_whatever_the_default_device_is(tmp_path):
+    program = """
+import jax
+import numpy as np
+from worldmodel.models.experts.state_space.cell import Shape
+from worldmodel.models.experts.state_space.rollouts import derived, simulated
+
+first, other = jax.devices()
+asked = Shape(1, 1, 1), np.ones(8), np.ones(2), np.zeros((2, 1)), np.zeros((3, 1, 1))
+with jax.default_device(other):
+    print(jax.jit(abs)(1.0).devices() == {other})
+    print(*(array.devices() == {first} for array in (simulated(*asked), *derived(*asked))))
+"""
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
+    assert said(tmp_path, program, WORLDMODEL_CACHE="off", **flags) == ["True"] * 4
+
+
+def test_they_roll_out_where_jax_was_given_no_processor(monkeypatch):
+    def no_such_backend(**_):
+        raise RuntimeError("Unknown backend cpu")
+
+    monkeypatch.setattr(jax, "local_devices", no_such_backend)
+    assert jit_on_processor(lambda times, x: times * x, static_argnums=0)(2, 3.0) == 6

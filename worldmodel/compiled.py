@@ -1,10 +1,13 @@
-"""Compiled programs kept on disk, so that a new process does not compile what an earlier one has."""
+"""Compiled programs: kept on disk, so that a new process does not compile what an earlier one has; where they run."""
 
+import contextlib
 import functools
 import hashlib
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 SWITCH = "WORLDMODEL_CACHE"
 _MOST_BYTES = 512 << 20  # the least recently used go first; a program of the presets takes 0.1 to 3 MB
@@ -35,6 +38,33 @@ def keep_compiled() -> Path | None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # a hundred small ones take seconds too
     return folder
+
+
+def jit_on_processor(function: Callable, **options: Any) -> Callable:
+    """`jax.jit` of a program that runs on the processor, whatever accelerator there is besides.
+
+    For one of many small steps, which leave an accelerator idle, and one whose single precision counts: by default a GPU
+    rounds what it multiplies to ten bits.
+    """
+    import jax
+
+    program = jax.jit(function, **options)
+
+    @functools.wraps(function)
+    def on_processor(*arguments: Any) -> Any:
+        with _processor_of_jax():
+            return program(*arguments)
+
+    return on_processor
+
+
+def _processor_of_jax() -> contextlib.AbstractContextManager:
+    import jax
+
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # JAX_PLATFORMS leaves it out
+        return contextlib.nullcontext()
 
 
 def _prune(folder: Path, most: int = _MOST_BYTES) -> None:

@@ -5,10 +5,10 @@ import functools
 import json
 from collections.abc import Mapping
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.compiled import jit_on_processor
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.columns import Column, actions_of, columns_of
@@ -181,7 +181,7 @@ class Mechanics:
         return np.concatenate(parts)[:count]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jit_on_processor, static_argnums=0)
 def _roll(
     form: Form,
     scales: Scales,

@@ -1,6 +1,5 @@
 """Levenberg-Marquardt on rollouts, and automatic relevance: what the data do not ask for goes to zero."""
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from worldmodel.compiled import jit_on_processor
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parameters, rollout, size
 from worldmodel.models.experts.mechanics.start import single
@@ -144,5 +144,5 @@ def _missed(
     return ((there - data.came) * data.weight).ravel()
 
 
-_residuals = functools.partial(jax.jit, static_argnums=(0, 1))(_missed)
-_jacobian = functools.partial(jax.jit, static_argnums=(0, 1))(jax.jacfwd(_missed, argnums=2))
+_residuals = jit_on_processor(_missed, static_argnums=(0, 1))
+_jacobian = jit_on_processor(jax.jacfwd(_missed, argnums=2), static_argnums=(0, 1))

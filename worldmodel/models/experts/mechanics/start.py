@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from worldmodel.compiled import jit_on_processor
 from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parameters, rollout
 from worldmodel.models.experts.mechanics.track import SAMPLES, Track
 from worldmodel.types import Array
@@ -91,7 +92,7 @@ def _at_ages(
     return path + jnp.clip(age, 0, 1) * (earlier - path)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jit_on_processor, static_argnums=0)
 def _shoot(
     form: Form,
     scales: Scales,

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from worldmodel.compiled import jit_on_processor
 from worldmodel.models.experts.state_space.cell import Shape, advance
 from worldmodel.types import Array
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jit_on_processor, static_argnums=0)
 def simulated(
     shape: Shape, flat: Float[Array, " P"], limit: Float[Array, " S"],
     start: Float[Array, "S W"], actions: Float[Array, "N A W"],
@@ -27,7 +28,7 @@ def simulated(
     return _after(start[: shape.readings], jax.lax.scan(step, start, actions)[1])
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jit_on_processor, static_argnums=0)
 def derived(
     shape: Shape, flat: Float[Array, " P"], limit: Float[Array, " S"],
     start: Float[Array, "S W"], actions: Float[Array, "N A W"],
