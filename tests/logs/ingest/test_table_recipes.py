@@ -125,6 +125,17 @@ def test_hemispheres_stand_in_columns(tmp_path):
         read(tmp_path, "t,x\n0,1\n", BODY + 'hemispheres = ["ns", "ew"]\n')
 
 
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [("x = [5, inf]", r'none of 3 rows fulfils where = \{"x": \[5, Inf'), ("", "none of 3 rows has a time")],
+)
+def test_where_no_row_is_left_it_is_said_why(tmp_path, where, told):
+    stamp = "0" if where else ""
+    body = BODY + (f"where = {{ {where} }}\n" if where else "")
+    with pytest.raises(RecipeError, match=rf"no rows for any stream[\s\S]*s: {told}[\s\S]*leave it out"):
+        read(tmp_path, f"t,x\n{stamp},1\n{stamp},2\n{stamp},3\n", body)
+
+
 def test_an_optional_stream_of_which_a_column_is_missing_is_told(tmp_path):
     body = BODY + '[streams.b]\nkind = "sensor"\ncolumns = { y = "y", z = "z" }\nrate_hz = 1\noptional = true\n'
     (recording,) = read(tmp_path, "t,x,y\n0,1,2\n1,1,2\n", body)
