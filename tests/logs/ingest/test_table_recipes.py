@@ -79,6 +79,15 @@ def test_rows_are_chosen_by_comparisons_and_sets(tmp_path, where, kept):
     assert values(read(tmp_path, content, BODY + f"where = {where}\n")) == [kept]
 
 
+def test_a_number_that_is_none_fulfils_no_condition_and_is_no_episodes_key(tmp_path):
+    table = pa.table({"t": np.arange(4.0), "x": [1.0, 2, 3, 4], "mode": [1.0, 1, np.nan, 2]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert values(read_file(tmp_path / "a.parquet", BODY + "where = { mode = { not = 2 } }\n")) == [[1, 2]]
+    recordings = read_file(tmp_path / "a.parquet", BODY + '[cut]\nkey = "mode"\n')
+    assert values(recordings) == [[1, 2], [4]]
+    assert "1 of 4 rows have no mode; left out" in recordings[0].notes
+
+
 @pytest.mark.parametrize(
     "where", ["{ x = { about = 2 } }", "{ x = {} }", '{ x = { among = "a" } }', '{ x = ["a", "b"] }']
 )
