@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -19,6 +19,9 @@ from worldmodel.types import Samples, StreamSpec
 
 _LARGE_BYTES, _LINE_BYTES = 1 << 16, 64  # chunks of frames begin at a line of the cache: they are copied out faster
 _PENDING_BYTES = 1 << 24  # of small episodes that wait to be written together
+
+
+Seen = Callable[[StreamSpec, Sequence[int], int, np.ndarray], object]
 
 
 class _Datasets(NamedTuple):
@@ -42,6 +45,8 @@ class LogWriter:
         about: what the log says of itself; values that JSON can hold.
         members: for imagined trajectories, how many futures every sample holds: data are then [M, K, ...].
         force: replace a file that exists.
+        seen: called with each block of data that is written: the stream, the samples of the episodes that it is of, its
+            first row within these, and the rows.
 
     Raises:
         WorldModelError: if the file exists and not `force`, or cannot be written.
@@ -58,8 +63,9 @@ class LogWriter:
         about: Mapping[str, object] | None = None,
         members: int | None = None,
         force: bool = False,
+        seen: Seen | None = None,
     ) -> None:
-        self.members = members
+        self.members, self._seen = members, seen
         self.path = Path(path)
         self._specs = {fmt.STREAMS: _by_name(streams), fmt.TRUTH: _by_name(truth)}
         self.about = dict(about or {})
@@ -212,6 +218,9 @@ class LogWriter:
         def put(name: str, first: int, block: np.ndarray) -> None:
             _put(streams[name].data, len(streams[name].time) + first, block)
             hashed.add(name)
+            if self._seen is not None:
+                part = held[fmt.STREAMS][name]
+                self._seen(part.spec, [len(part.time)], first, block)
 
         for name, part in held[fmt.STREAMS].items():
             streams[name].data.resize(len(streams[name].time) + len(part.time), axis=0)
@@ -219,7 +228,7 @@ class LogWriter:
         for section, group in held.items():
             for name, part in group.items():
                 if section != fmt.STREAMS or name not in hashed:
-                    _append_data(self._datasets[section][name], [part])
+                    self._append_data(section, name, [part])
         return known
 
     def _flush(self) -> None:
@@ -228,10 +237,21 @@ class LogWriter:
             return
         episodes, rows = zip(*self._pending, strict=True)
         for section, streams in self._datasets.items():
-            for name, datasets in streams.items():
-                _append_data(datasets, [held[section][name] for held in episodes if name in held[section]])
+            for name in streams:
+                self._append_data(section, name, [held[section][name] for held in episodes if name in held[section]])
         self._end(episodes, rows)
         self._pending, self._pending_bytes = [], 0
+
+    def _append_data(self, section: str, name: str, parts: Sequence[Held]) -> None:
+        """Adds a stream's data in several episodes."""
+        datasets, counts = self._datasets[section][name], [len(part.time) for part in parts]
+        if any(counts):
+            start = len(datasets.time)
+            datasets.data.resize(start + sum(counts), axis=0)
+            for first, block in blocks(*parts):
+                _put(datasets.data, start + first, block)
+                if self._seen is not None and section == fmt.STREAMS:
+                    self._seen(parts[0].spec, counts, first, block)
 
     def _end(self, episodes: Sequence[Mapping[str, Mapping[str, Held]]], rows: Sequence[Mapping[str, Any]]) -> None:
         """Makes episodes visible whose data have been written."""
@@ -325,15 +345,6 @@ def _created(section: h5py.Group, spec: StreamSpec, members: int | None, episode
         group.create_dataset("time", (0,), np.float64, maxshape=(None,), chunks=(times,)),
         group.create_dataset("offsets", data=none, maxshape=(None,), chunks=(fmt.ROWS_PER_CHUNK,)),
     )
-
-
-def _append_data(datasets: _Datasets, parts: Sequence[Held]) -> None:
-    """Adds a stream's data in several episodes."""
-    start, count = len(datasets.time), sum(len(part.time) for part in parts)
-    if count:
-        datasets.data.resize(start + count, axis=0)
-        for first, block in blocks(*parts):
-            _put(datasets.data, start + first, block)
 
 
 def _append_times(datasets: _Datasets, parts: Sequence[Held | None]) -> None:

@@ -13,11 +13,14 @@ from tests.logs.health.build import action, noise, record, sensor
 from worldmodel.cli import app
 from worldmodel.errors import WorldModelError
 from worldmodel.logs import Log, LogWriter
+from worldmodel.logs.health import copies
 from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.page import page, write_page
 from worldmodel.logs.health.survey import survey
 from worldmodel.logs.health.terminal import print_health
+from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import opened
+from worldmodel.types import Samples
 
 IMU, MOTOR = sensor("imu", "xy", ["m/s^2"] * 2, 10.0), action("motor", ["u", "v"], rate_hz=10.0)
 TIME = np.arange(400) / 10
@@ -54,6 +57,35 @@ def test_a_stretch_that_two_recordings_share_is_found_with_its_rows_and_also_whe
     assert (finding.check, finding.episode, there - first) == ("copies: stretch", "long", -300)
     assert 800 <= first < 1000
     assert 2600 < last <= 2800
+
+
+@pytest.mark.parametrize("pending", [0, 1 << 24], ids=["one by one", "together"])
+def test_what_is_gathered_while_a_log_is_written_is_what_is_read_off_it(tmp_path, monkeypatch, pending):
+    monkeypatch.setattr("worldmodel.logs.writer._PENDING_BYTES", pending)
+    monkeypatch.setattr(copies, "_BLOCK_ROWS", 500)
+    gathering = copies.Gathering()
+    with LogWriter(tmp_path / "a.h5", (IMU, MOTOR), seen=gathering.take) as log:
+        for seed, count in enumerate((3000, 10, 64, 0, 700, 31, 5000)):
+            made = drive(seed, time=np.arange(max(count, 1)) / 10)
+            given = {"imu": made["imu"]} if count else {"motor": made["motor"]}
+            log.append({name: Samples(*each) for name, each in given.items()}, name=str(seed))
+    (gathered,) = gathering.done().values()
+    with Log(tmp_path / "a.h5") as log:
+        (stream,), places = log.by_file("imu")
+        read = copies._gathered(stream, np.diff(np.append(places[:, 1], len(stream))))
+    assert len(read.hashes) > 200
+    for one, other in zip(gathered, read, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_logs_that_were_just_written_are_not_read_again_to_be_compared(tmp_path, monkeypatch, workers):
+    for i in range(2):
+        rows = "".join(f"{t:.2f},{x},{y}\n" for t, (x, y) in zip(TIME, noise(len(TIME), 2), strict=True))
+        (tmp_path / f"{i}.csv").write_text(f"t,x,y\n{rows}{40 + i},{i},0\n")
+    monkeypatch.setattr(copies, "_gathered", None)
+    report = ingest([tmp_path / "0.csv", tmp_path / "1.csv"], tmp_path / "log.h5", workers=workers, progress=False)
+    assert [finding.check for finding in report.findings] == ["copies: stretch"]
 
 
 def test_of_very_many_episodes_a_part_is_looked_at_and_that_is_said(tmp_path, monkeypatch):

@@ -218,7 +218,7 @@ def test_many_small_steps_are_shown_together_and_all_of_them(tmp_path, workers):
     steps: list[int] = []
     options = Options(dbc=(tmp_path / "a.dbc",))
     jobs = [(source, tmp_path / f"{i}.h5") for i, source in enumerate(found)]
-    assert len(list(convert_all(jobs, options, workers, None, steps.append, print))) == 2
+    assert len(list(convert_all(jobs, options, workers, None, steps.append, print, {}))) == 2
     assert sum(steps) == sum(source.bytes for source in found)
     assert len(steps) < 1000
 
@@ -261,9 +261,10 @@ from pathlib import Path
 from worldmodel.logs.ingest import conversion, ingest
 whole = conversion.convert
 def slowly(source, options, part):
-    whole(source, options, part)
+    gathered = whole(source, options, part)
     print(source.path.name, flush=True)
     if source.path.name == "t2.csv": time.sleep(60)
+    return gathered
 conversion.convert = slowly
 ingest(sys.argv[1], sys.argv[2], recipe=sys.argv[3], progress=False)
 """

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from worldmodel.errors import WorldModelError
+from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.reader import Log
 
 LOGS = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[4] / "shared" / "data"))
 CASES = LOGS.parent / "cases"
@@ -53,6 +55,48 @@ BY_A_KEY = {  # source: recipe, what is replaced in it, samples, seconds
     "whole_seconds/bridge_5hz.csv": ("whole_seconds/bridge.toml", '"timestamp"\nduplicates = "spread"', 3000, 299.9),
     "header_bytes/model-2026-09-12.csv": ("header_bytes/edgetx.toml", '["Date", "Time"]\norigin = "unix"', 900, 89.9),
 }
+
+
+OTHERS = {  # with tests of their own, below
+    "clock/no_rtc_then_ntp.csv",
+    "gps_no_position/airdata_like.csv",
+    "gps_no_position/nmea_ddmm.csv",
+    "gps_no_position/swapped.csv",
+    "gps_no_position/ulog_1e7.csv",
+    "spaces_in_header/LOG00007.01.csv",
+}
+
+
+def test_no_case_is_forgotten():
+    there = {path.relative_to(CASES).as_posix() for path in CASES.rglob("*") if path.is_file()}
+    assert {name for name in there if not name.endswith((".toml", ".xml", ".md"))} == {*READ, *REFUSED, *OTHERS}
+
+
+def test_rows_before_the_first_fix_are_left_out_and_counted(tmp_path):
+    recipe = CASES / "gps_no_position/airdata.toml"
+    ingest(CASES / "gps_no_position/airdata_like.csv", tmp_path / "log.h5", recipe=recipe, progress=False)
+    with Log(tmp_path / "log.h5") as log:
+        (episode,) = log.episodes
+        (gps,) = (stream for stream in episode.streams.values() if stream.spec.kind == "gps")
+        (finding,) = log.about["findings"]
+        assert gps.data[0, :2] == pytest.approx([45, 7])
+        assert gps.time[0] == pytest.approx(15.0)
+    assert (finding["check"], finding["severity"]) == ("gps: no position", "mask")
+
+
+def test_a_latitude_that_is_a_longitude_is_refused(tmp_path):
+    recipe = CASES / "gps_no_position/swapped.toml"
+    with pytest.raises(WorldModelError, match="seem to be swapped"):
+        ingest(CASES / "gps_no_position/swapped.csv", tmp_path / "log.h5", recipe=recipe, progress=False)
+
+
+def test_a_clock_that_the_network_has_set_is_cut_there(tmp_path):
+    source = CASES / "clock/no_rtc_then_ntp.csv"
+    report = ingest(source, tmp_path / "log.h5", recipe=CASES / "clock/car.toml", progress=False)
+    assert len(report.episodes) == 2
+    with Log(tmp_path / "log.h5") as log:
+        rows = sum(len(next(iter(episode.streams.values()))) for episode in log.episodes)
+    assert rows == len(source.read_text().splitlines()) - 1
 
 
 def recordings(source, recipe):

@@ -79,6 +79,15 @@ def test_rows_are_chosen_by_comparisons_and_sets(tmp_path, where, kept):
     assert values(read(tmp_path, content, BODY + f"where = {where}\n")) == [kept]
 
 
+def test_a_number_that_is_none_fulfils_no_condition_and_is_no_episodes_key(tmp_path):
+    table = pa.table({"t": np.arange(4.0), "x": [1.0, 2, 3, 4], "mode": [1.0, 1, np.nan, 2]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert values(read_file(tmp_path / "a.parquet", BODY + "where = { mode = { not = 2 } }\n")) == [[1, 2]]
+    recordings = read_file(tmp_path / "a.parquet", BODY + '[cut]\nkey = "mode"\n')
+    assert values(recordings) == [[1, 2], [4]]
+    assert "1 of 4 rows have no mode; left out" in recordings[0].notes
+
+
 @pytest.mark.parametrize(
     "where", ["{ x = { about = 2 } }", "{ x = {} }", '{ x = { among = "a" } }', '{ x = ["a", "b"] }']
 )
@@ -123,6 +132,17 @@ def test_hemispheres_stand_in_columns(tmp_path):
     np.testing.assert_array_equal(recording.samples["s"].data[:, :2], [[-45.5, 7], [45.5, -7], [np.nan, -7]])
     with pytest.raises(RecipeError, match="hemispheres"):
         read(tmp_path, "t,x\n0,1\n", BODY + 'hemispheres = ["ns", "ew"]\n')
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [("x = [5, inf]", r'none of 3 rows fulfils where = \{"x": \[5, Inf'), ("", "none of 3 rows has a time")],
+)
+def test_where_no_row_is_left_it_is_said_why(tmp_path, where, told):
+    stamp = "0" if where else ""
+    body = BODY + (f"where = {{ {where} }}\n" if where else "")
+    with pytest.raises(RecipeError, match=rf"no rows for any stream[\s\S]*s: {told}[\s\S]*leave it out"):
+        read(tmp_path, f"t,x\n{stamp},1\n{stamp},2\n{stamp},3\n", body)
 
 
 def test_an_optional_stream_of_which_a_column_is_missing_is_told(tmp_path):

@@ -2,13 +2,14 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from worldmodel.logs.health.finding import Finding
-from worldmodel.logs.health.rescaled import ONE_ONLY, Picked, Picker, rescaled
+from worldmodel.logs.health.rescaled import ONE_ONLY, Picked, picked, rescaled, rows_to_pick
 from worldmodel.logs.reader import Log, Stream
 from worldmodel.types import StreamSpec
 
@@ -25,6 +26,67 @@ _UNLIKE = 10.0  # times the reach of three quarters of the episodes
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
+class Gathered(NamedTuple):
+    """What is compared of one stream of a file.
+
+    Attributes:
+        hashes: of windows, uint64 [K].
+        rows: the first row of each [K].
+        values: the readings [P, S] of the rows to pick.
+    """
+
+    hashes: np.ndarray
+    rows: np.ndarray
+    values: np.ndarray
+
+
+class Gathering:
+    """Gathers what is compared of a file's streams while it is written, or read: block by block, as rows lie in it."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, _OfStream] = {}
+
+    def take(self, spec: StreamSpec, counts: Sequence[int], first: int, data: np.ndarray) -> None:
+        """Takes rows [M, S] of a stream.
+
+        Args:
+            spec: the stream.
+            counts: the samples of some episodes, which follow those taken before.
+            first: the first of the rows, counted within these.
+            data: as they lie in the file.
+        """
+        if spec.kind in _KINDS:
+            self._streams.setdefault(spec.name, _OfStream(len(spec.columns))).take(counts, first, data)
+
+    def done(self) -> dict[str, Gathered]:
+        """By stream."""
+        return {name: stream.done() for name, stream in self._streams.items()}
+
+
+class _OfStream:
+    def __init__(self, columns: int) -> None:
+        self._at, self._left = 0, np.zeros(0, np.uint64)  # hashes of rows whose windows reach on, and the first of them
+        self._windows = [(self._left, np.zeros(0, int))]
+        self._wanted = np.zeros(0, int)
+        self._values = [np.zeros((0, columns), np.float32)]
+
+    def take(self, counts: Sequence[int], first: int, data: np.ndarray) -> None:
+        if first == 0:
+            self._wanted = rows_to_pick(np.asarray(counts))
+        start, stop = np.searchsorted(self._wanted, [first, first + len(data)])
+        with np.errstate(over="ignore"):  # what is too large is infinite
+            self._values.append(data[self._wanted[start:stop] - first].astype(np.float32))
+        for at in range(0, len(data), _BLOCK_ROWS):
+            rows = np.concatenate([self._left, _row_hashes(data[at : at + _BLOCK_ROWS])])
+            self._windows.append(_windows_of(rows, self._at))
+            self._left = rows[-(_ROWS - 1) :]
+            self._at += len(rows) - len(self._left)
+
+    def done(self) -> Gathered:
+        hashes, rows = map(np.concatenate, zip(*self._windows, strict=True))
+        return Gathered(hashes, rows, np.concatenate(self._values))
+
+
 class _Windows(NamedTuple):
     """Windows of one stream that are remembered: their hashes, the episode and the first row of each."""
 
@@ -33,36 +95,39 @@ class _Windows(NamedTuple):
     row: np.ndarray
 
 
-def compared(logs: Iterable[Log]) -> list[Finding]:
+def compared(logs: Iterable[Log], known: Mapping[Path, Mapping[str, Gathered]] | None = None) -> list[Finding]:
     """Recordings of all logs beside each other: copies, shared stretches, commands far beyond those of the others.
 
     Args:
         logs: of one file each.
+        known: what was gathered of some files while they were written, which is not read again.
     """
     names: list[str] = []
     whole: dict[str, list[int]] = defaultdict(list)
     windows: dict[str, list[_Windows]] = defaultdict(list)
     reach: dict[tuple[str, str], list[np.ndarray]] = defaultdict(list)
-    picked: dict[str, list[Picked]] = defaultdict(list)
+    readings: dict[str, list[Picked]] = defaultdict(list)
     for log in logs:
-        for number, known in enumerate(log.episode_sha256, len(names)):
-            whole[known].append(number)
+        gathered = (known or {}).get(log.files[0], {})
+        for number, sha256 in enumerate(log.episode_sha256, len(names)):
+            whole[sha256].append(number)
         for name, spec in log.streams.items():
             (stream,), places = log.by_file(name)
             if spec.kind == "action":
                 for first, starts, data in _chunks(stream, places[:, 1]):
                     _reach(reach, spec, len(names) + first, starts, data)
             elif spec.kind in _KINDS:
-                picker = Picker(spec, places[:, 1], len(stream))
-                windows[name].append(_remembered(stream, len(names), places[:, 1], picker))
-                picked[name].append(picker.picked(log.files[0], len(names)))
+                counts = np.diff(np.append(places[:, 1], len(stream)))
+                own = gathered.get(name) or _gathered(stream, counts)
+                windows[name].append(_inside(own, len(names), places[:, 1]))
+                readings[name].append(picked(log.files[0], spec, len(names), counts, own.values))
         names += log.episode_names
     copies = [group for group in whole.values() if len(group) > 1]
     told = {pair for group in copies for pair in itertools.combinations(group, 2)}
     return [
         *(_copy([names[i] for i in group]) for group in copies),
         *_stretches(windows, names, told),
-        *rescaled(picked, names, told),
+        *rescaled(readings, names, told),
         *_unlike(reach, names),
     ]
 
@@ -88,20 +153,20 @@ def _reach(
             reach[spec.name, column].append(np.stack([first + there, values], 1))
 
 
-def _remembered(stream: Stream, first: int, starts: np.ndarray, picker: Picker) -> _Windows:
-    """The windows of a stream in all episodes that are kept; none reaches into the next episode."""
-    left, at = np.zeros(0, np.uint64), 0  # hashes of the rows whose windows reach into the next block, and the first
-    blocks = [(left, np.zeros(0, int))]
+def _gathered(stream: Stream, counts: np.ndarray) -> Gathered:
+    """What is compared of a stream of episodes of so many samples [N], read off its file."""
+    gathering = _OfStream(len(stream.spec.columns))
     for row, data in stream.blocks(_BLOCK_ROWS):
-        picker.take(row, data)
-        rows = np.concatenate([left, _row_hashes(data)])
-        blocks.append(_windows_of(rows, at))
-        left = rows[-(_ROWS - 1) :]
-        at += len(rows) - len(left)
-    hashes, begin = map(np.concatenate, zip(*blocks, strict=True))
+        gathering.take(counts.tolist(), row, data)
+    return gathering.done()
+
+
+def _inside(gathered: Gathered, first: int, starts: np.ndarray) -> _Windows:
+    """The windows that do not reach into the next episode; these begin at rows [N], and the first has a number."""
+    begin = gathered.rows
     episode = np.searchsorted(starts, begin, side="right") - 1
     inside = episode == np.searchsorted(starts, begin + _ROWS - 1, side="right") - 1
-    return _Windows(hashes[inside], first + episode[inside], (begin - starts[episode])[inside])
+    return _Windows(gathered.hashes[inside], first + episode[inside], (begin - starts[episode])[inside])
 
 
 def _windows_of(rows: np.ndarray, at: int) -> tuple[np.ndarray, np.ndarray]:

@@ -49,33 +49,17 @@ class Picked(NamedTuple):
     values: np.ndarray
 
 
-class Picker:
-    """Picks readings of a stream while it is read in blocks.
+def rows_to_pick(counts: np.ndarray) -> np.ndarray:
+    """Which rows of episodes of so many samples [N], one after the other, are picked: of those that are long enough."""
+    long = counts >= _LEAST
+    steps = np.rint(np.linspace(0, 1, _ROWS) * (counts[long, None] - 1)).astype(int)
+    return ((np.cumsum(counts) - counts)[long, None] + steps).ravel()
 
-    Args:
-        spec: the stream.
-        starts: the row at which each episode begins [N].
-        count: its samples.
-    """
 
-    def __init__(self, spec: StreamSpec, starts: np.ndarray, count: int) -> None:
-        counts = np.diff(np.append(starts, count))
-        self._episodes = np.flatnonzero(counts >= _LEAST)
-        self._counts = counts[self._episodes]
-        steps = np.rint(np.linspace(0, 1, _ROWS) * (self._counts[:, None] - 1)).astype(int)
-        self._rows = (starts[self._episodes, None] + steps).ravel()
-        self._values = np.empty((len(self._rows), len(spec.columns)), np.float32)
-        self._spec = spec
-
-    def take(self, at: int, data: np.ndarray) -> None:
-        """Takes what is wanted of rows [M, S] from row `at` on."""
-        first, stop = np.searchsorted(self._rows, [at, at + len(data)])
-        self._values[first:stop] = data[self._rows[first:stop] - at]
-
-    def picked(self, path: Path, first: int) -> Picked:
-        """All that was taken."""
-        values = self._values.reshape(len(self._episodes), _ROWS, self._values.shape[1])
-        return Picked(path, self._spec, first, self._episodes, self._counts, values)
+def picked(path: Path, spec: StreamSpec, first: int, counts: np.ndarray, values: np.ndarray) -> Picked:
+    """The readings [K, S] of the rows to pick of a file's episodes of so many samples [N], the first number `first`."""
+    episodes = np.flatnonzero(counts >= _LEAST)
+    return Picked(path, spec, first, episodes, counts[episodes], values.reshape(len(episodes), _ROWS, values.shape[1]))
 
 
 def rescaled(

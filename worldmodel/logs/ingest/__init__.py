@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, disk_errors
+from worldmodel.logs.health.copies import Gathered
 from worldmodel.logs.health.finding import Finding, grouped, in_a_line
 from worldmodel.logs.ingest.conversion import Parts, convert_all
 from worldmodel.logs.ingest.formats import tables
@@ -123,10 +124,11 @@ def ingest(
         jobs = [(source, parts.of(source, options)) for source in found.sources]
         task = bar.add_task("ingest", total=sum(source.bytes for source in found.sources))
         refused = _Refused(len(jobs), skip)
-        logs = list(convert_all(jobs, options, workers, ray, lambda count: bar.advance(task, count), refused))
+        advance, gathered = functools.partial(bar.advance, task), dict[Path, dict[str, Gathered]]()
+        logs = list(convert_all(jobs, options, workers, ray, advance, refused, gathered))
         about = {**(loaded.about if loaded else {}), "sources": [source.path.name for source in found.sources]}
         how = joins(found.sources, out) if local == given else ""  # what was fetched goes
-        joined = join(logs, out, about, force, strict, joins=how)
+        joined = join(logs, out, about, force, strict, joins=how, gathered=gathered)
         sources_of = {part: source for source, part in jobs}
         apart = [] if joined.apart else sensors_apart({part: sources_of[part] for part in logs}, how)
     notes = (*_left_out(found), *refused.lines, *joined.notes, *joined.missing(), *apart)

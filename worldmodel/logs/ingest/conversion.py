@@ -15,6 +15,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.logs.health.copies import Gathered, Gathering
 from worldmodel.logs.health.cutting import cut_every
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS
@@ -81,30 +82,31 @@ def _content(path: str | Path | None) -> str | Path | None:
     return Path(path).read_text(errors="replace") if path is not None and Path(path).is_file() else path
 
 
-def convert(source: Source, options: Options, part: Path) -> None:
+def convert(source: Source, options: Options, part: Path) -> dict[str, Gathered]:
     """Reads a source and writes its episodes as a log; what was found stands in the log's `about`.
 
     A format whose library may crash or hang (`APART` of its importer) is read in a process of its own.
 
+    Returns:
+        What is to be compared of it with other logs.
+
     Raises:
         RecipeError: if it cannot be read, holds no recording, or one that its checks refuse.
     """
-    if _may_crash(source):
-        _convert_in(apart, source, options, part)
-    else:
-        _convert(source, options, part)
+    return _convert_in(apart, source, options, part) if _may_crash(source) else _convert(source, options, part)
 
 
 def _may_crash(source: Source) -> bool:
     return bool(getattr(importer(source.format), "APART", False))
 
 
-def _convert_in(process: Apart, source: Source, options: Options, part: Path) -> None:
+def _convert_in(process: Apart, source: Source, options: Options, part: Path) -> dict[str, Gathered]:
     """Converts a source in a process."""
     plain = dataclasses.replace(options.absolute(), advance=print)
     limit_s = _LEAST_S + source.bytes / _SLOWEST_BYTES_S if _may_crash(source) else None
     try:
-        process(_convert_apart, source.absolute(), plain, part.absolute(), limit_s=limit_s, advance=options.advance)
+        given = source.absolute(), plain, part.absolute()
+        return process(_convert_apart, *given, limit_s=limit_s, advance=options.advance)
     except StoppedError as error:
         part.unlink(missing_ok=True)
         raise RecipeError(
@@ -114,12 +116,15 @@ def _convert_in(process: Apart, source: Source, options: Options, part: Path) ->
         ) from error
 
 
-def _convert_apart(source: Source, options: Options, part: Path, advance: Callable[[int], object]) -> None:
-    _convert(source, dataclasses.replace(options, advance=_Counted(advance, source.bytes)), part)
+def _convert_apart(
+    source: Source, options: Options, part: Path, advance: Callable[[int], object]
+) -> dict[str, Gathered]:
+    return _convert(source, dataclasses.replace(options, advance=_Counted(advance, source.bytes)), part)
 
 
-def _convert(source: Source, options: Options, part: Path) -> None:
-    with LogWriter(part, (), force=True) as log:
+def _convert(source: Source, options: Options, part: Path) -> dict[str, Gathered]:
+    gathering = Gathering()
+    with LogWriter(part, (), force=True, seen=gathering.take) as log:
         assembly = Assembly().into(log)
         for recording in _read(source, options):
             for whole in examined(recording, options.strict):
@@ -130,6 +135,7 @@ def _convert(source: Source, options: Options, part: Path) -> None:
             raise RecipeError(f"{source.path} holds no recording.", remedy="leave it out")
         assembly.settle()
         assembly.tell({NOTES: assembly.notes, FINDINGS: [finding.to_json() for finding in assembly.findings]})
+    return gathering.done()
 
 
 def _read(source: Source, options: Options) -> Iterator[Recording]:
@@ -148,6 +154,7 @@ def convert_all(
     ray: str | None,
     advance: Callable[[int], object],
     refuse: Refuse,
+    gathered: dict[Path, dict[str, Gathered]],
 ) -> Iterator[Path]:
     """Turns sources into logs, and yields them in order; those that are there already are left as they are.
 
@@ -158,6 +165,7 @@ def convert_all(
         ray: the address of a cluster that does it.
         advance: called with numbers of bytes as they are read.
         refuse: called with a source that cannot be taken and the error that says why; returns where it is left out.
+        gathered: gets what is to be compared of the logs that are made here.
     """
     refused: set[Source] = set()
 
@@ -176,12 +184,12 @@ def convert_all(
         worth = len(left) > 1 and sum(source.bytes for source, _ in left) > _POOL_FROM
         workers = min(os.cpu_count() or 1, len(left)) if worth else 1
     if workers > 1:
-        _convert_in_pool(left, options, workers, advance, leave_out)
+        _convert_in_pool(left, options, workers, advance, leave_out, gathered)
     for source, part in jobs:
         if not part.exists() and source not in refused:
             counted = _Counted(advance, source.bytes)
             try:
-                convert(source, dataclasses.replace(options, advance=counted), part)
+                gathered[part] = convert(source, dataclasses.replace(options, advance=counted), part)
             except WorldModelError as error:
                 leave_out(source, error)
             counted.finish()
@@ -221,6 +229,7 @@ def _convert_in_pool(
     workers: int,
     advance: Callable[[int], object],
     refuse: Refuse,
+    gathered: dict[Path, dict[str, Gathered]],
 ) -> None:
     """Converts in processes; an error that `refuse` raises stops those that have not begun.
 
@@ -234,7 +243,7 @@ def _convert_in_pool(
     def convert_one(source: Source, part: Path) -> None:
         process, counted = free.get(), _Counted(advance, source.bytes)
         try:
-            _convert_in(process, source, dataclasses.replace(options, advance=counted), part)
+            gathered[part] = _convert_in(process, source, dataclasses.replace(options, advance=counted), part)
         finally:
             free.put(process)
         counted.finish()

@@ -10,7 +10,7 @@ import numpy as np
 
 from worldmodel.files import whole_file, whole_folder
 from worldmodel.logs import format as fmt
-from worldmodel.logs.health.copies import compared
+from worldmodel.logs.health.copies import Gathered, compared
 from worldmodel.logs.health.examination import refuse
 from worldmodel.logs.health.finding import FINDINGS, Finding
 from worldmodel.logs.ingest.assembly import Assembly
@@ -33,6 +33,7 @@ def join(
     strict: bool = False,
     shard_bytes: int = SHARD_BYTES,
     joins: str = "",
+    gathered: Mapping[Path, Mapping[str, Gathered]] | None = None,
 ) -> Assembly:
     """Joins logs, in order; what each says of itself stands unless `about` or an earlier one says it.
 
@@ -44,14 +45,15 @@ def join(
         strict: whether what is found of all together is an error.
         shard_bytes: how large a shard grows; a larger part is a shard of its own.
         joins: what makes one recording of parts that are a sensor each, for messages.
+        gathered: what is to be compared of the logs, where that is known of them.
 
     Raises:
         LogFormatError: if a stream of one is another one than an earlier one's of that name.
         RecipeError: for what is found of all together, if `strict`.
     """
     if len(parts) == 1:
-        return _renamed(parts[0], out, about, force, strict)
-    found = _together(opened(parts), strict)
+        return _renamed(parts[0], out, about, force, strict, gathered)
+    found = _together(opened(parts), strict, gathered)
     wide = widened(parts)
     assembly = Assembly(wide, joins)
     shards = list(_shards(parts, shard_bytes))
@@ -67,18 +69,27 @@ def join(
     return assembly
 
 
-def _together(logs: Iterable[Log], strict: bool) -> list[Finding]:
-    found = compared(logs)
+def _together(
+    logs: Iterable[Log], strict: bool, gathered: Mapping[Path, Mapping[str, Gathered]] | None
+) -> list[Finding]:
+    found = compared(logs, gathered)
     if strict and found:
         raise refuse(found, strict)
     return found
 
 
-def _renamed(part: Path, out: Path, about: Mapping[str, object], force: bool, strict: bool) -> Assembly:
+def _renamed(
+    part: Path,
+    out: Path,
+    about: Mapping[str, object],
+    force: bool,
+    strict: bool,
+    gathered: Mapping[Path, Mapping[str, Gathered]] | None,
+) -> Assembly:
     """The only log takes its place, as there is nothing to join it with."""
     assembly = Assembly()
     with Log(part) as log:
-        found = _together([log], strict)
+        found = _together([log], strict, gathered)
         own = dict(log.about)
         assembly.specs |= log.streams
         assembly.episodes += log.episode_names

@@ -14,6 +14,8 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples, StreamSpec
 
+_PART = 1 << 15  # stamps that stay in the processor's cache while they are gone through several times
+
 
 class StampedBy(NamedTuple):
     """The clock of a stream of a table.
@@ -147,15 +149,19 @@ def unrounded(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> tuple[n
         digit_s: their last digit; by default that of float32 for each.
     """
     time = np.asarray(time, np.float64)
-    grid = time * rate_hz
-    np.rint(grid, out=grid)
-    grid /= rate_hz
+    grid, ends = np.empty_like(time), []
+    for at in range(0, len(time), _PART):
+        part = grid[at : at + _PART]
+        np.rint(np.multiply(time[at : at + _PART], rate_hz, out=part), out=part)
+        part /= rate_hz
+        off = time[at : at + _PART] - part
+        ends.append((off.min(), off.max()))
     if not len(grid) or not (grid[1:] > grid[:-1]).all():
         return time, 0.0
-    off = time - grid
-    least, most = float(off.min()), float(off.max())
-    within = len(grid) > 1 and off[0] == grid[0] == 0 and most - least <= np.spacing(np.float32(grid[1]))  # nearly all
-    within = within or (np.abs(off) <= np.spacing(np.abs(grid).astype(np.float32))).all()
+    least, most = float(min(end for end, _ in ends)), float(max(end for _, end in ends))
+    exactly = time[0] == grid[0] == 0
+    within = len(grid) > 1 and exactly and most - least <= np.spacing(np.float32(grid[1]))  # nearly all
+    within = within or (np.abs(time - grid) <= np.spacing(np.abs(grid).astype(np.float32))).all()
     within = within or (_is_rounded(rate_hz, digit_s) and most - least <= 1.001 * digit_s)
     return (grid, max(most, -least)) if within else (time, 0.0)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.recipe import Cut, Recipe, TablePart
+from worldmodel.logs.ingest.formats.tables.rows import missing_where_nan
 from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds, with_stamp
 from worldmodel.logs.ingest.formats.tables.table import Table
 
@@ -83,7 +84,7 @@ def _by_key(table: Table, key: str) -> Iterator[tuple[str, Table]]:
         column = column.cast(pa.string())
         column = compute.utf8_trim_whitespace(column)
         column = compute.if_else(compute.equal(column, ""), None, column)
-    codes = compute.dictionary_encode(column).combine_chunks()
+    codes = compute.dictionary_encode(missing_where_nan(column)).combine_chunks()
     index = np.asarray(codes.indices.fill_null(-1))
     if (index < 0).any():
         table.notes.append(f"{(index < 0).sum()} of {len(index)} rows have no {key}; left out")

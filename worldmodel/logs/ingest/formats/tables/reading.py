@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from worldmodel.logs.ingest.recording import Recording, StampedBy, free_name, in
 Conversion = Callable[[np.ndarray], np.ndarray]
 _COUNTED = ("s", "ms", "us", "ns", "minutes", "hours", "days")  # units of clocks that a header may tell
 _NOTED_S = 1e-5  # of rounding is worth a note
+_TOLD = 3  # streams of which an error says why they have no rows
 
 
 def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Recording]:
@@ -240,7 +242,9 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
     origin, shared = _first(clocks.values()), Shared()
     if origin is None:
         raise RecipeError(
-            f"{path} has no rows for any stream of {recipe.path.name}.", remedy="check `where` and the clock"
+            f"{path} has no rows for any stream of {recipe.path.name}.",
+            found="; ".join(_why_none(tables[s.file], rows[s.spec.name], s) for s in recipe.streams[:_TOLD]),
+            remedy="leave it out, or check `where` and the clock",
         )
     for stream in recipe.streams:
         ns, valid = clocks[stream.spec.name]
@@ -270,6 +274,14 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         recording.notes += dict.fromkeys(table.notes)
         table.notes.clear()
     return recording
+
+
+def _why_none(table: Table, own: Table, stream: TableStream) -> str:
+    """Why a stream has no rows with a stamp."""
+    count, every = own.data.num_rows, table.data.num_rows
+    if stream.where and not count:
+        return f"{stream.spec.name}: none of {every} rows fulfils where = {json.dumps(dict(stream.where))}"
+    return f"{stream.spec.name}: none of {count} rows has a time"
 
 
 def _select(table: Table, stream: TableStream) -> Table:

@@ -40,6 +40,7 @@ def fulfilled(column: "pa.ChunkedArray", condition: Any) -> np.ndarray:
         condition = {"among": [condition]}
     if pa.types.is_string(column.type):
         column = compute.utf8_trim_whitespace(column)
+    column = missing_where_nan(column)
     rows = np.ones(len(column), bool)
     for comparison, value in condition.items():
         if comparison == "among":
@@ -48,6 +49,14 @@ def fulfilled(column: "pa.ChunkedArray", condition: Any) -> np.ndarray:
             parts = [compute.call_function(_FUNCTIONS[comparison], [column, pa.scalar(value)])]
         rows &= np.any([_filled(part) for part in parts], axis=0)
     return rows
+
+
+def missing_where_nan(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """A column in which a number that is none is missing, as NaN is another than every value."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    return compute.if_else(compute.is_nan(column), None, column) if pa.types.is_floating(column.type) else column
 
 
 def _filled(answers: "pa.ChunkedArray") -> np.ndarray:
