@@ -65,7 +65,10 @@ def test_no_sample_is_lost_none_is_twice_and_episodes_follow_each_other(given_st
         assert ends[-1] - min(time[0] for time in there) < 1.5 * seconds + 1e-5
 
 
-@pytest.mark.parametrize(("length", "lengths"), [(250, [100, 150]), (251, [100, 100, 51]), (149, [149]), (20, [20])])
+@pytest.mark.parametrize(
+    ("length", "lengths"),
+    [(249, [100, 149]), (250, [100, 100, 50]), (350, [100, 100, 100, 50]), (149, [149]), (20, [20])],
+)
 def test_what_is_left_at_the_end_is_an_episode_where_it_is_half_as_long(length, lengths):
     parts = cut_every(record((GYRO, np.arange(length + 1) / 10, noise(length + 1, 3))), 10.0)
     assert [len(part.samples["gyro"].time) for part in parts] == [*lengths[:-1], lengths[-1] + 1]

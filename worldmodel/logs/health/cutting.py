@@ -1,6 +1,7 @@
 """Cuts a recording into episodes: at rows, or every so many seconds. Each sample is in one of them."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def cut_every(recording: "Recording", seconds: float) -> list["Recording"]:
     if not there or seconds == np.inf:
         return [recording]
     start, stop = min(time[0] for time in there), max(time[-1] for time in there)
-    count = round((stop - start) / seconds)
+    count = math.floor((stop - start) / seconds + 0.5)
     if count < 2:
         return [recording]
     if count > max(map(len, there)):
