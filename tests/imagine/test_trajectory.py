@@ -243,6 +243,22 @@ def test_the_horizon_is_the_one_asked_for(run, log, still):
     assert imagined["camera"].data.shape == (3, 2, 16, 16, 3)
 
 
+def test_the_members_of_a_machine_that_stands_go_where_it_points_or_in_all_directions(run, log):
+    session, frames = Session(run), run.layout.frames
+    moment = session.moment(log, episode=0, at_s=AT)
+    commands = logged_ahead(run.windows(log, episodes=[0]), moment.row, HORIZON)
+    seen = float(frames.angle(moment.context.values, moment.context.mask)[0, frames.names.index("enu")])
+    noses = ({}, {"gps": (seen + 0.7, 0.0)}, {"gps": (seen, 2 * np.pi)})
+    futures = [foretell(session.forecaster, moment._replace(noses=each), commands, 200, 0) for each in noses]
+    ends = (geodetic_to_enu(each["gps"].data[-1], moment.origin) - moment.fixes["gps"] for each in futures)
+    plain, turned, lost = (end[:, :2] @ [1, 1j] for end in ends)
+    assert np.abs(plain).min() > 0.1
+    np.testing.assert_allclose(turned, plain * np.exp(0.7j), atol=1e-3)
+    np.testing.assert_allclose(np.abs(lost), np.abs(plain), atol=1e-3)
+    assert np.abs(np.mean(lost / plain)) < 0.2
+    assert ["in all directions" in repr(each) for each in futures] == [False, False, True]
+
+
 def test_where_a_place_is_unsure_members_begin_apart_by_it(run, log, still):
     """Each member's whole way is moved by the same step, as far as the place may be off."""
     windows, session = run.windows(log, episodes=[0]), Session(run)

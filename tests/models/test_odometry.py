@@ -22,11 +22,13 @@ LAYOUT = TickLayout(
 RECKONER = Reckoner("gps", np.array([0, 1]), np.array([3]), np.array([4]), 2.0, 1.0, np.zeros(3, int))
 
 
-def drive(seed, seconds=40.0, noise=NOISE, out=(), drift=0.0):
+def drive(seed, seconds=40.0, noise=NOISE, out=(), drift=0.0, stops_s=np.inf):
     """A drive on arcs, its true places (complex metres) and its ticks; no fix in the spans `out` (s)."""
     rng, count = np.random.default_rng(seed), round(seconds / DT)
     speed = 3 + 2 * np.sin(np.arange(count) * DT * rng.uniform(0.2, 0.5) + rng.uniform(0, 6))
     rate = 0.5 * np.sin(np.arange(count) * DT * rng.uniform(0.2, 0.6) + rng.uniform(0, 6))
+    moves = np.arange(count) * DT < stops_s
+    speed, rate = speed * moves, rate * moves
     turned = rate * DT
     nose = rng.uniform(-np.pi, np.pi) + np.cumsum(turned) - turned / 2
     true = 20 + 30j + np.cumsum(speed * DT * np.sinc(turned / 2 / np.pi) * np.exp(1j * nose))
@@ -105,12 +107,30 @@ def test_how_unsure_a_place_is_holds_and_grows_while_no_fix_comes(odometer):
         true, ticks = drive(seed, seconds=50, out=[(30, 50)])
         found = odometer.follow(ticks, LAYOUT)
         errors.append(np.abs(place(found) - true))
-        beyond.append(found[:, -1])
+        beyond.append(found[:, -3])
     squares, claimed = np.square(errors), odometer.usual + 2 * np.square(beyond)
     assert np.nanmedian(np.array(beyond)[:, 150:300]) < 0.1 * odometer.noise
     for part in (slice(305, 350), slice(350, 400), slice(400, 450), slice(450, 500)):
         assert 0.5 < squares[:, part].mean() / claimed[:, part].mean() < 2
     assert claimed[:, 450:].mean() > 2 * odometer.usual
+
+
+def test_which_way_a_machine_points_that_stands_is_known_as_long_as_its_drive_is(odometer):
+    """Twelve drives that end at 30 s, of which it remembers `span`."""
+    off, claimed, forgotten = [], [], []
+    for seed in range(40, 52):
+        true, ticks = drive(seed, seconds=75, stops_s=30)
+        nose, deviation = odometer.follow(ticks, LAYOUT)[:, -2:].T
+        rate = ticks.values[:, LAYOUT.columns["gyro"]].mean(1) * DT
+        last = np.angle(true[299] - true[298]) + rate[299] / 2  # of arcs, half of whose turn their chord lacks
+        assert np.isnan(nose[50:290]).mean() > 0.9  # a track tells it
+        known = np.arange(340, 380)
+        off.append(np.angle(np.exp(1j * (nose[known] - last))))
+        claimed.append(deviation[known])
+        forgotten.append(deviation[-1])
+    assert 0.3 < np.mean(np.square(off)) / np.mean(np.square(claimed)) < 3
+    assert np.mean(np.square(off)) < 0.2**2
+    assert min(forgotten) > 1
 
 
 def test_nothing_is_known_after_a_minute_without_a_fix(odometer):

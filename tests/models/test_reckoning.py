@@ -186,3 +186,13 @@ def test_a_match_finds_how_a_path_was_turned_and_moved():
     found = match(path, fixes, mask, np.zeros(mask.shape))
     np.testing.assert_allclose(found.angle, angle)
     np.testing.assert_allclose(found.moved, moved)
+    assert found.clear.all()
+
+
+def test_the_fixes_of_a_vehicle_that_stands_tell_no_angle():
+    rng, mask = np.random.default_rng(1), np.ones((200, 30), bool)
+    path = 0.01 * np.arange(30) * np.ones((200, 1), complex)  # it creeps on by 0.3 m
+    noise = rng.normal(size=(2, 200, 30))
+    there = noise[0] + 1j * noise[1]
+    assert match(path, path + 0.5 * there, mask, np.zeros(mask.shape)).clear.mean() < 0.2
+    assert match(path, path + 0.005 * there, mask, np.zeros(mask.shape)).clear.all()

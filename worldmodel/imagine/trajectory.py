@@ -1,8 +1,9 @@
 """Imagined trajectories: K sampled futures of every stream, from one moment of a log."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from worldmodel.types import Commands, Samples, StreamSpec
 if TYPE_CHECKING:
     import pandas as pd
 
+_AIMLESS = 1.0  # rad, from which on a direction is none
 _TOLD_M = 0.01  # less is as sure as usual
 
 
@@ -39,6 +41,8 @@ class Trajectory:
             which it is less sure than usual, as after a while without fixes. The members are spread by it.
         silent: streams of which nothing was seen in the context: they are imagined from the others, and a place that is
             among them from the last one known, however long ago that was.
+        aimless: streams whose place is followed of a machine that stands, where nothing tells which way it points: the
+            members go in all directions.
         as_recorded: whether they are under the commands of the log; else what it holds after the start came under
             others, and is no truth for these.
     """
@@ -53,6 +57,7 @@ class Trajectory:
     unsure: dict[str, float] = dataclasses.field(default_factory=dict)
     silent: tuple[str, ...] = ()
     as_recorded: bool = True
+    aimless: tuple[str, ...] = ()
 
     def __getitem__(self, stream: str) -> Samples:
         return self.imagined[stream]
@@ -72,6 +77,8 @@ class Trajectory:
         for name, off in self.unsure.items():
             less = f", by {off:.2g} m less sure than usual" if off >= _TOLD_M else ""
             lines.append(f"{name} begins where odometry has it{less}")
+        if self.aimless:
+            lines.append(f"nothing tells which way {', '.join(self.aimless)} would go: futures go in all directions")
         if self.silent:
             lines.append(
                 f"nothing was seen of {', '.join(self.silent)}: imagined from the rest, a place from the last known"
@@ -143,6 +150,8 @@ class Moment(NamedTuple):
         origin: what fixes are measured from.
         logged: by stream, what is known of the context and of the horizon.
         origin_utc: of the recording.
+        noses: by stream whose place is followed, where the machine stands, which way it points (rad, counter-clockwise
+            from east), and the deviation of that.
     """
 
     layout: TickLayout
@@ -153,6 +162,7 @@ class Moment(NamedTuple):
     origin: np.ndarray
     logged: dict[str, Samples]
     origin_utc: float
+    noses: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
     @classmethod
     def of(cls, windows: Windows, row: int, horizon: int) -> "Moment":
@@ -164,7 +174,12 @@ class Moment(NamedTuple):
         fixes = {name: fix[0] for name, fix in windows.last_fixes(start).items()}
         context, _ = windows.cut(start, 0)
         origin, unsure = windows.ticks[0].origin, windows.unsure(0, row)
-        return cls(layout, row, context, fixes, unsure, origin, logged, episode.origin_utc)
+        return cls(layout, row, context, fixes, unsure, origin, logged, episode.origin_utc, windows.noses(0, row))
+
+    @property
+    def aimless(self) -> tuple[str, ...]:
+        """As in `Trajectory`."""
+        return tuple(stream for stream, (_, off) in self.noses.items() if off > _AIMLESS)
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -223,7 +238,7 @@ def assemble(
     """
     layout, horizon = moment.layout, len(commands.values)
     when = (moment.row + 1 + np.arange(horizon)) * layout.dt
-    readings = _spread(moment, readings, seed)
+    readings = _spread(moment, _aimed(moment, readings, seed), seed)
     imagined = {spec.name: _recorded(moment, spec, readings, when) for spec in layout.readings}
     for spec, (asked, video) in zip(layout.videos, frames, strict=False):
         imagined[spec.name] = Samples(when[asked], video.swapaxes(0, 1))
@@ -231,7 +246,7 @@ def assemble(
     specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
     return Trajectory(
         moment.row * layout.dt, specs, imagined, moment.logged, moment.origin_utc, trust, outside, moment.unsure,
-        moment.silent,
+        moment.silent, aimless=moment.aimless,
     )  # fmt: skip
 
 
@@ -241,6 +256,17 @@ def frame_ticks(layout: TickLayout, horizon: int, most: int | None = None) -> li
         return []
     spans = [layout.interval(spec) for spec in layout.videos]
     return [np.arange(min(span, horizon) - 1, horizon, span)[-(most or 0) :] for span in spans]
+
+
+def _aimed(moment: Moment, readings: np.ndarray, seed: int) -> np.ndarray:
+    """Features [K, H, D], turned where a machine stands: no track tells which way it points, and odometry may."""
+    frames, turn = moment.layout.frames, np.zeros((len(readings), len(moment.layout.frames.names)))
+    seen = np.asarray(frames.angle(moment.context.values, moment.context.mask))[0]
+    for stream, (nose, off) in moment.noses.items():
+        frame = frames.names.index(codec(moment.layout.spec(stream)).world_frame)
+        apart = np.random.default_rng([seed, frame, 0xA1]).normal(0, 1, len(readings))
+        turn[:, frame] = nose - seen[frame] + off * apart
+    return frames.readings.turn(readings, turn) if moment.noses else readings
 
 
 def _spread(moment: Moment, readings: np.ndarray, seed: int) -> np.ndarray:

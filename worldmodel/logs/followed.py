@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float
 
 from worldmodel.logs.align import TickLayout, Ticks
 
+_TOLD = 3  # numbers behind the features of a stream
+
 
 @runtime_checkable
 class Follower(Protocol):
@@ -32,7 +34,9 @@ class Follower(Protocol):
     ) -> Float[np.ndarray, "L G"]:
         """The stream's features at the `last` of ticks that begin with tick `first`; NaN where what was read stands.
 
-        Behind them the deviation (m, along each axis) by which a place is less sure than usual.
+        Behind them the deviation (m, along each axis) by which a place is less sure than usual; and, where a machine
+        stands, so that no track tells it, which way it points, counter-clockwise from east, and the deviation of that
+        (rad).
         """
 
 
@@ -74,20 +78,28 @@ def looks_back(layout: TickLayout, followers: Sequence[Follower]) -> int:
 
 def followed_count(layout: TickLayout, followers: Sequence[Follower]) -> int:
     """How many numbers followers tell of a tick."""
-    return sum(layout.features(layout.spec(f.stream)) + 1 for f in followers)
+    return sum(layout.features(layout.spec(f.stream)) + _TOLD for f in followers)
 
 
 def followed_of(
     layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, "*b P"], name: str
 ) -> Float[np.ndarray, "*b F"]:
     """The features of one stream among those that are followed; none of one that is not."""
-    return _parts(layout, followers, followed).get(name, followed[..., :1])[..., :-1]
+    return _parts(layout, followers, followed).get(name, followed[..., :_TOLD])[..., :-_TOLD]
 
 
 def unsure_of(layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, " P"]) -> dict[str, float]:
     """By stream whose place is followed at a tick, the deviation (m, along each axis) beyond the usual one."""
-    told = {stream: float(part[-1]) for stream, part in _parts(layout, followers, followed).items()}
+    told = {stream: float(part[-_TOLD]) for stream, part in _parts(layout, followers, followed).items()}
     return {stream: deviation for stream, deviation in told.items() if np.isfinite(deviation)}
+
+
+def noses_of(
+    layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, " P"]
+) -> dict[str, tuple[float, float]]:
+    """By stream that is followed, where the machine stands, which way it points, and the deviation of that (rad)."""
+    told = {stream: part[-2:] for stream, part in _parts(layout, followers, followed).items()}
+    return {stream: (float(nose), float(off)) for stream, (nose, off) in told.items() if np.isfinite(nose)}
 
 
 def stand_in(
@@ -112,7 +124,7 @@ def stand_in(
 
 
 def _parts(layout: TickLayout, followers: Sequence[Follower], followed: np.ndarray) -> dict[str, np.ndarray]:
-    """What is told of each stream that is followed, [..., F + 1]."""
-    sizes = [layout.features(layout.spec(f.stream)) + 1 for f in followers]
+    """What is told of each stream that is followed, [..., F + 3]."""
+    sizes = [layout.features(layout.spec(f.stream)) + _TOLD for f in followers]
     ends = np.cumsum([0, *sizes])
     return {f.stream: followed[..., a:b] for f, a, b in zip(followers, ends[:-1], ends[1:], strict=True)}

@@ -28,6 +28,7 @@ _FEW = 3  # fixes that tell a heading
 _UNLIKE = 4.0  # times the usual variance of fixes about the path: then one of both is wrong, and nothing is followed
 _SILENT_S, _SILENT = 1.0, 3  # and times its interval: longer, and a sensor's last reading does not go on
 _FITTED = 1.5  # of n fixes, two numbers each, three numbers are taken
+_STOOD_S = 3.0  # in which a machine stands that goes no farther than fixes are noisy
 _BURST = 1.5  # times its nominal rate, that a receiver's fixes are matched at most
 _EPISODES, _TICKS = 40, 20_000  # that are chosen on
 _WINDOWS = 1000  # that speed and turning are looked for in
@@ -67,14 +68,18 @@ class Fixes(NamedTuple):
 
 
 class Path(NamedTuple):
-    """Where odometry has been: complex [T] metres, and int [T] ticks until then of which a sensor has not told."""
+    """Where odometry has been: complex [T] metres, and int [T] ticks until then of which a sensor has not told.
+
+    And [T] which way the nose points, in the frame of the path.
+    """
 
     place: Complex[np.ndarray, " T"]
     silent: Int[np.ndarray, " T"]
+    nose: Float[np.ndarray, " T"]
 
     def at(self, rows: Int[np.ndarray, " R"]) -> "Path":
         """At some ticks."""
-        return Path(self.place[rows], self.silent[rows])
+        return Path(*(x[rows] for x in self))
 
 
 class Matched(NamedTuple):
@@ -157,7 +162,8 @@ class Odometer:
         """The stream's features at the last L ticks, by default all of them; NaN where what was read stands.
 
         Behind them the deviation (m, along each axis) by which a place is less sure than usual: it has been carried on
-        for long, or matched to a few fixes.
+        for long, or matched to a few fixes. And which way a machine points that stands, with its deviation, of no more
+        than a turn, where nothing else in the frame tells that.
 
         A tick depends on itself and those before it. So that it does on the same ones in a whole recording and in its
         newest part, paths begin at every `block`-th tick of the recording.
@@ -170,7 +176,7 @@ class Odometer:
             last: L.
         """
         count, spec = len(ticks.values), layout.spec(self.stream)
-        out = np.full((count if last is None else last, layout.features(spec) + 1), np.nan, np.float32)
+        out = np.full((count if last is None else last, layout.features(spec) + 3), np.nan, np.float32)
         rows, fixed = np.arange(count - len(out), count), self._fixed(ticks, layout)
         newest_fix = np.searchsorted(fixed, rows, side="right") - 1
         rows, fix = rows[newest_fix >= 0], fixed[newest_fix[newest_fix >= 0]]
@@ -210,6 +216,7 @@ class Odometer:
         (fixes, path), spec = self._on_path(read, layout), layout.spec(self.stream)
         found = self._matched(fixes, rows, layout)
         place, variance, wanted = self._placed(fixes, found, path.at(rows))
+        nose = self._nose(fixes, found, path, rows, layout)
         if not self.averaged:
             wanted &= rows - fixes.row[found.last] >= _LATE * layout.interval(spec)
         held, known = hold(read.features, read.mask, axis=0)
@@ -217,7 +224,26 @@ class Odometer:
         out[:, :-1] = np.where(known[rows], held[rows], np.nan)
         out[:, codec(spec).turning.place] = np.stack([place.real, place.imag], 1)
         out[:, -1] = np.sqrt(np.maximum(variance - self.usual, 0) / 2)
-        return np.where(wanted[:, None], out, np.nan)
+        return np.concatenate([np.where(wanted[:, None], out, np.nan), nose], 1)
+
+    def _nose(
+        self, fixes: Fixes, found: Matched, path: Path, rows: Int[np.ndarray, " R"], layout: TickLayout
+    ) -> Float[np.ndarray, "R 2"]:
+        """Which way a machine that stands points, and the deviation of that (rad); NaN where its track tells it.
+
+        A path that turned with the fixes' noise over its length tells it less and less, and at last not at all.
+        """
+        own, frame = codec(layout.spec(self.stream)), codec(layout.spec(self.stream)).world_frame
+        if any(codec(s).turning.heading is not None and codec(s).world_frame == frame for s in layout.readings):
+            return np.full((len(rows), 2), np.nan)
+        assert own.turning.place is not None
+        before = np.maximum(rows - round(_STOOD_S / layout.dt), 0)
+        stands = np.abs(path.place[rows] - path.place[before]) < self.noise
+        last, oldest = np.maximum(found.last, 0), np.maximum(found.last - found.matched + 1, 0)
+        told = (found.last >= 0) & (found.matched >= _FEW) & (path.silent[rows] == fixes.silent[oldest])
+        off = np.where(told, self.noise / np.sqrt(2 * np.maximum(found.length, 1e-12)), np.inf)
+        nose = np.stack([np.angle(found.turn) + path.nose[rows], np.minimum(off, 2 * np.pi)], 1)
+        return np.where((stands & (last >= 0) & (rows - before > 0))[:, None], nose, np.nan)
 
     def _fixed(self, ticks: Ticks, layout: TickLayout) -> Int[np.ndarray, " N"]:
         """The ticks with a fix."""
@@ -236,9 +262,10 @@ class Odometer:
 
     def _on_path(self, read: Read, layout: TickLayout) -> tuple[Fixes, Path]:
         """Fixes, and the path in the frame of the first tick's nose."""
-        path, row = Path(self._path(read, layout.dt), np.cumsum(self._silent(read, layout))), read.row
-        place = read.features[row][:, codec(layout.spec(self.stream)).turning.place] @ [1, 1j]
-        return Fixes(row, place, _when_taken(path.place, row, read.age[row]), path.silent[row]), path
+        place, nose = self._path(read, layout.dt)
+        path, row = Path(place, np.cumsum(self._silent(read, layout)), nose), read.row
+        fixed = read.features[row][:, codec(layout.spec(self.stream)).turning.place] @ [1, 1j]
+        return Fixes(row, fixed, _when_taken(path.place, row, read.age[row]), path.silent[row]), path
 
     def _silent(self, read: Read, layout: TickLayout) -> Bool[np.ndarray, " T"]:
         """Ticks at which a speed or the turning was last read too long ago."""
@@ -246,8 +273,8 @@ class Odometer:
         most = [max(round(_SILENT_S / layout.dt), _SILENT * layout.interval(s)) for s in streams]
         return (np.arange(len(read.known))[:, None] - newest(read.known, 0) > most).any(1)
 
-    def _path(self, read: Read, dt: float) -> Complex[np.ndarray, " T"]:
-        """What speed and turning tell; means over each tick, so that nothing between samples is lost."""
+    def _path(self, read: Read, dt: float) -> tuple[Complex[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+        """Places and the nose by speed and turning; means over each tick, so that nothing between samples is lost."""
         means, _ = hold(read.means, read.known, axis=0)
         speed, turning = means[:, : len(self.speed)].mean(1) * self.speed_scale, means[:, len(self.speed) :]
         if turning.shape[1] == 1:
@@ -256,7 +283,8 @@ class Odometer:
             nose = np.unwrap(np.arctan2(turning[:, 1], turning[:, 0]))
             turned = np.diff(nose, prepend=nose[:1])
         chord = speed * dt * np.sinc(turned / 2 / np.pi)
-        return np.cumsum(chord * np.exp(1j * (np.cumsum(turned) - turned / 2)))
+        nose = np.cumsum(turned)
+        return np.cumsum(chord * np.exp(1j * (nose - turned / 2))), nose
 
     def _matched(self, fixes: Fixes, rows: Int[np.ndarray, " R"], layout: TickLayout) -> Matched:
         """At each of these ticks, the path on the fixes of the span that ends with the newest."""
@@ -309,7 +337,7 @@ class Odometer:
     ) -> Complex[np.ndarray, " P"]:
         """Where the fixes `before` and the path place those `after`; where they are not sure, held."""
         found = self._matched(fixes, fixes.row[before], layout)
-        place, _, sure = self._placed(fixes, found, Path(fixes.path[after], fixes.silent[after]))
+        place, _, sure = self._placed(fixes, found, Path(fixes.path[after], fixes.silent[after], np.zeros(len(after))))
         return np.where(sure, place, fixes.place[before])
 
 

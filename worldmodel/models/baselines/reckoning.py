@@ -110,7 +110,7 @@ class Reckoner:
         if manner.span:
             newest = np.arange(context) >= context - manner.span
             matched = match(seen, fixes.place, fixes.mask & newest, fixes.age)
-            heading, start = matched.angle, matched.moved
+            heading, start = xp.where(matched.clear, matched.angle, 0.0), matched.moved
         turn = xp.exp(1j * heading)
         if not manner.from_track:
             last, _ = last_valid(fixes.place - turn[:, None] * at_times(seen, fixes.age), fixes.mask)

@@ -9,6 +9,8 @@ from worldmodel.arrays import namespace
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array
 
+_CLEAR = 9.0  # times the variance of an angle, which its square is to be
+
 
 class Path(NamedTuple):
     """Where a vehicle was, as it saw itself.
@@ -67,17 +69,26 @@ class Match(NamedTuple):
         product: complex [B] sum of fixes times the path's conjugate, both about their means; its angle turns the path.
         path, fixes: [B] sums of squares of both.
         moved: complex [B] where the path's zero then lies.
+        count: [B] fixes.
     """
 
     product: Array
     path: Array
     fixes: Array
     moved: Array
+    count: Array
 
     @property
     def angle(self) -> Array:
         """[B] of the nose at the path's zero."""
         return namespace(self.product).angle(self.product)
+
+    @property
+    def clear(self) -> Array:
+        """[B] whether the path is long enough, beside what the match leaves of the fixes, to tell its angle."""
+        xp = namespace(self.product)
+        left = xp.maximum(self.fixes + self.path - 2 * xp.abs(self.product), 0)
+        return self.path * self.count > _CLEAR * left
 
 
 def match(
@@ -93,7 +104,7 @@ def match(
     path, seen = mask * (place - middle[:, None]), mask * (fixes - centre[:, None])
     product = (seen * path.conj()).sum(1)
     moved = centre - xp.exp(1j * xp.angle(product)) * middle
-    return Match(product, (xp.abs(path) ** 2).sum(1), (xp.abs(seen) ** 2).sum(1), moved)
+    return Match(product, (xp.abs(path) ** 2).sum(1), (xp.abs(seen) ** 2).sum(1), moved, count)
 
 
 def at_times(place: Complex[Array, "B T"], age: Float[Array, "B T"]) -> Complex[Array, "B T"]:
