@@ -43,8 +43,8 @@ def keep_compiled() -> Path | None:
 def jit_on_processor(function: Callable, **options: Any) -> Callable:
     """`jax.jit` of a program that runs on the processor, whatever accelerator there is besides.
 
-    For one of many small steps, which leave an accelerator idle, and one whose single precision counts: by default a GPU
-    rounds what it multiplies to ten bits.
+    For one of many small steps, which leave an accelerator idle, and one whose single precision counts: by default a
+    GPU rounds what it multiplies to ten bits.
     """
     import jax
 

@@ -129,6 +129,7 @@ def test_the_recurrent_model_is_onnx_too(run):
         lambda x: jax.lax.cummax(x, 1),
         lambda x: jax.numpy.argsort(x, axis=1).astype("float32"),
         lambda x: jax.lax.scan(lambda c, v: (c + v, c * v), x[:, 0], x.swapaxes(0, 1))[1],
+        lambda x: jax.lax.scan(lambda c, v: (c + v * x[:, 1], c), x[:, 0], x.swapaxes(0, 1))[1],
         lambda x: jax.numpy.take_along_axis(x, jax.numpy.argmax(x, 1, keepdims=True), 1),
         lambda x: x[..., np.array([[1, 0], [2, 1]])],
         lambda x: jax.numpy.einsum("bij,bkj->bik", x, x),

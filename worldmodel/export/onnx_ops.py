@@ -212,16 +212,19 @@ def _conv(b: Builder, e: Any, x: Value, kernel: Value) -> str:
 
 def _scan(b: Builder, e: Any, *x: Value) -> list[Value]:
     """Unrolled: so a microcontroller's runtime needs no loops."""
-    constants, carried, length = e.params["num_consts"], e.params["num_carry"], e.params["length"]
+    inner, length = e.params["jaxpr"], e.params["length"]
+    series = sum(outer.aval.ndim > one.ndim for outer, one in zip(e.invars, inner.in_avals, strict=True))
+    carried = sum(outer.aval.ndim == one.ndim for outer, one in zip(e.outvars, inner.out_avals, strict=True))
+    constants = len(x) - series - carried  # names of parameters that say so are not the same in all of JAX's releases
     fixed, carry, given = x[:constants], list(x[constants:][:carried]), x[constants + carried :]
     assert not e.params["reverse"]
     made = []
     for tick in range(length):
-        now = [b.node("Gather", series, np.array(tick, np.int64), axis=0) for series in given]
-        out = run(b, e.params["jaxpr"], [*fixed, *carry, *now])
+        now = [b.node("Gather", values, np.array(tick, np.int64), axis=0) for values in given]
+        out = run(b, inner, [*fixed, *carry, *now])
         carry = out[:carried]
         made.append([b.node("Unsqueeze", value, _ints(0)) for value in out[carried:]])
-    return [*carry, *(b.node("Concat", *series, axis=0) for series in zip(*made, strict=True))]
+    return [*carry, *(b.node("Concat", *ticks, axis=0) for ticks in zip(*made, strict=True))]
 
 
 def _round(b: Builder, e: Any, x: Value) -> str:
