@@ -156,9 +156,10 @@ def described(outside: Float[np.ndarray, "B columns"], layout: TickLayout, most:
 
 
 def _columns(spec: StreamSpec) -> list[str]:
-    """A name for each feature; those of an angle or an attitude share one."""
-    names, count = spec.columns, codec(spec).features
-    return [f"{spec.name}.{name}" for name in names] if len(names) == count else [spec.name] * count
+    """A name for each feature; those of an angle or an attitude share one, and those of a place, which are its way."""
+    names, own = spec.columns, codec(spec)
+    told = [f"{spec.name}.{name}" for name in names] if len(names) == own.features else [spec.name] * own.features
+    return [f"{spec.name} (way)" if way else name for name, way in zip(told, own.relative, strict=True)]
 
 
 def _low(x: Array, axes: int | tuple[int, ...] = (0, 1)) -> Array:
