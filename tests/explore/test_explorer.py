@@ -1,5 +1,6 @@
 """What the explorer answers are the figures of `run.imagine`; what it cannot answer it explains."""
 
+import dataclasses
 import json
 import math
 import time
@@ -12,6 +13,7 @@ from worldmodel.explore import Explorer, fans, wire
 from worldmodel.explore.alarms import Watching
 from worldmodel.imagine import output
 from worldmodel.logs.reader import Log
+from worldmodel.serve.wire import trajectory_message
 from worldmodel.types import Samples
 
 PLACE = {"episode": 1, "at_s": 2.0}
@@ -157,6 +159,13 @@ def test_commands_and_silence_reach_the_model(explorer, run, log):
         silent = asked(explorer, "imagine", members=16, frames=1, silent=[stream])
         assert np.abs(silent["streams"]["phase"]["columns"][0]["mean"] - plain).max() > 1e-4
         assert silent["silent"] == [stream]
+
+
+def test_that_nothing_tells_a_direction_is_told_in_a_page_and_over_http(run, log):
+    future = run.imagine(log, **PLACE, members=2)
+    for aimless in ((), ("gps",)):
+        told = dataclasses.replace(future, aimless=aimless)
+        assert fans.summary(told, 0)["aimless"] == trajectory_message(told)["aimless"] == list(aimless)
 
 
 def test_a_silenced_stream_is_as_if_it_were_not_recorded(run, log):

@@ -10,6 +10,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines, Named
+from worldmodel.models.baselines.sensors import motions
 from worldmodel.models.baselines.unicycle import Heading, drive, match
 from worldmodel.training.data import measure_scaling
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
@@ -127,6 +128,15 @@ def test_without_a_speed_a_turn_or_a_place_there_is_none(tmp_path, specs):
     fitted = fitted_on(drives(tmp_path / "a.h5", specs, episodes=3))
     assert fitted.names == ("mean", "hold", "velocity", "linear")
     assert fitted.describe() == ""
+
+
+def test_a_boat_goes_over_ground_and_not_with_the_wind():
+    bus = StreamSpec("bus", "sensor", ("sog", "wind_speed", "rate_of_turn"), ("kn", "m/s", "deg/s"), 10.0)
+    layout = TickLayout(DT, (GPS, bus))
+    sog, _, turn = range(layout.reading_columns["bus"].start, layout.reading_columns["bus"].stop)
+    found = motions(GPS, layout, None)
+    assert {(*m.speed, *m.turning) for m in found} == {(sog, turn)}
+    assert sorted(m.rate_scale for m in found) == pytest.approx([-np.pi / 180, np.pi / 180])
 
 
 def test_columns_that_only_have_the_names_explain_no_drive(tmp_path):

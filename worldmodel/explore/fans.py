@@ -35,6 +35,7 @@ def summary(trajectory: Trajectory, count: int) -> dict[str, Any]:
         "outside": {name: float(size) for name, size in trajectory.outside.items()},
         "unsure": dict(trajectory.unsure),
         "silent": list(trajectory.silent),
+        "aimless": list(trajectory.aimless),
         "frames": {spec.name: frames(trajectory, spec, count) for spec in videos},
     }
 

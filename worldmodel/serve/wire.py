@@ -89,6 +89,7 @@ def trajectory_message(trajectory: Trajectory) -> dict[str, Any]:
         "outside": {name: float(size) for name, size in trajectory.outside.items()},
         "unsure": dict(trajectory.unsure),
         "silent": list(trajectory.silent),
+        "aimless": list(trajectory.aimless),
     }
 
 

@@ -125,5 +125,8 @@ def test_nothing_of_a_recording_lies_outside_of_it(tmp_path):
     assert way.any()
     assert (found[~way] == 0).all()
     assert (found[way] < 0.5).all()
+    named = np.array(labels(windows.layout))[way]
+    assert labels(windows.layout).count("phase.angle") == 2  # its sine and cosine
+    assert set(named) == {"gps (way)"}  # it lies nowhere else than before, but farther
     one = Reach.over(lens, [Windows.of(log, windows.layout, 8, 6, [0])])
     np.testing.assert_array_equal(vars(Reach.joined([one, reach]))["low"], reach.low)

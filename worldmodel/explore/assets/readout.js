@@ -25,6 +25,10 @@ export function silentOf(silent) {
   return silent.length ? [element("p", {}, `Nothing was seen of ${silent.join(", ")}: imagined from the rest, a place from the last one known.`)] : [];
 }
 
+export function aimlessOf(aimless) {
+  return aimless.length ? [element("p", {}, `Nothing tells which way ${aimless.join(", ")} would go: futures go in all directions.`)] : [];
+}
+
 // How high each alarm stands; at 1 there is one.
 export function alarmsOf(found) {
   if (found.note) return [element("p", { class: found.learning ? "learning" : "" }, found.note)];

@@ -6,7 +6,7 @@ import { ground } from "./ground.js";
 import { drawCamera } from "./camera.js";
 import { drivePad, gamepad } from "./driving.js";
 import { themed } from "./theme.js";
-import { errorsTable, outsideOf, silentOf, trustOf, unsureOf } from "./readout.js";
+import { aimlessOf, errorsTable, outsideOf, silentOf, trustOf, unsureOf } from "./readout.js";
 
 const APART_MS = 50; // between two drawings of the curves alone, which are drawn with each answer, too
 
@@ -81,7 +81,7 @@ export function view(root, info, { bar, given, panel, alarms }) {
         }
         came.textContent = shown.edited ? elsewhere : "came";
         for (const hint of hints) hint.textContent = info.live ? "seen, then imagined" : `seen, then imagined above ${shown.edited ? elsewhere : "real"}`;
-        notes.replaceChildren(...outsideOf(future.outside), ...unsureOf(future.unsure), ...silentOf(future.silent), ...trustOf(future.trust));
+        notes.replaceChildren(...outsideOf(future.outside), ...unsureOf(future.unsure), ...silentOf(future.silent), ...aimlessOf(future.aimless), ...trustOf(future.trust));
         errors.replaceChildren(...errorsOf(shown, info));
       });
     },

@@ -156,9 +156,13 @@ def described(outside: Float[np.ndarray, "B columns"], layout: TickLayout, most:
 
 
 def _columns(spec: StreamSpec) -> list[str]:
-    """A name for each feature; those of an angle or an attitude share one."""
-    names, count = spec.columns, codec(spec).features
-    return [f"{spec.name}.{name}" for name in names] if len(names) == count else [spec.name] * count
+    """A name for each feature; those of an angle or an attitude share one, and those of a place, which are its way."""
+    own, told = codec(spec), [spec.name] * codec(spec).features
+    if spec.kind in ("sensor", "action"):
+        first = own.physical_mask(np.arange(own.features))  # feature of each column
+        column = np.searchsorted(first, np.arange(own.features), side="right") - 1
+        told = [f"{spec.name}.{spec.columns[i]}" for i in column]
+    return [f"{spec.name} (way)" if way else name for name, way in zip(told, own.relative, strict=True)]
 
 
 def _low(x: Array, axes: int | tuple[int, ...] = (0, 1)) -> Array:
