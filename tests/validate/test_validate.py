@@ -178,7 +178,8 @@ def test_no_predictor_of_a_run_leaks_and_the_model_uses_actions(folder):
         assert future_leak(predictor, problem), predictor.name
         assert estimate_leak(predictor, problem), predictor.name
         uses = action_use(predictor, problem)
-        assert uses.passed == (predictor.name not in ("mean", "hold", "velocity", "ar")), uses.sentence
+        # products were found for parts of streams alone, of which a predictor by itself has nothing to say
+        assert uses.passed == (predictor.name not in ("mean", "hold", "velocity", "ar", "products")), uses.sentence
 
 
 def test_every_stream_has_every_predictor_with_lists_aligned_with_the_horizons(result):
