@@ -1,5 +1,6 @@
 """Commands, and processes of ours, keep the memory that they free; a user's process does as it did."""
 
+import os
 import platform
 import resource
 import subprocess
@@ -7,7 +8,7 @@ import sys
 
 import pytest
 
-from worldmodel.allocator import keep_freed
+from worldmodel.allocator import available_bytes, keep_freed
 from worldmodel.logs.ingest.apart import Apart
 
 COMMAND = "import sys; sys.argv = ['worldmodel', '--version']; from worldmodel import cli; cli.main()"
@@ -52,3 +53,7 @@ def test_another_c_library_is_left_as_it_is(monkeypatch):
         monkeypatch.setattr("platform.libc_ver", lambda name=name: (name, ""))
         keep_freed()
     assert asked == []
+
+
+def test_what_is_available_is_less_than_there_is():
+    assert 0 < available_bytes() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

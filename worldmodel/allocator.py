@@ -1,8 +1,10 @@
-"""How the C library's allocator treats memory that was freed: kept, or given back to the system."""
+"""Memory: how much there is, and how the C library's allocator treats what was freed: kept, or given back."""
 
 import contextlib
 import ctypes
 import platform
+import re
+from pathlib import Path
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt(3)
 _LARGE_BYTES = 32 << 20  # larger blocks still go back: they would be kept in pieces, and the process grow
@@ -20,3 +22,11 @@ def keep_freed() -> None:
             mallopt = ctypes.CDLL(None).mallopt
             mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
             mallopt(_TRIM_THRESHOLD, -1)  # never
+
+
+def available_bytes() -> float:
+    """What the system can give without swapping; infinite where it does not tell."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text()):
+            return int(found[1]) * 1024.0
+    return float("inf")

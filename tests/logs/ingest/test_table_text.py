@@ -8,7 +8,7 @@ import pytest
 
 from tests.logs.ingest.table_case import BODY, read
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.formats.tables import parsing
+from worldmodel.logs.ingest.formats.tables import loading, parsing
 from worldmodel.logs.ingest.formats.tables.layout import Layout
 from worldmodel.logs.ingest.formats.tables.recipe import Text
 from worldmodel.logs.ingest.formats.tables.text import Body
@@ -214,3 +214,11 @@ def test_commas_between_thousands_are_left_out_where_they_are_sure_to_be_some(tm
     (recording,) = read(tmp_path, content)
     np.testing.assert_array_equal(recording.samples["s"].data[:, 0], expected)
     assert any("commas between thousands are left out: x" in note for note in recording.notes)
+
+
+def test_a_text_that_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "available_bytes", lambda: 4.0 * len(PLAIN))
+    read(tmp_path, PLAIN)
+    monkeypatch.setattr(loading, "available_bytes", lambda: 4.0 * len(PLAIN) - 1)
+    with pytest.raises(RecipeError, match=r"GB are free: cut it into\s+files of a shorter time each"):
+        read(tmp_path, PLAIN)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from worldmodel.allocator import available_bytes
 from worldmodel.logs.ingest.formats.tables import excel, json_file, json_lines
 from worldmodel.logs.ingest.formats.tables.components import COMBINED, combined, components
 from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of, rate_told
@@ -27,6 +28,7 @@ from worldmodel.logs.ingest.formats.tables.text import Body, body_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_TIMES = 4  # of a text's bytes: what it takes to make a log of it
 _ENOUGH = 8 << 20  # bytes of a text; of a longer one a recipe is suggested from its beginning, middle and end
 _WRAPPED = re.compile(r"^[(\[{](.*)[)\]}]$")  # a unit in brackets
 _MOST_OTHER = 512 << 20  # bytes of a text that is made a plain table in memory
@@ -77,7 +79,23 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table
     if kind in JSON:
         data, notes = json_file.parse(buffer.to_pybytes())
         return Table(path, flat(data), notes=notes)
+    if recipe is not None:  # else it is read in part
+        _check_room(buffer.size)
     return (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe)
+
+
+def _check_room(size: int) -> None:
+    """Refuses a text that does not fit into memory, before the system stops the process without a word.
+
+    Raises:
+        MemoryError: which says by how much.
+    """
+    needed, there = _TIMES * size, available_bytes()
+    if needed > there:
+        raise MemoryError(
+            f"a text that takes some {needed / 1e9:.1f} GB of memory, of which {there / 1e9:.1f} GB are free: "
+            "cut it into files of a shorter time each, with the header line in all of them"
+        )
 
 
 def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
