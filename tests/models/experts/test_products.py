@@ -106,12 +106,28 @@ def test_places_follow_from_the_turning_that_it_foresees(cars, lens, tmp_path):
     assert np.isnan(found.predict(fresh.view)[..., place[-1] + 1]).all()  # how high it is, nothing tells
 
 
+def test_of_speeds_beyond_all_that_were_read_it_says_nothing_from_there_on(cars, lens):
+    baselines = Baselines.fit(cars, measure_scaling(cars, 0), 0)
+    found = Products.fit(seen(cars, lens), lens, reckoners=baselines.reckoners)
+    view, yaw, speed = seen(cars, lens, 50).view, column(lens, "yaw_rate"), column(lens, "speed")
+    spoken = [yaw, *(lens.layout.reading_columns["place"].start + np.arange(2))]
+    assert np.isfinite(found.predict(view)[..., spoken]).all()
+    fast = view.held.copy()
+    fast[:, -2:, speed] = found.ends[1, speed] + 1
+    assert np.isnan(found.predict(view._replace(held=fast))[..., spoken]).all()
+    thrown = view.ahead.copy()
+    thrown[:, 5:] = found.ends[1, -2:] * 3
+    ahead = found.predict(view._replace(ahead=thrown))
+    assert np.isfinite(ahead[:, :5, spoken]).all()
+    assert np.isnan(ahead[:, 6:, spoken]).all()
+
+
 def test_what_is_commanded_later_changes_nothing(found, cars, lens):
     view = seen(cars, lens, 50).view
     ahead = found.predict(view)
     for tick in (1, 5, H - 1):
         later = view.ahead.copy()
-        later[:, tick:] += 3
+        later[:, tick:] *= 0.5
         changed = found.predict(view._replace(ahead=later))
         np.testing.assert_array_equal(changed[:, :tick], ahead[:, :tick])
         assert not np.allclose(changed[:, tick], ahead[:, tick], equal_nan=True)

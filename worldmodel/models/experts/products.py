@@ -23,6 +23,8 @@ from worldmodel.models.experts.reach import labels
 from worldmodel.types import Array
 
 _PENALTY = 0.01  # docs/experiments.md
+_BEYOND = 0.05  # of the range of a signal, by which it may leave it
+_KEPT = ("pairs", "told", "speaks", "ends")
 
 
 @dataclasses.dataclass
@@ -34,6 +36,8 @@ class Products(Ridge):
         pairs: int [P, 2] signals, the Y readings and then the A actions, whose products `direct` takes for commands.
         told: bool [Y, P] which products tell of each column.
         speaks: bool [Y] of which columns anything is said, but for places.
+        ends: [2, N] the least and the greatest of each signal that was read or commanded. From where one leaves them
+            on, nothing is said of what its products tell: a tyre, say, no longer holds.
         reckoners: of places whose speed or turning is among them.
     """
 
@@ -43,6 +47,7 @@ class Products(Ridge):
     pairs: Array
     told: Array
     speaks: Array
+    ends: Array
     reckoners: tuple[Reckoner, ...]
 
     @classmethod
@@ -53,7 +58,7 @@ class Products(Ridge):
         found = cls._fitted(examples, lens, None, allowance)
         moved = [r for r in reckoners if found.speaks[[*r.speed, *r.turning]].any()]
         if moved:
-            _, readings = found._said(examples.view)
+            readings = found._said(examples.view)[1]
             found.reckoners = tuple(reckoner.choose(examples, readings, lens) for reckoner in moved)
         return found
 
@@ -69,7 +74,8 @@ class Products(Ridge):
         near = examples.near(base.memory, examples.view.horizon)
         foreseen = base.predict(near.view)
         pairs, told = products_in(near, foreseen, lens.layout)
-        found = cls(base.direct, lens, base.memory, base, pairs, told, told.any(1) if speaks is None else speaks, ())
+        speaks = told.any(1) if speaks is None else speaks
+        found = cls(base.direct, lens, base.memory, base, pairs, told, speaks, _ends(near.view), ())
         if told.any():
             led = np.concatenate([np.ones((len(told), lens.layout.action_count), bool), told], 1)
             beside = near._replace(view=found._beside(near.view, foreseen))
@@ -77,19 +83,31 @@ class Products(Ridge):
         return found
 
     def predict(self, view: View) -> Float[Array, "B H Y"]:
-        """Normalised readings at the ticks ahead; NaN in columns of which no products tell."""
+        """Normalised readings at the ticks ahead; NaN in columns of which no products tell, or none that are known."""
         xp, (said, readings) = namespace(view.held), self._said(view)
-        if not self.reckoners:
-            return said
-        places = reckoned(self.reckoners, view, readings, self.lens)
-        return xp.where(xp.isnan(places), said, places)
+        for reckoner in self.reckoners:
+            place = reckoned([reckoner], view, readings, self.lens)
+            moved = [column for column in (*reckoner.speed, *reckoner.turning) if self.speaks[column]]
+            known = xp.isfinite(said[..., moved]).all(-1, keepdims=True)
+            said = xp.where(xp.isnan(place), said, xp.where(known, place, np.nan))
+        return said
 
     def _said(self, view: View) -> tuple[Float[Array, "B H Y"], Float[Array, "B H Y"]]:
         """Of the columns that it speaks of, NaN of others; and of all. Of what no products tell, `base` does."""
         xp, near = namespace(view.held), view.newest(self.memory)
         foreseen = self.base.predict(near)
-        ahead = xp.where(self.told.any(1), super().predict(self._beside(near, foreseen)), foreseen)
-        return xp.where(self.speaks, ahead, np.nan), ahead
+        unknown = self._beyond(near, foreseen)
+        ahead = super().predict(self._beside(near, foreseen))
+        ahead = xp.where(self.told.any(1) & ~unknown, ahead, foreseen)
+        return xp.where(self.speaks & ~unknown, ahead, np.nan), ahead
+
+    def _beyond(self, view: View, foreseen: Float[Array, "B H Y"]) -> Bool[Array, "B H Y"]:
+        """From which tick ahead on products of a column have been of signals beyond what was read or commanded."""
+        xp, (low, high) = namespace(view.held), self.ends
+        most = _BEYOND * (high - low)
+        before, after = ((x < low - most) | (x > high + most) for x, _ in signals(view, foreseen))
+        once = xp.cumsum(after, 1) + before.sum(1)[:, None] > 0
+        return (once[..., self.pairs].any(-1)[:, :, None] & self.told).any(-1)
 
     def describe(self) -> str:
         """Which products tell of which column, a line each."""
@@ -103,7 +121,7 @@ class Products(Ridge):
     def to_arrays(self) -> dict[str, Any]:
         """What `from_arrays` makes it of."""
         own = {field.name: getattr(self.direct, field.name) for field in dataclasses.fields(self.direct)}
-        own |= {"pairs": self.pairs, "told": self.told, "speaks": self.speaks}
+        own |= {name: getattr(self, name) for name in _KEPT}
         own |= {f"base.{key}": value for key, value in self.base.to_arrays().items()}
         for i, reckoner in enumerate(self.reckoners):
             own |= {f"reckoner{i}.{key}": value for key, value in vars(reckoner).items()}
@@ -117,7 +135,7 @@ class Products(Ridge):
             part, _, field = key.rpartition(".")
             parts.setdefault(part, {})[field] = value if np.ndim(value) else np.asarray(value).item()
         own, base = parts.pop(""), ARX.from_arrays(parts.pop("base"), lens)
-        found = {name: own.pop(name) for name in ("pairs", "told", "speaks")}
+        found = {name: own.pop(name) for name in _KEPT}
         return cls(
             Apart(**own), lens, base.memory, base, **found, reckoners=tuple(Reckoner(**x) for x in parts.values())
         )
@@ -125,9 +143,15 @@ class Products(Ridge):
     def _beside(self, view: View, foreseen: Float[Array, "B H Y"]) -> View:
         """With products of what was read, and of what is foreseen, as commands beside the others."""
         xp, (first, second) = namespace(view.held), self.pairs.T
-        both = signals(view, foreseen)
-        values, known = ([x[..., first] * x[..., second] for x in part] for part in zip(*both, strict=True))
+        both = zip(*signals(view, foreseen), strict=True)
+        values, known = ([x[..., first] * x[..., second] for x in part] for part in both)
         own = (view.past, view.past_mask, view.ahead, view.ahead_mask)
         more = (values[0], known[0], values[1], known[1])
         past, past_mask, ahead, ahead_mask = (xp.concatenate(x, -1) for x in zip(own, more, strict=True))
         return view._replace(past=past, past_mask=past_mask, ahead=ahead, ahead_mask=ahead_mask)
+
+
+def _ends(view: View) -> Float[np.ndarray, "2 N"]:
+    read = view.held.reshape(-1, view.held.shape[-1])
+    led = np.concatenate([x.reshape(-1, x.shape[-1]) for x in (view.past, view.ahead)])
+    return np.stack([np.concatenate([end(read, axis=0), end(led, axis=0)]) for end in (np.min, np.max)])
