@@ -249,7 +249,7 @@ def test_the_figures_have_their_schema(trained, validated, by, name, kind, episo
     assert set(metrics["streams"]) == {"cart", "pole"}
     for stream in metrics["streams"].values():
         assert isinstance(stream["unit"], str)
-        assert set(stream) - {"unit"} == PREDICTORS
+        assert set(stream) - {"unit", "products"} == PREDICTORS  # where products are found
         for predictor in PREDICTORS:
             for key in ("nrmse", "ncrps", *(("coverage90",) if predictor == "model" else ())):
                 values = stream[predictor][key]
