@@ -81,6 +81,8 @@ def _choose(told: Bool[np.ndarray, "Y P"], looks: Sequence["_Look"], fold: Int[n
         columns, best = (
             x[(mean[best, columns] > least) & (gain[:, best, columns].min(0) > 0)] for x in (columns, best)
         )
+        if not len(columns):
+            return
         told[columns, best] = True
         for look in looks:
             look.take_off(told, columns)
