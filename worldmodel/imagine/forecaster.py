@@ -158,7 +158,7 @@ class Forecaster:
             share = self.team.blend.shares(len(chosen), members, seed)
             read = read + share[..., None, None] * (led - held)[:, None]
         frames, mean = _drawn(shown, members)
-        return Forecasted(clean, read, frames, weights, outside, mean_frames=mean)
+        return Forecasted(clean, read, frames, weights, outside[:, -1], mean_frames=mean)
 
 
 def _drawn(shown: Sequence[Pictures], members: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
