@@ -38,7 +38,7 @@ def test_within_there_is_nothing_to_say(reach):
     readings, actions = calm()
     outside = reach.outside(view_of(readings, actions), AHEAD)
     assert (outside == 0).all()  # nor of what was never read
-    assert described(outside[:, -1], LENS.layout) == {}
+    assert described(outside, LENS.layout) == {}
 
 
 def test_a_reading_of_the_context_and_an_action_after_it_count_by_how_far_they_are_beyond(reach):
@@ -48,7 +48,7 @@ def test_a_reading_of_the_context_and_an_action_after_it_count_by_how_far_they_a
     outside = reach.outside(view_of(readings, actions), AHEAD)
     np.testing.assert_allclose(outside[2, :, 1], 4 + reach.low[1], rtol=1e-5)
     np.testing.assert_allclose(outside[4, :, Y], [0.0] * 5 + [3.5 - reach.led_high[0]] * (H - 5), rtol=1e-5)
-    found = described(outside[:, -1], LENS.layout)
+    found = described(outside, LENS.layout)
     assert list(found) == ["s.b", "push.left"]
     assert labels(LENS.layout) == ["s.a", "s.b", "s.c", "push.left", "push.right"]
 

@@ -145,9 +145,9 @@ def labels(layout: TickLayout) -> list[str]:
     return [label for spec in (*layout.readings, *layout.actions) for label in _columns(spec)]
 
 
-def described(outside: Float[np.ndarray, "B columns"], layout: TickLayout, most: int = 3) -> dict[str, float]:
+def described(outside: Float[np.ndarray, "B H columns"], layout: TickLayout, most: int = 3) -> dict[str, float]:
     """The columns that are outside, farthest first, and by how many standard deviations at most."""
-    farthest = outside.max(0) if len(outside) else np.zeros(outside.shape[1])
+    farthest = outside.max((0, 1), initial=0.0)
     named: dict[str, float] = {}
     for name, size in zip(labels(layout), farthest, strict=True):
         named[name] = max(float(size), named.get(name, 0.0))
