@@ -32,7 +32,7 @@ class Holding:
         read = np.broadcast_to(
             context.values[:, None, -1:], (1, members, actions.values.shape[1], context.values.shape[2])
         )
-        return Forecasted(read.mean(1), read, [], np.zeros((0, 1, 1, 0)), np.zeros((1, 0)))
+        return Forecasted(read.mean(1), read, [], np.zeros((0, 1, 1, 0)), np.zeros((1, read.shape[2], 0)))
 
 
 class Session:

@@ -27,8 +27,8 @@ class Holding(Foreseer):
     def futures(self, context, actions, ticks, members) -> Forecasted:
         last = np.repeat(context.values[:, -1:], actions.values.shape[1], 1)
         noise = 0.2 * np.random.default_rng(0).normal(size=(members, *last.shape[1:]))
-        outside = np.zeros((len(last), len(labels(LAYOUT))))
-        outside[:, -1] = np.maximum(actions.values.max((1, 2)) - 100, 0)
+        outside = np.zeros((*last.shape[:2], len(labels(LAYOUT))))
+        outside[..., -1] = np.maximum(actions.values.max((1, 2)) - 100, 0)[:, None]
         return Forecasted(last, last[:, None] + noise, [], np.zeros((0, *last.shape)), outside)
 
 

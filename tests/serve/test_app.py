@@ -12,8 +12,11 @@ from starlette.websockets import WebSocketDisconnect
 
 from tests.serve.served import SOCKET, binary, client, message, samples
 from worldmodel.errors import WorldModelError
+from worldmodel.imagine.forecaster import Forecasted
+from worldmodel.models.experts.reach import labels
 from worldmodel.serve.app import create_app
 from worldmodel.serve.limits import Limits
+from worldmodel.serve.question import Asked, answer, question_of
 from worldmodel.serve.server import check_host
 from worldmodel.serve.sessions import FullError, Sessions, UnknownSessionError
 from worldmodel.types import Samples
@@ -38,6 +41,19 @@ def test_the_answer_is_that_of_the_run_on_a_log_of_the_same_samples(run, log, an
         np.testing.assert_allclose(answered["streams"][name]["time"], times, atol=1e-9)
         apart = np.abs(np.array(answered["streams"][name]["data"], float) - data).max()
         assert apart <= {"camera": 1, "gps": 1e-4}.get(name, 1e-3), name
+
+
+def test_what_lies_outside_is_told_of_the_horizon_that_is_asked_for(run):
+    """Programs go on for longer."""
+    layout = run.layout
+    question = question_of(run, samples(), Asked(horizon_s=3 * layout.dt), Limits())
+    ticks, columns = len(question.commands.values[0]), labels(layout)
+    assert ticks > 3
+    outside = np.zeros((1, ticks, len(columns)))
+    outside[:, 2:, 0], outside[:, 3:, 1] = 1.0, 2.0
+    nothing, read = np.zeros((0, 1, ticks, 0)), np.zeros((1, 2, ticks, layout.size))
+    told = answer(question, Forecasted(read.mean(1), read, [], nothing, outside), ())
+    assert told.outside == {columns[0]: 1.0}
 
 
 def test_a_binary_question_gets_the_same_answer(asked, answered):

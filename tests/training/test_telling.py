@@ -102,5 +102,7 @@ def test_experts_are_told_of_windows_that_all_were_asked_of(tmp_path):
     assert all(float(share.rstrip("%")) > 95 for share in mechanics.split()[2::2])
     assert all(float(error) < 0.05 for error in blend.split()[1:])
     assert len(left_out.of_all().starts) == 10
+    ahead[1, 3] = np.nan  # of this window it says nothing
+    assert len(left_out._replace(ahead=ahead).of_all().starts) == 10
     alone = left_out._replace(ahead=ahead[:1])
     assert len(alone.of_all().starts) == 50

@@ -29,7 +29,8 @@ class Forecasted(NamedTuple):
         read: [B, K, H, D] members as sensors would read them.
         frames: for each video uint8 [B, K, P, rows, columns, 3].
         weights: [E, B, H, Y] how much each expert is trusted; none where the network is alone.
-        outside: [B, Y + A] how far each reading and action is outside what was trained on (`reach.labels` names them).
+        outside: [B, H, Y + A] how far each reading and action has been outside what was trained on until each tick
+            (`reach.labels` names them); of none where nothing is known of that.
         unstable: how many of the windows could not be simulated, and hold their last readings.
         mean_frames: for each video uint8 [B, P, rows, columns, 3], the average of all that may come.
     """
@@ -145,7 +146,7 @@ class Forecaster:
             none = np.zeros((0, *imagined.clean.shape[::2], 0))
             read = imagined.read[:, :members]
             frames, mean = _drawn(shown, members)
-            return Forecasted(imagined.clean.mean(1), read, frames, none, np.zeros((len(read), 0)), mean_frames=mean)
+            return Forecasted(imagined.clean.mean(1), read, frames, none, read[:, 0, :, :0], mean_frames=mean)
         network = imagined.clean if imagined is not None and self.team.has_network else None
         chosen = self.team.blend.drawn(len(context.values), members, seed)
         swift = self._compiled if len(chosen) == 1 else None

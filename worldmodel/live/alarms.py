@@ -144,7 +144,7 @@ class Watch:
         errors = [np.where(future.mask, future.values - each, np.nan) for each in said]
         streams = [_flat(errors[-1][..., part]) for part in self.layout.columns.values()]
         together = [np.concatenate([_flat(each) for each in errors[: i + 1]], 1) for i in range(len(errors))]
-        return [*streams, *together], foreseen.outside
+        return [*streams, *together], foreseen.outside[:, -1]
 
     def _floors(self, errors: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The least deviation of each of `_errors`."""

@@ -74,7 +74,7 @@ class SceneForeseer:
         windows, horizon = drawn.clean.shape[:2]
         factors = 1.0 if self._spread is None else self._spread.of(self._physics.lens.layout, horizon)
         read = drawn.clean[:, None] + factors * drawn.apart + drawn.noise
-        trust, outside = np.zeros((0, windows, horizon, 0)), np.zeros((windows, 0))
+        trust, outside = np.zeros((0, windows, horizon, 0)), np.zeros((windows, horizon, 0))
         return Forecasted(drawn.clean, read, [], trust, outside, int(drawn.unstable.sum()))
 
     def draw(self, context: Context, actions: Commands, members: int) -> Drawn:

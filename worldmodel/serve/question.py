@@ -115,7 +115,7 @@ def answer(asked: Question, foreseen: Forecasted, experts: tuple[str, ...]) -> T
     drawn = zip(frame_ticks(layout, horizon), foreseen.frames, strict=False)  # of which there may be none
     frames = [(ticks, video[0, : asked.members, : len(ticks)]) for ticks, video in drawn]
     trusted = trust(experts, foreseen.weights[:, 0, :horizon], layout)
-    outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
+    outside = described(foreseen.outside[:, :horizon], layout) if foreseen.outside.size else {}
     commands = Commands(*(part[0, :horizon] for part in asked.commands))
     read = foreseen.read[0, : asked.members, :horizon]
     moment = moment._replace(logged={})

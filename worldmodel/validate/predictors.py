@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 import numpy as np
+from jaxtyping import Float
 
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
@@ -63,9 +64,9 @@ class Model:
         note = " ".join(filter(None, notes))
         return Forecast(mean, members, frames, note, self._trust(problem, foreseen.weights), mean_frames)
 
-    def _outside(self, problem: Problem, outside: np.ndarray) -> str:
+    def _outside(self, problem: Problem, outside: Float[np.ndarray, "B H columns"]) -> str:
         """A sentence on the starts that lie outside what was trained on; empty if none do."""
-        count = int(outside.any(1).sum())
+        count = int(outside.any((1, 2)).sum())
         if not count:
             return ""
         farthest = described(outside, problem.layout)

@@ -63,6 +63,16 @@ def test_who_was_not_asked_in_hard_episodes_is_no_better_for_that():
     np.testing.assert_allclose(known(asked)[1], 4 * few[1], rtol=0.1)
 
 
+def test_who_is_silent_in_hard_windows_of_each_episode_is_no_better_for_that():
+    """A model of products says nothing of a car that is faster than ever, where all err most."""
+    hard = (np.arange(N) // 8 % 2 == 1)[:, None, None]
+    errors = np.stack([np.where(hard, 10.0, 1.0), np.where(hard, 20.0, 2.0)]) * np.ones((H, Y))
+    asked = np.where(hard & (np.arange(2) == 1)[:, None, None, None], np.nan, errors)
+    data = left_out([0.0, 0.0])
+    whole, few = (Blend.fit(data._replace(ahead=data.came + x), HORIZONS, STREAM_OF).usual for x in (errors, asked))
+    np.testing.assert_allclose(few, whole)
+
+
 def test_who_is_behind_the_best_pays_for_how_unsure_that_is_and_the_best_does_not_pay_for_episodes_that_differ():
     each = np.array([[1.0, 4.0, 0.25, 1.0], [2.0, 2.0, 2.0, 2.0]])[:, :, None] * np.ones(Y)
     log = np.log(each[..., 0] + 0.03 * each[0, :, 0].mean())

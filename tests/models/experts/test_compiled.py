@@ -35,6 +35,20 @@ class Still:
         return np.where(np.arange(ahead.shape[-1]) == 0, ahead, np.nan)
 
 
+class Racing:
+    """An expert that goes ever farther."""
+
+    name = "racing"
+
+    def predict(self, view):
+        return np.repeat(view.held[:, -1:], view.horizon, 1) + 5.0 * np.arange(1, view.horizon + 1)[:, None]
+
+
+def racing(team):
+    """All but the first, which names the mean."""
+    return dataclasses.replace(team, experts=(team.experts[0], *(Racing() for _ in team.experts[1:])))
+
+
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory):
     log = Log(write_log(tmp_path_factory.mktemp("compiled") / "log.h5", episodes=2))
@@ -128,6 +142,26 @@ def test_one_program_is_for_all_horizons_up_to_a_power_of_two(windows, team):
             np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)
     assert len(prepared._made) == 1
     assert prepared.compiled._program._cache_size() == 1
+
+
+def test_what_lies_outside_is_told_of_the_ticks_that_were_asked_for(windows, team):
+    """Not of those that a program goes on for."""
+    prepared = compiled.Meanwhile(racing(team))
+    context, future = windows.cut(np.array([[0, 20]]), 5)
+    asked = context, future.actions, None, team.blend.drawn(1, 5, 0)
+    plain = prepared.foresee(*asked).outside
+    prepared._maker.submit(lambda: None).result()
+    assert prepared.compiled._program._cache_size() == 1
+    np.testing.assert_allclose(prepared.foresee(*asked).outside, plain, rtol=1e-6, atol=1e-6)
+
+
+def test_a_way_lies_outside_only_within_the_horizon_that_was_learned(windows, team):
+    """It has no end: farther on, all that moves would have left what it was read to be."""
+    way = np.append(windows.layout.relative[windows.layout.newest], np.zeros(len(team.lens.action_mean), bool))
+    context, future = windows.cut(np.array([[0, 10]]), 12 * H)
+    found = racing(team).foresee(context, future.actions, None, team.blend.drawn(1, 5, 0)).outside[0]
+    assert (np.diff(found[:H, way], axis=0) > 0).any()
+    np.testing.assert_array_equal(found[H:, way], np.broadcast_to(found[H - 1, way], found[H:, way].shape))
 
 
 def test_a_linear_expert_that_explodes_is_held_back_compiled_and_not(windows, team):

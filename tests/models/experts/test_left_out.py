@@ -108,6 +108,23 @@ def test_an_expert_that_says_nothing_of_a_column_is_measured_by_the_others(windo
     np.testing.assert_allclose(found[..., stream], both[..., stream])
 
 
+def test_errors_inside_a_context_are_the_same_beside_other_windows(windows, lens):
+    """Of a column that a prediction speaks of in some windows alone."""
+    starts, horizons = np.array([[0, 60], [2, 66]]), horizons_within(C, H)
+    columns = windows.layout.reading_columns["gps"]
+
+    def found(rows):
+        context, future = windows.cut(starts[rows], H)
+        seen = earlier(lens, context, future.actions, horizons)
+        ahead = np.zeros(seen.came.shape)
+        ahead[:: len(starts[rows]), :, columns.start] = np.nan  # of the first
+        return errors_within(ahead, seen, windows.layout, horizons)[0]
+
+    alone = found(slice(1))
+    assert np.isfinite(alone).any()
+    np.testing.assert_array_equal(found(slice(2)), alone)
+
+
 @pytest.mark.parametrize(
     ("context", "horizon", "expected"), [(2, 5, ()), (40, 64, (1, 2, 3, 5, 8, 12, 20)), (40, 4, (1, 2, 3))]
 )

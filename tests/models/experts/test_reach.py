@@ -46,8 +46,8 @@ def test_a_reading_of_the_context_and_an_action_after_it_count_by_how_far_they_a
     readings[2, 3, 1] = -4.0
     actions[4, 5, 0] += 3.5 * LENS.action_std[0]
     outside = reach.outside(view_of(readings, actions), AHEAD)
-    assert outside[2, 1] == pytest.approx(4 + reach.low[1], rel=1e-5)
-    assert outside[4, Y] == pytest.approx(3.5 - reach.led_high[0], rel=1e-5)
+    np.testing.assert_allclose(outside[2, :, 1], 4 + reach.low[1], rtol=1e-5)
+    np.testing.assert_allclose(outside[4, :, Y], [0.0] * 5 + [3.5 - reach.led_high[0]] * (H - 5), rtol=1e-5)
     found = described(outside, LENS.layout)
     assert list(found) == ["s.b", "push.left"]
     assert labels(LENS.layout) == ["s.a", "s.b", "s.c", "push.left", "push.right"]
@@ -57,7 +57,8 @@ def test_what_is_foretold_beyond_all_that_was_read_counts_too(reach):
     ahead = AHEAD.copy()
     ahead[3, H - 1, 2] = 5.0
     view = view_of(*calm())
-    np.testing.assert_allclose(reach.outside(view, ahead)[3], [0, 0, 5 - reach.high[2], *[0] * A])
+    np.testing.assert_allclose(reach.outside(view, ahead)[3, -1], [0, 0, 5 - reach.high[2], *[0] * A])
+    assert (reach.outside(view, ahead)[3, :-1] == 0).all()
     np.testing.assert_allclose(reach.outside(view, jnp.asarray(ahead)), reach.outside(view, ahead), rtol=1e-6)
 
 
@@ -77,12 +78,14 @@ def test_nothing_goes_through_a_wall_unless_it_has_been_beyond_or_commands_are_n
     readings, actions = calm()
     readings[1, 4] = -1.5  # it has been beyond the floor
     actions[2, 0, 0] += 9 * LENS.action_std[0]
-    view, path = view_of(readings, actions), np.array([0.0, -3.0, 3.0])
+    actions[3, 2, 0] += 9 * LENS.action_std[0]
+    view, path = view_of(readings, actions), np.tile([0.0, -3.0, 3.0], H // 3)
     ahead = np.tile(path[:, None], (B, 2, 1, Y))
     for found in (reach.walled(ahead, view), np.asarray(reach.walled(jnp.asarray(ahead), view))):
-        np.testing.assert_array_equal(found[0, 0], np.stack([path, [0, -1, 3], [0, -3, 1]], 1))
-        np.testing.assert_array_equal(found[1, 1], np.stack([path, path, [0, -3, 1]], 1))
+        np.testing.assert_array_equal(found[0, 0], np.stack([path, np.maximum(path, -1), np.minimum(path, 1)], 1))
+        np.testing.assert_array_equal(found[1, 1], np.stack([path, path, np.minimum(path, 1)], 1))
         np.testing.assert_array_equal(found[2], ahead[2])
+        np.testing.assert_array_equal(found[3, 0], [*found[0, 0, :2], *ahead[3, 0, 2:]])  # commands are so far within
     plain = Reach(reach.low, reach.high, reach.led_low, reach.led_high)  # of an earlier release
     np.testing.assert_array_equal(plain.walled(ahead, view), ahead)
 
@@ -120,7 +123,7 @@ def test_nothing_of_a_recording_lies_outside_of_it(tmp_path):
     reach = Reach.over(lens, [windows])
     seen = lens.examples(windows, starts)
     way = windows.layout.relative[windows.layout.newest]
-    found = reach.outside(seen.view, np.where(seen.mask & ~way, seen.came, 0)).max(0)
+    found = reach.outside(seen.view, np.where(seen.mask & ~way, seen.came, 0)).max((0, 1))
     way = np.pad(way, (0, len(lens.action_mean)))  # ends differ by window
     assert way.any()
     assert (found[~way] == 0).all()

@@ -221,7 +221,7 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     nothing moves would, too. The standard error is that of how far an expert is behind the best one, since the next
     episode may be another kind: what is hard for all tells nothing of any.
     """
-    each = np.stack([mean_known(error[:, groups == group], 1) for group in np.unique(groups)])
+    each = np.stack([_of_episode(error[:, groups == group]) for group in np.unique(groups)])
     known, count = np.isfinite(each), np.isfinite(each).sum(0)
     whole = (count > 0) & (count == count.max(0))
     least = np.where(whole, mean_known(each, 0), np.inf).min(0)
@@ -233,6 +233,18 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     deviation = np.sqrt(mean_known((behind - mean_known(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
     flattered = np.where((count == 1) & (len(each) > 1), np.log(_FLATTERED), 0.0)
     return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
+
+
+def _of_episode(error: Float[np.ndarray, "K N H Y"]) -> Float[np.ndarray, "K H Y"]:
+    """Means over windows; of who was silent in some as many times those of the others as where it spoke.
+
+    So that who says nothing where it is hard does not look better for that.
+    """
+    known, mean = np.isfinite(error), mean_known(error, 1)
+    count = known.sum(1)
+    others = mean_known(np.where((count == count.max(0))[:, None], error, np.nan), 0)
+    whole, beside = mean_known(others, 0), mean_known(np.where(known, others, np.nan), 1)
+    return mean * (whole + _LEAST) / (beside + _LEAST)
 
 
 def _lively(error: Float[np.ndarray, "N H Y"], way: Float[np.ndarray, "N H Y"]) -> Float[np.ndarray, " Y"]:

@@ -88,8 +88,8 @@ class Meanwhile:
         if made is None or not made.done() or not made.result():
             return foresee_in_numpy(self._team, context, actions, network, chosen)
         found, wanted = self.compiled.foresee(*asked), slice(actions.values.shape[1])
-        mean, members, weights = found.mean[:, wanted], found.members[:, :, wanted], found.weights[:, :, wanted]
-        return Foreseen(mean, members, weights, found.outside)
+        mean, outside = found.mean[:, wanted], found.outside[:, wanted]
+        return Foreseen(mean, found.members[:, :, wanted], found.weights[:, :, wanted], outside)
 
     def _make(self, asked: tuple) -> bool:
         """Whether there is a program for such a question from now on; where none can be made, it is told once."""

@@ -52,11 +52,11 @@ def errors_within(
 ) -> Float[Array, "W E S"]:
     """Mean squared errors of predictions of `earlier`, by window, horizon and stream; NaN where nothing came.
 
-    The columns of a stream that a prediction says nothing of, all NaN, do not count.
+    What a prediction says nothing of, NaN, does not count, whatever it says of other windows.
     """
-    xp = namespace(ahead)
-    told = examples.mask & ~xp.isnan(ahead).all((0, 1))
-    error = xp.where(told, at_sample_times(ahead, examples.age) - examples.came, 0.0) ** 2
+    xp, error = namespace(ahead), at_sample_times(ahead, examples.age) - examples.came
+    told = examples.mask & ~xp.isnan(error)
+    error = xp.where(told, error, 0.0) ** 2
     at, farther = np.array(horizons) - 1, np.tri(len(horizons), dtype=bool)[:, None, :, None]
     total, count = (  # of each stream [E moments, W, E horizons, S]; of moments as far back as a horizon, and farther
         xp.where(farther, x, 0).sum(0)

@@ -77,9 +77,13 @@ class LeftOut(NamedTuple):
     within: Array
 
     def of_all(self) -> "LeftOut":
-        """The windows of which every expert said something that ever did, if there are such: time may have ended."""
-        spoke = np.isfinite(self.ahead).any((2, 3))
-        rows = spoke[spoke.any(1)].all(0)
+        """The groups of which every expert said something that ever did, if there are such: time may have ended.
+
+        Whole ones, since one that says nothing of a hard window was asked of it.
+        """
+        spoke, (names, group) = np.isfinite(self.ahead).any((2, 3)), np.unique(self.groups, return_inverse=True)
+        asked = np.stack([spoke[:, self.groups == name].any(1) for name in names], 1)
+        rows = asked[spoke.any(1)].all(0)[group]
         if not rows.any():
             return self
         return LeftOut(*(x[:, rows] if axis else x[rows] for x, axis in zip(self, _WINDOW_AXES, strict=True)))

@@ -96,28 +96,28 @@ class Reach:
 
         Where these do not, what looked like a wall may be where nothing has pushed a machine so far.
         """
-        xp = namespace(read)
-        kept = ~(self._led_outside(view) > _MARGIN).any(1)[:, None]
-        low = xp.where(kept & (view.held.min(1) >= self.floor - _MARGIN), self.floor, -np.inf)
-        high = xp.where(kept & (view.held.max(1) <= self.ceiling + _MARGIN), self.ceiling, np.inf)
-        return xp.clip(read, low[:, None, None], high[:, None, None])
+        xp, held = namespace(read), view.held
+        kept = ~(self._led_outside(view) > _MARGIN).any(-1, keepdims=True)
+        low = xp.where(kept & (held.min(1, keepdims=True) >= self.floor - _MARGIN), self.floor, -np.inf)
+        high = xp.where(kept & (held.max(1, keepdims=True) <= self.ceiling + _MARGIN), self.ceiling, np.inf)
+        return xp.clip(read, low[:, None], high[:, None])
 
-    def outside(self, view: View, ahead: Float[Array, "B H Y"]) -> Float[Array, "B columns"]:
-        """By how many standard deviations each reading and each action is outside; 0 within.
+    def outside(self, view: View, ahead: Float[Array, "B H Y"]) -> Float[Array, "B H columns"]:
+        """By how many standard deviations each reading and each action is outside until each tick ahead; 0 within.
 
         Readings are those of a context, and those that are foretold after it.
         """
         xp = namespace(view.held)
-        held = xp.concatenate([view.held, ahead], 1)
-        found = xp.concatenate([xp.maximum(held - self.high, self.low - held).max(1), self._led_outside(view)], 1)
+        read = xp.concatenate([view.held, ahead], 1)
+        beyond = xp.maximum.accumulate(xp.maximum(read - self.high, self.low - read), 1)[:, view.context :]
+        found = xp.concatenate([beyond, self._led_outside(view)], -1)
         return xp.where(xp.isfinite(found) & (found > _MARGIN), found, 0.0)  # not of what was never read
 
-    def _led_outside(self, view: View) -> Float[Array, "B A"]:
-        """By how much each action is outside; negative within, and no finite number where nothing is known."""
-        led = namespace(view.held).where(view.ahead_mask, view.ahead, np.nan)
-        if not led.shape[1]:
-            return view.held[:, 0, :0]
-        return namespace(led).maximum(_high(led, 1) - self.led_high, self.led_low - _low(led, 1))
+    def _led_outside(self, view: View) -> Float[Array, "B H A"]:
+        """By how much each action has been outside; negative within, and no finite number where nothing is known."""
+        xp = namespace(view.held)
+        beyond = xp.maximum(view.ahead - self.led_high, self.led_low - view.ahead)
+        return xp.maximum.accumulate(xp.where(view.ahead_mask, beyond, -np.inf), 1)
 
     def commands_within(self, led: Float[np.ndarray, "B H A"]) -> Float[np.ndarray, "B H A"]:
         """Normalised commands, those that are outside in the place of the nearest that was ever commanded."""
@@ -145,9 +145,9 @@ def labels(layout: TickLayout) -> list[str]:
     return [label for spec in (*layout.readings, *layout.actions) for label in _columns(spec)]
 
 
-def described(outside: Float[np.ndarray, "B columns"], layout: TickLayout, most: int = 3) -> dict[str, float]:
+def described(outside: Float[np.ndarray, "B H columns"], layout: TickLayout, most: int = 3) -> dict[str, float]:
     """The columns that are outside, farthest first, and by how many standard deviations at most."""
-    farthest = outside.max(0) if len(outside) else np.zeros(outside.shape[1])
+    farthest = outside.max((0, 1), initial=0.0)
     named: dict[str, float] = {}
     for name, size in zip(labels(layout), farthest, strict=True):
         named[name] = max(float(size), named.get(name, 0.0))
@@ -165,11 +165,10 @@ def _columns(spec: StreamSpec) -> list[str]:
     return [f"{spec.name} (way)" if way else name for name, way in zip(told, own.relative, strict=True)]
 
 
-def _low(x: Array, axes: int | tuple[int, ...] = (0, 1)) -> Array:
-    return -_high(-x, axes)
+def _low(x: Float[np.ndarray, "N T Z"]) -> Float[np.ndarray, " Z"]:
+    return -_high(-x)
 
 
-def _high(x: Array, axes: int | tuple[int, ...] = (0, 1)) -> Array:
+def _high(x: Float[np.ndarray, "N T Z"]) -> Float[np.ndarray, " Z"]:
     """The greatest known; minus infinity where nothing is."""
-    xp = namespace(x)
-    return xp.where(xp.isnan(x), -np.inf, x).max(axes, initial=-np.inf)
+    return np.where(np.isnan(x), -np.inf, x).max((0, 1), initial=-np.inf)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.windows import Context
-from worldmodel.models.baselines.view import Lens
+from worldmodel.models.baselines.view import Lens, View
 from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.evidence import horizons_within
 from worldmodel.models.experts.expert import Expert
@@ -36,7 +36,8 @@ class Foreseen(NamedTuple):
         mean: [B, H, D] features.
         members: [B, M, H, D] as sensors would read.
         weights: [K, B, H, Y] of each expert.
-        outside: [B, Y + A] how far each reading and action is outside what was trained on (`reach.labels` names them).
+        outside: [B, H, Y + A] how far each reading and action has been outside what was trained on until each tick
+            (`reach.labels` names them).
     """
 
     mean: Array
@@ -163,7 +164,13 @@ class Team:
         members = self.reach.walled(self.blend.with_errors(mean, scale, chosen), view)
         mean = self.reach.walled(mean[:, None], view)[:, 0]
         clean, read = (self.lens.back_in_slots(x, view.held[:, -1], view.angle) for x in (mean, members))
-        return Foreseen(clean, read, weights, self.reach.outside(view, mean))
+        return Foreseen(clean, read, weights, self._outside(view, mean))
+
+    def _outside(self, view: View, mean: Float[Array, "B H Y"]) -> Float[Array, "B H columns"]:
+        """As `Reach.outside`; a way is known for as long as the horizon, and goes on."""
+        layout = self.lens.layout
+        farther = (np.arange(mean.shape[1]) >= self.horizon)[:, None] & layout.relative[layout.newest]
+        return self.reach.outside(view, namespace(mean).where(farther, view.held[:, -1:], mean))
 
     def _astray(self, ahead: Float[Array, "K B H Y"]) -> Float[Array, "K B H Y"] | float:
         """How far paths of far forecasts have left what was read; a way has no end."""
