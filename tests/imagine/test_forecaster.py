@@ -61,6 +61,14 @@ def test_within_what_was_commanded_there_is_no_doubt(forecaster):
         assert (deviations(forecaster, led) == 0).all()
 
 
+def test_experts_are_asked_once_of_what_is_commanded_and_once_of_what_lies_within(forecaster, monkeypatch):
+    led, predict = [], Gains.predict
+    monkeypatch.setattr(Gains, "predict", lambda self, view: led.append(view.ahead.max()) or predict(self, view))
+    deviations(forecaster, 3.0)
+    now = led[::2]  # and each time of earlier moments
+    assert now == pytest.approx([3.0, 1.0])
+
+
 def test_a_window_has_the_members_that_it_has_alone(forecaster):
     context, actions = asked(3.0)
     both = forecaster.blended(context, actions, None, K, [4, 7])

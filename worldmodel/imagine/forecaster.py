@@ -154,8 +154,11 @@ class Forecaster:
         clean, read, weights, outside = foresee(context, actions, network, chosen)
         within = self.team.within(context, actions)
         if within is not None:
-            nobody = None if network is None else np.full_like(network, np.nan)
-            led, held = (foresee(context, x, nobody, chosen).mean for x in (actions, within))
+            led, nobody = clean, None
+            if network is not None:
+                nobody = np.full_like(network, np.nan)
+                led = foresee(context, actions, nobody, chosen).mean
+            held = foresee(context, within, nobody, chosen).mean
             share = self.team.blend.shares(len(chosen), members, seed)
             read = read + share[..., None, None] * (led - held)[:, None]
         frames, mean = _drawn(shown, members)
