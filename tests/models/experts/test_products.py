@@ -122,6 +122,14 @@ def test_of_speeds_beyond_all_that_were_read_it_says_nothing_from_there_on(cars,
     assert np.isnan(ahead[:, 6:, spoken]).all()
 
 
+def test_a_collision_that_was_read_in_training_does_not_widen_what_is_known(cars, lens):
+    examples, speed = seen(cars, lens), column(lens, "speed")
+    held = examples.view.held.copy()
+    held[3, -1, speed] = 50.0
+    found = Products.fit(examples._replace(view=examples.view._replace(held=held)), lens)
+    assert found.ends[1, speed] < 5
+
+
 def test_what_is_commanded_later_changes_nothing(found, cars, lens):
     view = seen(cars, lens, 50).view
     ahead = found.predict(view)

@@ -23,7 +23,8 @@ from worldmodel.models.experts.reach import labels
 from worldmodel.types import Array
 
 _PENALTY = 0.01  # docs/experiments.md
-_BEYOND = 0.05  # of the range of a signal, by which it may leave it
+_ENDS = (0.001, 0.999)  # quantiles of a signal: beyond lies what happens once in many drives
+_BEYOND = 0.05  # of the range between them, by which a signal may leave it
 _KEPT = ("pairs", "told", "speaks", "ends")
 
 
@@ -36,8 +37,9 @@ class Products(Ridge):
         pairs: int [P, 2] signals, the Y readings and then the A actions, whose products `direct` takes for commands.
         told: bool [Y, P] which products tell of each column.
         speaks: bool [Y] of which columns anything is said, but for places.
-        ends: [2, N] the least and the greatest of each signal that was read or commanded. From where one leaves them
-            on, nothing is said of what its products tell: a tyre, say, no longer holds.
+        ends: [2, N] between which all but a few in a thousand of each signal lay that were read or commanded. From
+            where one leaves them on, nothing is said of what its products tell: a tyre no longer holds, or a collision
+            is multiplied.
         reckoners: of places whose speed or turning is among them.
     """
 
@@ -152,6 +154,5 @@ class Products(Ridge):
 
 
 def _ends(view: View) -> Float[np.ndarray, "2 N"]:
-    read = view.held.reshape(-1, view.held.shape[-1])
-    led = np.concatenate([x.reshape(-1, x.shape[-1]) for x in (view.past, view.ahead)])
-    return np.stack([np.concatenate([end(read, axis=0), end(led, axis=0)]) for end in (np.min, np.max)])
+    led = np.concatenate([view.past, view.ahead], 1)
+    return np.concatenate([np.quantile(x.reshape(-1, x.shape[-1]), _ENDS, axis=0) for x in (view.held, led)], 1)
