@@ -56,12 +56,14 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         roots = [path] if path.is_dir() else list(path.parents)[:_UP]
         root = next((folder for folder in roots if (folder / INFO).is_file()), None)
         data = DataSet(root, [] if path.is_dir() else [path])
-        notes = list(data.missing())
+        notes, empty = list(data.missing()), True
         for rows in episodes(data.files, options.advance):
             recording = _read_episode(data, rows, options)
             recording.notes += notes
-            notes = []
+            notes, empty = [], False
             yield recording
+        if empty:
+            raise RecipeError(f"{path} holds no episode.", found="no rows", remedy="leave it out, or copy it again")
 
 
 def _read_episode(data: DataSet, rows: Rows, options: Options) -> Recording:
