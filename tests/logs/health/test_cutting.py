@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.command_line import done
 from tests.logs.health.build import action, noise, record, sensor
+from tests.logs.ingest.table_case import BODY, HEAD
 from tests.logs.ingest.test_ros import START, write_json
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs import Log
@@ -15,17 +16,7 @@ from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.recording import Recording
 
 GYRO, DRIVE = sensor("gyro", "xyz", ("rad/s",) * 3), action("drive", ["throttle"])
-RECIPE = """format = "worldmodel-recipe"
-version = 1
-[clock]
-column = "t"
-[streams.s]
-kind = "sensor"
-columns = { x = "x" }
-rate_hz = "measured"
-[cut]
-every_s = EVERY
-"""
+RECIPE = HEAD + BODY + "[cut]\nevery_s = EVERY\n"
 
 
 def times(steps: list[float], start: float) -> np.ndarray:
