@@ -19,13 +19,8 @@ from worldmodel.models.experts.rich import RICH
 from worldmodel.types import Array, Commands
 
 NETWORK = "network"
-_LINEAR = (
-    "linear",
-    "ridge",
-    "ar",
-    "arx",
-    "products",
-)  # which far outside of what they learned from say anything at all
+# Far outside of what these learned from, what they say may be anything.
+_LINEAR = ("linear", "ridge", "ar", "arx", "products")
 _RULER, _LIKE = "hold", "linear"  # beside whose errors the network's are measured; whose it has inside contexts
 
 
