@@ -57,3 +57,15 @@ def test_another_c_library_is_left_as_it_is(monkeypatch):
 
 def test_what_is_available_is_less_than_there_is():
     assert 0 < available_bytes() < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_what_is_available_is_no_more_than_a_container_may_still_take(tmp_path, monkeypatch):
+    monkeypatch.setattr("worldmodel.allocator._CONTAINER", tmp_path)
+    whole = available_bytes()
+    for name, content in (("memory.max", "3000\n"), ("memory.current", "1000\n"), ("memory.stat", "anon 7\nfile 9\n")):
+        (tmp_path / name).write_text(content)
+    assert available_bytes() == 2000
+    (tmp_path / "memory.stat").write_text("file 9\ninactive_file 500\n")
+    assert available_bytes() == 2500
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_bytes() == pytest.approx(whole, rel=0.2)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt(3)
+_CONTAINER = Path("/sys/fs/cgroup")  # as one sees itself
 _LARGE_BYTES = 32 << 20  # larger blocks still go back: they would be kept in pieces, and the process grow
 
 
@@ -25,8 +26,18 @@ def keep_freed() -> None:
 
 
 def available_bytes() -> float:
-    """What the system can give without swapping; infinite where it does not tell."""
+    """What the system, or the container's share of it, can give without swapping; infinite where neither tells."""
+    free = float("inf")
     with contextlib.suppress(OSError):
         if found := re.search(r"MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text()):
-            return int(found[1]) * 1024.0
+            free = int(found[1]) * 1024.0
+    return min(free, _left_in(_CONTAINER))
+
+
+def _left_in(group: Path) -> float:
+    """What a control group (version 2) can still take; its cache of files can go."""
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        most, taken = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        cached = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.M)
+        return most - taken + (int(cached[1]) if cached else 0)
     return float("inf")

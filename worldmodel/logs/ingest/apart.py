@@ -7,23 +7,31 @@ script needs no guard.
 import atexit
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-from worldmodel.allocator import keep_freed
+from worldmodel.allocator import available_bytes, keep_freed
 from worldmodel.errors import WorldModelError
 
 _DEATH_SIGNAL = 1  # prctl's: what a process gets when its parent has ended
 _ENDS = (EOFError, BrokenPipeError, ConnectionResetError)
+_LOOK_S = 0.1
+_LEAST, _LEAST_BYTES = 0.1, 512 << 20  # of what was free, and at most: less left, and the system would stop somebody
 
 
 class StoppedError(Exception):
     """The process crashed, or was stopped as nothing came from it for too long."""
+
+
+class NoRoomError(StoppedError):
+    """The process was stopped before it had taken all the memory that there is."""
 
 
 class Apart:
@@ -51,20 +59,22 @@ class Apart:
 
         Raises:
             StoppedError: if it took longer, or the process ended.
+            NoRoomError: if it takes more memory than is free.
         """
+        free = available_bytes()
         try:
             line = self._started()
             line.send((function, given, advance is not None))
             while True:
-                if not line.poll(limit_s):
-                    raise StoppedError(f"its reader came to no end in {limit_s or 0:.0f} s")
+                _wait(line, math.inf if limit_s is None else limit_s, free)
                 kind, content = line.recv()
                 if kind != "advanced":
                     break
                 if advance is not None:
                     advance(content)
         except _ENDS as error:
-            self.stop()
+            if self.stop() == -signal.SIGKILL:
+                raise NoRoomError("its reader was killed, as systems do that run out of memory") from error
             raise StoppedError("its reader crashed") from error
         except BaseException:
             self.stop()
@@ -91,13 +101,24 @@ class Apart:
         if self._process is not None and self._owner == os.getpid():
             self._process.kill()
 
-    def stop(self) -> None:
-        """Ends the process, whatever it does, and forgets it."""
-        if self._process is not None and self._line is not None and self._owner == os.getpid():
-            self._process.kill()
-            self._process.wait()
-            self._line.close()
-        self._process = None
+    def stop(self) -> int | None:
+        """Ends the process, whatever it does, and forgets it; returns how it ended."""
+        process, self._process = self._process, None
+        if process is None or self._line is None or self._owner != os.getpid():
+            return None
+        process.kill()
+        self._line.close()
+        return process.wait()
+
+
+def _wait(line: Connection, limit_s: float, free: float) -> None:
+    """Until something comes: no longer than that, and only while memory is left of the bytes that were free."""
+    until = time.monotonic() + limit_s
+    while not line.poll(min(_LOOK_S, limit_s)):
+        if available_bytes() < min(_LEAST * free, _LEAST_BYTES):
+            raise NoRoomError(f"its reader takes more than the {free / 1e9:.1f} GB that were free")
+        if time.monotonic() > until:
+            raise StoppedError(f"its reader came to no end in {limit_s:.0f} s")
 
 
 apart = Apart()

@@ -14,12 +14,13 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from worldmodel.allocator import available_bytes
 from worldmodel.errors import RecipeError, WorldModelError
 from worldmodel.logs.health.copies import Gathered, Gathering
 from worldmodel.logs.health.cutting import cut_every
 from worldmodel.logs.health.examination import examined
 from worldmodel.logs.health.finding import FINDINGS
-from worldmodel.logs.ingest.apart import Apart, StoppedError, apart
+from worldmodel.logs.ingest.apart import Apart, NoRoomError, StoppedError, apart
 from worldmodel.logs.ingest.assembly import Assembly, not_finite
 from worldmodel.logs.ingest.importer import Options, importer
 from worldmodel.logs.ingest.recording import Recording
@@ -31,6 +32,7 @@ _POOL_FROM = 32 << 20  # bytes: below, starting processes costs more than they s
 _WORTH_KEEPING_S = 30.0
 _LEAST_S = 60.0  # for a reader to come to an end or to the next episode, and as long as the slowest disk takes
 _SLOWEST_BYTES_S = 5e6
+_TIMES = 16  # the size of a packed file, which its content may take in memory
 _SHOWN_S = 0.1
 Refuse = Callable[[Source, WorldModelError], None]
 NOTES = "notes"  # of a part's `about`: what was found while it was read
@@ -85,7 +87,8 @@ def _content(path: str | Path | None) -> str | Path | None:
 def convert(source: Source, options: Options, part: Path) -> dict[str, Gathered]:
     """Reads a source and writes its episodes as a log; what was found stands in the log's `about`.
 
-    A format whose library may crash or hang (`APART` of its importer) is read in a process of its own.
+    A format whose library may crash or hang (`APART` of its importer) is read in a process of its own, and so is what
+    may not fit into memory: the system would stop this one without a word.
 
     Returns:
         What is to be compared of it with other logs.
@@ -93,7 +96,12 @@ def convert(source: Source, options: Options, part: Path) -> dict[str, Gathered]
     Raises:
         RecipeError: if it cannot be read, holds no recording, or one that its checks refuse.
     """
-    return _convert_in(apart, source, options, part) if _may_crash(source) else _convert(source, options, part)
+    risky = _may_crash(source) or _TIMES * source.bytes > available_bytes()
+    return _convert_in(apart, source, options, part) if risky else _convert(source, options, part)
+
+
+class _LargeError(RecipeError):
+    """A source does not fit into memory, or not beside what is read at the same time."""
 
 
 def _may_crash(source: Source) -> bool:
@@ -109,6 +117,12 @@ def _convert_in(process: Apart, source: Source, options: Options, part: Path) ->
         return process(_convert_apart, *given, limit_s=limit_s, advance=options.advance)
     except StoppedError as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, NoRoomError):
+            raise _LargeError(
+                f"{source.path} does not fit into memory.",
+                found=str(error),
+                remedy="cut it into files of a shorter time each, or close what else takes memory",
+            ) from error
         raise RecipeError(
             f"{source.path} cannot be read: it is damaged.",
             found=str(error),
@@ -255,6 +269,8 @@ def _convert_in_pool(
                 for future in as_completed(sources):
                     try:
                         future.result()
+                    except _LargeError:
+                        continue  # alone it may fit, when the others are done
                     except WorldModelError as error:
                         refuse(sources[future], error)
             except BaseException:
