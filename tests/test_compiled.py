@@ -16,6 +16,14 @@ jax.jit(lambda x: x * 3 + 1)(2.0)
 print(folder, jax.config.values["jax_compilation_cache_dir"])
 """
 
+# What jax 0.10.2 gets wrong on a CPU: the last of so many rows (jax issue 39103).
+SMALL_PRODUCTS = """
+import jax, jax.numpy as jnp
+rows = jnp.zeros((32_769, 3)).at[:, 0].set(jnp.arange(32_769))
+squared = lambda rows: jax.vmap(lambda row: jnp.sum((jnp.eye(3) @ row) ** 2))(rows)
+print(int(squared(rows)[-1]), int(jax.jit(squared)(rows)[-1]))
+"""
+
 
 def said(tmp_path, program=PROGRAM, **environment) -> list[str]:
     env = {k: v for k, v in os.environ.items() if k not in ("WORLDMODEL_CACHE", "JAX_COMPILATION_CACHE_DIR")}
@@ -85,3 +93,7 @@ def test_they_roll_out_where_jax_was_given_no_processor(monkeypatch):
 
     monkeypatch.setattr(jax, "local_devices", no_such_backend)
     assert jit_on_processor(lambda times, x: times * x, static_argnums=0)(2, 3.0) == 6
+
+
+def test_compiled_products_of_many_rows_are_right(tmp_path):
+    assert said(tmp_path, SMALL_PRODUCTS, XLA_FLAGS="", JAX_PLATFORMS="cpu") == [str(32_768**2)] * 2
