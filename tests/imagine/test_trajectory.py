@@ -12,6 +12,7 @@ from worldmodel.imagine.engine import Imagined, Imaginer, Pictures
 from worldmodel.imagine.forecaster import trust
 from worldmodel.imagine.session import Session, foretell
 from worldmodel.logs.align import TickLayout
+from worldmodel.logs.followed import Beginning
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
@@ -249,7 +250,9 @@ def test_the_members_of_a_machine_that_stands_go_where_it_points_or_in_all_direc
     commands = logged_ahead(run.windows(log, episodes=[0]), moment.row, HORIZON)
     seen = float(frames.angle(moment.context.values, moment.context.mask)[0, frames.names.index("enu")])
     noses = ({}, {"gps": (seen + 0.7, 0.0)}, {"gps": (seen, 2 * np.pi)})
-    futures = [foretell(session.forecaster, moment._replace(noses=each), commands, 200, 0) for each in noses]
+    futures = [
+        foretell(session.forecaster, moment._replace(begins=Beginning(noses=each)), commands, 200, 0) for each in noses
+    ]
     ends = (geodetic_to_enu(each["gps"].data[-1], moment.origin) - moment.fixes["gps"] for each in futures)
     plain, turned, lost = (end[:, :2] @ [1, 1j] for end in ends)
     assert np.abs(plain).min() > 0.1
@@ -266,7 +269,7 @@ def test_where_a_place_is_unsure_members_begin_apart_by_it(run, log, still):
     commands = logged_ahead(windows, moment.row, HORIZON)
     sure, unsure = (
         foretell(session.forecaster, each, commands, 64, seed=3)
-        for each in (moment, moment._replace(unsure={"gps": 30}))
+        for each in (moment, moment._replace(begins=Beginning({"gps": 30})))
     )
     ways = [geodetic_to_enu(each["gps"].data.reshape(-1, 3), moment.origin) for each in (sure, unsure)]
     moved = (ways[1] - ways[0]).reshape(HORIZON, 64, 3)

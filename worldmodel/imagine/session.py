@@ -10,12 +10,11 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.actions import Given, commanded_until, continued, logged_ahead
-from worldmodel.imagine.forecaster import Foreseer, trust
+from worldmodel.imagine.forecaster import Foreseer
 from worldmodel.imagine.latents import Observer
 from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ticks
 from worldmodel.logs.reader import Log, check_episode
 from worldmodel.logs.windows import Context, Future, Windows
-from worldmodel.models.experts.reach import described
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands, Samples
 
@@ -210,10 +209,7 @@ def foretell(
     layout, given = moment.layout, Commands(*(part[None] for part in commands))
     ticks = frame_ticks(layout, len(commands.values), frames)
     foreseen = forecaster.seeded(seed).futures(moment.context, given, [asked[None] for asked in ticks], members)
-    trusted = trust(forecaster.names, foreseen.weights[:, 0], layout)
-    outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
-    shown = [(asked, video[0]) for asked, video in zip(ticks, foreseen.frames, strict=True)] if foreseen.frames else []
-    return assemble(moment, commands, foreseen.read[0], shown, trusted, outside, seed)
+    return assemble(moment, commands, foreseen, forecaster.names, ticks, seed)
 
 
 def check_members(members: int) -> None:

@@ -1,9 +1,8 @@
 """Imagined trajectories: K sampled futures of every stream, from one moment of a log."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,15 +11,18 @@ from worldmodel.codecs import codec
 from worldmodel.draw import Picture, beside_text
 from worldmodel.errors import WorldModelError
 from worldmodel.files import whole_folder
+from worldmodel.imagine.beginning import begun
+from worldmodel.imagine.forecaster import Forecasted, trust
 from worldmodel.logs.align import TickLayout
+from worldmodel.logs.followed import Beginning
 from worldmodel.logs.tidy import tidy
 from worldmodel.logs.windows import Context, Windows
+from worldmodel.models.experts.reach import described
 from worldmodel.types import Commands, Samples, StreamSpec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_AIMLESS = 1.0  # rad, from which on a direction is none
 _TOLD_M = 0.01  # less is as sure as usual
 
 
@@ -146,23 +148,20 @@ class Moment(NamedTuple):
         row: the tick, at `row * dt` seconds.
         context: what models see, of one window.
         fixes: by reading stream, what its relative features are relative to (`last_fixes`).
-        unsure: as in `Trajectory`.
+        begins: how surely it is known where, and which way.
         origin: what fixes are measured from.
         logged: by stream, what is known of the context and of the horizon.
         origin_utc: of the recording.
-        noses: by stream whose place is followed, where the machine stands, which way it points (rad, counter-clockwise
-            from east), and the deviation of that.
     """
 
     layout: TickLayout
     row: int
     context: Context
     fixes: dict[str, np.ndarray]
-    unsure: dict[str, float]
+    begins: Beginning
     origin: np.ndarray
     logged: dict[str, Samples]
     origin_utc: float
-    noses: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
     @classmethod
     def of(cls, windows: Windows, row: int, horizon: int) -> "Moment":
@@ -173,13 +172,8 @@ class Moment(NamedTuple):
         start = np.array([[0, row]])
         fixes = {name: fix[0] for name, fix in windows.last_fixes(start).items()}
         context, _ = windows.cut(start, 0)
-        origin, unsure = windows.ticks[0].origin, windows.unsure(0, row)
-        return cls(layout, row, context, fixes, unsure, origin, logged, episode.origin_utc, windows.noses(0, row))
-
-    @property
-    def aimless(self) -> tuple[str, ...]:
-        """As in `Trajectory`."""
-        return tuple(stream for stream, (_, off) in self.noses.items() if off > _AIMLESS)
+        (begins,) = windows.beginnings(start)
+        return cls(layout, row, context, fixes, begins, windows.ticks[0].origin, logged, episode.origin_utc)
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -219,34 +213,35 @@ class Moment(NamedTuple):
 def assemble(
     moment: Moment,
     commands: Commands,
-    readings: np.ndarray,
-    frames: list[tuple[np.ndarray, np.ndarray]],
-    trust: dict[str, dict[str, np.ndarray]],
-    outside: dict[str, float],
+    foreseen: Forecasted,
+    experts: Sequence[str],
+    ticks: Sequence[np.ndarray],
     seed: int,
 ) -> Trajectory:
-    """The trajectory of what a model imagined.
+    """The trajectory of what was foreseen of one window (B = 1).
 
     Args:
         moment: that the futures begin at.
         commands: actions [H, A] that they are under.
-        readings: features [K, H, D].
-        frames: for each video the horizon ticks [P], and uint8 [K, P, rows, columns, 3]; none without video.
-        trust: as in `Trajectory`.
-        outside: so is it.
-        seed: of how members are spread where a place is unsure.
+        foreseen: what a `Foreseer` says.
+        experts: those that it weighs.
+        ticks: for each video the horizon ticks [P] of its frames.
+        seed: of members.
     """
     layout, horizon = moment.layout, len(commands.values)
     when = (moment.row + 1 + np.arange(horizon)) * layout.dt
-    readings = _spread(moment, _aimed(moment, readings, seed), seed)
+    readings = begun(layout, moment.context, [moment.begins], foreseen, seed).read[0]
     imagined = {spec.name: _recorded(moment, spec, readings, when) for spec in layout.readings}
-    for spec, (asked, video) in zip(layout.videos, frames, strict=False):
-        imagined[spec.name] = Samples(when[asked], video.swapaxes(0, 1))
+    for spec, asked, video in zip(layout.videos, ticks, foreseen.frames, strict=False):  # which there may be none of
+        imagined[spec.name] = Samples(when[asked], video[0].swapaxes(0, 1))
     imagined |= _commanded(layout, commands, when - layout.dt, len(readings))
     specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
+    trusted = trust(experts, foreseen.weights[:, 0], layout)
+    outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
+    unsure, aimless = dict(moment.begins.unsure), moment.begins.aimless
     return Trajectory(
-        moment.row * layout.dt, specs, imagined, moment.logged, moment.origin_utc, trust, outside, moment.unsure,
-        moment.silent, aimless=moment.aimless,
+        moment.row * layout.dt, specs, imagined, moment.logged, moment.origin_utc, trusted, outside, unsure,
+        moment.silent, aimless=aimless,
     )  # fmt: skip
 
 
@@ -256,28 +251,6 @@ def frame_ticks(layout: TickLayout, horizon: int, most: int | None = None) -> li
         return []
     spans = [layout.interval(spec) for spec in layout.videos]
     return [np.arange(min(span, horizon) - 1, horizon, span)[-(most or 0) :] for span in spans]
-
-
-def _aimed(moment: Moment, readings: np.ndarray, seed: int) -> np.ndarray:
-    """Features [K, H, D], turned where a machine stands: no track tells which way it points, and odometry may."""
-    frames, turn = moment.layout.frames, np.zeros((len(readings), len(moment.layout.frames.names)))
-    seen = np.asarray(frames.angle(moment.context.values, moment.context.mask))[0]
-    for stream, (nose, off) in moment.noses.items():
-        frame = frames.names.index(codec(moment.layout.spec(stream)).world_frame)
-        apart = np.random.default_rng([seed, frame, 0xA1]).normal(0, 1, len(readings))
-        turn[:, frame] = nose - seen[frame] + off * apart
-    return frames.readings.turn(readings, turn) if moment.noses else readings
-
-
-def _spread(moment: Moment, readings: np.ndarray, seed: int) -> np.ndarray:
-    """Features [K, H, D] whose members begin at places as far apart as these are less sure than usual."""
-    for name, deviation in moment.unsure.items():  # receivers of one machine are off together: one path carries both
-        spec = moment.layout.spec(name)
-        columns = moment.layout.slot_columns(spec)[:, codec(spec).turning.place]
-        offset = np.random.default_rng(seed).normal(0, deviation, (len(readings), 1, columns.shape[1]))
-        readings = readings.copy()
-        readings[..., columns] += offset[:, None]
-    return readings
 
 
 def _recorded(moment: Moment, spec: StreamSpec, readings: np.ndarray, when: np.ndarray) -> Samples:

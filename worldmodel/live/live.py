@@ -13,7 +13,7 @@ from worldmodel.live.alarms import Alarms, Watch
 from worldmodel.live.belief import Belief
 from worldmodel.live.intake import Arrival, Intake, Seen
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks
-from worldmodel.logs.followed import Follower, noses_of, unsure_of
+from worldmodel.logs.followed import Follower, beginning_of
 from worldmodel.logs.windows import Context, came_after, follow_context, last_fixes, make_relative, seen
 from worldmodel.types import Commands, Samples
 
@@ -199,11 +199,10 @@ def moment_of(layout: TickLayout, context: int, row: int, known: Seen) -> Moment
     """The moment at tick `row`, the last that is known."""
     span = _told(layout, context, known)
     fixes = {name: fix[0] for name, fix in last_fixes(layout, span.values, span.mask).items()}
-    followed = layout, known.followers, known.ticks.followed[-1]
+    begins = beginning_of(layout, known.followers, known.ticks.followed[-1])
     make_relative(layout, span.values, span.mask, context)
     seen_then = _seen(layout, context, span, known)
-    unsure, noses = unsure_of(*followed), noses_of(*followed)
-    return Moment(layout, row, seen_then, fixes, unsure, span.origin, known.samples, 0.0, noses)
+    return Moment(layout, row, seen_then, fixes, begins, span.origin, known.samples, 0.0)
 
 
 def context_of(layout: TickLayout, context: int, known: Seen) -> Context:

@@ -1,7 +1,8 @@
 """Places that a filter follows: in what is seen of a window they stand for the fixes that were read."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -9,6 +10,7 @@ from jaxtyping import Bool, Float
 from worldmodel.logs.align import TickLayout, Ticks
 
 _TOLD = 3  # numbers behind the features of a stream
+_AIMLESS = 1.0  # rad, from which on a direction is none
 
 
 @runtime_checkable
@@ -88,18 +90,30 @@ def followed_of(
     return _parts(layout, followers, followed).get(name, followed[..., :_TOLD])[..., :-_TOLD]
 
 
-def unsure_of(layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, " P"]) -> dict[str, float]:
-    """By stream whose place is followed at a tick, the deviation (m, along each axis) beyond the usual one."""
-    told = {stream: float(part[-_TOLD]) for stream, part in _parts(layout, followers, followed).items()}
-    return {stream: deviation for stream, deviation in told.items() if np.isfinite(deviation)}
+class Beginning(NamedTuple):
+    """How surely it is known where a machine is, and which way it points, whose place is followed at a tick.
+
+    Attributes:
+        unsure: by stream, the deviation (m, along each axis) by which its place is less sure than usual.
+        noses: by stream, where the machine stands, which way it points (rad, counter-clockwise from east), and the
+            deviation of that.
+    """
+
+    unsure: Mapping[str, float] = MappingProxyType({})
+    noses: Mapping[str, tuple[float, float]] = MappingProxyType({})
+
+    @property
+    def aimless(self) -> tuple[str, ...]:
+        """Streams of a machine that stands, where nothing tells which way it points."""
+        return tuple(stream for stream, (_, off) in self.noses.items() if off > _AIMLESS)
 
 
-def noses_of(
-    layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, " P"]
-) -> dict[str, tuple[float, float]]:
-    """By stream that is followed, where the machine stands, which way it points, and the deviation of that (rad)."""
-    told = {stream: part[-2:] for stream, part in _parts(layout, followers, followed).items()}
-    return {stream: (float(nose), float(off)) for stream, (nose, off) in told.items() if np.isfinite(nose)}
+def beginning_of(layout: TickLayout, followers: Sequence[Follower], followed: Float[np.ndarray, " P"]) -> Beginning:
+    """What followers tell of a tick beside the features."""
+    parts = _parts(layout, followers, followed)
+    told = {stream: tuple(map(float, part[-_TOLD:])) for stream, part in parts.items()}
+    unsure = {stream: deviation for stream, (deviation, _, _) in told.items() if np.isfinite(deviation)}
+    return Beginning(unsure, {stream: (nose, off) for stream, (_, nose, off) in told.items() if np.isfinite(nose)})
 
 
 def stand_in(

@@ -14,7 +14,7 @@ from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, Ticks
 from worldmodel.logs.aligned import AlignedLog
-from worldmodel.logs.followed import Follower, followed_of, noses_of, stand_in, unsure_of
+from worldmodel.logs.followed import Beginning, Follower, beginning_of, followed_of, stand_in
 from worldmodel.logs.frame_store import FrameStore
 from worldmodel.logs.reader import Log
 from worldmodel.types import Array, Commands
@@ -231,13 +231,10 @@ class Windows:
         follow_context(self.layout, self.followers, span, self.context)
         return last_fixes(self.layout, span.values, span.mask)
 
-    def unsure(self, episode: int, tick: int) -> dict[str, float]:
-        """By stream whose place is followed at a tick of an episode, how much less sure than usual it is (m)."""
-        return unsure_of(self.layout, self.followers, self.ticks[episode].followed[tick])
-
-    def noses(self, episode: int, tick: int) -> dict[str, tuple[float, float]]:
-        """By stream whose place is followed, where the machine stands, which way it points: `noses_of`."""
-        return noses_of(self.layout, self.followers, self.ticks[episode].followed[tick])
+    def beginnings(self, starts: Starts | Int[np.ndarray, "B 2"]) -> tuple[Beginning, ...]:
+        """How surely it is known where, and which way, machines begin at (episode, tick) `starts` [B, 2]."""
+        followed = self.ticks.spans(starts[:], 0, 1).followed[:, 0]
+        return tuple(beginning_of(self.layout, self.followers, each) for each in followed)
 
     def follows(self, starts: Starts | Int[np.ndarray, "B 2"], name: str) -> Bool[np.ndarray, " B"]:
         """Whether what is followed stands for a stream's place at the ticks `starts` [B, 2] themselves."""

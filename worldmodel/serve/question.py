@@ -8,7 +8,7 @@ import numpy as np
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
 from worldmodel.imagine.actions import continued
-from worldmodel.imagine.forecaster import Forecasted, trust
+from worldmodel.imagine.forecaster import Forecasted
 from worldmodel.imagine.trajectory import Moment, Trajectory, assemble, frame_ticks
 from worldmodel.live import Live
 from worldmodel.live.intake import Seen
@@ -16,7 +16,6 @@ from worldmodel.live.live import moment_of
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, readings_of, ticks_of
 from worldmodel.logs.followed import Follower, follow_newest, looks_back
 from worldmodel.logs.physical import first_fix
-from worldmodel.models.experts.reach import described
 from worldmodel.serve.limits import Limits
 from worldmodel.types import Commands, Samples, StreamSpec
 
@@ -110,16 +109,18 @@ def question_in(who: Foreteller, live: Live, asked: Asked, limits: Limits) -> Qu
 
 def answer(asked: Question, foreseen: Forecasted, experts: tuple[str, ...]) -> Trajectory:
     """The trajectory of one question, on the client's clock, of what was foreseen of its window (B = 1)."""
-    moment, horizon = asked.moment, asked.horizon
-    layout = moment.layout
-    drawn = zip(frame_ticks(layout, horizon), foreseen.frames, strict=False)  # of which there may be none
-    frames = [(ticks, video[0, : asked.members, : len(ticks)]) for ticks, video in drawn]
-    trusted = trust(experts, foreseen.weights[:, 0, :horizon], layout)
-    outside = described(foreseen.outside[:, :horizon], layout) if foreseen.outside.size else {}
+    moment, horizon, members = asked.moment._replace(logged={}), asked.horizon, asked.members
+    ticks = frame_ticks(moment.layout, horizon)
+    drawn = zip(ticks, foreseen.frames, strict=False)  # of which there may be none
+    wanted = foreseen._replace(
+        clean=foreseen.clean[:, :horizon],
+        read=foreseen.read[:, :members, :horizon],
+        frames=[video[:, :members, : len(part)] for part, video in drawn],
+        weights=foreseen.weights[:, :, :horizon],
+        outside=foreseen.outside[:, :horizon],
+    )
     commands = Commands(*(part[0, :horizon] for part in asked.commands))
-    read = foreseen.read[0, : asked.members, :horizon]
-    moment = moment._replace(logged={})
-    return assemble(moment, commands, read, frames, trusted, outside, asked.seed).later(asked.begin_s)
+    return assemble(moment, commands, wanted, experts, ticks, asked.seed).later(asked.begin_s)
 
 
 def _horizon(who: Foreteller, asked: Asked, limits: Limits) -> int:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from worldmodel.arrays import last_valid
 from worldmodel.codecs import codec
-from worldmodel.logs.followed import follow, stand_in
+from worldmodel.logs.followed import beginning_of, follow, stand_in
 from worldmodel.logs.windows import Context, last_fixes, make_relative
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import StreamSpec
@@ -72,7 +72,8 @@ def _followed(problem: Problem, stream: StreamSpec, ticks: int) -> tuple[Problem
     fix = np.where(np.isfinite(known), known, before)
     make_relative(layout, values, mask, count)
     context = problem.context._replace(values=values, mask=mask, age_s=age_s)
-    return dataclasses.replace(problem, context=context), fix
+    begins = tuple(beginning_of(layout, windows.followers, each[-1]) for each in followed)
+    return dataclasses.replace(problem, context=context, begins=begins), fix
 
 
 def _as_asked(forecast: Forecast, problem: Problem, stream: StreamSpec, fix: Float[np.ndarray, "W F"]) -> Forecast:
@@ -109,8 +110,9 @@ class _Outage:
         make_relative(problem.layout, values, mask, self._context)
         context = Context(values, mask, self._age[:, part], *seen[3:])
         return dataclasses.replace(
-            problem, starts=starts, context=context, commands=future.actions, frame_ticks={}, answers=None
-        )
+            problem, starts=starts, context=context, commands=future.actions, frame_ticks={}, answers=None,
+            begins=windows.beginnings(starts),
+        )  # fmt: skip
 
     def fill(self, back: int, ahead: Float[np.ndarray, "W T P"]) -> None:
         """Takes predictions of the ticks that follow the moment `back` before the starts for what was read."""

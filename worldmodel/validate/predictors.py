@@ -8,6 +8,7 @@ from jaxtyping import Float
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
+from worldmodel.imagine.beginning import begun
 from worldmodel.imagine.forecaster import Forecaster, trust
 from worldmodel.logs.physical import by_stream
 from worldmodel.logs.reader import Log
@@ -36,7 +37,7 @@ class Model:
     """
 
     def __init__(self, run: Foreteller, seed: int = 0, alone: bool = False) -> None:
-        self.run, self.name = run, NETWORK if alone else run.name
+        self.run, self.name, self._seed = run, NETWORK if alone else run.name, seed
         self._network = run.model if isinstance(run, Run) else None
         self._forecaster = Forecaster(None, self._network, seed) if alone else run.foreseer().seeded(seed)
 
@@ -56,9 +57,13 @@ class Model:
         if not problem.readings:
             return Forecast(frames=frames, mean_frames=mean_frames)
         foreseen = self._forecaster.futures(*given, (), self.run.told_by)
+        foreseen = begun(problem.layout, problem.context, problem.begins, foreseen, self._seed)
         # of features, not of physical values: so angles that wrap average rightly
         mean, members = (by_stream(problem.layout, x) for x in (foreseen.clean, foreseen.read))
         notes = [*self.run.notes, _drop_diverged(self.name, mean, members), self._outside(problem, foreseen.outside)]
+        if aimless := sum(bool(each.aimless) for each in problem.begins):
+            where = f"At {aimless} of {len(problem.begins)} starts it stands, and nothing tells which way it points"
+            notes.append(f"{where}: members go in all directions.")
         if foreseen.unstable:
             notes.append(f"{foreseen.unstable} of {len(foreseen.clean)} simulations became unstable, and hold instead.")
         note = " ".join(filter(None, notes))

@@ -12,6 +12,7 @@ from worldmodel.arrays import evenly
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, align, default_dt
+from worldmodel.logs.followed import Beginning
 from worldmodel.logs.physical import actions_by_stream, by_stream, mask_by_stream
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
@@ -80,6 +81,8 @@ class Problem:
         answers: what really came; None in what a predictor gets.
         unmoved: by stream, which components of an error (bool [E]) never moved in what was learned from: they are in
             no stream's figures.
+        begins: of each start, how surely it is known where, and which way, a machine begins whose place is followed;
+            of none where nothing is.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Problem:
     acted: str
     answers: Answers | None
     unmoved: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    begins: tuple[Beginning, ...] = ()
 
     @property
     def asked(self) -> "Problem":
@@ -174,9 +178,10 @@ class Problem:
     def select(self, rows: np.ndarray, frame_ticks: Mapping[str, np.ndarray]) -> "Problem":
         """Some of the starts, asked for frames only, without answers."""
         context, commands = jax.tree.map(lambda x: x[rows], (self.context, self.commands))
+        begins = tuple(self.begins[row] for row in np.arange(len(self.starts))[rows]) if self.begins else ()
         return dataclasses.replace(
             self, starts=self.starts[rows], groups=self.groups[rows], context=context, commands=commands,
-            frame_ticks=frame_ticks, readings=(), answers=None,
+            frame_ticks=frame_ticks, readings=(), answers=None, begins=begins,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -265,7 +270,7 @@ def problem_of(
     answers = Answers(log, windows, recorded, _truth(windows, starts) if log.has_truth else recorded, log.has_truth)
     problem = Problem(
         name, "replay" if at_s is None else "counterfactual", layout, starts, starts[:, 0] // branches, context,
-        future.actions, {}, layout.readings, acted, answers, unmoved or {},
+        future.actions, {}, layout.readings, acted, answers, unmoved or {}, windows.beginnings(starts),
     )  # fmt: skip
     ticks = problem.horizons.values()
     asked = {
