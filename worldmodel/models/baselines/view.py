@@ -127,7 +127,7 @@ class Lens:
         readings, mask = self._per_tick(slots, context.mask)
         held, known = hold(readings, mask)
         age = self.layout.age_ticks(context.age_s)[..., self.layout.newest]
-        acted = [(self._acted(a, angle), a.mask) for a in (context.actions, actions)]
+        acted = [(self.acted(a, angle), a.mask) for a in (context.actions, actions)]
         return View(
             angle, slots, context.mask, readings, mask, xp.where(known, held, 0.0), age, *acted[0], *acted[1]
         )  # fmt: skip
@@ -163,6 +163,15 @@ class Lens:
         """Readings at ticks, normalised and turned, of features of the log."""
         return self.normal(self.layout.frames.readings.turn(values, -angle)[..., self.layout.newest])
 
+    def acted(self, actions: Commands, angle: Float[Array, "B G"]) -> Float[Array, "B T A"]:
+        """Actions of the log, normalised and turned; 0 where none is known."""
+        turned = self.layout.frames.actions.turn(actions.values, -angle)
+        return namespace(turned).where(actions.mask, (turned - self.action_mean) / self.action_std, 0.0)
+
+    def commanded(self, acted: Float[Array, "B T A"], angle: Float[Array, "B G"]) -> Float[Array, "B T A"]:
+        """The inverse of `acted`."""
+        return self.layout.frames.actions.turn(acted * self.action_std + self.action_mean, angle)
+
     def units(self, readings: Float[Array, "*b Y"]) -> Float[Array, "*b Y"]:
         """Normalised readings in their units, still in the frame of the machine."""
         return readings * self.scale + self.centre
@@ -186,10 +195,6 @@ class Lens:
     ) -> Float[Array, "B T D"]:
         turned = self.layout.frames.readings.turn(values, -angle)
         return namespace(values).where(mask, (turned - self.mean) / self.std, 0.0)
-
-    def _acted(self, actions: Commands, angle: Float[Array, "B G"]) -> Float[Array, "B T A"]:
-        turned = self.layout.frames.actions.turn(actions.values, -angle)
-        return namespace(turned).where(actions.mask, (turned - self.action_mean) / self.action_std, 0.0)
 
     def _per_tick(
         self, slots: Float[Array, "B C D"], mask: Bool[Array, "B C D"]

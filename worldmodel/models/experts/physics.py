@@ -213,7 +213,7 @@ class Physics:
             np.concatenate([getattr(view, past), getattr(view, ahead)], 1)
             for past, ahead in (("past", "ahead"), ("past_mask", "ahead_mask"))
         )
-        acted = layout.frames.actions.turn(acted * self.lens.action_std + self.lens.action_mean, view.angle)
+        acted = self.lens.commanded(acted, view.angle)
         for stream in world.scene.actions:
             name = stream.spec.name
             if name not in layout.action_columns:

@@ -109,13 +109,12 @@ class Team:
 
     def within(self, context: Context, actions: Commands) -> Commands | None:
         """The commands held back to what was ever commanded in training; None where they are within it."""
-        turns, lens = self.lens.layout.frames.actions, self.lens
-        angle = np.asarray(lens.layout.frames.angle(context.values, context.mask))
-        turned = (turns.turn(np.asarray(actions.values), -angle) - lens.action_mean) / lens.action_std
-        held = self.reach.commands_within(turned)
-        if (held == turned)[np.asarray(actions.mask)].all():
+        angle = np.asarray(self.lens.layout.frames.angle(context.values, context.mask))
+        acted = self.lens.acted(actions, angle)
+        held = self.reach.commands_within(acted)
+        if (held == acted)[actions.mask].all():
             return None
-        return actions._replace(values=turns.turn(held * lens.action_std + lens.action_mean, angle))
+        return actions._replace(values=self.lens.commanded(held, angle))
 
     def asked(self, context: Context, actions: Commands) -> Question:
         """What experts are asked of contexts [B], of which actions [B, H, A] follow."""
