@@ -151,6 +151,12 @@ class Windows:
         return self.ticks.followers
 
     @cached_property
+    def copies(self) -> Int[np.ndarray, " E"]:
+        """A number for each of the episodes, the same for copies of one recording."""
+        known, hashes = dict[str, int](), self.log.episode_sha256
+        return np.array([known.setdefault(hashes[i], number) for number, i in enumerate(self.episodes)], int)
+
+    @cached_property
     def _stores(self) -> list[FrameStore]:
         return [FrameStore(self.log, video.name, self.episodes) for video in self.layout.videos]
 

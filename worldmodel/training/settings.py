@@ -115,12 +115,6 @@ class RunSettings:
         return self.learn if self.enough_select else sorted({*self.learn, *self.select})
 
     @property
-    def copies(self) -> list[int]:
-        """Of each of the `fitted` episodes a number, the same for copies."""
-        hashes = [self.episodes[i].sha256 for i in self.fitted]
-        return [hashes.index(sha256) for sha256 in hashes]
-
-    @property
     def teachers(self) -> list[int]:
         """Which of the `fitted` episodes are simulated, where others are recorded."""
         simulated = [self.episodes[i].simulated for i in self.fitted]

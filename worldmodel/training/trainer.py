@@ -205,7 +205,7 @@ def _begin(
             lens, seed = baselines.lens, settings.seed
             soon = allowance.part(allowance.left / 3)
             examples = examples_at(lens, windows, windows.starts().thinned(), seed, soon)
-            trial = Trial.of(lens, windows, select, settings.copies, seed, allowance, settings.teachers)
+            trial = Trial.of(lens, windows, select, seed, allowance, settings.teachers)
             quick = fit_quick(examples, lens, soon, baselines.reckoners)
             cheap = trial.closed(baselines, quick)
             half = allowance.part(allowance.left / 2)  # the rest is for measuring them

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from tests import oscillator
 from tests.models.test_isotropic import flights
-from tests.oscillator import write_log
+from tests.oscillator import SPECS, write_log
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Future, Windows
+from worldmodel.logs.writer import LogWriter
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens, short_context
@@ -40,9 +42,9 @@ def lens(windows, scaling):
     return Lens(windows.layout, *(np.asarray(x) for x in scaling[:4]))
 
 
-def left_out_of(windows, baselines, copies, quick=(), allowance=UNLIMITED, rich=()):
+def left_out_of(windows, baselines, quick=(), allowance=UNLIMITED, rich=()):
     """What all of these say of what they were not fitted on."""
-    trial = Trial.of(baselines.lens, windows, None, copies, 0, allowance)
+    trial = Trial.of(baselines.lens, windows, None, 0, allowance)
     return trial.beside(trial.closed(baselines, quick), rich)
 
 
@@ -132,9 +134,14 @@ def test_moments_are_as_far_back_as_half_a_context_and_the_horizon_allow(context
     assert horizons_within(context, horizon) == expected
 
 
-def test_what_an_expert_is_measured_on_it_was_not_fitted_on(windows):
+def test_what_an_expert_is_measured_on_it_was_not_fitted_on(tmp_path):
+    with LogWriter(tmp_path / "log.h5", SPECS) as writer:
+        for seed in (0, 1, 0, 2):
+            writer.append(oscillator.episode(seed, 6.0))
+    log = Log(tmp_path / "log.h5")
+    windows = Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
     starts = np.asarray(windows.starts())
-    parts = folds(windows, copies=[0, 1, 0, 2], seed=0)
+    parts = folds(windows, seed=0)
     assert len(parts) == 3
     for fold in parts:
         kept, left = set(fold.fit[:, 0]), set(fold.measure[:, 0])
@@ -144,18 +151,18 @@ def test_what_an_expert_is_measured_on_it_was_not_fitted_on(windows):
 
 
 def test_simulated_episodes_are_fitted_on_and_never_measured(windows):
-    parts = folds(windows, copies=[0, 1, 2, 3], seed=0, simulated=[0, 2])
+    parts = folds(windows, seed=0, simulated=[0, 2])
     measured = np.concatenate([fold.measure for fold in parts])
     assert set(measured[:, 0]) == {1, 3}
     assert all(len(fold.groups) == len(fold.measure) for fold in parts)
     assert {0, 2} <= set(np.concatenate([fold.fit for fold in parts])[:, 0])
-    every = folds(windows, copies=[0, 1, 2, 3], seed=0, simulated=[0, 1, 2, 3])
+    every = folds(windows, seed=0, simulated=[0, 1, 2, 3])
     assert set(np.concatenate([fold.measure for fold in every])[:, 0]) == {0, 1, 2, 3}
 
 
 def test_one_episode_is_left_out_in_blocks_that_no_window_reaches_into(windows):
     alone = Windows.of(windows.log, windows.layout, C, H, [1])
-    parts = folds(alone, copies=[0], seed=0)
+    parts = folds(alone, seed=0)
     assert len(parts) == 4
     for fold in parts:
         gaps = np.abs(fold.fit[:, None, 1] - fold.measure[None, :, 1])
@@ -164,7 +171,7 @@ def test_one_episode_is_left_out_in_blocks_that_no_window_reaches_into(windows):
 
 def test_an_episode_too_short_for_blocks_does_both(windows):
     short = Windows.of(windows.log, windows.layout, 60, 50, [1])
-    (fold,) = folds(short, copies=[0], seed=0)
+    (fold,) = folds(short, seed=0)
     np.testing.assert_array_equal(fold.fit, fold.measure)
     assert len(fold.fit) == len(short.starts())
     assert not fold.apart
@@ -173,7 +180,7 @@ def test_an_episode_too_short_for_blocks_does_both(windows):
 def test_what_learned_experts_say_of_windows_that_they_learned_from_does_not_count(windows, scaling):
     short = Windows.of(windows.log, windows.layout, 60, 50, [1]).without_video()
     baselines = Baselines.fit(short, scaling, 0)
-    left_out = left_out_of(short, baselines, [0])
+    left_out = left_out_of(short, baselines)
     learned = np.isin(baselines.names, ("mean", "hold", "velocity"), invert=True)
     assert np.isnan(left_out.ahead[learned]).all()
     assert np.isfinite(left_out.ahead[~learned]).all()
@@ -185,7 +192,7 @@ def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, s
     baselines = Baselines.fit(windows, scaling, 0)
     ridge = Ridge.fit(examples_at(lens, windows, np.asarray(windows.starts()), 0), lens)
     said: list[str] = []
-    left_out = left_out_of(windows, baselines, [0, 1, 2, 3], [ridge], Allowance(say=said.append))
+    left_out = left_out_of(windows, baselines, [ridge], Allowance(say=said.append))
     assert len(said) == 4
     assert left_out.ahead.shape == (5, len(left_out.starts), H, len(lens.centre))
     episode = left_out.starts[0, 0]
@@ -202,7 +209,7 @@ def test_left_out_predictions_are_those_of_experts_fitted_on_the_rest(windows, s
 def test_where_time_is_short_fewer_parts_are_left_out_and_that_is_said(windows, scaling, lens):
     baselines, said = Baselines.fit(windows, scaling, 0), []
     allowance = Allowance(0, said.append)
-    left_out = left_out_of(windows, baselines, [0, 1, 2, 3], [], allowance)
+    left_out = left_out_of(windows, baselines, [], allowance)
     assert len(np.unique(left_out.starts[:, 0])) == 1  # and never none
     assert allowance.cut[-1] == "measuring experts on 3 of 4 parts"
     assert said[-1] == f"no time left for {allowance.cut[-1]}"
@@ -225,11 +232,11 @@ def test_experts_that_take_long_are_asked_of_the_same_windows_and_of_as_many_par
 ):
     baselines = Baselines.fit(windows, scaling, 0)
     ridge = Ridge.fit(examples_at(lens, windows, np.asarray(windows.starts()), 0), lens)
-    together = left_out_of(windows, baselines, [0, 1, 2, 3], [ridge])
-    after = left_out_of(windows, baselines, [0, 1, 2, 3], rich=[ridge])
+    together = left_out_of(windows, baselines, [ridge])
+    after = left_out_of(windows, baselines, rich=[ridge])
     np.testing.assert_array_equal(after.ahead, together.ahead)
     np.testing.assert_array_equal(after.within, together.within)
-    trial = Trial.of(lens, windows, None, [0, 1, 2, 3], 0, UNLIMITED)
+    trial = Trial.of(lens, windows, None, 0, UNLIMITED)
     told = trial.closed(baselines, [])
     trial.allowance = hurried = Allowance(0)
     found = trial.beside(told, [ridge])
@@ -243,7 +250,7 @@ def test_experts_that_take_long_are_asked_of_the_same_windows_and_of_as_many_par
 def test_select_episodes_are_one_part_and_nothing_is_fitted_again(windows, scaling, lens):
     baselines = Baselines.fit(windows, scaling, 0)
     select = Windows.of(windows.log, windows.layout, C, H, [3]).without_video()
-    trial = Trial.of(lens, windows, select, [0, 1, 2, 3], 0, UNLIMITED)
+    trial = Trial.of(lens, windows, select, 0, UNLIMITED)
     (told,) = trial.closed(baselines, [])
     assert len(np.unique(told.starts)) > 2
     expected = ask(closed(baselines), lens, _question(lens, select, told.starts))

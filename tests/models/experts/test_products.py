@@ -194,3 +194,23 @@ def test_it_is_kept_and_compiled(found, cars, lens, tmp_path):
         with jax.enable_x64(True):
             compiled = jax.jit(expert.predict)(jax.tree.map(jax.numpy.asarray, view))
         np.testing.assert_allclose(compiled, expert.predict(view), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("recordings", [1, 2])
+def test_copies_of_a_recording_tell_no_more_than_it_does(recordings, tmp_path):
+    """What its noise seems to tell, its copies seem to bear out."""
+    spec = StreamSpec("s", "sensor", tuple("abcdef"), ("",) * 6, 1 / DT)
+    led = StreamSpec("u", "action", ("u",), ("",), 1 / DT)
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        with LogWriter(tmp_path / f"{seed}.h5", (spec, led)) as writer:
+            for _ in range(recordings):
+                time, walk = np.arange(150) * DT, rng.normal(size=(150, 7))
+                for i in range(1, 150):
+                    walk[i] = 0.9 * walk[i - 1] + 0.4 * walk[i]
+                for _ in range(6):
+                    writer.append({"s": Samples(time, walk[:, :6]), "u": Samples(time, walk[:, 6:])})
+        log = Log(tmp_path / f"{seed}.h5")
+        windows = Windows.of(log, TickLayout(DT, (spec, led)), C, H)
+        lens = Lens(windows.layout, *(np.asarray(x) for x in measure_scaling(windows, 0)[:4]))
+        assert Products.fit(seen(windows, lens), lens).describe() == ""

@@ -69,6 +69,7 @@ class Examples(NamedTuple):
         mask: bool [B, H, Y] where one came.
         age: [B, H, Y] ticks from each sample to its tick.
         starts: int [B, 2] episode and tick of each window, where they are known.
+        groups: int [B] the episode of each, then; copies of an episode have one number.
     """
 
     view: View
@@ -76,6 +77,7 @@ class Examples(NamedTuple):
     mask: Array
     age: Array
     starts: Array | None = None
+    groups: Array | None = None
 
     def squared_errors(self, ahead: Float[Array, "B H Y"]) -> Float[Array, "B H Y"]:
         """Of normalised predictions, at the samples' times; NaN where nothing came or was said."""
@@ -86,7 +88,7 @@ class Examples(NamedTuple):
         view = self.view.newest(ticks)
         ahead = {name: getattr(view, name)[:, :horizon] for name in ("ahead", "ahead_mask")}
         came, mask, age = (x[:, :horizon] for x in (self.came, self.mask, self.age))
-        return Examples(view._replace(**ahead), came, mask, age, self.starts)
+        return self._replace(view=view._replace(**ahead), came=came, mask=mask, age=age)
 
 
 def short_context(context: int) -> int:
@@ -134,7 +136,8 @@ class Lens:
 
     def examples(self, windows: Windows, starts: Array) -> Examples:
         """Views of the windows at `starts` [B, 2], and what came."""
-        return self.seen(*windows.without_video().cut(starts, windows.horizon))._replace(starts=np.asarray(starts))
+        seen, starts = self.seen(*windows.without_video().cut(starts, windows.horizon)), np.asarray(starts)
+        return seen._replace(starts=starts, groups=windows.copies[starts[:, 0]])
 
     def seen(self, context: Context, future: Future) -> Examples:
         """Views of contexts, and what came."""

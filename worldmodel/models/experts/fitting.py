@@ -44,24 +44,28 @@ class Trial:
 
     @classmethod
     def of(
-        cls, lens: Lens, windows: Windows, select: Windows | None, copies: Sequence[int], seed: int,
-        allowance: Allowance, simulated: Sequence[int] = (),
-    ) -> "Trial":  # fmt: skip
+        cls,
+        lens: Lens,
+        windows: Windows,
+        select: Windows | None,
+        seed: int,
+        allowance: Allowance,
+        simulated: Sequence[int] = (),
+    ) -> "Trial":
         """Divides the windows.
 
         Args:
             lens: as above.
             windows: as above.
             select: as above.
-            copies: int [episodes of the windows] which of them are copies of one another.
             seed: as above.
             allowance: as above.
-            simulated: which of them teach only: nothing is measured on them.
+            simulated: which episodes of the windows teach only: nothing is measured on them.
         """
         if select is not None:
             starts = np.asarray(select.starts().thinned())
             return cls(lens, windows, select, [Fold(starts[:0], starts, starts[:, 0])], seed, allowance)
-        divided = [fold for fold in folds(windows, copies, seed, simulated) if len(fold.measure)]
+        divided = [fold for fold in folds(windows, seed, simulated) if len(fold.measure)]
         return cls(lens, windows, None, divided, seed, allowance)
 
     def closed(self, baselines: Baselines, others: Sequence[Any]) -> list[LeftOut]:

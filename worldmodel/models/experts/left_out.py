@@ -150,19 +150,19 @@ def alongside(told: LeftOut, more: LeftOut | None, count: int) -> LeftOut:
     return told._replace(ahead=np.concatenate([told.ahead, ahead]), within=np.concatenate([told.within, within]))
 
 
-def folds(windows: Windows, copies: Sequence[int], seed: int, simulated: Sequence[int] = ()) -> list[Fold]:
+def folds(windows: Windows, seed: int, simulated: Sequence[int] = ()) -> list[Fold]:
     """Parts of the windows that are left out in turn: of whole episodes, or of one alone blocks in time.
 
-    Where one is too short for blocks that no window reaches into, all is fitted on and measured.
+    Copies of an episode are together. Where one is too short for blocks that no window reaches into, all is fitted on
+    and measured.
 
     Args:
         windows: whose starts to divide.
-        copies: int [episodes] which are copies of one another: they have one number.
         seed: decides which are together.
         simulated: episodes that are fitted on, and never measured: how an expert does there says little of a machine.
     """
     starts = windows.starts().thinned()
-    group = np.asarray(copies)[starts[:, 0]]
+    group = windows.copies[starts[:, 0]]
     counts = ~np.isin(starts[:, 0], simulated)
     counts |= not counts.any()
     names = np.random.default_rng([seed, 0xF01D]).permutation(np.unique(group))

@@ -148,24 +148,23 @@ class _Look:
 
 
 def _side_by_side(examples: Examples) -> float:
-    """How many windows there would be that begin where another ends."""
-    starts = np.asarray(examples.starts)
-    by_episode = (starts[starts[:, 0] == episode, 1] for episode in np.unique(starts[:, 0]))
-    return sum(1 + np.ptp(ticks) / examples.view.horizon for ticks in by_episode)
+    """How many windows there would be that begin where another ends; those of copies are the same."""
+    ticks, groups = np.asarray(examples.starts)[:, 1], np.asarray(examples.groups)
+    each = (ticks[groups == group] for group in np.unique(groups))
+    return sum(1 + np.ptp(ticks) / examples.view.horizon for ticks in each)
 
 
 def _folds(examples: Examples, rows: Int[np.ndarray, " B"]) -> Int[np.ndarray, " B"]:
     """Which part each window is of: several episodes, or a stretch of the only one; -1 of those that reach into the
-    next. All are 0 where there is too little for parts that tell.
+    next. All are 0 where there is too little for parts that tell. Copies of an episode are one.
     """
     one = np.zeros(len(rows), int)
     if examples.starts is None:
         return one
-    episode, tick = np.asarray(examples.starts)[rows].T
-    episodes, apart = np.unique(episode), _side_by_side(examples)
-    if len(episodes) > 1:
-        parts = min(_FOLDS, len(episodes))
-        return np.searchsorted(episodes, episode) * parts // len(episodes) if apart >= _LEAST else one
+    names, episode = np.unique(np.asarray(examples.groups)[rows], return_inverse=True)
+    tick, apart = np.asarray(examples.starts)[rows, 1], _side_by_side(examples)
+    if len(names) > 1:
+        return episode * min(_FOLDS, len(names)) // len(names) if apart >= _LEAST else one
     edges = np.linspace(tick.min(), tick.max() + 1, _FOLDS + 1)
     fold = np.searchsorted(edges, tick, "right") - 1
     fold[(fold < _FOLDS - 1) & (tick + examples.view.context + examples.view.horizon > edges[fold + 1])] = -1
