@@ -93,6 +93,11 @@ class Foreteller(abc.ABC):
         return {}
 
     @property
+    def network_remedy(self) -> str:
+        """How there would be a network where there is none."""
+        return "train a run with network=True (--network)"
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Sentences on what it does not say, or not surely."""
         return ()

@@ -213,6 +213,7 @@ def test_a_training_that_was_lengthened_and_killed_goes_on_to_its_new_length(log
         ({"preset": "small"}, "--preset is not"),
         ({"dynamics": "rssm"}, "--dynamics is not"),
         ({"holdout": 0.2}, "--holdout is not"),
+        ({"network": False}, "--network is not"),
         ({"weights": [2.0]}, "--weights is not"),
         ({"dt": 0.5}, "--dt is not"),
         ({"context_s": 0.1}, "--context is not"),
@@ -297,9 +298,36 @@ def test_a_network_that_had_no_time_for_the_horizon_does_not_shorten_that_of_the
     assert run.model is None
     assert "network" not in run.team.names
     assert run.imagine(blind, episode=0, at_s=1.0).horizon_s == pytest.approx(0.32)
+    assert "Its network had no time for the whole horizon" in " ".join(run.notes)
+    with pytest.raises(WorldModelError, match=r"no network[\s\S]*--resume --minutes MORE"):
+        run.latents(blind, episode=0)
     longer = train([blind], tmp_path / "run", steps=4, resume=True, **QUIET)
     assert longer.team.has_network
     assert longer.horizon_ticks(None) == longer.settings.horizon
+
+
+def test_of_a_training_that_went_on_and_was_stopped_it_is_said_who_answers(blind, straight, tmp_path):
+    """By notes, and by how a network is to be had: its experts are those that were blended before."""
+    shutil.copytree(straight.folder, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    folder.unfinish()
+    run = load_run(folder.path)
+    for model, network, said in (
+        (run.model, True, "its experts answer as they did before it went on;"),
+        (None, True, "before it went on, without the network;"),
+        (None, False, "its experts answer as they did before it went on;"),
+    ):
+        settings = dataclasses.replace(run.settings, network=network)
+        stopped = dataclasses.replace(run, model=model, settings=settings)
+        assert said in stopped.notes[0]
+        assert "--resume` goes on" in stopped.notes[0]
+        assert ("--resume" in stopped.network_remedy) == network
+    alone = dataclasses.replace(run, team=None)
+    assert "its network answers alone, as it was then" in alone.notes[0]
+    folder.write_settings(dataclasses.replace(run.settings, network=False))
+    (folder.path / "blend.npz").unlink()
+    with pytest.raises(WorldModelError, match=r"nobody answers yet[\s\S]*--resume` goes on"):
+        load_run(folder.path)
 
 
 def test_parameters_are_drawn_by_the_seed_and_as_the_initialisers_say(straight):

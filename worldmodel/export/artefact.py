@@ -93,7 +93,7 @@ def exported_model(run: Run) -> WorldModel:
             f"The run {run.folder} has no network, and a network is what is exported.",
             expected="a run with a network among its experts",
             found=f"experts only: {', '.join(run.team.names) if run.team else 'none'}",
-            remedy="train it with --network, or let `worldmodel serve` answer for all its experts",
+            remedy=f"{run.network_remedy}; or let `worldmodel serve` answer for all its experts",
         )
     config = dataclasses.replace(run.settings.model, dtype="float32")  # type: ignore[type-var]
     settings = dataclasses.replace(run.settings, model=config)

@@ -29,6 +29,9 @@ class Asked(Protocol):
     def model(self) -> WorldModel | None:
         """Its network; None where it has none."""
 
+    @property
+    def network_remedy(self) -> str: ...
+
     def foreseer(self) -> Foreseer: ...
 
     def horizon_ticks(self, horizon_s: float | None, beyond_trained: bool = False) -> int: ...
@@ -185,8 +188,7 @@ class Session:
     @cached_property
     def _observer(self) -> Observer:
         if self.run.model is None:
-            problem, remedy = "The run has no network, and so no latents.", "train with network=True (--network)"
-            raise WorldModelError(problem, remedy=remedy)
+            raise WorldModelError("There is no network, and so no latents.", remedy=self.run.network_remedy)
         return Observer(self.run.model)
 
     def _log(self, given: Log | Path | str) -> Log:

@@ -73,12 +73,12 @@ def _finished(run: Path | str) -> Run:
         WorldModelError: if there is none, its training has not ended, or it has no experts.
     """
     folder = RunFolder(run)
-    folder.read_settings()
+    settings = folder.read_settings()
     if folder.finished is None:
         raise WorldModelError(
             f"The training of {folder.path} has not ended, so nothing can join its experts yet.",
             expected="a finished run",
-            found=f"{folder.latest_step} updates so far",
+            found=f"{folder.latest_step} updates so far" if settings.network else "",
             remedy=f"`worldmodel train ... --out {folder.path} --resume` goes on to its end",
         )
     loaded = load_run(run)

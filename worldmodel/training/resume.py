@@ -65,6 +65,7 @@ def _options(settings: RunSettings, asked: Options) -> list[tuple[str, object, o
     context, horizon = ticks_of(asked, settings.dt)
     near = asked.dt is not None and math.isclose(asked.dt, settings.dt)
     return [
+        ("network", asked.network, settings.network),
         ("preset", asked.preset, settings.preset),
         ("dynamics", asked.dynamics, settings.model.family),
         ("seed", asked.seed, settings.seed),

@@ -80,12 +80,36 @@ class Run(Foreteller):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """That only the network answers, and as it was then, where the training has not ended; what had no time."""
-        if self.reached is not None:
-            cut = ", ".join(self.settings.cut)
-            return (f"Training for {self.settings.minutes:g} min left no time for {cut}.",) if cut else ()
-        remedy = f"`worldmodel train ... --out {self.folder} --resume` goes on"
-        return (f"The training of {self.folder} has not ended: its network answers alone, as it was then; {remedy}.",)
+        """Who answers where the training has not ended; what had no time."""
+        if self.reached is None:
+            return (f"The training of {self.folder} has not ended: {self._answering}; `{self._command}` goes on.",)
+        notes = []
+        if self.settings.cut:
+            notes.append(f"Training for {self.settings.minutes:g} min left no time for {', '.join(self.settings.cut)}.")
+        if self.settings.network and self.model is None:
+            notes.append(
+                f"Its network had no time for the whole horizon and is none of the experts; {self.network_remedy}."
+            )
+        return tuple(notes)
+
+    @property
+    def _answering(self) -> str:
+        """Who does before the training's end."""
+        if self.team is None:
+            return "its network answers alone, as it was then"
+        without = ", without the network" if self.settings.network and self.model is None else ""
+        return f"its experts answer as they did before it went on{without}"
+
+    @property
+    def _command(self) -> str:
+        """What goes on with it."""
+        return f"worldmodel train ... --out {self.folder} --resume"
+
+    @property
+    def network_remedy(self) -> str:
+        if not self.settings.network:
+            return super().network_remedy
+        return f"`{self._command}{'' if self.reached is None else ' --minutes MORE'}` trains it on"
 
     @property
     def unmoved(self) -> dict[str, np.ndarray]:
@@ -126,7 +150,7 @@ class Run(Foreteller):
         if ticks > _FARTHEST * self.trained_horizon and not beyond_trained:
             trained = self.trained_horizon * dt
             meant = self.settings.horizon * dt
-            longer = f"worldmodel train ... --out {self.folder} --resume --minutes MORE goes on to {meant:g} s"
+            longer = f"`{self._command} --minutes MORE` goes on to {meant:g} s"
             short = self.trained_horizon < self.settings.horizon  # its time was over before
             remedy = longer if short and horizon_s <= _FARTHEST * meant else f"train with --horizon {horizon_s:g}"
             raise WorldModelError(
@@ -233,7 +257,8 @@ def load_run(folder: Path | str) -> Run:
     team, odometers = files.read_team(baselines, settings), files.read_odometers()
     reached, still = (files.finished or {}).get("horizon"), still_in(scaling, settings.layout)
     if team is None and not settings.network:
-        raise WorldModelError(f"The run {files.path} is not finished.", remedy="train it with --resume")
+        remedy = f"`worldmodel train ... --out {files.path} --resume` goes on"
+        raise WorldModelError(f"The training of {files.path} has not ended, and nobody answers yet.", remedy=remedy)
     if team is not None and not team.has_network:  # for which there may have been no time
         return Run(files.path, settings, None, baselines, team, reached, odometers, still)
     graph, params, rest = _structure(settings.model, settings.layout, settings.context)

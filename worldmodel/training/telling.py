@@ -30,7 +30,7 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     if settings.network:
         yield f"network: {settings.preset} {settings.model.family}, {settings.model.width} units wide"
     else:
-        yield "no network is trained: cheaper experts learn more from little data; --network trains one too"
+        yield "no network is trained: cheaper experts learn more from little data; begin with --network to have one"
     if settings.layout.readings:
         parts = "parts that they leave out in turn, and then learn from all"
         yield f"experts are measured on {'the select episodes' if settings.enough_select else parts}"
