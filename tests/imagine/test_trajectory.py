@@ -133,6 +133,23 @@ def test_a_file_of_actions_equals_its_samples(dream, tmp_path):
     assert all_equal(dream(actions=str(tmp_path / "one.csv")), dream(actions={"force": Samples(time[:1], force[:1])}))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time;f\n0;1\n0.5;-2.5\n",
+        "time;f\r\n0;1\r\n0,5;-2,5\r\n",
+        "time\tf\n0\t1,0\n0,5\t-2,5\n",
+        '"time","f"\n"0","1"\n"0,5","-2,5"\n',
+    ],
+)
+def test_a_file_of_actions_may_be_as_a_spreadsheet_of_any_country_writes_it(tmp_path, text):
+    spec = StreamSpec("drive", "action", ("f",), ("V",), 10.0)
+    (tmp_path / "a.csv").write_text(text, newline="")
+    read = read_actions(tmp_path / "a.csv", (spec,))["drive"]
+    np.testing.assert_array_equal(read.time, [0, 0.5])
+    np.testing.assert_array_equal(read.data, [[1], [-2.5]])
+
+
 def test_columns_of_a_file_may_have_the_names_that_recipes_allow(tmp_path):
     specs = (
         StreamSpec("drive", "action", ("front-left", "rear left"), ("V", "V"), 10.0),
@@ -172,6 +189,8 @@ def test_columns_of_a_file_may_tell_their_stream_and_must_where_two_share_a_name
         ("time,f\n0,nan\n", "no number"),
         ("time,f\n0,fast\n", "not numbers|cannot be read"),
         ("time,f\n0,1\n1\n", "cannot be read"),
+        ("time,f\n0,0,1,5\n", r"cannot be read[\s\S]*semicolons"),
+        ("time;f\n0.5;1,500\n", r"cannot be read[\s\S]*such as 0.5"),  # a half or a thousand
     ],
 )
 @pytest.mark.filterwarnings("ignore")

@@ -1,5 +1,6 @@
 """What is commanded over a horizon: what the log holds, or what the user gives."""
 
+import csv
 import difflib
 import itertools
 from collections import Counter
@@ -148,19 +149,24 @@ def read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples
     """Actions from a CSV file with a column `time` (seconds) and one for each column of `specs`.
 
     A column is called as in its stream, or with that before it: `steering`, `drive.steering`, or of numbered ones
-    `drive[0]`. Where several streams have one of that name, the stream has to be told.
+    `drive[0]`. Where several streams have one of that name, the stream has to be told. Between fields are commas,
+    semicolons or tabs; numbers may have a comma for a point where none has a point.
 
     Raises:
         WorldModelError: if it cannot be read, or lacks a column or has one too many.
     """
     columns, called = _names_of(specs)
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            names = [called.get(name.strip(), name.strip()) for name in file.readline().split(",")]
-            rows = [[float(value) for value in line.split(",")] for line in file if line.strip()]
-        table = np.array(rows).reshape(len(rows), len(names))
-    except (OSError, ValueError) as error:
-        raise WorldModelError(f"{path} cannot be read as CSV.", found=str(error).splitlines()[0]) from error
+        header, rows = _fields_in(path)
+        names = [called.get(name, name) for name in header]
+        table = np.array([[float(field) for field in row] for row in rows]).reshape(len(rows), len(names))
+    except (OSError, ValueError, csv.Error) as error:
+        raise WorldModelError(
+            f"{path} cannot be read as CSV.",
+            expected="a number in each field, such as 0.5, and as many in each line as in the header",
+            found=str(error).splitlines()[0],
+            remedy="write it with commas, semicolons or tabs between fields",
+        ) from error
     _check_header(path, names, list(itertools.chain(*columns.values())))
     time = table[:, names.index("time")]
     _check_times(f"What {path} holds", time)
@@ -168,6 +174,19 @@ def read_actions(path: Path, specs: tuple[StreamSpec, ...]) -> dict[str, Samples
         problem, found = f"What {path} holds cannot be used.", "a value that is no number, or beyond float32"
         raise WorldModelError(problem, found=found, remedy="mend the file")
     return {name: Samples(time, table[:, [names.index(c) for c in own]]) for name, own in columns.items()}
+
+
+def _fields_in(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header of a text file and its rows, whose numbers have points."""
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        header = file.readline()
+        file.seek(0)
+        lines = csv.reader(file, skipinitialspace=True, delimiter=next((d for d in "\t;" if d in header), ","))
+        names, rows = next(lines, [""]), [row for row in lines if any(map(str.strip, row))]
+    text = "".join(itertools.chain(*rows))
+    if "," in text and "." not in text:
+        rows = [[field.replace(",", ".") for field in row] for row in rows]
+    return [name.strip() for name in names], rows
 
 
 def _names_of(specs: Sequence[StreamSpec]) -> tuple[dict[str, list[str]], dict[str, str]]:
