@@ -25,7 +25,7 @@ from worldmodel.validate import Forecast, Model, make_problem, of_run, score, va
 from worldmodel.validate import scoring as scoring_module
 from worldmodel.validate.counterfactual import counterfactual
 from worldmodel.validate.floor import Floor, FloorEstimate
-from worldmodel.validate.labels import LOOKS, judged
+from worldmodel.validate.labels import LOOKS, judged, number
 from worldmodel.validate.leaks import action_use, estimate_leak, future_leak
 from worldmodel.validate.scores import Still
 
@@ -280,6 +280,11 @@ def test_a_tidy_frame_holds_every_defined_figure(result):
 def test_a_result_shows_itself(result):
     assert "fresh" in repr(result)
     assert all(name in repr(result) for name in (*READINGS, *PREDICTORS))
+    assert max(map(len, repr(result).splitlines())) < 100
+    (row,) = (line for line in repr(result).splitlines() if line.strip().startswith("position "))
+    at_s, rivals = result.times[1], ("mean", "hold", "velocity", "linear")
+    best = min(rivals, key=lambda name: result.rmse("position", name, at_s))
+    assert row.endswith(f"{number(result.rmse('position', best, at_s))} {best}")
     html = result._repr_html_()
     assert html.count("<tr>") == 1 + len(READINGS)
     assert "<td>position error m at 0.1 s</td>" in html

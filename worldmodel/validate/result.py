@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from worldmodel.validate.outages import Outage
+
+_WIDE = 90  # columns of a line that is printed
 
 
 class Film(NamedTuple):
@@ -193,16 +196,25 @@ class Result:
         return draw_overview(self)
 
     def _table(self) -> tuple[list[str], list[list[str]]]:
-        """Head and rows: each stream's figure about a second ahead, by predictor."""
-        from worldmodel.validate.labels import nearest, number, predictors, scores, seconds
+        """Head and rows: each stream's figure about a second ahead, the subject's and the best that it has to beat."""
+        from worldmodel.validate.labels import is_rival, nearest, number, scores, seconds
 
-        rows, names = [], predictors(self)
+        rows = []
         for stream in scores(self):
             index = nearest(stream.horizons, 1.0)
             measure = " ".join(filter(None, (stream.measure.title, stream.measure.unit)))
-            rows.append([stream.name, f"{measure} at {seconds(stream.horizons[index])}"])
-            rows[-1] += [number(stream.shown(predictor, index)) for predictor in names]
-        return ["stream", "", *names], rows
+            own, rivals = number(stream.shown(self.subject, index)), [name for name in stream.others if is_rival(name)]
+            best = stream.best(index, rivals) if rivals else None
+            beside = "" if best is None else f"{number(stream.shown(best, index))} {best}"
+            rows.append([stream.name, f"{measure} at {seconds(stream.horizons[index])}", own, beside])
+        return ["stream", "", self.subject, "best other"], rows
+
+    def _beside(self) -> str:
+        """Who else was scored, and where all figures are."""
+        from worldmodel.validate.labels import predictors
+
+        others = ", ".join(name for name in predictors(self) if name != self.subject)
+        return f"beside {others}; to_frame() has all figures" if others else "to_frame() has all figures"
 
     def _title(self) -> str:
         s = self.setting
@@ -215,14 +227,16 @@ class Result:
         lines = [
             "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
         ]
-        return "\n  ".join([f"<{self._title()}", *lines]) + ">"
+        beside = textwrap.wrap(self._beside(), _WIDE, break_on_hyphens=False)
+        return "\n  ".join([f"<{self._title()}", *lines, *beside]) + ">"
 
     def _repr_html_(self) -> str:
         head, rows = self._table()
         cells = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         heads = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
         table = f"<table><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>"
-        return f"<p>{html.escape(self._title())}</p>{table}{inline_image(self.plot())}"
+        title, beside = (html.escape(text) for text in (self._title(), self._beside()))
+        return f"<p>{title}</p>{table}<p>{beside}</p>{inline_image(self.plot())}"
 
 
 def _found(what: str, name: str, there: dict[str, Any]) -> Any:
