@@ -13,12 +13,14 @@ from worldmodel.imagine.engine import Imagined, Imaginer, Pictures
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.blend import keys_of
 from worldmodel.models.experts.compiled import Compiled, Meanwhile, foresee_in_numpy
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.types import Commands
 
 _NETWORK_MEMBERS = 16  # that the network's mean is taken of at least
+_DOUBT = 0.5  # deviation of the share that comes true of what commands beyond all that was seen are said to do
 
 
 class Forecasted(NamedTuple):
@@ -159,10 +161,16 @@ class Forecaster:
                 nobody = np.full_like(network, np.nan)
                 led = foresee(context, actions, nobody, chosen).mean
             held = foresee(context, within, nobody, chosen).mean
-            share = self.team.blend.shares(len(chosen), members, seed)
+            share = _shares(len(chosen), members, seed)
             read = read + share[..., None, None] * (led - held)[:, None]
         frames, mean = _drawn(shown, members)
         return Forecasted(clean, read, frames, weights, outside, mean_frames=mean)
+
+
+def _shares(windows: int, count: int, seed: int | Sequence[int]) -> Float[np.ndarray, "B K"]:
+    """For each member of each window what it takes of what is doubted, less 1, and 0 on average over members."""
+    drawn = np.stack([np.random.default_rng((*key, 1)).normal(0, _DOUBT, count) for key in keys_of(windows, seed)])
+    return drawn - drawn.mean(1, keepdims=True)
 
 
 def _drawn(shown: Sequence[Pictures], members: int) -> tuple[list[np.ndarray], list[np.ndarray]]:

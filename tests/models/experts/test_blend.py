@@ -206,13 +206,13 @@ def test_members_hold_what_came_as_often_as_they_say(level):
     half = [x[:many] for x in data[:7]]
     blend = Blend.fit(LeftOut(*half, ahead[:, :many], data.within[:, :many]), HORIZONS, STREAM_OF)
     mean, scale, _ = blend.mix(ahead[:, many:], data.within[:, many:], now=np.zeros((many, 1, Y)))
-    members = blend.members(mean, scale, 64, seed=0)
+    members = blend.members(mean, scale, blend.drawn(len(mean), 64, 0))
     low, high = np.quantile(members, [(1 - level) / 2, (1 + level) / 2], axis=1, method="weibull")
     inside = ((came[many:] >= low) & (came[many:] <= high)).mean()
     assert inside == pytest.approx(level, abs=0.04)
-    np.testing.assert_array_equal(members, blend.members(mean, scale, 64, seed=0))
-    assert not np.array_equal(members, blend.members(mean, scale, 64, seed=1))
-    together = blend.members(np.repeat(mean[:1], 3, 0), np.repeat(scale[:1], 3, 0), 64, seed=[0, 5, 0])
+    np.testing.assert_array_equal(members, blend.members(mean, scale, blend.drawn(len(mean), 64, 0)))
+    assert not np.array_equal(members, blend.members(mean, scale, blend.drawn(len(mean), 64, 1)))
+    together = blend.members(*(x[:1].repeat(3, 0) for x in (mean, scale)), blend.drawn(3, 64, [0, 5, 0]))
     np.testing.assert_array_equal(together[[0, 2]], np.repeat(members[:1], 2, 0))  # each as if it were alone
     assert not np.array_equal(together[1], together[0])
 
@@ -235,7 +235,7 @@ def test_who_foretells_a_great_change_is_less_sure_of_it_where_errors_have_been_
     far = np.abs(went[..., 0]) > 1
     for now, least, most in ((held[:, None], 0.8, 0.97), (None, 0.0, 0.7)):  # without it they are told as all others
         mean, scale, _ = blend.mix(data.ahead, data.within, now=now)
-        low, high = np.quantile(blend.members(mean, scale, 64, seed=0)[..., 0], [0.05, 0.95], axis=1)
+        low, high = np.quantile(blend.members(mean, scale, blend.drawn(len(mean), 64, 0))[..., 0], [0.05, 0.95], axis=1)
         assert least < ((came[..., 0] >= low) & (came[..., 0] <= high))[far].mean() < most
         assert scale[..., 1:] == pytest.approx(blend.mix(data.ahead, data.within)[1][..., 1:])
     unknown = Blend.fit(data._replace(held=np.full(held.shape, np.nan)), HORIZONS, STREAM_OF)  # an earlier release's
@@ -293,7 +293,7 @@ def test_beyond_the_horizon_that_was_measured_the_best_at_its_end_counts_ever_mo
     odds = weights[0] / weights[1]
     np.testing.assert_allclose(odds[:, -1], odds[:, H - 1] ** 2)
     np.testing.assert_allclose(scale[:, -1] <= scale[:, H - 1] * 1.0001, True)
-    assert blend.members(mean, scale, 5, seed=0).shape == (4, 5, 2 * H, Y)
+    assert blend.members(mean, scale, blend.drawn(4, 5, 0)).shape == (4, 5, 2 * H, Y)
 
 
 def test_an_expert_known_from_other_windows_is_not_trusted_where_nothing_moves_for_what_it_knows_of_what_does():

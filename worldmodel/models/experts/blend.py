@@ -29,7 +29,6 @@ _LIVELY = np.linspace(0, 0.6, 7)  # shares of a squared error that may grow with
 _ABOUT = 9  # horizons, spread evenly in their logarithm, that tell it
 _TOLD = 0.01  # of the log likelihood of an error: less is no reason to believe that it does
 _APART = 2.0  # times the squared distance of trusted experts from their blend, that squared errors are larger
-_DOUBT = 0.5  # deviation of the share that comes true of what commands beyond all that was seen are said to do
 _RESIDUALS = 256  # windows whose errors members repeat
 _LEAST = 1e-12  # against division by nothing
 
@@ -151,23 +150,12 @@ class Blend:
         return xp.where(self.lively > 0, xp.sqrt(1 - self.lively + self.lively * way), 1.0)
 
     def members(
-        self,
-        mean: Float[Array, "B H Y"],
-        scale: Float[Array, "B H Y"],
-        count: int,
-        seed: int | Sequence[int],
-    ) -> Float[Array, "B K H Y"]:
-        """Equally likely futures: about the blend, errors as they came in left-out windows, each as a whole.
-
-        So they keep their course over time and across sensors, and grow with the error that the context announces.
-        One seed is of all windows, which then differ; with one for each, a window's members are as if it were alone.
-        """
-        return self.with_errors(mean, scale, self.drawn(len(mean), count, seed))
-
-    def with_errors(
         self, mean: Float[Array, "B H Y"], scale: Float[Array, "B H Y"], chosen: Int[Array, "B K"]
     ) -> Float[Array, "B K H Y"]:
-        """`members`, of which each repeats the errors of a left-out window."""
+        """Equally likely futures: about the blend, errors as they came in left-out windows `chosen`, each as a whole.
+
+        So they keep their course over time and across sensors, and grow with the error that the context announces.
+        """
         xp = namespace(mean)
         if not len(self.residuals):
             return xp.repeat(mean[:, None], chosen.shape[1], 1)
@@ -175,15 +163,12 @@ class Blend:
         return mean[:, None] + scale[:, None] * xp.asarray(self.residuals)[chosen][:, :, tick]
 
     def drawn(self, windows: int, count: int, seed: int | Sequence[int]) -> Int[Array, "B K"]:
-        """For each member of each window the left-out window whose errors it repeats."""
-        most = max(len(self.residuals), 1)
-        return np.stack([np.random.default_rng(key).integers(most, size=count) for key in _keys(windows, seed)])
+        """For each member of each window the left-out window whose errors it repeats.
 
-    @staticmethod
-    def shares(windows: int, count: int, seed: int | Sequence[int]) -> Float[np.ndarray, "B K"]:
-        """For each member of each window what it takes of what is doubted, less 1, and 0 on average over members."""
-        drawn = np.stack([np.random.default_rng((*key, 1)).normal(0, _DOUBT, count) for key in _keys(windows, seed)])
-        return drawn - drawn.mean(1, keepdims=True)
+        One seed is of all windows, which then differ; with one for each, a window's members are as if it were alone.
+        """
+        most = max(len(self.residuals), 1)
+        return np.stack([np.random.default_rng(key).integers(most, size=count) for key in keys_of(windows, seed)])
 
     def _inside(self, within: Float[Array, "K B E S"], tick: Int[Array, " H"]) -> tuple[Array, Array]:
         """The logarithm [K, B, H, Y] of how many times its usual squared error each expert makes in this context.
@@ -209,8 +194,8 @@ class Blend:
         return (total / xp.maximum(count, _LEAST))[..., self.stream_of]
 
 
-def _keys(windows: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:
-    """Of what is random in each window."""
+def keys_of(windows: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:
+    """Of what is random in each window, of one seed or of one for each."""
     return [(seed, row) for row in range(windows)] if isinstance(seed, int) else [(each, 0) for each in seed]
 
 

@@ -155,7 +155,7 @@ class Team:
             said = self.lens.toward(network, view.angle), answer.within[self._index(_LIKE)]
             answer = Answer(*(xp.concatenate([x, y[None]]) for x, y in zip(answer, said, strict=True)))
         mean, scale, weights = self.blend.mix(*answer, self._astray(answer.ahead), view.held[:, -1:])
-        members = self.reach.walled(self.blend.with_errors(mean, scale, chosen), view)
+        members = self.reach.walled(self.blend.members(mean, scale, chosen), view)
         mean = self.reach.walled(mean[:, None], view)[:, 0]
         clean, read = (self.lens.back_in_slots(x, view.held[:, -1], view.angle) for x in (mean, members))
         return Foreseen(clean, read, weights, self._outside(view, mean))
