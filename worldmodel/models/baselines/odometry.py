@@ -18,6 +18,7 @@ from worldmodel.logs.align import TickLayout, Ticks
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines.reckoning import Reckoner, find_reckoners
 from worldmodel.models.baselines.sensors import label
+from worldmodel.models.baselines.unicycle import at_times
 from worldmodel.models.baselines.view import Lens
 
 _SPANS_S = (5.0, 10.0, 20.0)
@@ -265,7 +266,8 @@ class Odometer:
         place, nose = self._path(read, layout.dt)
         path, row = Path(place, np.cumsum(self._silent(read, layout)), nose), read.row
         fixed = read.features[row][:, codec(layout.spec(self.stream)).turning.place] @ [1, 1j]
-        return Fixes(row, fixed, _when_taken(path.place, row, read.age[row]), path.silent[row]), path
+        taken = at_times(place[None], read.age[None])[0]
+        return Fixes(row, fixed, taken[row], path.silent[row]), path
 
     def _silent(self, read: Read, layout: TickLayout) -> Bool[np.ndarray, " T"]:
         """Ticks at which a speed or the turning was last read too long ago."""
@@ -370,14 +372,6 @@ def _pairs(row: Int[np.ndarray, " N"], look: int) -> tuple[Int[np.ndarray, " P"]
 
 def _rms(x: Float[np.ndarray, " N"]) -> float:
     return float(np.sqrt(np.mean(x**2))) if len(x) else 0.0
-
-
-def _when_taken(
-    path: Complex[np.ndarray, " T"], row: Int[np.ndarray, " N"], age: Float[np.ndarray, " N"]
-) -> Complex[np.ndarray, " N"]:
-    """The path when samples were taken that are `age` ticks older than tick `row`, as in `at_sample_times`."""
-    before = np.where(row > 0, path[row - 1], 2 * path[0] - path[min(1, len(path) - 1)])
-    return path[row] + np.clip(age, 0, 1) * (before - path[row])
 
 
 def _per_tick(
