@@ -243,6 +243,23 @@ def test_who_foretells_a_great_change_is_less_sure_of_it_where_errors_have_been_
     assert np.isfinite(unknown.mix(data.ahead, data.within, now=held[:, None])[1]).all()
 
 
+def test_a_few_windows_that_go_far_are_not_so_wide_that_the_spread_is_more_than_the_error():
+    """As a humanoid's arms: most stand still, few go many times as far as on average, and err a few times as much."""
+    rng, many = np.random.default_rng(7), 3000
+    far = np.exp(1.3 * rng.normal(size=(many, 1, 1)))
+    came = rng.choice([-1.0, 1.0], (many, H, Y)) * far
+    ahead = came + np.sqrt(0.05 + 0.1 * far) * rng.normal(size=came.shape)
+    data = LeftOut(
+        np.zeros((many, 2), int), np.arange(many) % 10, came, np.ones(came.shape, bool), np.zeros(came.shape),
+        np.zeros((many, H, 0)), np.zeros((many, Y)), ahead[None], np.ones((1, many, E, S)),
+    )  # fmt: skip
+    blend = Blend.fit(data, HORIZONS, STREAM_OF)
+    assert (blend.lively > 0.3).all()
+    mean, scale, _ = blend.mix(data.ahead, data.within, now=np.zeros((many, 1, Y)))
+    spread = blend.members(mean, scale, blend.drawn(many, 64, 0)).var(1).mean() ** 0.5
+    assert spread == pytest.approx(np.sqrt(((mean - came) ** 2).mean()), rel=0.1)
+
+
 def test_where_trusted_experts_disagree_errors_are_expected_to_be_larger_and_are():
     """Of two alike experts whose errors are large in a fifth of windows, where nothing else tells it."""
     rng, many = np.random.default_rng(6), 1500

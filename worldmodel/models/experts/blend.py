@@ -44,8 +44,8 @@ class Blend:
         stream_of: which of the S streams a column is of.
         residuals: what came in left-out windows, less the blend, in units of its own expected error.
         far: [K, Y] mean squared errors over long runs, 0 of who was not asked; of none where no recording is long.
-        lively: [Y] the share of an expected squared error that grows with the square of how far the blend moves.
-        moved: [H, Y] what that is on average; of no ticks where it is not known.
+        lively: [Y] the share of an expected squared error that grows with how far the blend moves.
+        moves: [H, Y] how far that is on average; of no ticks where it is not known.
     """
 
     usual: Float[Array, "K H Y"]
@@ -55,7 +55,7 @@ class Blend:
     residuals: Float[Array, "N H Y"]
     far: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
     lively: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
-    moved: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    moves: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
 
     @classmethod
     def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":
@@ -66,9 +66,9 @@ class Blend:
         blend = cls(usual, within, np.asarray(horizons, int), stream_of, none)
         mean, scale, _ = blend.mix(left_out.ahead, left_out.within)
         left = np.where(left_out.mask, left_out.came - at_sample_times(mean, left_out.age), np.nan) / scale
-        way = (mean - left_out.held[:, None]) ** 2
-        blend.moved = np.nan_to_num(mean_known(way, 0))
-        blend.lively = _lively(left**2, way / np.maximum(blend.moved, _LEAST))
+        way = np.abs(mean - left_out.held[:, None])
+        blend.moves = np.nan_to_num(mean_known(way, 0))
+        blend.lively = _lively(left**2, way / np.maximum(blend.moves, _LEAST))
         left = left / blend._livelier(mean, left_out.held[:, None], np.arange(mean.shape[1]))
         few = evenly(len(left), _RESIDUALS)
         return dataclasses.replace(blend, residuals=_whole(left)[few].astype(np.float32))
@@ -143,10 +143,10 @@ class Blend:
         self, mean: Float[Array, "B H Y"], now: Float[Array, "B 1 Y"], tick: Int[np.ndarray, " H"]
     ) -> Float[Array, "B H Y"] | float:
         """How many times as large an error is as of windows that move as far as most do."""
-        if not len(self.moved):
+        if not len(self.moves):
             return 1.0
         xp = namespace(mean)
-        way = (mean - now) ** 2 / xp.maximum(self.moved[tick], _LEAST)
+        way = abs(mean - now) / xp.maximum(self.moves[tick], _LEAST)
         return xp.where(self.lively > 0, xp.sqrt(1 - self.lively + self.lively * way), 1.0)
 
     def members(
@@ -233,9 +233,10 @@ def _of_episode(error: Float[np.ndarray, "K N H Y"]) -> Float[np.ndarray, "K H Y
 
 
 def _lively(error: Float[np.ndarray, "N H Y"], way: Float[np.ndarray, "N H Y"]) -> Float[np.ndarray, " Y"]:
-    """The share of squared errors that grows with squared ways, by the likelihood of normal errors.
+    """The share of squared errors that grows with ways, by the likelihood of normal errors.
 
-    A nonhomogeneous regression (Gneiting et al. 2005) of one number a column, for all horizons alike.
+    A nonhomogeneous regression (Gneiting et al. 2005) of one number a column, for all horizons alike. Of ways and not
+    of their squares: a few windows that go far would be so wide that the spread is twice the error.
     """
     few = np.unique(np.geomspace(1, error.shape[1], _ABOUT).astype(int)) - 1
     error, way = error[:, few], way[:, few]
