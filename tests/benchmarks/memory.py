@@ -1,7 +1,8 @@
-"""Measures how much more memory training takes on a log that is ten times as large.
+"""Measures how much more memory training takes on a log that is ten times as large, and an ingest of a larger table.
 
     python -m tests.benchmarks.memory
     python -m tests.benchmarks.memory --data        # what reads the log alone, in a minute
+    python -m tests.benchmarks.memory --ingest      # tables of 1.4 and 4.3 GiB, on 10 GiB of disk
     python -m tests.benchmarks.memory --repeats 5 --folder /var/tmp --out memory.json
 
 Three logs of sensors, an action and video: a small one, one with ten times as many episodes, and one whose episodes are
@@ -9,7 +10,10 @@ ten times as long. Each is trained on in fresh processes, by turns, with a warm 
 own peak hides nothing. With --data nothing is compiled: a process opens the log, aligns it, measures its statistics and
 cuts batches, and is so much smaller that what the data take weighs more.
 
-/proc/PID/status is read while they run (Linux), and the table shows the median peak of:
+With --ingest tables of numbers become logs, which are read in three pieces and in nine.
+
+/proc/PID/status, also of the processes that it has started, is read while they run (Linux), and the table shows the
+median peak of:
 
     own     RssAnon + RssShmem, what the process has allocated. The goal is for this one.
     mapped  RssFile, pages of files that the process has touched: the libraries' and the log's. They hold what lies in
@@ -18,6 +22,7 @@ cuts batches, and is so much smaller that what the data take weighs more.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -31,12 +36,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import csv
 
 from worldmodel.logs.writer import LogWriter
 from worldmodel.types import Samples, StreamSpec
 
 GOAL = 1.05  # of the small log's own memory
 EPISODES, SECONDS, TIMES = 12, 20.0, 10
+BLOCKS, ROWS = 8, 980_000  # of a piece
 SAMPLE_S = 0.02
 SIZE = (64, 64)
 IMU_COLUMNS = ("gyro_x", "gyro_y", "gyro_z", "acc_x", "acc_y", "acc_z")
@@ -90,6 +98,19 @@ def write(path: Path, episodes: int, seconds: float) -> Path:
     return path
 
 
+def write_table(path: Path, times: int) -> Path:
+    """A table of text with so many times as many rows, no two alike."""
+    rng = np.random.default_rng(times)
+    names = ("time_s", "ax_mps2", "ay_mps2", "az_mps2", "gx_radps", "gy_radps", "gz_radps")
+    with open(path, "wb") as file:
+        for block in range(BLOCKS * times):
+            time = 0.001 * (np.arange(ROWS) + block * ROWS)
+            columns = np.c_[time, rng.standard_normal((ROWS, 6))].round(6).T
+            table = pa.table(dict(zip(names, columns, strict=True)))
+            csv.write_csv(table, file, csv.WriteOptions(include_header=block == 0))
+    return path
+
+
 def training(folder: Path, steps: int, preset: str) -> list[object]:
     """The words after `python` of a command that trains; the log's name comes last."""
     spans = ["--dt", 0.01, "--context", 0.16, "--horizon", 0.16]
@@ -125,11 +146,26 @@ def watched(process: subprocess.Popen) -> Iterator[Peak]:
     """What a process holds, time and again until it ends."""
     yield Peak(0, 0, 0)
     while process.poll() is None:
-        fields = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        held = [held_by(pid) for pid in (process.pid, *started_by(process.pid))]
+        yield Peak(*map(sum, zip(*held, strict=True)))
+        time.sleep(SAMPLE_S)
+
+
+def started_by(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    with contextlib.suppress(OSError):  # it is ending
+        return [int(each) for file in Path(f"/proc/{pid}/task").glob("*/children") for each in file.read_text().split()]
+    return []
+
+
+def held_by(pid: int) -> Peak:
+    """What one process holds."""
+    with contextlib.suppress(OSError):
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         if "RssAnon" in fields:  # a process that is ending has no memory
             anon, shared, file = (int(fields[name].split()[0]) / 1024 for name in ("RssAnon", "RssShmem", "RssFile"))
-            yield Peak(anon + shared, file, anon + shared + file)
-        time.sleep(SAMPLE_S)
+            return Peak(anon + shared, file, anon + shared + file)
+    return Peak(0, 0, 0)
 
 
 def measure(command: list[object], logs: dict[str, Path], folder: Path, repeats: int) -> dict[str, list[Peak]]:
@@ -159,6 +195,7 @@ def main() -> None:
     """Prints the table, and exits with 1 where a bigger log takes more than the goal allows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="store_true", help="leave the training out")
+    parser.add_argument("--ingest", action="store_true", help="measure that instead")
     parser.add_argument("--repeats", type=int, default=1, help="processes a log; one takes a minute or two")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--preset", default="debug", help="the smallest, beside which the data weigh most")
@@ -167,10 +204,15 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder) as place:
         folder = Path(place)
-        sizes = {"small": (1, 1), "ten times the episodes": (TIMES, 1), "ten times as long": (1, TIMES)}
-        logs = {n: write(folder / f"{n}.h5", EPISODES * e, SECONDS * s) for n, (e, s) in sizes.items()}
-        command: list[object] = ["-c", DATA] if given.data else training(folder, given.steps, given.preset)
-        peaks = measure(command, logs, folder, given.repeats)
+        if given.ingest:
+            logs = {f"{times} pieces": write_table(folder / f"{times}.csv", times) for times in (3, 9)}
+            command: list[object] = ["-m", "worldmodel", "ingest", "--force", "--out", folder / "log.h5"]
+            peaks = {name: [peak(command, log, folder) for _ in range(given.repeats)] for name, log in logs.items()}
+        else:
+            sizes = {"small": (1, 1), "ten times the episodes": (TIMES, 1), "ten times as long": (1, TIMES)}
+            logs = {n: write(folder / f"{n}.h5", EPISODES * e, SECONDS * s) for n, (e, s) in sizes.items()}
+            command = ["-c", DATA] if given.data else training(folder, given.steps, given.preset)
+            peaks = measure(command, logs, folder, given.repeats)
         lines, ratios = table(logs, peaks)
     print("\n".join(lines))
     if given.out:

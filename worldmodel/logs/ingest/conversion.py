@@ -141,15 +141,20 @@ def _convert(source: Source, options: Options, part: Path) -> dict[str, Gathered
     with LogWriter(part, (), force=True, seen=gathering.take) as log:
         assembly = Assembly().into(log)
         for recording in _read(source, options):
-            for whole in examined(recording, options.strict):
-                whole.notes += not_finite(whole)
-                for episode in cut_every(whole, options.cut_every_s or whole.cut_every_s):
-                    assembly.append(episode)
+            _append(assembly, recording, options)
+            del recording  # before the next is read
         if not assembly.episodes:
             raise RecipeError(f"{source.path} holds no recording.", remedy="leave it out")
         assembly.settle()
         assembly.tell({NOTES: assembly.notes, FINDINGS: [finding.to_json() for finding in assembly.findings]})
     return gathering.done()
+
+
+def _append(assembly: Assembly, recording: Recording, options: Options) -> None:
+    for whole in examined(recording, options.strict):
+        whole.notes += not_finite(whole)
+        for episode in cut_every(whole, options.cut_every_s or whole.cut_every_s):
+            assembly.append(episode)
 
 
 def _read(source: Source, options: Options) -> Iterator[Recording]:

@@ -72,6 +72,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
         recording.about = {**recipe.about, **recording.about}
         notes = []
         yield recording
+        del recording  # before the next is read
 
 
 def _recipe_for(path: Path) -> tuple[Recipe, list[str]]:

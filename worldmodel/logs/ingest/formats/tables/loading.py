@@ -1,9 +1,10 @@
-"""Loads a table from a file of any kind."""
+"""Loads a table from a file of any kind: whole, or piece after piece where it is too large to be held."""
 
 import csv
 import dataclasses
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from worldmodel.logs.ingest.formats.tables.parsing import MISSING, cannot_be_rea
 from worldmodel.logs.ingest.formats.tables.plain import is_other, plain
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
-from worldmodel.logs.ingest.formats.tables.text import Body, body_of
+from worldmodel.logs.ingest.formats.tables.text import Body, body_of, in_pieces, lines_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,12 +33,13 @@ _TIMES = 4  # of a text's bytes: what it takes to make a log of it
 _ENOUGH = 8 << 20  # bytes of a text; of a longer one a recipe is suggested from its beginning, middle and end
 _WRAPPED = re.compile(r"^[(\[{](.*)[)\]}]$")  # a unit in brackets
 _MOST_OTHER = 512 << 20  # bytes of a text that is made a plain table in memory
+_PIECE = 512 << 20  # bytes of a text, or of the numbers of a Parquet file, that are a table at most
 _PART = 2 << 20  # of each at most,
 _ROWS = 8192  # and about as many lines
 
 
 def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
-    """Loads a table.
+    """Loads a table as a whole.
 
     Args:
         path: the source, for messages.
@@ -49,42 +51,84 @@ def load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
     Raises:
         RecipeError: if it cannot be read as a table.
     """
+    (table,) = load_pieces(path, name, opened, recipe, math.inf)
+    return table
+
+
+def load_pieces(
+    path: Path, name: str, opened: Opener, recipe: Recipe | None, most: float | None = None
+) -> Iterator[Table]:
+    """Loads a table, or one after the other the pieces of a text or a Parquet file that has more bytes than `most`.
+
+    So the memory that it takes does not grow with its size. By default that is 512 MiB, else all is as in `load`.
+    """
     import pyarrow as pa
 
     where = path if path.name == Path(name).name else path / name
+    first = 0
     try:
-        table = _load(where, name, opened, recipe)
+        for table in _load(where, name, opened, recipe, _PIECE if most is None else most):
+            count = table.data.num_rows
+            rows = np.arange(first, first + count, dtype=np.min_scalar_type(first + count))  # as little as they need
+            yield table.part(table.data.append_column(ROW, pa.array(rows)))
+            del table, rows  # before the next is read
+            first += count
     except (pa.ArrowException, csv.Error, OSError, ValueError, NotImplementedError, MemoryError) as error:
         raise cannot_be_read(where, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
-    count = table.data.num_rows
-    rows = pa.array(np.arange(count, dtype=np.min_scalar_type(count)))  # in as little memory as they need
-    return table.part(table.data.append_column(ROW, rows))
 
 
-def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None) -> Table:
-    import pyarrow as pa
-    from pyarrow import feather, parquet
-
+def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None, most: float) -> Iterator[Table]:
     kind = suffix(name)
     if kind in VECTORS:
         data, notes = load_vectors(path)
-        return Table(path, data, notes=notes)
+        yield Table(path, data, notes=notes)
+        return
     buffer = opened()
     if kind == ".parquet":
-        return Table(path, flat(sound(parquet.read_table(pa.BufferReader(buffer)))))
-    if kind in (".feather", ".arrow"):
-        return Table(path, flat(sound(feather.read_table(pa.BufferReader(buffer)))))
-    if kind in (".xlsx", ".xls", ".xlsb", ".ods"):
-        return _load_sheet(path, buffer, recipe)
-    if kind in JSON:
+        yield from _load_parquet(path, buffer, most)
+    elif kind in (".feather", ".arrow"):
+        yield _load_feather(path, buffer)
+    elif kind in (".xlsx", ".xls", ".xlsb", ".ods"):
+        yield _load_sheet(path, buffer, recipe)
+    elif kind in JSON:
         data, notes = json_file.parse(buffer.to_pybytes())
-        return Table(path, flat(data), notes=notes)
-    if recipe is not None:  # else it is read in part
-        _check_room(buffer.size)
-    return (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe)
+        yield Table(path, flat(data), notes=notes)
+    else:
+        if recipe is not None:  # else it is read in part
+            _check_room(min(buffer.size, most))
+        yield from (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe, most)
 
 
-def _check_room(size: int) -> None:
+def _load_feather(path: Path, buffer: "pa.Buffer") -> Table:
+    import pyarrow as pa
+    from pyarrow import feather
+
+    return Table(path, flat(sound(feather.read_table(pa.BufferReader(buffer)))))
+
+
+def _load_parquet(path: Path, buffer: "pa.Buffer", most: float) -> Iterator[Table]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    file = parquet.ParquetFile(pa.BufferReader(buffer))
+    count = file.metadata.num_rows
+    size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    if size <= most:
+        yield Table(path, flat(sound(file.read())))
+        return
+    rows = math.ceil(count / math.ceil(size / most))
+    for number, batch in enumerate(file.iter_batches(rows), 1):
+        yield _piece(Table(path, flat(sound(pa.Table.from_batches([batch])))), number)
+
+
+def _piece(table: Table, number: int) -> Table:
+    """A piece by its number, counted from 1; 0 where it is the whole."""
+    if number == 1:
+        table.notes.append("it is too large to be held in memory, and read in pieces, each an episode")
+    return dataclasses.replace(table, piece=number)
+
+
+def _check_room(size: float) -> None:
     """Refuses a text that does not fit into memory, before the system stops the process without a word.
 
     Raises:
@@ -98,11 +142,12 @@ def _check_room(size: int) -> None:
         )
 
 
-def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
-    body, text = _body(buffer, recipe)
-    body = body.without_zeros()
-    data, notes = json_lines.parse(body, text, MISSING)
-    return Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes])
+def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None, most: float) -> Iterator[Table]:
+    for body, text, number in _bodies(buffer, recipe, most):
+        body = body.without_zeros()
+        data, notes = json_lines.parse(body, text, MISSING)
+        yield _piece(Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes]), number)
+        del data
 
 
 def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None = None) -> Layout:
@@ -145,15 +190,26 @@ def _first_table(sheets: dict[str, list[list[Any]]], recipe: Recipe | None) -> t
     raise wrong[0]
 
 
-def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table:
+def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None, most: float) -> Iterator[Table]:
     if is_other(_first_lines(buffer)):
-        return _load_other(path, buffer, recipe)
-    body, text = _body(buffer, recipe)
-    body = body.without_zeros() if body.shows_zeros else body  # those within are for the parser to meet
-    layout = _layout(body.lines(), recipe)
-    rate_hz = rate_told(body.lines()[: layout.start])
-    body = body.from_line(layout.start).without_torn_line(layout)
-    readable, parts = _readable(recipe), components(layout.names)
+        yield _load_other(path, buffer, recipe)
+        return
+    layout: Layout | None = None
+    for body, text, number in _bodies(buffer, recipe, most):
+        body = body.without_zeros() if body.shows_zeros else body  # those within are for the parser to meet
+        if layout is None:
+            layout = _layout(body.lines(), recipe)
+            rate_hz = rate_told(body.lines()[: layout.start])
+            body = body.from_line(layout.start)
+        yield _piece(_laid_out(path, body, layout, text, _readable(recipe), rate_hz), number)
+
+
+def _laid_out(
+    path: Path, body: Body, layout: Layout, text: Text, readable: set[str] | None, rate_hz: float | None
+) -> Table:
+    """The table of a text without what is above its data."""
+    body = body.without_torn_line(layout)
+    parts = components(layout.names)
     parts = parts if readable is None or COMBINED in readable else {}
     data, notes = parse(path, body, layout, text, readable and readable | set(parts.values()))
     if layout.decimal == "," and text.decimal is None:
@@ -190,13 +246,17 @@ def _load_other(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table
     return Table(path, data, told, text.unreadable, [*body.notes, *made.notes, *notes], left)
 
 
-def _body(buffer: "pa.Buffer", recipe: Recipe | None) -> tuple[Body, Text]:
-    """A text, or as much of it as is enough without a recipe; and how it is laid out."""
+def _bodies(buffer: "pa.Buffer", recipe: Recipe | None, most: float) -> Iterator[tuple[Body, Text, int]]:
+    """A text, or as much of it as is enough without a recipe; how it is laid out; and which piece it is, 0 for all."""
     text = recipe.text if recipe else Text()
     encoding, mark = encoding_of(head_of(buffer, HEAD), text.encoding)
     if recipe is None and buffer.size > _ENOUGH:
         buffer = _sampled(buffer, encoding)
-    return body_of(buffer, encoding, mark, text.comment), text
+    pieces, line = in_pieces(buffer, encoding, most), 0
+    for number, piece in enumerate(pieces, 1):
+        body = body_of(piece, encoding, mark if number == 1 else 0, text.comment)
+        yield dataclasses.replace(body, line=line), text, number if len(pieces) > 1 else 0
+        line += lines_in(piece) if number < len(pieces) else 0
 
 
 def _sampled(buffer: "pa.Buffer", encoding: str) -> "pa.Buffer":

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from worldmodel.logs.health.held import changed
 from worldmodel.logs.ingest.formats.tables import rates
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change, is_unit, si
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
-from worldmodel.logs.ingest.formats.tables.loading import load
+from worldmodel.logs.ingest.formats.tables.loading import load, load_pieces
 from worldmodel.logs.ingest.formats.tables.members import (
     Opener,
     escaped,
@@ -58,10 +59,12 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
         return
     if not there:
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
+    most = None if all(part.rows == (0, None) for part in recipe.parts) else math.inf  # rows are those of the file
     loaded = 0
     for name, opened in there.items():
+        pieces = load_pieces(path, name, opened, recipe, most)
         try:
-            table = load(path, name, opened, recipe)
+            table = next(pieces)
         except RecipeError:
             last = loaded == 0 and name == list(there)[-1]
             if not unread or recipe.signs is not None or len(there) == 1 or last or _loads(path, name, opened):
@@ -70,9 +73,17 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
         loaded += 1
         fitted = fit(path, table, recipe, unread)
         table.notes += _unread("columns", table.not_loaded) if unread else []
-        for told, rows in episodes_of(table.path, table, fitted):
-            own = path.name if len(there) == 1 else f"{path.name} {name}"
-            yield _record(" ".join(filter(None, (own, told))), {"": rows}, fitted)
+        own = path.name if len(there) == 1 else f"{path.name} {name}"
+        while table is not None:
+            yield from _recorded(own, table, fitted)
+            table = None  # one at a time is held
+            table = next(pieces, None)
+
+
+def _recorded(own: str, table: Table, recipe: Recipe) -> Iterator[Recording]:
+    piece = f"piece {table.piece}" if table.piece else ""
+    for told, rows in episodes_of(table.path, table, recipe):
+        yield _record(" ".join(filter(None, (own, piece, told))), {"": rows}, recipe)
 
 
 def _recordings(

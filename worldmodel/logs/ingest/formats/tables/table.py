@@ -31,6 +31,7 @@ class Table:
         notes: what was left out.
         not_loaded: columns that its file has, and no stream is read from.
         rate_hz: what the text above its header says of its rate; None where it says nothing.
+        piece: which piece of its file it is, counted from 1; 0 where it is all of it.
         stamps: the nanoseconds of its rows, and which have some, by the clock that told them.
     """
 
@@ -41,6 +42,7 @@ class Table:
     notes: list[str] = dataclasses.field(default_factory=list)
     not_loaded: tuple[str, ...] = ()
     rate_hz: float | None = None
+    piece: int = 0
     stamps: dict[Clock, tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property

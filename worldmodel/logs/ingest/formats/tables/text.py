@@ -2,6 +2,8 @@
 
 import codecs
 import dataclasses
+import itertools
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -116,6 +118,30 @@ def body_of(buffer: "pa.Buffer", encoding: str, mark: int, comment: str | None) 
         pattern = rb"(?m)^" + re.escape(comment.encode()) + rb"[^\r\n]*"
         body = pa.py_buffer(re.sub(pattern, b"", body.to_pybytes()))
     return Body(body, 0, tuple(notes))
+
+
+def in_pieces(buffer: "pa.Buffer", encoding: str, most: float) -> list["pa.Buffer"]:
+    """Whole lines, about alike and not much more than `most` bytes; all of them where the end of one is no byte."""
+    count = math.ceil(buffer.size / most) if "\n".encode(encoding) == b"\n" else 1
+    ends = {_end_of_line(buffer, buffer.size * i // count) for i in range(1, count)}
+    edges = [0, *sorted(ends - {buffer.size}), buffer.size]
+    return [buffer.slice(a, b - a) for a, b in itertools.pairwise(edges)]
+
+
+def lines_in(buffer: "pa.Buffer") -> int:
+    """How many lines end in it, counted without a copy of it."""
+    parts = (buffer.slice(start, min(_TAIL, buffer.size - start)) for start in range(0, buffer.size, _TAIL))
+    return sum(part.to_pybytes().count(b"\n") for part in parts)
+
+
+def _end_of_line(buffer: "pa.Buffer", start: int) -> int:
+    """Where the next line begins; the end where there is none."""
+    while start < buffer.size:
+        part = buffer.slice(start, min(_TAIL, buffer.size - start)).to_pybytes()
+        if b"\n" in part:
+            return start + part.index(b"\n") + 1
+        start += len(part)
+    return buffer.size
 
 
 def _without_zeros(buffer: "pa.Buffer") -> tuple["pa.Buffer", int]:

@@ -1,0 +1,135 @@
+"""What is too large to be held is read piece after piece: the same rows as at once, told by the same places."""
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from tests.logs.ingest.table_case import BODY, read_file, recordings
+from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest.formats.tables import loading
+from worldmodel.logs.ingest.formats.tables.text import in_pieces, lines_in
+from worldmodel.logs.reader import Log
+
+ROWS = 400
+TIME = 0.01 * np.arange(ROWS)
+VALUES = np.sin(np.arange(ROWS)).round(4)
+LINES = [f"{t:.2f},{x:.4f}" for t, x in zip(TIME, VALUES, strict=True)]
+ABOVE = "made by my logger\n\nt,x [m]\n"
+
+
+def plain(path: Path) -> None:
+    path.write_text(ABOVE + "\n".join(LINES) + "\n")
+
+
+def torn(path: Path) -> None:
+    path.write_text(ABOVE + "\r\n".join(LINES) + "\r\n4.0")
+
+
+def commas(path: Path) -> None:
+    path.write_text(ABOVE.replace(",", ";") + "\n".join(LINES).replace(",", ";").replace(".", ","))
+
+
+def latin(path: Path) -> None:
+    path.write_bytes((ABOVE.replace("made", "für").replace("[m]", "[°C]") + "\n".join(LINES)).encode("cp1252"))
+
+
+def packed(path: Path) -> None:
+    path.write_bytes(gzip.compress((ABOVE + "\n".join(LINES)).encode()))
+
+
+def objects(path: Path) -> None:
+    path.write_text("".join(json.dumps({"t": t, "x": x}) + "\n" for t, x in zip(TIME, VALUES, strict=True)))
+
+
+def columns(path: Path) -> None:
+    parquet.write_table(pa.table({"t": TIME, "x": VALUES}), path, row_group_size=170)
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (plain, "a.csv"),
+        (torn, "a.csv"),
+        (commas, "a.csv"),
+        (latin, "a.csv"),
+        (packed, "a.csv.gz"),
+        (objects, "a.jsonl"),
+        (columns, "a.parquet"),
+    ],
+)
+def test_pieces_hold_what_the_whole_does(tmp_path, monkeypatch, write, name):
+    write(tmp_path / name)
+    (whole,) = read_file(tmp_path / name)
+    monkeypatch.setattr(loading, "_PIECE", 1500)
+    pieces = read_file(tmp_path / name)
+    assert [piece.name for piece in pieces] == [f"{name} piece {i}" for i in range(1, len(pieces) + 1)]
+    assert len(pieces) > 2
+    assert max(len(piece.samples["s"].time) for piece in pieces) < ROWS / 2
+    np.testing.assert_array_equal(np.concatenate([piece.samples["s"].data for piece in pieces])[:, 0], VALUES)
+    started = np.cumsum([0, *(len(piece.samples["s"].time) for piece in pieces)])
+    for piece, start in zip(pieces, started, strict=False):
+        there = piece.samples["s"].time
+        np.testing.assert_allclose(there, TIME[start : start + len(there)] - TIME[start], atol=1e-9)
+        assert piece.specs == whole.specs
+    assert [note for note in pieces[0].notes if "pieces" in note] == [
+        "it is too large to be held in memory, and read in pieces, each an episode"
+    ]
+
+
+def test_without_a_recipe_it_is_the_same(tmp_path, monkeypatch):
+    plain(tmp_path / "a.csv")
+    (whole,) = recordings(tmp_path / "a.csv")
+    monkeypatch.setattr(loading, "_PIECE", 1500)
+    report = ingest(tmp_path / "a.csv", tmp_path / "log.h5", progress=False)
+    log = Log(tmp_path / "log.h5")
+    assert len(report.episodes) == len(log.episodes) > 2
+    (stream,) = whole.samples
+    got = np.concatenate([np.asarray(episode.streams[stream].data) for episode in log.episodes])
+    np.testing.assert_array_equal(got, np.asarray(whole.samples[stream].data, got.dtype))
+
+
+def test_what_is_wrong_is_told_by_its_place_in_the_file(tmp_path, monkeypatch):
+    lines = [*LINES]
+    lines[350] = "3.50,many"
+    (tmp_path / "a.csv").write_text(ABOVE + "\n".join(lines) + "\n")
+    for most in (1 << 30, 1500):
+        monkeypatch.setattr(loading, "_PIECE", most)
+        with pytest.raises(RecipeError, match="'many' at row 350, counted from 0"):
+            read_file(tmp_path / "a.csv")
+    lines[350] = "3.50,1,2"
+    (tmp_path / "a.csv").write_text(ABOVE + "\n".join(lines) + "\n")
+    for most in (1 << 30, 1500):
+        monkeypatch.setattr(loading, "_PIECE", most)
+        with pytest.raises(RecipeError, match=r"line 354 has 3\s+fields"):
+            read_file(tmp_path / "a.csv")
+
+
+def test_rows_that_a_recipe_counts_are_those_of_the_file(tmp_path, monkeypatch):
+    plain(tmp_path / "a.csv")
+    monkeypatch.setattr(loading, "_PIECE", 1500)
+    (recording,) = read_file(tmp_path / "a.csv", BODY + "[episodes.late]\nrows = [300, 400]\n")
+    np.testing.assert_array_equal(recording.samples["s"].data[:, 0], VALUES[300:])
+
+
+@pytest.mark.parametrize("most", [1, 7, 10, 1000, float("inf")])
+@pytest.mark.parametrize("text", ["a\nbb\n\nccc\r\n" * 5, "no end of a line", "one\n", "é\n" * 9])
+def test_pieces_of_a_text_are_whole_lines_and_all_of_it(text, most):
+    buffer = pa.py_buffer(text.encode())
+    pieces = [piece.to_pybytes() for piece in in_pieces(buffer, "utf-8", most)]
+    assert b"".join(pieces) == text.encode()
+    assert all(pieces)
+    assert all(piece.endswith(b"\n") for piece in pieces[:-1])
+    assert max(map(len, pieces)) <= most + max(map(len, re.findall(rb".*\n?", text.encode())))
+    assert sum(lines_in(pa.py_buffer(piece)) for piece in pieces) == text.count("\n")
+
+
+def test_letters_of_several_bytes_are_not_parted():
+    buffer = pa.py_buffer("a\nb\n".encode("utf-16-le"))
+    assert [piece.size for piece in in_pieces(buffer, "utf-16-le", 2)] == [8]
