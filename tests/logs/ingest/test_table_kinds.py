@@ -1,10 +1,14 @@
 """Tables as programs of many kinds write them, without a recipe: what is made of them, and what is said."""
 
 import datetime
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats import tables
@@ -179,3 +183,11 @@ def test_milliseconds_may_stand_behind_a_colon_and_hours_may_pass_a_day(tmp_path
 def test_rows_that_are_newest_first_are_refused_as_such(tmp_path, form):
     with pytest.raises(RecipeError, match="turn the rows around"):
         read(tmp_path, "time,x", *(f"{form.format(COUNT - 1 - row)},{row}" for row in range(COUNT)))
+
+
+def test_lists_and_zones_are_read_in_a_process_that_has_imported_nothing_else(tmp_path):
+    date = pa.array(np.arange(9) * 1_000_000, pa.timestamp("us"))
+    parquet.write_table(pa.table({"date": date, "v": [[float(i), 1.0] for i in range(9)]}), tmp_path / "a.parquet")
+    program = "import sys, worldmodel; print(*worldmodel.ingest(*sys.argv[1:], progress=False).streams)"
+    line = [sys.executable, "-c", program, str(tmp_path / "a.parquet"), str(tmp_path / "log.h5")]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()

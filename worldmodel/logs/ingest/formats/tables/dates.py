@@ -63,6 +63,7 @@ def instants(
         RecipeError: for the first that cannot be read, naming its row.
     """
     import pyarrow as pa
+    from pyarrow import compute
 
     if len(columns) == 1 and pa.types.is_timestamp(columns[0].type):
         return *_timestamps(path, names[0], columns[0], time_zone), columns[0].type.tz is None
@@ -72,7 +73,7 @@ def instants(
     if len(columns) == 1 and pa.types.is_time(columns[0].type):
         return *_times_of_day(columns[0]), False
     text = _joined(columns)
-    empty = np.asarray(pa.compute.equal(pa.compute.utf8_trim_whitespace(text.fill_null("")), ""))
+    empty = np.asarray(compute.equal(compute.utf8_trim_whitespace(text.fill_null("")), ""))
     zoned = "%z" in dates
     ns, local = (_by_format(text, dates, time_zone), not zoned) if "%" in dates else _by_order(text, dates, time_zone)
     wrong = np.flatnonzero(~empty & (ns == np.iinfo(np.int64).min))
@@ -107,10 +108,11 @@ def _joined(columns: "Sequence[pa.ChunkedArray]") -> "pa.ChunkedArray":
 
 def _timestamps(path: Path, name: str, column: "pa.ChunkedArray", time_zone: str) -> tuple[np.ndarray, np.ndarray]:
     import pyarrow as pa
+    from pyarrow import compute
 
     try:
         if column.type.tz is None and time_zone != "UTC":
-            column = pa.compute.assume_timezone(column, time_zone, ambiguous="earliest", nonexistent="latest")
+            column = compute.assume_timezone(column, time_zone, ambiguous="earliest", nonexistent="latest")
         ns = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
     except pa.ArrowException as error:
         raise RecipeError(
@@ -189,9 +191,10 @@ def _looked_up(words, meaning) -> tuple[np.ndarray, np.ndarray]:  # type: ignore
 
 def _to_utc(ns: np.ndarray, time_zone: str) -> np.ndarray:
     import pyarrow as pa
+    from pyarrow import compute
 
     local = pa.array(ns, pa.int64()).cast(pa.timestamp("ns"))
-    known = pa.compute.assume_timezone(local, time_zone, ambiguous="earliest", nonexistent="latest")
+    known = compute.assume_timezone(local, time_zone, ambiguous="earliest", nonexistent="latest")
     return np.asarray(known.cast(pa.int64()))
 
 

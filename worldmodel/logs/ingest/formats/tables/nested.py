@@ -15,6 +15,7 @@ def sound(table: "pa.Table") -> "pa.Table":
 def flat(table: "pa.Table") -> "pa.Table":
     """A table whose structs are a column a field, `acc.x`, and whose lists of one length one an element, `state[0]`."""
     import pyarrow as pa
+    from pyarrow import compute
 
     while any(pa.types.is_struct(field.type) for field in table.schema):
         table = table.flatten()
@@ -22,7 +23,7 @@ def flat(table: "pa.Table") -> "pa.Table":
     for field, column in zip(table.schema, table.columns, strict=True):
         size = _list_size(field.type, column)
         if size:
-            columns |= {f"{field.name}[{i}]": pa.compute.list_element(column, i) for i in range(size)}
+            columns |= {f"{field.name}[{i}]": compute.list_element(column, i) for i in range(size)}
         else:
             columns[field.name] = column
     return pa.table(columns)
@@ -31,10 +32,11 @@ def flat(table: "pa.Table") -> "pa.Table":
 def _list_size(kind: "pa.DataType", column: "pa.ChunkedArray") -> int:
     """How many elements each list of a column has; 0 where it holds no lists, or not all of one length."""
     import pyarrow as pa
+    from pyarrow import compute
 
     if pa.types.is_fixed_size_list(kind):
         return kind.list_size
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
         return 0
-    lengths = pa.compute.unique(pa.compute.list_value_length(column).drop_null())
+    lengths = compute.unique(compute.list_value_length(column).drop_null())
     return lengths[0].as_py() if len(lengths) == 1 else 0
