@@ -188,3 +188,73 @@ def test_any_cut_and_any_wrong_byte_is_read_or_refused_by_name(tmp_path):
         path.write_bytes(data)
         with contextlib.suppress(RecipeError):
             list(tables.read(path, Options()))
+
+
+def test_rows_without_names_behind_a_stamp_are_called_by_their_places(tmp_path):
+    lines = [f"2014-05-07 16:29:{48 + i // 100:02d}.{i % 100:02d}0,{i / 64},-0.5,0.96" for i in range(COUNT)]
+    recording = read(tmp_path / "watch.csv", "\n".join(lines) + "\n0.5,0.1\n")
+    (spec,), (samples,) = recording.specs.values(), recording.samples.values()
+    assert spec.columns == ("column_2", "column_3", "column_4")
+    assert spec.rate_hz == 100
+    np.testing.assert_allclose(samples.data[-1], [(COUNT - 1) / 64, -0.5, 0.96])
+    told = "\n".join(recording.notes)
+    assert "its columns have no names" in told
+    assert "1 lines that are no rows of numbers were left out, first '0.5,0.1'" in told
+
+
+@pytest.mark.parametrize("unit", [1, 1_000_000_000])
+def test_a_trajectory_without_names_is_a_pose(tmp_path, unit):
+    """Stamp, place and quaternion, the scalar last, as the tools of TUM's data set and most SLAM programs have them."""
+    angles = np.linspace(0, 1, COUNT)
+    stamps = [
+        f"{1_403_636_579.25 + i / 20:.6f}" if unit == 1 else f"{(1_403_636_579 * 20 + i) * unit // 20}"
+        for i in range(COUNT)
+    ]
+    turned = zip(stamps, angles, strict=True)
+    lines = [f"{stamp} {a} 2 3 0 0 {np.sin(a / 2):.9f} {np.cos(a / 2):.9f}" for stamp, a in turned]
+    recording = read(tmp_path / "trajectory.txt", "\n".join(lines) + "\n")
+    assert {name: spec.kind for name, spec in recording.specs.items()} == {
+        "position": "position",
+        "attitude": "orientation",
+    }
+    np.testing.assert_allclose(recording.samples["position"].data[-1], [1, 2, 3])
+    np.testing.assert_allclose(recording.samples["attitude"].data[-1], [np.cos(0.5), 0, 0, np.sin(0.5)], atol=1e-6)
+    assert recording.specs["position"].rate_hz == 20
+    assert any("no names: taken for a trajectory" in note for note in recording.notes)
+
+
+@pytest.mark.parametrize("lines", ["0.00,1,2\n0.01,1,3\n0.02,2,4\n0.03,2,5\n", "1403636579 1\n1403636578 2\n" * 4])
+def test_rows_without_names_or_a_time_that_grows_are_refused(tmp_path, lines):
+    (tmp_path / "numbers.csv").write_text(lines)
+    with pytest.raises(RecipeError, match="cannot be read as a table"):
+        list(tables.read(tmp_path / "numbers.csv", Options()))
+
+
+def test_a_recipe_counts_the_columns_of_rows_without_names(tmp_path):
+    lines = "".join(f"{1_403_636_579 + i},{i},{2 * i}\n" for i in range(COUNT))
+    (tmp_path / "rows.csv").write_text(lines)
+    text = """format = "worldmodel-recipe"\nversion = 1\nheader = false\n[clock]\ncolumn = "#1"\norigin = "unix"
+    [streams.s]\nkind = "sensor"\ncolumns = { x = "#3" }\nrate_hz = 1\n"""
+    (tmp_path / "recipe.toml").write_text(text)
+    (recording,) = tables.read(tmp_path / "rows.csv", Options(recipe=tmp_path / "recipe.toml"))
+    np.testing.assert_array_equal(recording.samples["s"].data[:, 0], 2 * np.arange(COUNT))
+
+
+def test_the_sensors_of_an_e4_are_one_recording(tmp_path):
+    start = 1_680_686_620.0
+    files = {"ACC": (32, 3), "EDA": (4, 1), "TEMP": (4, 1)}
+    for name, (rate, width) in files.items():
+        head = [", ".join([f"{value:.6f}"] * width) for value in (start, rate)]
+        body = [",".join([str(i % 60)] * width) for i in range(10 * rate)]
+        (tmp_path / f"{name}.csv").write_text("\n".join([*head, *body]) + "\n")
+    (tmp_path / "IBI.csv").write_text(f"{start:.6f}, IBI\n" + "".join(f"{i * 0.7:.6f},0.7\n" for i in range(1, 14)))
+    assert claimant(tmp_path) == "tables"
+    (recording,) = tables.read(tmp_path, Options())
+    columns = {column: name for name, spec in recording.specs.items() for column in spec.columns}
+    assert {"x", "y", "z", "eda", "temp", "ibi"} == set(columns)
+    acc = columns["x"]
+    assert recording.specs[acc].rate_hz == 32
+    np.testing.assert_allclose(recording.samples[acc].data[1], [9.80665 / 64] * 3, rtol=1e-6)
+    np.testing.assert_allclose(recording.samples[columns["eda"]].time[:3], [0, 0.25, 0.5])
+    np.testing.assert_allclose(recording.samples[columns["ibi"]].time[0], 0.7, atol=1e-6)
+    assert recording.origin_utc == start

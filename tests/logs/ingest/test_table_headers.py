@@ -59,3 +59,28 @@ def test_turns_of_a_rigid_body_are_an_attitude_and_no_gyro(tmp_path):
     (recording,) = tables.read(tmp_path / "take.csv", Options())
     assert {name: spec.kind for name, spec in recording.specs.items()} == {"attitude": "orientation"}
     np.testing.assert_allclose(recording.samples["attitude"].data[:, 3], np.sin(np.arange(COUNT) / 40), atol=1e-6)
+
+
+def test_a_header_of_which_alone_the_line_ends_in_a_delimiter_tells_units_behind_slashes(tmp_path):
+    """As BioLogic writes its cyclers' tables: `time/s`, and a clock shows that what stands behind a slash is a unit."""
+    head = (
+        "BT-Lab ASCII FILE\nNb header lines : 6\n\nctrl_type\tRest\tCC\n\nmode\ttime/s\tEcell/V\tI/mA\t(Q-Qo)/mA.h\t\n"
+    )
+    lines = "".join(f"{i % 3}\t{i / 10:.15E}\t{3.5 + i / 100:.7E}\t{i:.7E}\t0.0\n" for i in range(COUNT))
+    (tmp_path / "cell.mpt").write_text(head + lines)
+    (recording,) = tables.read(tmp_path / "cell.mpt", Options())
+    spec, samples = recording.specs["signals"], recording.samples["signals"]
+    assert spec.columns == ("mode", "ecell", "i", "q_qo")
+    assert spec.units == ("", "V", "A", "mA.h")
+    np.testing.assert_allclose(samples.data[-1, 1:3], [3.5 + (COUNT - 1) / 100, (COUNT - 1) / 1000])
+    np.testing.assert_allclose(samples.time[1], 0.1)
+
+
+def test_a_header_that_comes_again_at_once_tells_no_units(tmp_path):
+    header = "time,Latitude,Longitude,depth\n"
+    lines = "".join(f"{1455208122.28 + i},{34.1 + i / 1e5},-81.2,{i % 7}\n" for i in range(COUNT))
+    (tmp_path / "boat.csv").write_text(3 * header + lines)
+    (recording,) = tables.read(tmp_path / "boat.csv", Options())
+    assert recording.specs["signals"].units == ("",)
+    assert recording.specs["gps"].units == ("deg", "deg", "m")
+    assert not any("which is no unit" in note for note in recording.notes)

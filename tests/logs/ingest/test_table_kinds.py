@@ -191,3 +191,41 @@ def test_lists_and_zones_are_read_in_a_process_that_has_imported_nothing_else(tm
     program = "import sys, worldmodel; print(*worldmodel.ingest(*sys.argv[1:], progress=False).streams)"
     line = [sys.executable, "-c", program, str(tmp_path / "a.parquet"), str(tmp_path / "log.h5")]
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_gravity_in_what_is_called_linear_acceleration_is_told(tmp_path):
+    """As in sensor_msgs/Imu, whose linear_acceleration is what the sensor says."""
+    rows = [f"{t},0.1,-0.3,{9.8 + row % 3 / 100}" for row, t in enumerate(STEPS)]
+    axes = ",".join(f"field.linear_acceleration.{axis}" for axis in "xyz")
+    told = " ".join(read(tmp_path, f"time,{axes}", *rows).notes)
+    assert "by its values it seems to be m/s^2" in told
+    assert "without the gravity" not in told
+
+
+def test_counters_count_and_what_is_called_as_one_may_not(tmp_path):
+    rows = [f"{t},{row + 1},{30 + row / 7:.2f},{row % 4},{1 + row % 3}" for row, t in enumerate(STEPS)]
+    recording = read(tmp_path, "time,Data Point,Heat Index,load,runtime_state", *rows)
+    assert recording.specs["signals"].columns == ("heat_index", "load", "runtime_state")
+    assert any("count rows are left out: Data Point" in note for note in recording.notes)
+
+
+def test_a_voltage_beside_its_current_and_power_is_no_command(tmp_path):
+    rows = [f"{t},{3.5 + row / 100},{row % 5},{row % 7}" for row, t in enumerate(STEPS)]
+    metered = read(tmp_path, "Time[s],U[V],I[A],P[W]", *rows)
+    assert {name: spec.kind for name, spec in metered.specs.items()} == {"signals": "sensor"}
+    assert read(tmp_path, "Time[s],U[V],I[A],y[m]", *rows).specs["commands"].columns == ("u",)
+
+
+def test_stamps_of_whole_minutes_stay_what_they_are(tmp_path):
+    """However long a recording is: a rate that was printed with ten digits moved them by 6 ms in a year."""
+    minutes = [*range(0, 400, 10), *range(200_000, 200_200, 10)]
+    times = [datetime.datetime(2018, 1, 1) + datetime.timedelta(minutes=minute) for minute in minutes]
+    recording = read(tmp_path, "Date/Time,power", *(f"{time:%d %m %Y %H:%M},{i % 9}" for i, time in enumerate(times)))
+    np.testing.assert_allclose(recording.samples["signals"].time, 60.0 * np.array(minutes), rtol=0, atol=1e-6)
+    assert not any("rounded" in note for note in recording.notes)
+
+
+def test_a_question_mark_is_no_reading(tmp_path):
+    rows = [f"16/12/2006;17:{row:02d}:00;{'?' if row == 4 else 4.2 + row};{row % 7}" for row in range(COUNT)]
+    (samples,) = read(tmp_path, "Date;Time;power;load", *rows).samples.values()
+    assert np.flatnonzero(np.isnan(samples.data[:, 0])).tolist() == [4]

@@ -307,3 +307,13 @@ def test_a_known_program_that_writes_semicolons_is_recognised(tmp_path):
     text = f'"Format";"AIM CSV File"\n"Sample Rate";"20"\n\n"Time";"GPS Speed"\n"s";"km/h"\n{rows}'
     (tmp_path / "a.csv").write_text(text)
     assert known.recognised(tmp_path / "a.csv") == "aim"
+
+
+def test_a_known_program_s_receiver_without_a_fix_is_no_stream(tmp_path):
+    header = "GPS Time, Device Time, Longitude, Latitude, Altitude, G(x), G(y), G(z), Engine RPM(rpm)\n"
+    rows = "".join(f"-,23-Feb-2022 06:34:{i:02d}.403,-,-,-,0.1,{i / 10},9.8,{800 + i}\n" for i in range(20))
+    (tmp_path / "trackLog.csv").write_text(header + rows)
+    (recording,) = recordings(tmp_path / "trackLog.csv")
+    assert recording.about["recipe"] == "torque"
+    assert set(recording.specs) == {"accelerometer", "signals"}
+    assert "gps: left out, as its columns hold nothing" in recording.notes

@@ -15,7 +15,7 @@ _RATE = re.compile(  # `Sample rate: 100.0Hz`, `Sampling frequency,250`, `at 30 
     r"(?!\.?\d|\s?(?:[munµμ]?s|sec\w*|min\w*|milli\w*|micro\w*)\b)",  # a time between samples is no rate
     re.IGNORECASE,
 )
-_TIME = re.compile(r"\d{1,4}([-/.:]\w{1,9}){1,5}.*")
+_TIME = re.compile(r"\d{1,4}([-/.:]\w{1,9}){1,5}.*|\d{1,2} \d{1,2} \d{4} \d{1,2}:\d\d.*")
 
 
 def rate_told(lines: Sequence[str]) -> float | None:

@@ -1,11 +1,14 @@
 """Where the names of a table's columns are: the words above its data, and the groups above these."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from worldmodel.logs.ingest.formats.tables.fields import fields_at, fields_of, is_value, stripped
 
 _ABOVE = 6  # lines of words above the data at most
+_CLOCK = re.compile(r"^(?:t|time)/(?:s|ms|min|h)$", re.IGNORECASE)
+_SLASH = re.compile(r"^(?P<name>[^/]+)/(?P<unit>[^/].*)$")
 
 
 def names_at(lines: Sequence[str], row: int, delimiter: str, over: int) -> list[str]:
@@ -13,7 +16,14 @@ def names_at(lines: Sequence[str], row: int, delimiter: str, over: int) -> list[
     names = stripped(fields_at(lines, row, delimiter))
     for above in range(row - 1, row - 1 - over, -1):
         names = list(map(_within, _filled(stripped(fields_at(lines, above, delimiter)), len(names)), names))
-    return names
+    return _in_brackets(names)
+
+
+def _in_brackets(names: Sequence[str]) -> list[str]:
+    """Names with their units in brackets, where a clock shows that they stand behind a slash: `time/s`, `Ecell/V`."""
+    if not any(map(_CLOCK.search, names)):
+        return list(names)
+    return [_SLASH.sub(r"\g<name> [\g<unit>]", name) for name in names]
 
 
 def _within(group: str, name: str) -> str:
@@ -75,18 +85,24 @@ class _Rows(dict[int, list[str]]):
         self[number] = stripped(fields_of(self._lines[number], self._delimiter))
         return self[number]
 
+    def names(self, number: int, width: int) -> list[str]:
+        """Those of a header, of which alone the line may end in a delimiter, as BioLogic's does."""
+        fields = self[number]
+        return fields[:-1] if len(fields) == width + 1 and not fields[-1] else fields
 
-def _top(lines: Sequence[str], rows: Mapping[int, Sequence[str]], first: int, width: int) -> int | None:
+
+def _top(lines: Sequence[str], rows: _Rows, first: int, width: int) -> int | None:
     """The row of names above the first row of data: of those of words that are as wide, and full, the one with the
     most different words; the highest of several.
     """
     row, found = first - 1, list[int]()
     while row >= 0 and first - row <= _ABOVE:
-        if any(rows[row]) and not (width - 1 <= len(rows[row]) <= width and not any(map(is_value, rows[row]))):
+        words = rows.names(row, width)
+        if any(words) and not (width - 1 <= len(words) <= width and not any(map(is_value, words))):
             break
-        if found and (not any(rows[row]) or lines[row].startswith("#")):
+        if found and (not any(words) or lines[row].startswith("#")):
             break
-        found += [row] if sum(map(bool, rows[row])) > 0.5 * width else []
+        found += [row] if sum(map(bool, words)) > 0.5 * width else []
         row -= 1
     return max(found, key=lambda row: (len(set(rows[row]) - {""}), -row), default=None)
 

@@ -116,9 +116,12 @@ def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: st
         below = range(row + 1, min(len(lines), row + 1 + _BELOW))
         start = next((i for i in below if _is_data(fields_of(lines[i], delimiter), len(names), at)), row + 1)
     above = [fields_of(line, delimiter) for line in lines[row + 1 : start]]
+    again = fields_at(lines, row, delimiter)  # the header once more
     worded = (tuple(fields) for fields in above if len(fields) >= len(names) > 0 and any(map(_WORDED.search, fields)))
-    units = max(worded, key=_units_in, default=())
+    units = max((fields for fields in worded if list(fields) != again), key=_units_in, default=())
     first = fields_at(lines, start, delimiter)
+    if len(names) == len(first) + 1 and not names[-1]:  # of the header alone the line ends in a delimiter
+        names.pop()
     if delimiter == " " and len(first) == len(names) + 1 and _DAY.fullmatch(first[0]) and _HOUR.fullmatch(first[1]):
         names = ["date", f"time {names[0]}", *names[1:]]  # RTKLIB's `GPST` is both
     if len(first) > len(names) and not any(first[len(names) :]):  # each line ends in a delimiter

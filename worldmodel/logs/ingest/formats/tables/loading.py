@@ -22,6 +22,7 @@ from worldmodel.logs.ingest.formats.tables.members import LINES as JSON_LINES
 from worldmodel.logs.ingest.formats.tables.nested import flat, sound
 from worldmodel.logs.ingest.formats.tables.parsing import MISSING, cannot_be_read, parse
 from worldmodel.logs.ingest.formats.tables.plain import is_other, plain
+from worldmodel.logs.ingest.formats.tables.plain.rows import FILE
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
 from worldmodel.logs.ingest.formats.tables.text import Body, body_of, in_pieces, lines_in
@@ -191,7 +192,7 @@ def _first_table(sheets: dict[str, list[list[Any]]], recipe: Recipe | None) -> t
 
 
 def _load_text(path: Path, buffer: "pa.Buffer", recipe: Recipe | None, most: float) -> Iterator[Table]:
-    if is_other(_first_lines(buffer)):
+    if (recipe is None or recipe.text.header) and is_other(_first_lines(buffer)):
         yield _load_other(path, buffer, recipe)
         return
     layout: Layout | None = None
@@ -238,7 +239,8 @@ def _load_other(path: Path, buffer: "pa.Buffer", recipe: Recipe | None) -> Table
         raise ValueError(f"it is larger than {_MOST_OTHER >> 20} MB: export it in parts, or as CSV")
     body = body_of(buffer, *encoding_of(head_of(buffer, HEAD), None), None).without_zeros()
     made = plain(body.buffer.to_pybytes().decode("utf-8", "replace").splitlines())
-    layout = Layout("\t", made.decimal, unique(made.names), (), 1)
+    names = [name.replace(FILE, path.stem) for name in made.names]
+    layout = Layout("\t", made.decimal, unique(names), (), 1)
     text = recipe.text if recipe else Text()
     data, notes = parse(path, Body(pa.py_buffer(made.as_text())).from_line(1), layout, text, _readable(recipe))
     data, told = without_letters(data, made.decimal, None)

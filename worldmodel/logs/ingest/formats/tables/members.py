@@ -14,7 +14,7 @@ from worldmodel.errors import RecipeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat", ".lvm", ".pos")
+TEXT = (".csv", ".tsv", ".txt", ".vbo", ".tab", ".dat", ".lvm", ".pos", ".mpt", ".tum", ".mot", ".sto")
 LINES = (".jsonl", ".ndjson")
 JSON = (".json",)
 BINARY = (".parquet", ".feather", ".arrow", ".xlsx", ".xls", ".xlsb", ".ods", ".mat", ".h5", ".hdf5", ".npz")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MISSING = (
-    "", "#N/A", "N/A", "n/a", "NA", "nan", "NaN", "-nan", "-NaN", "NAN", "<NA>", "#DIV/0!",
+    "", "#N/A", "N/A", "n/a", "NA", "nan", "NaN", "-nan", "-NaN", "NAN", "<NA>", "#DIV/0!", "?",
     "#NUM!", "#VALUE!", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "null", "NULL", "None", "none", "-", "--", "---",
 )  # fmt: skip
 _QUICK = tuple(word for word in MISSING if not word.startswith(("-", "1")))  # which numbers do not begin as

@@ -125,13 +125,16 @@ def fit(path: Path, table: Table, recipe: Recipe, unread: bool) -> Recipe:
     Raises:
         RecipeError: if no stream is left.
     """
-    streams = tuple(s for s in recipe.streams if not s.optional or not table.lacking(_columns(s)))
+    there = [s for s in recipe.streams if not s.optional or not table.lacking(_columns(s))]
+    empty = [s for s in there if s.optional and _holds_nothing(table, s)]
+    streams = tuple(s for s in there if s not in empty)
     clocks = {clock: _in_its_unit(table, clock, unread) for clock in {recipe.clock, *(s.clock for s in streams)}}
     streams = tuple(
         dataclasses.replace(_in_its_units(table, stream, unread), clock=clocks[stream.clock]) for stream in streams
     )
     fitted = dataclasses.replace(recipe, streams=streams, clock=clocks[recipe.clock])
     table.notes += [text for stream in recipe.streams if (text := _lacking(table, stream))]
+    table.notes += [f"{stream.spec.name}: left out, as its columns hold nothing" for stream in empty]
     if recipe.rest:
         from worldmodel.logs.ingest.formats.tables.suggest.rest import other_streams
 
@@ -180,6 +183,12 @@ def _lacking(table: Table, stream: TableStream) -> str:
     if not missing or not there:
         return ""
     return f"{stream.spec.name}: left out, though there is {', '.join(there)}: no {', '.join(missing)}"
+
+
+def _holds_nothing(table: Table, stream: TableStream) -> bool:
+    """Whether all columns of a stream are empty in every row, as of a receiver without a fix."""
+    columns = [table.column(name) for name in stream.sources if name]
+    return bool(columns) and table.data.num_rows > 0 and all(c.null_count == table.data.num_rows for c in columns)
 
 
 def _columns(stream: TableStream) -> list[str]:

@@ -1,14 +1,15 @@
 """Texts that are no plain tables, as some programs write them, made into plain ones: names, and rows of as many fields.
 
-`lvm` is LabVIEW's, `fit` FitCSVTool's, `serial` that of terminals which put a time before each line.
+`lvm` is LabVIEW's, `fit` FitCSVTool's, `serial` that of terminals which put a time before each line, `e4` Empatica's,
+`unnamed` rows without names.
 """
 
 from collections.abc import Sequence
 
-from worldmodel.logs.ingest.formats.tables.plain import fit, lvm, serial
+from worldmodel.logs.ingest.formats.tables.plain import e4, fit, lvm, serial, unnamed
 from worldmodel.logs.ingest.formats.tables.plain.rows import Rows
 
-_KINDS = (lvm, fit, serial)
+_KINDS = (lvm, fit, serial, e4, unnamed)
 _HEAD = 40  # lines that tell
 
 

@@ -3,13 +3,15 @@
 import dataclasses
 from collections.abc import Sequence
 
+FILE = "{file}"
+
 
 @dataclasses.dataclass
 class Rows:
     """A plain table.
 
     Attributes:
-        names: of the columns, units in brackets behind them.
+        names: of the columns, units in brackets behind them; `FILE` stands for what the file is called.
         rows: the fields of each row, as many as there are names.
         decimal: `.` or `,`.
         notes: what was left out or assumed.

@@ -15,7 +15,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.guesses import as_dates, as_n
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
-    r"time(?!t(?:er|ry))|stamp|^ts?$|^date|date$|seconds?$|seconds|elapsed|^secs?$|^ms$|millis|micros|^utc|epoch?|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
+    r"time(?!t(?:er|ry)|_(?:state|status)|_?out$)|stamp|^ts?$|^date|date$|seconds?$|seconds|elapsed|^secs?$|^ms$|millis|micros|^utc|epoch?|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
     r"|(?:created|recorded|measured|observed|logged|updated|changed)_(?:at|on)$"
 )
 _DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")

@@ -99,6 +99,7 @@ WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
 
 
 COUNTER = re.compile(
-    r"(?:^|_)(?:index|idx|iteration|loop_?iteration|counter|sample(?:_?(?:id|no|num(?:ber)?))?|seq(?:uence)?(?:_?(?:id|num(?:ber)?))?|row|frame_?(?:id|num(?:ber)?)?)$|^id$"
+    r"(?:^|_)(?:index|idx|iteration|loop_?iteration|counter|(?:sample|packet|record|data_?(?:point|set))(?:_?(?:id|no|num(?:ber)?))?"
+    r"|seq(?:uence)?(?:_?(?:id|num(?:ber)?))?|row|frame_?(?:id|num(?:ber)?)?)$|^(?:id|rec)$"
 )
 EPISODE = re.compile(r"^(?:episode|trial|run|rollout|trajectory|traj|session)(?:_?(?:id|index|idx|num(?:ber)?))?$")

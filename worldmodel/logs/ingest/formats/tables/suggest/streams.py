@@ -47,6 +47,7 @@ _PLACES = {
 _FAST = 10.0  # rad/s, which few machines turn with
 _OF_APPLE = re.compile(r"rotation_?rate")  # in rad/s, beside accelerations in g
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
+_METER = {"u": "V", "i": "A", "p": "W"}  # side by side: a voltage that is measured, and no command
 
 
 def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike: Sequence[Table] = ()) -> Found:
@@ -129,7 +130,7 @@ def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:
             continue
         elif table.is_words(name) or not any(test(column.type) for test in _tests()):
             words.append(name)
-        elif COUNTER.search(plain(name)):
+        elif COUNTER.search(plain(name)) and not (table.floats(name) % 1 > 0).any():
             counters.append(name)
         else:
             there.append(name)
@@ -234,9 +235,10 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     stems = Counter(_stem(name) for name in names)
     file = stem(table.path)
     of_commands = bool(ACTION.search(file)) and not NOT_ACTION.search(file)  # `motors.csv` with m1 to m4
+    metered = _METER.items() <= {plain(name): table.unit(name) for name in names}.items()
     for name in names:
         base = plain(name)
-        action = bool(ACTION.search(base)) and not NOT_ACTION.search(base)
+        action = bool(ACTION.search(base)) and not NOT_ACTION.search(base) and not (metered and base in _METER)
         action = action or any(COMMANDS.search(words) for words in (base, _prefix(name)))
         action = action or (of_commands and not NOT_ACTION.search(base))
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")

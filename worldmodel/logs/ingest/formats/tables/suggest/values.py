@@ -13,7 +13,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested, plai
 _G = 9.80665
 _ARC_MINUTE = "0.016666666666666666 deg"
 _G_FORCE = re.compile(r"g_?force")
-_FREE = re.compile(r"free|lin|user")  # accelerations without gravity
+_FREE = re.compile(r"free|lin|user")  # accelerations without gravity, but those of ROS
 _NO_DEG = 1e5  # beyond are 1e-7 degrees
 _COUNTS = 300.0  # m/s^2 in the median are more than any machine has
 _TURNS = 4100.0  # degrees a second: gyros end at 4000
@@ -33,7 +33,7 @@ def add_units(stream: Suggested, evidence: Evidence) -> None:
             continue
         if column.unit == "m/s^2" and _G_FORCE.search(plain(column.source)):
             column.from_unit, seems = "g", "g"
-        elif column.unit == "m/s^2" and _FREE.search(plain(column.source)):
+        elif column.unit == "m/s^2" and _FREE.search(plain(column.source)) and not _is_near(_size(values), _G):
             seems = "m/s^2, without the gravity that would tell"
         else:
             column.unit, column.from_unit, seems = _BY_SIZE[column.unit](values, max(largest))
@@ -44,12 +44,21 @@ def add_units(stream: Suggested, evidence: Evidence) -> None:
 
 def _acceleration(values: Sequence[np.ndarray], _: float) -> tuple[str, str, str]:
     """The unit of the log, the one that readings are in, empty for the same, and what is said of it."""
-    size = float(np.nanmedian(np.sqrt(np.sum(np.square(values[:3]), axis=0))))
+    size = _size(values)
     if size > _COUNTS:
         return "", "", f"the sensor's own counts, {size:.4g} in the median: scale and units say what they are"
-    if 0.7 < size < 1.4:
+    if _is_near(size, 1):
         return "m/s^2", "g", "g"
-    return "m/s^2", "", "m/s^2" if 0.7 < size / _G < 1.4 else "m/s^2 (not told by gravity)"
+    return "m/s^2", "", "m/s^2" if _is_near(size, _G) else "m/s^2 (not told by gravity)"
+
+
+def _size(values: Sequence[np.ndarray]) -> float:
+    """The median length of vectors, of three columns [M]."""
+    return float(np.nanmedian(np.sqrt(np.sum(np.square(values[:3]), axis=0))))
+
+
+def _is_near(size: float, gravity: float) -> bool:
+    return 0.7 < size / gravity < 1.4
 
 
 def _turning(_: Sequence[np.ndarray], largest: float) -> tuple[str, str, str]:

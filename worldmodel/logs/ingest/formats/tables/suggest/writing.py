@@ -97,7 +97,8 @@ def _stream(stream: Suggested) -> list[str]:
     lines += _each("from_units", [c.from_unit for c in stream.columns])
     if any(c.circular for c in stream.columns):
         lines.append(f"circular = [{', '.join(str(c.circular).lower() for c in stream.columns)}]")
-    lines.append(f"rate_hz = {stream.rate_hz:.10g}" if stream.rate_hz else 'rate_hz = "measured"')
+    rate = repr(float(stream.rate_hz)).removesuffix(".0") if stream.rate_hz else '"measured"'
+    lines.append(f"rate_hz = {rate}")
     where = ", ".join(f"{_key(column)} = {_value(value)}" for column, value in stream.where.items())
     lines += [f"where = {{ {where} }}"] * bool(where)
     lines += ["held = true"] * stream.held
