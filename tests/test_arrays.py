@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worldmodel.arrays import evenly, hold, last_valid, newest
+from worldmodel.arrays import evenly, hold, last_valid, newest, scattered
 
 MASKS = st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4)
 
@@ -34,3 +34,22 @@ def test_few_of_many_rows_are_evenly_among_them_with_both_ends():
     assert evenly(10, 4).tolist() == [0, 3, 6, 9]
     assert evenly(3, 8).tolist() == [0, 1, 2]
     assert evenly(5, 1).tolist() == [0]
+
+
+@pytest.mark.parametrize("period", [2, 5, 10, 12])
+@pytest.mark.parametrize("stride", [2, 10, 12, 60, 149])
+def test_rows_that_are_scattered_see_every_phase_of_what_repeats(stride, period):
+    rows = scattered(400 * stride, 400)
+    phases = np.bincount(rows % period, minlength=period)
+    np.testing.assert_array_equal(rows // stride, np.arange(400))  # one from each stretch
+    assert phases.min() > 0.6 * 400 / period
+    assert phases.max() < 1.5 * 400 / period
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 9, 10, 14, 1000])
+def test_as_many_rows_are_scattered_as_are_asked_for_and_there(count):
+    rows = scattered(count, 9)
+    assert len(rows) == min(count, 9)
+    assert len(np.unique(rows)) == len(rows)
+    assert all(0 <= row < count for row in rows)
+    assert rows.tolist() == sorted(rows)

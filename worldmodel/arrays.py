@@ -9,6 +9,8 @@ from jaxtyping import Bool, Int, Shaped
 
 from worldmodel.types import Array
 
+_GOLDEN = (5**0.5 - 1) / 2
+
 
 def namespace(x: Array) -> ModuleType:
     """numpy or jax.numpy, whichever made `x` (https://data-apis.org/array-api)."""
@@ -18,6 +20,16 @@ def namespace(x: Array) -> ModuleType:
 def evenly(count: int, most: int) -> Int[np.ndarray, " N"]:
     """At most so many of `count` rows, evenly from the first to the last, rising."""
     return np.unique(np.linspace(0, count - 1, most).astype(int))
+
+
+def scattered(count: int, most: int) -> Int[np.ndarray, " N"]:
+    """At most so many of `count` rows, rising, one from each of as many even stretches of them.
+
+    Where in its stretch is told by multiples of the golden ratio, so that rows keep step with nothing that repeats:
+    every second start would see a stream that comes each tenth tick at odd ticks ahead alone.
+    """
+    edges = np.arange(min(count, most) + 1) * count // max(min(count, most), 1)
+    return edges[:-1] + (np.arange(len(edges) - 1) * _GOLDEN % 1 * np.diff(edges)).astype(int)
 
 
 def scan(step: Callable[[Any, Any], tuple[Any, Any]], state: Any, each: Shaped[Array, "*shape"]) -> Array:

@@ -137,7 +137,7 @@ def test_members_are_pictures_that_may_come_and_their_mean_stays_what_it_was(run
     windows, model = run.windows(log), run.model
     paint = model.video_decoders[0].paint
     paint.bias[...] = paint.bias[...].at[3::4].set(-9.0)  # of what is kept of the last frame
-    context, future = windows.cut(windows.starts().evenly(6), 8, np.tile([0, 5], (6, 1)))
+    context, future = windows.cut(windows.starts().thinned(6), 8, np.tile([0, 5], (6, 1)))
     plain = Film.plain([(16, 16, 3)])
     recalling = plain.recalling([Memory(remembered(windows, 0), 0.2)])
     shown = []

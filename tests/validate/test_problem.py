@@ -115,8 +115,8 @@ def test_starts_are_spread_over_all_episodes_when_there_are_too_many(log):
     assert len(every) == len(make_problem(log, **SPANS).truth.windows.starts())
     assert len(few) == 10
     assert {tuple(s) for s in few} <= {tuple(s) for s in every}
-    assert few[0].tolist() == every[0].tolist()
-    assert few[-1].tolist() == every[-1].tolist()
+    assert few[0, 1] < every[0, 1] + len(every) / 10
+    assert few[-1, 1] > every[-1, 1] - len(every) / 10
     assert set(few[:, 0]) == {0, 1}
 
 

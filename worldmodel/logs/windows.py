@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from worldmodel.arrays import evenly, last_valid, namespace, newest
+from worldmodel.arrays import last_valid, namespace, newest, scattered
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, Ticks
@@ -80,12 +80,8 @@ class Starts(Sequence):
         return int(self.ends[-1])
 
     def thinned(self, most: int = 1 << 16) -> np.ndarray:
-        """All of them or, where there are more than `most`, every second, third ... one: int [K, 2]."""
-        return self[:: max(-(-len(self) // most), 1)]
-
-    def evenly(self, most: int) -> np.ndarray:
-        """At most so many of them, evenly from the first to the last: int [K, 2]."""
-        return self[evenly(len(self), most)]
+        """At most so many of them, spread over all, and in step with nothing that repeats: int [K, 2]."""
+        return self[scattered(len(self), most)]
 
     def end_to_end(self, ticks: int) -> np.ndarray:
         """Of each episode every so many-th and the last, so that windows of so many ticks cover it: int [K, 2]."""

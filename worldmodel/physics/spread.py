@@ -66,7 +66,7 @@ class Spread:
             WorldModelError: if no episode is long enough.
         """
         layout = windows.layout
-        context, future = windows.without_video().cut(windows.starts().evenly(_WINDOWS), windows.horizon)
+        context, future = windows.without_video().cut(windows.starts().thinned(_WINDOWS), windows.horizon)
         age = layout.age_ticks(future.age_s)
         drawn = draw(context, future.actions, _MEMBERS)
         apart, noise = (at_sample_times(x, age[:, None]) for x in (drawn.apart, drawn.noise))

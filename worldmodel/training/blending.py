@@ -68,7 +68,7 @@ def joined_by_network(
         apart: whether these are those of `left_out`, so that all can be compared column by column.
         learned: whether it learned from them.
     """
-    starts = left_out.starts if apart else select.starts().evenly(_WINDOWS)
+    starts = left_out.starts if apart else select.starts().thinned(_WINDOWS)
     context, future = select.cut(starts, select.horizon)
     ahead = network_ahead(network, team.lens, context, future.actions)
     if apart:

@@ -42,7 +42,7 @@ class Selection:
     """A fixed set of windows of the episodes that select."""
 
     def __init__(self, windows: Windows, seed: int) -> None:
-        chosen = windows.starts().evenly(_WINDOWS)
+        chosen = windows.starts().thinned(_WINDOWS)
         middle = windows.frame_ticks(chosen, np.full((len(chosen), 1), windows.horizon // 2), windows.horizon)
         self.windows, self.layout = windows, windows.layout
         self.context, self.future = windows.cut(chosen, windows.horizon, middle)

@@ -24,7 +24,7 @@ _SUM = 1e3  # how much more a sum of shares that is not 1 weighs than the frames
 def remembered(windows: Windows, video: int) -> UInt8[np.ndarray, "N rows columns 3"]:
     """Frames of the episodes, evenly over all of them, that are kept with a run."""
     spec = windows.layout.videos[video]
-    starts = windows.starts().evenly(min(_REMEMBERED, max(_BYTES // int(np.prod(spec.sample_shape)), 1)))
+    starts = windows.starts().thinned(min(_REMEMBERED, max(_BYTES // int(np.prod(spec.sample_shape)), 1)))
     newest = windows.ticks.spans(starts, 1 - windows.context, windows.context).frames[..., video].max(1)
     shown, there = windows.frames(video, starts, newest[:, None])
     return shown[there]
@@ -44,7 +44,7 @@ def measure_film(
         mean: by video, the mean frame of the training episodes, uint8 [rows, columns, 3].
         memories: by video, frames of them that members may recall (`remembered`), if that is better (`_recalled`).
     """
-    chosen = windows.starts().evenly(_WINDOWS)
+    chosen = windows.starts().thinned(_WINDOWS)
     ticks = np.unique(np.geomspace(1, windows.horizon, _HORIZONS).round().astype(int)) - 1
     asked = windows.frame_ticks(chosen, np.tile(ticks, (len(chosen), 1)), windows.horizon)
     context, future = windows.cut(chosen, windows.horizon, asked)

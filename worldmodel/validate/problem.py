@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from worldmodel.arrays import evenly
+from worldmodel.arrays import scattered
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout, align, default_dt
@@ -264,7 +264,7 @@ def problem_of(
     if at_s is not None:
         starts = starts[starts[:, 1] == np.round(np.asarray(at_s) / layout.dt)[starts[:, 0]]]
     count = len(starts) if max_starts is None else min(max_starts, len(starts))
-    starts = starts[evenly(len(starts), count)]
+    starts = starts[scattered(len(starts), count)]
     context, future = windows.cut(starts, horizon)
     recorded = _came(layout, future.values, future.mask, future.age_s)
     answers = Answers(log, windows, recorded, _truth(windows, starts) if log.has_truth else recorded, log.has_truth)

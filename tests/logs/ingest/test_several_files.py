@@ -91,6 +91,29 @@ def test_all_clocks_may_begin_with_the_recording(tmp_path):
     assert np.isnan(recording.origin_utc)
 
 
+@pytest.mark.parametrize(("motors_s", "together"), [(61.5, True), (58.25, True), (900.0, False), (5.0, False)])
+def test_clocks_that_begin_with_the_recording_keep_what_lies_between_them_where_they_meet(tmp_path, motors_s, together):
+    files = {
+        "wheel.csv": ("t,v", [(UNIX + i / 10, i) for i in range(100)]),
+        "imu.csv": ("t,ax,gz", [(60 + i / 10, i, 1) for i in range(100)]),
+        "motors.csv": ("ms,u", [((motors_s + i / 10) * 1000, i) for i in range(100)]),
+    }
+    motors = (
+        '[streams.motors]\nfile = "motors.csv"\nkind = "action"\ncolumns = { u = "u" }\nrate_hz = 10\n'
+        'clock = { column = "ms", unit = "ms", origin = "recording" }\n'
+    )
+    recipe = JOINED.replace("ORIGIN", '"recording"').replace("lag_s = 0.25\n", "") + motors
+    (recording,) = read_file(put(tmp_path / "run", files), recipe)
+    first = {name: samples.time[0] + recording.origin_utc - UNIX for name, samples in recording.samples.items()}
+    begins_s = motors_s - 60 if together else 0.0
+    assert first["motors"] - first["imu"] == pytest.approx(begins_s, abs=1e-6)
+    assert first["gyro"] == first["imu"]
+    assert min(first["motors"], first["imu"]) - first["wheel"] == pytest.approx(0, abs=1e-6)
+    added = [note for note in recording.notes if "s are added" in note]
+    assert len(added) == (1 if together else 2)
+    assert ("one, since their times meet" in added[0]) == together
+
+
 IMU, GPS = "t,ax,ay,az,gx,gy,gz", "t,lat,lon,alt"
 STREAMS = {"accelerometer", "gyro", "gps"}
 

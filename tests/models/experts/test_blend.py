@@ -161,6 +161,41 @@ def test_near_horizons_inside_the_context_speak_for_near_ones_ahead():
     np.testing.assert_allclose(drop[2:], drop[2])  # beyond the farthest inside the context all speak as they do there
 
 
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_slow_stream_is_foretold_at_ticks_at_which_it_never_came(every):
+    mask = np.ones((N, H, Y), bool)
+    mask[:, every - 1 :: every, 2] = False  # of a stream of its own, in all left-out windows
+    data = left_out([1.0, 3.0], mask=mask)
+    blend = Blend.fit(data, HORIZONS, STREAM_OF)
+    ahead = np.full((2, 4, H, Y), 5.0) + np.array([0, 1.0])[:, None, None, None]
+    mean, scale, weights = blend.mix(ahead, calm(2))
+    np.testing.assert_allclose(weights.sum(0), 1)
+    assert (mean > 5).all()
+    assert (scale > 0).all()
+    assert np.isfinite(blend.residuals).all()
+    there, usual = np.flatnonzero(mask[0, :, 2]), Blend.fit(left_out([1.0, 3.0]), HORIZONS, STREAM_OF).usual
+    for own, all_came in zip(blend.usual[..., 2], usual[..., 2], strict=True):
+        np.testing.assert_allclose(own[there], all_came[there])
+        np.testing.assert_allclose(own, np.exp(np.interp(np.arange(H), there, np.log(own[there]))))
+
+
+def test_who_says_nothing_at_a_horizon_says_nothing_beside_it_where_nothing_came():
+    mask = np.ones((N, H, Y), bool)
+    mask[:, 4, 2] = False
+    data = left_out([1.0, 3.0], mask=mask)
+    data.ahead[1, :, 3:] = np.nan
+    usual = Blend.fit(data, HORIZONS, STREAM_OF).usual[..., 2]
+    assert np.isfinite(usual[0]).all()
+    assert np.isfinite(usual[1]).tolist() == [True] * 3 + [False] * 3
+
+
+def test_a_network_is_weighed_at_ticks_at_which_nothing_came_in_what_it_is_known_from():
+    errors = np.ones((2, N, H, Y))
+    errors[:, :, 2, 2] = np.nan
+    joined = fitted([1.0, 2.0]).joined_by(errors, beside=0, like=0, groups=9)
+    assert np.isfinite(joined.usual[-1]).all()
+
+
 def test_one_collision_does_not_decide():
     collided = left_out([1.0, 2.0])
     collided.ahead[0, 3] += 20.0  # the better expert, in one window of one episode

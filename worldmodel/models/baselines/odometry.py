@@ -345,7 +345,7 @@ class Odometer:
 
 def find_odometers(windows: Windows, lens: Lens) -> tuple[Odometer, ...]:
     """One for each stream whose place odometry helps to tell, in episodes whose places are not followed yet."""
-    reckoners = find_reckoners(lens.examples(windows, windows.starts().evenly(_WINDOWS)), lens, None)
+    reckoners = find_reckoners(lens.examples(windows, windows.starts().thinned(_WINDOWS)), lens, None)
     return tuple(found for r in reckoners if (found := Odometer.fit(r, windows.ticks, windows.layout)))
 
 

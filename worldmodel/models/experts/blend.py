@@ -60,7 +60,8 @@ class Blend:
     @classmethod
     def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":
         """Measures experts where none of them learned; `horizons` are those of `left_out.within`."""
-        usual = _cautious(left_out.squared_errors(left_out.ahead), left_out.groups)
+        error = left_out.squared_errors(left_out.ahead)
+        usual = _between(_cautious(error, left_out.groups), np.isfinite(error).any((0, 1)))
         usual = _shared(usual, np.asarray(stream_of))
         within, none = mean_known(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
         blend = cls(usual, within, np.asarray(horizons, int), stream_of, none)
@@ -87,7 +88,8 @@ class Blend:
             groups: how many episodes the windows are of that it did not learn from; one that is known from few or none
                 flatters itself, and pays for it.
         """
-        own, other = (mean_known(x, 0) for x in error)
+        came = np.isfinite(error[1]).any(0)
+        own, other = (_between(mean_known(x, 0)[None], came)[0] for x in error)
         ratio = own / np.maximum(other, _LEAST)
         for stream in np.unique(self.stream_of):
             columns = self.stream_of == stream
@@ -218,6 +220,23 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     deviation = np.sqrt(mean_known((behind - mean_known(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
     flattered = np.where((count == 1) & (len(each) > 1), np.log(_FLATTERED), 0.0)
     return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
+
+
+def _between(error: Float[np.ndarray, "K H Y"], came: Bool[np.ndarray, "H Y"]) -> Float[np.ndarray, "K H Y"]:
+    """Errors, at ticks at which nothing came on lines, in logarithms, between those at which something did.
+
+    A stream slower than the tick may have come at few of them. Who says nothing at the nearest of these says nothing.
+    """
+    error, ticks = error.copy(), np.arange(error.shape[1])
+    for column in np.flatnonzero(came.any(0) & ~came.all(0)):
+        there, missing = np.flatnonzero(came[:, column]), np.flatnonzero(~came[:, column])
+        nearest = there[np.abs(missing[:, None] - there).argmin(1)]
+        for own in error[:, :, column]:
+            known = there[np.isfinite(own[there])]
+            if len(known):
+                line = np.exp(np.interp(ticks[missing], known, np.log(own[known] + _LEAST)))
+                own[missing] = np.where(np.isfinite(own[nearest]), line, own[nearest])
+    return error
 
 
 def _of_episode(error: Float[np.ndarray, "K N H Y"]) -> Float[np.ndarray, "K H Y"]:

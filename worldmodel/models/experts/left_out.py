@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from worldmodel.arrays import evenly, namespace
+from worldmodel.arrays import namespace, scattered
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
@@ -127,7 +127,9 @@ def measured(
     """Asks experts at starts of groups, at most some hundreds, evenly among them; of fewer where time is short."""
     size = windows.horizon * max(len(lens.centre), 1)
     wanted = min(max(min(_WINDOWS, _VALUES // size), 1), len(starts))
-    rows = evenly(len(starts), allowance.most(wanted, _FEW, _VALUES_S / size, "measuring experts on as many windows"))
+    rows = scattered(
+        len(starts), allowance.most(wanted, _FEW, _VALUES_S / size, "measuring experts on as many windows")
+    )
     context, future = windows.without_video().cut(starts[rows], windows.horizon)
     asked = Question.of(lens, context, future.actions, windows.horizon)
     seen, answer = lens.seen(context, future), ask(experts, lens, asked)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from worldmodel.arrays import evenly, namespace
+from worldmodel.arrays import namespace, scattered
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Windows
@@ -15,7 +15,7 @@ from worldmodel.models.experts.columns import columns_of
 from worldmodel.types import Array, StreamSpec
 
 _MARGIN = 0.1  # of a standard deviation: readings have noise
-_WINDOWS, _AT_ONCE = 4000, 250  # that are looked at; of a long log evenly from the first to the last
+_WINDOWS, _AT_ONCE = 4000, 250  # that are looked at; of a long log spread over all
 _ON, _PILED, _STEEP = 1e-4, 0.005, 5.0  # what is on a wall; the share that lies there, and times that which is next
 _WIDTHS = 3.0  # of what was read, of no less than one deviation, that a linear path may leave it by
 
@@ -66,7 +66,7 @@ class Reach:
     def _of_windows(lens: Lens, windows: Windows, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Readings [N, C + H, Y] and commands [N, C - 1 + H, A] of windows end to end, NaN where there are none."""
         starts = windows.starts().end_to_end(windows.context + windows.horizon)
-        starts = starts[evenly(len(starts), most)]
+        starts = starts[scattered(len(starts), most)]
         for first in range(0, len(starts), _AT_ONCE):
             seen = lens.examples(windows, starts[first : first + _AT_ONCE])
             view = seen.view

@@ -12,6 +12,7 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs.health.finding import present
 from worldmodel.logs.health.held import changed
+from worldmodel.logs.health.rates import meeting
 from worldmodel.logs.ingest.formats.tables import rates
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change, is_unit, si
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
@@ -316,7 +317,9 @@ def _clocks(
 ) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], list[str]]:
     """Of each stream its stamps in nanoseconds [M] and which rows have one [M], all on one clock; and what was assumed.
 
-    A clock that begins with the recording has its first stamp where the streams on other clocks have theirs.
+    A clock that begins with the recording has its first stamp where the streams on other clocks have theirs. Several
+    whose times meet are one, as of files that count since one machine was switched on: they keep what lies between
+    them.
     """
     stamps = {
         stream.spec.name: nanoseconds(rows[stream.spec.name].path, rows[stream.spec.name], stream.clock)
@@ -327,16 +330,15 @@ def _clocks(
         if stream.clock.origin == "recording":
             beginning.setdefault(_called(stream), []).append(stream.spec.name)
     aligned = {name for names in beginning.values() for name in names}
-    start = _first(stamps[name] for name in stamps if name not in aligned)
+    start = _first(stamps[name] for name in stamps if name not in aligned) or 0
+    spans = {clock: span for clock, names in beginning.items() if (span := _span(stamps[name] for name in names))}
     notes = []
-    for clock, names in beginning.items():
-        first = _first(stamps[name] for name in names)
-        if first is None:
-            continue
-        ahead = (start or 0) - first
+    for clocks in meeting(spans):
+        ahead, names = start - spans[clocks[0]][0], [name for clock in clocks for name in beginning[clock]]
         stamps |= {name: (stamps[name][0] + ahead, stamps[name][1]) for name in names}
+        one = "" if len(clocks) == 1 else "one, since their times meet: "
         notes.append(
-            f"{', '.join(names)}: the clock ({clock}) begins with the recording, as the recipe says: "
+            f"{', '.join(names)}: the clock ({one}{', '.join(clocks)}) begins with the recording, as the recipe says: "
             f"{ahead * 1e-9:.3f} s are added"
         )
     for stream in streams:
@@ -353,7 +355,13 @@ def _called(stream: TableStream) -> str:
 
 
 def _first(stamps: Iterable[tuple[np.ndarray, np.ndarray]]) -> int | None:
-    return min((int(there.min()) for pair in stamps if len(there := with_stamp(*pair))), default=None)
+    span = _span(stamps)
+    return span and span[0]
+
+
+def _span(stamps: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[int, int] | None:
+    ends = [(int(there.min()), int(there.max())) for pair in stamps if len(there := with_stamp(*pair))]
+    return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
 
 
 def _readings(table: Table, stream: TableStream) -> np.ndarray:
