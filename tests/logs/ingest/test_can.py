@@ -254,6 +254,20 @@ def test_relative_stamps_are_refused(tmp_path):
         read(path)
 
 
+@pytest.mark.parametrize("name", ["a.log", "a.blf", "a.csv"])
+def test_what_is_too_large_to_be_held_is_read_in_pieces(tmp_path, name, monkeypatch):
+    speeds = [frame(0.1 * i, 180, bytes([0] * 5 + [14, i, 0])) for i in range(30)]
+    path = write(tmp_path / name, [*speeds[:13], *(frame(1.25, 999, b"\1") for _ in range(12)), *speeds[13:]])
+    whole = read(path).samples["SPEED"]
+    monkeypatch.setattr(importer, "_PIECE", 7)
+    pieces = list(importer.read(path, Options()))
+    assert [piece.name for piece in pieces] == [f"{name} piece {i}" for i in (1, 2, 4, 5, 6)]  # one knows no frame
+    data, times = zip(*((p.samples["SPEED"].data, p.samples["SPEED"].time + p.origin_utc) for p in pieces), strict=True)
+    np.testing.assert_array_equal(np.concatenate(data), whole.data)
+    np.testing.assert_allclose(np.concatenate(times) - times[0][0], whole.time, atol=1e-5)
+    assert any("read in pieces" in note for note in pieces[0].notes)
+
+
 def test_it_goes_into_a_log(tmp_path):
     write(tmp_path / "a.log", [frame(i / 10, 180, bytes(5) + bytes((i, 16, 0))) for i in range(20)])
     report = ingest(tmp_path, tmp_path / "log.h5", progress=False)

@@ -192,6 +192,28 @@ def test_every_kind_of_bag_gives_the_same_recording(tmp_path, kind):
     assert noted(recording, "no stream is made of", "/chatter (std_msgs/String)")
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "unfinished"])
+def test_what_is_too_large_to_be_held_is_read_in_pieces(tmp_path, kind, monkeypatch):
+    make, bag = Maker(1 if kind == "ros1" else 2), "mcap" if kind == "unfinished" else kind
+    path = write(tmp_path / "bag", bag, list(drive(make, 12)))
+    if kind == "unfinished":
+        path.write_bytes(path.read_bytes()[:-2000])
+    whole = read(path)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 150)  # of 42 numbers at each time
+    pieces = list(importer(claimant(path)).read(path, Options((6, 8), scratch=tmp_path)))
+    assert [piece.name for piece in pieces] == [f"{path.name} piece {i}" for i in range(1, len(pieces) + 1)]
+    assert len(pieces) in (3, 4)
+    for name, samples in whole.samples.items():
+        own = [piece.samples[name] for piece in pieces if name in piece.samples]
+        starts = [piece.origin_utc - whole.origin_utc for piece in pieces if name in piece.samples]
+        np.testing.assert_array_equal(np.concatenate([part.data for part in own]), samples.data, err_msg=name)
+        times = np.concatenate([part.time + start for part, start in zip(own, starts, strict=True)])
+        np.testing.assert_allclose(times, samples.time, atol=1e-5, err_msg=name)
+    assert noted(pieces[0], "read in pieces")
+    assert noted(pieces[-1], "no stream is made of", "/chatter (std_msgs/String)")
+    assert not noted(pieces[0], "/chatter")
+
+
 @pytest.mark.parametrize("without", [2, 4])
 def test_headers_without_stamps_are_said(tmp_path, without):
     make = Maker(2)

@@ -5,14 +5,13 @@ The file is read by mcap (https://mcap.dev/spec), its messages by mcap-ros2-supp
 
 import contextlib
 import functools
-import io
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import Any
 
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.ros import Message, decoded, read_bag
@@ -29,16 +28,16 @@ def claims(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:
-    """One episode a file."""
-    with reading(path, "an MCAP file"), open(path, "rb") as file:
-        yield read_bag(path, _Bag(file, path.stat().st_size), options)
+    """One episode a file, or as many as there are pieces of it."""
+    with reading(path, "an MCAP file"):
+        yield from read_bag(path, _Bag(path), options)
 
 
 class _Bag:
     """An MCAP file as a bag: by its index, or from front to back where its writer was cut off before it wrote one."""
 
-    def __init__(self, file: IO[bytes], size: int) -> None:
-        self._file, self._size = file, size
+    def __init__(self, path: Path) -> None:
+        self._path, self._size = path, path.stat().st_size
         self._decoders: dict[int, Callable[[bytes], Any] | None] = {}
         self.notes: list[str] = []
         self.failed: Counter[tuple[str, str]] = Counter()
@@ -53,9 +52,9 @@ class _Bag:
             told = ", ".join(sorted(unread))
             self.notes.append(f"topics in codings, or of definitions, that are not read: {told}")
 
-    def messages(self, topics: Iterable[str]) -> Iterator[Message]:
+    def messages(self, topics: Iterable[str], since: int | None = None, until: int | None = None) -> Iterator[Message]:
         topics = list(topics)
-        for schema, channel, message in self._stored(topics):
+        for schema, channel, message in self._stored(topics, since, until):
             decode = self._decoder(schema, channel)
             if decode is not None and channel.topic in topics:
                 content = decoded(self, channel.topic, functools.partial(decode, message.data))
@@ -65,8 +64,8 @@ class _Bag:
     def _channels(self) -> list[tuple[Any, Any]]:
         reader = needed("mcap.reader", "ros")
         summary = None
-        with contextlib.suppress(Exception):  # of which there are many kinds where the end is missing
-            summary = reader.SeekingReader(self._file, record_size_limit=self._size).get_summary()
+        with open(self._path, "rb") as file, contextlib.suppress(Exception):  # of many kinds where the end is missing
+            summary = reader.SeekingReader(file, record_size_limit=self._size).get_summary()
         self._indexed = summary is not None and bool(summary.channels)
         if summary is not None and self._indexed:
             return [(summary.schemas.get(channel.schema_id), channel) for channel in summary.channels.values()]
@@ -74,17 +73,17 @@ class _Bag:
         found = {channel.id: (schema, channel) for schema, channel, _ in self._stored(None)}
         return list(found.values())
 
-    def _stored(self, topics: list[str] | None) -> Iterator[tuple[Any, Any, Any]]:
+    def _stored(
+        self, topics: list[str] | None, since: int | None = None, until: int | None = None
+    ) -> Iterator[tuple[Any, Any, Any]]:
         reader = needed("mcap.reader", "ros")
-        self._file.seek(0, io.SEEK_SET)
-        if self._indexed:
-            whole = reader.SeekingReader(self._file, record_size_limit=self._size)
-            yield from whole.iter_messages(topics, log_time_order=False)
-            return
-        with contextlib.suppress(Exception):  # its end
-            yield from reader.NonSeekingReader(self._file, record_size_limit=self._size).iter_messages(
-                topics, log_time_order=False
-            )
+        asked: dict[str, Any] = {"starting_at": since, "ending_before": until, "log_time_order": False}
+        with open(self._path, "rb") as file:  # its own, as a film is read between two pieces of the numbers
+            if self._indexed:
+                yield from reader.SeekingReader(file, record_size_limit=self._size).iter_messages(topics, **asked)
+                return
+            with contextlib.suppress(Exception):  # its end
+                yield from reader.NonSeekingReader(file, record_size_limit=self._size).iter_messages(topics, **asked)
 
     def _decoder(self, schema: Any, channel: Any) -> Callable[[bytes], Any] | None:
         if channel.id not in self._decoders:

@@ -29,13 +29,13 @@ def claims(path: Path) -> bool:
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:
-    """One episode a bag."""
+    """One episode a bag, or as many as there are pieces of it."""
     rosbags = needed("rosbags.highlevel", "ros")
     typesys = needed("rosbags.typesys", "ros")
     with reading(path, "a ROS bag (`rosbag reindex`, or `ros2 bag reindex`, mends one that was not closed)"):
         store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)  # for bags that do not describe their messages
         with rosbags.AnyReader([path], default_typestore=store) as reader:
-            yield read_bag(path, _Bag(reader), options)
+            yield from read_bag(path, _Bag(reader), options)
 
 
 class _Bag:
@@ -47,9 +47,9 @@ class _Bag:
         self.notes: list[str] = []
         self.failed: Counter[tuple[str, str]] = Counter()
 
-    def messages(self, topics: Iterable[str]) -> Iterator[Message]:
+    def messages(self, topics: Iterable[str], since: int | None = None, until: int | None = None) -> Iterator[Message]:
         chosen = [connection for connection in self._reader.connections if connection.topic in set(topics)]
-        for connection, received, content in self._reader.messages(chosen) if chosen else ():
+        for connection, received, content in self._reader.messages(chosen, since, until) if chosen else ():
             decode = functools.partial(self._reader.deserialize, content, connection.msgtype)
             message = decoded(self, connection.topic, decode)
             if message is not None:

@@ -1,7 +1,8 @@
 """CAN logs (candump, ASC, BLF, TRC, CSV), decoded by a DBC: a stream a message."""
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from worldmodel.errors import RecipeError
@@ -12,6 +13,7 @@ from worldmodel.logs.ingest.formats.dbc import dbc_beside, load
 from worldmodel.logs.ingest.importer import Options
 from worldmodel.logs.ingest.recording import Recording
 
+_PIECE = 4_000_000  # frames that are held at once: a few hundred MiB
 _SINCE_1970 = 1e9  # seconds; stamps of a log that counts from its beginning are less
 
 
@@ -30,37 +32,52 @@ def parts(path: Path) -> list[Path]:
 
 
 def read(path: Path, options: Options) -> Iterator[Recording]:
-    """One episode, whose time zero is the first frame of a message that the DBC knows.
+    """One episode, whose time zero is the first frame of a message that the DBC knows; or pieces that can be held.
 
     Raises:
         RecipeError: if no DBC is given, the log is damaged, or no frame is of a message that it knows.
     """
-    recording = Recording(path.name, about={"description": "CAN log"})
-    dbc = options.dbc or (_found(path, recording),)
-    known = ", ".join(file.name for file in dbc)
-    messages = load(dbc, recording.notes)
+    notes: list[str] = []
+    dbc = options.dbc or (_found(path, notes),)
+    messages = load(dbc, notes)
+    known = there = False
     with reading(path, "a CAN log"):
-        kept = Kept(messages)
-        for frame in frames.messages(path, options.advance, recording.notes):
-            kept.add(frame)
-        recording.notes += kept.notes()
-        if not kept.times:
-            raise RecipeError(
-                f"{path} has no frame of a message that {known} knows.",
-                expected="addresses such as " + ", ".join(f"{message.frame_id:#x}" for message in messages[:5]),
-                found="; ".join(recording.notes) or "no frames",
-                remedy="--dbc FILE of this machine",
-            )
-        kept.add_to(recording)
-    if not recording.samples:
-        raise RecipeError(f"{path} has no frame that fits {known}.", found="; ".join(recording.notes))
+        every = frames.messages(path, options.advance, notes)
+        for number in itertools.count(1):
+            kept = Kept(messages)
+            more = kept.take(every, _PIECE)
+            if more and number == 1:
+                notes.append("it is too large to be held in memory, and read in pieces, each an episode")
+            known |= bool(kept.times)
+            recording = Recording(f"{path.name} piece {number}" if more or number > 1 else path.name)
+            notes += kept.notes()
+            kept.add_to(recording)
+            if recording.samples:
+                there = True
+                yield _told(recording, notes)
+                notes.clear()
+            if not more:
+                break
+    if not there:
+        files = ", ".join(file.name for file in dbc)
+        raise RecipeError(
+            f"{path} has no frame {'that fits' if known else 'of a message of'} {files}.",
+            expected="addresses such as " + ", ".join(f"{message.frame_id:#x}" for message in messages[:5]),
+            found="; ".join(notes) or "no frames",
+            remedy="--dbc FILE of this machine",
+        )
+
+
+def _told(recording: Recording, notes: Sequence[str]) -> Recording:
+    recording.about["description"] = "CAN log"
+    recording.notes[:0] = notes
     zero = min(float(samples.time[0]) for samples in recording.samples.values())
     recording.origin_utc = 0.0 if zero > _SINCE_1970 else math.nan
     recording.shift(zero)
-    yield recording
+    return recording
 
 
-def _found(path: Path, recording: Recording) -> Path:
+def _found(path: Path, notes: list[str]) -> Path:
     beside = dbc_beside(path)
     if len(beside) != 1:
         raise RecipeError(
@@ -69,5 +86,5 @@ def _found(path: Path, recording: Recording) -> Path:
             found=f"{len(beside)} beside it",
             remedy="--dbc FILE (dbc= in Python)",
         )
-    recording.notes.append(f"decoded by {beside[0].name}, which lies beside it")
+    notes.append(f"decoded by {beside[0].name}, which lies beside it")
     return beside[0]

@@ -1,8 +1,9 @@
 """Frames of a CAN bus on their way into streams, a stream a message."""
 
+import itertools
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from worldmodel.logs.ingest.formats.dbc import add_message
@@ -32,6 +33,14 @@ class Kept:
         self._others: Counter[str] = Counter()
         self._unknown: Counter[int] = Counter()
         self._by_group = 0
+
+    def take(self, frames: Iterator[Any], most: int) -> bool:
+        """Takes frames, so many at most; returns whether there may be more."""
+        left = most
+        for frame in itertools.islice(frames, most):
+            self.add(frame)
+            left -= 1
+        return left == 0
 
     def add(self, frame: Any) -> None:
         address = frame.arbitration_id, bool(frame.is_extended_id)

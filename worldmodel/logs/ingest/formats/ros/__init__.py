@@ -4,10 +4,11 @@ A topic's time is that of its messages' headers; where they have none it is when
 """
 
 import dataclasses
+import itertools
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -36,6 +37,7 @@ _PX4 = "px4_msgs/"
 _OTHER_CLOCK_S = 60.0  # headers that differ more from when they came are of a clock that was set otherwise
 CAMERA = "camera"
 _SINCE_1970_S = 1e9  # receive times of a simulation are less
+_PIECE = 1 << 25  # numbers that are held at once: 256 MiB, and about as much again for each time that they are copied
 
 
 class Message(NamedTuple):
@@ -60,8 +62,14 @@ class Bag(Protocol):
     notes: list[str]
     failed: Counter[tuple[str, str]]
 
-    def messages(self, topics: Iterable[str]) -> Iterator[Message]:
-        """The messages of topics, in the order in which they are stored."""
+    def messages(self, topics: Iterable[str], since: int | None = None, until: int | None = None) -> Iterator[Message]:
+        """The messages of topics, in the order in which they are stored.
+
+        Args:
+            topics: their names.
+            since: the nanosecond from which on they were received; None for all.
+            until: that before which they were.
+        """
         ...
 
 
@@ -74,45 +82,78 @@ def decoded(bag: Bag, topic: str, decode: Callable[[], Any]) -> Any | None:
         return None
 
 
-def read_bag(path: Path, bag: Bag, options: Options) -> Recording:
-    """The recording of a bag, whose time zero is its first sample.
+def read_bag(path: Path, bag: Bag, options: Options) -> Iterator[Recording]:
+    """The recording of a bag, whose time zero is its first sample; or pieces of it, of as many numbers as can be held.
 
     Raises:
         RecipeError: if no stream can be made of it.
     """
-    recording = Recording(path.name, about={"description": "ROS messages"})
     types = {topic: short(kind) for topic, kind in bag.topics.items()}
-    names = _names(types)
-    tables = {topic: _Topic(topic, kind) for topic, kind in sorted(types.items()) if parts(kind)}
-    if tables:
-        for message in bag.messages(list(tables)):
-            tables[message.topic].add(message)
+    names, films = _names(types), sorted(topic for topic, kind in types.items() if kind in IMAGES)
+    made: set[str] = set()
+    for piece in _pieces(bag, {topic: kind for topic, kind in sorted(types.items()) if parts(kind)}, options):
+        name = f"{path.name} piece {piece.number}" if piece.number else path.name
+        recording = Recording(name, about={"description": "ROS messages"})
+        if piece.number == 1:
+            recording.notes.append("it is too large to be held in memory, and read in pieces, each an episode")
+        for table in piece.tables.values():
+            table.finish(names, recording)
+        made |= {spec.description for spec in recording.specs.values()}
+        for topic in films:
+            _add_film(bag, topic, piece, names[topic, CAMERA], recording, options)
+        if piece.until is None:
+            recording.notes += _left_out(bag, types, made)
+        first = recording.first_sample(path)
+        recording.origin_utc = 0.0 if first > _SINCE_1970_S else np.nan  # which moves with the first sample
+        recording.shift(first)
+        yield recording
+        del recording, piece  # before the next is read
+
+
+class _Piece(NamedTuple):
+    """Some of a bag's messages, by topic: those of a time in nanoseconds; which one, counted from 1, 0 if it is all."""
+
+    number: int
+    tables: "dict[str, _Topic]"
+    since: int | None = None
+    until: int | None = None
+
+
+def _pieces(bag: Bag, kinds: Mapping[str, str], options: Options) -> Iterator[_Piece]:
+    messages = bag.messages(list(kinds)) if kinds else iter(())
+    since: int | None = None
+    for number in itertools.count(1):
+        tables, until = {topic: _Topic(topic, kind) for topic, kind in kinds.items()}, None
+        count = 0
+        for message in messages:
+            count += tables[message.topic].add(message)
             options.advance(message.bytes)
-    for table in tables.values():
-        table.finish(names, recording)
-    made = {spec.description for spec in recording.specs.values()}
-    own = {topic: kind for topic, kind in types.items() if topic in tables and kind not in TYPES}
+            if count >= _PIECE:
+                until = message.received + 1
+                break
+        yield _Piece(number if number > 1 or until is not None else 0, tables, since, until)
+        if until is None:
+            return
+        since = until
+
+
+def _left_out(bag: Bag, types: Mapping[str, str], made: Collection[str]) -> Iterator[str]:
+    """What is said of topics, at the end: those of unknown types, without streams, and that cannot be decoded."""
+    own = {topic: kind for topic, kind in types.items() if parts(kind) and kind not in TYPES}
     if told := [f"{topic} ({kind})" for topic, kind in sorted(own.items()) if topic in made]:
-        recording.notes.append(
+        yield (
             "topics whose numbers are read as they are, without units, and without lists of more than "
             f"{MOST_ELEMENTS}: {', '.join(told)}"
         )
-    for topic, kind in sorted(types.items()):
-        if kind in IMAGES:
-            _add_film(bag, topic, names[topic, CAMERA], recording, options)
     left = {topic: kind for topic, kind in types.items() if not parts(kind) and kind not in IMAGES}
     left |= {topic: kind for topic, kind in own.items() if topic not in made}
     if left:
         told = [f"{topic} ({kind})" if kind else topic for topic, kind in sorted(left.items())]
-        recording.notes.append(f"topics that no stream is made of: {', '.join(told)}")
-    recording.notes += bag.notes
+        yield f"topics that no stream is made of: {', '.join(told)}"
+    yield from bag.notes
     for topic in sorted({topic for topic, _ in bag.failed}):
-        own_failed = Counter({why: n for (of, why), n in bag.failed.items() if of == topic})
-        recording.notes.append(f"{topic}: {own_failed.total()} messages cannot be decoded: {_reasons(own_failed)}")
-    first = recording.first_sample(path)
-    recording.origin_utc = 0.0 if first > _SINCE_1970_S else np.nan  # which moves with the first sample
-    recording.shift(first)
-    return recording
+        failed = Counter({why: n for (of, why), n in bag.failed.items() if of == topic})
+        yield f"{topic}: {failed.total()} messages cannot be decoded: {_reasons(failed)}"
 
 
 def _slug(topic: str) -> str:
@@ -158,7 +199,8 @@ class _Topic:
         self._frame = ""
         self._odd: Counter[str] = Counter()
 
-    def add(self, message: Message) -> None:
+    def add(self, message: Message) -> int:
+        """Takes a message, and returns how many numbers it adds."""
         end = len(self._values)
         try:
             rows = [part.row(message.content) for part in self._parts]
@@ -169,10 +211,11 @@ class _Topic:
         except (AttributeError, TypeError, ValueError, OverflowError) as error:  # JSON may hold anything
             del self._values[end:]
             self._odd[str(error).splitlines()[0]] += 1
-            return
+            return 0
         self._frame = self._frame or _frame(message.content)
         form = tuple([None if row is None else tuple(row) if type(row) is dict else () for row in rows])
         self._form.append(self._forms.setdefault(form, len(self._forms)))
+        return len(self._values) - end
 
     def _take(self, row: Sequence[float] | dict[str, float]) -> None:
         if isinstance(row, dict):
@@ -289,12 +332,12 @@ def _stamp(content: Any) -> int | None:
     return None
 
 
-def _add_film(bag: Bag, topic: str, name: str, recording: Recording, options: Options) -> None:
+def _add_film(bag: Bag, topic: str, piece: _Piece, name: str, recording: Recording, options: Options) -> None:
     """A film of a topic's pictures, in a pass of its own so that none has to be kept."""
     times, damaged, deep = _Times(), Counter[str](), Counter[str]()
 
     def frames() -> Iterator[tuple[float, np.ndarray]]:
-        for message in bag.messages([topic]):
+        for message in bag.messages([topic], piece.since, piece.until):
             options.advance(message.bytes)
             try:
                 frame = picture(message.content, options.size, topic)

@@ -65,18 +65,19 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
     for name, opened in there.items():
         pieces = load_pieces(path, name, opened, recipe, most)
         try:
-            table = next(pieces)
+            table: Table | None = next(pieces)
         except RecipeError:
             last = loaded == 0 and name == list(there)[-1]
             if not unread or recipe.signs is not None or len(there) == 1 or last or _loads(path, name, opened):
                 raise
             continue  # what lies beside the tables, as the suggestion says
         loaded += 1
-        fitted = fit(path, table, recipe, unread)
-        table.notes += _unread("columns", table.not_loaded) if unread else []
-        own = path.name if len(there) == 1 else f"{path.name} {name}"
+        fitted: Recipe | None = None  # as the first piece tells
         while table is not None:
-            yield from _recorded(own, table, fitted)
+            if fitted is None:
+                fitted = fit(path, table, recipe, unread)
+                table.notes += _unread("columns", table.not_loaded) if unread else []
+            yield from _recorded(path.name if len(there) == 1 else f"{path.name} {name}", table, fitted)
             table = None  # one at a time is held
             table = next(pieces, None)
 
