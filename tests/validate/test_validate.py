@@ -283,8 +283,8 @@ def test_a_result_shows_itself(result):
     assert max(map(len, repr(result).splitlines())) < 100
     (row,) = (line for line in repr(result).splitlines() if line.strip().startswith("position "))
     at_s, rivals = result.times[1], ("mean", "hold", "velocity", "linear")
-    best = min(rivals, key=lambda name: result.rmse("position", name, at_s))
-    assert row.endswith(f"{number(result.rmse('position', best, at_s))} {best}")
+    best = min(rivals, key=lambda name: result.nrmse("position", name, at_s))
+    assert row.endswith(f"{number(result.nrmse('position', best, at_s))} {best}")
     html = result._repr_html_()
     assert html.count("<tr>") == 1 + len(READINGS)
     assert "<td>position error m at 0.1 s</td>" in html
