@@ -157,9 +157,10 @@ def test_a_model_of_half_precision_is_exported_in_whole(run):
 
 
 def test_a_run_without_a_network_is_refused(run, tmp_path):
-    with pytest.raises(WorldModelError, match="no network") as error:
-        export_run(dataclasses.replace(run, model=None), tmp_path / "out")
-    assert "--network" in str(error.value)
+    settings = dataclasses.replace(run.settings, network=False)
+    for each, remedy in ((settings, "--network"), (run.settings, "--resume")):  # it had no time to be trained
+        with pytest.raises(WorldModelError, match=rf"no network[\s\S]*{remedy}"):
+            export_run(dataclasses.replace(run, model=None, settings=each), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
