@@ -11,8 +11,10 @@ import pytest
 from pyarrow import parquet
 
 from worldmodel.errors import RecipeError
+from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.importer import Options
+from worldmodel.logs.reader import Log
 
 COUNT = 60
 STEPS = [row / 50 for row in range(COUNT)]
@@ -229,3 +231,25 @@ def test_a_question_mark_is_no_reading(tmp_path):
     rows = [f"16/12/2006;17:{row:02d}:00;{'?' if row == 4 else 4.2 + row};{row % 7}" for row in range(COUNT)]
     (samples,) = read(tmp_path, "Date;Time;power;load", *rows).samples.values()
     assert np.flatnonzero(np.isnan(samples.data[:, 0])).tolist() == [4]
+
+
+def test_lines_of_remarks_between_rows_are_left_out(tmp_path):
+    rows = [f"{20 * row},{row % 7},{row % 5}" for row in range(COUNT)]
+    recording = read(tmp_path, "t_ms,d_cm,steps", *rows[:30], "# integrator reset", *rows[30:])
+    assert all(len(samples.time) == COUNT for samples in recording.samples.values())
+    assert "1 lines of remarks were left out, first '# integrator reset'" in recording.notes
+
+
+def test_readings_that_come_in_two_paces_have_a_rate_that_the_checks_take(tmp_path):
+    """As of a sensor that sees something now and then: a mean of its steps is near none of them."""
+    steps = [0.1, 0.1, 0.1, *[3.6] * 6]
+    times = np.concatenate([np.arange(0, 3, 0.1), 3 + np.cumsum(steps)])
+    seen = [""] * 30 + [f"{row / 7:.3f}" for row in range(len(steps))]
+    lines = [f"{time:.2f},{row % 9},{there}" for row, (time, there) in enumerate(zip(times, seen, strict=True))]
+    folder = tmp_path / "only"
+    folder.mkdir()
+    (folder / "run.csv").write_text("\n".join(["time,x,up", *lines]) + "\n")
+    ingest(folder / "run.csv", tmp_path / "log.h5", progress=False)
+    (episode,) = Log(tmp_path / "log.h5").episodes
+    (rate_hz,) = (stream.spec.rate_hz for stream in episode.streams.values() if stream.spec.columns == ("up",))
+    np.testing.assert_allclose(rate_hz, 1 / 3.6, rtol=1e-3)

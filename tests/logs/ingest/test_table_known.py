@@ -51,6 +51,21 @@ EXPORTS = {
         "1767150797.44,0,8,1149.08,1.1,45.5,7.5,20,19,3000\n1767150797.54,0,8,1149.18,1.1,45.5,7.5,20,19,3000\n",
         {"gps": 45.5}, 0.1,
     ),
+    "trackaddict": (
+        '# RaceRender Data: TrackAddict 4.3.5 on Android 9 (Mode: 0)\n# GPS: Android; Mode: Android\n'
+        '"Time","UTC Time","Lap","GPS_Update","GPS_Delay","Latitude","Longitude","Altitude (m)","Altitude (ft)",'
+        '"Speed (Km/h)","Heading","Accel X","Accel Y","Accel Z","Brake (calculated)"\n'
+        "0.000,1559734111.000,0,1,0.000,52.1,13.7,91.1,299,36.0,90.0,1.00,-0.00,-0.00,1\n"
+        "0.060,1559734111.060,0,0,0.000,52.1,13.7,91.1,299,36.0,90.0,0.00,-0.00,0.00,1\n"
+        "0.120,1559734111.120,0,1,0.000,52.1,13.7,91.1,299,36.0,90.0,0.00,-0.00,0.00,0\n",
+        {"gps": 52.1, "course": 10, "accelerometer": 9.80665, "brake": 1}, None,
+    ),
+    "racecapture": (
+        '"Interval"|"ms"|0|0|1,"Utc"|"ms"|0|0|1,"Battery"|"Volts"|0.0|20.0|1,"AccelX"|"G"|-3.0|3.0|25,'
+        '"AccelY"|"G"|-3.0|3.0|25,"AccelZ"|"G"|-3.0|3.0|25,"Speed"|"MPH"|0.0|150.0|10\n'
+        "402,0,,1.00,-0.03,0.93,\n442,0,12.1,-0.02,-0.03,0.95,12.0\n482,1418516434100,,0.1,0.2,0.9,12.1\n",
+        {"accelerometer": 9.80665}, 0.04,
+    ),
     "motec": (
         '"Format","MoTeC CSV File",,,"Workbook",""\n"Venue","Track",,,"Worksheet",""\n"Log Time","14:30:00"\n'
         '"Sample Rate","100.000","Hz",,"End Time","0.030","s"\n\n"Time","Ground Speed","Engine RPM"\n'

@@ -8,6 +8,7 @@ from worldmodel.logs.ingest.formats.tables.fields import fields_at, fields_of, i
 
 _ABOVE = 6  # lines of words above the data at most
 _CLOCK = re.compile(r"^(?:t|time)/(?:s|ms|min|h)$", re.IGNORECASE)
+_PIPED = re.compile(r'^"?(?P<name>[^"|]+)"?\|"?(?P<unit>[^"|]*)"?\|[-+\d.]+\|[-+\d.]+\|\d+$')
 _SLASH = re.compile(r"^(?P<name>[^/]+)/(?P<unit>[^/].*)$")
 
 
@@ -16,11 +17,16 @@ def names_at(lines: Sequence[str], row: int, delimiter: str, over: int) -> list[
     names = stripped(fields_at(lines, row, delimiter))
     for above in range(row - 1, row - 1 - over, -1):
         names = list(map(_within, _filled(stripped(fields_at(lines, above, delimiter)), len(names)), names))
-    return _in_brackets(names)
+    return in_brackets(names)
 
 
-def _in_brackets(names: Sequence[str]) -> list[str]:
-    """Names with their units in brackets, where a clock shows that they stand behind a slash: `time/s`, `Ecell/V`."""
+def in_brackets(names: Sequence[str]) -> list[str]:
+    """Names with their units in brackets, where a clock shows that they stand behind a slash: `time/s`, `Ecell/V`.
+
+    RaceCapture's, `"AccelX"|"G"|-3.0|3.0|25`, tell a range and a rate too.
+    """
+    if names and all(map(_PIPED.match, names)):
+        return [_PIPED.sub(r"\g<name> [\g<unit>]", name).replace(" []", "") for name in names]
     if not any(map(_CLOCK.search, names)):
         return list(names)
     return [_SLASH.sub(r"\g<name> [\g<unit>]", name) for name in names]

@@ -9,6 +9,7 @@ from pathlib import Path
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables import json_file
 from worldmodel.logs.ingest.formats.tables.fields import DELIMITERS, HEAD, encoding_of, fields_of
+from worldmodel.logs.ingest.formats.tables.headers import in_brackets
 from worldmodel.logs.ingest.formats.tables.json_lines import is_object
 from worldmodel.logs.ingest.formats.tables.layout import calls, find_layout, has_columns
 from worldmodel.logs.ingest.formats.tables.members import (
@@ -109,7 +110,7 @@ def _recognised_text(lines: Sequence[str]) -> str | None:
     """The name of the recipe whose signs a text's first lines have."""
     first = re.sub(r"[;\t]", ",", next((line for line in lines if line), "").replace('"', "").lower())
     worded = (line for line in lines if _LETTERS.search(line))
-    headers = [calls(fields_of(line, d)) for line in worded for d in DELIMITERS if d in line]
+    headers = [calls(in_brackets(fields_of(line, d))) for line in worded for d in DELIMITERS if d in line]
     for name, recipe in exporters().items():
         signs = recipe.signs or Signs()
         begins = not signs.begins or any(first.startswith(text.lower()) for text in signs.begins)

@@ -20,6 +20,7 @@ MISSING = (
     "#NUM!", "#VALUE!", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND", "null", "NULL", "None", "none", "-", "--", "---",
 )  # fmt: skip
 _QUICK = tuple(word for word in MISSING if not word.startswith(("-", "1")))  # which numbers do not begin as
+_REMARKS = ("#", "%", "//")  # which no row of numbers begins with
 _BLOCK = 2 << 20  # bytes that are parsed at a time: fewer pages are touched for the first time than with half of that
 _LONG = 1 << 20  # bytes of a text from which on it pays to look twice
 
@@ -127,11 +128,17 @@ def _parse_ragged(
     read, parse, convert = options
     parse.invalid_row_handler = skip
     table = csv.read_csv(pa.BufferReader(body.buffer), read, parse, convert)
+    notes = []
+    if remarks := [line for _, line in wrong if line.lstrip().startswith(_REMARKS)]:
+        notes.append(f"{len(remarks)} lines of remarks were left out, first {remarks[0][:40]!r}")
+    wrong = [(count, line) for count, line in wrong if not line.lstrip().startswith(_REMARKS)]
+    if not wrong:
+        return table, notes
     count, first = wrong[0]
     if text.unreadable == "error":
         found = f"line {body.line_of(first)} has {count} fields, not {len(layout.names)}: {first[:60]!r}"
         raise cannot_be_read(path, found, 'mend it, or leave such lines out by unreadable = "drop" in the recipe')
-    return table, [f"{len(wrong)} lines without {len(layout.names)} fields were left out, first {first[:40]!r}"]
+    return table, [*notes, f"{len(wrong)} lines without {len(layout.names)} fields were left out, first {first[:40]!r}"]
 
 
 def _is_read(name: str, readable: set[str] | None) -> bool:

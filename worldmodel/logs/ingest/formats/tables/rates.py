@@ -23,10 +23,12 @@ def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     """
     steps = np.diff(_kept(time, data, _is_increasing(time)))
     even = len(steps) and steps.max() < 1.5 * steps.min()
-    usual = steps if even or not len(steps) else steps[steps < 1.5 * np.median(steps)]  # the mean knows no rounding
+    median = float(np.median(steps)) if len(steps) else 0.0
+    usual = steps if even else steps[steps < 1.5 * median]  # the mean knows no rounding
     if not len(usual):
         return None
-    period = float(usual.mean())
+    mean = float(usual.mean())
+    period = mean if mean > 0.5 * median else median  # steps of two kinds have a mean that none of them is near
     return 1 / float(f"{period:.4g}") if period > 1 else float(f"{1 / period:.4g}")
 
 
