@@ -19,6 +19,7 @@ _UNITS = ("ms", "us", "ns", "s", "minutes", "hours", "excel_days")
 def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     """The usual rate in Hz, to four figures, of the rows [M] that hold a reading; None where it cannot be told.
 
+    Of rows that come when something happens it is that of the median step: the mean of the shorter ones is of none.
     Of rows more than a second apart the period has the four figures: one a minute is that, and not one in 59.99 s.
     """
     steps = np.diff(_kept(time, data, _is_increasing(time)))
@@ -26,7 +27,9 @@ def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     usual = steps if even or not len(steps) else steps[steps < 1.5 * np.median(steps)]  # the mean knows no rounding
     if not len(usual):
         return None
-    period = float(usual.mean())
+    period, middle = float(usual.mean()), float(np.median(steps))
+    if not any(0.5 < known / period < 2 for known in (middle, float(steps.mean()))):
+        period = middle
     return 1 / float(f"{period:.4g}") if period > 1 else float(f"{1 / period:.4g}")
 
 
