@@ -15,10 +15,12 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs import Log, LogWriter
 from worldmodel.logs.health import copies
 from worldmodel.logs.health.copies import compared
+from worldmodel.logs.health.examination import findings
 from worldmodel.logs.health.page import page, write_page
 from worldmodel.logs.health.survey import survey
 from worldmodel.logs.health.terminal import print_health
 from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest.joining import as_recording
 from worldmodel.logs.reader import opened
 from worldmodel.types import Samples
 
@@ -175,6 +177,24 @@ def test_the_terminal_says_the_verdict_first_and_what_to_do(sick):
     assert "imu: x reaches 500 for 1 single readings" in text
     assert "left out gps: 0, 0" in text
     assert re.search(r"motor\s+v\s+3\s+3\s+never moves", text)
+
+
+def test_what_was_said_of_a_recording_before_it_was_cut_is_still_told(tmp_path):
+    time, rng = np.arange(6000) / 10, np.random.default_rng(0)
+    gas = np.column_stack([500 + 0.01 * time + rng.normal(size=6000), rng.normal(size=6000)])
+    gas[1500:2900, 0] = 550.0  # stuck, at what is the greatest reading of its own part
+    gas[4000:, 0] += 100
+    np.savetxt(tmp_path / "a.csv", np.column_stack([time, gas]), "%.4f", ",", header="t,co2,rh", comments="")
+    report = ingest(tmp_path / "a.csv", tmp_path / "a.h5", cut_every_s=300, progress=False)
+    log = Log(report.path)
+    assert all("values: stuck" not in {f.check for f in findings(as_recording(e))} for e in log.episodes)
+    health = survey(log)
+    (stuck,) = [f for f in health.found if f.check == "values: stuck"]
+    assert "co2 stands still at 550" in stuck.text
+    assert "one thing to know" in health.verdict
+    assert "co2 stands still at 550" in page(health)
+    whole = Log(ingest(tmp_path / "a.csv", tmp_path / "b.h5", progress=False).path)
+    assert [f.check for f in survey(whole).found] == ["values: stuck"]  # and once
 
 
 def test_the_page_needs_nothing_else_and_shows_names_as_they_are(sick, tmp_path):

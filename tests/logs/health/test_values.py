@@ -52,6 +52,15 @@ def test_sentinels_become_missing_and_ones_that_may_be_readings_are_told():
     assert one(record((sensor("battery", ["v"], ["V"]), TIME, dropped)), "values: sentinel").count == 10
 
 
+def test_a_glitch_of_another_number_does_not_hide_a_sentinel():
+    time, data = np.arange(5000) / 100, 20 + 5 * np.sin(np.arange(5000) / 300)
+    data[[900, 3000]], data[4000] = -127.0, 85.0  # no sensor, and one that has just been switched on
+    (done,) = examined(record((sensor("oven", ["t"], ["degC"]), time, data)))
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(done.samples["oven"].data[:, 0])), [900, 3000])
+    spread = np.where(np.arange(5000) % 500 == 7, np.linspace(-120, 90, 5000), data)  # of which that may be one more
+    assert np.isfinite(examined(record((sensor("oven", ["t"], ["degC"]), time, spread)))[0].samples["oven"].data).all()
+
+
 def test_two_sentinels_in_one_column_and_those_of_converted_numbers_are_found():
     both = np.select([np.arange(1000) % 100 == 7, np.arange(1000) % 100 == 9], [-999.0, 9999.0], 2 + SMOOTH)
     recording = record((sensor("lidar", ["d"], ["m"]), TIME, both))

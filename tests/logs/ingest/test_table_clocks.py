@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from tests.logs.ingest.table_case import BODY, HEAD, read, read_file
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest import load_recipe
+from worldmodel.logs.ingest import ingest, load_recipe, suggest
 from worldmodel.logs.ingest.formats.tables.stamps import spread, wrapped
 
 START = calendar.timegm((2025, 10, 26, 10, 59, 30))  # UTC
@@ -137,6 +137,33 @@ def test_a_rate_of_half_is_refused_and_a_faster_one_is_noted(tmp_path):
     (recording,) = read(tmp_path, content, BODY.replace('"measured"', "5"))
     assert recording.specs["s"].rate_hz == 50
     assert "comes at 50 Hz, not at 5" in recording.notes[0]
+
+
+@pytest.mark.parametrize("step_s", [60, 600, 7])
+def test_whole_seconds_of_a_slow_stream_stay_what_they_are(tmp_path, step_s):
+    content = "t,x\n" + "".join(f"{step_s * i},{i}\n" for i in range(20_000))
+    (recording,) = read(tmp_path, content, BODY.replace('"measured"', f"{1 / step_s:.10g}"))
+    np.testing.assert_array_equal(recording.samples["s"].time, step_s * np.arange(20_000.0))
+    assert recording.notes == []
+
+
+def test_rows_that_come_when_something_happens_have_a_rate_that_the_checks_take(tmp_path):
+    steps = np.minimum(np.random.default_rng(0).lognormal(3, 1.8, 400), 3000)
+    content = "t,mode,x\n" + "".join(f"{t:.3f},{i % 3},{i % 7}\n" for i, t in enumerate(np.cumsum(steps)))
+    (tmp_path / "events.csv").write_text(content)
+    (tmp_path / "r.toml").write_text(suggest(tmp_path / "events.csv"))
+    log = ingest(tmp_path / "events.csv", tmp_path / "log.h5", recipe=tmp_path / "r.toml", progress=False)
+    assert log.episodes == ("events.csv",)
+
+
+@pytest.mark.parametrize("column", ["Timestamp (UTC)", "utc", "time_utc", "UTC Time", "GMT"])
+def test_a_clock_that_is_called_utc_tells_its_zone(tmp_path, column):
+    content = f"{column},x\n" + "".join(f"2026-03-01 00:{i // 60:02d}:{i % 60:02d},{i}\n" for i in range(120))
+    (tmp_path / "a.csv").write_text(content)
+    assert "no zone" not in suggest(tmp_path / "a.csv")
+    (recording,) = read(tmp_path, content, BODY.replace('"t"', f'"{column}"\norigin = "unix"'))
+    assert not any("no zone" in note for note in recording.notes)
+    assert recording.origin_utc == datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC).timestamp()
 
 
 def test_stamps_that_were_rounded_are_whole_periods_and_others_are_as_they_were(tmp_path):

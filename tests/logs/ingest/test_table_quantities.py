@@ -314,6 +314,23 @@ def test_valves_are_commands_and_a_table_without_any_says_so(tmp_path):
     assert "no column is called a command" not in plant
 
 
+def test_what_a_plant_switches_and_opens_is_commanded_and_what_it_reads_is_not(tmp_path):
+    commanded = ["heater_on", "vent_pct", "fan", "pump_2", "relay_3", "Damper [%]", "actuator_1"]
+    measured = ["heater_power", "pump_flow", "fan_speed", "heater_temp", "pump_pressure", "vent_temp", "Fan [A]", "lux"]
+    rng, names = np.random.default_rng(0), [*commanded, *measured]
+    rows = [",".join([f"{i / 10}", *(f"{v:.3f}" for v in rng.normal(size=len(names)))]) for i in range(60)]
+    (tmp_path / "plant.csv").write_text("\n".join([",".join(["t", *names]), *rows]) + "\n")
+    streams = tomllib.loads(suggest(tmp_path / "plant.csv"))["streams"].values()
+    assert {name for s in streams if s["kind"] == "action" for name in s["columns"].values()} == set(commanded)
+
+
+def test_all_of_a_file_of_actuators_is_commanded(tmp_path):
+    rows = "".join(f"{i},{i % 2},{i % 3},{i % 5}\n" for i in range(60))
+    (tmp_path / "actuators.csv").write_text(f"t,north,south,speed\n{rows}")
+    streams = tomllib.loads(suggest(tmp_path / "actuators.csv"))["streams"].values()
+    assert [list(s["columns"]) for s in streams if s["kind"] == "action"] == [["north", "south"]]
+
+
 @pytest.mark.parametrize(
     ("heading", "frame"),
     [

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
 
 _FEW = 10  # of fewer samples, or values, nothing is done
-_FAR = 3.0  # times the range of all other values
+_FAR = 3.0  # times the range of all other values,
+_LONE, _AMONG = 3, 1000  # but for so many at most, one of so many: glitches of another number
 _SENTINELS = np.sort((
     99.9, 99.99, 127, 255, 999, 999.9, 999.99, 9999, 9999.9, 99999, 999999, 32767, 32768, 65535,
     2**31 - 1, 2**31, 2**32 - 1, (2**32 - 1) / 1000,
@@ -31,7 +32,8 @@ def stand_ins(values: np.ndarray) -> np.ndarray:
     others = values[~known & np.isfinite(values)]
     if not len(others):
         return np.zeros(len(values), bool)
-    low, high = ends(others)
+    lone = min(_LONE, len(others) // _AMONG)
+    low, high = ends(others[np.argsort(np.abs(others - np.median(others)))[: len(others) - lone]])
     away = np.maximum(low - values, values - high)
     return known & (away > _FAR * (high - low)) & (away > 0)
 

@@ -52,7 +52,8 @@ class Health:
         dt: seconds a tick.
         looked: int [episodes] those of the log that were looked at, spread evenly where there are very many.
         ticks: int [episodes] of each.
-        found: what the checks say of it now, and its copies.
+        found: what the checks say of it now, and its copies; and what they said of a whole recording when it was
+            ingested and do not see in the episodes that it was cut into.
         done: what was cut, sorted and left out when it was ingested.
         filled: int [episodes, streams] in how many ticks there is a sample; of an action, in how many one is in force.
         coverage: by column of the actions.
@@ -128,13 +129,16 @@ def survey(log: Log, dt: float | None = None) -> Health:
                 filled[number, index], samples[number, index] = counts
         for name in actions.keys() & recording.samples.keys():
             actions[name].append(recording.samples[name])
+    found += [*compared(opened(log.files)), *_astride(log, dt, looked, filled, samples), *_apart(log, filled)]
+    seen, said = {(finding.check, finding.stream) for finding in found}, kept(log)
+    found += [each for each in said if each.severity == "warn" and (each.check, each.stream) not in seen]
     return Health(
         log,
         dt,
         looked,
         tick_count(np.asarray(log.durations_s)[looked], dt),
-        (*found, *compared(opened(log.files)), *_astride(log, dt, looked, filled, samples), *_apart(log, filled)),
-        tuple(finding for finding in kept(log) if finding.severity in _DONE),
+        tuple(found),
+        tuple(finding for finding in said if finding.severity in _DONE),
         filled,
         tuple(part for name, given in actions.items() for part in _coverages(log.streams[name], given)),
         independent(actions.values()),

@@ -150,10 +150,11 @@ def unrounded(time: np.ndarray, rate_hz: float, digit_s: float = 0.0) -> tuple[n
     """
     time = np.asarray(time, np.float64)
     grid, ends = np.empty_like(time), []
+    period = float(f"{1 / rate_hz:.9g}") if rate_hz < 1 else 0.0  # of 0.01666666667 Hz a minute
     for at in range(0, len(time), _PART):
         part = grid[at : at + _PART]
         np.rint(np.multiply(time[at : at + _PART], rate_hz, out=part), out=part)
-        part /= rate_hz
+        np.multiply(part, period, out=part) if period else np.divide(part, rate_hz, out=part)
         off = time[at : at + _PART] - part
         ends.append((off.min(), off.max()))
     if not len(grid) or not (grid[1:] > grid[:-1]).all():

@@ -19,6 +19,7 @@ _UNITS = ("ms", "us", "ns", "s", "minutes", "hours", "excel_days")
 def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     """The usual rate in Hz, to four figures, of the rows [M] that hold a reading; None where it cannot be told.
 
+    Of rows that come when something happens it is that of the median step: the mean of the shorter ones is of none.
     Of rows more than a second apart the period has the four figures: one a minute is that, and not one in 59.99 s.
     """
     steps = np.diff(_kept(time, data, _is_increasing(time)))
@@ -27,8 +28,9 @@ def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     usual = steps if even else steps[steps < 1.5 * median]  # the mean knows no rounding
     if not len(usual):
         return None
-    mean = float(usual.mean())
-    period = mean if mean > 0.5 * median else median  # steps of two kinds have a mean that none of them is near
+    period = float(usual.mean())
+    if not any(0.5 < known / period < 2 for known in (median, float(steps.mean()))):
+        period = median  # steps of two kinds have a mean that none of them is near
     return 1 / float(f"{period:.4g}") if period > 1 else float(f"{1 / period:.4g}")
 
 

@@ -27,6 +27,7 @@ UNITS = {
     "100ns": 100,  # .NET
 }  # fmt: skip
 NO_ZONE = "the times tell no zone that is known, and are taken for UTC; time_zone in [clock] says which it is"
+UTC_TIME = re.compile(r"(?<![a-z])(?:utc|gmt)(?![a-z])", re.IGNORECASE)  # likewise
 GPS_TIME = re.compile(r"\bGPST\b")  # a column of dates that is called so, as RTKLIB's is
 ORDERS = ("year_first", "day_first", "month_first")
 _EPOCH_DAYS = {"excel_days": 25569, "matlab_days": 719529}
@@ -97,7 +98,8 @@ def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndar
         if not clock.time_zone and any(map(GPS_TIME.search, clock.columns)):
             gps = ns > GPS_EPOCH_S * 10**9
             return np.where(gps, ns - leap_seconds(ns // 10**9) * 10**9, ns), valid
-        if local and not clock.time_zone and clock.dated and NO_ZONE not in table.notes:
+        told = clock.time_zone or any(map(UTC_TIME.search, clock.columns))
+        if local and not told and clock.dated and NO_ZONE not in table.notes:
             table.notes.append(NO_ZONE)
         return ns, valid
     if pa.types.is_integer(kind) and clock.unit not in (*_EPOCH_DAYS, *_PERIODS):

@@ -9,7 +9,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.dates import zone_s
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
-from worldmodel.logs.ingest.formats.tables.stamps import GPS_TIME, NO_ZONE, UNITS, WEEK_S, nanoseconds
+from worldmodel.logs.ingest.formats.tables.stamps import GPS_TIME, NO_ZONE, UNITS, UTC_TIME, WEEK_S, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _HALF = re.compile(r"\d\s*[ap]\.?m\b", re.IGNORECASE)
@@ -42,7 +42,8 @@ def as_dates(table: Table, columns: tuple[str, ...]) -> Iterator[tuple[Clock, li
     first = str(table.column(columns[-1])[0])
     zoned = getattr(kind, "tz", None) or _ZONE.search(first)
     letters = _LETTERS.search(first)
-    known = zoned or (letters and zone_s(letters[1]) is not None) or any(map(GPS_TIME.search, columns))
+    known = zoned or (letters and zone_s(letters[1]) is not None)
+    known = known or any(way.search(column) for column in columns for way in (GPS_TIME, UTC_TIME))
     doubts = [] if known else [NO_ZONE]
     yield Clock(columns, origin="unix"), doubts
     orders = [("day_first", "month_first"), ("month_first", "day_first")]

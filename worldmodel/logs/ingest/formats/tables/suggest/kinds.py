@@ -83,7 +83,7 @@ def called(name: str) -> str:
 
 ACTION = re.compile(
     r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
-    r"|set_?point|sp|target|desired|servo|valve|ventil|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
+    r"|set_?point|sp|target|desired|servo|actuators?|relays?|valve|ventil|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
 )
 # What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
 COMMANDS = re.compile(
@@ -91,6 +91,12 @@ COMMANDS = re.compile(
     r"(?:(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value)[a-z]*\d*$)"
 )
 NOT_ACTION = re.compile(r"angle|error|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
+# What is switched or opened is commanded where it is bare or in %: in other units it is read.
+SWITCHED = re.compile(
+    r"^(?!.*(?:flow|pressure|power|level|energy|state|status|fault|hours|count))"
+    r"(?:.*_)?(?:heat(?:er|ing)|cool(?:er|ing)|fan|pump|vent|damper|compressor)s?(?:_?\d+)?"
+    r"(?:_(?:on|off|en|enabled?|open|opening|pct|percent|out|output))?$"
+)
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
 TURNED = re.compile(r"(?:^|_)(?:roll|pitch|yaw)$")
 EULER = re.compile(r"(?:^|_)(?:euler|rpy)(?:_?angles?)?$")  # angles by their stream's name

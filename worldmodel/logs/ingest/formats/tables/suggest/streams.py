@@ -23,6 +23,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EULER,
     KINDS,
     NOT_ACTION,
+    SWITCHED,
     WRAPS,
     Kind,
     called,
@@ -241,6 +242,7 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         action = bool(ACTION.search(base)) and not NOT_ACTION.search(base) and not (metered and base in _METER)
         action = action or any(COMMANDS.search(words) for words in (base, _prefix(name)))
         action = action or (of_commands and not NOT_ACTION.search(base))
+        action = action or (table.unit(name) in ("", "%") and bool(SWITCHED.search(base)))
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
         pace = _missing(table, name) or -_held(table, name, action)
         groups["action" if action else "sensor", prefix, pace].append(name)
