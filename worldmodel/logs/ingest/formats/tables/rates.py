@@ -28,9 +28,8 @@ def measured(time: np.ndarray, data: np.ndarray) -> float | None:
     usual = steps if even else steps[steps < 1.5 * median]  # the mean knows no rounding
     if not len(usual):
         return None
-    period = float(usual.mean())
-    if not any(0.5 < known / period < 2 for known in (median, float(steps.mean()))):
-        period = median  # steps of two kinds have a mean that none of them is near
+    mean = float(usual.mean())
+    period = mean if 0.5 < mean / median < 2 else median  # steps of two kinds have a mean that none of them is near
     return 1 / float(f"{period:.4g}") if period > 1 else float(f"{1 / period:.4g}")
 
 
