@@ -41,6 +41,24 @@ def test_within_there_is_nothing_to_say(reach):
     assert described(outside, LENS.layout) == {}
 
 
+@pytest.mark.parametrize(("error", "tried"), [(1.0, 2.0), (5.0, 0.0)])
+def test_commands_count_as_tried_as_far_beyond_all_others_as_left_out_episodes_were_foretold_well(reach, error, tried):
+    rng, groups = np.random.default_rng(2), np.repeat(np.arange(5), 10)
+    led = rng.uniform(-2, 2, (50, H, A))
+    led[:, 0] = [-2.0, 2.0]  # all go to both ends
+    far = groups == 3
+    led[far, :, 1] += 2.0
+    led[0, 1, 0] = np.nan
+    found = reach.having_tried(led, groups, np.where(far, error, 1.0))
+    assert found.tried == pytest.approx(tried)
+    asked = np.array([[[0.0, 2.0 + 0.5], [2.0 + 2.5, 0.0]]])
+    low, high = reach.led_low, reach.led_high
+    np.testing.assert_allclose(found.commands_within(asked), np.clip(asked, low - tried, high + tried))
+    assert reach.having_tried(led[far], groups[far], np.ones(10)).tried == 0  # an episode alone has no others
+    again = reach.having_tried(np.clip(led, -2, 2), groups, np.ones(50))
+    assert again.tried == 0
+
+
 def test_a_reading_of_the_context_and_an_action_after_it_count_by_how_far_they_are_beyond(reach):
     readings, actions = calm()
     readings[2, 3, 1] = -4.0

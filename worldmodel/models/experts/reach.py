@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from worldmodel.arrays import namespace, scattered
+from worldmodel.arrays import mean_known, namespace, scattered
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Windows
@@ -17,6 +17,11 @@ from worldmodel.types import Array, StreamSpec
 _MARGIN = 0.1  # of a standard deviation: readings have noise
 _WINDOWS, _AT_ONCE = 4000, 250  # that are looked at; of a long log spread over all
 _ON, _PILED, _STEEP = 1e-4, 0.005, 5.0  # what is on a wall; the share that lies there, and times that which is next
+_BEYOND, _NEARLY = (
+    0.2,
+    0.9,
+)  # deviations: clearly beyond what else was commanded; the share of such that went no farther
+_AS_WELL = 2.0  # times the usual squared error, and less: what those do was foretold as well as the rest
 _WIDTHS = 3.0  # of what was read, of no less than one deviation, that a linear path may leave it by
 
 
@@ -29,6 +34,7 @@ class Reach:
         led_low, led_high: of actions.
         floor, ceiling: the same ends of readings, where they are walls that readings run into, such as the speed of a
             vehicle that stands; infinite where they are none. Of a run of an earlier release none.
+        tried: how far beyond all else that was commanded left-out episodes went, and were foretold as well as others.
     """
 
     low: Float[Array, " Y"]
@@ -37,6 +43,7 @@ class Reach:
     led_high: Float[Array, " A"]
     floor: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.full(1, -np.inf))
     ceiling: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.full(1, np.inf))
+    tried: Float[Array, ""] = dataclasses.field(default_factory=lambda: np.zeros(()))
 
     @classmethod
     def of(cls, came: Float[np.ndarray, "N T Y"], led: Float[np.ndarray, "N U A"]) -> "Reach":
@@ -119,10 +126,33 @@ class Reach:
         beyond = xp.maximum(view.ahead - self.led_high, self.led_low - view.ahead)
         return xp.maximum.accumulate(xp.where(view.ahead_mask, beyond, -np.inf), 1)
 
+    def having_tried(
+        self, led: Float[np.ndarray, "N H A"], groups: Int[np.ndarray, " N"], error: Float[np.ndarray, " N"]
+    ) -> "Reach":
+        """With what left-out windows tell of commands beyond those of all other episodes.
+
+        Each new episode of a humanoid that follows its targets goes somewhere beyond, and all of it comes true.
+
+        Args:
+            led: what was commanded in them, normalised; NaN where none is known.
+            groups: the episode of each.
+            error: its mean squared error, in units of the expected one.
+        """
+        known, beyond = ~np.isnan(led), np.zeros(led.shape)
+        for own in (groups == group for group in np.unique(groups)):
+            low, high = _low(led[~own]), _high(led[~own])
+            over = np.maximum(led[own] - high, low - led[own])
+            beyond[own] = np.where(known[own] & np.isfinite(high - low), over, 0.0)
+        farthest = beyond.max((1, 2), initial=0.0)
+        far = farthest > _BEYOND
+        if not far.any() or not mean_known(error[far], 0) < _AS_WELL * mean_known(error, 0):
+            return dataclasses.replace(self, tried=np.zeros(()))
+        return dataclasses.replace(self, tried=np.asarray(np.quantile(farthest[far], _NEARLY)))
+
     def commands_within(self, led: Float[np.ndarray, "B H A"]) -> Float[np.ndarray, "B H A"]:
-        """Normalised commands, those that are outside in the place of the nearest that was ever commanded."""
-        low, high = (np.where(np.isfinite(end), end, 0.0) for end in (self.led_low, self.led_high))
-        held = np.clip(led, low, high)
+        """Normalised commands, those that are farther outside than was tried in the place of the nearest that was."""
+        ends = np.where(np.isfinite(self.led_high - self.led_low), (self.led_low, self.led_high), 0.0)
+        held = np.clip(led, ends[0] - self.tried, ends[1] + self.tried)
         return np.where(np.abs(held - led) > _MARGIN, held, led)
 
     def astray(self, ahead: Float[Array, "K B H Y"]) -> Float[Array, "K B H Y"]:

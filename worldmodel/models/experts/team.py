@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from worldmodel.arrays import namespace
+from worldmodel.arrays import mean_known, namespace
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens, View
 from worldmodel.models.experts.blend import Blend
@@ -76,7 +76,9 @@ class Team:
         blend = Blend.fit(left_out, horizons_within(context, horizon), layout.stream_of[layout.newest])
         if far is not None:
             blend = dataclasses.replace(blend, far=far)
-        return cls(lens, experts, context, horizon, blend, reach)
+        mean, scale, _ = blend.mix(left_out.ahead, left_out.within, now=left_out.held[:, None])
+        error = mean_known((left_out.squared_errors(mean) / scale**2).reshape(len(mean), -1), 1)
+        return cls(lens, experts, context, horizon, blend, reach.having_tried(left_out.led, left_out.groups, error))
 
     def reweighed(self, left_out: LeftOut, network: Float[Array, "N H Y"]) -> "Team":
         """The network joins, with what it predicted for the same left-out windows as the others."""
