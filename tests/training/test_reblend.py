@@ -109,7 +109,7 @@ def test_damaged_experts_are_told_of_a_run_that_has_not_ended(folder, tmp_path):
     path = copied(folder, tmp_path)
     for name in ("blend.npz", "finished.json"):
         (path / name).unlink()
-    with pytest.raises(WorldModelError, match="not finished"):
+    with pytest.raises(WorldModelError, match="has not ended, and nobody answers yet"):
         load_run(path)
     (path / "experts.npz").write_bytes((path / "experts.npz").read_bytes()[:100])
     with pytest.raises(WorldModelError, match=r"experts.npz cannot be read"):
