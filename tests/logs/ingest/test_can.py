@@ -124,6 +124,28 @@ def test_frames_in_tables(tmp_path):
     assert "CAN: 1 lines that cannot be read are left out" in recording.notes
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["time,addr,bus,data", "1.0,0xb4,0,0x00000000000e1000", "1.5,0xb4,128,0x00000000001c2000", "2,0xb4,0,0xzz"],
+        [
+            "TimestampEpoch;BusChannel;ID;IDE;DLC;DataLength;Dir;EDL;BRS;DataBytes",
+            "1587654321.0;1;B4;0;8;8;0;0;0;00000000000E1000",
+            "1587654321.5;1;B4;0;8;8;1;0;0;00000000001C2000",
+            "1587654322.0;1;B4;0;8;8;0;0;0;zz",
+        ],
+    ],
+)
+def test_frames_as_cabana_and_the_canedge_write_them(tmp_path, lines):
+    write(tmp_path / "a.log", frames())  # and its DBC
+    (tmp_path / "a.log").unlink()
+    (tmp_path / "b.csv").write_text("\n".join([*lines, ""]))
+    recording = read(tmp_path / "b.csv")
+    np.testing.assert_allclose(recording.samples["SPEED"].data, [[10]])
+    np.testing.assert_allclose(recording.samples["SPEED_sent"].time, [0.5])
+    assert "CAN: 1 lines that cannot be read are left out" in recording.notes
+
+
 J1939 = """VERSION ""
 NS_ :
 BS_:

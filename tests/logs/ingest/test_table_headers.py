@@ -84,3 +84,13 @@ def test_a_header_that_comes_again_at_once_tells_no_units(tmp_path):
     assert recording.specs["signals"].units == ("",)
     assert recording.specs["gps"].units == ("deg", "deg", "m")
     assert not any("which is no unit" in note for note in recording.notes)
+
+
+def test_a_date_with_a_blank_in_it_is_one_field_between_tabs(tmp_path):
+    """As WitMotion writes it: between blanks there would be a field more than there are names."""
+    lines = "".join(f"0x50\t2021-05-11 10:21:{i:02d}.112\t{i / 50}\t-0.01\t1.00\n" for i in range(COUNT))
+    head = "StartTime:  2021-05-11 10:21:39.000\naddress\tTime(s)\tax(g)\tay(g)\taz(g)\n"
+    (tmp_path / "imu.txt").write_text(head + lines)
+    (recording,) = tables.read(tmp_path / "imu.txt", Options())
+    np.testing.assert_allclose(recording.samples["accelerometer"].data[-1, 2], 9.80665)
+    np.testing.assert_allclose(recording.samples["accelerometer"].time[1], 1)

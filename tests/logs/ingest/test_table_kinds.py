@@ -253,3 +253,38 @@ def test_readings_that_come_in_two_paces_have_a_rate_that_the_checks_take(tmp_pa
     (episode,) = Log(tmp_path / "log.h5").episodes
     (rate_hz,) = (stream.spec.rate_hz for stream in episode.streams.values() if stream.spec.columns == ("up",))
     assert 0.5 < rate_hz * 3.6 < 2
+
+
+def test_a_temperature_called_t_is_no_clock_and_a_time_is(tmp_path):
+    rows = [f"{t},{25 + row % 3 / 10},{row % 5}" for row, t in enumerate(STEPS)]
+    assert "t" in read(tmp_path, "Time(s),T(°),load", *rows).specs["signals"].columns
+    assert read(tmp_path, "t,T [°C],load", *rows).specs["signals"].columns == ("t", "load")
+
+
+def test_readings_by_their_names_may_have_the_place_beside_them(tmp_path):
+    """As Car Scanner writes them: its seconds of a day were taken for days, and the place for a speed."""
+    rows = []
+    for row in range(COUNT):
+        place = f'"{59.33 + row // 10 / 1e4:.4f}";"18.0686"'
+        rows.append(f'"{36632.522133112 + row / 20:.10f}";"Vehicle speed";"{row}";"km/h";{place}')
+        rows.append(f'"{36632.542133112 + row / 20:.10f}";"Engine RPM";"{800 + row}";"rpm";{place}')
+    recording = read(tmp_path, '"SECONDS";"PID";"VALUE";"UNITS";"LATITUDE";"LONGTITUDE"', *rows)
+    assert {name: spec.units[0] for name, spec in recording.specs.items()} == {
+        "vehicle_speed": "m/s", "engine_rpm": "rad/s", "gps": "deg",
+    }  # fmt: skip
+    np.testing.assert_allclose(recording.samples["vehicle_speed"].time, np.arange(COUNT) / 20, atol=1e-6)
+    np.testing.assert_allclose(recording.samples["vehicle_speed"].data[:, 0], np.arange(COUNT) / 3.6, rtol=1e-6)
+    assert len(recording.samples["gps"].time) == COUNT / 10
+
+
+def test_seconds_of_a_day_are_no_days_of_excel(tmp_path):
+    seconds = read(tmp_path, "time,load", *(f"{45321.33 + row / 50:.2f},{row % 5}" for row in range(COUNT)))
+    assert seconds.specs["signals"].rate_hz == 50
+    days = read(tmp_path, "time,load", *(f"{45321.33 + row / 86400:.9f},{row % 5}" for row in range(COUNT)))
+    assert dated(days).year == 2024
+
+
+def test_forces_in_g_are_accelerations(tmp_path):
+    rows = [f"12:17:46:{300 + row},-0.05,0.05,{0.98 + row % 3 / 1000}" for row in range(COUNT)]
+    recording = read(tmp_path, "time,gFx,gFy,gFz", *rows)
+    np.testing.assert_allclose(recording.samples["accelerometer"].data[0, 2], 0.98 * 9.80665)

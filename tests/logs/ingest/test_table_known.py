@@ -66,6 +66,13 @@ EXPORTS = {
         "402,0,,1.00,-0.03,0.93,\n442,0,12.1,-0.02,-0.03,0.95,12.0\n482,1418516434100,,0.1,0.2,0.9,12.1\n",
         {"accelerometer": 9.80665}, 0.04,
     ),
+    "qgroundcontrol": (
+        "Timestamp,roll,pitch,heading,rollRate,pitchRate,yawRate,groundSpeed,airSpeed,climbRate,altitudeAMSL,throttlePct,"
+        "gps.lat,gps.lon,battery.voltage,wind.direction\n"
+        "2023-04-12 12:13:30.100,180,0.5,183,90,0.2,-0.3,3.2,0,0.1,498.3,56,47.5,8.5,15.9,--.--\n"
+        "2023-04-12 12:13:31.100,-1.1,0.6,184,0.2,0.1,-0.2,3.3,0,0.2,498.5,57,47.5,8.5,15.9,--.--\n",
+        {"angles": np.pi, "rates": np.pi / 2, "speeds": 3.2, "gps": 47.5}, 1,
+    ),
     "motec": (
         '"Format","MoTeC CSV File",,,"Workbook",""\n"Venue","Track",,,"Worksheet",""\n"Log Time","14:30:00"\n'
         '"Sample Rate","100.000","Hz",,"End Time","0.030","s"\n\n"Time","Ground Speed","Engine RPM"\n'

@@ -52,12 +52,12 @@ def above_data(lines: Sequence[str], given: Sequence[str]) -> tuple[str, int]:
             f"no line is a header, with lines of numbers below, where the first is {first!r} (a recipe can say how "
             "many lines to skip, which delimiter there is, or that there is no header)"
         )
-    _, _, _, delimiter, row = best
+    *_, delimiter, row = best
     return delimiter, row
 
 
-def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float, int, int, str, int]]:
-    """Each delimiter's share of numbers, number of fields, rank, itself, and the row of the header."""
+def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float, bool, int, int, str, int]]:
+    """Each delimiter's share of numbers, whether there are as many names, fields, rank, itself, the header's row."""
     for rank, delimiter in enumerate(given):
         rows = _Rows(lines, delimiter)
         for i in range(1, len(lines)):
@@ -77,7 +77,7 @@ def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float
             header = _top(lines, rows, i, width)
             if header is not None:
                 share = values / max(1, sum(bool(field) for field in rows[i]))
-                yield round(share, 1), width, -rank, delimiter, header
+                yield round(share, 1), len(rows.names(header, width)) == width, width, -rank, delimiter, header
             break
 
 

@@ -15,11 +15,11 @@ from worldmodel.logs.ingest.formats.tables.suggest.guesses import as_dates, as_n
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
-    r"time(?!t(?:er|ry)|_(?:state|status)|_?out$)|stamp|^ts?$|^date|date$|seconds?$|seconds|elapsed|^secs?$|^ms$|millis|micros|^utc|epoch?|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
+    r"time(?!t(?:er|ry)|_(?:state|status)|_?out$)|stamp|^date|date$|seconds?$|seconds|elapsed|^secs?$|^ms$|millis|micros|^utc|epoch?|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
     r"|(?:created|recorded|measured|observed|logged|updated|changed)_(?:at|on)$"
 )
 _DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
-_SHORT = re.compile(r"_ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
+_SHORT = re.compile(r"(?:^|_)ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
 _AXIS = re.compile(r"^x(?:_\d+)?$")  # `X[s]`, as plots and Delsys have it
 _HEADER = re.compile(r"header_?stamp$")  # when it was measured, beside when the message came
 _PART = re.compile(

@@ -26,7 +26,8 @@ _TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 
 _LETTERS = re.compile(r":\d{2}(?:[.,]\d+)?\s*([A-Za-z]{2,5})$")
 _ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
 _LONG = {"min": "minutes", "mins": "minutes", "minute": "minutes", "minutes": "minutes", "h": "hours", "hr": "hours",
-         "hrs": "hours", "hour": "hours", "hours": "hours", "d": "days", "day": "days", "days": "days"}  # fmt: skip
+         "hrs": "hours", "hour": "hours", "hours": "hours", "d": "days", "day": "days", "days": "days",
+         "sec": "s", "secs": "s", "second": "s", "seconds": "s"}  # fmt: skip
 _OF_WEEK = re.compile(r"(?:^|_)i?tow(?:_|$)|(?:time|seconds)_of_week")
 _WEEK = re.compile(r"(?:^|_)(?:week|wn)(?:_?(?:no|num|number))?$")
 
@@ -90,9 +91,9 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
         yield Clock((name,), unit="hhmmss"), [f"{name} is taken for the digits of the time of day, hhmmss"]
     elif hint := next((unit for sign, unit in _SIGNS.items() if sign in name.lower()), ""):
         yield Clock((name,), unit="us" if hint == "100us" and step > _MOVELLA_DOT else hint), []
-    elif 30000 < first < 80000 and 0 < step < 0.05:
+    elif 30000 < first < 80000 and 0 < step < 0.05 and not _are_coarse(numbers):
         yield Clock((name,), unit="excel_days", origin="unix"), [f"{name} is taken for day numbers of Excel, in UTC"]
-    elif 700000 < first < 800000 and 0 < step < 0.05:
+    elif 700000 < first < 800000 and 0 < step < 0.05 and not _are_coarse(numbers):
         yield Clock((name,), unit="matlab_days", origin="unix"), [f"{name} is taken for day numbers of MATLAB, in UTC"]
     elif step:
         fits = table.rate_hz and next((u for u in _COUNTED if abs(_rate(step, u) / table.rate_hz - 1) < _NEAR), None)
@@ -126,6 +127,11 @@ def _tells_time_of_day(numbers: np.ndarray) -> bool:
         return False
     plain, told = np.diff(numbers), np.diff(3600 * (numbers // 1e4) + 60 * minutes + seconds)
     return bool(plain.max() >= 40 and told.min() >= 0 and told.max() < 40 and plain.max() > 2 * told.max())
+
+
+def _are_coarse(numbers: np.ndarray) -> bool:
+    """Whether stamps have four decimals at most, as seconds may: days with no more tell ten seconds apart at best."""
+    return bool((np.abs(numbers * 1e4 - np.rint(numbers * 1e4)) < 1e-3).all())
 
 
 def _by_step(numbers: np.ndarray, step: float) -> str:

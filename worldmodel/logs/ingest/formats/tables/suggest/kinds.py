@@ -9,11 +9,11 @@ _NUMBERED = re.compile(r"(?:_\d+)+$")  # as files of one sensor are, or dated
 AXES = {"0": "x", "1": "y", "2": "z"}
 # Of forces and accelerations `lat` is lateral and `long` longitudinal.
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
-_PLACE = re.compile(
-    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|hmsl|elevation)(?:itude?|gitude?)?"
+PLACE = re.compile(
+    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|hmsl|elevation)(?:itude?|gitude?|titude)?"
     r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$|(?:^|_)gps_coord_(?P<place>[01])$"  # the latter of blackbox_decode
 )
-_ACCELERATION = r"acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung|g_?force"
+_ACCELERATION = r"acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung|g_?force|gf"
 _TURNING = (
     r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel|drehrate"
     r"|winkelgeschwindigkeit"
@@ -46,7 +46,7 @@ def _axes(words: str, short: str) -> re.Pattern[str]:
 
 # `_rs_s` and `_rs_r` are frames, as EuRoC writes them: of the sensor to the reference, seen in one of these.
 KINDS = (
-    Kind(_PLACE,
+    Kind(PLACE,
          "gps", "gps", "", ("latitude", "longitude", "altitude")),
     Kind(re.compile(r"(?:^|_)(?:q(?:_rs)?|quat(?:ernion)?|orientation|attitude|rotation)_?(?P<axis>[wxyz])$"),
          "attitude", "orientation", "", ("qw", "qx", "qy", "qz")),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from worldmodel.logs.ingest.formats.tables.conversions import is_unit, si, spelt, split
+from worldmodel.logs.ingest.formats.tables.suggest.kinds import PLACE
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Suggested, plain
 from worldmodel.logs.ingest.formats.tables.table import Table
 
@@ -31,7 +32,9 @@ def by_name(table: Table, numeric: Sequence[str], taken: Sequence[str]) -> list[
     names = compute.unique(table.column(keys[0]).drop_null()).to_pylist()
     if not 0 < len(names) <= _MOST or not all(isinstance(name, str | int) for name in names):
         return []
-    alone = len(values) == 1 and bool(_VALUE.search(plain(values[0])))
+    readings = [name for name in values if _VALUE.search(plain(name))]
+    alone = len(readings) == 1 and all(PLACE.search(plain(name)) for name in values if name not in readings)
+    values = readings if alone else values
     if not alone and not (len(names) > 1 and _take_turns(table, keys[0], len(names))):
         return []
     units = next((name for name in table.names if _UNIT.search(plain(name))), "")

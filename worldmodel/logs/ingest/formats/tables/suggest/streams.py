@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,8 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     names, left_out = _numeric([name for name in table.names if name not in taken], table)
     several = by_name(table, names, taken)
     if several:
-        return Found([_by_its_name(stream, rows) for stream, rows in several], [])
+        own = {column.source for stream, _ in several for column in stream.columns}
+        return Found([*(_by_its_name(stream, rows) for stream, rows in several), *_fixes(names, own, evidence)], [])
     key = next((name for name in table.names if EPISODE.search(plain(name))), "")
     names = [name for name in names if name != key]
     streams: list[Suggested] = []
@@ -86,6 +87,16 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
         _pace(stream, table, stamps_s)
     tell_apart(streams)
     return Found(streams, left_out, key)
+
+
+def _fixes(names: Sequence[str], taken: Collection[str], evidence: Evidence) -> list[Suggested]:
+    """The fixes beside readings that are told by their names: each is written until the next one comes."""
+    kind = next(kind for kind in KINDS if kind.kind == "gps")
+    groups = _of_kind(kind, [name for name in names if name not in taken])
+    streams = [stream for prefix, columns in groups.items() if (stream := _known(kind, prefix, columns, evidence))]
+    for stream in streams:
+        stream.held = True
+    return streams
 
 
 def _by_its_name(stream: Suggested, rows: Table) -> Suggested:

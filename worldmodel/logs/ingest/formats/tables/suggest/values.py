@@ -12,7 +12,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.stream import Suggested, plai
 
 _G = 9.80665
 _ARC_MINUTE = "0.016666666666666666 deg"
-_G_FORCE = re.compile(r"g_?force")
+_G_FORCE = re.compile(r"g_?force|(?:^|_)gf_?[xyz]$")
 _FREE = re.compile(r"free|lin|user")  # accelerations without gravity, but those of ROS
 _NO_DEG = 1e5  # beyond are 1e-7 degrees
 _COUNTS = 300.0  # m/s^2 in the median are more than any machine has
