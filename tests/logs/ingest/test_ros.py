@@ -218,7 +218,7 @@ def test_a_last_piece_is_never_without_a_message(tmp_path, monkeypatch):
     path = write(tmp_path / "bag", "mcap", [message for message in drive(Maker(2), 12) if message[0] == "/wheel"])
     monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 4)
     pieces = list(importer("mcap").read(path, Options((6, 8), scratch=tmp_path)))
-    assert [piece.samples["wheel"].data[:, 0].tolist() for piece in pieces] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert [piece.samples["wheel"].data[:, 0].tolist() for piece in pieces] == np.arange(12.0).reshape(3, 4).tolist()
 
 
 def test_pieces_of_what_is_stored_in_another_order_have_each_picture_once(tmp_path, monkeypatch):

@@ -144,11 +144,27 @@ def _check_room(size: float) -> None:
 
 
 def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None, most: float) -> Iterator[Table]:
+    lacking = set(recipe.needed()) if recipe is not None else set()
     for body, text, number in _bodies(buffer, recipe, most):
         body = body.without_zeros()
         data, notes = json_lines.parse(body, text, MISSING)
-        yield _piece(Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes]), number)
-        del data
+        table = _piece(Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes]), number)
+        if number and recipe is not None:
+            lacking &= {*table.lacking(sorted(lacking))}
+            table = _with_columns(table, table.lacking(list(recipe.readable())))
+        yield table
+        del data, table
+    if number and lacking:
+        raise ValueError(f"no line has {', '.join(sorted(lacking))}")
+
+
+def _with_columns(table: Table, names: Sequence[str]) -> Table:
+    """With columns that hold nothing, as of objects that lack what others have."""
+    import pyarrow as pa
+
+    for name in names:
+        table = table.part(table.data.append_column(name, pa.nulls(table.data.num_rows)))
+    return table
 
 
 def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None = None) -> Layout:
