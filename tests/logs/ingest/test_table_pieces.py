@@ -14,6 +14,7 @@ from tests.logs.ingest.table_case import BODY, read_file, recordings
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats.tables import loading
+from worldmodel.logs.ingest.formats.tables.members import files_of
 from worldmodel.logs.ingest.formats.tables.text import in_pieces, lines_in
 from worldmodel.logs.reader import Log
 
@@ -93,6 +94,24 @@ def test_without_a_recipe_it_is_the_same(tmp_path, monkeypatch):
     (stream,) = whole.samples
     got = np.concatenate([np.asarray(episode.streams[stream].data) for episode in log.episodes])
     np.testing.assert_array_equal(got, np.asarray(whole.samples[stream].data, got.dtype))
+
+
+def test_of_a_long_parquet_file_a_recipe_is_suggested_from_a_part(tmp_path, monkeypatch):
+    parquet.write_table(pa.table({"t": TIME, "x": VALUES}), tmp_path / "a.parquet", row_group_size=80)
+    monkeypatch.setattr(loading, "_ROWS", 20)
+    opened = files_of(tmp_path / "a.parquet")["a.parquet"]
+    for most, rows in ((1 << 30, range(ROWS)), (1500, [*range(20), *range(160, 180), *range(320, 340)])):
+        monkeypatch.setattr(loading, "_PIECE", most)
+        table = loading.load(tmp_path / "a.parquet", "a.parquet", opened, None)
+        np.testing.assert_array_equal(table.floats("x"), VALUES[rows])
+    pieces = recordings(tmp_path / "a.parquet")
+    np.testing.assert_array_equal(np.concatenate([next(iter(p.samples.values())).data[:, 0] for p in pieces]), VALUES)
+
+
+def test_numbers_that_repeat_are_counted_as_they_lie_in_memory(tmp_path, monkeypatch):
+    parquet.write_table(pa.table({"t": TIME, "x": np.ones(ROWS), "z": np.ones(ROWS)}), tmp_path / "a.parquet")
+    monkeypatch.setattr(loading, "_PIECE", 8 * 3 * ROWS // 2)
+    assert [len(piece.samples["s"].time) for piece in read_file(tmp_path / "a.parquet")] == [ROWS / 2, ROWS / 2]
 
 
 def test_what_is_wrong_is_told_by_its_place_in_the_file(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -86,7 +87,7 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None, most: fl
         return
     buffer = opened()
     if kind == ".parquet":
-        yield from _load_parquet(path, buffer, most)
+        yield from _load_parquet(path, buffer, recipe, most)
     elif kind in (".feather", ".arrow"):
         yield _load_feather(path, buffer)
     elif kind in (".xlsx", ".xls", ".xlsb", ".ods"):
@@ -107,13 +108,18 @@ def _load_feather(path: Path, buffer: "pa.Buffer") -> Table:
     return Table(path, flat(sound(feather.read_table(pa.BufferReader(buffer)))))
 
 
-def _load_parquet(path: Path, buffer: "pa.Buffer", most: float) -> Iterator[Table]:
+def _load_parquet(path: Path, buffer: "pa.Buffer", recipe: Recipe | None, most: float) -> Iterator[Table]:
     import pyarrow as pa
     from pyarrow import parquet
 
     file = parquet.ParquetFile(pa.BufferReader(buffer))
-    count = file.metadata.num_rows
-    size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    count, groups = file.metadata.num_rows, file.metadata.num_row_groups
+    size = sum(file.metadata.row_group(i).total_byte_size for i in range(groups))
+    size = max(size, 8 * count * file.metadata.num_columns)  # what repeats is less in the file
+    if recipe is None and size > _PIECE:
+        few = (itertools.islice(file.iter_batches(_ROWS, [i]), 1) for i in sorted({0, groups // 2, groups - 1}))
+        yield Table(path, flat(sound(pa.Table.from_batches(itertools.chain.from_iterable(few)))))
+        return
     if size <= most:
         yield Table(path, flat(sound(file.read())))
         return
