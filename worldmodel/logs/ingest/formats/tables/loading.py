@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worldmodel.allocator import available_bytes
+from worldmodel.errors import NoMemoryError
 from worldmodel.logs.ingest.formats.tables import excel, json_file, json_lines
 from worldmodel.logs.ingest.formats.tables.components import COMBINED, combined, components
 from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of, rate_told
@@ -97,7 +98,7 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None, most: fl
         yield Table(path, flat(data), notes=notes)
     else:
         if recipe is not None:  # else it is read in part
-            _check_room(min(buffer.size, most))
+            _check_room(path, min(buffer.size, most))
         yield from (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe, most)
 
 
@@ -135,17 +136,19 @@ def _piece(table: Table, number: int) -> Table:
     return dataclasses.replace(table, piece=number)
 
 
-def _check_room(size: float) -> None:
+def _check_room(path: Path, size: float) -> None:
     """Refuses a text that does not fit into memory, before the system stops the process without a word.
 
     Raises:
-        MemoryError: which says by how much.
+        NoMemoryError: which says by how much.
     """
     needed, there = _TIMES * size, available_bytes()
     if needed > there:
-        raise MemoryError(
-            f"a text that takes some {needed / 1e9:.1f} GB of memory, of which {there / 1e9:.1f} GB are free: "
-            "cut it into files of a shorter time each, with the header line in all of them"
+        raise NoMemoryError(
+            f"{path} does not fit into memory.",
+            expected=f"some {needed / 1e9:.1f} GB",
+            found=f"{there / 1e9:.1f} GB that are free",
+            remedy="cut it into files of a shorter time each, with the header line in all of them",
         )
 
 
