@@ -65,7 +65,9 @@ def test_what_is_available_is_no_more_than_a_container_may_still_take(tmp_path, 
     for name, content in (("memory.max", "3000\n"), ("memory.current", "1000\n"), ("memory.stat", "anon 7\nfile 9\n")):
         (tmp_path / name).write_text(content)
     assert available_bytes() == 2000
-    (tmp_path / "memory.stat").write_text("file 9\ninactive_file 500\n")
+    (tmp_path / "memory.stat").write_text("file 9\ninactive_file 400\nactive_file 100\n")
     assert available_bytes() == 2500
+    (tmp_path / "memory.max").write_text("0\n")
+    assert available_bytes() == 0
     (tmp_path / "memory.max").write_text("max\n")
     assert available_bytes() == pytest.approx(whole, rel=0.2)

@@ -38,6 +38,6 @@ def _left_in(group: Path) -> float:
     """What a control group (version 2) can still take; its cache of files can go."""
     with contextlib.suppress(OSError, ValueError):  # "max" is no number
         most, taken = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
-        cached = re.search(r"^inactive_file (\d+)$", (group / "memory.stat").read_text(), re.M)
-        return most - taken + (int(cached[1]) if cached else 0)
+        cached = re.findall(r"^(?:in)?active_file (\d+)$", (group / "memory.stat").read_text(), re.M)
+        return max(0, most - taken + sum(map(int, cached)))
     return float("inf")

@@ -30,5 +30,9 @@ class RecipeError(WorldModelError):
     """A recipe that cannot be found or read, or that does not fit its source."""
 
 
+class NoMemoryError(RecipeError):
+    """A source that does not fit into memory, or not beside what is read at the same time."""
+
+
 class TrainingDivergedError(WorldModelError):
     """The loss stopped being a finite number."""

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest import ingest
+from worldmodel.logs.ingest import conversion, ingest
 from worldmodel.logs.ingest.apart import Apart, NoRoomError, StoppedError
 from worldmodel.logs.ingest.conversion import convert
 from worldmodel.logs.ingest.formats.damage import read_json
+from worldmodel.logs.ingest.formats.tables import loading
 from worldmodel.logs.ingest.importer import Options, importers
 from worldmodel.logs.ingest.sources import Source
 
@@ -63,6 +64,19 @@ def test_a_process_that_takes_too_much_memory_is_stopped_before_the_system_is_ou
     apart(time.sleep, 0.3, limit_s=None)
 
 
+def chatter(advance):
+    for _ in range(400):
+        advance(1)
+        time.sleep(0.01)
+
+
+def test_memory_is_looked_at_however_often_something_comes(apart, monkeypatch):
+    left = itertools.chain([40e9, 30e9], itertools.repeat(0.1e9))
+    monkeypatch.setattr("worldmodel.logs.ingest.apart.available_bytes", lambda: next(left))
+    with pytest.raises(NoRoomError):
+        apart(chatter, limit_s=None, advance=lambda count: None)
+
+
 def test_a_process_that_the_system_kills_was_too_large(apart):
     with pytest.raises(NoRoomError, match="out of memory"):
         apart(signal.raise_signal, signal.SIGKILL, limit_s=30)
@@ -90,3 +104,20 @@ def test_what_does_not_fit_beside_another_is_read_when_that_is_done(tmp_path, mo
     monkeypatch.setattr("worldmodel.logs.ingest.apart.available_bytes", lambda: 0.1e9 if next(looks) == 3 else 8e9)
     assert ingest(both, tmp_path / "log.h5", workers=2, progress=False).episodes == ("a.csv", "b.csv")
     assert next(looks) > 3
+
+
+def test_a_text_that_finds_no_room_beside_another_is_read_when_that_is_done_and_watched(tmp_path, monkeypatch):
+    both = [table(tmp_path, name) for name in ("a.csv", "b.csv")]
+    watched, calls = set(), itertools.count()
+
+    def in_process(self, function, source, *given, **more):
+        watched.add(self)
+        if next(calls) == 0:
+            loading._check_room(source.path, 1e20)
+        return Apart.__call__(self, function, source, *given, **more)
+
+    alone = type("", (Apart,), {"__call__": in_process})
+    monkeypatch.setattr("worldmodel.logs.ingest.conversion.Apart", alone)
+    monkeypatch.setattr("worldmodel.logs.ingest.conversion.apart", alone())
+    assert ingest(both, tmp_path / "log.h5", workers=2, progress=False).episodes == ("a.csv", "b.csv")
+    assert conversion.apart in watched

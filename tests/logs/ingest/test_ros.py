@@ -214,6 +214,27 @@ def test_what_is_too_large_to_be_held_is_read_in_pieces(tmp_path, kind, monkeypa
     assert not noted(pieces[0], "/chatter")
 
 
+def test_a_last_piece_is_never_without_a_message(tmp_path, monkeypatch):
+    path = write(tmp_path / "bag", "mcap", [message for message in drive(Maker(2), 12) if message[0] == "/wheel"])
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 4)
+    pieces = list(importer("mcap").read(path, Options((6, 8), scratch=tmp_path)))
+    assert [piece.samples["wheel"].data[:, 0].tolist() for piece in pieces] == np.arange(12.0).reshape(3, 4).tolist()
+
+
+def test_pieces_of_what_is_stored_in_another_order_have_each_picture_once(tmp_path, monkeypatch):
+    messages = list(drive(Maker(2), 12))
+    later, earlier = ([m for m in messages if (m[2] > 600_000_000) is late] for late in (True, False))
+    path = write(tmp_path / "bag", "mcap", [*later, *earlier])
+    whole = read(path)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 80)
+    pieces = list(importer("mcap").read(path, Options((6, 8), scratch=tmp_path)))
+    assert len(pieces) > 4
+    for name in ("front", "gyro"):
+        there = [piece for piece in pieces if name in piece.samples]
+        times = np.concatenate([piece.samples[name].time + piece.origin_utc for piece in there])
+        np.testing.assert_allclose(np.sort(times), np.sort(whole.samples[name].time + whole.origin_utc), atol=1e-5)
+
+
 @pytest.mark.parametrize("without", [2, 4])
 def test_headers_without_stamps_are_said(tmp_path, without):
     make = Maker(2)

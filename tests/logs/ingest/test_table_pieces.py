@@ -14,6 +14,7 @@ from tests.logs.ingest.table_case import BODY, read_file, recordings
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats.tables import loading
+from worldmodel.logs.ingest.formats.tables.members import files_of
 from worldmodel.logs.ingest.formats.tables.text import in_pieces, lines_in
 from worldmodel.logs.reader import Log
 
@@ -95,6 +96,24 @@ def test_without_a_recipe_it_is_the_same(tmp_path, monkeypatch):
     np.testing.assert_array_equal(got, np.asarray(whole.samples[stream].data, got.dtype))
 
 
+def test_of_a_long_parquet_file_a_recipe_is_suggested_from_a_part(tmp_path, monkeypatch):
+    parquet.write_table(pa.table({"t": TIME, "x": VALUES}), tmp_path / "a.parquet", row_group_size=80)
+    monkeypatch.setattr(loading, "_ROWS", 20)
+    opened = files_of(tmp_path / "a.parquet")["a.parquet"]
+    for most, rows in ((1 << 30, range(ROWS)), (1500, [*range(20), *range(160, 180), *range(320, 340)])):
+        monkeypatch.setattr(loading, "_PIECE", most)
+        table = loading.load(tmp_path / "a.parquet", "a.parquet", opened, None)
+        np.testing.assert_array_equal(table.floats("x"), VALUES[rows])
+    pieces = recordings(tmp_path / "a.parquet")
+    np.testing.assert_array_equal(np.concatenate([next(iter(p.samples.values())).data[:, 0] for p in pieces]), VALUES)
+
+
+def test_numbers_that_repeat_are_counted_as_they_lie_in_memory(tmp_path, monkeypatch):
+    parquet.write_table(pa.table({"t": TIME, "x": np.ones(ROWS), "z": np.ones(ROWS)}), tmp_path / "a.parquet")
+    monkeypatch.setattr(loading, "_PIECE", 8 * 3 * ROWS // 2)
+    assert [len(piece.samples["s"].time) for piece in read_file(tmp_path / "a.parquet")] == [ROWS / 2, ROWS / 2]
+
+
 def test_what_is_wrong_is_told_by_its_place_in_the_file(tmp_path, monkeypatch):
     lines = [*LINES]
     lines[350] = "3.50,many"
@@ -133,3 +152,59 @@ def test_pieces_of_a_text_are_whole_lines_and_all_of_it(text, most):
 def test_letters_of_several_bytes_are_not_parted():
     buffer = pa.py_buffer("a\nb\n".encode("utf-16-le"))
     assert [piece.size for piece in in_pieces(buffer, "utf-16-le", 2)] == [8]
+
+
+MORE = BODY + '[streams.late]\noptional = true\nkind = "sensor"\ncolumns = { y = "y" }\nrate_hz = "measured"\n'
+NEEDED = MORE.replace("optional = true\n", "")
+
+
+def late_text(path: Path) -> None:
+    rows = (f"{line},{i if i > ROWS / 2 else ''}" for i, line in enumerate(LINES))
+    path.write_text("t,x,y\n" + "\n".join(rows) + "\n")
+
+
+def late_objects(path: Path) -> None:
+    rows = (
+        {"t": t, "x": x} | ({"y": i} if i > ROWS / 2 else {}) for i, (t, x) in enumerate(zip(TIME, VALUES, strict=True))
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "recipe"),
+    [(late_text, "a.csv", MORE), (late_objects, "a.jsonl", MORE), (late_objects, "a.jsonl", NEEDED)],
+)
+def test_what_the_first_piece_lacks_is_in_the_others(tmp_path, monkeypatch, write, name, recipe):
+    write(tmp_path / name)
+    monkeypatch.setattr(loading, "_PIECE", 1500)
+    pieces = read_file(tmp_path / name, recipe)
+    late = np.concatenate([piece.samples["late"].data[:, 0] for piece in pieces if "late" in piece.samples])
+    np.testing.assert_array_equal(late[np.isfinite(late)], np.arange(ROWS // 2 + 1, ROWS))
+    assert sum(len(piece.samples["s"].time) for piece in pieces) == ROWS
+
+
+def test_what_no_piece_has_is_missed(tmp_path, monkeypatch):
+    objects(tmp_path / "a.jsonl")
+    monkeypatch.setattr(loading, "_PIECE", 1500)
+    with pytest.raises(RecipeError, match="no line has y"):
+        read_file(tmp_path / "a.jsonl", NEEDED)
+
+
+@pytest.mark.parametrize("rows", [range(150, 250), range(30), range(350, 400)])
+def test_pieces_of_which_nothing_is_read_are_left_out(tmp_path, monkeypatch, rows):
+    lines = (f"{line},{'run' if i in rows else 'idle'}" for i, line in enumerate(LINES))
+    (tmp_path / "a.csv").write_text("t,x,mode\n" + "\n".join(lines) + "\n")
+    monkeypatch.setattr(loading, "_PIECE", 1500)
+    pieces = read_file(tmp_path / "a.csv", BODY + 'where = { mode = "run" }\n')
+    np.testing.assert_array_equal(np.concatenate([p.samples["s"].data[:, 0] for p in pieces]), VALUES[rows])
+    assert any("read in pieces" in note for note in pieces[0].notes)
+    with pytest.raises(RecipeError, match="fulfils where"):
+        read_file(tmp_path / "a.csv", BODY + 'where = { mode = "none" }\n')
+
+
+def test_nothing_but_comments_is_no_piece(tmp_path, monkeypatch):
+    comments = ["# a remark"] * 400
+    (tmp_path / "a.csv").write_text("t,x\n" + "\n".join([*LINES[:200], *comments, *LINES[200:]]) + "\n")
+    monkeypatch.setattr(loading, "_PIECE", 1500)
+    pieces = read_file(tmp_path / "a.csv", BODY, 'comment = "#"')
+    np.testing.assert_array_equal(np.concatenate([piece.samples["s"].data[:, 0] for piece in pieces]), VALUES)

@@ -114,9 +114,11 @@ class Apart:
 def _wait(line: Connection, limit_s: float, free: float) -> None:
     """Until something comes: no longer than that, and only while memory is left of the bytes that were free."""
     until = time.monotonic() + limit_s
-    while not line.poll(min(_LOOK_S, limit_s)):
-        if available_bytes() < min(_LEAST * free, _LEAST_BYTES):
+    while True:
+        if available_bytes() < min(_LEAST * free, _LEAST_BYTES):  # however often something comes
             raise NoRoomError(f"its reader takes more than the {free / 1e9:.1f} GB that were free")
+        if line.poll(min(_LOOK_S, limit_s)):
+            return
         if time.monotonic() > until:
             raise StoppedError(f"its reader came to no end in {limit_s:.0f} s")
 

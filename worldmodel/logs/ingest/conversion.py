@@ -1,6 +1,7 @@
 """Turns each source into a log of its own, on all cores; what a killed ingest has finished is not done again."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from worldmodel.allocator import available_bytes
-from worldmodel.errors import RecipeError, WorldModelError
+from worldmodel.errors import NoMemoryError, RecipeError, WorldModelError
 from worldmodel.logs.health.copies import Gathered, Gathering
 from worldmodel.logs.health.cutting import cut_every
 from worldmodel.logs.health.examination import examined
@@ -100,10 +101,6 @@ def convert(source: Source, options: Options, part: Path) -> dict[str, Gathered]
     return _convert_in(apart, source, options, part) if risky else _convert(source, options, part)
 
 
-class _LargeError(RecipeError):
-    """A source does not fit into memory, or not beside what is read at the same time."""
-
-
 def _may_crash(source: Source) -> bool:
     return bool(getattr(importer(source.format), "APART", False))
 
@@ -118,7 +115,7 @@ def _convert_in(process: Apart, source: Source, options: Options, part: Path) ->
     except StoppedError as error:
         part.unlink(missing_ok=True)
         if isinstance(error, NoRoomError):
-            raise _LargeError(
+            raise NoMemoryError(
                 f"{source.path} does not fit into memory.",
                 found=str(error),
                 remedy="cut it into files of a shorter time each, or close what else takes memory",
@@ -202,13 +199,15 @@ def convert_all(
     elif workers is None:
         worth = len(left) > 1 and sum(source.bytes for source, _ in left) > _POOL_FROM
         workers = min(os.cpu_count() or 1, len(left)) if worth else 1
+    large: set[Source] = set()
     if workers > 1:
-        _convert_in_pool(left, options, workers, advance, leave_out, gathered)
+        large = _convert_in_pool(left, options, workers, advance, leave_out, gathered)
     for source, part in jobs:
         if not part.exists() and source not in refused:
             counted = _Counted(advance, source.bytes)
             try:
-                gathered[part] = convert(source, dataclasses.replace(options, advance=counted), part)
+                alone = functools.partial(_convert_in, apart) if source in large else convert
+                gathered[part] = alone(source, dataclasses.replace(options, advance=counted), part)
             except WorldModelError as error:
                 leave_out(source, error)
             counted.finish()
@@ -249,11 +248,15 @@ def _convert_in_pool(
     advance: Callable[[int], object],
     refuse: Refuse,
     gathered: dict[Path, dict[str, Gathered]],
-) -> None:
+) -> set[Source]:
     """Converts in processes; an error that `refuse` raises stops those that have not begun.
 
     They are not those of `multiprocessing`, which would run the user's script once more in each.
+
+    Returns:
+        Sources that did not fit into memory beside others, and are left: alone they may.
     """
+    large: set[Source] = set()
     free: queue.SimpleQueue[Apart] = queue.SimpleQueue()
     processes = [Apart() for _ in range(workers)]
     for process in processes:
@@ -274,8 +277,8 @@ def _convert_in_pool(
                 for future in as_completed(sources):
                     try:
                         future.result()
-                    except _LargeError:
-                        continue  # alone it may fit, when the others are done
+                    except NoMemoryError:
+                        large.add(sources[future])
                     except WorldModelError as error:
                         refuse(sources[future], error)
             except BaseException:
@@ -286,3 +289,4 @@ def _convert_in_pool(
     finally:
         for process in processes:
             process.stop()
+    return large

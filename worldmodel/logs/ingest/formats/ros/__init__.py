@@ -122,15 +122,17 @@ class _Piece(NamedTuple):
 def _pieces(bag: Bag, kinds: Mapping[str, str], options: Options) -> Iterator[_Piece]:
     messages = bag.messages(list(kinds)) if kinds else iter(())
     since: int | None = None
+    newest = 0  # an earlier message may be stored after it: pieces of films still neither overlap nor leave any out
+    message = next(messages, None)
     for number in itertools.count(1):
-        tables, until = {topic: _Topic(topic, kind) for topic, kind in kinds.items()}, None
+        tables = {topic: _Topic(topic, kind) for topic, kind in kinds.items()}
         count = 0
-        for message in messages:
+        while message is not None and count < _PIECE:
             count += tables[message.topic].add(message)
             options.advance(message.bytes)
-            if count >= _PIECE:
-                until = message.received + 1
-                break
+            newest = max(newest, message.received)
+            message = next(messages, None)
+        until = None if message is None else newest + 1
         yield _Piece(number if number > 1 or until is not None else 0, tables, since, until)
         if until is None:
             return

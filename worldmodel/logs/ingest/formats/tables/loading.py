@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from worldmodel.allocator import available_bytes
+from worldmodel.errors import NoMemoryError
 from worldmodel.logs.ingest.formats.tables import excel, json_file, json_lines
 from worldmodel.logs.ingest.formats.tables.components import COMBINED, combined, components
 from worldmodel.logs.ingest.formats.tables.fields import HEAD, encoding_of, rate_told
@@ -86,7 +88,7 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None, most: fl
         return
     buffer = opened()
     if kind == ".parquet":
-        yield from _load_parquet(path, buffer, most)
+        yield from _load_parquet(path, buffer, recipe, most)
     elif kind in (".feather", ".arrow"):
         yield _load_feather(path, buffer)
     elif kind in (".xlsx", ".xls", ".xlsb", ".ods"):
@@ -96,7 +98,7 @@ def _load(path: Path, name: str, opened: Opener, recipe: Recipe | None, most: fl
         yield Table(path, flat(data), notes=notes)
     else:
         if recipe is not None:  # else it is read in part
-            _check_room(min(buffer.size, most))
+            _check_room(path, min(buffer.size, most))
         yield from (_load_lines if kind in JSON_LINES else _load_text)(path, buffer, recipe, most)
 
 
@@ -107,13 +109,18 @@ def _load_feather(path: Path, buffer: "pa.Buffer") -> Table:
     return Table(path, flat(sound(feather.read_table(pa.BufferReader(buffer)))))
 
 
-def _load_parquet(path: Path, buffer: "pa.Buffer", most: float) -> Iterator[Table]:
+def _load_parquet(path: Path, buffer: "pa.Buffer", recipe: Recipe | None, most: float) -> Iterator[Table]:
     import pyarrow as pa
     from pyarrow import parquet
 
     file = parquet.ParquetFile(pa.BufferReader(buffer))
-    count = file.metadata.num_rows
-    size = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    count, groups = file.metadata.num_rows, file.metadata.num_row_groups
+    size = sum(file.metadata.row_group(i).total_byte_size for i in range(groups))
+    size = max(size, 8 * count * file.metadata.num_columns)  # what repeats is less in the file
+    if recipe is None and size > _PIECE:
+        few = (itertools.islice(file.iter_batches(_ROWS, [i]), 1) for i in sorted({0, groups // 2, groups - 1}))
+        yield Table(path, flat(sound(pa.Table.from_batches(itertools.chain.from_iterable(few)))))
+        return
     if size <= most:
         yield Table(path, flat(sound(file.read())))
         return
@@ -129,26 +136,44 @@ def _piece(table: Table, number: int) -> Table:
     return dataclasses.replace(table, piece=number)
 
 
-def _check_room(size: float) -> None:
+def _check_room(path: Path, size: float) -> None:
     """Refuses a text that does not fit into memory, before the system stops the process without a word.
 
     Raises:
-        MemoryError: which says by how much.
+        NoMemoryError: which says by how much.
     """
     needed, there = _TIMES * size, available_bytes()
     if needed > there:
-        raise MemoryError(
-            f"a text that takes some {needed / 1e9:.1f} GB of memory, of which {there / 1e9:.1f} GB are free: "
-            "cut it into files of a shorter time each, with the header line in all of them"
+        raise NoMemoryError(
+            f"{path} does not fit into memory.",
+            expected=f"some {needed / 1e9:.1f} GB",
+            found=f"{there / 1e9:.1f} GB that are free",
+            remedy="cut it into files of a shorter time each, with the header line in all of them",
         )
 
 
 def _load_lines(path: Path, buffer: "pa.Buffer", recipe: Recipe | None, most: float) -> Iterator[Table]:
+    lacking = set(recipe.needed()) if recipe is not None else set()
     for body, text, number in _bodies(buffer, recipe, most):
         body = body.without_zeros()
         data, notes = json_lines.parse(body, text, MISSING)
-        yield _piece(Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes]), number)
-        del data
+        table = _piece(Table(path, flat(data), {}, text.unreadable, [*body.notes, *notes]), number)
+        if number and recipe is not None:
+            lacking &= {*table.lacking(sorted(lacking))}
+            table = _with_columns(table, table.lacking(list(recipe.readable())))
+        yield table
+        del data, table
+    if number and lacking:
+        raise ValueError(f"no line has {', '.join(sorted(lacking))}")
+
+
+def _with_columns(table: Table, names: Sequence[str]) -> Table:
+    """With columns that hold nothing, as of objects that lack what others have."""
+    import pyarrow as pa
+
+    for name in names:
+        table = table.part(table.data.append_column(name, pa.nulls(table.data.num_rows)))
+    return table
 
 
 def _layout(lines: Sequence[str], recipe: Recipe | None, delimiter: str | None = None) -> Layout:

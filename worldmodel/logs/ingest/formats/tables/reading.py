@@ -72,20 +72,55 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
                 raise
             continue  # what lies beside the tables, as the suggestion says
         loaded += 1
-        fitted: Recipe | None = None  # as the first piece tells
+        own = path.name if len(there) == 1 else f"{path.name} {name}"
+        going_on, none, count = recipe, list[_NoRowsError](), 0
         while table is not None:
-            if fitted is None:
-                fitted = fit(path, table, recipe, unread)
-                table.notes += _unread("columns", table.not_loaded) if unread else []
-            yield from _recorded(path.name if len(there) == 1 else f"{path.name} {name}", table, fitted)
+            try:
+                fitted = fit(path, table, going_on, unread)
+                if going_on is recipe:
+                    table.notes += _unread("columns", table.not_loaded) if unread else []
+                    going_on = _with_rest(recipe, fitted)
+                for recording in _recorded(own, table, fitted, none):
+                    count += 1
+                    yield recording
+                    del recording  # before the next is read
+            except _NoRowsError as error:
+                if not table.piece:
+                    raise
+                none.append(error)
+            left = table.notes  # of what no recording was made of
             table = None  # one at a time is held
             table = next(pieces, None)
+            if table is not None:
+                table.notes[:0] = left
+        if none and not count:
+            raise none[0]
 
 
-def _recorded(own: str, table: Table, recipe: Recipe) -> Iterator[Recording]:
+class _NoRowsError(RecipeError):
+    """A table, or a piece of one, has nothing of any stream."""
+
+
+def _with_rest(recipe: Recipe, fitted: Recipe) -> Recipe:
+    """A recipe for the other pieces of a table: its streams, and those that were found for the rest of the first."""
+    named = {stream.spec.name for stream in recipe.streams}
+    found = (dataclasses.replace(s, optional=True) for s in fitted.streams if s.spec.name not in named)
+    return dataclasses.replace(recipe, streams=(*recipe.streams, *found), rest=False)
+
+
+def _recorded(own: str, table: Table, recipe: Recipe, none: list[_NoRowsError]) -> Iterator[Recording]:
+    """The recordings of a table; of a piece without those that have no rows, which are added to `none`."""
     piece = f"piece {table.piece}" if table.piece else ""
     for told, rows in episodes_of(table.path, table, recipe):
-        yield _record(" ".join(filter(None, (own, piece, told))), {"": rows}, recipe)
+        try:
+            recording = _record(" ".join(filter(None, (own, piece, told))), {"": rows}, recipe)
+        except _NoRowsError as error:
+            if not table.piece:
+                raise
+            none.append(error)
+            continue
+        yield recording
+        del recording
 
 
 def _recordings(
@@ -144,7 +179,7 @@ def fit(path: Path, table: Table, recipe: Recipe, unread: bool) -> Recipe:
         fitted = dataclasses.replace(fitted, streams=(*streams, *more))
         table.notes.extend(doubts)
     if not fitted.streams:
-        raise RecipeError(
+        raise _NoRowsError(
             f"{path} has no column of any stream of {recipe.path.name}.", found=", ".join(table.names[:40])
         )
     return fitted
@@ -263,7 +298,7 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
     path = next(iter(tables.values())).path
     origin, shared = _first(clocks.values()), Shared()
     if origin is None:
-        raise RecipeError(
+        raise _NoRowsError(
             f"{path} has no rows for any stream of {recipe.path.name}.",
             found="; ".join(_why_none(tables[s.file], rows[s.spec.name], s) for s in recipe.streams[:_TOLD]),
             remedy="leave it out, or check `where` and the clock",
