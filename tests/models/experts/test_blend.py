@@ -295,6 +295,19 @@ def test_a_few_windows_that_go_far_are_not_so_wide_that_the_spread_is_more_than_
     assert spread == pytest.approx(np.sqrt(((mean - came) ** 2).mean()), rel=0.1)
 
 
+def test_a_motion_within_ticks_in_which_none_had_moved_errs_by_no_more_than_all_of_it():
+    moves, usual = np.array([1e-9, 1e-6, 0.01, 0.3, 0.5, 1.0])[:, None] * np.ones(Y), np.full((1, H, Y), 0.01)
+    none, lively, within = np.zeros((0, H, Y)), np.array([0.6, 0.6, 0.0]), np.ones((1, E, S))
+    blend = Blend(usual, within, np.array(HORIZONS), STREAM_OF, none, lively=lively, moves=moves)
+    ways = np.array([0.0, 1e-5, 0.05, 0.5])[:, None, None] * np.ones((4, H, Y))
+    _, plain, _ = blend.mix(ways[None], calm(1))
+    _, scale, _ = blend.mix(ways[None], calm(1), now=np.zeros((4, 1, Y)))
+    assert (scale <= np.maximum(plain, ways) + 1e-9).all()
+    as_before = np.sqrt(0.4 + 0.6 * ways / moves)[:, 3:, :2]  # where such ways are usual
+    np.testing.assert_allclose(scale[:, 3:, :2], plain[:, 3:, :2] * as_before)
+    np.testing.assert_array_equal(scale[..., 2], plain[..., 2])
+
+
 def test_where_trusted_experts_disagree_errors_are_expected_to_be_larger_and_are():
     """Of two alike experts whose errors are large in a fifth of windows, where nothing else tells it."""
     rng, many = np.random.default_rng(6), 1500

@@ -70,7 +70,7 @@ class Blend:
         way = np.abs(mean - left_out.held[:, None])
         blend.moves = np.nan_to_num(mean_known(way, 0))
         blend.lively = _lively(left**2, way / np.maximum(blend.moves, _LEAST))
-        left = left / blend._livelier(mean, left_out.held[:, None], np.arange(mean.shape[1]))
+        left = left / blend._livelier(mean, scale, left_out.held[:, None], np.arange(mean.shape[1]))
         few = evenly(len(left), _RESIDUALS)
         return dataclasses.replace(blend, residuals=_whole(left)[few].astype(np.float32))
 
@@ -138,18 +138,26 @@ class Blend:
         mean = (weights * xp.where(weights > 0, ahead, 0)).sum(0)
         variance = (weights * xp.exp(xp.where(weights > 0, usual + unusual, 0))).sum(0)
         variance = variance + _APART * (weights * xp.where(weights > 0, ahead - mean, 0) ** 2).sum(0)
-        livelier = 1.0 if now is None else self._livelier(mean, now, tick)
-        return mean, xp.sqrt(variance) * livelier, weights
+        scale = xp.sqrt(variance)
+        return mean, scale if now is None else scale * self._livelier(mean, scale, now, tick), weights
 
     def _livelier(
-        self, mean: Float[Array, "B H Y"], now: Float[Array, "B 1 Y"], tick: Int[np.ndarray, " H"]
+        self,
+        mean: Float[Array, "B H Y"],
+        scale: Float[Array, "B H Y"],
+        now: Float[Array, "B 1 Y"],
+        tick: Int[np.ndarray, " H"],
     ) -> Float[Array, "B H Y"] | float:
-        """How many times as large an error is as of windows that move as far as most do."""
+        """How many times as large an error is as `scale`, which is that of windows that move as far as most do.
+
+        Where none moved within so few ticks, any motion is many times theirs: its error is no larger than all of it.
+        """
         if not len(self.moves):
             return 1.0
         xp = namespace(mean)
-        way = abs(mean - now) / xp.maximum(self.moves[tick], _LEAST)
-        return xp.where(self.lively > 0, xp.sqrt(1 - self.lively + self.lively * way), 1.0)
+        way = abs(mean - now)
+        grown = xp.sqrt(1 - self.lively + self.lively * way / xp.maximum(self.moves[tick], _LEAST))
+        return xp.where(self.lively > 0, xp.minimum(grown, xp.maximum(way / (scale + _LEAST), 1)), 1.0)
 
     def members(
         self, mean: Float[Array, "B H Y"], scale: Float[Array, "B H Y"], chosen: Int[Array, "B K"]
