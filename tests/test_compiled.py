@@ -25,12 +25,20 @@ print(int(squared(rows)[-1]), int(jax.jit(squared)(rows)[-1]))
 """
 
 
-def said(tmp_path, program=PROGRAM, **environment) -> list[str]:
-    env = {k: v for k, v in os.environ.items() if k not in ("WORLDMODEL_CACHE", "JAX_COMPILATION_CACHE_DIR")}
+def ran(tmp_path, program=PROGRAM, **environment) -> subprocess.CompletedProcess:
+    own = ("WORLDMODEL_CACHE", "JAX_COMPILATION_CACHE_DIR", "TF_CPP_MIN_LOG_LEVEL")
+    env = {k: v for k, v in os.environ.items() if k not in own}
     env |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), **environment}
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env
-    ).stdout.split()
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
+
+
+def said(tmp_path, program=PROGRAM, **environment) -> list[str]:
+    return ran(tmp_path, program, **environment).stdout.split()
+
+
+def test_programs_are_read_again_without_a_word(tmp_path):
+    program = PROGRAM.replace("import jax", "from worldmodel import version; import jax", 1)
+    assert [ran(tmp_path, program).stderr for _ in range(2)] == ["", ""]
 
 
 def test_programs_are_kept_in_the_users_cache_folder(tmp_path):

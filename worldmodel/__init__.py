@@ -13,12 +13,17 @@ Each name is imported when it is first used, so that `import worldmodel` alone t
 `from worldmodel.validate import metrics` and `import worldmodel.validate.metrics as metrics` work.
 """
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from worldmodel.version import __version__
+
+# jaxlib 0.10.1 prints two errors for each compiled program that it reads from the cache, of features of the processor
+# that wrote it, which is this one. What goes wrong is raised.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 if TYPE_CHECKING:
     from worldmodel.errors import WorldModelError
