@@ -310,3 +310,13 @@ def test_joints_that_take_turns_are_streams(tmp_path):
     recording = read(tmp_path, "time,joint,position,velocity,effort", *rows)
     assert set(recording.specs) == {"a", "b"}
     np.testing.assert_array_equal(recording.samples["b"].data[:, 0], 1 + np.arange(COUNT))
+
+
+def test_what_a_robot_s_controller_has_for_targets_are_commands(tmp_path):
+    """Positions and speeds too, as Universal Robots' RTDE calls them."""
+    names = ["target_q_0", "target_TCP_speed_0", "ROBOT_TARGET_JOINT_POSITIONS (J1)", "actual_TCP_speed_0", "target_id"]
+    rows = [f"{t},{row % 7},{row % 5},{row % 4},{row % 9},7" for row, t in enumerate(STEPS)]
+    recording = read(tmp_path, ",".join(["time", *names]), *rows)
+    kinds = {column: spec.kind for spec in recording.specs.values() for column in spec.columns}
+    assert kinds["target_q_0"] == kinds["target_tcp_speed_0"] == kinds["robot_target_joint_positions_j1"] == "action"
+    assert kinds["actual_tcp_speed_0"] == "sensor"
