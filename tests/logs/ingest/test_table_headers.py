@@ -40,6 +40,18 @@ def test_names_of_columns_are_those_of_their_groups(tmp_path, header, columns, e
     assert repr(again.specs) == repr(recording.specs)
 
 
+def test_vicon_s_rate_stands_alone_below_what_its_table_is_of(tmp_path):
+    header = "Trajectories\n100\n,,s:CLAV,,,s:STRN,,\nFrame,Sub Frame,X,Y,Z,X,Y,Z\n,,mm,mm,mm,mm,mm,mm\n"
+    lines = "".join(f"{i + 1},0,{700 + i},{i % 7},{i % 5},{i % 3},{i % 4},{i % 9}\n" for i in range(COUNT))
+    (tmp_path / "take.csv").write_text(header + lines)
+    (recording,) = tables.read(tmp_path / "take.csv", Options())
+    (spec,), (samples,) = recording.specs.values(), recording.samples.values()
+    assert spec.columns == ("clav_x", "clav_y", "clav_z", "strn_x", "strn_y", "strn_z")
+    assert (set(spec.units), spec.rate_hz) == ({"m"}, 100)
+    np.testing.assert_allclose(samples.data[-1, 0], (700 + COUNT - 1) / 1000)
+    np.testing.assert_allclose(samples.time, np.arange(COUNT) / 100)
+
+
 def test_a_recipe_says_over_how_many_lines_names_are(tmp_path):
     recipe = '[clock]\ncolumn = "Time"\n[streams.s]\nkind = "sensor"\ncolumns = { x = "B.x" }\nrate_hz = "measured"\n'
     text = "Made by me\nTime,A,B\n,x,x\n0,1,2\n1,3,4\n"

@@ -242,9 +242,9 @@ def test_lines_of_remarks_between_rows_are_left_out(tmp_path):
 
 def test_readings_that_come_in_two_paces_have_a_rate_that_the_checks_take(tmp_path):
     """As of a sensor that sees something now and then: a mean of its steps is near none of them."""
-    steps = [0.1, 0.1, 0.1, *[3.6] * 6]
-    times = np.concatenate([np.arange(0, 3, 0.1), 3 + np.cumsum(steps)])
-    seen = [""] * 30 + [f"{row / 7:.3f}" for row in range(len(steps))]
+    steps = [0.1, 2.4, 5.6, 0.1, 15.3, 0.1, 1.8, 3.6]
+    times = np.concatenate([np.arange(0, 3, 0.1), 3 + np.cumsum([0.0, *steps])])
+    seen = [""] * 30 + [f"{row / 7:.3f}" for row in range(1 + len(steps))]
     lines = [f"{time:.2f},{row % 9},{there}" for row, (time, there) in enumerate(zip(times, seen, strict=True))]
     folder = tmp_path / "only"
     folder.mkdir()
@@ -252,7 +252,7 @@ def test_readings_that_come_in_two_paces_have_a_rate_that_the_checks_take(tmp_pa
     ingest(folder / "run.csv", tmp_path / "log.h5", progress=False)
     (episode,) = Log(tmp_path / "log.h5").episodes
     (rate_hz,) = (stream.spec.rate_hz for stream in episode.streams.values() if stream.spec.columns == ("up",))
-    assert 0.5 < rate_hz * 3.6 < 2
+    np.testing.assert_allclose(rate_hz, 1 / 2.1, rtol=1e-3)
 
 
 def test_a_temperature_called_t_is_no_clock_and_a_time_is(tmp_path):
@@ -288,3 +288,35 @@ def test_forces_in_g_are_accelerations(tmp_path):
     rows = [f"12:17:46:{300 + row},-0.05,0.05,{0.98 + row % 3 / 1000}" for row in range(COUNT)]
     recording = read(tmp_path, "time,gFx,gFy,gFz", *rows)
     np.testing.assert_allclose(recording.samples["accelerometer"].data[0, 2], 0.98 * 9.80665)
+
+
+def test_the_height_of_a_picture_is_no_altitude(tmp_path):
+    rows = [f"{t},640,480,37.3944{row:03d},-122.0819,{35 + row / 10}" for row, t in enumerate(STEPS)]
+    told = read(tmp_path, "time,width,height,lat,long,alt", *rows)
+    np.testing.assert_allclose(told.samples["gps"].data[:2, 2], [35, 35.1])
+    lacks = read(tmp_path, "time,width,height,lat,long,load", *rows)
+    assert np.isnan(lacks.samples["gps"].data[:, 2]).all()
+
+
+def test_the_number_of_a_joint_in_brackets_is_no_unit(tmp_path):
+    rows = [f"{t},{row % 7},{row % 5}" for row, t in enumerate(STEPS)]
+    (spec,) = read(tmp_path, "time,ACTUAL_POSITIONS (J1),ACTUAL_POSITIONS (J2)", *rows).specs.values()
+    assert spec.columns == ("actual_positions_j1", "actual_positions_j2")
+    assert spec.units == ("", "")
+
+
+def test_joints_that_take_turns_are_streams(tmp_path):
+    rows = [f"{t},{joint},{row + at},0.1,{row % 9}" for row, t in enumerate(STEPS) for at, joint in enumerate("ab")]
+    recording = read(tmp_path, "time,joint,position,velocity,effort", *rows)
+    assert set(recording.specs) == {"a", "b"}
+    np.testing.assert_array_equal(recording.samples["b"].data[:, 0], 1 + np.arange(COUNT))
+
+
+def test_what_a_robot_s_controller_has_for_targets_are_commands(tmp_path):
+    """Positions and speeds too, as Universal Robots' RTDE calls them."""
+    names = ["target_q_0", "target_TCP_speed_0", "ROBOT_TARGET_JOINT_POSITIONS (J1)", "actual_TCP_speed_0", "target_id"]
+    rows = [f"{t},{row % 7},{row % 5},{row % 4},{row % 9},7" for row, t in enumerate(STEPS)]
+    recording = read(tmp_path, ",".join(["time", *names]), *rows)
+    kinds = {column: spec.kind for spec in recording.specs.values() for column in spec.columns}
+    assert kinds["target_q_0"] == kinds["target_tcp_speed_0"] == kinds["robot_target_joint_positions_j1"] == "action"
+    assert kinds["actual_tcp_speed_0"] == "sensor"

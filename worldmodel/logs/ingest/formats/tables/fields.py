@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ _RATE = re.compile(  # `Sample rate: 100.0Hz`, `Sampling frequency,250`, `at 30 
     r"(?!\.?\d|\s?(?:[munµμ]?s|sec\w*|min\w*|milli\w*|micro\w*)\b)",  # a time between samples is no rate
     re.IGNORECASE,
 )
+_VICON = ("Trajectories", "Devices", "Segments", "Joints", "Model Outputs")  # below which its exports tell a rate alone
 _TIME = re.compile(r"\d{1,4}([-/.:]\w{1,9}){1,5}.*|\d{1,2} \d{1,2} \d{4} \d{1,2}:\d\d.*")
 
 
@@ -25,6 +27,8 @@ def rate_told(lines: Sequence[str]) -> float | None:
         for line in lines
         for match in _RATE.finditer(line)
     }
+    pairs = itertools.pairwise(line.strip().rstrip(",") for line in lines)
+    found |= {float(rate) for above, rate in pairs if above in _VICON and _NUMBER.fullmatch(rate)}
     return found.pop() if len(found) == 1 and 0 not in found else None
 
 

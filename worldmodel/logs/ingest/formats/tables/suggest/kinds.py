@@ -88,7 +88,8 @@ ACTION = re.compile(
 # What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
 COMMANDS = re.compile(
     r"^(?!.*(?:measured|actual|feedback|applied|error)).*(?:^|_)"
-    r"(?:(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value)[a-z]*\d*$)"
+    r"(?:(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value)[a-z]*\d*$"
+    r"|target_(?:joint|qd{0,2}|tcp|pose)s?(?:\d*$|_))"
 )
 NOT_ACTION = re.compile(r"angle|error|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 # What is switched or opened is commanded where it is bare or in %: in other units it is read.

@@ -13,7 +13,7 @@ from worldmodel.logs.ingest.formats.tables.table import Table
 _VALUE = re.compile(r"(?:^|_)(?:value|val|reading|measurement|wert|state)$")
 _NAME = re.compile(
     r"(?:^|_)(?:pid|name|signal|channel|sensor|topic|key|parameter|param|variable|var|metric|quantity|field|tag|item|label"
-    r"|device|node|robot|agent|vehicle|mac|address)"
+    r"|device|node|robot|agent|vehicle|joint|mac|address)"
     r"(?:_?(?:id|name|no|num))?$|^entity_id$"
 )
 _UNIT = re.compile(r"(?:^|_)units?(?:_of_measurement)?$")

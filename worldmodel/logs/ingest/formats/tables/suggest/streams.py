@@ -159,9 +159,10 @@ def _tests() -> tuple[Callable[[Any], bool], ...]:
 def _of_kind(kind: Kind, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """The columns of a kind, by what comes before, each by its axis."""
     groups: dict[str, dict[str, str]] = defaultdict(dict)
-    for name in names:
+    images = any(plain(name) == "width" for name in names)  # of which `height` is no altitude
+    for name in sorted(names, key=lambda name: "height" in plain(name)):  # an altitude comes before a height
         match = kind.pattern.search(plain(name))
-        if match:
+        if match and not (images and plain(name) == "height"):
             axis = next(filter(None, match.groupdict().values()))
             groups[plain(name)[: match.start()].strip("_")].setdefault(_axis(kind, axis), name)
     return groups
