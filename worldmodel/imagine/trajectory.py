@@ -41,8 +41,8 @@ class Trajectory:
             farthest first, and by how many of their standard deviations.
         unsure: streams whose place at the start is followed by odometry, and the deviation (m, along each axis) by
             which it is less sure than usual, as after a while without fixes. The members are spread by it.
-        silent: streams of which nothing was seen in the context: they are imagined from the others, and a place that is
-            among them from the last one known, however long ago that was.
+        silent: streams of which nothing was seen in the context: they are imagined from the others. A place that is
+            among them is NaN, since where the machine is cannot be said, unless it was only taken to have read nothing.
         aimless: streams whose place is followed of a machine that stands, where nothing tells which way it points: the
             members go in all directions.
         as_recorded: whether they are under the commands of the log; else what it holds after the start came under
@@ -81,10 +81,11 @@ class Trajectory:
             lines.append(f"{name} begins where odometry has it{less}")
         if self.aimless:
             lines.append(f"nothing tells which way {', '.join(self.aimless)} would go: futures go in all directions")
-        if self.silent:
-            lines.append(
-                f"nothing was seen of {', '.join(self.silent)}: imagined from the rest, a place from the last known"
-            )
+        lost = [name for name in self.silent if name in self.imagined and np.isnan(self.imagined[name].data).all()]
+        if rest := [name for name in self.silent if name not in lost]:
+            lines.append(f"nothing was seen of {', '.join(rest)}: imagined from the others")
+        if lost:
+            lines.append(f"nothing was seen of {', '.join(lost)}: where the machine is cannot be said, and is NaN")
         if self.outside:
             farthest = ", ".join(f"{name} by {size:.1f}" for name, size in self.outside.items())
             lines.append(f"outside what was trained on, in standard deviations: {farthest}")

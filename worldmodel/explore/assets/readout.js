@@ -22,7 +22,7 @@ export function unsureOf(unsure) {
 
 // Streams of which nothing was seen in the context.
 export function silentOf(silent) {
-  return silent.length ? [element("p", {}, `Nothing was seen of ${silent.join(", ")}: imagined from the rest, a place from the last one known.`)] : [];
+  return silent.length ? [element("p", {}, `Nothing was seen of ${silent.join(", ")}: imagined from the rest, and a place only where one was known.`)] : [];
 }
 
 export function aimlessOf(aimless) {
