@@ -11,7 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.logs.ingest.table_case import BODY, read_file, recordings
-from worldmodel.errors import RecipeError
+from worldmodel.errors import NoMemoryError, RecipeError
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.ingest.formats.tables import loading
 from worldmodel.logs.ingest.formats.tables.members import files_of
@@ -208,3 +208,13 @@ def test_nothing_but_comments_is_no_piece(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "_PIECE", 1500)
     pieces = read_file(tmp_path / "a.csv", BODY, 'comment = "#"')
     np.testing.assert_array_equal(np.concatenate([piece.samples["s"].data[:, 0] for piece in pieces]), VALUES)
+
+
+def test_a_file_that_finds_no_room_is_not_taken_for_no_sensors(tmp_path, monkeypatch):
+    (tmp_path / "log").mkdir()
+    for name, column in (("a.csv", "x"), ("b.csv", "y")):
+        (tmp_path / "log" / name).write_text(f"t,{column}\n" + "\n".join(LINES * (1 + (name == "b.csv"))) + "\n")
+    monkeypatch.setattr(loading, "available_bytes", lambda: 4.0 * 1.5 * len("\n".join(LINES)))
+    recipe = BODY.replace("[streams.s]", '[streams.s]\nfile = "a.csv"')
+    with pytest.raises(NoMemoryError, match=r"b\.csv does not fit into memory"):
+        read_file(tmp_path / "log", recipe, "rest = true")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worldmodel.errors import RecipeError
+from worldmodel.errors import NoMemoryError, RecipeError
 from worldmodel.logs.health.finding import present
 from worldmodel.logs.health.held import changed
 from worldmodel.logs.health.rates import meeting
@@ -80,10 +80,10 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
                 if going_on is recipe:
                     table.notes += _unread("columns", table.not_loaded) if unread else []
                     going_on = _with_rest(recipe, fitted)
-                for recording in _recorded(own, table, fitted, none):
+                for read in _recorded(own, table, fitted, none):
                     count += 1
-                    yield recording
-                    del recording  # before the next is read
+                    yield read
+                    del read  # before the next is made
             except _NoRowsError as error:
                 if not table.piece:
                     raise
@@ -257,11 +257,15 @@ def _read_joined(name: str, path: Path, there: Mapping[str, Opener], recipe: Rec
         streams += [dataclasses.replace(stream, file=pattern) for stream in fitted.streams]
     others = [name for name in left if recipe.rest and not any(matching([name], pattern) for pattern in recipe.files)]
     for other in others:
-        with contextlib.suppress(RecipeError):  # of what is no sensor's
-            taken = {stream.spec.name for stream in streams}
+        taken = {stream.spec.name for stream in streams}
+        try:
             tables[other], more = _other_file(path, other, there[other], recipe, taken)
-            streams += more
-            left.remove(other)
+        except NoMemoryError:
+            raise
+        except RecipeError:  # of what is no sensor's
+            continue
+        streams += more
+        left.remove(other)
     if not tables:
         raise RecipeError(
             f"{path} has no file of any stream of {recipe.path.name}.",
