@@ -320,3 +320,19 @@ def test_what_a_robot_s_controller_has_for_targets_are_commands(tmp_path):
     kinds = {column: spec.kind for spec in recording.specs.values() for column in spec.columns}
     assert kinds["target_q_0"] == kinds["target_tcp_speed_0"] == kinds["robot_target_joint_positions_j1"] == "action"
     assert kinds["actual_tcp_speed_0"] == "sensor"
+
+
+@pytest.mark.parametrize("rate", [20, 100])
+def test_stamps_since_1970_are_whole_periods_but_for_what_float64_leaves_of_them(tmp_path, rate):
+    """A tick later or earlier otherwise, so that a quarter of them share theirs with another."""
+    rows = [f"{1_403_636_579 + (763_555_527 + row * 10**9 // rate) / 1e9:.9f},{row % 7}" for row in range(COUNT)]
+    (samples,) = read(tmp_path, "timestamp,load", *rows).samples.values()
+    np.testing.assert_array_equal(samples.time, np.arange(COUNT) / rate)
+
+
+def test_stamps_since_1970_that_are_no_periods_stay_what_they_are(tmp_path):
+    off = np.random.default_rng(0).uniform(-1e-5, 1e-5, COUNT)
+    rows = [f"{1_403_636_579 + row / 20 + off[row] - off[0]:.6f},{row % 7}" for row in range(COUNT)]
+    (samples,) = read(tmp_path, "timestamp,load", *rows).samples.values()
+    np.testing.assert_allclose(samples.time, np.arange(COUNT) / 20 + off - off[0], rtol=0, atol=2e-6)
+    assert np.abs(samples.time - np.arange(COUNT) / 20).max() > 5e-6

@@ -34,7 +34,7 @@ _SPELT = {
 }  # fmt: skip
 SI = ("m/s^2", "rad/s", "rad", "m/s", "m", "K", "V", "A", "W", "T", "Pa", "N*m", "N", "Hz", "s", "kg")
 _BRACKETS = re.compile(r"^(?P<name>.*?)\s*[(\[{](?P<unit>[^()\[\]{}]*)[)\]}]\s*$")
-_INDEX = re.compile(r"(?:[A-Z]{0,3}\d+)?")  # in brackets, and no unit: `q[0]`, `position (J1)`
+_INDEX = re.compile(r"(?:[A-Z]?\d+)?")  # in brackets, and no unit: `q[0]`, `position (J1)`
 _PLACE = re.compile(r"#\d+$")  # of one of several columns of a name
 _SLASH = re.compile(r"^(?P<name>.+?)\s+/\s*(?P<unit>\S+)$")  # Zeit t / s
 # What a name ends in, the longest first; one letter alone says too little.

@@ -71,7 +71,7 @@ def with_stamp(ns: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def last_digit(table: "Table", clock: Clock, ns: np.ndarray) -> float:
-    """What stamps [M] were rounded to, in seconds: a power of ten, or the last bit of float32."""
+    """What stamps [M] were rounded to, in seconds: a power of ten, or the last bits of float32 or float64."""
     import pyarrow as pa
 
     if clock.columns and pa.types.is_float32(table.kind(clock.columns[0])):
@@ -81,7 +81,18 @@ def last_digit(table: "Table", clock: Clock, ns: np.ndarray) -> float:
     if common % 10 == 0:  # else the first have told
         steps = np.diff(ns)
         common = int(np.gcd.reduce(steps[steps != steps[0]], initial=int(steps[0])))
-    return next((10.0 ** (power - 9) for power in range(9, 0, -1) if common and common % 10**power == 0), 0.0)
+    digit = next((10.0 ** (power - 9) for power in range(9, 0, -1) if common and common % 10**power == 0), 0.0)
+    return max(digit, _bits(table, clock))
+
+
+def _bits(table: "Table", clock: Clock) -> float:
+    """What float64 leaves of stamps, in seconds: since 1970 more than the nanoseconds that are kept."""
+    import pyarrow as pa
+
+    if not clock.columns or clock.unit not in UNITS or not pa.types.is_float64(table.kind(clock.columns[0])):
+        return 0.0
+    last = 2 * float(np.spacing(np.nanmax(np.abs(table.floats(clock.columns[0])), initial=0.0))) * UNITS[clock.unit]
+    return last * 1e-9 if last > 10 else 0.0
 
 
 def _read(path: Path, table: "Table", clock: Clock) -> tuple[np.ndarray, np.ndarray]:
