@@ -290,6 +290,15 @@ def test_what_is_too_large_to_be_held_is_read_in_pieces(tmp_path, name, monkeypa
     assert any("read in pieces" in note for note in pieces[0].notes)
 
 
+def test_streams_of_a_piece_are_named_as_those_of_earlier_ones(tmp_path, monkeypatch):
+    speeds = [frame(0.1 * i, 180, bytes([0] * 5 + [14, i, 0]), channel=i % 2 if i < 10 else 0) for i in range(20)]
+    path = write(tmp_path / "a.blf", speeds)
+    monkeypatch.setattr(importer, "_PIECE", 8)
+    first, *others = importer.read(path, Options())
+    names = [set(piece.samples) for piece in (first, *others)]
+    assert names == [{"SPEED_1", "SPEED_2"}, {"SPEED_1", "SPEED_2"}, {"SPEED_1"}]
+
+
 def test_it_goes_into_a_log(tmp_path):
     write(tmp_path / "a.log", [frame(i / 10, 180, bytes(5) + bytes((i, 16, 0))) for i in range(20)])
     report = ingest(tmp_path, tmp_path / "log.h5", progress=False)

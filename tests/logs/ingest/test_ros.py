@@ -221,6 +221,21 @@ def test_a_last_piece_is_never_without_a_message(tmp_path, monkeypatch):
     assert [piece.samples["wheel"].data[:, 0].tolist() for piece in pieces] == np.arange(12.0).reshape(3, 4).tolist()
 
 
+def test_pieces_have_the_columns_of_a_topic_in_one_order(tmp_path, monkeypatch):
+    make, messages = Maker(2), []
+    for i in range(12):  # an arm and its gripper tell their joints by turns
+        header, names = make.header(i * 100_000_000), ["grip"] if i % 2 else ["hip", "knee"]
+        state = make("sensor_msgs/JointState", header=header, name=names, position=np.arange(len(names)) + float(i))
+        messages.append(("/joint_states", "sensor_msgs/JointState", i * 100_000_000, state))
+    path = write(tmp_path / "bag", "mcap", messages)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 5)  # one begins with the gripper
+    pieces = list(importer("mcap").read(path, Options((6, 8), scratch=tmp_path)))
+    assert {piece.specs["joint_position"].columns for piece in pieces} == {("hip", "knee", "grip")}
+    whole = np.concatenate([piece.samples["joint_position"].data for piece in pieces])
+    np.testing.assert_array_equal(whole[1::2, 2], np.arange(1.0, 12, 2))
+    np.testing.assert_array_equal(whole[::2, :2], np.arange(0.0, 12, 2)[:, None] + [0, 1])
+
+
 def test_pieces_of_what_is_stored_in_another_order_have_each_picture_once(tmp_path, monkeypatch):
     messages = list(drive(Maker(2), 12))
     later, earlier = ([m for m in messages if (m[2] > 600_000_000) is late] for late in (True, False))

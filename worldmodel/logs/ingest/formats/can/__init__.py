@@ -7,7 +7,7 @@ from pathlib import Path
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.can import frames
-from worldmodel.logs.ingest.formats.can.kept import Kept
+from worldmodel.logs.ingest.formats.can.kept import Kept, Key
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.dbc import dbc_beside, load
 from worldmodel.logs.ingest.importer import Options
@@ -40,15 +40,15 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
     notes: list[str] = []
     dbc = options.dbc or (_found(path, notes),)
     messages = load(dbc, notes)
-    known = there = False
+    seen: set[Key] = set()
+    there = False
     with reading(path, "a CAN log"):
         every = frames.messages(path, options.advance, notes)
         for number in itertools.count(1):
-            kept = Kept(messages)
+            kept = Kept(messages, seen)
             more = kept.take(every, _PIECE)
             if more and number == 1:
                 notes.append("it is too large to be held in memory, and read in pieces, each an episode")
-            known |= bool(kept.times)
             recording = Recording(f"{path.name} piece {number}" if more or number > 1 else path.name)
             notes += kept.notes()
             kept.add_to(recording)
@@ -61,7 +61,7 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
     if not there:
         files = ", ".join(file.name for file in dbc)
         raise RecipeError(
-            f"{path} has no frame {'that fits' if known else 'of a message of'} {files}.",
+            f"{path} has no frame {'that fits' if seen else 'of a message of'} {files}.",
             expected="addresses such as " + ", ".join(f"{message.frame_id:#x}" for message in messages[:5]),
             found="; ".join(notes) or "no frames",
             remedy="--dbc FILE of this machine",

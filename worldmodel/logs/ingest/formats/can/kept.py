@@ -12,7 +12,7 @@ from worldmodel.logs.ingest.recording import Recording
 _MOST_TOLD = 12
 _NO_SOURCE, _BROADCAST = 0xFE, 0xF0  # of J1939
 
-_Key = tuple[str, int, bool, bool]  # bus, address, whether that is extended, whether it was sent
+Key = tuple[str, int, bool, bool]  # bus, address, whether that is extended, whether it was sent
 
 
 class Kept:
@@ -21,15 +21,17 @@ class Kept:
     Args:
         messages: what the DBC knows. Those of J1939, as it says or as none of its long addresses has a source, have any
             priority, source and destination.
+        seen: the buses, addresses and directions of earlier pieces of the log, which count where streams are named.
     """
 
-    def __init__(self, messages: Sequence[Any]) -> None:
+    def __init__(self, messages: Sequence[Any], seen: set[Key]) -> None:
+        self._seen = seen
         self._messages = {(m.frame_id, bool(m.is_extended_frame)): m for m in messages}
         wide = [message for message in messages if message.is_extended_frame]
         any_source = all(message.frame_id & 0xFF == _NO_SOURCE for message in wide)
         self._groups = {_group(m.frame_id): m for m in wide if any_source or m.protocol == "j1939"}
-        self.times: dict[_Key, array[float]] = {}
-        self._contents: dict[_Key, list[bytes]] = {}
+        self.times: dict[Key, array[float]] = {}
+        self._contents: dict[Key, list[bytes]] = {}
         self._others: Counter[str] = Counter()
         self._unknown: Counter[int] = Counter()
         self._by_group = 0
@@ -72,8 +74,9 @@ class Kept:
 
     def add_to(self, recording: Recording) -> None:
         """Adds a stream a message, named for its bus too where there are several."""
-        several = len({bus for bus, *_ in self.times}) > 1
-        named: dict[_Key, Any] = {key: self._message(key[1], key[2]) for key in self.times}
+        self._seen.update(self.times)
+        several = len({bus for bus, *_ in self._seen}) > 1
+        named: dict[Key, Any] = {key: self._message(key[1], key[2]) for key in self._seen}
         senders = Counter(message.name for message in {(m.name, key[1]): m for key, m in named.items()}.values())
         for key, times in sorted(self.times.items()):
             bus, address, _, sent = key

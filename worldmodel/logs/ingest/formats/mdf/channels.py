@@ -76,7 +76,7 @@ def _add_frames(recording: Recording, file: Any, raw: Mapping[int, str], dbc: Se
         missing = "" if dbc else ": --dbc FILE says what those of CAN mean"
         recording.notes.append(f"raw frames are left out: {told}{missing}")
     if decoded:
-        kept = Kept(load(dbc, recording.notes))
+        kept = Kept(load(dbc, recording.notes), set())
         for index in decoded:
             for frame in can_frames(file, index, _names(file, index)):
                 kept.add(frame)

@@ -124,8 +124,9 @@ def _pieces(bag: Bag, kinds: Mapping[str, str], options: Options) -> Iterator[_P
     since: int | None = None
     newest = 0  # an earlier message may be stored after it: pieces of films still neither overlap nor leave any out
     message = next(messages, None)
+    forms: dict[str, _Forms] = {topic: {} for topic in kinds}
     for number in itertools.count(1):
-        tables = {topic: _Topic(topic, kind) for topic, kind in kinds.items()}
+        tables = {topic: _Topic(topic, kind, forms[topic]) for topic, kind in kinds.items()}
         count = 0
         while message is not None and count < _PIECE:
             count += tables[message.topic].add(message)
@@ -186,16 +187,19 @@ def is_action(topic: str, kind: str, part: Part) -> bool:
     return part.kind == "action" or (named and _COMMAND.search(topic) is not None)
 
 
+_Forms = dict[tuple[tuple[str, ...] | None, ...], int]  # of messages, and their numbers
+
+
 class _Topic:
     """The readings of a topic as its messages come.
 
     Their numbers stand in a row: what garbage is looked for in again and again costs as much as to read it.
     """
 
-    def __init__(self, topic: str, kind: str) -> None:
+    def __init__(self, topic: str, kind: str, forms: _Forms) -> None:
         self._topic, self._kind, self._parts = topic, kind, parts(kind)
         self._values = array("d")
-        self._forms: dict[tuple[tuple[str, ...] | None, ...], int] = {}  # of messages, and their numbers
+        self._forms = forms  # which those of earlier pieces are in, so that columns are the same
         self._form = array("l")  # that of each message
         self._times = _Times(kind.startswith(_PX4))
         self._frame = ""
