@@ -145,6 +145,15 @@ def test_a_rate_that_is_apart_by_two_is_refused_and_of_commands_it_is_told():
     assert one(late, "clock: rate").severity == "warn"
 
 
+def test_commands_that_are_written_when_they_change_have_no_rate_to_be_told_of():
+    time = np.cumsum(np.random.default_rng(0).lognormal(0, 1.8, 300))
+    for rate_hz in (0.01, 10.0):
+        assert said(record((action("u", ["u"], rate_hz=rate_hz), time, noise(300))), "clock: rate") == []
+    off = one(record((action("u", ["u"], rate_hz=1.0), time * 1e3, noise(300))), "clock: rate")
+    assert "ms" in off.remedy
+    assert off.severity == "refuse"
+
+
 def test_the_rate_is_that_of_a_streams_own_samples_and_not_of_the_rows_of_its_table():
     data = np.where(np.arange(300) % 10 == 0, 1.0 + np.arange(300), np.nan)
     assert said(record((sensor("gps_speed", ["v"], ["m/s"], 1.0), TIME, data)), "clock") == []

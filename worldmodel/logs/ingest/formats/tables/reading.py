@@ -55,8 +55,8 @@ def read_table(path: Path, recipe: Recipe, unread: bool = False) -> Iterator[Rec
     """
     there = files_of(path)
     if recipe.files:
-        for recording in _recordings(path, there, recipe):
-            yield _read_joined(*recording, unread)
+        for joined in _recordings(path, there, recipe):
+            yield _read_joined(*joined, unread)
         return
     if not there:
         raise RecipeError(f"{path} holds no table.", expected="one file at least that is one")
