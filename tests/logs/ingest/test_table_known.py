@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.logs.ingest.table_case import recordings, suggested
+from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats import tables
 from worldmodel.logs.ingest.formats.tables import known
 
@@ -339,3 +340,9 @@ def test_a_known_program_s_receiver_without_a_fix_is_no_stream(tmp_path):
     assert recording.about["recipe"] == "torque"
     assert set(recording.specs) == {"accelerometer", "signals"}
     assert "gps: left out, as its columns hold nothing" in recording.notes
+
+
+def test_a_known_program_s_table_without_a_row_is_refused(tmp_path):
+    (tmp_path / "run.csv").write_text(EXPORTS["racecapture"][0].splitlines()[0] + "\n")
+    with pytest.raises(RecipeError, match="no column of any stream"):
+        recordings(tmp_path / "run.csv")

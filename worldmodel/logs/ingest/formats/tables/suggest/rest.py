@@ -23,6 +23,8 @@ def other_streams(table: Table, recipe: Recipe) -> tuple[list[TableStream], list
     Raises:
         RecipeError: if the recipe's clock cannot be read.
     """
+    if not table.data.num_rows:
+        return [], []
     taken = {table.find(name) for name in (*recipe.readable(), *recipe.clock.columns)} - {None}
     ns, valid = nanoseconds(table.path, table, recipe.clock)
     stamps_s = np.where(valid, (ns - ns[valid].min(initial=ns.max(initial=0))) * 1e-9, np.nan)
