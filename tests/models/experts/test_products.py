@@ -10,6 +10,7 @@ from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts import product_search
 from worldmodel.models.experts.closed import ARX
 from worldmodel.models.experts.products import Products
 from worldmodel.models.experts.rich import experts_from, experts_to, fit_quick
@@ -214,3 +215,18 @@ def test_copies_of_a_recording_tell_no_more_than_it_does(recordings, tmp_path):
         windows = Windows.of(log, TickLayout(DT, (spec, led)), C, H)
         lens = Lens(windows.layout, *(np.asarray(x) for x in measure_scaling(windows, 0)[:4]))
         assert Products.fit(seen(windows, lens), lens).describe() == ""
+
+
+def test_a_recording_and_its_copies_are_left_out_together(tmp_path):
+    spec, rng = StreamSpec("s", "sensor", ("a",), ("",), 1 / DT), np.random.default_rng(0)
+    walks = rng.normal(size=(5, 150, 1))
+    with LogWriter(tmp_path / "a.h5", (spec,)) as writer:
+        for walk in [*walks, *walks]:
+            writer.append({"s": Samples(np.arange(150) * DT, walk)})
+    windows = Windows.of(Log(tmp_path / "a.h5"), TickLayout(DT, (spec,)), C, H)
+    lens = Lens(windows.layout, *(np.asarray(x) for x in measure_scaling(windows, 0)[:4]))
+    examples = seen(windows, lens)
+    fold = product_search._folds(examples, np.arange(len(examples.starts)))
+    assert set(fold) == {0, 1, 2, 3}
+    for recording in range(5):
+        assert len(set(fold[examples.starts[:, 0] % 5 == recording])) == 1
