@@ -114,9 +114,10 @@ def test_what_is_remembered_is_spread_over_all_episodes_and_bounded(run, monkeyp
     assert frames.dtype == np.uint8
     assert {frame.tobytes() for frame in frames} <= came
     monkeypatch.setattr(films, "_BYTES", 7 * frames[0].nbytes)
-    few = remembered(windows, 0)
+    few = [frame.tobytes() for frame in remembered(windows, 0)]
     assert len(few) == 7
-    np.testing.assert_array_equal(few[[0, -1]], frames[[0, -1]])
+    places = [[frame.tobytes() for frame in frames].index(frame) for frame in few]
+    assert max(np.diff([-1, *places, len(frames)])) <= 2 * len(frames) / 7 + 1
 
 
 def test_a_memory_is_kept_if_members_are_better_with_it(run, monkeypatch):

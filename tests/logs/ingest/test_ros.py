@@ -199,6 +199,7 @@ def test_what_is_too_large_to_be_held_is_read_in_pieces(tmp_path, kind, monkeypa
     if kind == "unfinished":
         path.write_bytes(path.read_bytes()[:-2000])
     whole = read(path)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._AT_ONCE", 1)
     monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 150)  # of 42 numbers at each time
     pieces = list(importer(claimant(path)).read(path, Options((6, 8), scratch=tmp_path)))
     assert [piece.name for piece in pieces] == [f"{path.name} piece {i}" for i in range(1, len(pieces) + 1)]
@@ -216,6 +217,7 @@ def test_what_is_too_large_to_be_held_is_read_in_pieces(tmp_path, kind, monkeypa
 
 def test_a_last_piece_is_never_without_a_message(tmp_path, monkeypatch):
     path = write(tmp_path / "bag", "mcap", [message for message in drive(Maker(2), 12) if message[0] == "/wheel"])
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._AT_ONCE", 1)
     monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 4)
     pieces = list(importer("mcap").read(path, Options((6, 8), scratch=tmp_path)))
     assert [piece.samples["wheel"].data[:, 0].tolist() for piece in pieces] == np.arange(12.0).reshape(3, 4).tolist()
@@ -228,6 +230,7 @@ def test_pieces_have_the_columns_of_a_topic_in_one_order(tmp_path, monkeypatch):
         state = make("sensor_msgs/JointState", header=header, name=names, position=np.arange(len(names)) + float(i))
         messages.append(("/joint_states", "sensor_msgs/JointState", i * 100_000_000, state))
     path = write(tmp_path / "bag", "mcap", messages)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._AT_ONCE", 1)
     monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 5)  # one begins with the gripper
     pieces = list(importer("mcap").read(path, Options((6, 8), scratch=tmp_path)))
     assert {piece.specs["joint_position"].columns for piece in pieces} == {("hip", "knee", "grip")}
@@ -241,6 +244,7 @@ def test_pieces_of_what_is_stored_in_another_order_have_each_picture_once(tmp_pa
     later, earlier = ([m for m in messages if (m[2] > 600_000_000) is late] for late in (True, False))
     path = write(tmp_path / "bag", "mcap", [*later, *earlier])
     whole = read(path)
+    monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._AT_ONCE", 1)
     monkeypatch.setattr("worldmodel.logs.ingest.formats.ros._PIECE", 80)
     pieces = list(importer("mcap").read(path, Options((6, 8), scratch=tmp_path)))
     assert len(pieces) > 4

@@ -37,6 +37,7 @@ _PX4 = "px4_msgs/"
 _OTHER_CLOCK_S = 60.0  # headers that differ more from when they came are of a clock that was set otherwise
 CAMERA = "camera"
 _SINCE_1970_S = 1e9  # receive times of a simulation are less
+_AT_ONCE = 4096  # messages, before it is looked how many numbers there are
 _PIECE = 1 << 25  # numbers that are held at once: 256 MiB, and about as much again for each time that they are copied
 
 
@@ -121,23 +122,23 @@ class _Piece(NamedTuple):
 
 def _pieces(bag: Bag, kinds: Mapping[str, str], options: Options) -> Iterator[_Piece]:
     messages = bag.messages(list(kinds)) if kinds else iter(())
-    since: int | None = None
-    newest = 0  # an earlier message may be stored after it: pieces of films still neither overlap nor leave any out
-    message = next(messages, None)
     forms: dict[str, _Forms] = {topic: {} for topic in kinds}
+    since: int | None = None
     for number in itertools.count(1):
-        tables = {topic: _Topic(topic, kind, forms[topic]) for topic, kind in kinds.items()}
-        count = 0
-        while message is not None and count < _PIECE:
-            count += tables[message.topic].add(message)
-            options.advance(message.bytes)
-            newest = max(newest, message.received)
-            message = next(messages, None)
-        until = None if message is None else newest + 1
+        tables, more = {topic: _Topic(topic, kind, forms[topic]) for topic, kind in kinds.items()}, True
+        while more and sum(table.numbers for table in tables.values()) < _PIECE:
+            more = False
+            for message in itertools.islice(messages, _AT_ONCE):
+                tables[message.topic].add(message)
+                options.advance(message.bytes)
+                more = True
+        first = next(messages, None) if more else None
+        # An earlier message may be stored after it: pieces of films still neither overlap nor leave any out.
+        until = None if first is None else max(since or 0, *(table.newest + 1 for table in tables.values()))
         yield _Piece(number if number > 1 or until is not None else 0, tables, since, until)
-        if until is None:
+        if first is None:
             return
-        since = until
+        messages, since = itertools.chain([first], messages), until
 
 
 def _left_out(bag: Bag, types: Mapping[str, str], made: Collection[str]) -> Iterator[str]:
@@ -205,8 +206,16 @@ class _Topic:
         self._frame = ""
         self._odd: Counter[str] = Counter()
 
-    def add(self, message: Message) -> int:
-        """Takes a message, and returns how many numbers it adds."""
+    @property
+    def numbers(self) -> int:
+        return len(self._values)
+
+    @property
+    def newest(self) -> int:
+        """When the newest message was received, in nanoseconds."""
+        return self._times.newest
+
+    def add(self, message: Message) -> None:
         end = len(self._values)
         try:
             rows = [part.row(message.content) for part in self._parts]
@@ -217,11 +226,10 @@ class _Topic:
         except (AttributeError, TypeError, ValueError, OverflowError) as error:  # JSON may hold anything
             del self._values[end:]
             self._odd[str(error).splitlines()[0]] += 1
-            return 0
+            return
         self._frame = self._frame or _frame(message.content)
         form = tuple([None if row is None else tuple(row) if type(row) is dict else () for row in rows])
         self._form.append(self._forms.setdefault(form, len(self._forms)))
-        return len(self._values) - end
 
     def _take(self, row: Sequence[float] | dict[str, float]) -> None:
         if isinstance(row, dict):
@@ -301,6 +309,10 @@ class _Times:
         stamp = int(getattr(message.content, "timestamp", 0)) * 1000 if self._px4 else _stamp(message.content)
         self._received.append(message.received)
         self._stamps.append(stamp)
+
+    @property
+    def newest(self) -> int:
+        return max(self._received, default=0)
 
     def seconds(self, name: str, notes: list[str]) -> np.ndarray:
         """Seconds [M] by the headers, and a note of how they lie to when the messages came."""
