@@ -127,11 +127,12 @@ def _pieces(bag: Bag, kinds: Mapping[str, str], options: Options) -> Iterator[_P
     for number in itertools.count(1):
         tables, more = {topic: _Topic(topic, kind, forms[topic]) for topic, kind in kinds.items()}, True
         while more and sum(table.numbers for table in tables.values()) < _PIECE:
-            more = False
+            more, read = False, 0
             for message in itertools.islice(messages, _AT_ONCE):
                 tables[message.topic].add(message)
-                options.advance(message.bytes)
+                read += message.bytes
                 more = True
+            options.advance(read)
         first = next(messages, None) if more else None
         # An earlier message may be stored after it: pieces of films still neither overlap nor leave any out.
         until = None if first is None else max(since or 0, *(table.newest + 1 for table in tables.values()))
