@@ -14,6 +14,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.health.finding import Finding
 from worldmodel.types import Samples, StreamSpec
 
+IN_PIECES = "it is too large to be held in memory, and read in pieces, each an episode"  # noted of the first
 _PART = 1 << 15  # stamps that stay in the processor's cache while they are gone through several times
 
 
@@ -116,6 +117,11 @@ class Recording:
         """Moves the origin: every time falls by `seconds`."""
         self.samples = {name: Samples(s.time - seconds, s.data) for name, s in self.samples.items()}
         self.origin_utc += seconds
+
+
+def piece_name(name: str, number: int) -> str:
+    """What a piece of a source is called, by its number counted from 1; 0 where it is the whole."""
+    return f"{name} piece {number}" if number else name
 
 
 def free_name(taken: Container[str], *names: str) -> str:

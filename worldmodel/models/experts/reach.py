@@ -17,10 +17,8 @@ from worldmodel.types import Array, StreamSpec
 _MARGIN = 0.1  # of a standard deviation: readings have noise
 _WINDOWS, _AT_ONCE = 4000, 250  # that are looked at; of a long log spread over all
 _ON, _PILED, _STEEP = 1e-4, 0.005, 5.0  # what is on a wall; the share that lies there, and times that which is next
-_BEYOND, _NEARLY = (
-    0.2,
-    0.9,
-)  # deviations: clearly beyond what else was commanded; the share of such that went no farther
+_BEYOND = 0.2  # deviations: clearly beyond what else was commanded
+_NEARLY = 0.9  # of such windows go no farther than what counts as tried
 _AS_WELL = 2.0  # times the usual squared error, and less: what those do was foretold as well as the rest
 _WIDTHS = 3.0  # of what was read, of no less than one deviation, that a linear path may leave it by
 

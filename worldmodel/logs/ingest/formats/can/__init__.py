@@ -11,7 +11,7 @@ from worldmodel.logs.ingest.formats.can.kept import Kept, Key
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.dbc import dbc_beside, load
 from worldmodel.logs.ingest.importer import Options
-from worldmodel.logs.ingest.recording import Recording
+from worldmodel.logs.ingest.recording import IN_PIECES, Recording, piece_name
 
 _PIECE = 4_000_000  # frames that are held at once: a few hundred MiB
 _SINCE_1970 = 1e9  # seconds; stamps of a log that counts from its beginning are less
@@ -48,8 +48,8 @@ def read(path: Path, options: Options) -> Iterator[Recording]:
             kept = Kept(messages, seen)
             more = kept.take(every, _PIECE)
             if more and number == 1:
-                notes.append("it is too large to be held in memory, and read in pieces, each an episode")
-            recording = Recording(f"{path.name} piece {number}" if more or number > 1 else path.name)
+                notes.append(IN_PIECES)
+            recording = Recording(piece_name(path.name, number if more or number > 1 else 0))
             notes += kept.notes()
             kept.add_to(recording)
             if recording.samples:

@@ -28,7 +28,7 @@ from worldmodel.logs.ingest.formats.ros.types import (
     short,
 )
 from worldmodel.logs.ingest.importer import Options
-from worldmodel.logs.ingest.recording import Recording, nominal_rate
+from worldmodel.logs.ingest.recording import IN_PIECES, Recording, nominal_rate, piece_name
 from worldmodel.types import StreamSpec
 
 _COMMAND = re.compile(r"(^|[/_])(cmd|commands?|setpoints?|targets?|controls?)([/_]|$)", re.IGNORECASE)
@@ -93,10 +93,9 @@ def read_bag(path: Path, bag: Bag, options: Options) -> Iterator[Recording]:
     names, films = _names(types), sorted(topic for topic, kind in types.items() if kind in IMAGES)
     made: set[str] = set()
     for piece in _pieces(bag, {topic: kind for topic, kind in sorted(types.items()) if parts(kind)}, options):
-        name = f"{path.name} piece {piece.number}" if piece.number else path.name
-        recording = Recording(name, about={"description": "ROS messages"})
+        recording = Recording(piece_name(path.name, piece.number), about={"description": "ROS messages"})
         if piece.number == 1:
-            recording.notes.append("it is too large to be held in memory, and read in pieces, each an episode")
+            recording.notes.append(IN_PIECES)
         for table in piece.tables.values():
             table.finish(names, recording)
         made |= {spec.description for spec in recording.specs.values()}

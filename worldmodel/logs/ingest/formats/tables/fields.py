@@ -16,6 +16,7 @@ _RATE = re.compile(  # `Sample rate: 100.0Hz`, `Sampling frequency,250`, `at 30 
     r"(?!\.?\d|\s?(?:[munµμ]?s|sec\w*|min\w*|milli\w*|micro\w*)\b)",  # a time between samples is no rate
     re.IGNORECASE,
 )
+SINCE_1970 = {"s": (1e9, 4.1e9), "ms": (1e12, 4.1e12), "us": (1e15, 4.1e15), "ns": (1e18, 4.1e18)}  # 2001 to 2100
 _VICON = ("Trajectories", "Devices", "Segments", "Joints", "Model Outputs")  # below which its exports tell a rate alone
 _TIME = re.compile(r"\d{1,4}([-/.:]\w{1,9}){1,5}.*|\d{1,2} \d{1,2} \d{4} \d{1,2}:\d\d.*")
 

@@ -28,6 +28,7 @@ from worldmodel.logs.ingest.formats.tables.plain.rows import FILE
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe, Text
 from worldmodel.logs.ingest.formats.tables.table import ROW, Table
 from worldmodel.logs.ingest.formats.tables.text import Body, body_of, in_pieces, lines_in
+from worldmodel.logs.ingest.recording import IN_PIECES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,7 +133,7 @@ def _load_parquet(path: Path, buffer: "pa.Buffer", recipe: Recipe | None, most: 
 def _piece(table: Table, number: int) -> Table:
     """A piece by its number, counted from 1; 0 where it is the whole."""
     if number == 1:
-        table.notes.append("it is too large to be held in memory, and read in pieces, each an episode")
+        table.notes.append(IN_PIECES)
     return dataclasses.replace(table, piece=number)
 
 

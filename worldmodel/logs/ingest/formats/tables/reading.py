@@ -30,7 +30,7 @@ from worldmodel.logs.ingest.formats.tables.rows import select
 from worldmodel.logs.ingest.formats.tables.stamps import nanoseconds, with_stamp
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.formats.tables.times import Shared
-from worldmodel.logs.ingest.recording import Recording, StampedBy, free_name, increasing
+from worldmodel.logs.ingest.recording import Recording, StampedBy, free_name, increasing, piece_name
 
 Conversion = Callable[[np.ndarray], np.ndarray]
 _COUNTED = ("s", "ms", "us", "ns", "minutes", "hours", "days")  # units of clocks that a header may tell
@@ -110,10 +110,10 @@ def _with_rest(recipe: Recipe, fitted: Recipe) -> Recipe:
 
 def _recorded(own: str, table: Table, recipe: Recipe, none: list[_NoRowsError]) -> Iterator[Recording]:
     """The recordings of a table; of a piece without those that have no rows, which are added to `none`."""
-    piece = f"piece {table.piece}" if table.piece else ""
+    name = piece_name(own, table.piece)
     for told, rows in episodes_of(table.path, table, recipe):
         try:
-            recording = _record(" ".join(filter(None, (own, piece, told))), {"": rows}, recipe)
+            recording = _record(" ".join(filter(None, (name, told))), {"": rows}, recipe)
         except _NoRowsError as error:
             if not table.piece:
                 raise

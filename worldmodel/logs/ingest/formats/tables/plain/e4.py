@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from worldmodel.logs.ingest.formats.tables.fields import SINCE_1970
 from worldmodel.logs.ingest.formats.tables.plain.rows import FILE, Rows, left_out
 
-_FROM, _TO = 1e9, 4.1e9  # stamps since 1970 in seconds, from 2001 to 2100
+_FROM, _TO = SINCE_1970["s"]
 _FASTEST = 1000.0  # Hz
 _BEATS = re.compile(r"\s*(?P<start>\d{10}(?:\.\d+)?)\s*,\s*IBI\s*$")
 _COUNTS = 64  # of the accelerometer, in 1 g

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from worldmodel.logs.ingest.formats.tables.fields import DELIMITERS, fields_of, is_value
+from worldmodel.logs.ingest.formats.tables.fields import DELIMITERS, SINCE_1970, fields_of, is_value
 from worldmodel.logs.ingest.formats.tables.plain.rows import Rows, left_out
 
 _FEWEST = 4  # rows
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
-_SINCE_1970 = tuple((1e9 * unit, 4.1e9 * unit) for unit in (1, 1e3, 1e6, 1e9))  # in s, ms, us and ns, from 2001 to 2100
 _TUM = ("timestamp", "tx", "ty", "tz", "qx", "qy", "qz", "qw")
 _UNIT = 0.01  # how far the length of a quaternion may be from 1
 
@@ -79,7 +78,7 @@ def _is_time(field: str) -> bool:
         number = float(field)
     except ValueError:
         return False
-    return any(low <= number < high for low, high in _SINCE_1970)
+    return any(low <= number < high for low, high in SINCE_1970.values())
 
 
 def _are_turns(rows: Sequence[Sequence[str]]) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.dates import zone_s
+from worldmodel.logs.ingest.formats.tables.fields import SINCE_1970
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.stamps import GPS_TIME, NO_ZONE, UNITS, UTC_TIME, WEEK_S, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
@@ -20,9 +21,6 @@ _LATE_S, _HOUR_S = 3.0, 3600.0  # how far those of a logger may be off whole min
 _SAYS_1970 = re.compile(r"(?:^|_)(?:unix|epoch|posix|utc)")
 _COUNTED = ("s", "ms", "us", "ns")
 _NEAR = 0.05  # of a rate that is told
-_TELLING = (  # what the size of a stamp since 1970 says of its unit, from 2001 to 2100
-    (1e18, 4.1e18, "ns"), (1e15, 4.1e15, "us"), (1e12, 4.1e12, "ms"), (1e9, 4.1e9, "s"),
-)  # fmt: skip
 _LETTERS = re.compile(r":\d{2}(?:[.,]\d+)?\s*([A-Za-z]{2,5})$")
 _ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d{2}:?\d{2})$")
 _LONG = {"min": "minutes", "mins": "minutes", "minute": "minutes", "minutes": "minutes", "h": "hours", "hr": "hours",
@@ -73,7 +71,7 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
     told = table.unit(name)
     unit = _LONG.get(told or name.lower().rpartition("_")[2], told)
-    sized = next((u for low, high, u in _TELLING if low <= first < high), None)
+    sized = next((u for u, (low, high) in SINCE_1970.items() if low <= first < high), None)
     finer = sized and UNITS.get(unit, UNITS[sized]) < UNITS[sized]  # that is told, and counts since a start
     told_so = sized == unit or _SAYS_1970.search(plain_name(name))
     since_1970 = sized if sized and not finer and (told_so or _is_plausible(step, sized)) else None
