@@ -153,14 +153,15 @@ class Forecaster:
         chosen = self.team.blend.drawn(len(context.values), members, seed)
         swift = self._compiled if len(chosen) == 1 else None
         foresee = swift.foresee if swift else partial(foresee_in_numpy, self.team)
-        clean, read, weights, outside = foresee(context, actions, network, chosen)
-        within = self.team.within(context, actions)
+        foreseen = foresee(context, actions, network, chosen)
+        within = self.team.within(context, actions)  # while that is under way
+        clean, read, weights, outside = jax.device_get(foreseen)
         if within is not None:
             led, nobody = clean, None
             if network is not None:
                 nobody = np.full_like(network, np.nan)
-                led = foresee(context, actions, nobody, chosen).mean
-            held = foresee(context, within, nobody, chosen).mean
+                led = np.asarray(foresee(context, actions, nobody, chosen).mean)
+            held = np.asarray(foresee(context, within, nobody, chosen).mean)
             share = _shares(len(chosen), members, seed)
             read = read + share[..., None, None] * (led - held)[:, None]
         frames, mean = _drawn(shown, members)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
@@ -33,17 +33,21 @@ def parts_of(view: View, layout: TickLayout) -> list[Part]:
     """
     xp, context, last = namespace(view.held), view.held.shape[1], view.held[:, -1]
     every = range(last.shape[1])
-    parts, slow = [Part(last, every), Part(xp.minimum(view.age[:, -1], context), every)], _slow(view, layout)
+    slow, streams, shown = _slow(view, layout), [], []
     for spec in layout.readings:
         columns, of = layout.slot_columns(spec), every[layout.reading_columns[spec.name]]
-        now = last[:, None, of.start : of.stop]
         if len(columns) > 1:
+            now = last[:, None, of.start : of.stop]
             samples, there = view.slots[..., columns], view.slots_mask[..., columns]
-            parts.append(Part(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1], of))
-            parts.append(Part(_over_spans(samples - now[:, None], there), of))
+            streams.append([Part(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1], of)])
+            shown.append((samples - now[:, None], there))
         else:
-            parts.append(Part(slow.pop(0), of))
-    return [*parts, Part(_over_spans(view.past[:, :, None], view.past_mask[:, :, None]), range(0))]
+            streams.append([])
+            shown.append(slow.pop(0))
+    parts = [Part(last, every), Part(xp.minimum(view.age[:, -1], context), every)]
+    for spec, newest, mean in zip(layout.readings, streams, _over_spans(shown), strict=True):
+        parts += [*newest, Part(mean, every[layout.reading_columns[spec.name]])]
+    return [*parts, Part(_over_spans([(view.past[:, :, None], view.past_mask[:, :, None])])[0], range(0))]
 
 
 def flat(parts: Sequence[Part]) -> Float[Array, "B F"]:
@@ -70,16 +74,16 @@ def acts_until(view: View, ticks: Int[Array, " N"]) -> list[Float[Array, "B S"]]
     return [means.shares(edges_of(tick)[None], np.array([[tick]]))[:, 0] for tick in ticks.tolist()]
 
 
-def _slow(view: View, layout: TickLayout) -> list[Float[Array, "B K 2 S"]]:
-    """`_over_spans` of each stream that has one slot a tick, its samples at even times."""
+def _slow(view: View, layout: TickLayout) -> list[tuple[Float[Array, "B C 1 _"], Bool[Array, "B C 1 _"]]]:
+    """Of each stream that has one slot a tick its samples at even times, less the last, and which are known."""
     columns = [part for name, part in layout.reading_columns.items() if layout.slots(layout.spec(name)) == 1]
     if not columns:
         return []
     samples, known = in_step(view, columns)
     now = namespace(samples).concatenate([view.held[:, -1:, part] for part in columns], -1)
-    means = _over_spans((samples - now)[:, :, None], known[:, :, None])
-    ends = np.cumsum([0, *(part.stop - part.start for part in columns)])
-    return [means[..., a:b] for a, b in itertools.pairwise(ends)]
+    both = (samples - now)[:, :, None], known[:, :, None]
+    ends = np.cumsum([0, *(part.stop - part.start for part in columns)]).tolist()
+    return [(both[0][..., a:b], both[1][..., a:b]) for a, b in itertools.pairwise(ends)]
 
 
 class Means(NamedTuple):
@@ -123,11 +127,18 @@ def edges_of(tick: int) -> Int[Array, " E"]:
     return np.pad(edges, (0, _SHARES + 1 - len(edges)), "edge")
 
 
-def _over_spans(values: Float[Array, "B C N S"], mask: Shaped[Array, "B C N S"]) -> Float[Array, "B K 2 S"]:
-    """Of each span of ticks the means where `mask`, else 0, and whether there is one, as numbers."""
-    xp, within = namespace(values), _within(values.shape[1])
-    total, count = (within @ each.sum(2, dtype=float) for each in (xp.where(mask, values, 0), mask))
-    return xp.stack([xp.where(count > 0, total / xp.maximum(count, 1), 0), count > 0], 2)
+def _over_spans(
+    shown: Sequence[tuple[Float[Array, "B C _ _"], Bool[Array, "B C _ _"]]],
+) -> list[Float[Array, "B K 2 _"]]:
+    """Of each span of ticks the means of values [B, C, N, S] where they are known, else 0, and whether there is one, as
+    numbers; of several at once, which takes as long as of one where there is a single window.
+    """
+    xp, within = namespace(shown[0][0]), _within(shown[0][0].shape[1])
+    sums = xp.concatenate([xp.where(mask, values, 0).sum(2, dtype=float) for values, mask in shown], -1)
+    total, count = within @ sums, within @ xp.concatenate([mask.sum(2, dtype=float) for _, mask in shown], -1)
+    means = xp.stack([xp.where(count > 0, total / xp.maximum(count, 1), 0), count > 0], 2)
+    ends = np.cumsum([0, *(mask.shape[-1] for _, mask in shown)]).tolist()
+    return [means[..., a:b] for a, b in itertools.pairwise(ends)]
 
 
 @functools.cache

@@ -39,11 +39,11 @@ class Compiled:
     def foresee(
         self, context: Context, actions: Commands, network: Float[Array, "B K H D"] | None, chosen: Int[Array, "B M"]
     ) -> Foreseen:
-        """As `foresee_in_numpy`; what the network says may be on its way still."""
+        """As `foresee_in_numpy`, in JAX's arrays: they may be on their way still, as may be what the network says."""
         context = context._replace(frames=(), frames_mask=())
         said = ask(self._rest, self._lens, self._team.asked(context, actions)) if self._rest else None
         with jax.enable_x64(True):
-            return jax.device_get(self._program(self._arrays, context, actions, said, network, chosen))
+            return self._program(self._arrays, context, actions, said, network, chosen)
 
     def _foresee(self, arrays, context: Context, actions: Commands, said: Answer | None, network, chosen) -> Foreseen:
         team = _with_arrays(self._team, arrays)
@@ -87,7 +87,7 @@ class Meanwhile:
             self._made[shapes] = self._maker.submit(self._make, asked)
         if made is None or not made.done() or not made.result():
             return foresee_in_numpy(self._team, context, actions, network, chosen)
-        found, wanted = self.compiled.foresee(*asked), slice(actions.values.shape[1])
+        found, wanted = jax.device_get(self.compiled.foresee(*asked)), slice(actions.values.shape[1])
         mean, outside = found.mean[:, wanted], found.outside[:, wanted]
         return Foreseen(mean, found.members[:, :, wanted], found.weights[:, :, wanted], outside)
 
