@@ -52,10 +52,10 @@ def lens_of(where: TickLayout, readings: np.ndarray, actions: np.ndarray) -> Len
     return Lens(where, flat.mean(0), flat.std(0), acts.mean(0), acts.std(0))
 
 
-def recorded(wraps: bool, noise: float = 0.0, episodes: int = 6) -> tuple[Examples, Lens]:
+def recorded(wraps: bool, noise: float = 0.0, episodes: int = 6, speeds: bool = True) -> tuple[Examples, Lens]:
     """Windows of a pendulum whose stream `joint` has an angle and a speed, beside a column that is of neither.
 
-    `noise` is the angle's, in rad; the speed's is five times as large, in rad/s.
+    `noise` is the angle's, in rad; the speed's is five times as large, in rad/s. Without `speeds` nobody reads it.
     """
     runs = [simulated(seed) for seed in range(episodes)]
     states, actions = (np.stack(x) for x in zip(*runs, strict=True))
@@ -64,8 +64,10 @@ def recorded(wraps: bool, noise: float = 0.0, episodes: int = 6) -> tuple[Exampl
     decoy = np.cumsum(rng.normal(size=states[..., :1].shape), 1)
     angle, speed = states[..., :1], states[..., 1:]
     angle = np.concatenate([np.sin(angle), np.cos(angle)], -1) if wraps else angle
-    readings = np.concatenate([angle, speed, decoy], -1)
-    where = layout(sensor("joint", "angle speed", "rad rad/s", (wraps, False)), sensor("other", "x", "m"))
+    read = [angle, speed, decoy] if speeds else [angle, decoy]
+    readings, joint = np.concatenate(read, -1), ("angle speed", "rad rad/s", (wraps, False))
+    joint = joint if speeds else ("angle", "rad", (wraps,))
+    where = layout(sensor("joint", *joint), sensor("other", "x", "m"))
     lens = lens_of(where, readings, actions)
     return examples(readings, actions, lens), lens
 

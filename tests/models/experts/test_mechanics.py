@@ -69,6 +69,19 @@ def test_it_predicts_what_it_knows_and_nothing_else(data, model):
     assert (held > 0.4).all()
 
 
+def test_a_pendulum_is_recovered_from_its_angle_alone():
+    examples, lens = recorded(wraps=True, noise=0.01, speeds=False)
+    model = Mechanics.fit(examples, lens, find_structure(examples, lens), seed=0)
+    number = r"(-?[0-9.e-]+)"
+    text = model.describe()
+    assert float(re.search(rf"M\[angle, angle\] = {number}\n", text)[1]) == pytest.approx(INERTIA, rel=0.1)
+    assert float(re.search(rf"V = {number} cos\(angle\)\n", text)[1]) == pytest.approx(-WEIGHT, rel=0.1)
+    ahead = model.predict(examples.view)
+    assert np.isnan(ahead[..., 2]).all()
+    missed = np.sqrt(((ahead - examples.came)[:, -1, :2] ** 2).mean(0))
+    assert (missed < 0.1).all()
+
+
 def test_arrays_hold_all_of_it(data, model):
     examples, lens = data
     file = io.BytesIO()

@@ -34,6 +34,26 @@ def test_a_pendulum_is_found_beside_a_decoy(wraps):
     assert "torque.angle drives joint.angle (names)" in structure.describe()
 
 
+@pytest.mark.parametrize("wraps", [False, True])
+def test_an_angle_whose_derivative_nobody_reads_is_a_coordinate(wraps):
+    structure = find_structure(*recorded(wraps, noise=0.01, speeds=False))
+    assert structure.pairs == (("joint.angle", None, None),)
+    assert structure.hidden
+    assert structure.angles == ("joint.angle",)
+    assert structure.acts_on == (("torque.angle", "joint.angle"),)
+    assert "no derivative is read, but coordinates are: joint.angle (goes on as it went)" in structure.describe()
+    assert Structure.from_json(json.loads(json.dumps(structure.to_json()))) == structure
+    assert not find_structure(*recorded(wraps, speeds=False), {"coordinates": []}).pairs
+
+
+def test_what_only_slides_or_jumps_is_no_coordinate_by_itself():
+    states, actions = (np.stack(x) for x in zip(*map(simulated, range(4)), strict=True))
+    slides = sensor("one", "x y", "m m")
+    assert not found(np.repeat(states[..., :1], 2, -1) * [1, 0.5], actions, slides).pairs
+    assert not found(noise(4, 300, 2), actions, sensor("one", "x y", "rad rad")).pairs
+    assert not found(np.cumsum(noise(4, 300, 2), 1), actions, sensor("one", "x y", "rad rad")).pairs
+
+
 def test_nothing_is_found_where_there_is_nothing():
     walks = np.cumsum(noise(6, 300, 3), 1)
     structure = found(walks, noise(6, 300, 1), sensor("one", "x y", "m m/s"), sensor("two", "z", "m"))
@@ -44,7 +64,7 @@ def test_nothing_is_found_where_there_is_nothing():
 def test_a_derivative_with_another_slope_is_none():
     states, actions = (x[None] for x in simulated(0))
     doubled = states * [1, 2]
-    assert not found(doubled, actions, sensor("joint", "angle speed", "rad rad/s")).pairs
+    assert found(doubled, actions, sensor("joint", "angle speed", "rad rad/s")).hidden
 
 
 def test_the_derivative_of_a_derivative_is_left_to_the_first():
@@ -74,6 +94,9 @@ def test_what_is_declared_is_taken():
     assert structure.angles == ("joints.b",)
     assert structure.acts_on == (("torque.angle", "joints.a"),)
     assert structure.describe().count("declared") == 4
+    hidden = found(states, noise(3, 200, 1), *TWO, declared={"coordinates": ["joints"]})
+    assert hidden.pairs == (("joints.a", None, None), ("joints.b", None, None))
+    assert hidden.describe().count("declared") == 2
     one = found(states, noise(3, 200, 1), *TWO, declared={"derivative": {"speeds.b": "joints.a"}, "acts_on": {}})
     assert one.pairs == (("joints.a", "speeds.b", None),)
     assert one.acts_on == ()
@@ -85,6 +108,7 @@ def test_what_is_declared_is_taken():
         ({"derivative": {"speed": "joints"}}, "'speed'"),
         ({"derivative": {"speeds": "joints.a"}}, "2 and 1"),
         ({"angles": ["joints.c"]}, "'joints.c'"),
+        ({"derivative": {}, "coordinates": ["joint"]}, "'joint'"),
         ({"acts_on": {"torque": "speeds.a"}}, "'speeds.a'"),
         ({"acts_on": {"force": "joints.a"}}, "torque.angle"),
         ({"derivatives": {}}, "'derivatives'"),

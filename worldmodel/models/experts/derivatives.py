@@ -16,14 +16,19 @@ _LEAST_FIT = 0.9  # of an increment's variance that the integral explains, with 
 _SLOPE = 0.15  # that the best slope may be off from 1
 _WINDOWS = 1000  # that are looked at, at most
 _STILL = 1e-9  # an increment, in standard deviations, that is none
+_PLACES = ("rad", "m")  # units of what an angle or a length is read in
+_GOES_ON = 0.5  # of the squared way over a span, by which it may differ from that over the one before
 _TAPS = 5  # ticks on either side of a centred derivative
 
 
 class Pair(NamedTuple):
-    """A coordinate and its derivative (`stream.column`), and how well they fit: R2, None where it was declared."""
+    """A coordinate and its derivative (`stream.column`), None where nobody reads it, and how well they fit.
+
+    That is R2, None where it was declared.
+    """
 
     coordinate: str
-    derivative: str
+    derivative: str | None
     fit: float | None = None
 
 
@@ -43,6 +48,21 @@ def find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> lis
             pairs.append((i, j))
             free[[i, j]] = False
     return [Pair(columns[i].name, columns[j].name, round(float(fit[i, j]), 4)) for i, j in sorted(pairs)]
+
+
+def find_moved(examples: Examples, lens: Lens, columns: Sequence[Column]) -> list[Column]:
+    """Columns that go on as they went, as what has a mass does: lengths and angles whose derivatives nobody reads."""
+    columns = [column for column in columns if column.circular or column.unit in _PLACES]
+    if not columns:
+        return []
+    series = _series(examples, lens, columns)
+    if series.shape[1] <= 2 * min(_SPANS):
+        return []
+    way = series[:, min(_SPANS) :] - series[:, : -min(_SPANS)]
+    before, after = way[:, : -min(_SPANS)], way[:, min(_SPANS) :]
+    went, changed = (after**2).sum((0, 1)), ((after - before) ** 2).sum((0, 1))
+    moves = np.sqrt(went / after[..., 0].size) > _STILL * series.std((0, 1))
+    return [c for c, one, other, m in zip(columns, went, changed, moves, strict=True) if m and other < _GOES_ON * one]
 
 
 def _series(examples: Examples, lens: Lens, columns: Sequence[Column]) -> Float[np.ndarray, "B T K"]:
@@ -90,6 +110,8 @@ def looking_ahead(examples: Examples, lens: Lens, pairs: Sequence[Pair]) -> Iter
     """
     columns = columns_of(lens.layout)
     for pair in pairs:
+        if pair.derivative is None:
+            continue
         q, v = np.moveaxis(_series(examples, lens, [columns[pair.coordinate], columns[pair.derivative]]), -1, 0)
         if q.shape[1] <= 2 * _TAPS or not (noise := _noise(q)):
             continue

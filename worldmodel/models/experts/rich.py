@@ -71,18 +71,21 @@ def fit_rich(
     structure = find_structure(examples, lens, declared)
     mechanical = Mechanics.suits(structure) and short_context(examples.view.context) >= _STARTS
     _say_lines(allowance, structure)
-    if not (mechanical or suits(lens)):
-        return []
-    kind = Mechanics if mechanical else StateSpace
-    if allowance.left < _LEAST_S:
-        allowance.leave_out(f"the expert {kind.name}")
-        return []
-    allowance.say(f"fitting {kind.name}")
-    if mechanical:
-        mechanics = Mechanics.fit(examples, lens, structure, seed, allowance)
-        _say_lines(allowance, mechanics)
-        return [mechanics]
-    return [StateSpace.fit(examples, lens, seed, allowance)]
+    kinds: list[type[Mechanics | StateSpace]] = [Mechanics] if mechanical else []
+    if suits(lens) and (structure.hidden or not mechanical):
+        kinds.append(StateSpace)
+    fitted: list[Any] = []
+    for kind, turn in zip(kinds, allowance.turns(len(kinds)), strict=True):
+        if turn.left < _LEAST_S:
+            allowance.leave_out(f"the expert {kind.name}")
+            continue
+        allowance.say(f"fitting {kind.name}")
+        if kind is StateSpace:
+            fitted.append(StateSpace.fit(examples, lens, seed, turn))
+            continue
+        fitted.append(Mechanics.fit(examples, lens, structure, seed, turn))
+        _say_lines(allowance, fitted[-1])
+    return fitted
 
 
 def _say_lines(allowance: Allowance, found: Structure | Mechanics | Products) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from worldmodel.errors import WorldModelError
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.columns import Column, actions_of, columns_of
-from worldmodel.models.experts.derivatives import Pair, find_pairs, looking_ahead
+from worldmodel.models.experts.derivatives import Pair, find_moved, find_pairs, looking_ahead
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Structure:
     """What is known of a machine without a model of it.
 
     Attributes:
-        pairs: the coordinates, each with its derivative.
+        pairs: the coordinates, each with its derivative; of all of them or of none it is read.
         angles: those of the coordinates that are angles.
         acts_on: (action, coordinate) where each action drives one coordinate; empty where any may drive any.
         declared: which of these the user said.
@@ -31,6 +31,11 @@ class Structure:
     @property
     def coordinates(self) -> tuple[str, ...]:
         return tuple(pair.coordinate for pair in self.pairs)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether nobody reads derivatives."""
+        return any(pair.derivative is None for pair in self.pairs)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and strings."""
@@ -51,7 +56,8 @@ class Structure:
         """Lines for people."""
         if not self.pairs:
             return "no column is the derivative of another"
-        lines = [f"{', '.join(self._derivatives())}; angles: {self._angles()}", self._drives()]
+        pairs = ", ".join(self._hidden() if self.hidden else self._derivatives())
+        lines = [f"{pairs}; angles: {self._angles()}", self._drives()]
         lines += [f"{name} looks ahead: it is computed from readings that come later" for name in self.looks_ahead]
         return "\n".join(lines)
 
@@ -59,6 +65,11 @@ class Structure:
         for i, pair in enumerate(self.pairs):
             how = "declared" if pair.fit is None else f"R2 {pair.fit:.2f}"
             yield f"{pair.derivative} {'of' if i else 'is the derivative of'} {pair.coordinate} ({how})"
+
+    def _hidden(self) -> Iterator[str]:
+        for i, name in enumerate(self.coordinates):
+            how = "declared" if "coordinates" in self.declared else "goes on as it went"
+            yield f"{name} ({how})" if i else f"no derivative is read, but coordinates are: {name} ({how})"
 
     def _angles(self) -> str:
         how = "declared" if "angles" in self.declared else "rad"
@@ -76,6 +87,8 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     """Finds out of windows what belongs together.
 
     A column is the derivative of another whose increments over some ticks are its integral, with a slope of 1.
+    Where no column is, and something is commanded, lengths and angles that go on as they went are coordinates whose
+    derivatives nobody reads, if there is an angle among them: what only slides needs no equations of Lagrange's.
     A coordinate is an angle if it wraps or is in rad. Actions that are as many as the coordinates, each called like
     one, drive those.
 
@@ -83,7 +96,8 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
         examples: windows to look at.
         lens: theirs.
         declared: what is not to be looked for, each by stream or by `stream.column`: `derivative`, from derivatives
-            to what they are of; `angles`, a list; `acts_on`, from actions to coordinates, empty if any may drive any.
+            to what they are of; `coordinates` whose derivatives are not read, a list; `angles`, a list; `acts_on`, from
+            actions to coordinates, empty if any may drive any.
 
     Raises:
         WorldModelError: if what is declared does not exist.
@@ -95,16 +109,25 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
         pairs = tuple(Pair(q, v) for v, q in _matched(declared["derivative"], columns, columns))
     else:
         pairs = tuple(find_pairs(examples, lens, list(columns.values())))
+    if "coordinates" in declared:
+        pairs = pairs or tuple(Pair(name, None) for given in declared["coordinates"] for name in _named(given, columns))
+    elif not pairs and actions:
+        moved = find_moved(examples, lens, list(columns.values()))
+        pairs = tuple(Pair(each.name, None) for each in moved if any(map(_is_angle, moved)))
     of = {pair.coordinate: columns[pair.coordinate] for pair in pairs}
     if "angles" in declared:
         angles = tuple(name for given in declared["angles"] for name in _named(given, columns) if name in of)
     else:
-        angles = tuple(name for name, column in of.items() if column.circular or column.unit == "rad")
+        angles = tuple(name for name, column in of.items() if _is_angle(column))
     if "acts_on" in declared:
         acts_on = tuple(_matched(declared["acts_on"], actions, of))
     else:
         acts_on = _drives(list(actions), list(of.values()))
     return Structure(pairs, angles, acts_on, tuple(declared), tuple(looking_ahead(examples, lens, pairs)))
+
+
+def _is_angle(column: Column) -> bool:
+    return column.circular or column.unit == "rad"
 
 
 def _drives(actions: Sequence[str], coordinates: Sequence[Column]) -> tuple[tuple[str, str], ...]:
@@ -117,7 +140,7 @@ def _drives(actions: Sequence[str], coordinates: Sequence[Column]) -> tuple[tupl
 
 
 def _check_keys(declared: Mapping[str, Any]) -> None:
-    known = ("derivative", "angles", "acts_on")
+    known = ("derivative", "coordinates", "angles", "acts_on")
     if unknown := [key for key in declared if key not in known]:
         raise WorldModelError(
             f"A structure has no {', '.join(map(repr, unknown))}.", expected=", ".join(known), found=", ".join(declared)

@@ -34,7 +34,7 @@ _SHORTEST = 16  # ticks that are compiled for
 
 @dataclasses.dataclass(frozen=True)
 class Mechanics:
-    """Lagrange's equations of a machine whose coordinates and derivatives are measured.
+    """Lagrange's equations of a machine whose coordinates are measured, and mostly their derivatives.
 
     Attributes:
         lens: the view that it works on.
@@ -122,6 +122,8 @@ class Mechanics:
         far = draw(*_FAR)
         model = model._settled(*far, rounds=4, allowance=allowance)
         if choose:
+            if self.structure.hidden:  # what a polynomial tells of velocities is too little to prune by
+                model = model._started(*far)._settled(*far, rounds=4, allowance=allowance)
             model = model._pruned(*far, allowance)
         for _ in range(_REFITS):
             if allowance.is_over:
@@ -198,11 +200,11 @@ def _seen(examples: Examples, lens: Lens, structure: Structure) -> tuple[Track, 
     return track, came_of(examples, lens, columns, track)
 
 
-def _columns_of(structure: Structure, lens: Lens) -> list[Column]:
-    """The coordinates, then their derivatives."""
+def _columns_of(structure: Structure, lens: Lens) -> list[Column | None]:
+    """The coordinates, then their derivatives, None where nobody reads them."""
     columns = columns_of(lens.layout)
     names = [*structure.coordinates, *(pair.derivative for pair in structure.pairs)]
-    return [columns[name] for name in names]
+    return [None if name is None else columns[name] for name in names]
 
 
 def _drives(structure: Structure, lens: Lens) -> Float[np.ndarray, "n A"] | None:

@@ -16,12 +16,14 @@ _LEAST_PUSH = 0.05  # of the usual size of what actions do, where their mean is 
 
 def measure(track: Track, came: Came, drives: Float[np.ndarray, "n A"] | None, lens: Lens) -> Scales:
     """Scales of windows; `drives` says which action drives which coordinate, None that any may drive any."""
-    n = len(track.samples) // 2
-    spread = np.nanstd(np.where(came.mask, came.value, np.nan), axis=(0, 1))
+    n, dt = len(track.samples) // 2, np.float64(lens.layout.dt)
+    read = np.array([samples.mask.any() for samples in track.samples])
+    spread = np.zeros(2 * n)
+    spread[read] = np.nanstd(np.where(came.mask, came.value, np.nan)[..., read], axis=(0, 1))
+    spread[n:] = np.where(read[n:], spread[n:], _speeds(track, dt).std(0))
     spread = np.where(spread > 0, spread, 1.0)
     noise = np.maximum([noise_of(samples) for samples in track.samples], _LEAST_NOISE * spread)
-    velocity, middle = spread[n:], np.nanmean(np.where(came.mask, came.value, np.nan), axis=(0, 1))[:n]
-    dt = np.float64(lens.layout.dt)
+    velocity, middle = spread[n:], np.nanmean(np.where(came.mask, came.value, np.nan)[..., :n], axis=(0, 1))
     blank = np.zeros((n, track.acted.shape[-1]))
     scales = Scales(dt, velocity, dt, blank, np.nan_to_num(middle), noise, spread)
     states, acted, change = _accelerations(track, scales)
@@ -30,6 +32,13 @@ def measure(track: Track, came: Came, drives: Float[np.ndarray, "n A"] | None, l
     if drives is not None:
         push = _named(push, drives * velocity[:, None] * lens.action_std)
     return scales._replace(time=np.float64(time), push=push)
+
+
+def _speeds(track: Track, dt: np.float64) -> Float[np.ndarray, "B n"]:
+    """Mean derivatives of the coordinates over the last ticks."""
+    apart = min(_APART, track.ticks - 1)
+    way = track.seen[:, -1] - track.seen[:, -1 - apart]
+    return way[:, : way.shape[1] // 2] / (apart * dt)
 
 
 def _accelerations(

@@ -66,35 +66,40 @@ class Came(NamedTuple):
     age: np.ndarray
 
 
-def track_of(view: View, lens: Lens, columns: Sequence[Column]) -> Track:
-    """The last ticks of contexts."""
+def track_of(view: View, lens: Lens, columns: Sequence[Column | None]) -> Track:
+    """The last ticks of contexts; of a derivative that nobody reads, None among the columns, there are no samples."""
     ticks = slice(-REACH, None)
-    at = [column.at for column in columns]
-    age = np.where(view.mask[:, ticks, at], view.age[:, ticks, at], 0.0)
-    samples = tuple(_samples(view, lens, c, age[..., i]) for i, c in enumerate(columns))
+    read = _read(columns)
+    age = np.zeros((*view.mask[:, ticks].shape[:2], len(columns)))
+    at = [column.at for _, column in read]
+    age[..., [i for i, _ in read]] = np.where(view.mask[:, ticks, at], view.age[:, ticks, at], 0.0)
+    found = {i: _samples(view, lens, column, age[..., i]) for i, column in read}
+    samples = tuple(found.get(i) or _none_of(found[i - len(columns) // 2]) for i in range(len(columns)))
     seen, mask = (np.stack([_at_ticks(s, part) for s in samples], -1) for part in ("value", "mask"))
     acted = np.concatenate([view.past[:, -(seen.shape[1] - 1) :], view.ahead], 1) + lens.action_mean / lens.action_std
     return Track(samples, seen, mask, age, acted)
 
 
-def came_of(examples: Examples, lens: Lens, columns: Sequence[Column], track: Track) -> Came:
-    """What followed the track's contexts."""
-    at = [column.at for column in columns]
-    mask = examples.mask[..., at]
-    units = lens.units(examples.came)
-    parts = []
-    for i, column in enumerate(columns):
+def came_of(examples: Examples, lens: Lens, columns: Sequence[Column | None], track: Track) -> Came:
+    """What followed the track's contexts; of a derivative that nobody reads, nothing."""
+    units, shape = lens.units(examples.came), (*examples.mask.shape[:2], len(columns))
+    out = Came(np.zeros(shape), np.zeros(shape, bool), np.zeros(shape))
+    for i, column in _read(columns):
+        mask = examples.mask[..., column.at]
         value = _angle_of(units, column) if column.circular else units[..., column.at]
         series = np.concatenate([track.seen[:, -1:, i], value], 1)
-        known = np.concatenate([np.ones_like(mask[:, :1, i]), mask[..., i]], 1)
-        parts.append(_unwrapped(series, known, column)[:, 1:])
-    return Came(np.stack(parts, -1), mask, np.where(mask, examples.age[..., at], 0.0))
+        known = np.concatenate([np.ones_like(mask[:, :1]), mask], 1)
+        out.value[..., i], out.mask[..., i] = _unwrapped(series, known, column)[:, 1:], mask
+        out.age[..., i] = np.where(mask, examples.age[..., column.at], 0.0)
+    return out
 
 
-def features_of(ahead: Float[np.ndarray, "B H S"], lens: Lens, columns: Sequence[Column]) -> Float[np.ndarray, "B H Y"]:
+def features_of(
+    ahead: Float[np.ndarray, "B H S"], lens: Lens, columns: Sequence[Column | None]
+) -> Float[np.ndarray, "B H Y"]:
     """Normalised readings, NaN beside `columns`."""
     units = np.full((*ahead.shape[:2], len(lens.centre)), np.nan)
-    for i, column in enumerate(columns):
+    for i, column in _read(columns):
         if column.circular:
             units[..., column.at], units[..., column.at + 1] = np.sin(ahead[..., i]), np.cos(ahead[..., i])
         else:
@@ -110,6 +115,16 @@ def noise_of(samples: Samples) -> float:
     if not len(bend):
         return 0.0
     return float(1.4826 * np.median(abs(bend)) + 0.2 * bend.std())
+
+
+def _read(columns: Sequence[Column | None]) -> list[tuple[int, Column]]:
+    """Those that are read, with their place."""
+    return [(i, column) for i, column in enumerate(columns) if column is not None]
+
+
+def _none_of(samples: Samples) -> Samples:
+    """No samples, at the times of others."""
+    return samples._replace(value=np.zeros_like(samples.value), mask=np.zeros_like(samples.mask))
 
 
 def _angle_of(units: Float[np.ndarray, "*b Y"], column: Column) -> Float[np.ndarray, "*b"]:
