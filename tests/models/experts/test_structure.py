@@ -8,6 +8,7 @@ import pytest
 from tests.models.experts.pendulum import examples, layout, lens_of, recorded, sensor, simulated
 from worldmodel.errors import WorldModelError
 from worldmodel.models.experts.structure import Structure, find_structure
+from worldmodel.types import StreamSpec
 
 TWO = (sensor("joints", "a b", "rad rad"), sensor("speeds", "a b", "rad/s rad/s"))
 
@@ -52,6 +53,17 @@ def test_what_only_slides_or_jumps_is_no_coordinate_by_itself():
     assert not found(np.repeat(states[..., :1], 2, -1) * [1, 0.5], actions, slides).pairs
     assert not found(noise(4, 300, 2), actions, sensor("one", "x y", "rad rad")).pairs
     assert not found(np.cumsum(noise(4, 300, 2), 1), actions, sensor("one", "x y", "rad rad")).pairs
+
+
+def test_angles_of_many_joints_and_of_what_moves_about_are_no_coordinates():
+    states, actions = (np.stack(x) for x in zip(*map(simulated, range(4)), strict=True))
+    many = sensor("joints", "a b c d e", "rad rad rad rad rad")
+    assert not found(np.repeat(states[..., :1], 5, -1) * np.arange(1, 6), actions, many).pairs
+    place = StreamSpec("place", "position", ("x", "y", "z"), ("m",) * 3, 50.0, frame="ENU")
+    one = sensor("joint", "angle", "rad")
+    readings = np.concatenate([states[..., :1], noise(4, 300, 3)], -1)
+    assert found(readings[..., :1], actions, one).pairs
+    assert not found(readings, actions, one, place).pairs
 
 
 def test_nothing_is_found_where_there_is_nothing():

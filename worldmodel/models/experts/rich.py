@@ -20,6 +20,7 @@ from worldmodel.models.experts.structure import Structure, find_structure
 _FEW_ACTIONS = 8  # docs/experiments.md: a humanoid's 26 are too many
 _STARTS = 12  # ticks that mechanics needs to tell where it starts
 _LEAST_S = 5.0  # that those are worth beginning for which take long
+_AGAIN = 10  # times the time that mechanics took which is left, for another expert to be fitted and measured beside it
 RICH: dict[str, Any] = {
     cls.name: cls for cls in (Ridge, AR, ARX, Products, Alike, RoundBends, Mechanics, StateSpace, Physics)
 }
@@ -60,6 +61,9 @@ def fit_rich(
 ) -> list[Any]:
     """Fits those that take long and suit the streams.
 
+    Where velocities are read, mechanics needs no state space beside it; where they are not, what its coordinates do may
+    be another thing than mechanics, and there is one if there is time.
+
     Args:
         examples: windows to fit on.
         lens: what they see through.
@@ -71,21 +75,23 @@ def fit_rich(
     structure = find_structure(examples, lens, declared)
     mechanical = Mechanics.suits(structure) and short_context(examples.view.context) >= _STARTS
     _say_lines(allowance, structure)
-    kinds: list[type[Mechanics | StateSpace]] = [Mechanics] if mechanical else []
-    if suits(lens) and (structure.hidden or not mechanical):
-        kinds.append(StateSpace)
     fitted: list[Any] = []
-    for kind, turn in zip(kinds, allowance.turns(len(kinds)), strict=True):
-        if turn.left < _LEAST_S:
-            allowance.leave_out(f"the expert {kind.name}")
-            continue
-        allowance.say(f"fitting {kind.name}")
-        if kind is StateSpace:
-            fitted.append(StateSpace.fit(examples, lens, seed, turn))
-            continue
-        fitted.append(Mechanics.fit(examples, lens, structure, seed, turn))
+    if mechanical and _has_time(allowance, Mechanics.name):
+        fitted.append(Mechanics.fit(examples, lens, structure, seed, allowance))
         _say_lines(allowance, fitted[-1])
+    rival = mechanical and structure.hidden and allowance.left > _AGAIN * allowance.spent
+    if suits(lens) and (rival or not mechanical) and _has_time(allowance, StateSpace.name):
+        fitted.append(StateSpace.fit(examples, lens, seed, allowance))
     return fitted
+
+
+def _has_time(allowance: Allowance, name: str) -> bool:
+    """Whether there is time for an expert; tells either."""
+    if allowance.left < _LEAST_S:
+        allowance.leave_out(f"the expert {name}")
+        return False
+    allowance.say(f"fitting {name}")
+    return True
 
 
 def _say_lines(allowance: Allowance, found: Structure | Mechanics | Products) -> None:

@@ -9,6 +9,9 @@ from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.columns import Column, actions_of, columns_of
 from worldmodel.models.experts.derivatives import Pair, find_moved, find_pairs, looking_ahead
 
+MOST_COORDINATES = 4  # a mass matrix of more has too many terms for a minute of data
+_FREE = ("gps", "position", "orientation", "pose")  # what tells where a body is that moves about
+
 
 @dataclasses.dataclass(frozen=True)
 class Structure:
@@ -87,8 +90,9 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     """Finds out of windows what belongs together.
 
     A column is the derivative of another whose increments over some ticks are its integral, with a slope of 1.
-    Where no column is, and something is commanded, lengths and angles that go on as they went are coordinates whose
-    derivatives nobody reads, if there is an angle among them: what only slides needs no equations of Lagrange's.
+    Where none is, coordinates are lengths and angles that go on as they went, whose derivatives nobody reads: of what
+    is commanded and does not move about freely, if they are few, and there is an angle among them, for what only
+    slides needs no equations of Lagrange's.
     A coordinate is an angle if it wraps or is in rad. Actions that are as many as the coordinates, each called like
     one, drive those.
 
@@ -111,9 +115,10 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
         pairs = tuple(find_pairs(examples, lens, list(columns.values())))
     if "coordinates" in declared:
         pairs = pairs or tuple(Pair(name, None) for given in declared["coordinates"] for name in _named(given, columns))
-    elif not pairs and actions:
+    elif not pairs and actions and not any(lens.layout.of_kind(kind) for kind in _FREE):
         moved = find_moved(examples, lens, list(columns.values()))
-        pairs = tuple(Pair(each.name, None) for each in moved if any(map(_is_angle, moved)))
+        if len(moved) <= MOST_COORDINATES and any(map(_is_angle, moved)):
+            pairs = tuple(Pair(each.name, None) for each in moved)
     of = {pair.coordinate: columns[pair.coordinate] for pair in pairs}
     if "angles" in declared:
         angles = tuple(name for given in declared["angles"] for name in _named(given, columns) if name in of)

@@ -18,10 +18,9 @@ from worldmodel.models.experts.mechanics.model import TAPS, Form, Scales, parame
 from worldmodel.models.experts.mechanics.scales import measure
 from worldmodel.models.experts.mechanics.start import last_axis, shot, single
 from worldmodel.models.experts.mechanics.track import Came, Track, came_of, features_of, track_of
-from worldmodel.models.experts.structure import Structure
+from worldmodel.models.experts.structure import MOST_COORDINATES, Structure
 from worldmodel.types import Array
 
-MOST_COORDINATES = 4  # a mass matrix of more has too many terms for a minute of data
 _NEAR, _FAR, _LAST = (10, 1000), (50, 300), (50, 1000)  # ticks of rollouts, and windows, of each stage
 _FEW = 50  # parameters; where there are more, windows are fewer
 _RELEVANCE = 5  # times that relevance is looked at
