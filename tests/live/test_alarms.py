@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.oscillator import SPECS, write_log
 from worldmodel.errors import WorldModelError
@@ -142,3 +143,11 @@ class Moved(Beside):
 
     def alone(self, name, context, actions):
         return super().alone(name, context, actions) + 10.0
+
+
+def test_who_learns_what_is_usual_may_be_watched(log, monkeypatch, capsys):
+    monkeypatch.setattr("worldmodel.terminal.Console", lambda **given: Console(**given, force_terminal=True))
+    windows = Windows.of(log, LAYOUT, CONTEXT, LOOK, [1])
+    for progress in (False, True):
+        Watch.of(Holding(), windows, np.full(LAYOUT.size, 0.1), 1.0, progress)
+        assert ("learning what is usual" in capsys.readouterr().err) == progress
