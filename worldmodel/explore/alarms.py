@@ -48,9 +48,15 @@ class Watching:
         return told(watch.judge(at_s, *window))
 
 
+def raised(alarms: Alarms) -> bool:
+    """Whether there is any."""
+    return alarms.surprised or alarms.on_unfamiliar_ground
+
+
 def told(alarms: Alarms) -> dict[str, Any]:
     """Alarms for a page: 1 is the height at which there is one."""
     return {
+        "at_s": alarms.at_s,
         "learning": False,
         "surprise": alarms.surprise,
         "unfamiliar": alarms.unfamiliar,
