@@ -12,7 +12,7 @@ hold one false alarm an hour seldom; beyond what they hold, the tail is taken fo
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -54,6 +54,11 @@ class Alarms:
     @property
     def on_unfamiliar_ground(self) -> bool:
         return max(self.unfamiliar.values(), default=0.0) > 1
+
+    def told(self) -> dict[str, Any]:
+        """All of it, in the types that messages have."""
+        verdicts = {"surprised": self.surprised, "on_unfamiliar_ground": self.on_unfamiliar_ground}
+        return {**dataclasses.asdict(self), **verdicts}
 
 
 @dataclasses.dataclass(frozen=True)
