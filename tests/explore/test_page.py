@@ -39,6 +39,11 @@ AS_WIDGET = """async (source) => {
 }"""
 
 
+HELD_BACK = """() => {
+    const at_once = window.answer, released = new Promise((go) => { window.release = go; });
+    window.answer = async (request) => { if (request.kind === "drive") await released; return at_once(request); };
+}"""
+
 STOPPED = """
 import contextlib
 from worldmodel.explore.server import explore_page
@@ -228,7 +233,10 @@ def test_a_moment_a_command_and_a_key(page, told):
     live = Told(drive_of(load_scene("cartpole"), time.monotonic, watch=Startled()))
     asking[0] = live
     page.set_content("<div id=cell></div>")  # the same page, of a scene that is driven
+    page.evaluate(HELD_BACK)
     page.evaluate(AS_WIDGET, widget_of(live)._esm)
+    page.wait_for_selector(".busy .status:has-text('compiling')")
+    page.evaluate("release()")
     page.wait_for_selector(".fan .read:not(:empty)")
     page.focus(".pad")
     page.keyboard.down("ArrowRight")

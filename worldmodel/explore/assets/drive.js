@@ -5,6 +5,7 @@ import { view } from "./view.js";
 import { commands } from "./commands.js";
 import { controls } from "./controls.js";
 import { alarmsOf, overOf } from "./readout.js";
+import { COMPILING, COMPILING_MS } from "./asking.js";
 
 const looked = () => new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
 const SHOWN = 1, SHOWN_MS = 500, NOTED_MS = 4000;
@@ -48,7 +49,9 @@ export function drive(root, ask, info, { say, fail }) {
     while (going && !ended) {
       const due = performance.now() - framed > SHOWN_MS;
       if (due) framed = performance.now();
+      const slow = setTimeout(say, COMPILING_MS, COMPILING, true);
       const answer = await ask({ kind: "drive", ...question(), ...(due ? { frames: SHOWN } : {}) });
+      clearTimeout(slow);
       fail(answer.error);
       if (answer.error) { going = false; say("stopped"); break; }
       take(answer);
