@@ -150,6 +150,7 @@ class Foreteller(abc.ABC):
         false_alarms_per_hour: float = 1.0,
         look_s: float = 0.2,
         episodes: Sequence[int] | None = None,
+        progress: bool = True,
     ) -> Watch:
         """What tells alarms of a live machine: it learns what is usual from episodes that nothing was learned from.
 
@@ -158,10 +159,11 @@ class Foreteller(abc.ABC):
             false_alarms_per_hour: of each kind of alarm.
             look_s: how far back readings are compared with what was imagined; at least a tick.
             episodes: which of the log's; by default all that nothing was learned from.
+            progress: show a bar.
         """
         horizon = max(round(look_s / self.layout.dt), 1)
         windows = self.windows(log, horizon, self.unseen(log) if episodes is None else episodes)
-        return Watch.of(self.session.forecaster, windows, self.deviation(windows), false_alarms_per_hour)
+        return Watch.of(self.session.forecaster, windows, self.deviation(windows), false_alarms_per_hour, progress)
 
     def explore(self, log: Log | Path | str, keep_in: Path | str = "kept", scene: str | None = None) -> Any:
         """A widget that asks it about moments of a log; see `worldmodel.explore.opening.explorer_of`."""

@@ -9,7 +9,7 @@ from worldmodel.explore.drive import Drive
 from worldmodel.explore.outcomes import Outcomes
 from worldmodel.imagine import output
 from worldmodel.imagine.forecaster import Forecasted
-from worldmodel.live import Live
+from worldmodel.live import Alarms, Live
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.simulate import load_scene
@@ -52,10 +52,21 @@ def clock():
     return Clock()
 
 
-def drive_of(scene, clock, keep_in="kept"):
+class Startled:
+    """A watch that is surprised at one tick alone, the first that it judges after 0.7 s."""
+
+    look, startled_s = 2, None
+
+    def judge(self, at_s, context, future):
+        if self.startled_s is None and at_s > 0.7:
+            self.startled_s = at_s
+        return Alarms(at_s, {"cart": 2.0 if at_s == self.startled_s else 0.1}, {})
+
+
+def drive_of(scene, clock, keep_in="kept", watch=None):
     layout = TickLayout(DT, tuple(s.spec for s in scene.streams))
     begin = lambda watch=None: Live(Holding(), layout, CONTEXT, Session.run.horizon_ticks, watch=watch)  # noqa: E731
-    return Drive(Session(), begin, scene, keep_in, clock=clock)
+    return Drive(Session(), begin, scene, keep_in, watch, clock)
 
 
 @pytest.fixture
@@ -147,6 +158,18 @@ def test_errors_are_those_of_futures_that_are_over(drive, clock):
     np.testing.assert_allclose(metres["rmse"], wrong, rtol=1e-6)
     assert [part["unit"] for part in shown] == ["m", "m/s"]
     assert all(np.isfinite(part["rmse"]).all() for part in shown)
+
+
+def test_an_alarm_between_two_looks_stays_until_it_is_seen(clock):
+    drive, told = drive_of(load_scene("cartpole"), clock, watch=Startled()), []
+    for _ in range(12):
+        clock.now += 0.2
+        told.append(asked(drive)["alarms"])
+    assert not any(each["surprised"] for each in told)  # at no tick that was looked at
+    assert told[0]["raised"] is None
+    assert told[-1]["raised"]["surprise"] == {"cart": 2.0}
+    assert drive.handle({"kind": "seen"}) == {}
+    assert asked(drive)["alarms"]["raised"] is None
 
 
 def test_a_future_counts_until_its_commands_are_given_up():

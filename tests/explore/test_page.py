@@ -15,7 +15,7 @@ import urllib.request
 import numpy as np
 import pytest
 
-from tests.explore.test_drive import drive_of
+from tests.explore.test_drive import Startled, drive_of
 from tests.explore.test_explorer import received
 from worldmodel.errors import WorldModelError
 from worldmodel.explore.assets import ASSETS, MODULES, one_module
@@ -38,6 +38,11 @@ AS_WIDGET = """async (source) => {
     (await import(address)).default.render({ model, el: document.getElementById("cell") });
 }"""
 
+
+HELD_BACK = """() => {
+    const at_once = window.answer, released = new Promise((go) => { window.release = go; });
+    window.answer = async (request) => { if (request.kind === "drive") await released; return at_once(request); };
+}"""
 
 STOPPED = """
 import contextlib
@@ -203,7 +208,7 @@ def test_a_moment_a_command_and_a_key(page, told):
     assert "recorded" not in page.text_content(".wm-explore p.legend")
     assert "MuJoCo" not in page.text_content('[data-column="gps.east"] .rmse')
     page.wait_for_selector(".alarms .over")
-    assert "Alarm: surprise." in page.text_content(".alarms")
+    assert "Alarm: surprise (gps)." in page.text_content(".alarms")
     errors = told.explorer.handle(told.imagined()[-1])["streams"]["gps"]["errors"][0]["rmse"]
     assert page.locator('[data-error="gps"] td').all_text_contents() == [short(error) for error in errors]
 
@@ -225,10 +230,13 @@ def test_a_moment_a_command_and_a_key(page, told):
     at_rest(page)
     np.testing.assert_allclose(figures(shown(page)), answered(told), rtol=0.01, atol=1e-3)
 
-    live = Told(drive_of(load_scene("cartpole"), time.monotonic))
+    live = Told(drive_of(load_scene("cartpole"), time.monotonic, watch=Startled()))
     asking[0] = live
     page.set_content("<div id=cell></div>")  # the same page, of a scene that is driven
+    page.evaluate(HELD_BACK)
     page.evaluate(AS_WIDGET, widget_of(live)._esm)
+    page.wait_for_selector(".busy .status:has-text('compiling')")
+    page.evaluate("release()")
     page.wait_for_selector(".fan .read:not(:empty)")
     page.focus(".pad")
     page.keyboard.down("ArrowRight")
@@ -242,12 +250,27 @@ def test_a_moment_a_command_and_a_key(page, told):
     assert len(live.requests) <= asked + 1
     page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
     until(page, lambda: len(live.requests) > asked + 2)
+    page.wait_for_selector(".raised:not([hidden])")
+    assert re.fullmatch(r"Last alarm, at [\d.]+ s: surprise \(cart\)", page.text_content(".raised span"))
+    page.click("#seen")
+    page.wait_for_selector(".raised", state="hidden")
     page.click("#pause")
     at_rest(page)
     column = live.answer["streams"]["cart"]["columns"][0]
     np.testing.assert_allclose(figures(shown(page, "cart.position")), ends(column), rtol=0.01, atol=1e-3)
     page.click("#pause")
     page.wait_for_function("document.querySelector('#pause').textContent == 'Pause'")
+
+
+def test_what_is_said_and_asked_for_stays_in_view(page):
+    page.set_viewport_size({"width": 1280, "height": 640})
+    page.mouse.move(1000, 400)
+    page.mouse.wheel(0, 500)
+    page.wait_for_function("scrollY > 100")
+    for part in (".status", "#moment", "aside"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] >= 0, part
+        assert box["y"] + box["height"] <= 640, part
 
 
 def test_of_requests_that_wait_the_newest_is_answered(told):

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.oscillator import SPECS, write_log
 from worldmodel.errors import WorldModelError
@@ -82,6 +83,20 @@ def test_a_window_is_judged_live_as_in_the_log(log, watch):
     assert watch.judge(3.95, context, future) == live_on(log, watch).alarms
 
 
+def test_no_alarm_is_missed_between_two_looks(log, watch):
+    def jump(name, time, value):
+        return value + 20 * (name == "velocity" and 3.645 < time < 3.655)
+
+    live = live_on(log, watch, spoilt=jump)
+    assert not live.alarms.surprised  # at the newest tick it is over
+    seen = live.alarms_since(3.5)
+    np.testing.assert_allclose([each.at_s for each in seen], np.arange(3.55, 3.96, 0.05))
+    assert next(each.at_s for each in seen if each.surprised) == pytest.approx(3.65)
+    assert seen[-1] == live.alarms
+    assert live.alarms_since(seen[-1].at_s) == [live.alarms]
+    assert len(live.alarms_since(-np.inf)) == CONTEXT + 1
+
+
 def test_nobody_watches_unless_asked_to(log):
     with pytest.raises(WorldModelError, match="Nobody watches"):
         _ = live_on(log, None).alarms
@@ -142,3 +157,11 @@ class Moved(Beside):
 
     def alone(self, name, context, actions):
         return super().alone(name, context, actions) + 10.0
+
+
+def test_who_learns_what_is_usual_may_be_watched(log, monkeypatch, capsys):
+    monkeypatch.setattr("worldmodel.terminal.Console", lambda **given: Console(**given, force_terminal=True))
+    windows = Windows.of(log, LAYOUT, CONTEXT, LOOK, [1])
+    for progress in (False, True):
+        Watch.of(Holding(), windows, np.full(LAYOUT.size, 0.1), 1.0, progress)
+        assert ("learning what is usual" in capsys.readouterr().err) == progress

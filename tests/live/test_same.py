@@ -26,6 +26,8 @@ LOGS = {
     "double_pendulum/design_C.1": {},
     "emps/DATA_EMPS.mat": {"recipe": "emps"},
     "lerobot_g1": {"size": (16, 24)},
+    "silverbox/SNLS80mV.csv": {"recipe": "silverbox"},
+    "tanks/dataBenchmark.csv": {"recipe": "tanks"},
 }
 CONTEXT = 16
 

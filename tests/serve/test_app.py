@@ -228,6 +228,32 @@ def test_late_samples_are_put_in_their_place_and_a_clock_that_goes_back_is_told(
     asked.delete(f"/sessions/{name}")
 
 
+def test_alarms_are_told_of_each_tick_after_a_moment(run, log):
+    watch = run.watch(log, episodes=[0], progress=False)
+    with client(run, watch=watch) as watched:
+        name = watched.post("/sessions").json()["id"]
+        watched.post(f"/sessions/{name}/samples", json={"streams": message(samples())})
+        (newest,) = watched.get(f"/sessions/{name}/alarms").json()["alarms"]
+        assert (newest["at_s"], newest["surprised"]) == (pytest.approx(2.0), False)
+        assert "velocity" in newest["surprise"]
+        since = watched.get(f"/sessions/{name}/alarms", params={"since_s": 1.8}).json()["alarms"]
+        np.testing.assert_allclose([each["at_s"] for each in since], [1.85, 1.9, 1.95, 2.0])
+        assert since[-1] == newest
+        assert watched.get(f"/sessions/{name}/alarms", params={"since_s": "now"}).status_code == 422
+        with watched.websocket_connect(SOCKET) as socket:
+            socket.send_text(json.dumps({"streams": message(samples()), "alarms": {"since_s": 1.8}}))
+            answer = json.loads(socket.receive_text())
+            assert (answer["alarms"], answer["ready"]) == (since, True)
+            socket.send_text(json.dumps({"alarms": 3}))
+            assert "alarms is no object" in json.loads(socket.receive_text())["error"]
+
+
+def test_who_has_no_watch_tells_no_alarms(asked):
+    name = asked.post("/sessions").json()["id"]
+    assert "Nobody watches" in asked.get(f"/sessions/{name}/alarms").json()["error"]
+    asked.delete(f"/sessions/{name}")
+
+
 def test_too_little_to_imagine_from_is_told(asked):
     name = asked.post("/sessions").json()["id"]
     assert asked.get(f"/sessions/{name}").status_code == 422
@@ -270,7 +296,7 @@ def test_it_counts_and_describes_itself(asked, run):
     assert 'worldmodel_requests_total{route="/imagine",status="200"}' in text
     assert "worldmodel_batch_size_count" in text
     found = asked.get("/openapi.json").json()
-    assert {"/imagine", "/sessions/{id}/imagine"} <= found["paths"].keys()
+    assert {route.path for route in create_app(run).routes} - {"/stream"} == found["paths"].keys()
     assert found["components"]["schemas"]["Question"]["properties"]["streams"]["properties"].keys() == {
         s.name for s in run.layout.streams
     }

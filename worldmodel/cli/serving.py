@@ -39,14 +39,19 @@ def serve(
     token: Annotated[
         str | None, typer.Option(envvar="WORLDMODEL_TOKEN", help="What every request must bring, as a bearer token.")
     ] = None,
+    usual: Annotated[
+        Path | None, typer.Option(help="A log that was held out, from which alarms of sessions learn what is usual.")
+    ] = None,
 ) -> None:
     """Answer for a run or a scene over HTTP and WebSocket, until stopped; /openapi.json says how."""
+    from worldmodel.logs.reader import Log
     from worldmodel.serve.server import check_host
     from worldmodel.serve.server import serve as start
 
     check_host(host, token)
     print(f"opening {run}; http://{host}:{port} answers when it is compiled", flush=True)
-    start(run, host=host, port=port, token=token)
+    with contextlib.nullcontext() if usual is None else Log(usual) as learned:
+        start(run, host=host, port=port, token=token, usual=learned)
 
 
 @app.command()

@@ -40,20 +40,14 @@ class Watching:
         return self._thread.is_alive()
 
     def of_moment(self, session: Session, log: Log, episode: int, at_s: float) -> dict[str, Any]:
-        """What `told` says of a moment of a log."""
+        """What is told of a moment of a log, or that it is not known yet."""
         watch = self.watch
         if watch is None:
             return {"learning": self.learning, "note": self._note}
         window = session.recent(log, episode=episode, at_s=at_s, look=watch.look)
-        return told(watch.judge(at_s, *window))
+        return {"learning": False, **watch.judge(at_s, *window).told()}
 
 
-def told(alarms: Alarms) -> dict[str, Any]:
-    """Alarms for a page: 1 is the height at which there is one."""
-    return {
-        "learning": False,
-        "surprise": alarms.surprise,
-        "unfamiliar": alarms.unfamiliar,
-        "surprised": alarms.surprised,
-        "on_unfamiliar_ground": alarms.on_unfamiliar_ground,
-    }
+def raised(alarms: Alarms) -> bool:
+    """Whether there is any."""
+    return alarms.surprised or alarms.on_unfamiliar_ground

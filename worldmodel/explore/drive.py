@@ -9,7 +9,7 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.explore import fans, wire
-from worldmodel.explore.alarms import told
+from worldmodel.explore.alarms import raised
 from worldmodel.explore.answers import Answers
 from worldmodel.explore.describe import described
 from worldmodel.explore.explorer import MOST_FRAMES, MOST_MEMBERS, kept
@@ -17,7 +17,7 @@ from worldmodel.explore.memory import Memory
 from worldmodel.explore.outcomes import Outcomes
 from worldmodel.imagine.session import Session
 from worldmodel.imagine.trajectory import Trajectory
-from worldmodel.live import Live, Watch
+from worldmodel.live import Alarms, Live, Watch
 from worldmodel.logs.physical import physical_values
 from worldmodel.simulate import Scene, check_streams
 from worldmodel.simulate.driven import Driven
@@ -28,6 +28,7 @@ _ASKED: dict[str, set[str]] = {
     "info": set(),
     "drive": {"commands", "horizon_s", "members", "silent", "frames", "twin"},
     "restart": set(),
+    "seen": set(),
     "keep": {"commands", "horizon_s", "members", "silent"},
 }
 _NEEDED = {"drive": {"commands"}, "keep": {"commands"}}
@@ -87,7 +88,9 @@ class Drive(Answers):
         self._outcomes = Outcomes({spec.name: spec for spec in layout.readings})
         kept_s = self._context_s + _KEPT * self._session.run.horizon_ticks(None) * layout.dt
         self._memory = Memory(layout.streams, kept_s, self._scene.origin)
-        self._commands, self._alarms = self._rest(), {"learning": False, "note": "looking …"}
+        self._commands = self._rest()
+        self._looked: Alarms | None = None
+        self._raised: Alarms | None = None  # the newest alarm, until it is seen
         looked_s = self._watch.look * layout.dt if self._watch else 0.0
         self._go_on(self._context_s + 2 * layout.dt + looked_s, ())
         self._last_s, self._watched_s = self._clock(), -np.inf
@@ -202,6 +205,14 @@ class Drive(Answers):
             fan["errors"] = self._outcomes.errors(name)
 
     def _told(self) -> dict[str, Any]:
-        if self._clock() - self._watched_s > _PERIOD_S:
-            self._alarms, self._watched_s = told(self._live.alarms), self._clock()
-        return self._alarms
+        """What was looked at last, and the newest alarm, which stays until it is seen."""
+        if self._looked is None or self._clock() - self._watched_s > _PERIOD_S:
+            every = self._live.alarms_since(np.inf if self._looked is None else self._looked.at_s)
+            self._looked, self._watched_s = every[-1], self._clock()
+            self._raised = next((each for each in reversed(every) if raised(each)), self._raised)
+        return {**self._looked.told(), "raised": None if self._raised is None else self._raised.told()}
+
+    def _seen(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Nobody need be told of the last alarm any more."""
+        self._raised = None
+        return {}

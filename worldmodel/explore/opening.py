@@ -30,7 +30,7 @@ def explorer_of(run: Any, log: Log, keep_in: Path | str = "kept", scene: str | N
     named = scene or str(log.about.get("scene") or run.scene_name)
     beside = find_twin(log, named, run.layout.streams, asked=scene is not None)
     run.session.forecaster.compile(meanwhile=True)
-    return Explorer(run.session, log, keep_in, beside, Watching(lambda: _usual(run, log)))
+    return Explorer(run.session, log, keep_in, beside, Watching(lambda: _usual(run, log, progress=False)))
 
 
 def drive_of(run: Any, scene: str | None = None, keep_in: Path | str = "kept", usual: Log | None = None) -> Drive:
@@ -52,8 +52,8 @@ def drive_of(run: Any, scene: str | None = None, keep_in: Path | str = "kept", u
     return Drive(run.session, run.live, load_scene(named), keep_in, None if usual is None else _usual(run, usual))
 
 
-def _usual(run: Any, log: Log) -> Watch:
-    return run.watch(log, episodes=some_of(log, run.unseen(log), run.usual_s))
+def _usual(run: Any, log: Log, progress: bool = True) -> Watch:
+    return run.watch(log, episodes=some_of(log, run.unseen(log), run.usual_s), progress=progress)
 
 
 def some_of(log: Log, episodes: Sequence[int], seconds: float) -> list[int]:

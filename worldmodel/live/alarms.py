@@ -12,7 +12,7 @@ hold one false alarm an hour seldom; beyond what they hold, the tail is taken fo
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from worldmodel.imagine.forecaster import Foreseer
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import CONTEXT_FRAMES, Context, Future, Windows
 from worldmodel.models.experts.reach import labels
+from worldmodel.terminal import progress_bar
 
 _FLOOR = 0.005  # of a column's deviation, beside the errors that were seen
 _TAIL = 0.1  # of the peaks, that the power law is fitted to
@@ -54,6 +55,11 @@ class Alarms:
     def on_unfamiliar_ground(self) -> bool:
         return max(self.unfamiliar.values(), default=0.0) > 1
 
+    def told(self) -> dict[str, Any]:
+        """All of it, in the types that messages have."""
+        verdicts = {"surprised": self.surprised, "on_unfamiliar_ground": self.on_unfamiliar_ground}
+        return {**dataclasses.asdict(self), **verdicts}
+
 
 @dataclasses.dataclass(frozen=True)
 class Watch:
@@ -81,9 +87,14 @@ class Watch:
 
     @classmethod
     def of(
-        cls, forecaster: Foreseer, windows: Windows, deviation: Float[np.ndarray, " D"], false_alarms_per_hour: float
+        cls,
+        forecaster: Foreseer,
+        windows: Windows,
+        deviation: Float[np.ndarray, " D"],
+        false_alarms_per_hour: float,
+        progress: bool = False,
     ) -> "Watch":
-        """Learns what is usual from the episodes of `windows`, which nothing was trained on.
+        """Learns what is usual from the episodes of `windows`, which nothing was trained on, and may show a bar.
 
         Raises:
             WorldModelError: if the rate is not positive.
@@ -97,7 +108,7 @@ class Watch:
             return limit(scores, episode, apart, layout.dt, false_alarms_per_hour)
 
         watch = cls(forecaster, layout, windows.horizon, deviation, (), np.ones(0), 1.0, 1.0)
-        errors, outside = watch._errors_of(windows)
+        errors, outside = watch._errors_of(windows, progress)
         expected = tuple(Errors.of(each, floor) for each, floor in zip(errors, watch._floors(errors), strict=True))
         watch = dataclasses.replace(watch, expected=expected, outside_limit=limit_of(outside.max(1, initial=0)))
         scores = watch._scores(errors)
@@ -109,9 +120,11 @@ class Watch:
         errors, outside = self._errors_of(windows)
         return self._scores(errors) / self.levels, outside
 
-    def _errors_of(self, windows: Windows) -> tuple[list[np.ndarray], np.ndarray]:
+    def _errors_of(self, windows: Windows, progress: bool = False) -> tuple[list[np.ndarray], np.ndarray]:
         starts, plain = windows.starts()[:], windows.without_video()
-        parts = [self._errors(*plain.cut(starts[i : i + _BATCH], self.look)) for i in range(0, len(starts), _BATCH)]
+        with progress_bar(show=progress) as bar:
+            batches = bar.track(range(0, len(starts), _BATCH), description="learning what is usual")
+            parts = [self._errors(*plain.cut(starts[i : i + _BATCH], self.look)) for i in batches]
         errors = [np.concatenate(each) for each in zip(*(part[0] for part in parts), strict=True)]
         return errors, np.concatenate([part[1] for part in parts])
 

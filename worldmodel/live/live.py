@@ -55,7 +55,9 @@ class Live:
         self.layout, self.context = layout, context
         self._forecaster, self._horizon_ticks = forecaster, horizon_ticks
         self._watch = watch
-        self._intake = Intake(layout, context + (watch.look if watch else 0), start_s, watermark_s, followers)
+        self._back = context if watch else 0  # ticks before the newest that alarms are told of
+        keep = context + self._back + (watch.look if watch else 0)
+        self._intake = Intake(layout, keep, start_s, watermark_s, followers)
 
     def push(self, stream: str, time_s: float, value: np.ndarray | float) -> Arrival:
         """Takes one sample: a reading, a frame, or a command that was given.
@@ -116,12 +118,31 @@ class Live:
         Raises:
             WorldModelError: if too little was pushed, or this was begun without a watch.
         """
+        return self.alarms_since(np.inf)[0]
+
+    def alarms_since(self, at_s: float) -> list[Alarms]:
+        """The alarms of every tick after a moment, oldest first, so that none is missed between two looks.
+
+            seen = live.alarms_since(seen[-1].at_s)
+            if any(each.surprised for each in seen): ...
+
+        Args:
+            at_s: the moment; no tick is told of that is further back than the run looks. The newest always is.
+
+        Raises:
+            WorldModelError: if too little was pushed, or this was begun without a watch.
+        """
         if self._watch is None:
             raise WorldModelError("Nobody watches.", remedy="run.live(watch=run.watch(LOG)), a log that was held out")
-        row = self._row(None)
-        self._check_ready(row - self._watch.look)
-        known = self._intake.seen(row, self.context + self._watch.look)
-        return self._watch.judge(
+        newest, first = self._row(None), self.context - 1 + self._watch.look
+        self._check_ready(newest - self._watch.look)
+        after = np.floor((at_s - self.start_s) / self.layout.dt + SAME_TICK) + 1
+        oldest = int(np.clip(after, max(newest - self._back, first), newest))
+        return [self._judged(self._watch, row) for row in range(oldest, newest + 1)]
+
+    def _judged(self, watch: Watch, row: int) -> Alarms:
+        known = self._intake.seen(row, self.context + watch.look)
+        return watch.judge(
             self.start_s + row * self.layout.dt,
             context_of(self.layout, self.context, known),
             came_after(span_of(self.layout, self.context, known), self.context),

@@ -19,19 +19,25 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
+from worldmodel.live import Watch
 from worldmodel.serve.batcher import BusyError
 from worldmodel.serve.limits import Limits
 from worldmodel.serve.openapi import document
 from worldmodel.serve.service import Service
 from worldmodel.serve.sessions import FullError, UnknownSessionError
-from worldmodel.serve.wire import BINARY, MalformedError, pack, unpack
+from worldmodel.serve.wire import BINARY, MalformedError, pack, since_of, unpack
 
 _LOCAL = ["127.0.0.1", "localhost", "[::1]", "::1"]
 Message = dict[str, Any]
 
 
 def create_app(
-    run: Foreteller, *, token: str | None = None, limits: Limits | None = None, warm: bool = False
+    run: Foreteller,
+    *,
+    token: str | None = None,
+    limits: Limits | None = None,
+    warm: bool = False,
+    watch: Watch | None = None,
 ) -> Starlette:
     """The application that serves a run or a scene.
 
@@ -41,8 +47,9 @@ def create_app(
             answered to, so that no page in a browser reaches it by another.
         limits: what requests may take.
         warm: compile now what most requests need, and not when the first comes.
+        watch: what tells the alarms of sessions (`run.watch`); without one there are none.
     """
-    service = Service(run, limits or Limits())
+    service = Service(run, limits or Limits(), watch)
     if warm:
         service.engine.warm(service.limits)
     front = _Front(service, token)
@@ -71,6 +78,7 @@ class _Front:
             self._route("/sessions/{id}", "DELETE", self._close),
             self._route("/sessions/{id}/samples", "POST", self._push),
             self._route("/sessions/{id}/imagine", "POST", self._imagine_in),
+            self._route("/sessions/{id}/alarms", "GET", self._alarms),
             WebSocketRoute("/stream", self._stream),
         ]
 
@@ -146,8 +154,11 @@ class _Front:
         session = self._session(request)
         return await self._taking(request, lambda message: self._service.imagine_in(session, message))
 
+    async def _alarms(self, request: Request) -> Message:
+        return {"alarms": await self._service.alarms(self._session(request), since_of(request.query_params))}
+
     async def _stream(self, socket: WebSocket) -> None:
-        """A session that lasts as long as its socket: `{"streams": ...}` pushes, `{"imagine": ...}` asks, or both."""
+        """A session as long as its socket: `streams` pushes, `imagine` and `alarms` ask, in one message or several."""
         if not self._allowed(socket):
             await socket.close(1008, "This server wants a token.")
             return
@@ -185,18 +196,25 @@ class _Front:
         if len(body) > self._limits.body_bytes:
             raise HTTPException(413, f"The message is larger than {self._limits.body_bytes} bytes.")
         message, session = await asyncio.to_thread(unpack, body, binary), self._service.sessions.get(name)
-        if unknown := message.keys() - {"streams", "imagine"}:
+        if unknown := message.keys() - {"streams", "imagine", "alarms"}:
             raise WorldModelError(
-                f"{str(min(unknown))[:80]!r} is no part of this message.", expected="streams, imagine"
+                f"{str(min(unknown))[:80]!r} is no part of this message.", expected="streams, imagine, alarms"
             )
         if "streams" in message:
             await self._service.push(session, {"streams": message["streams"]})
+        told = {}
+        if "alarms" in message:
+            told = {"alarms": await self._service.alarms(session, since_of(_object(message, "alarms")))}
         if "imagine" not in message:
-            return self._service.held(session)
-        asked = message["imagine"]
-        if not isinstance(asked, dict):
-            raise WorldModelError("imagine is no object.", expected="an object, such as {}", found=type(asked).__name__)
-        return await self._service.imagine_in(session, asked)
+            return self._service.held(session) | told
+        return await self._service.imagine_in(session, _object(message, "imagine")) | told
+
+
+def _object(message: Message, name: str) -> Message:
+    """A part of a message."""
+    if not isinstance(found := message[name], dict):
+        raise WorldModelError(f"{name} is no object.", expected="an object, such as {}", found=type(found).__name__)
+    return found
 
 
 async def _guarded(answer: Callable[[], Awaitable[Message | Response]], binary: bool) -> Response:

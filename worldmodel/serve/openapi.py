@@ -9,6 +9,10 @@ from worldmodel.types import StreamSpec
 from worldmodel.version import __version__
 
 _NUMBERS: dict[str, Any] = {"type": "array", "items": {"type": "number"}}
+_SINCE = {
+    "name": "since_s", "in": "query", "required": False, "schema": {"type": "number"},
+    "description": "The moment; by default the newest tick alone is told of.",
+}  # fmt: skip
 
 
 def document(run: Foreteller, limits: Limits, token: bool) -> dict[str, Any]:
@@ -26,6 +30,7 @@ def document(run: Foreteller, limits: Limits, token: bool) -> dict[str, Any]:
             "/sessions/{id}": {"get": _get("What a session holds.", True), "delete": _get("End a session.", True)},
             "/sessions/{id}/samples": {"post": _post("Push samples.", "Samples", "Held", True)},
             "/sessions/{id}/imagine": {"post": _post("Imagine from the newest sample.", "Asked", "Future", True)},
+            "/sessions/{id}/alarms": {"get": _get("Alarms of each tick after a moment.", True, _SINCE)},
         },
         "components": {"schemas": _schemas(run, limits)},
     }
@@ -73,8 +78,8 @@ def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
     return found | ({"required": list(required)} if required else {})
 
 
-def _get(summary: str, named: bool = False) -> dict[str, Any]:
-    return {"summary": summary, "responses": {"200": {"description": "Done."}, **_failures()}, **_named(named)}
+def _get(summary: str, named: bool = False, *also: dict[str, Any]) -> dict[str, Any]:
+    return {"summary": summary, "responses": {"200": {"description": "Done."}, **_failures()}, **_named(named, *also)}
 
 
 def _post(summary: str, takes: str | None, gives: str, named: bool = False) -> dict[str, Any]:
@@ -86,9 +91,9 @@ def _post(summary: str, takes: str | None, gives: str, named: bool = False) -> d
     return found | ({"requestBody": {"required": True, "content": _content(takes)}} if takes else {})
 
 
-def _named(named: bool) -> dict[str, Any]:
+def _named(named: bool, *also: dict[str, Any]) -> dict[str, Any]:
     one = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
-    return {"parameters": [one]} if named else {}
+    return {"parameters": [one, *also]} if named else {}
 
 
 def _content(schema: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from worldmodel.errors import WorldModelError
 from worldmodel.foreteller import Foreteller
+from worldmodel.logs.reader import Log
 from worldmodel.serve.limits import Limits
 
 
@@ -15,6 +16,7 @@ def serve(
     port: int = 8765,
     token: str | None = None,
     limits: Limits | None = None,
+    usual: Log | None = None,
 ) -> None:
     """Serves a run or a scene until it is stopped, and says what is to be known of it.
 
@@ -24,6 +26,7 @@ def serve(
         port: likewise.
         token: what every request must bring.
         limits: what requests may take.
+        usual: a log that was held out, from which alarms of sessions learn what is usual; without one there are none.
 
     Raises:
         WorldModelError: for a host that others reach, without a token; or a package that is missing.
@@ -42,7 +45,8 @@ def serve(
     opened = asked if isinstance(asked, Foreteller) else load(asked)
     for note in opened.notes:
         print(f"note: {note}", flush=True)
-    app = create_app(opened, token=token, limits=limits, warm=True)
+    watch = None if usual is None else opened.watch(usual)
+    app = create_app(opened, token=token, limits=limits, warm=True, watch=watch)
     uvicorn.run(
         app, host=host, port=port, ws_max_size=limits.body_bytes, ws_max_queue=4, timeout_keep_alive=30,
         limit_concurrency=4 * limits.waiting, timeout_graceful_shutdown=5, log_level="warning", access_log=False,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worldmodel.foreteller import Foreteller
-from worldmodel.live import Live
+from worldmodel.live import Live, Watch
 from worldmodel.serve.batcher import Batcher
 from worldmodel.serve.engine import engine_of
 from worldmodel.serve.limits import Limits
@@ -22,9 +22,9 @@ from worldmodel.version import __version__
 class Service:
     """A run or a scene that many clients ask; each method takes and gives a message."""
 
-    def __init__(self, run: Foreteller, limits: Limits) -> None:
+    def __init__(self, run: Foreteller, limits: Limits, watch: Watch | None = None) -> None:
         self.run, self.limits, self.measured = run, limits, Measured()
-        self.sessions = Sessions(run, limits)
+        self.sessions = Sessions(run, limits, watch=watch)
         self.engine = engine_of(run)
         together = dataclasses.replace(limits, batch=min(limits.batch, self.engine.together))
         self.batcher = Batcher(self.engine, together, self.measured.batch.observe)
@@ -65,6 +65,11 @@ class Service:
     async def imagine_in(self, session: Live, message: dict[str, Any]) -> dict[str, Any]:
         """Imagines after the samples that a session holds."""
         return await self._answered(question_in, session, asked_of(message, self.run.layout.actions))
+
+    async def alarms(self, session: Live, since_s: float | None) -> list[dict[str, Any]]:
+        """Those of each tick of a session after a moment; by default of the newest."""
+        found = await asyncio.to_thread(session.alarms_since, math.inf if since_s is None else since_s)
+        return [alarms.told() for alarms in found]
 
     @staticmethod
     def held(session: Live) -> dict[str, Any]:

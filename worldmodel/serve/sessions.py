@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from worldmodel.foreteller import Foreteller
-from worldmodel.live import Live
+from worldmodel.live import Live, Watch
 from worldmodel.serve.limits import Limits
 
 
@@ -24,10 +24,17 @@ class Sessions:
         run: what they are asked of.
         limits: how many, how long.
         clock: seconds.
+        watch: what tells their alarms; None for no alarms.
     """
 
-    def __init__(self, run: Foreteller, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        self._run, self._limits, self._clock = run, limits, clock
+    def __init__(
+        self,
+        run: Foreteller,
+        limits: Limits,
+        clock: Callable[[], float] = time.monotonic,
+        watch: Watch | None = None,
+    ) -> None:
+        self._run, self._limits, self._clock, self._watch = run, limits, clock, watch
         self._open: dict[str, tuple[float, Live]] = {}
 
     def __len__(self) -> int:
@@ -43,7 +50,7 @@ class Sessions:
         if len(self._open) >= self._limits.sessions:
             raise FullError
         name = secrets.token_urlsafe(16)
-        self._open[name] = self._clock(), self._run.live()
+        self._open[name] = self._clock(), self._run.live(watch=self._watch)
         return name
 
     def get(self, name: str) -> Live:

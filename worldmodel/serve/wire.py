@@ -80,6 +80,24 @@ def asked_of(message: Mapping[str, Any], actions: Iterable[StreamSpec], also: tu
     return Asked(actions=samples_of(message.get("actions") or {}, actions, "actions"), **given)
 
 
+def since_of(message: Mapping[str, Any]) -> float | None:
+    """The moment after which alarms are told (`since_s`); None where it is not given.
+
+    Raises:
+        WorldModelError: for another key, or what is no number.
+    """
+    if unknown := message.keys() - {"since_s"}:
+        raise WorldModelError(f"{str(min(unknown, key=str))[:80]!r} is no part of alarms.", expected="since_s")
+    given = message.get("since_s")
+    try:
+        since_s = None if given is None else float(given)
+    except (ValueError, TypeError):
+        since_s = math.nan
+    if since_s is not None and not abs(since_s) < _LARGEST:
+        raise WorldModelError("since_s does not fit.", expected="seconds", found=repr(given)[:80])
+    return since_s
+
+
 def trajectory_message(trajectory: Trajectory) -> dict[str, Any]:
     """A trajectory: by stream times [M] and data [M, K, S]."""
     return {
@@ -145,6 +163,8 @@ def _array(value: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             known, value = np.isfinite(value), value.astype(object)

@@ -4,7 +4,8 @@ import { element } from "./pixels.js";
 import { view } from "./view.js";
 import { commands } from "./commands.js";
 import { controls } from "./controls.js";
-import { alarmsOf } from "./readout.js";
+import { alarmsOf, overOf } from "./readout.js";
+import { COMPILING, COMPILING_MS } from "./asking.js";
 
 const looked = () => new Promise((go) => document.addEventListener("visibilitychange", go, { once: true }));
 const SHOWN = 1, SHOWN_MS = 500, NOTED_MS = 4000;
@@ -21,7 +22,10 @@ export function drive(root, ask, info, { say, fail }) {
   rename();
 
   const given = commands(info, { level: true, onchange: () => seen.recurve(), onlook: () => seen.recurve() });
-  const alarms = info.alarms ? element("div", { class: "alarms" }) : null;
+  const heights = element("div", { class: "alarms" }), raised = element("span"); // the last alarm stays until it is seen
+  const last = element("p", { class: "far raised", role: "alert", hidden: "" }, raised,
+    element("button", { type: "button", id: "seen", onclick: () => { last.hidden = true; ask({ kind: "seen" }); } }, "Seen"));
+  const alarms = info.alarms ? element("div", {}, last, heights) : null;
   const panel = controls(info, {
     onhorizon: (s) => { asked.horizon_s = s; begin(); },
     onmembers: (n) => { asked.members = n; },
@@ -45,7 +49,9 @@ export function drive(root, ask, info, { say, fail }) {
     while (going && !ended) {
       const due = performance.now() - framed > SHOWN_MS;
       if (due) framed = performance.now();
+      const slow = setTimeout(say, COMPILING_MS, COMPILING, true);
       const answer = await ask({ kind: "drive", ...question(), ...(due ? { frames: SHOWN } : {}) });
+      clearTimeout(slow);
       fail(answer.error);
       if (answer.error) { going = false; say("stopped"); break; }
       take(answer);
@@ -61,7 +67,9 @@ export function drive(root, ask, info, { say, fail }) {
     say(`${answer.members} futures in ${answer.took_ms.toFixed(0)} ms${answer.pace < 0.95 ? `, at ${answer.pace.toFixed(1)} of real time` : ""}`);
     clock.textContent = `${answer.start_s.toFixed(1)} s driven`;
     seen.show({ past: { ...answer.past, frames: shots }, future: { ...answer, frames, note }, silent: asked.silent, edited: true });
-    if (alarms && answer.alarms) alarms.replaceChildren(...alarmsOf(answer.alarms));
+    if (alarms && answer.alarms) heights.replaceChildren(...alarmsOf(answer.alarms));
+    last.hidden = !answer.alarms?.raised;
+    if (answer.alarms?.raised) raised.textContent = `Last alarm, at ${answer.alarms.raised.at_s.toFixed(1)} s: ${overOf(answer.alarms.raised)}`;
   }
 
   begin();

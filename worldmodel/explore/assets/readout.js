@@ -29,15 +29,21 @@ export function aimlessOf(aimless) {
   return aimless.length ? [element("p", {}, `Nothing tells which way ${aimless.join(", ")} would go: futures go in all directions.`)] : [];
 }
 
+// What an alarm is of.
+export function overOf(found) {
+  const over = (by) => Object.keys(by).filter((name) => by[name] > 1).join(", ");
+  return [found.surprised && `surprise (${over(found.surprise)})`, found.on_unfamiliar_ground && `unfamiliar ground (${over(found.unfamiliar)})`].filter(Boolean).join(", ");
+}
+
 // How high each alarm stands; at 1 there is one.
 export function alarmsOf(found) {
   if (found.note) return [element("p", { class: found.learning ? "learning" : "" }, found.note)];
   const rows = (kind, by) => Object.entries(by).map(([name, height]) => element("tr", height > 1 ? { class: "over" } : {},
     element("th", {}, `${kind}${name}`), element("td", {}, element("span", { class: "height", style: `--height: ${Math.min(height, 1)}` })),
     element("td", {}, height.toPrecision(2))));
-  const told = [found.surprised && "surprise", found.on_unfamiliar_ground && "unfamiliar ground"].filter(Boolean);
+  const told = overOf(found);
   return [
-    element("p", { class: told.length ? "far" : "", "data-alarm": "" }, told.length ? `Alarm: ${told.join(", ")}.` : "No alarm. One is at 1, which chance reaches once an hour."),
+    element("p", { class: told.length ? "far" : "", "data-alarm": "" }, told.length ? `Alarm: ${told}.` : "No alarm. One is at 1, which chance reaches once an hour."),
     element("table", {}, element("tbody", {}, ...rows("surprise: ", found.surprise), ...rows("unfamiliar: ", found.unfamiliar))),
   ];
 }

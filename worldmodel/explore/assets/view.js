@@ -24,7 +24,8 @@ export function view(root, info, { bar, given, panel, alarms }) {
   const legend = [["seen", "seen"], ...(info.live ? [] : [["ink", came]]), ["mean", "mean"], ["half", "50 %"], ["most", "90 % of the futures"],
     ...(info.twin ? [["twin", info.live ? "what comes if the commands hold" : "MuJoCo"]] : [])]
     .map(([kind, words]) => element("span", {}, element("i", { class: kind }), words));
-  root.append(bar, element("main", {},
+  root.querySelector(".head").append(bar);
+  root.append(element("main", {},
     element("aside", {},
       ...(given.curves.length ? [section("commands", "Commands", ...given.nodes, given.reset, drivePad(given))] : []),
       section("controls", "Ask for", ...panel)),
