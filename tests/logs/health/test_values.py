@@ -61,6 +61,14 @@ def test_a_glitch_of_another_number_does_not_hide_a_sentinel():
     assert np.isfinite(examined(record((sensor("oven", ["t"], ["degC"]), time, spread)))[0].samples["oven"].data).all()
 
 
+@pytest.mark.parametrize("number", [-32.768, 327.67, 6553.5])
+def test_the_ends_of_16_bits_are_sentinels_as_decimal_fractions_too(number):
+    """As a Doppler log writes -32768 mm/s in m/s."""
+    lost = np.where(np.arange(1000) % 10 == 7, number, SMOOTH)
+    (done,) = examined(record((sensor("dvl", ["vx"], ["m/s"]), TIME, lost)))
+    np.testing.assert_array_equal(np.isnan(done.samples["dvl"].data[:, 0]), lost == number)
+
+
 def test_two_sentinels_in_one_column_and_those_of_converted_numbers_are_found():
     both = np.select([np.arange(1000) % 100 == 7, np.arange(1000) % 100 == 9], [-999.0, 9999.0], 2 + SMOOTH)
     recording = record((sensor("lidar", ["d"], ["m"]), TIME, both))

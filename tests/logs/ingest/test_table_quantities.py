@@ -194,6 +194,62 @@ def test_what_is_called_a_command_is_one_whatever_it_is_of(tmp_path):
     np.testing.assert_allclose(times, np.arange(60) / 10)
 
 
+def test_of_a_drive_amperes_degrees_and_turns_are_read_and_levers_are_commanded(tmp_path):
+    commanded = ["boom_lever", "joystick_x", "brake_pedal", "Set Current [A]", "defrost", "motor_2", "motor_cmd_A"]
+    commanded += ["valve_pct", "target_motor_rpm"]
+    measured = ["motor_A", "motor1_degC", "Motor (rpm)", "valve_temp_C", "servo_3_mA", "lever_arm_x"]
+    rows = [",".join([f"{i / 10}", *(f"{np.sin(i + k):.4f}" for k in range(15))]) for i in range(60)]
+    recording = suggested(tmp_path, ",".join(["time_s", *commanded, *measured]), rows)
+    specs = recording.specs.values()
+    actions = [column for spec in specs if spec.kind == "action" for column in spec.columns]
+    units = [unit for spec in specs if spec.kind == "sensor" for unit in spec.units]
+    assert (len(actions), sorted(units)) == (len(commanded), ["", "A", "A", "K", "K", "rad/s"])
+
+
+@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("true", "false")])
+def test_what_a_flag_calls_not_valid_is_no_reading(tmp_path, yes, no):
+    def row(i):
+        lost = i % 9 == 4
+        return f"{i},{0 if lost else 5 + np.sin(i):.3f},{20 + i % 5},{no if lost else yes}"
+
+    recording = suggested(tmp_path, "time_s,alt_x,temp,alt_valid", map(row, range(90)))
+    columns = {column: name for name, spec in recording.specs.items() for column in spec.columns}
+    assert set(columns) == {"alt_x", "temp"}
+    read = recording.samples[columns["alt_x"]]
+    assert (len(read.time), read.data.min() > 3.9) == (80, True)
+    assert len(recording.samples[columns["temp"]].time) == 90  # which is read there, too
+
+
+def test_words_for_two_states_are_numbers(tmp_path):
+    pumps, doors = ["OFF", "ON", ""], ["closed", " Open"]
+    rows = [f"{i},{i % 7},{pumps[i % 3]},{doors[i % 2]},{'AUTO' if i % 2 else 'ON'},no" for i in range(300)]
+    recording = suggested(tmp_path, "time_s,level,pump,door,mode,alarm", rows)
+    columns = {
+        column: samples.data[:, place]
+        for name, samples in recording.samples.items()
+        for place, column in enumerate(recording.specs[name].columns)
+    }
+    assert set(columns) == {"level", "pump", "door", "alarm"}  # other words are left out
+    np.testing.assert_array_equal(columns["pump"], [[0, 1, np.nan][i % 3] for i in range(300)])
+    np.testing.assert_array_equal(columns["door"], np.arange(300) % 2)
+    assert not columns["alarm"].any()
+    assert "pump: OFF is taken for 0, ON is taken for 1" in recording.notes
+
+
+def test_what_is_no_state_later_on_is_told_as_words(tmp_path):
+    rows = [f"{i},{i % 7},{'OFF' if i < 200 else 'STANDBY'}" for i in range(300)]
+    assert [spec.columns for spec in suggested(tmp_path, "time_s,level,fan", rows).specs.values()] == [("level",)]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [("T_core_C", "K"), ("oil_temp_C", "K"), ("case_degC", "K"), ("rail_bar", "Pa"), ("phase_C", ""), ("t_c", "")],
+)
+def test_temperatures_and_pressures_by_what_their_names_end_in(tmp_path, name, unit):
+    (spec,) = suggested(tmp_path, f"time_s,{name}", [f"{i},{20 + i % 7}" for i in range(30)]).specs.values()
+    assert spec.units == (unit,)
+
+
 def test_a_pitch_in_radians_may_go_from_0_to_a_turn(tmp_path):
     angles = [np.linspace(0, 9, 100) % (2 * np.pi), 0.2 * np.sin(np.arange(100) / 9) % (2 * np.pi)]
     rows = [f"{i / 10},{roll:.4f},{pitch:.4f}" for i, (roll, pitch) in enumerate(zip(*angles, strict=True))]

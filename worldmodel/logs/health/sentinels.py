@@ -20,6 +20,7 @@ _SENTINELS = np.sort((
     99.9, 99.99, 127, 255, 999, 999.9, 999.99, 9999, 9999.9, 99999, 999999, 32767, 32768, 65535,
     2**31 - 1, 2**31, 2**32 - 1, (2**32 - 1) / 1000,
     1e9, 1e10, 1e20, 1e30, 1e38,
+    *(end / part for end in (32767, 32768, 65535) for part in (10, 100, 1000)),  # of 16 bits, as a decimal fraction
 ))  # fmt: skip
 _SMALL = (-1.0, 0.0)  # sentinels of what is never below
 

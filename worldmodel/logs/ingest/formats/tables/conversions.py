@@ -49,8 +49,13 @@ _ENDINGS = (
     ("_mv", "mV"), ("_ma", "mA"), ("_ut", "uT"), ("_hpa", "hPa"), ("_kpa", "kPa"), ("_rpm", "rpm"), ("_hz", "Hz"),
     ("_nm", "N*m"), ("_pct", "%"), ("_percent", "%"), ("_m", "m"), ("_s", "s"), ("_g", "g"), ("_v", "V"), ("_a", "A"),
     ("_knots", "kn"), ("_kts", "kn"), ("_kn", "kn"),
+    ("_degc", "degC"), ("_degf", "degF"), ("_celsius", "degC"), ("_mbar", "hPa"), ("_bar", "bar"), ("_psi", "psi"),
+    ("_volts", "V"), ("_amps", "A"), ("_kw", "kW"),
 )  # fmt: skip
 _WANTED = re.compile(r"(?:^|_)(?:cmd|command|des|desired|goal|ref|set|setpoint|target|twist|u)_[va]$", re.IGNORECASE)
+
+
+_CELSIUS = re.compile(r"(?:^|_)(?:[tT]|(?:[tT]emp|TEMP)[a-zA-Z]*)(?:_.*)?_C$")  # `_C` of another name is its third
 
 
 def spelt(unit: str) -> str:
@@ -72,6 +77,8 @@ def split(name: str) -> tuple[str, str]:
             return (name.strip(), "") if index else (match["name"], unit)
     if _WANTED.search(name):  # a velocity or an acceleration, and neither volts nor amperes
         return name.strip(), ""
+    if _CELSIUS.search(name):
+        return name[: -len("_C")], "degC"
     for ending, unit in _ENDINGS:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)], unit

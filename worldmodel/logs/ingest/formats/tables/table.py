@@ -12,6 +12,7 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import spelt, split
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
+from worldmodel.logs.ingest.formats.tables.switches import described, switched
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +108,7 @@ class Table:
         return spelt(self.units.get(found, "")) or split(found)[1]
 
     def is_words(self, name: str) -> bool:
-        """Whether a column holds text, most of which is no number."""
+        """Whether a column holds text, most of which is neither a number nor one of two states."""
         import pyarrow as pa
         from pyarrow import compute
 
@@ -116,10 +117,11 @@ class Table:
             return False
         text = compute.utf8_trim_whitespace(column.drop_null())
         numbers = np.asarray(compute.match_substring_regex(text, _NUMBER))
-        return int((~numbers & np.asarray(compute.not_equal(text, ""))).sum()) > int(numbers.sum())
+        words = int((~numbers & np.asarray(compute.not_equal(text, ""))).sum()) > int(numbers.sum())
+        return words and not switched(self.column(name))
 
     def floats(self, name: str) -> np.ndarray:
-        """A column as float64 [M], NaN where it is empty.
+        """A column as float64 [M], NaN where it is empty; of words for two states 0 and 1, which a note says.
 
         Raises:
             RecipeError: for the first field that holds no number.
@@ -176,6 +178,10 @@ class Table:
 
         if not pa.types.is_string(column.type):
             raise self._no_numbers(name, str(error).splitlines()[0]) from error
+        if states := switched(column):
+            self.notes.append(f"{name}: {described(states)}")
+            words, values = list(states), np.array([*states.values(), np.nan])
+            return values[np.asarray(compute.index_in(column, pa.array(words)).fill_null(len(words)))]
         text = compute.utf8_trim_whitespace(column)
         number = np.asarray(compute.match_substring_regex(text, _NUMBER).fill_null(False))
         wrong = ~number & np.asarray(compute.not_equal(text, "").fill_null(False))

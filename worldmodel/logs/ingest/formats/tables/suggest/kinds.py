@@ -82,20 +82,26 @@ def called(name: str) -> str:
 
 
 ACTION = re.compile(
-    r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|stick|rc(?:_?command|in|out)?"
+    r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|(?:joy)?stick|levers?(?!_arm)|pedals?|rc(?:_?command|in|out)?"
     r"|set_?point|sp|target|desired|servo|actuators?|relays?|valve|ventil|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
 )
 # What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
 COMMANDS = re.compile(
     r"^(?!.*(?:measured|actual|feedback|applied|error)).*(?:^|_)"
-    r"(?:(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value)[a-z]*\d*$"
+    r"(?:(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value|current|volt|power|temp|pressure|flow)[a-z]*\d*$"
     r"|target_(?:joint|qd{0,2}|tcp|pose)s?(?:\d*$|_))"
 )
 NOT_ACTION = re.compile(r"angle|error|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
+# Of what drives a machine amperes, temperatures, powers and turns a minute are read, unless they are called wanted.
+DRIVES = re.compile(
+    r"^(?!(?:.*_)?(?:target|desired|sp|ctrl|control|input|u)\d*(?:_|$))"
+    r"(?:.*_)?(?:motors?|servo|actuators?|relays?|valve|ventil)(?:_?\d+|_|$)"
+)
+READ_OF_DRIVES = ("A", "mA", "degC", "degF", "K", "W", "kW", "rpm")
 # What is switched or opened is commanded where it is bare or in %: in other units it is read.
 SWITCHED = re.compile(
     r"^(?!.*(?:flow|pressure|power|level|energy|state|status|fault|hours|count))"
-    r"(?:.*_)?(?:heat(?:er|ing)|cool(?:er|ing)|fan|pump|vent|damper|compressor)s?(?:_?\d+)?"
+    r"(?:.*_)?(?:heat(?:er|ing)|cool(?:er|ing)|defrost|fan|pump|vent|damper|compressor)s?(?:_?\d+)?"
     r"(?:_(?:on|off|en|enabled?|open|opening|pct|percent|out|output))?$"
 )
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
@@ -109,4 +115,5 @@ COUNTER = re.compile(
     r"(?:^|_)(?:index|idx|iteration|loop_?iteration|counter|(?:sample|packet|record|data_?(?:point|set))(?:_?(?:id|no|num(?:ber)?))?"
     r"|seq(?:uence)?(?:_?(?:id|num(?:ber)?))?|row|frame_?(?:id|num(?:ber)?)?)$|^(?:id|rec)$"
 )
+VALID = re.compile(r"(?:^|_)(?:is_?)?valid$")
 EPISODE = re.compile(r"^(?:episode|trial|run|rollout|trajectory|traj|session)(?:_?(?:id|index|idx|num(?:ber)?))?$")

@@ -19,11 +19,14 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     AXES,
     COMMANDS,
     COUNTER,
+    DRIVES,
     EPISODE,
     EULER,
     KINDS,
     NOT_ACTION,
+    READ_OF_DRIVES,
     SWITCHED,
+    VALID,
     WRAPS,
     Kind,
     called,
@@ -32,6 +35,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
 from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain, stem
 from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
+from worldmodel.logs.ingest.formats.tables.switches import described, switched
 from worldmodel.logs.ingest.formats.tables.table import Table
 from worldmodel.logs.ingest.recording import free_name
 
@@ -48,6 +52,7 @@ _PLACES = {
 _FAST = 10.0  # rad/s, which few machines turn with
 _OF_APPLE = re.compile(r"rotation_?rate")  # in rad/s, beside accelerations in g
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
+_LOST = 3  # rows at least that tell what a flag of validity is of
 _METER = {"u": "V", "i": "A", "p": "W"}  # side by side: a voltage that is measured, and no command
 
 
@@ -83,6 +88,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     others = _others(names, evidence)
     streams += [_by_its_file(stream, evidence) if stream.name == REST else stream for stream in others]
     of_fixes(streams, evidence)
+    streams = _only_valid(streams, table)
     for stream in streams:
         _pace(stream, table, stamps_s)
     tell_apart(streams)
@@ -147,7 +153,9 @@ def _numeric(names: Sequence[str], table: Table) -> tuple[list[str], list[str]]:
         else:
             there.append(name)
     told = [("hold words", words), ("hold nothing", empty), ("count rows", counters)]
-    return there, [f"columns that {what} are left out: {', '.join(names)}" for what, names in told if names]
+    left_out = [f"columns that {what} are left out: {', '.join(names)}" for what, names in told if names]
+    states = {name: switched(table.column(name)) for name in there}
+    return there, [*left_out, *(f"{name}: {described(found)}" for name, found in states.items() if found)]
 
 
 def _tests() -> tuple[Callable[[Any], bool], ...]:
@@ -251,9 +259,10 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     metered = _METER.items() <= {plain(name): table.unit(name) for name in names}.items()
     for name in names:
         base = plain(name)
-        action = bool(ACTION.search(base)) and not NOT_ACTION.search(base) and not (metered and base in _METER)
+        read = table.unit(name) in READ_OF_DRIVES and bool(DRIVES.search(base))
+        action = bool(ACTION.search(base)) and not (NOT_ACTION.search(base) or read or (metered and base in _METER))
         action = action or any(COMMANDS.search(words) for words in (base, _prefix(name)))
-        action = action or (of_commands and not NOT_ACTION.search(base))
+        action = action or (of_commands and not (NOT_ACTION.search(base) or read))
         action = action or (table.unit(name) in ("", "%") and bool(SWITCHED.search(base)))
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
         pace = _missing(table, name) or -_held(table, name, action)
@@ -270,6 +279,44 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         _distinct(stream.columns)
         streams.append(stream)
     return streams
+
+
+def _only_valid(streams: Sequence[Suggested], table: Table) -> list[Suggested]:
+    """The streams, without rows that a flag beside them calls not valid, and without the flag.
+
+    It is a flag of columns that stand still wherever it is 0, and nowhere else: they hold what stands for no reading.
+    """
+    for flag in [name for name in table.names if VALID.search(plain(name)) and not table.is_words(name)]:
+        valid = table.floats(flag)
+        if set(np.unique(valid[np.isfinite(valid)])) != {0.0, 1.0} or (valid == 0).sum() < _LOST:
+            continue
+        parted = [parts for stream in streams if any(parts := _parted(stream, table, flag))]
+        if any(told for _, told in parted):
+            where: dict[str, str | int] = {flag: str(table.kind(flag)) == "bool" or 1}
+            doubt = f"rows whose {flag} is 0 are taken for no readings"
+            streams = []
+            for rest, told in parted:
+                streams += [rest] if rest else []
+                streams += [dataclasses.replace(told, where=where, doubts=[*told.doubts, doubt])] if told else []
+    return list(streams)
+
+
+def _parted(stream: Suggested, table: Table, flag: str) -> tuple[Suggested | None, Suggested | None]:
+    """A stream's columns but the flag: those that it tells nothing of, and those that it is of; None for none."""
+    valid = table.floats(flag)
+
+    def is_of(column: Column) -> bool:
+        if stream.kind != "sensor" or not column.source:
+            return False
+        values = table.floats(column.source)
+        return len(np.unique(values[valid == 0])) == 1 < len(np.unique(values[valid == 1]))
+
+    rest, told = (
+        [column for column in stream.columns if column.source != flag and is_of(column) is wanted]
+        for wanted in (False, True)
+    )
+    parts = (dataclasses.replace(stream, columns=columns) if columns else None for columns in (rest, told))
+    return next(parts), next(parts)
 
 
 def _prefix(name: str) -> str:

@@ -107,7 +107,7 @@ def _stream(stream: Suggested) -> list[str]:
 
 
 def _value(value: str | float) -> str:
-    return _text(value) if isinstance(value, str) else str(value)
+    return _text(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _each(key: str, values: Sequence[str]) -> list[str]:
