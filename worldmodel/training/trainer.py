@@ -16,7 +16,7 @@ from worldmodel.models.allowance import Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.odometry import Odometer, find_odometers
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.fitting import Trial, examples_at
+from worldmodel.models.experts.fitting import FITTED, Trial, examples_at
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.rich import fit_quick, fit_rich
 from worldmodel.simulate import Scene, load_scene
@@ -208,8 +208,8 @@ def _begin(
             trial = Trial.of(lens, windows, select, seed, allowance, settings.teachers)
             quick = fit_quick(examples, lens, soon, baselines.reckoners)
             cheap = trial.closed(baselines, quick)
-            half = allowance.part(allowance.left / 2)  # the rest is for measuring them
-            rich = fit_rich(examples, lens, seed, half, settings.about.get("structure")) if settings.train.rich else []
+            turn = allowance.part(allowance.left * FITTED)
+            rich = fit_rich(examples, lens, seed, turn, settings.about.get("structure")) if settings.train.rich else []
             if scene is not None:
                 rich.append(Physics.of(scene, lens))
                 start.write_prior(scene.folder)

@@ -19,6 +19,9 @@ from worldmodel.models.experts.physics import Physics
 _WINDOWS = 2000  # that rich experts are fitted on at most
 _READINGS_S = 2_000_000  # of windows that linear ones are fitted on in a second
 
+FITTED = 0.4  # of the time for experts that take long, in which they are fitted; the rest is for measuring them
+_FIRST = 2 / 3  # of that rest for the first part, as long again: else what is measured is not what was fitted
+
 _RULES = ("mean", "hold", "velocity", Physics.name)  # experts that hardly learn
 
 
@@ -108,7 +111,7 @@ class Trial:
                 self.allowance.leave_out(f"measuring {what} on {len(parts) - number} of {len(parts)} parts")
                 break
             self.allowance.say(f"measuring {what} on what they do not learn from, {number + 1} of {len(parts)}")
-            turn = self.allowance.part(self.allowance.left if number else self.allowance.left / 2)
+            turn = self.allowance.part(self.allowance.left * (1 if number else _FIRST if told else 1 / 2))
             windows = self.windows if self.select is None else self.select
             experts = again(part, turn)
             if told is None:
