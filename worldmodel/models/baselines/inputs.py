@@ -133,6 +133,8 @@ def _over_spans(
     """Of each span of ticks the means of values [B, C, N, S] where they are known, else 0, and whether there is one, as
     numbers; of several at once, which takes as long as of one where there is a single window.
     """
+    if not shown:  # a log of films alone
+        return []
     xp, within = namespace(shown[0][0]), _within(shown[0][0].shape[1])
     sums = xp.concatenate([xp.where(mask, values, 0).sum(2, dtype=float) for values, mask in shown], -1)
     total, count = within @ sums, within @ xp.concatenate([mask.sum(2, dtype=float) for _, mask in shown], -1)
