@@ -273,6 +273,18 @@ def test_what_is_said_and_asked_for_stays_in_view(page):
         assert box["y"] + box["height"] <= 640, part
 
 
+def test_what_is_said_moves_nothing_on_a_narrow_screen(page):
+    """A curve that is drawn on stays under the pointer."""
+    page.set_viewport_size({"width": 390, "height": 844})
+    told = "text => { document.querySelector('.status').textContent = text; }"
+    page.evaluate(told, "computing \u2026")
+    before = page.locator(".curve").bounding_box()
+    for text in ("128 futures and frames in 100617 ms", "compiling: " + 8 * "the first answer takes seconds "):
+        page.evaluate(told, text)
+        assert page.locator(".curve").bounding_box() == before
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_of_requests_that_wait_the_newest_is_answered(told):
     from starlette.testclient import TestClient
 

@@ -1,7 +1,9 @@
 """An export runs without the package, and rolls the very futures of the run."""
 
 import dataclasses
+import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 
@@ -59,9 +61,33 @@ def given(example):
     return {name.rpartition("/")[2]: x for name, x in example.items() if name.startswith("futures/in/")}
 
 
-def test_the_loader_needs_nothing_of_this_package(folder, compiled_once):
-    lines = "import sys, runpy; sys.modules['worldmodel'] = None; runpy.run_path(sys.argv[1])"
-    command = [sys.executable, "-I", "-c", lines, str(folder / "load.py")]
+ONLY = """
+import importlib.metadata, runpy, sys
+
+class Only:
+    packages, allowed = importlib.metadata.packages_distributions(), set(sys.argv[2:])
+
+    def find_spec(self, name, path=None, target=None):
+        makers = self.packages.get(name.partition(".")[0])
+        if makers and not self.allowed & set(makers):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Only())
+sys.modules["worldmodel"] = None
+runpy.run_path(sys.argv[1])
+"""
+
+
+def with_requirements(name):
+    """A distribution, and what it wants without extras."""
+    plain = [line for line in importlib.metadata.requires(name) or () if "extra ==" not in line]
+    return {name}.union(*(with_requirements(re.split(r"[^\w.-]", line)[0]) for line in plain))
+
+
+def test_the_loader_needs_what_it_says_alone(folder, compiled_once):
+    (named,) = re.findall(r"`pip install (.*?)`", (folder / "README.md").read_text())
+    allowed = set().union(*map(with_requirements, named.split()))
+    command = [sys.executable, "-I", "-c", ONLY, str(folder / "load.py"), *allowed]
     ran = subprocess.run(command, capture_output=True, text=True, env=compiled_once, cwd=folder)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("within") == 3  # clean, read, and the camera's frames
@@ -164,10 +190,11 @@ def test_a_run_without_a_network_is_refused(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_package_that_is_missing_is_named(run, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("onnx", "missing"), [(True, "flatbuffers, onnx, onnxruntime"), (False, "flatbuffers")])
+def test_a_package_that_is_missing_is_named(run, tmp_path, monkeypatch, onnx, missing):
     monkeypatch.setattr("worldmodel.export.artefact.find_spec", lambda name: None)
-    with pytest.raises(WorldModelError, match=r"onnxruntime[\s\S]*worldmodel-toolkit\[export\]"):
-        export_run(run, tmp_path / "out")
+    with pytest.raises(WorldModelError, match=rf"no {missing}\n[\s\S]*worldmodel-toolkit\[export\]"):
+        export_run(run, tmp_path / "out", onnx=onnx)
 
 
 def test_the_command_says_what_is_wrong(tmp_path):

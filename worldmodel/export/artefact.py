@@ -51,8 +51,7 @@ def export_run(
     Raises:
         WorldModelError: if the run has no network, a package is missing, or ONNX Runtime gives other values than JAX.
     """
-    if onnx:
-        _check_packages()
+    _check_packages(*(("onnx", "onnxruntime") if onnx else ()))
     opened = run if isinstance(run, Run) else load_run(run)
     check_members(members)
     horizon, model = opened.horizon_ticks(horizon_s), exported_model(opened)
@@ -75,11 +74,11 @@ def export_run(
     return sorted(Path(out).iterdir())
 
 
-def _check_packages() -> None:
-    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
-    if missing:
-        remedy = "pip install 'worldmodel-toolkit[export]', or pass --no-onnx (onnx=False)"
-        raise WorldModelError("Writing ONNX needs more packages.", found=f"no {', '.join(missing)}", remedy=remedy)
+def _check_packages(*names: str) -> None:
+    """Those that are named, and what jax writes StableHLO with."""
+    if missing := [name for name in ("flatbuffers", *names) if find_spec(name) is None]:
+        remedy = "pip install 'worldmodel-toolkit[export]'"
+        raise WorldModelError("An export needs more packages.", found=f"no {', '.join(missing)}", remedy=remedy)
 
 
 def exported_model(run: Run) -> WorldModel:

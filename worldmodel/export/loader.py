@@ -1,4 +1,4 @@
-"""Rolls futures.stablehlo on example.npz: needs jax and numpy, and nothing of the toolkit that wrote it."""
+"""Rolls futures.stablehlo on example.npz: needs jax and flatbuffers, and nothing of the toolkit that wrote it."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 // One question at a time, always the newest: what changes while an answer is computed is asked once it is there.
 
 const SLOW_MS = 150;
-export const COMPILING_MS = 1200, COMPILING = "compiling: the first answer of this horizon takes some seconds …";
+export const COMPILING_MS = 1200, COMPILING = "compiling: the first answer of a kind takes seconds …";
 
 // `next()` asks and takes the answer; `told(words)` says what takes long; `rest()` is called when nothing is left to ask.
 export function asking({ next, told, rest }) {
