@@ -94,6 +94,8 @@ def test_a_counter_that_begins_anew_is_told_and_what_is_switched_between_its_end
     turned = np.round(30_000 * np.sin(TIME) + 9_000 * TIME)
     count = record((sensor("encoder", ["n"], [""]), TIME, turned % 65536))
     assert "leaps as a counter of 16 bits" in one(count, "values: wraps").text
+    rests = np.where(np.arange(1000) % 100 < 70, 0, np.round(300 * SMOOTH))  # where it was switched on
+    assert one(record((sensor("encoder", ["n"], [""]), TIME, rests % 65536)), "values: wraps").stream == "encoder"
     for other in (
         turned,
         np.where(SMOOTH > 0, 65535.0, 0.0),

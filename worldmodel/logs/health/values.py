@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _FEW = 10  # of fewer samples nothing is said
 _COUNTERS = (16, 24, 32)  # bits
-_AT_END = 0.05  # of the readings of a counter stand at one of its ends at most: what is switched does
+_LEAPS = 0.2  # of a counter's steps are over its end at most
 _THIN = 50_000  # rows are enough for percentiles
 # What is of another quantity is no angle, though its values leap as one: a torque that changes its sign does.
 _NO_ANGLE = re.compile(
@@ -121,22 +121,19 @@ def wraps_at(values: np.ndarray) -> float:
 def counter_bits(values: np.ndarray) -> int:
     """The bits of a counter that begins anew at its end, either way, where values [M] are one's; 0 where they are none.
 
-    Taken on from there, its steps are small beside its range, and it stands at an end no longer than elsewhere.
+    Taken on from there its steps are small beside its range, and most are so before: what is switched only leaps.
     """
     if not len(values) or values.max() < 0.4 * 2 ** _COUNTERS[0]:  # at once, as nearly all columns
         return 0
     low, high = ends(values)
     for bits in _COUNTERS:
         period = 2.0**bits
-        if high - low <= 0.9 * period or not (
-            (low >= 0 and high < period) or (-period <= 2 * low and 2 * high < period)
-        ):
-            continue
-        known = values[np.isfinite(values)]
-        steps = np.diff(known)
-        small = np.abs(_on(steps, period)).max() < period / 8
-        if small and np.isin(known, (low, high)).mean() < _AT_END and not (known % 1).any():
-            return bits if (np.abs(steps) > period / 2).any() else 0
+        if high - low > 0.9 * period and (0 <= low <= high < period or -period <= 2 * low <= 2 * high < period):
+            known = values[np.isfinite(values)]
+            steps = np.diff(known)
+            leaps, moves = (np.abs(steps) > period / 2).sum(), (steps != 0).sum()
+            counts = np.abs(_on(steps, period)).max() < period / 8 and not (known % 1).any()
+            return bits if counts and 0 < leaps < _LEAPS * moves else 0
     return 0
 
 
