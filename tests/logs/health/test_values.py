@@ -90,6 +90,21 @@ def test_counts_that_reach_65535_on_their_way_are_no_sentinels():
     assert said(record((sensor("encoder", ["n"], [""]), TIME, encoder)), "values: sentinel") == []
 
 
+def test_a_counter_that_begins_anew_is_told_and_what_is_switched_between_its_ends_is_not():
+    turned = np.round(30_000 * np.sin(TIME) + 9_000 * TIME)
+    count = record((sensor("encoder", ["n"], [""]), TIME, turned % 65536))
+    assert "leaps as a counter of 16 bits" in one(count, "values: wraps").text
+    rests = np.where(np.arange(1000) % 100 < 70, 0, np.round(300 * SMOOTH))  # where it was switched on
+    assert one(record((sensor("encoder", ["n"], [""]), TIME, rests % 65536)), "values: wraps").stream == "encoder"
+    for other in (
+        turned,
+        np.where(SMOOTH > 0, 65535.0, 0.0),
+        np.round(32767 * SMOOTH / 2),
+        65535 * noise(1000)[:, 0] % 65536,
+    ):
+        assert said(record((sensor("encoder", ["n"], [""]), TIME, other)), "values: wraps") == []
+
+
 def test_readings_that_run_into_a_wall_are_told_and_an_arm_that_rests_is_not():
     clipped = np.clip(4 * np.sin(4 * TIME) + 0.01 * noise(1000)[:, 0], -2, 2)
     found = said(imu(np.column_stack([clipped] * 3)), "values: clipped")

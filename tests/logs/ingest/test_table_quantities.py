@@ -220,6 +220,19 @@ def test_what_a_flag_calls_not_valid_is_no_reading(tmp_path, yes, no):
     assert len(recording.samples[columns["temp"]].time) == 90  # which is read there, too
 
 
+@pytest.mark.parametrize(("bits", "lowest"), [(16, 0), (16, -(2**15)), (32, 0)])
+def test_a_counter_that_begins_anew_goes_on(tmp_path, bits, lowest):
+    """An encoder's, which turns either way, between rows that are missing."""
+    turned = np.round(1.2 * 2**bits * np.sin(np.arange(400) / 60) + 0.3 * 2 ** (bits - 4))
+    rows = [f"{i},{'' if i % 50 == 3 else int((n - lowest) % 2**bits + lowest)},{i % 9}" for i, n in enumerate(turned)]
+    recording = suggested(tmp_path, "time_s,ticks,level", rows)
+    (data,) = (samples.data[:, 0] for name, samples in recording.samples.items())
+    known = np.arange(400) % 50 != 3
+    np.testing.assert_array_equal(np.isfinite(data), known)
+    np.testing.assert_array_equal(np.diff(data[known]), np.diff(turned[known]))
+    assert f"ticks began anew after {bits} bits; on from there" in recording.notes
+
+
 def test_words_for_two_states_are_numbers(tmp_path):
     pumps, doors = ["OFF", "ON", ""], ["closed", " Open"]
     rows = [f"{i},{i % 7},{pumps[i % 3]},{doors[i % 2]},{'AUTO' if i % 2 else 'ON'},no" for i in range(300)]

@@ -117,10 +117,18 @@ def test_of_speeds_beyond_all_that_were_read_it_says_nothing_from_there_on(cars,
     fast[:, -2:, speed] = found.ends[1, speed] + 1
     assert np.isnan(found.predict(view._replace(held=fast))[..., spoken]).all()
     thrown = view.ahead.copy()
-    thrown[:, 5:] = found.ends[1, -2:] * 3
+    thrown[:, 5:, 1] = 6 * view.ahead[..., 1].max()
     ahead = found.predict(view._replace(ahead=thrown))
     assert np.isfinite(ahead[:, :5, spoken]).all()
-    assert np.isnan(ahead[:, 6:, spoken]).all()
+    assert np.isnan(ahead[:, 10:, spoken]).all()
+
+
+def test_of_commands_beyond_all_that_was_commanded_it_says_what_their_products_tell(found, cars, lens, tmp_path):
+    """It did not, and the yaw rate went on as if nothing were steered: of what others say the mean is left."""
+    steered = seen(drive(tmp_path / "beyond.h5", seed=3, episodes=3, commands=(0.5, 0.5)), lens)
+    assert np.abs(steered.view.ahead).max() > 1.3 * np.abs(seen(cars, lens).view.ahead).max()
+    assert np.isfinite(found.predict(steered.view)[..., column(lens, "yaw_rate")]).all()
+    assert error(found, steered, lens, "yaw_rate") < 0.25  # of 2.5
 
 
 def test_a_collision_that_was_read_in_training_does_not_widen_what_is_known(cars, lens):

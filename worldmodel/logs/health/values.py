@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from worldmodel.logs.ingest.recording import Recording
 
 _FEW = 10  # of fewer samples nothing is said
+_COUNTERS = (16, 24, 32)  # bits
+_LEAPS = 0.2  # of a counter's steps are over its end at most
 _THIN = 50_000  # rows are enough for percentiles
 # What is of another quantity is no angle, though its values leap as one: a torque that changes its sign does.
 _NO_ANGLE = re.compile(
@@ -116,6 +118,36 @@ def wraps_at(values: np.ndarray) -> float:
     return 0.0
 
 
+def counter_bits(values: np.ndarray) -> int:
+    """The bits of a counter that begins anew at its end, either way, where values [M] are one's; 0 where they are none.
+
+    Taken on from there its steps are small beside its range, and most are so before: what is switched only leaps.
+    """
+    if not len(values) or values.max() < 0.4 * 2 ** _COUNTERS[0]:  # at once, as nearly all columns
+        return 0
+    low, high = ends(values)
+    for bits in _COUNTERS:
+        period = 2.0**bits
+        if high - low > 0.9 * period and (0 <= low <= high < period or -period <= 2 * low <= 2 * high < period):
+            known = values[np.isfinite(values)]
+            steps = np.diff(known)
+            leaps, moves = (np.abs(steps) > period / 2).sum(), (steps != 0).sum()
+            counts = np.abs(_on(steps, period)).max() < period / 8 and not (known % 1).any()
+            return bits if counts and 0 < leaps < _LEAPS * moves else 0
+    return 0
+
+
+def counted_on(values: np.ndarray, bits: int) -> np.ndarray:
+    """Values [M] of a counter of so many bits, on from where it began anew."""
+    out, known = values.copy(), np.isfinite(values)
+    out[known] = values[known][0] + np.cumsum(_on(np.diff(values[known], prepend=values[known][0]), 2.0**bits))
+    return out
+
+
+def _on(steps: np.ndarray, period: float) -> np.ndarray:
+    return (steps + period / 2) % period - period / 2
+
+
 def may_be_angle(name: str, unit: str) -> bool:
     """Whether a column of a name and a unit may be an angle, as far as these tell."""
     words = re.sub(r"(?<=[a-z]{2})(?=[A-Z])", "_", name)
@@ -128,12 +160,15 @@ def _called(spec: StreamSpec, column: str) -> str:
 
 
 def check_wraps(recording: "Recording") -> Iterator[Finding]:
-    """Angles that wrap and are not said to be circular: a model sees them leap."""
+    """Angles that wrap and are not said to be circular, and counters that begin anew: a model sees them leap."""
     for spec, samples in readings(recording):
         for index in np.flatnonzero(np.logical_not(spec.circular)) if spec.kind == "sensor" else ():
             named = may_be_angle(_called(spec, spec.columns[index]), spec.units[index])
             turn = wraps_at(np.asarray(samples.data)[:, index]) if named else 0.0
-            if turn:
+            if bits := counter_bits(np.asarray(samples.data)[:, index]):
+                text = f"{spec.columns[index]} leaps as a counter of {bits} bits that begins anew"
+                yield found(recording, "values: wraps", spec.name, "warn", text, "count on from there in the source")
+            elif turn:
                 text = (
                     f"{spec.columns[index]} leaps by {turn:.4g} as an angle that wraps, and is not said to be circular"
                 )

@@ -37,9 +37,9 @@ class Products(Ridge):
         pairs: int [P, 2] signals, the Y readings and then the A actions, whose products `direct` takes for commands.
         told: bool [Y, P] which products tell of each column.
         speaks: bool [Y] of which columns anything is said, but for places.
-        ends: [2, N] between which all but a few in a thousand of each signal lay that were read or commanded. From
-            where one leaves them on, nothing is said of what its products tell: a tyre no longer holds, or a collision
-            is multiplied.
+        ends: [2, Y] between which all but a few in a thousand of each reading lay. From where one leaves them on,
+            nothing is said of what its products tell: a tyre no longer holds, or a collision is multiplied. Of commands
+            farther than all that was commanded it speaks as linear experts do; whoever asks doubts them all.
         reckoners: of places whose speed or turning is among them.
     """
 
@@ -77,7 +77,7 @@ class Products(Ridge):
         foreseen = base.predict(near.view)
         pairs, told = products_in(near, foreseen, lens.layout)
         speaks = told.any(1) if speaks is None else speaks
-        found = cls(base.direct, lens, base.memory, base, pairs, told, speaks, _ends(near.view), ())
+        found = cls(base.direct, lens, base.memory, base, pairs, told, speaks, _ends(near.view.held), ())
         if told.any():
             led = np.concatenate([np.ones((len(told), lens.layout.action_count), bool), told], 1)
             beside = near._replace(view=found._beside(near.view, foreseen))
@@ -104,11 +104,12 @@ class Products(Ridge):
         return xp.where(self.speaks & ~unknown, ahead, np.nan), ahead
 
     def _beyond(self, view: View, foreseen: Float[Array, "B H Y"]) -> Bool[Array, "B H Y"]:
-        """From which tick ahead on products of a column have been of signals beyond what was read or commanded."""
-        xp, (low, high) = namespace(view.held), self.ends
+        """From which tick ahead on products of a column have been of readings beyond what was read."""
+        xp, (low, high) = namespace(view.held), self.ends[:, : view.held.shape[-1]]
         most = _BEYOND * (high - low)
-        before, after = ((x < low - most) | (x > high + most) for x, _ in signals(view, foreseen))
-        once = xp.cumsum(after, 1) + before.sum(1)[:, None] > 0
+        path = xp.concatenate([view.held, foreseen[:, :-1]], 1)
+        once = (xp.cumsum((path < low - most) | (path > high + most), 1) > 0)[:, view.context - 1 :]
+        once = xp.concatenate([once, xp.zeros((*once.shape[:2], view.ahead.shape[-1]), bool)], -1)
         return (once[..., self.pairs].any(-1)[:, :, None] & self.told).any(-1)
 
     def describe(self) -> str:
@@ -153,6 +154,5 @@ class Products(Ridge):
         return view._replace(past=past, past_mask=past_mask, ahead=ahead, ahead_mask=ahead_mask)
 
 
-def _ends(view: View) -> Float[np.ndarray, "2 N"]:
-    led = np.concatenate([view.past, view.ahead], 1)
-    return np.concatenate([np.quantile(x.reshape(-1, x.shape[-1]), _ENDS, axis=0) for x in (view.held, led)], 1)
+def _ends(read: Float[np.ndarray, "B C Y"]) -> Float[np.ndarray, "2 Y"]:
+    return np.quantile(read.reshape(-1, read.shape[-1]), _ENDS, axis=0)

@@ -84,7 +84,8 @@ class Reach:
     ) -> tuple[Float[np.ndarray, " Y"], Float[np.ndarray, " Y"]]:
         """The ends that are walls, infinite where they are none: far more readings lie on one than on what is next.
 
-        Of angles that wrap, of what turns with a heading, and of places there are none.
+        Both ends are, of what is never anything else, such as a switch. Of angles that wrap, of what turns with a
+        heading, and of places there are none.
         """
         walls = np.full((2, len(self.low)), -np.inf)
         for wall, sign, end in zip(walls, (1, -1), (self.low, -self.high), strict=True):
@@ -92,7 +93,8 @@ class Reach:
                 above = sign * read[:, at] - end[at]
                 on, off = (above <= _ON).mean(), above[above > _ON]
                 following = (off <= off.min() + _ON).sum() / len(above) if len(off) else 1.0
-                if on >= max(_PILED, _STEEP * following):
+                switched = len(off) > 0 and off.min() >= self.high[at] - self.low[at] - _ON
+                if on >= (_PILED if switched else max(_PILED, _STEEP * following)):
                     wall[at] = end[at]
         return walls[0], -walls[1]
 

@@ -13,6 +13,7 @@ from worldmodel.errors import NoMemoryError, RecipeError
 from worldmodel.logs.health.finding import present
 from worldmodel.logs.health.held import changed
 from worldmodel.logs.health.rates import meeting
+from worldmodel.logs.health.values import counted_on, counter_bits
 from worldmodel.logs.ingest.formats.tables import rates
 from worldmodel.logs.ingest.formats.tables.conversions import HEADER, change, is_unit, si
 from worldmodel.logs.ingest.formats.tables.episodes import check_columns, episodes_of
@@ -405,7 +406,7 @@ def _span(stamps: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[int, int] | 
 
 
 def _readings(table: Table, stream: TableStream) -> np.ndarray:
-    """A stream's samples: float64 [M, S]."""
+    """A stream's samples: float64 [M, S]; of counters that begin anew on from there."""
     data = np.empty((table.data.num_rows, len(stream.sources)), order="F")  # as it is filled, and checked
     for i, source in enumerate(stream.sources):
         if not source:
@@ -413,6 +414,9 @@ def _readings(table: Table, stream: TableStream) -> np.ndarray:
             continue
         convert = _conversion(table, stream, i)
         table.fill(source, data[:, i])
+        if stream.spec.kind == "sensor" and (bits := counter_bits(data[:, i])):
+            data[:, i] = counted_on(data[:, i], bits)
+            table.notes.append(f"{source} began anew after {bits} bits; on from there")
         if convert is not None:
             data[:, i] = convert(data[:, i])
     for i, source in enumerate(stream.hemispheres):
