@@ -33,20 +33,20 @@ def parts_of(view: View, layout: TickLayout) -> list[Part]:
     """
     xp, context, last = namespace(view.held), view.held.shape[1], view.held[:, -1]
     every = range(last.shape[1])
-    slow, streams, shown = _slow(view, layout), [], []
+    slow, others, shown = _slow(view, layout), [], []
     for spec in layout.readings:
         columns, of = layout.slot_columns(spec), every[layout.reading_columns[spec.name]]
         if len(columns) > 1:
             now = last[:, None, of.start : of.stop]
             samples, there = view.slots[..., columns], view.slots_mask[..., columns]
-            streams.append([Part(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1], of)])
+            others.append([Part(xp.where(there[:, -1], samples[:, -1] - now, 0)[:, :-1], of)])
             shown.append((samples - now[:, None], there))
         else:
-            streams.append([])
+            others.append([])
             shown.append(slow.pop(0))
     parts = [Part(last, every), Part(xp.minimum(view.age[:, -1], context), every)]
-    for spec, newest, mean in zip(layout.readings, streams, _over_spans(shown), strict=True):
-        parts += [*newest, Part(mean, every[layout.reading_columns[spec.name]])]
+    for spec, other, mean in zip(layout.readings, others, _over_spans(shown), strict=True):
+        parts += [*other, Part(mean, every[layout.reading_columns[spec.name]])]
     return [*parts, Part(_over_spans([(view.past[:, :, None], view.past_mask[:, :, None])])[0], range(0))]
 
 
