@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import evenly, mean_known, namespace
+from worldmodel.models.experts.circles import Circles
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.long_run import FAR
 from worldmodel.models.objective import at_sample_times
@@ -42,10 +43,12 @@ class Blend:
         within: the same by stream inside contexts, at `horizons` of them.
         horizons: ticks ahead.
         stream_of: which of the S streams a column is of.
-        residuals: what came in left-out windows, less the blend, in units of its own expected error.
+        residuals: what came in left-out windows, less the blend, in units of its expected error; of angles that wrap
+            along the circle, in a sine's place, and across it.
         far: [K, Y] mean squared errors over long runs, 0 of who was not asked; of none where no recording is long.
         lively: [Y] the share of an expected squared error that grows with how far the blend moves.
         moves: [H, Y] how far that is on average; of no ticks where it is not known.
+        sign, middle, radius: of `Circles`.
     """
 
     usual: Float[Array, "K H Y"]
@@ -56,21 +59,40 @@ class Blend:
     far: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
     lively: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
     moves: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    sign: Int[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0, int))
+    middle: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
+    radius: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @classmethod
-    def fit(cls, left_out: LeftOut, horizons: Sequence[int], stream_of: Int[np.ndarray, " Y"]) -> "Blend":
-        """Measures experts where none of them learned; `horizons` are those of `left_out.within`."""
+    def fit(
+        cls,
+        left_out: LeftOut,
+        horizons: Sequence[int],
+        stream_of: Int[np.ndarray, " Y"],
+        circles: Circles | None = None,
+    ) -> "Blend":
+        """Measures experts where none of them learned.
+
+        Args:
+            left_out: windows of episodes that they had not seen.
+            horizons: those of `left_out.within`.
+            stream_of: as above.
+            circles: of the angles that wrap; None where none does.
+        """
         error = left_out.squared_errors(left_out.ahead)
         usual = _between(_cautious(error, left_out.groups), np.isfinite(error).any((0, 1)))
         usual = _shared(usual, np.asarray(stream_of))
         within, none = mean_known(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
         blend = cls(usual, within, np.asarray(horizons, int), stream_of, none)
         mean, scale, _ = blend.mix(left_out.ahead, left_out.within)
-        left = np.where(left_out.mask, left_out.came - at_sample_times(mean, left_out.age), np.nan) / scale
+        left = np.where(left_out.mask, left_out.came - at_sample_times(mean, left_out.age), np.nan)
         way = np.abs(mean - left_out.held[:, None])
         blend.moves = np.nan_to_num(mean_known(way, 0))
-        blend.lively = _lively(left**2, way / np.maximum(blend.moves, _LEAST))
-        left = left / blend._livelier(mean, scale, left_out.held[:, None], np.arange(mean.shape[1]))
+        blend.lively = _lively((left / scale) ** 2, way / np.maximum(blend.moves, _LEAST))
+        scale = scale * blend._livelier(mean, scale, left_out.held[:, None], np.arange(mean.shape[1]))
+        if circles is not None:
+            blend.sign, blend.middle, blend.radius = circles
+        left = blend._circles.along(left, mean) / blend._circles.even(scale)
         few = evenly(len(left), _RESIDUALS)
         return dataclasses.replace(blend, residuals=_whole(left)[few].astype(np.float32))
 
@@ -165,12 +187,14 @@ class Blend:
         """Equally likely futures: about the blend, errors as they came in left-out windows `chosen`, each as a whole.
 
         So they keep their course over time and across sensors, and grow with the error that the context announces.
+        Those of an angle that wraps are turned to where it points.
         """
-        xp = namespace(mean)
+        xp, circles = namespace(mean), self._circles
         if not len(self.residuals):
             return xp.repeat(mean[:, None], chosen.shape[1], 1)
         tick = np.minimum(np.arange(mean.shape[1]), self.residuals.shape[1] - 1)
-        return mean[:, None] + scale[:, None] * xp.asarray(self.residuals)[chosen][:, :, tick]
+        errors = circles.even(scale)[:, None] * xp.asarray(self.residuals)[chosen][:, :, tick]
+        return mean[:, None] + circles.back(errors, mean[:, None])
 
     def drawn(self, windows: int, count: int, seed: int | Sequence[int]) -> Int[Array, "B K"]:
         """For each member of each window the left-out window whose errors it repeats.
@@ -179,6 +203,10 @@ class Blend:
         """
         most = max(len(self.residuals), 1)
         return np.stack([np.random.default_rng(key).integers(most, size=count) for key in keys_of(windows, seed)])
+
+    @property
+    def _circles(self) -> Circles:
+        return Circles(self.sign, self.middle, self.radius)
 
     def _inside(self, within: Float[Array, "K B E S"], tick: Int[Array, " H"]) -> tuple[Array, Array]:
         """The logarithm [K, B, H, Y] of how many times its usual squared error each expert makes in this context.

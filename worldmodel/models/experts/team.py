@@ -10,6 +10,7 @@ from worldmodel.arrays import mean_known, namespace
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import Lens, View
 from worldmodel.models.experts.blend import Blend
+from worldmodel.models.experts.circles import Circles
 from worldmodel.models.experts.evidence import horizons_within
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.experts.left_out import Answer, LeftOut, Question, ask
@@ -73,7 +74,8 @@ class Team:
     ) -> "Team":
         """Experts that weigh by what they predicted for windows that they had not seen, and over long runs."""
         layout = lens.layout
-        blend = Blend.fit(left_out, horizons_within(context, horizon), layout.stream_of[layout.newest])
+        horizons, stream_of = horizons_within(context, horizon), layout.stream_of[layout.newest]
+        blend = Blend.fit(left_out, horizons, stream_of, Circles.of(lens))
         if far is not None:
             blend = dataclasses.replace(blend, far=far)
         mean, scale, _ = blend.mix(left_out.ahead, left_out.within, now=left_out.held[:, None])
