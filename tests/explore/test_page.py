@@ -273,6 +273,14 @@ def test_what_is_said_and_asked_for_stays_in_view(page):
         assert box["y"] + box["height"] <= 640, part
 
 
+def test_a_program_that_is_gone_is_told_with_what_to_do(page):
+    page.add_init_script("WebSocket = class { constructor() { setTimeout(() => this.onerror(), 0); } }")
+    page.reload()
+    page.wait_for_selector(".alarm:not([hidden])")
+    assert re.search(r"does not answer.\n  do: +start worldmodel explore again", page.text_content(".alarm"))
+    assert page.text_content(".status") == "stopped"
+
+
 def test_what_is_said_moves_nothing_on_a_narrow_screen(page):
     """A curve that is drawn on stays under the pointer."""
     page.set_viewport_size({"width": 390, "height": 844})

@@ -42,4 +42,4 @@ function understood(data) {
   return unpacked(head, new Float32Array(data, begin, floats / 4), new Uint8Array(data, begin + floats));
 }
 
-const GONE = "The program behind this page does not answer.\n  remedy:   start worldmodel explore again, and reload the page";
+const GONE = "The program behind this page does not answer.\n  do:       start worldmodel explore again, and reload the page";
