@@ -18,7 +18,7 @@ class Structure:
     """What is known of a machine without a model of it.
 
     Attributes:
-        pairs: the coordinates, each with its derivative; of all of them or of none it is read.
+        pairs: the coordinates, each with its derivative.
         angles: those of the coordinates that are angles.
         acts_on: (action, coordinate) where each action drives one coordinate; empty where any may drive any.
         declared: which of these the user said.
@@ -37,7 +37,7 @@ class Structure:
 
     @property
     def hidden(self) -> bool:
-        """Whether nobody reads derivatives."""
+        """Whether there is a derivative that nobody reads."""
         return any(pair.derivative is None for pair in self.pairs)
 
     def to_json(self) -> dict[str, Any]:
@@ -59,20 +59,21 @@ class Structure:
         """Lines for people."""
         if not self.pairs:
             return "no column is the derivative of another"
-        pairs = ", ".join(self._hidden() if self.hidden else self._derivatives())
+        pairs = ", ".join([*self._derivatives(), *self._hidden()])
         lines = [f"{pairs}; angles: {self._angles()}", self._drives()]
         lines += [f"{name} looks ahead: it is computed from readings that come later" for name in self.looks_ahead]
         return "\n".join(lines)
 
     def _derivatives(self) -> Iterator[str]:
-        for i, pair in enumerate(self.pairs):
+        for i, pair in enumerate(pair for pair in self.pairs if pair.derivative is not None):
             how = "declared" if pair.fit is None else f"R2 {pair.fit:.2f}"
             yield f"{pair.derivative} {'of' if i else 'is the derivative of'} {pair.coordinate} ({how})"
 
     def _hidden(self) -> Iterator[str]:
-        for i, name in enumerate(self.coordinates):
-            how = "declared" if "coordinates" in self.declared else "goes on as it went"
-            yield f"{name} ({how})" if i else f"no derivative is read, but coordinates are: {name} ({how})"
+        how = "declared" if "coordinates" in self.declared else "goes on as it went"
+        for i, pair in enumerate(pair for pair in self.pairs if pair.derivative is None):
+            begin = "" if i else "no derivative is read, but coordinates are: "
+            yield f"{begin}{pair.coordinate} ({how})"
 
     def _angles(self) -> str:
         how = "declared" if "angles" in self.declared else "rad"
@@ -100,7 +101,7 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
         examples: windows to look at.
         lens: theirs.
         declared: what is not to be looked for, each by stream or by `stream.column`: `derivative`, from derivatives
-            to what they are of; `coordinates` whose derivatives are not read, a list; `angles`, a list; `acts_on`, from
+            to what they are of; `coordinates` whose derivatives nobody reads, a list; `angles`, a list; `acts_on`, from
             actions to coordinates, empty if any may drive any.
 
     Raises:
@@ -109,12 +110,14 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     declared = declared or {}
     columns, actions = columns_of(lens.layout), actions_of(lens.layout)
     _check_keys(declared)
+    hidden = [name for given in declared.get("coordinates", ()) for name in _named(given, columns)]
     if "derivative" in declared:
         pairs = tuple(Pair(q, v) for v, q in _matched(declared["derivative"], columns, columns))
     else:
-        pairs = tuple(find_pairs(examples, lens, list(columns.values())))
+        pairs = () if hidden else tuple(find_pairs(examples, lens, list(columns.values())))
     if "coordinates" in declared:
-        pairs = pairs or tuple(Pair(name, None) for given in declared["coordinates"] for name in _named(given, columns))
+        read = {pair.coordinate for pair in pairs}
+        pairs += tuple(Pair(name, None) for name in dict.fromkeys(hidden) if name not in read)
     elif not pairs and actions and not any(lens.layout.of_kind(kind) for kind in _FREE):
         moved = find_moved(examples, lens, list(columns.values()))
         if len(moved) <= MOST_COORDINATES and any(map(_is_angle, moved)):
