@@ -147,6 +147,8 @@ def test_a_joint_that_never_moves_is_no_coordinate():
         ({"acts_on": {"torque": "speeds.a"}}, "'speeds.a'"),
         ({"acts_on": {"force": "joints.a"}}, "torque.angle"),
         ({"derivatives": {}}, "'derivatives'"),
+        ({"derivative": ["speeds"]}, "a table"),
+        ({"coordinates": "joints"}, "a list"),
     ],
 )
 def test_what_does_not_exist_is_refused(declared, named):

@@ -148,11 +148,15 @@ def _drives(actions: Sequence[str], coordinates: Sequence[Column]) -> tuple[tupl
 
 
 def _check_keys(declared: Mapping[str, Any]) -> None:
-    known = ("derivative", "coordinates", "angles", "acts_on")
+    known = {"derivative": Mapping, "coordinates": list, "angles": list, "acts_on": Mapping}
     if unknown := [key for key in declared if key not in known]:
         raise WorldModelError(
             f"A structure has no {', '.join(map(repr, unknown))}.", expected=", ".join(known), found=", ".join(declared)
         )
+    for key, given in declared.items():
+        if not isinstance(given, known[key]):
+            expected = "a list of names" if known[key] is list else "a table, from names to names"
+            raise WorldModelError(f"The structure's {key!r} is none.", expected=expected, found=repr(given))
 
 
 def _named(name: str, there: Mapping[str, Any]) -> list[str]:
