@@ -1,5 +1,6 @@
 """What belongs together is found where it is known, and only there; what is declared is taken."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from tests.models.experts.pendulum import examples, layout, lens_of, recorded, sensor, simulated
 from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.structure import Structure, find_structure
 from worldmodel.types import StreamSpec
@@ -125,6 +127,15 @@ def test_coordinates_that_are_declared_count_where_a_derivative_would_be_found()
     assert not find_structure(examples, lens).hidden
     assert find_structure(examples, lens, {"coordinates": ["joint.angle"]}).pairs == (("joint.angle", None, None),)
     assert find_structure(examples, lens, {"coordinates": []}).pairs == find_structure(examples, lens).pairs
+
+
+def test_what_is_told_where_to_go_has_no_forces_to_be_found():
+    seen, lens = recorded(wraps=False, speeds=False)
+    joint, other, torque = lens.layout.streams
+    for unit, counts in (("", True), ("N*m", True), ("rad", False), ("deg", False)):
+        where = TickLayout(lens.layout.dt, (joint, other, dataclasses.replace(torque, units=(unit,))))
+        assert bool(find_structure(seen, dataclasses.replace(lens, layout=where)).pairs) == counts
+    assert find_structure(seen, dataclasses.replace(lens, layout=where), {"coordinates": ["joint"]}).hidden
 
 
 @pytest.mark.filterwarnings("error")

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.columns import Column, actions_of, columns_of
 from worldmodel.models.experts.derivatives import Pair, find_moved, find_pairs, looking_ahead
 
 MOST_COORDINATES = 4  # a mass matrix of more has too many terms for a minute of data
+_GOALS = ("rad", "deg", "m")  # units of commands that say where to go
 _FREE = ("gps", "position", "orientation", "pose")  # what tells where a body is that moves about
 
 
@@ -92,8 +94,8 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
 
     A column is the derivative of another whose increments over some ticks are its integral, with a slope of 1.
     Where none is, coordinates are lengths and angles that go on as they went, whose derivatives nobody reads: of what
-    is commanded and does not move about freely, if they are few, and there is an angle among them, for what only
-    slides needs no equations of Lagrange's.
+    is commanded, but not told where to go, for then a controller moves it, and does not move about freely, if they are
+    few, and there is an angle among them, for what only slides needs no equations of Lagrange's.
     A coordinate is an angle if it wraps or is in rad. Actions that are as many as the coordinates, each called like
     one, drive those.
 
@@ -118,7 +120,7 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     if "coordinates" in declared:
         read = {pair.coordinate for pair in pairs}
         pairs += tuple(Pair(name, None) for name in dict.fromkeys(hidden) if name not in read)
-    elif not pairs and actions and not any(lens.layout.of_kind(kind) for kind in _FREE):
+    elif not pairs and _is_forced(lens.layout):
         moved = find_moved(examples, lens, list(columns.values()))
         if len(moved) <= MOST_COORDINATES and any(map(_is_angle, moved)):
             pairs = tuple(Pair(each.name, None) for each in moved)
@@ -132,6 +134,12 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     else:
         acts_on = _drives(list(actions), list(of.values()))
     return Structure(pairs, angles, acts_on, tuple(declared), tuple(looking_ahead(examples, lens, pairs)))
+
+
+def _is_forced(layout: TickLayout) -> bool:
+    """Whether forces may be what is commanded, of what stands in one place."""
+    units = {unit for spec in layout.actions for unit in spec.units}
+    return bool(units) and units.isdisjoint(_GOALS) and not any(layout.of_kind(kind) for kind in _FREE)
 
 
 def _is_angle(column: Column) -> bool:
