@@ -1,5 +1,6 @@
 """Mechanics against what is known: energy, numpy, a pendulum's own equation; and what may have no influence."""
 
+import dataclasses
 import io
 import re
 
@@ -7,7 +8,18 @@ import jax
 import numpy as np
 import pytest
 
-from tests.models.experts.pendulum import DAMPING, DT, INERTIA, WEIGHT, recorded
+from tests.models.experts.pendulum import (
+    DAMPING,
+    DT,
+    INERTIA,
+    WEIGHT,
+    examples,
+    layout,
+    lens_of,
+    recorded,
+    sensor,
+    simulated,
+)
 from worldmodel.models.experts.columns import columns_of
 from worldmodel.models.experts.mechanics import Mechanics, expert
 from worldmodel.models.experts.mechanics.model import (
@@ -21,8 +33,9 @@ from worldmodel.models.experts.mechanics.model import (
     solve,
     triangle,
 )
+from worldmodel.models.experts.mechanics.scales import measure
 from worldmodel.models.experts.mechanics.start import polynomial
-from worldmodel.models.experts.mechanics.track import track_of
+from worldmodel.models.experts.mechanics.track import came_of, track_of
 from worldmodel.models.experts.structure import find_structure
 
 
@@ -80,6 +93,21 @@ def test_a_pendulum_is_recovered_from_its_angle_alone():
     assert np.isnan(ahead[..., 2]).all()
     missed = np.sqrt(((ahead - examples.came)[:, -1, :2] ** 2).mean(0))
     assert (missed < 0.1).all()
+
+
+def test_a_joint_that_stands_still_does_not_slow_down_the_others():
+    states, actions = (np.stack(x) for x in zip(*map(simulated, range(4)), strict=True))
+    readings = np.concatenate([states[..., :1], np.full_like(states[..., :1], 0.3)], -1)
+    lens = lens_of(layout(sensor("joints", "a b", "rad rad")), readings, actions)
+    lens = dataclasses.replace(lens, std=np.ones(2))  # as of what does not move
+    seen = examples(readings, actions, lens)
+    columns = list(columns_of(lens.layout).values())
+
+    def time_of(columns):
+        track = track_of(seen.view, lens, columns)
+        return measure(track, came_of(seen, lens, columns, track), None, lens).time
+
+    assert time_of([*columns, None, None]) == pytest.approx(time_of([columns[0], None]), rel=1e-3)
 
 
 def test_arrays_hold_all_of_it(data, model):

@@ -1,5 +1,6 @@
 """What belongs together is found where it is known, and only there; what is declared is taken."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 from tests.models.experts.pendulum import examples, layout, lens_of, recorded, sensor, simulated
 from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout
+from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.structure import Structure, find_structure
 from worldmodel.types import StreamSpec
 
@@ -109,9 +112,40 @@ def test_what_is_declared_is_taken():
     hidden = found(states, noise(3, 200, 1), *TWO, declared={"coordinates": ["joints"]})
     assert hidden.pairs == (("joints.a", None, None), ("joints.b", None, None))
     assert hidden.describe().count("declared") == 2
+    both = {"coordinates": ["joints", "joints.a"], "derivative": {"speeds.b": "joints.b"}}
+    part = found(states, noise(3, 200, 1), *TWO, declared=both)
+    assert part.pairs == (("joints.b", "speeds.b", None), ("joints.a", None, None))
+    assert part.hidden
+    assert "speeds.b is the derivative of joints.b (declared), no derivative is read" in part.describe()
     one = found(states, noise(3, 200, 1), *TWO, declared={"derivative": {"speeds.b": "joints.a"}, "acts_on": {}})
     assert one.pairs == (("joints.a", "speeds.b", None),)
     assert one.acts_on == ()
+
+
+def test_coordinates_that_are_declared_count_where_a_derivative_would_be_found():
+    examples, lens = recorded(wraps=False)
+    assert not find_structure(examples, lens).hidden
+    assert find_structure(examples, lens, {"coordinates": ["joint.angle"]}).pairs == (("joint.angle", None, None),)
+    assert find_structure(examples, lens, {"coordinates": []}).pairs == find_structure(examples, lens).pairs
+
+
+def test_what_is_told_where_to_go_has_no_forces_to_be_found():
+    seen, lens = recorded(wraps=False, speeds=False)
+    joint, other, torque = lens.layout.streams
+    for unit, counts in (("", True), ("N*m", True), ("rad", False), ("deg", False)):
+        where = TickLayout(lens.layout.dt, (joint, other, dataclasses.replace(torque, units=(unit,))))
+        assert bool(find_structure(seen, dataclasses.replace(lens, layout=where)).pairs) == counts
+    assert find_structure(seen, dataclasses.replace(lens, layout=where), {"coordinates": ["joint"]}).hidden
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_joint_that_never_moves_is_no_coordinate():
+    states, actions = (np.stack(x) for x in zip(*map(simulated, range(4)), strict=True))
+    readings = np.concatenate([states[..., :1], np.full_like(states[..., :1], 0.3)], -1)
+    where = layout(sensor("joints", "a b", "rad rad"))
+    lens = Lens(where, *(np.float32(x) for x in (readings.mean((0, 1)), [1, 1], [0], [1])))
+    structure = find_structure(examples(np.float32(readings), np.float32(actions), lens), lens)
+    assert structure.pairs == (("joints.a", None, None),)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +158,8 @@ def test_what_is_declared_is_taken():
         ({"acts_on": {"torque": "speeds.a"}}, "'speeds.a'"),
         ({"acts_on": {"force": "joints.a"}}, "torque.angle"),
         ({"derivatives": {}}, "'derivatives'"),
+        ({"derivative": ["speeds"]}, "a table"),
+        ({"coordinates": "joints"}, "a list"),
     ],
 )
 def test_what_does_not_exist_is_refused(declared, named):

@@ -96,8 +96,8 @@ def _fits(series: Float[np.ndarray, "B T K"], dt: float) -> tuple[Float[np.ndarr
         both, own, other = moved.T @ passed, (moved**2).sum(0), (passed**2).sum(0)
         moves = (np.sqrt(own / len(moved)) > least)[:, None] & (other > 0)
         off = own[:, None] - 2 * both + other
-        fits.append(np.where(moves, 1 - off / np.maximum(own, 1e-300)[:, None], -np.inf))
-        slopes.append(np.where(moves, both / np.maximum(other, 1e-300), 0.0))
+        fits.append(np.where(moves, 1 - off / np.where(own > 0, own, 1)[:, None], -np.inf))
+        slopes.append(np.where(moves, both / np.where(other > 0, other, 1), 0.0))
     best = np.argmax(fits, 0)[None]
     return np.take_along_axis(np.array(fits), best, 0)[0], np.take_along_axis(np.array(slopes), best, 0)[0]
 

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.columns import Column, actions_of, columns_of
 from worldmodel.models.experts.derivatives import Pair, find_moved, find_pairs, looking_ahead
 
 MOST_COORDINATES = 4  # a mass matrix of more has too many terms for a minute of data
+_GOALS = ("rad", "deg", "m")  # units of commands that say where to go
 _FREE = ("gps", "position", "orientation", "pose")  # what tells where a body is that moves about
 
 
@@ -18,7 +20,7 @@ class Structure:
     """What is known of a machine without a model of it.
 
     Attributes:
-        pairs: the coordinates, each with its derivative; of all of them or of none it is read.
+        pairs: the coordinates, each with its derivative.
         angles: those of the coordinates that are angles.
         acts_on: (action, coordinate) where each action drives one coordinate; empty where any may drive any.
         declared: which of these the user said.
@@ -37,7 +39,7 @@ class Structure:
 
     @property
     def hidden(self) -> bool:
-        """Whether nobody reads derivatives."""
+        """Whether there is a derivative that nobody reads."""
         return any(pair.derivative is None for pair in self.pairs)
 
     def to_json(self) -> dict[str, Any]:
@@ -59,20 +61,21 @@ class Structure:
         """Lines for people."""
         if not self.pairs:
             return "no column is the derivative of another"
-        pairs = ", ".join(self._hidden() if self.hidden else self._derivatives())
+        pairs = ", ".join([*self._derivatives(), *self._hidden()])
         lines = [f"{pairs}; angles: {self._angles()}", self._drives()]
         lines += [f"{name} looks ahead: it is computed from readings that come later" for name in self.looks_ahead]
         return "\n".join(lines)
 
     def _derivatives(self) -> Iterator[str]:
-        for i, pair in enumerate(self.pairs):
+        for i, pair in enumerate(pair for pair in self.pairs if pair.derivative is not None):
             how = "declared" if pair.fit is None else f"R2 {pair.fit:.2f}"
             yield f"{pair.derivative} {'of' if i else 'is the derivative of'} {pair.coordinate} ({how})"
 
     def _hidden(self) -> Iterator[str]:
-        for i, name in enumerate(self.coordinates):
-            how = "declared" if "coordinates" in self.declared else "goes on as it went"
-            yield f"{name} ({how})" if i else f"no derivative is read, but coordinates are: {name} ({how})"
+        how = "declared" if "coordinates" in self.declared else "goes on as it went"
+        for i, pair in enumerate(pair for pair in self.pairs if pair.derivative is None):
+            begin = "" if i else "no derivative is read, but coordinates are: "
+            yield f"{begin}{pair.coordinate} ({how})"
 
     def _angles(self) -> str:
         how = "declared" if "angles" in self.declared else "rad"
@@ -91,8 +94,8 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
 
     A column is the derivative of another whose increments over some ticks are its integral, with a slope of 1.
     Where none is, coordinates are lengths and angles that go on as they went, whose derivatives nobody reads: of what
-    is commanded and does not move about freely, if they are few, and there is an angle among them, for what only
-    slides needs no equations of Lagrange's.
+    is commanded, but not told where to go, for then a controller moves it, and does not move about freely, if they are
+    few, and there is an angle among them, for what only slides needs no equations of Lagrange's.
     A coordinate is an angle if it wraps or is in rad. Actions that are as many as the coordinates, each called like
     one, drive those.
 
@@ -100,7 +103,7 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
         examples: windows to look at.
         lens: theirs.
         declared: what is not to be looked for, each by stream or by `stream.column`: `derivative`, from derivatives
-            to what they are of; `coordinates` whose derivatives are not read, a list; `angles`, a list; `acts_on`, from
+            to what they are of; `coordinates` whose derivatives nobody reads, a list; `angles`, a list; `acts_on`, from
             actions to coordinates, empty if any may drive any.
 
     Raises:
@@ -109,13 +112,15 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     declared = declared or {}
     columns, actions = columns_of(lens.layout), actions_of(lens.layout)
     _check_keys(declared)
+    hidden = [name for given in declared.get("coordinates", ()) for name in _named(given, columns)]
     if "derivative" in declared:
         pairs = tuple(Pair(q, v) for v, q in _matched(declared["derivative"], columns, columns))
     else:
-        pairs = tuple(find_pairs(examples, lens, list(columns.values())))
+        pairs = () if hidden else tuple(find_pairs(examples, lens, list(columns.values())))
     if "coordinates" in declared:
-        pairs = pairs or tuple(Pair(name, None) for given in declared["coordinates"] for name in _named(given, columns))
-    elif not pairs and actions and not any(lens.layout.of_kind(kind) for kind in _FREE):
+        read = {pair.coordinate for pair in pairs}
+        pairs += tuple(Pair(name, None) for name in dict.fromkeys(hidden) if name not in read)
+    elif not pairs and _is_forced(lens.layout):
         moved = find_moved(examples, lens, list(columns.values()))
         if len(moved) <= MOST_COORDINATES and any(map(_is_angle, moved)):
             pairs = tuple(Pair(each.name, None) for each in moved)
@@ -129,6 +134,12 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     else:
         acts_on = _drives(list(actions), list(of.values()))
     return Structure(pairs, angles, acts_on, tuple(declared), tuple(looking_ahead(examples, lens, pairs)))
+
+
+def _is_forced(layout: TickLayout) -> bool:
+    """Whether forces may be what is commanded, of what stands in one place."""
+    units = {unit for spec in layout.actions for unit in spec.units}
+    return bool(units) and units.isdisjoint(_GOALS) and not any(layout.of_kind(kind) for kind in _FREE)
 
 
 def _is_angle(column: Column) -> bool:
@@ -145,11 +156,15 @@ def _drives(actions: Sequence[str], coordinates: Sequence[Column]) -> tuple[tupl
 
 
 def _check_keys(declared: Mapping[str, Any]) -> None:
-    known = ("derivative", "coordinates", "angles", "acts_on")
+    known = {"derivative": Mapping, "coordinates": list, "angles": list, "acts_on": Mapping}
     if unknown := [key for key in declared if key not in known]:
         raise WorldModelError(
             f"A structure has no {', '.join(map(repr, unknown))}.", expected=", ".join(known), found=", ".join(declared)
         )
+    for key, given in declared.items():
+        if not isinstance(given, known[key]):
+            expected = "a list of names" if known[key] is list else "a table, from names to names"
+            raise WorldModelError(f"The structure's {key!r} is none.", expected=expected, found=repr(given))
 
 
 def _named(name: str, there: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from worldmodel.models.experts.mechanics.track import Came, Track, noise_of
 
 _APART = 5  # ticks between the velocities whose difference is an acceleration
 _RIDGE = 1e-3  # of normalised inputs
+_STILL = 1e-9  # of a velocity, by which one that stands still changes in a tick: it tells no time
 _LEAST_NOISE = 1e-5  # of a column's standard deviation
 _LEAST_PUSH = 0.05  # of the usual size of what actions do, where their mean is next to nothing
 
@@ -27,7 +28,9 @@ def measure(track: Track, came: Came, drives: Float[np.ndarray, "n A"] | None, l
     blank = np.zeros((n, track.acted.shape[-1]))
     scales = Scales(dt, velocity, dt, blank, np.nan_to_num(middle), noise, spread)
     states, acted, change = _accelerations(track, scales)
-    time = np.mean(velocity / np.maximum(change.std(0), 1e-12))
+    changes = change.std(0)
+    moves = changes > _STILL * velocity / dt
+    time = np.mean(velocity[moves] / changes[moves]) if moves.any() else dt
     push = _pushes(states, acted, change) * (time / velocity)[:, None]
     if drives is not None:
         push = _named(push, drives * velocity[:, None] * lens.action_std)
