@@ -334,9 +334,18 @@ def test_errors_that_were_not_seen_lie_on_lines_between_those_that_were():
     mask[:, [0, 2, 5]] = False
     blend = fitted([1.0], mask=mask)
     residuals = blend.residuals
-    np.testing.assert_allclose(residuals[:, 0], residuals[:, 1] / 2, rtol=1e-6)
+    np.testing.assert_array_equal(residuals[:, 0], residuals[:, 1])
     np.testing.assert_allclose(residuals[:, 2], (residuals[:, 1] + residuals[:, 3]) / 2, rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(residuals[:, 5], residuals[:, 4])
+
+
+def test_readings_of_a_slow_sensor_are_held_by_intervals_as_often_before_the_first_tick_at_which_one_came():
+    """The nearer the start, the narrower they were, where in each window another tick is the first with a reading."""
+    ticks, phase = np.arange(H), np.arange(N)[:, None] % 5
+    mask = np.repeat(((ticks - phase) % 5 == 0)[..., None], Y, 2)
+    blend = fitted([1.0], mask=mask)
+    spread = blend.residuals.std((0, 2))
+    assert spread[1:5].min() > 0.8 * spread[5:].mean()
 
 
 @pytest.mark.parametrize(("episodes", "pays"), [(0, 16), (1, 4), (2, 4), (3, 1)])

@@ -336,11 +336,16 @@ def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"])
 
 
 def _whole(residuals: Float[np.ndarray, "N H Y"]) -> Float[np.ndarray, "N H Y"]:
-    """Residuals centred, and filled on lines where nothing came: from 0 at the start, and held after the last."""
+    """Residuals centred, and filled where nothing came: on lines, and as the first and the last beyond these.
+
+    They are in units of what is expected at each tick, and so no less before the first: the reading of a sensor slower
+    than the tick errs as much as at the tick at which one came.
+    """
     centred = residuals - np.nan_to_num(mean_known(residuals, 0))
-    out, ticks = np.zeros(centred.shape), np.arange(1, centred.shape[1] + 1)
+    out, ticks = np.zeros(centred.shape), np.arange(centred.shape[1])
     for window, column in np.ndindex(len(centred), centred.shape[2]):
         series = centred[window, :, column]
         known = np.isfinite(series)
-        out[window, :, column] = np.interp(ticks, [0, *ticks[known]], [0.0, *series[known]])
+        if known.any():
+            out[window, :, column] = np.interp(ticks, ticks[known], series[known])
     return out
