@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.apart import Apart, Shared
-from worldmodel.models.baselines.direct import Direct, halving
+from worldmodel.models.baselines.direct import Asked, Direct, halving
 from worldmodel.models.baselines.fitted import _split
 from worldmodel.models.baselines.inputs import Means, edges_of
 from worldmodel.models.baselines.onestep import OneStep
@@ -357,6 +358,20 @@ def test_no_tick_is_moved_by_what_is_commanded_after_it(tmp_path, late):
         after = direct.predict(view._replace(ahead=later), layout)
         np.testing.assert_array_equal(after[:, :tick], before[:, :tick])
         assert not np.allclose(after[:, tick:], before[:, tick:])
+
+
+@pytest.mark.parametrize("ticks", [np.arange(1, 13), np.array([1, 2, 3, 4, 6, 9, 12])])
+def test_paths_of_sensors_slower_than_the_tick_lose_jags_alone(ticks):
+    none = np.zeros((1, 0))
+    asked = Asked(Means(none, none), none, np.zeros(0, int), [], spans=np.array([1, 2, 3]))
+    line = (3 + 0.5 * ticks)[:, None, None] * np.ones((1, 2, 3))
+    np.testing.assert_allclose(asked.evened(line, ticks), line, rtol=1e-12)
+    jags = np.stack([(-1.0) ** ticks, (-1.0) ** ticks, np.cos(2 * np.pi / 3 * ticks)], -1)[:, None] + line[:, :1]
+    evened = asked.evened(jags, ticks)
+    np.testing.assert_array_equal(evened[..., 0], jags[..., 0])  # of one at the clock's rate all is kept
+    np.testing.assert_allclose(asked.evened(jax.numpy.asarray(jags), ticks), evened, rtol=1e-5)
+    if len(ticks) == 12:
+        np.testing.assert_allclose(evened[2:-2, :, 1:], line[2:-2, :1, 1:], atol=1e-12)
 
 
 def test_predictions_between_samples_lie_on_the_lines_between_them():

@@ -79,7 +79,10 @@ class Direct:
         parts, known, now = parts_of(view, layout), candidates[0].varies, view.held[:, -1:]
         seen = flat(parts)
         inputs = seen[:, np.flatnonzero(known[: seen.shape[1]])]
-        asked = Asked(Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]), parts)
+        spans = [layout.interval(layout.readings[stream]) for stream in layout.stream_of[layout.newest]]
+        asked = Asked(
+            Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]), parts, np.tile(spans, len(candidates))
+        )
         weights = namespace(candidates[0].weights).concatenate([each.weights for each in candidates], -1)
         together = dataclasses.replace(candidates[0], weights=weights)._until(view.horizon + LATE + 1)
         ahead = functools.cache(functools.partial(together._ahead, asked))
@@ -147,18 +150,20 @@ class Asked(NamedTuple):
         seen: [B, F] the inputs of what was seen that vary.
         acts: int [S'] which means of actions vary.
         parts: all inputs of what was seen.
+        spans: int [Y] ticks from one sample of each column to the next.
     """
 
     means: "Means"
     seen: Array
     acts: Array
     parts: "list[Part]"
+    spans: Array
 
     def of(self, asked: Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Float[Array, "B Q Y"]:
         """The answers of models of `ticks`."""
         count, models = self.seen.shape[1], len(ticks)
         seen = namespace(self.seen).broadcast_to(self.seen, (models, *self.seen.shape))
-        by_seen, answers = seen @ weights[:, :count] + weights[:, -1:], []
+        by_seen, answers = self.evened(seen @ weights[:, :count] + weights[:, -1:], ticks), []
         if not len(self.acts):
             return by_seen[asked.model].swapaxes(0, 1)
         together = max(_TOGETHER * models // (len(self.seen) * len(asked.model)), 1)
@@ -172,6 +177,30 @@ class Asked(NamedTuple):
             own = acted[:, table] @ weights[first:last, count:-1] + by_seen[first:last].swapaxes(0, 1)[:, :, None]
             answers.append(own.reshape(len(own), own.shape[1] * own.shape[2], own.shape[3])[:, place])
         return namespace(self.seen).concatenate(answers, 1)
+
+    def evened(self, ahead: Float[Array, "N B Y"], ticks: Int[Array, " N"]) -> Float[Array, "N B Y"]:
+        """What is told of ticks ahead; of sensors slower than the tick, without jags that repeat with their samples.
+
+        Models of ticks at which samples come and of those between were fitted to other windows each, and err apart.
+        """
+        for span in sorted(set(self.spans[self.spans > 1].tolist())):
+            even = namespace(ahead).tensordot(_even(tuple(ticks.tolist()), span), ahead, 1)
+            ahead = namespace(ahead).where(self.spans == span, even, ahead)
+        return ahead
+
+
+@functools.lru_cache(64)
+def _even(ticks: tuple[int, ...], span: int) -> Float[np.ndarray, "N N"]:
+    """Means over two spans that weigh near ticks more; between ticks and beyond the ends a path lies on lines."""
+    span = min(span, (ticks[-1] + 1) // 2)
+    every = np.arange(1, ticks[-1] + 1)
+    told = np.stack([np.interp(every, ticks, row) for row in np.eye(len(ticks))], 1)
+    reach = np.arange(2 - span, ticks[-1] + span)
+    near = np.clip(reach, 1, ticks[-1])
+    inside, beyond = near - span * np.sign(reach - near), abs(reach - near)[:, None] / span
+    path = (1 + beyond) * told[near - 1] - beyond * told[inside - 1]
+    weights = np.convolve(np.ones(span), np.ones(span)) / span**2
+    return np.stack([weights @ path[tick - 1 : tick - 1 + len(weights)] for tick in ticks])
 
 
 @functools.lru_cache(64)
