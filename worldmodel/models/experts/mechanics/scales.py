@@ -18,7 +18,7 @@ _LEAST_PUSH = 0.05  # of the usual size of what actions do, where their mean is 
 def measure(track: Track, came: Came, drives: Float[np.ndarray, "n A"] | None, lens: Lens) -> Scales:
     """Scales of windows; `drives` says which action drives which coordinate, None that any may drive any."""
     n, dt = len(track.samples) // 2, np.float64(lens.layout.dt)
-    read, values = came.mask.any((0, 1)), np.where(came.mask, came.value, np.nan)
+    read, values = np.asarray(came.mask.any((0, 1))), np.where(came.mask, came.value, np.nan)
     spread, middle = np.zeros(2 * n), np.zeros(2 * n)
     spread[read], middle[read] = (of(values[..., read], axis=(0, 1)) for of in (np.nanstd, np.nanmean))
     spread[n:] = np.where(read[n:], spread[n:], _speeds(track, dt).std(0))
