@@ -65,9 +65,9 @@ def recorded(wraps: bool, noise: float = 0.0, episodes: int = 6, speeds: bool = 
     angle, speed = states[..., :1], states[..., 1:]
     angle = np.concatenate([np.sin(angle), np.cos(angle)], -1) if wraps else angle
     read = [angle, speed, decoy] if speeds else [angle, decoy]
-    readings, joint = np.concatenate(read, -1), ("angle speed", "rad rad/s", (wraps, False))
-    joint = joint if speeds else ("angle", "rad", (wraps,))
-    where = layout(sensor("joint", *joint), sensor("other", "x", "m"))
+    columns = "angle speed", "rad rad/s", (wraps, False)
+    joint = sensor("joint", *columns) if speeds else sensor("joint", "angle", "rad", (wraps,))
+    readings, where = np.concatenate(read, -1), layout(joint, sensor("other", "x", "m"))
     lens = lens_of(where, readings, actions)
     return examples(readings, actions, lens), lens
 

@@ -95,12 +95,17 @@ def test_a_pendulum_is_recovered_from_its_angle_alone():
     assert (missed < 0.1).all()
 
 
-def test_a_joint_that_stands_still_does_not_slow_down_the_others():
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("never_read", [False, True])
+def test_a_joint_that_stands_still_does_not_slow_down_the_others(never_read):
     states, actions = (np.stack(x) for x in zip(*map(simulated, range(4)), strict=True))
     readings = np.concatenate([states[..., :1], np.full_like(states[..., :1], 0.3)], -1)
     lens = lens_of(layout(sensor("joints", "a b", "rad rad")), readings, actions)
     lens = dataclasses.replace(lens, std=np.ones(2))  # as of what does not move
     seen = examples(readings, actions, lens)
+    if never_read:
+        masks = {name: getattr(seen.view, name) & [True, False] for name in ("mask", "slots_mask")}
+        seen = seen._replace(view=seen.view._replace(**masks), mask=seen.mask & [True, False])
     columns = list(columns_of(lens.layout).values())
 
     def time_of(columns):

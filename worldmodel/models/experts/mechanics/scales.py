@@ -18,15 +18,14 @@ _LEAST_PUSH = 0.05  # of the usual size of what actions do, where their mean is 
 def measure(track: Track, came: Came, drives: Float[np.ndarray, "n A"] | None, lens: Lens) -> Scales:
     """Scales of windows; `drives` says which action drives which coordinate, None that any may drive any."""
     n, dt = len(track.samples) // 2, np.float64(lens.layout.dt)
-    read = np.array([samples.mask.any() for samples in track.samples])
-    spread = np.zeros(2 * n)
-    spread[read] = np.nanstd(np.where(came.mask, came.value, np.nan)[..., read], axis=(0, 1))
+    read, values = np.asarray(came.mask.any((0, 1))), np.where(came.mask, came.value, np.nan)
+    spread, middle = np.zeros(2 * n), np.zeros(2 * n)
+    spread[read], middle[read] = (of(values[..., read], axis=(0, 1)) for of in (np.nanstd, np.nanmean))
     spread[n:] = np.where(read[n:], spread[n:], _speeds(track, dt).std(0))
     spread = np.where(spread > 0, spread, 1.0)
     noise = np.maximum([noise_of(samples) for samples in track.samples], _LEAST_NOISE * spread)
-    velocity, middle = spread[n:], np.nanmean(np.where(came.mask, came.value, np.nan)[..., :n], axis=(0, 1))
-    blank = np.zeros((n, track.acted.shape[-1]))
-    scales = Scales(dt, velocity, dt, blank, np.nan_to_num(middle), noise, spread)
+    velocity, blank = spread[n:], np.zeros((n, track.acted.shape[-1]))
+    scales = Scales(dt, velocity, dt, blank, middle[:n], noise, spread)
     states, acted, change = _accelerations(track, scales)
     changes = change.std(0)
     moves = changes > _STILL * velocity / dt
