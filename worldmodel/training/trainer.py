@@ -209,7 +209,8 @@ def _begin(
             quick = fit_quick(examples, lens, soon, baselines.reckoners)
             cheap = trial.closed(baselines, quick)
             turn = allowance.part(allowance.left * FITTED)
-            rich = fit_rich(examples, lens, seed, turn, settings.about.get("structure")) if settings.train.rich else []
+            known = settings.about.get("structure")
+            rich = fit_rich(examples, lens, seed, turn, known, quick[0]) if settings.train.rich else []
             if scene is not None:
                 rich.append(Physics.of(scene, lens))
                 start.write_prior(scene.folder)

@@ -5,10 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from worldmodel.arrays import evenly, mean_known
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.isotropic import pairs_of
 from worldmodel.models.baselines.reckoning import Reckoner
-from worldmodel.models.baselines.view import Examples, Lens, short_context
+from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.closed import AR, ARX, Alike, Ridge, RoundBends
 from worldmodel.models.experts.mechanics import Mechanics
 from worldmodel.models.experts.physics import Physics
@@ -19,6 +22,7 @@ from worldmodel.models.experts.structure import Structure, find_structure
 
 _FEW_ACTIONS = 8  # docs/experiments.md: a humanoid's 26 are too many
 _STARTS = 12  # ticks that mechanics needs to tell where it starts
+_COMPARED, _LEAST = 500, 1e-12  # windows that fits are compared on, and a squared error that is none
 _LEAST_S = 5.0  # that those are worth beginning for which take long
 _AGAIN = 10  # times the time that mechanics took which is left, for another expert to be fitted and measured beside it
 RICH: dict[str, Any] = {
@@ -58,11 +62,13 @@ def fit_rich(
     seed: int,
     allowance: Allowance,
     declared: Mapping[str, Any] | None = None,
+    linear: Ridge | None = None,
 ) -> list[Any]:
     """Fits those that take long and suit the streams.
 
-    Where velocities are read, mechanics needs no state space beside it; where they are not, what its coordinates do may
-    be another thing than mechanics, and there is one if there is time.
+    Where velocities are read, mechanics needs no state space beside it. Where they are not, what coordinates do may be
+    another thing than mechanics: it has to fit better than linear models do, and a state space has its place if it does
+    not, or beside it if there is time.
 
     Args:
         examples: windows to fit on.
@@ -70,6 +76,7 @@ def fit_rich(
         seed: decides what they draw.
         allowance: time for it; is told what is found.
         declared: what is known of the machine's structure; the rest is found.
+        linear: what mechanics has to fit better than; None for nothing.
     """
     allowance.say("looking for equations of motion: what is the derivative of what")
     structure = find_structure(examples, lens, declared)
@@ -77,12 +84,25 @@ def fit_rich(
     _say_lines(allowance, structure)
     fitted: list[Any] = []
     if mechanical and _has_time(allowance, Mechanics.name):
-        fitted.append(Mechanics.fit(examples, lens, structure, seed, allowance))
-        _say_lines(allowance, fitted[-1])
+        mechanics = Mechanics.fit(examples, lens, structure, seed, allowance)
+        if structure.hidden and linear is not None and not _fits_better(mechanics, linear, examples):
+            allowance.say("these are no equations of motion: linear models fit better")
+            mechanical = False
+        else:
+            fitted.append(mechanics)
+            _say_lines(allowance, mechanics)
     rival = mechanical and structure.hidden and allowance.left > _AGAIN * allowance.spent
     if suits(lens) and (rival or not mechanical) and _has_time(allowance, StateSpace.name):
         fitted.append(StateSpace.fit(examples, lens, seed, allowance))
     return fitted
+
+
+def _fits_better(mechanics: Mechanics, linear: Ridge, examples: Examples) -> bool:
+    """Whether it errs less where both were fitted, on average over the logarithms of its columns' errors."""
+    few = evenly(len(examples.came), _COMPARED)
+    some = Examples(View(*(x[few] for x in examples.view)), *(x[few] for x in examples[1:4]))
+    own, other = (mean_known(some.squared_errors(expert.predict(some.view)), 0) for expert in (mechanics, linear))
+    return bool(np.nanmean(np.log(own + _LEAST) - np.log(other + _LEAST)) < 0)
 
 
 def _has_time(allowance: Allowance, name: str) -> bool:
