@@ -206,7 +206,7 @@ def test_of_a_drive_amperes_degrees_and_turns_are_read_and_levers_are_commanded(
     assert (len(actions), sorted(units)) == (len(commanded), ["", "A", "A", "K", "K", "rad/s"])
 
 
-@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("true", "false")])
+@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("true", "false"), ("YES", "NO")])
 def test_what_a_flag_calls_not_valid_is_no_reading(tmp_path, yes, no):
     def row(i):
         lost = i % 9 == 4
@@ -218,6 +218,16 @@ def test_what_a_flag_calls_not_valid_is_no_reading(tmp_path, yes, no):
     read = recording.samples[columns["alt_x"]]
     assert (len(read.time), read.data.min() > 3.9) == (80, True)
     assert len(recording.samples[columns["temp"]].time) == 90  # which is read there, too
+
+
+def test_of_two_flags_each_tells_what_is_no_reading(tmp_path):
+    def row(i):
+        first, second = i % 9 != 4, i % 7 != 3
+        return f"{i},{5 + np.sin(i) if first and second else -1:.3f},{int(first)},{int(second)}"
+
+    recording = suggested(tmp_path, "time_s,alt_x,alt_valid,is_valid", map(row, range(200)))
+    (read,) = recording.samples.values()
+    assert read.data.min() > 3.9
 
 
 @pytest.mark.parametrize(("bits", "lowest"), [(16, 0), (16, -(2**15)), (32, 0)])
@@ -256,7 +266,16 @@ def test_what_is_no_state_later_on_is_told_as_words(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "unit"),
-    [("T_core_C", "K"), ("oil_temp_C", "K"), ("case_degC", "K"), ("rail_bar", "Pa"), ("phase_C", ""), ("t_c", "")],
+    [
+        ("T_core_C", "K"),
+        ("oil_temp_C", "K"),
+        ("case_degC", "K"),
+        ("rail_bar", "Pa"),
+        ("phase_C", ""),
+        ("t_c", ""),
+        ("oil_psi", "Pa"),
+        ("att_psi", ""),
+    ],
 )
 def test_temperatures_and_pressures_by_what_their_names_end_in(tmp_path, name, unit):
     (spec,) = suggested(tmp_path, f"time_s,{name}", [f"{i},{20 + i % 7}" for i in range(30)]).specs.values()

@@ -49,13 +49,16 @@ _ENDINGS = (
     ("_mv", "mV"), ("_ma", "mA"), ("_ut", "uT"), ("_hpa", "hPa"), ("_kpa", "kPa"), ("_rpm", "rpm"), ("_hz", "Hz"),
     ("_nm", "N*m"), ("_pct", "%"), ("_percent", "%"), ("_m", "m"), ("_s", "s"), ("_g", "g"), ("_v", "V"), ("_a", "A"),
     ("_knots", "kn"), ("_kts", "kn"), ("_kn", "kn"),
-    ("_degc", "degC"), ("_degf", "degF"), ("_celsius", "degC"), ("_mbar", "hPa"), ("_bar", "bar"), ("_psi", "psi"),
+    ("_degc", "degC"), ("_degf", "degF"), ("_celsius", "degC"), ("_mbar", "hPa"), ("_bar", "bar"),
     ("_volts", "V"), ("_amps", "A"), ("_kw", "kW"),
 )  # fmt: skip
 _WANTED = re.compile(r"(?:^|_)(?:cmd|command|des|desired|goal|ref|set|setpoint|target|twist|u)_[va]$", re.IGNORECASE)
-
-
 _CELSIUS = re.compile(r"(?:^|_)(?:[tT]|(?:[tT]emp|TEMP)[a-zA-Z]*)(?:_.*)?_C$")  # `_C` of another name is its third
+_PSI = re.compile(  # of another name it is an angle, beside phi and theta
+    r"(?:^|_)(?:p|press[a-z]*|oil|fuel|water|coolant|air|gas|hyd[a-z]*|brake|boost|tires?|tyres?|tank|line|rail|pump|manifold"
+    r"|supply|inlet|outlet|suction|discharge)\d*(?:_.*)?_psi$",
+    re.IGNORECASE,
+)
 
 
 def spelt(unit: str) -> str:
@@ -79,6 +82,8 @@ def split(name: str) -> tuple[str, str]:
         return name.strip(), ""
     if _CELSIUS.search(name):
         return name[: -len("_C")], "degC"
+    if _PSI.search(name):
+        return name[: -len("_psi")], "psi"
     for ending, unit in _ENDINGS:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)], unit

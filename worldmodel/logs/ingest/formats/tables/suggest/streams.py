@@ -287,18 +287,27 @@ def _only_valid(streams: Sequence[Suggested], table: Table) -> list[Suggested]:
     It is a flag of columns that stand still wherever it is 0, and nowhere else: they hold what stands for no reading.
     """
     for flag in [name for name in table.names if VALID.search(plain(name)) and not table.is_words(name)]:
-        valid = table.floats(flag)
-        if set(np.unique(valid[np.isfinite(valid)])) != {0.0, 1.0} or (valid == 0).sum() < _LOST:
+        valid, said = table.floats(flag), _saying_yes(table, flag)
+        if set(np.unique(valid[np.isfinite(valid)])) != {0.0, 1.0} or (valid == 0).sum() < _LOST or said is None:
             continue
         parted = [parts for stream in streams if any(parts := _parted(stream, table, flag))]
         if any(told for _, told in parted):
-            where: dict[str, str | int] = {flag: str(table.kind(flag)) == "bool" or 1}
             doubt = f"rows whose {flag} is 0 are taken for no readings"
             streams = []
             for rest, told in parted:
                 streams += [rest] if rest else []
-                streams += [dataclasses.replace(told, where=where, doubts=[*told.doubts, doubt])] if told else []
+                if told:
+                    where = {**told.where, flag: said}
+                    streams += [dataclasses.replace(told, where=where, doubts=[*told.doubts, doubt])]
     return list(streams)
+
+
+def _saying_yes(table: Table, flag: str) -> str | int | None:
+    """What a flag of two states holds where it is 1; None where that is spelt in several ways."""
+    if states := switched(table.column(flag)):
+        words = [word for word, value in states.items() if value == 1]
+        return words[0] if len(words) == 1 else None
+    return str(table.kind(flag)) == "bool" or 1
 
 
 def _parted(stream: Suggested, table: Table, flag: str) -> tuple[Suggested | None, Suggested | None]:
