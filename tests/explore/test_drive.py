@@ -53,12 +53,16 @@ def clock():
 
 
 class Startled:
-    """A watch that is surprised at one tick alone, the first that it judges after 0.7 s."""
+    """A watch that is surprised at one tick alone, the first that it judges after 0.62 s."""
 
     look, startled_s = 2, None
 
+    def __init__(self):
+        self.judged = []
+
     def judge(self, at_s, context, future):
-        if self.startled_s is None and at_s > 0.7:
+        self.judged.append(round(at_s / DT))
+        if self.startled_s is None and at_s > 0.62:
             self.startled_s = at_s
         return Alarms(at_s, {"cart": 2.0 if at_s == self.startled_s else 0.1}, {})
 
@@ -170,6 +174,25 @@ def test_an_alarm_between_two_looks_stays_until_it_is_seen(clock):
     assert told[-1]["raised"]["surprise"] == {"cart": 2.0}
     assert drive.handle({"kind": "seen"}) == {}
     assert asked(drive)["alarms"]["raised"] is None
+
+
+def test_every_tick_is_looked_at(clock):
+    """Also of a run that looks back by less than the time between two looks."""
+    watch = Startled()
+    drive = drive_of(load_scene("cartpole"), clock, watch=watch)
+    for _ in range(20):
+        clock.now += CONTEXT * DT - 0.01
+        asked(drive)
+    assert set(watch.judged) == set(range(watch.judged[0], watch.judged[-1] + 1))
+
+
+def test_an_alarm_stays_where_a_machine_begins_anew(clock):
+    scene = dataclasses.replace(load_scene("cartpole"), limits={"slider": JointLimits(position=(-0.8, 0.8))})
+    drive, told = drive_of(scene, clock, watch=Startled()), []
+    while not (told and told[-1]["note"]):
+        clock.now += 0.2
+        told.append(asked(drive, 10.0))
+    assert told[-1]["alarms"]["raised"]["surprise"] == {"cart": 2.0}
 
 
 def test_a_future_counts_until_its_commands_are_given_up():

@@ -126,7 +126,10 @@ class Drive(Answers):
         pace = self._pass_on(request)
         note = "" if self._driven.within_limits else "It left its limits, and began anew."
         if note:
+            self._look()
+            last = self._raised
             self._restart()
+            self._raised = last
         ahead = self._other.submit(self._ahead, wire.number(request, "horizon_s")) if request.get("twin") else None
         future = self._future(request, count)
         beside = {} if ahead is None else self._sampled(ahead.result(), future)
@@ -137,7 +140,7 @@ class Drive(Answers):
             **fans.summary(future, count),
             "past": self._memory.past(future.start_s - self._context_s, future.start_s, 3 if count else 0),
             "streams": streams,
-            "alarms": self._told() if self._watch else None,
+            "alarms": self._told(),
             "note": note,
             "pace": pace,
             "took_ms": (time.perf_counter() - began) * 1e3,
@@ -204,13 +207,22 @@ class Drive(Answers):
         for name, fan in streams.items():
             fan["errors"] = self._outcomes.errors(name)
 
-    def _told(self) -> dict[str, Any]:
-        """What was looked at last, and the newest alarm, which stays until it is seen."""
-        if self._looked is None or self._clock() - self._watched_s > _PERIOD_S:
-            every = self._live.alarms_since(np.inf if self._looked is None else self._looked.at_s)
-            self._looked, self._watched_s = every[-1], self._clock()
-            self._raised = next((each for each in reversed(every) if raised(each)), self._raised)
+    def _told(self) -> dict[str, Any] | None:
+        """What was looked at last, and the newest alarm, which stays until it is seen; None where nobody watches."""
+        told_of_s = self._context_s - _MOST_S  # before a request is made too late for all ticks since the last
+        if self._clock() - self._watched_s > min(_PERIOD_S, told_of_s):
+            self._look()
+        if self._looked is None:
+            return None
         return {**self._looked.told(), "raised": None if self._raised is None else self._raised.told()}
+
+    def _look(self) -> None:
+        """Looks for alarms of every tick since the last look."""
+        if self._watch is None:
+            return
+        every = self._live.alarms_since(np.inf if self._looked is None else self._looked.at_s)
+        self._looked, self._watched_s = every[-1], self._clock()
+        self._raised = next((each for each in reversed(every) if raised(each)), self._raised)
 
     def _seen(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Nobody need be told of the last alarm any more."""
