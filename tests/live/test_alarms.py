@@ -97,6 +97,21 @@ def test_no_alarm_is_missed_between_two_looks(log, watch):
     assert len(live.alarms_since(-np.inf)) == CONTEXT + 1
 
 
+def test_what_is_pushed_meanwhile_changes_no_alarm(log, watch):
+    """It has older ticks forgotten, which were then judged as if nothing had been read."""
+    told = live_on(log, watch).alarms_since(-np.inf)
+
+    @dataclasses.dataclass(frozen=True)
+    class Slow(Watch):
+        def judge(self, at_s, context, future):
+            for spec in LAYOUT.streams:
+                live.push(spec.name, live.belief.at_s + 0.5, np.zeros(spec.sample_shape))
+            return super().judge(at_s, context, future)
+
+    live = live_on(log, Slow(**vars(watch)))
+    assert live.alarms_since(-np.inf) == told
+
+
 def test_nobody_watches_unless_asked_to(log):
     with pytest.raises(WorldModelError, match="Nobody watches"):
         _ = live_on(log, None).alarms

@@ -13,7 +13,7 @@ from worldmodel.live.laid import Laid
 from worldmodel.live.origin import Origin
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks, frames_at, ticks_of
 from worldmodel.logs.followed import Follower, looks_back
-from worldmodel.types import Samples, StreamSpec
+from worldmodel.types import Commands, Samples, StreamSpec
 
 Arrival = Literal["in time", "late", "dropped"]
 _BURST = 4  # times its nominal rate, that a stream may have over what is kept
@@ -36,6 +36,13 @@ class Seen(NamedTuple):
     late: dict[str, int]
     dropped: dict[str, int]
     followers: tuple[Follower, ...] = ()
+
+    def part(self, first: int, end: int) -> "Seen":
+        """The same of some of its ticks."""
+        values, mask, age_s, actions, frames, origin, followed = self.ticks
+        values, mask, age_s, frames, followed = (x[first:end] for x in (values, mask, age_s, frames, followed))
+        led = Commands(*(x[first:end] for x in actions))
+        return self._replace(ticks=Ticks(values, mask, age_s, led, frames, origin, followed))
 
 
 class Intake:

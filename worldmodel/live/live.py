@@ -134,14 +134,15 @@ class Live:
         """
         if self._watch is None:
             raise WorldModelError("Nobody watches.", remedy="run.live(watch=run.watch(LOG)), a log that was held out")
-        newest, first = self._row(None), self.context - 1 + self._watch.look
-        self._check_ready(newest - self._watch.look)
+        watch, newest, span = self._watch, self._row(None), self.context + self._watch.look
+        self._check_ready(newest - watch.look)
         after = np.floor((at_s - self.start_s) / self.layout.dt + SAME_TICK) + 1
-        oldest = int(np.clip(after, max(newest - self._back, first), newest))
-        return [self._judged(self._watch, row) for row in range(oldest, newest + 1)]
+        oldest = int(np.clip(after, max(newest - self._back, span - 1), newest))
+        known = self._intake.seen(newest, newest - oldest + span)  # at once: more may be pushed meanwhile
+        parts = ((row, known.part(row - oldest, row - oldest + span)) for row in range(oldest, newest + 1))
+        return [self._judged(watch, row, part) for row, part in parts]
 
-    def _judged(self, watch: Watch, row: int) -> Alarms:
-        known = self._intake.seen(row, self.context + watch.look)
+    def _judged(self, watch: Watch, row: int, known: Seen) -> Alarms:
         return watch.judge(
             self.start_s + row * self.layout.dt,
             context_of(self.layout, self.context, known),
