@@ -374,6 +374,20 @@ def test_paths_of_sensors_slower_than_the_tick_lose_jags_alone(ticks):
         np.testing.assert_allclose(evened[2:-2, :, 1:], line[2:-2, :1, 1:], atol=1e-12)
 
 
+@pytest.mark.parametrize("slower", [1, 5])
+def test_what_is_said_of_a_tick_does_not_depend_on_how_far_it_is_asked(tmp_path, slower):
+    """Compiled programs are asked farther than the question."""
+    windows = linear_log(tmp_path / "log.h5", [0, 1], ticks=260, horizon=80)
+    baselines = fit(windows)
+    view = baselines.lens.examples(windows, np.asarray(windows.starts())[:40:10]).view
+    streams = (dataclasses.replace(s, rate_hz=s.rate_hz / slower) for s in windows.layout.streams)
+    layout, direct = TickLayout(DT, tuple(streams)), baselines.linear.direct
+    whole = direct.predict(view, layout)
+    for horizon in (1, 4, 21, 60):
+        less = view._replace(ahead=view.ahead[:, :horizon], ahead_mask=view.ahead_mask[:, :horizon])
+        np.testing.assert_allclose(direct.predict(less, layout), whole[:, :horizon], atol=1e-9)
+
+
 def test_predictions_between_samples_lie_on_the_lines_between_them():
     age = np.random.default_rng(0).uniform(0, 2, (B, 1, Y))
     age[0] = 1.0

@@ -84,7 +84,8 @@ class Direct:
             Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]), parts, np.tile(spans, len(candidates))
         )
         weights = namespace(candidates[0].weights).concatenate([each.weights for each in candidates], -1)
-        together = dataclasses.replace(candidates[0], weights=weights)._until(view.horizon + LATE + 1)
+        evened = 2 * max((span for span in spans if span > 1), default=0)  # by so many ticks that follow
+        together = dataclasses.replace(candidates[0], weights=weights)._until(view.horizon + LATE + max(evened, 1))
         ahead = functools.cache(functools.partial(together._ahead, asked))
 
         def of(columns: slice) -> Float[Array, "B T Y"]:
