@@ -127,6 +127,8 @@ def test_coordinates_that_are_declared_count_where_a_derivative_would_be_found()
     assert not find_structure(examples, lens).hidden
     assert find_structure(examples, lens, {"coordinates": ["joint.angle"]}).pairs == (("joint.angle", None, None),)
     assert find_structure(examples, lens, {"coordinates": []}).pairs == find_structure(examples, lens).pairs
+    both = {"coordinates": ["joint"], "derivative": {"joint.speed": "joint.angle"}}  # a stream's own derivative is none
+    assert find_structure(examples, lens, both).pairs == (("joint.angle", "joint.speed", None),)
 
 
 def test_what_is_told_where_to_go_has_no_forces_to_be_found():

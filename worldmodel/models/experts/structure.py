@@ -118,8 +118,8 @@ def find_structure(examples: Examples, lens: Lens, declared: Mapping[str, Any] |
     else:
         pairs = () if hidden else tuple(find_pairs(examples, lens, list(columns.values())))
     if "coordinates" in declared:
-        read = {pair.coordinate for pair in pairs}
-        pairs += tuple(Pair(name, None) for name in dict.fromkeys(hidden) if name not in read)
+        paired = {name for pair in pairs for name in (pair.coordinate, pair.derivative)}
+        pairs += tuple(Pair(name, None) for name in dict.fromkeys(hidden) if name not in paired)
     elif not pairs and _is_forced(lens.layout):
         moved = find_moved(examples, lens, list(columns.values()))
         if len(moved) <= MOST_COORDINATES and any(map(_is_angle, moved)):
