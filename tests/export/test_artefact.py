@@ -190,11 +190,16 @@ def test_a_run_without_a_network_is_refused(run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("onnx", "missing"), [(True, "flatbuffers, onnx, onnxruntime"), (False, "flatbuffers")])
-def test_a_package_that_is_missing_is_named(run, tmp_path, monkeypatch, onnx, missing):
-    monkeypatch.setattr("worldmodel.export.artefact.find_spec", lambda name: None)
-    with pytest.raises(WorldModelError, match=rf"no {missing}\n[\s\S]*worldmodel-toolkit\[export\]"):
+@pytest.mark.parametrize(
+    ("onnx", "missing", "without"),
+    [(True, "flatbuffers, onnx, onnxruntime", False), (True, "onnxruntime", True), (False, "flatbuffers", False)],
+)
+def test_a_package_that_is_missing_is_named(run, tmp_path, monkeypatch, onnx, missing, without):
+    gone = missing.split(", ")
+    monkeypatch.setattr("worldmodel.export.artefact.find_spec", lambda name: None if name in gone else name)
+    with pytest.raises(WorldModelError, match=rf"no {missing}\n[\s\S]*worldmodel-toolkit\[export\]") as raised:
         export_run(run, tmp_path / "out", onnx=onnx)
+    assert ("--no-onnx" in str(raised.value)) == without
 
 
 def test_the_command_says_what_is_wrong(tmp_path):

@@ -78,6 +78,7 @@ def _check_packages(*names: str) -> None:
     """Those that are named, and what jax writes StableHLO with."""
     if missing := [name for name in ("flatbuffers", *names) if find_spec(name) is None]:
         remedy = "pip install 'worldmodel-toolkit[export]'"
+        remedy += "" if "flatbuffers" in missing else ", or pass --no-onnx (onnx=False)"
         raise WorldModelError("An export needs more packages.", found=f"no {', '.join(missing)}", remedy=remedy)
 
 
