@@ -53,7 +53,7 @@ _ENDINGS = (
     ("_volts", "V"), ("_amps", "A"), ("_kw", "kW"),
 )  # fmt: skip
 _WANTED = re.compile(r"(?:^|_)(?:cmd|command|des|desired|goal|ref|set|setpoint|target|twist|u)_[va]$", re.IGNORECASE)
-_CELSIUS = re.compile(r"(?:^|_)(?:[tT]|(?:[tT]emp|TEMP)[a-zA-Z]*)(?:_.*)?_C$")  # `_C` of another name is its third
+_CELSIUS = re.compile(r"(?:^|_)(?:[tT]|(?:[tT]emp|TEMP)[a-zA-Z]*)\d*(?:_.*)?_C$")  # `_C` of another name is its third
 _PSI = re.compile(  # of another name it is an angle, beside phi and theta
     r"(?:^|_)(?:p|press[a-z]*|oil|fuel|water|coolant|air|gas|hyd[a-z]*|brake|boost|tires?|tyres?|tank|line|rail|pump|manifold"
     r"|supply|inlet|outlet|suction|discharge)\d*(?:_.*)?_psi$",
