@@ -101,6 +101,7 @@ def test_a_counter_that_begins_anew_is_told_and_what_is_switched_between_its_end
         np.where(SMOOTH > 0, 65535.0, 0.0),
         np.round(32767 * SMOOTH / 2),
         65535 * noise(1000)[:, 0] % 65536,
+        np.where(np.arange(1000) % 30 == 7, 65535, np.round(2000 + 1500 * SMOOTH)),
     ):
         assert said(record((sensor("encoder", ["n"], [""]), TIME, other)), "values: wraps") == []
 

@@ -243,6 +243,13 @@ def test_a_counter_that_begins_anew_goes_on(tmp_path, bits, lowest):
     assert f"ticks began anew after {bits} bits; on from there" in recording.notes
 
 
+def test_a_number_for_nothing_is_not_the_end_of_a_counter(tmp_path):
+    """Health finds it, where it is still there."""
+    ranges = np.where(np.arange(400) % 30 == 7, 65535, np.round(2000 + 1500 * np.sin(np.arange(400) / 50)))
+    recording = suggested(tmp_path, "time_s,range_mm", [f"{i},{x:.0f}" for i, x in enumerate(ranges)])
+    np.testing.assert_allclose(recording.samples["signals"].data[:, 0], ranges / 1000)
+
+
 def test_words_for_two_states_are_numbers(tmp_path):
     pumps, doors = ["OFF", "ON", ""], ["closed", " Open"]
     rows = [f"{i},{i % 7},{pumps[i % 3]},{doors[i % 2]},{'AUTO' if i % 2 else 'ON'},no" for i in range(300)]

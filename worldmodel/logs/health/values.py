@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _FEW = 10  # of fewer samples nothing is said
 _COUNTERS = (16, 24, 32)  # bits
 _LEAPS = 0.2  # of a counter's steps are over its end at most
+_CODES = 8  # numbers on one side of the end may stand for no reading: 65535 is also what drivers write for that
 _THIN = 50_000  # rows are enough for percentiles
 # What is of another quantity is no angle, though its values leap as one: a torque that changes its sign does.
 _NO_ANGLE = re.compile(
@@ -121,7 +122,8 @@ def wraps_at(values: np.ndarray) -> float:
 def counter_bits(values: np.ndarray) -> int:
     """The bits of a counter that begins anew at its end, either way, where values [M] are one's; 0 where they are none.
 
-    Taken on from there its steps are small beside its range, and most are so before: what is switched only leaps.
+    Taken on from there its steps are small beside its range, and most are so before: what is switched only leaps. It
+    has several values on either side of its end: a sentinel is one.
     """
     if not len(values) or values.max() < 0.4 * 2 ** _COUNTERS[0]:  # at once, as nearly all columns
         return 0
@@ -133,6 +135,8 @@ def counter_bits(values: np.ndarray) -> int:
             steps = np.diff(known)
             leaps, moves = (np.abs(steps) > period / 2).sum(), (steps != 0).sum()
             counts = np.abs(_on(steps, period)).max() < period / 8 and not (known % 1).any()
+            above = known > (low + high) / 2
+            counts = counts and min(len(np.unique(known[side])) for side in (above, ~above)) > _CODES
             return bits if counts and 0 < leaps < _LEAPS * moves else 0
     return 0
 
