@@ -220,6 +220,16 @@ def test_what_a_flag_calls_not_valid_is_no_reading(tmp_path, yes, no):
     assert len(recording.samples[columns["temp"]].time) == 90  # which is read there, too
 
 
+def test_a_machine_that_stands_until_there_is_a_fix_is_read_all_along(tmp_path):
+    def row(i):
+        locked = i > 30
+        return f"{i},{5 + np.sin(i) if locked else -1:.3f},{max(i - 50, 0) % 7},{int(locked)}"
+
+    recording = suggested(tmp_path, "time_s,alt_x,wheel,alt_valid", map(row, range(200)))
+    times = {column: len(recording.samples[name].time) for name, s in recording.specs.items() for column in s.columns}
+    assert times == {"alt_x": 169, "wheel": 200}
+
+
 def test_of_two_flags_each_tells_what_is_no_reading(tmp_path):
     def row(i):
         first, second = i % 9 != 4, i % 7 != 3

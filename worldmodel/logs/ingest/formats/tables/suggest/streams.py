@@ -313,12 +313,15 @@ def _saying_yes(table: Table, flag: str) -> str | int | None:
 def _parted(stream: Suggested, table: Table, flag: str) -> tuple[Suggested | None, Suggested | None]:
     """A stream's columns but the flag: those that it tells nothing of, and those that it is of; None for none."""
     valid = table.floats(flag)
+    changes = np.count_nonzero(np.diff(valid == 0, prepend=False, append=False))
+    lost_again = int(changes) > 2  # what is lost once may be what a machine reads that stands
 
     def is_of(column: Column) -> bool:
         if stream.kind != "sensor" or not column.source:
             return False
         values = table.floats(column.source)
-        return len(np.unique(values[valid == 0])) == 1 < len(np.unique(values[valid == 1]))
+        held, read = (np.unique(values[valid == said]) for said in (0, 1))
+        return len(held) == 1 < len(read) and (lost_again or held[0] not in read.tolist())
 
     rest, told = (
         [column for column in stream.columns if column.source != flag and is_of(column) is wanted]
