@@ -95,6 +95,8 @@ def test_no_alarm_is_missed_between_two_looks(log, watch):
     assert seen[-1] == live.alarms
     assert live.alarms_since(seen[-1].at_s) == [live.alarms]
     assert len(live.alarms_since(-np.inf)) == CONTEXT + 1
+    with pytest.raises(WorldModelError, match="no moment"):
+        live.alarms_since(np.nan)
 
 
 def test_what_is_pushed_meanwhile_changes_no_alarm(log, watch):

@@ -6,7 +6,7 @@ from typing import Any
 
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.session import Session
-from worldmodel.live import Alarms, Watch
+from worldmodel.live import Watch
 from worldmodel.logs.reader import Log
 
 
@@ -46,8 +46,3 @@ class Watching:
             return {"learning": self.learning, "note": self._note}
         window = session.recent(log, episode=episode, at_s=at_s, look=watch.look)
         return {"learning": False, **watch.judge(at_s, *window).told()}
-
-
-def raised(alarms: Alarms) -> bool:
-    """Whether there is any."""
-    return alarms.surprised or alarms.on_unfamiliar_ground

@@ -9,7 +9,6 @@ import numpy as np
 
 from worldmodel.errors import WorldModelError
 from worldmodel.explore import fans, wire
-from worldmodel.explore.alarms import raised
 from worldmodel.explore.answers import Answers
 from worldmodel.explore.describe import described
 from worldmodel.explore.explorer import MOST_FRAMES, MOST_MEMBERS, kept
@@ -222,7 +221,7 @@ class Drive(Answers):
             return
         every = self._live.alarms_since(np.inf if self._looked is None else self._looked.at_s)
         self._looked, self._watched_s = every[-1], self._clock()
-        self._raised = next((each for each in reversed(every) if raised(each)), self._raised)
+        self._raised = next((each for each in reversed(every) if each.raised), self._raised)
 
     def _seen(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Nobody need be told of the last alarm any more."""

@@ -55,6 +55,11 @@ class Alarms:
     def on_unfamiliar_ground(self) -> bool:
         return max(self.unfamiliar.values(), default=0.0) > 1
 
+    @property
+    def raised(self) -> bool:
+        """Whether there is any."""
+        return self.surprised or self.on_unfamiliar_ground
+
     def told(self) -> dict[str, Any]:
         """All of it, in the types that messages have."""
         verdicts = {"surprised": self.surprised, "on_unfamiliar_ground": self.on_unfamiliar_ground}

@@ -130,10 +130,12 @@ class Live:
             at_s: the moment; no tick is told of that is further back than the run looks. The newest always is.
 
         Raises:
-            WorldModelError: if too little was pushed, or this was begun without a watch.
+            WorldModelError: if too little was pushed, that is no moment, or this was begun without a watch.
         """
         if self._watch is None:
             raise WorldModelError("Nobody watches.", remedy="run.live(watch=run.watch(LOG)), a log that was held out")
+        if np.isnan(at_s):
+            raise WorldModelError("That is no moment.", expected="seconds, or -inf for all ticks", found=f"{at_s}")
         watch, newest, span = self._watch, self._row(None), self.context + self._watch.look
         self._check_ready(newest - watch.look)
         after = np.floor((at_s - self.start_s) / self.layout.dt + SAME_TICK) + 1

@@ -67,7 +67,7 @@ def weigh(form: Form, scales: Scales, flat: Float[np.ndarray, " P"], data: Rollo
     missed = errors(form, scales, flat, data)
     usual = np.sqrt((missed**2).sum(-1) / np.maximum(mask.sum(-1), 1)) + 1e-12
     read = mask.any((0, 2))
-    by_tick = np.maximum(np.sqrt((usual[:, read] ** 2).mean(1)), 1e-3)[:, None, None]
+    by_tick = np.maximum(np.sqrt((usual[:, read] ** 2).sum(1) / max(read.sum(), 1)), 1e-3)[:, None, None]
     outlier = np.minimum(1, _OUTLIER * usual[..., None] / np.maximum(abs(missed), 1e-12)) ** 0.5
     return data._replace(weight=single(mask * outlier / by_tick / scales.spread[None, :, None]))
 
