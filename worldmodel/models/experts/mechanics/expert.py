@@ -116,14 +116,16 @@ class Mechanics:
         def draw(ticks: int, windows: int) -> tuple[Track, Came]:
             return _draw(track, came, ticks, windows * _FEW // max(len(self.flat), _FEW), rng)
 
-        blank = dataclasses.replace(self, length=0)  # no path through a blank model
+        hidden = self.structure.hidden
+        first = fitting.first_ridge(self.form) if hidden else self.ridge
+        blank = dataclasses.replace(self, length=0, ridge=first)  # no path through a blank model
         model = blank._settled(*draw(*_NEAR), rounds=8, allowance=allowance)
         far = draw(*_FAR)
         model = model._settled(*far, rounds=4, allowance=allowance)
-        if choose:
-            if self.structure.hidden:  # what a polynomial tells of velocities is too little to prune by
-                model = model._started(*far)._settled(*far, rounds=4, allowance=allowance)
-            model = model._pruned(*far, allowance)
+        if hidden:  # what a polynomial tells of velocities is too little to prune by
+            model = model._started(*far) if choose else dataclasses.replace(model, length=self.length)
+            model = model._settled(*far, rounds=4, allowance=allowance)
+        model = model._pruned(*far, allowance) if choose else dataclasses.replace(model, ridge=self.ridge)
         for _ in range(_REFITS):
             if allowance.is_over:
                 allowance.leave_out("the last steps of mechanics")
