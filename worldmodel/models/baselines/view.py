@@ -53,6 +53,10 @@ class View(NamedTuple):
         """C."""
         return self.held.shape[1]
 
+    def take(self, rows: Array | slice) -> "View":
+        """Some of the windows."""
+        return View(*(part[rows] for part in self))
+
     def newest(self, ticks: int) -> "View":
         """The same with the last ticks of the context alone."""
         before = {name: getattr(self, name)[:, -ticks:] for name in _OVER_CONTEXT}

@@ -115,7 +115,7 @@ class Physics:
             rows = slice(begin, begin + each)
             some = None if jitter is None else {name: more[rows] for name, more in jitter.items()}
             begun = None if states is None else states[rows]
-            parts.append(self._rolled(View(*(x[rows] for x in view)), machines, begun, some, back))
+            parts.append(self._rolled(view.take(rows), machines, begun, some, back))
         return Simulated(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
     @cached_property

@@ -11,7 +11,7 @@ from worldmodel.arrays import evenly, mean_known
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.isotropic import pairs_of
 from worldmodel.models.baselines.reckoning import Reckoner
-from worldmodel.models.baselines.view import Examples, Lens, View, short_context
+from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.experts.closed import AR, ARX, Alike, Ridge, RoundBends
 from worldmodel.models.experts.mechanics import Mechanics
 from worldmodel.models.experts.physics import Physics
@@ -100,7 +100,7 @@ def fit_rich(
 def _fits_better(mechanics: Mechanics, linear: Ridge, examples: Examples) -> bool:
     """Whether it errs less where both were fitted, on average over the logarithms of its columns' errors."""
     few = evenly(len(examples.came), _COMPARED)
-    some = Examples(View(*(x[few] for x in examples.view)), *(x[few] for x in examples[1:4]))
+    some = Examples(examples.view.take(few), examples.came[few], examples.mask[few], examples.age[few])
     own, other = (mean_known(some.squared_errors(expert.predict(some.view)), 0) for expert in (mechanics, linear))
     return bool(np.nanmean(np.log(own + _LEAST) - np.log(other + _LEAST)) < 0)
 
