@@ -24,7 +24,8 @@ def begun(
     if not any(each.unsure or each.noses for each in begins):
         return foreseen
     clean, read = np.array(clean), np.array(read)
-    seen = np.asarray(layout.frames.angle(context.values, context.mask))
+    noses = any(each.noses for each in begins)
+    seen = np.asarray(layout.frames.angle(context.values, context.mask)) if noses else np.zeros((len(read), 0))
     for row, each in enumerate(begins):
         if each.noses:
             turn, turned = _turns(layout, seen[row], each, read.shape[1], [seed, row]), layout.frames.readings.turn

@@ -34,22 +34,29 @@ class Buffer:
         """Takes a sample, which may be older than others but no copy of one."""
         if self._end == len(self._time):
             self._to_front()
-        at = self._begin + int(np.searchsorted(self.samples.time, time_s))
+        at = self._place(time_s)
         for array, new in ((self._time, time_s), (self._data, value)):
-            array[at + 1 : self._end + 1] = array[at : self._end]
+            if at < self._end:
+                array[at + 1 : self._end + 1] = array[at : self._end]
             array[at] = new
         self._end += 1
         self._drop(len(self) - self._most)
 
     def holds(self, time_s: float) -> bool:
         """Whether there is a sample of that very time."""
-        time = self.samples.time
-        at = int(np.searchsorted(time, time_s))
-        return at < len(time) and time[at] == time_s
+        at = self._place(time_s)
+        return at < self._end and self._time[at] == time_s
 
     def forget(self, before_s: float) -> None:
         """Drops what is older, but for the newest of it."""
-        self._drop(int(np.searchsorted(self.samples.time, before_s)) - 1)
+        if len(self) > 1 and self._time[self._begin + 1] < before_s:
+            self._drop(int(np.searchsorted(self.samples.time, before_s)) - 1)
+
+    def _place(self, time_s: float) -> int:
+        """Of a moment among those that are kept: before the first that is not earlier."""
+        if not len(self) or self._time[self._end - 1] < time_s:
+            return self._end  # as nearly always
+        return self._begin + int(np.searchsorted(self.samples.time, time_s))
 
     def _drop(self, count: int) -> None:
         """Drops the oldest. A command holds column by column: the first left takes over what it is silent on."""

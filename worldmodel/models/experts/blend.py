@@ -5,6 +5,7 @@ the blend is at most the weighted mean of its experts'.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -202,7 +203,7 @@ class Blend:
         One seed is of all windows, which then differ; with one for each, a window's members are as if it were alone.
         """
         most = max(len(self.residuals), 1)
-        return np.stack([np.random.default_rng(key).integers(most, size=count) for key in keys_of(windows, seed)])
+        return np.stack([_drawn(most, count, key) for key in keys_of(windows, seed)])
 
     @property
     def _circles(self) -> Circles:
@@ -230,6 +231,12 @@ class Blend:
         near = np.exp(-distance / _WIDTH)
         total, count = (near @ x for x in (xp.where(known, inside, 0.0), known.astype(float)))
         return (total / xp.maximum(count, _LEAST))[..., self.stream_of]
+
+
+@functools.lru_cache(1024)
+def _drawn(most: int, count: int, key: tuple[int, int]) -> Int[np.ndarray, " K"]:
+    """So many of the numbers below `most`, which one who is asked at every tick draws again and again."""
+    return np.random.default_rng(key).integers(most, size=count)
 
 
 def keys_of(windows: int, seed: int | Sequence[int]) -> list[tuple[int, int]]:

@@ -28,14 +28,28 @@ class Closed(NamedTuple):
     baselines: Baselines
     name: str
 
-    def predict(self, view: View) -> Float[Array, "B H Y"]:
-        """Normalised readings at the ticks ahead; NaN of what it says nothing of, or only holds as another does."""
+    def predict(self, view: View, linear: Float[Array, "B H Y"] | None = None) -> Float[Array, "B H Y"]:
+        """Normalised readings at the ticks ahead; NaN of what it says nothing of, or only holds as another does.
+
+        `linear` is what the linear one says of them, where it was asked already: dead reckoning goes by it.
+        """
         if self.name not in self.baselines.names:  # there was nothing to reckon with in these episodes
             return np.full((*view.ahead.shape[:2], view.held.shape[-1]), np.nan)
         if self.name != "dead_reckoning":
             return self.baselines.ahead(self.name, view)
-        linear = self.baselines.ahead("linear", view)
+        linear = self.baselines.ahead("linear", view) if linear is None else linear
         return reckoned(self.baselines.reckoners, view, linear, self.baselines.lens)
+
+
+def predictions(experts: Sequence[Expert], view: View) -> list[Float[Array, "B H Y"]]:
+    """What each of a run's experts says of a view; the linear one is asked once."""
+    said: list[Array] = []
+    linear = None
+    for expert in experts:
+        by_linear = isinstance(expert, Closed) and expert.name == "dead_reckoning"
+        said.append(expert.predict(view, linear) if by_linear else expert.predict(view))
+        linear = said[-1] if expert.name == "linear" else linear
+    return said
 
 
 def closed(baselines: Baselines, names: Sequence[str] | None = None) -> list[Expert]:

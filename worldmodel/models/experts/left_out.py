@@ -11,6 +11,7 @@ from worldmodel.arrays import namespace, scattered
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
+from worldmodel.models.experts.closed import predictions
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.objective import at_sample_times
@@ -109,10 +110,10 @@ def ask(experts: Sequence[Expert], lens: Lens, asked: Question) -> Answer:
     """Asks K experts at the end of contexts, and at earlier moments of them."""
     view, before, horizons = asked
     xp = namespace(view.held)
-    ahead = xp.stack([xp.asarray(expert.predict(view)) for expert in experts])
+    ahead = xp.stack([xp.asarray(said) for said in predictions(experts, view)])
     if before is None:
         return Answer(ahead, np.zeros((len(experts), len(view.held), 0, len(lens.layout.readings))))
-    earlier_on = [xp.asarray(expert.predict(before.view)) for expert in experts]
+    earlier_on = [xp.asarray(said) for said in predictions(experts, before.view)]
     return Answer(ahead, xp.stack([errors_within(each, before, lens.layout, horizons) for each in earlier_on]))
 
 

@@ -178,6 +178,8 @@ def labels(layout: TickLayout) -> list[str]:
 def described(outside: Float[np.ndarray, "B H columns"], layout: TickLayout, most: int = 3) -> dict[str, float]:
     """The columns that are outside, farthest first, and by how many standard deviations at most."""
     farthest = outside.max((0, 1), initial=0.0)
+    if not farthest.any():
+        return {}
     named: dict[str, float] = {}
     for name, size in zip(labels(layout), farthest, strict=True):
         named[name] = max(float(size), named.get(name, 0.0))
