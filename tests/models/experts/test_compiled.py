@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import threading
 
+import jax
 import numpy as np
 import pytest
 
@@ -75,7 +76,20 @@ def test_it_foresees_what_the_team_does(windows, team):
         for one, two in zip(program.foresee(*asked), team.foresee(*asked), strict=True):
             assert one.dtype == two.dtype
             np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)  # single precision, where it is turned
-    assert program._program._cache_size() == 1
+    assert program._answered._cache_size() == 1
+
+
+def test_beside_a_network_it_foresees_what_the_team_does(windows, team):
+    error = np.ones((3, *team.blend.usual.shape[1:]))
+    both = team.with_network(error, error, groups=3)
+    context, future = windows.cut(np.array([[0, 20]]), H)
+    chosen = both.blend.drawn(1, 5, 0)
+    said = 1.1 * team.foresee(context, future.actions, None, chosen).mean
+    network = np.repeat(said[:, None], 4, 1).astype(np.float32)
+    found = Compiled(both).foresee(context, future.actions, jax.numpy.asarray(network), chosen)
+    for one, two in zip(found, compiled.foresee_in_numpy(both, context, future.actions, network, chosen), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4)  # the network is of single precision
+    assert (np.asarray(found.weights)[-1] > 0.01).any()
 
 
 def test_meanwhile_the_team_answers_until_a_program_is_made(windows, team, monkeypatch):
@@ -141,7 +155,7 @@ def test_one_program_is_for_all_horizons_up_to_a_power_of_two(windows, team):
             assert one.shape == two.shape
             np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)
     assert len(prepared._made) == 1
-    assert prepared.compiled._program._cache_size() == 1
+    assert prepared.compiled._answered._cache_size() == 1
 
 
 def test_what_lies_outside_is_told_of_the_ticks_that_were_asked_for(windows, team):
@@ -151,7 +165,7 @@ def test_what_lies_outside_is_told_of_the_ticks_that_were_asked_for(windows, tea
     asked = context, future.actions, None, team.blend.drawn(1, 5, 0)
     plain = prepared.foresee(*asked).outside
     prepared._maker.submit(lambda: None).result()
-    assert prepared.compiled._program._cache_size() == 1
+    assert prepared.compiled._answered._cache_size() == 1
     np.testing.assert_allclose(prepared.foresee(*asked).outside, plain, rtol=1e-6, atol=1e-6)
 
 

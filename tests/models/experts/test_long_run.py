@@ -68,7 +68,9 @@ def test_who_leaves_what_was_ever_read_is_not_asked_far_ahead_however_good_it_wa
     said = ask(experts, lens, asked)
     lost = said.ahead.copy()
     lost[1, 0, 3 * H] += 50.0  # for one tick
-    kept, gone = (team.blended(asked, said._replace(ahead=x), None, np.zeros((1, 1), int)) for x in (said.ahead, lost))
+    kept, gone = (
+        team.blended(asked.view, said._replace(ahead=x), None, np.zeros((1, 1), int)) for x in (said.ahead, lost)
+    )
     moving = np.isfinite(team.reach.low) & ~lens.layout.relative[lens.layout.newest]
     assert moving.any()
     assert (kept.weights[1, 0][:, moving] > 0.99).all()

@@ -172,10 +172,10 @@ class Asked(NamedTuple):
         edges = np.stack([edges_of(t) for t in ticks.tolist()])
         for first in range(0, models, together):
             last = min(first + together, models)
-            rows = slice(ends[first], ends[last])
-            acted = self.means.shares(edges[asked.model[rows]], asked.until[rows])[..., self.acts]
-            table, place = _by_model(tuple((ends[first : last + 1] - rows.start).tolist()))
-            own = acted[:, table] @ weights[first:last, count:-1] + by_seen[first:last].swapaxes(0, 1)[:, :, None]
+            table, place = _by_model(tuple(ends[first : last + 1].tolist()))
+            acted = self.means.shares(edges[asked.model[table.ravel()]], asked.until[table.ravel()])[..., self.acts]
+            acted = acted.reshape(len(acted), *table.shape, -1)
+            own = acted @ weights[first:last, count:-1] + by_seen[first:last].swapaxes(0, 1)[:, :, None]
             answers.append(own.reshape(len(own), own.shape[1] * own.shape[2], own.shape[3])[:, place])
         return namespace(self.seen).concatenate(answers, 1)
 

@@ -46,8 +46,7 @@ def predictions(experts: Sequence[Expert], view: View) -> list[Float[Array, "B H
     said: list[Array] = []
     linear = None
     for expert in experts:
-        by_linear = isinstance(expert, Closed) and expert.name == "dead_reckoning"
-        said.append(expert.predict(view, linear) if by_linear else expert.predict(view))
+        said.append(expert.predict(view, linear) if isinstance(expert, Closed) else expert.predict(view))
         linear = said[-1] if expert.name == "linear" else linear
     return said
 

@@ -1,4 +1,4 @@
-"""A team that is asked of one window after another: what of it can be is one compiled program.
+"""A team that is asked of one window after another: what of it can be is compiled.
 
 To ask experts of one window takes thousands of operations on small arrays, of which each costs microseconds in Python.
 """
@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
+from worldmodel.models.baselines.view import View
 from worldmodel.models.experts.closed import Closed, Ridge
 from worldmodel.models.experts.left_out import Answer, Question, ask
 from worldmodel.models.experts.team import Foreseen, Team
@@ -34,26 +35,39 @@ class Compiled:
         self._team = dataclasses.replace(team, experts=tuple(team.experts[i] for i in chosen))
         with jax.enable_x64(True):
             self._arrays = jax.device_put(_arrays_of(self._team))
-        self._program = jax.jit(self._foresee)
+        self._answered, self._blended = jax.jit(self._answer), jax.jit(self._blend)
+        self._beside = ThreadPoolExecutor(1)  # of what one thread asks JAX runs one after the other
 
     def foresee(
         self, context: Context, actions: Commands, network: Float[Array, "B K H D"] | None, chosen: Int[Array, "B M"]
     ) -> Foreseen:
-        """As `foresee_in_numpy`, in JAX's arrays: they may be on their way still, as may be what the network says."""
-        context = context._replace(frames=(), frames_mask=())
-        said = ask(self._rest, self._lens, self._team.asked(context, actions)) if self._rest else None
-        with jax.enable_x64(True):
-            return self._program(self._arrays, context, actions, said, network, chosen)
+        """As `foresee_in_numpy`, in JAX's arrays: they may be on their way still, as may be what the network says.
 
-    def _foresee(self, arrays, context: Context, actions: Commands, said: Answer | None, network, chosen) -> Foreseen:
+        Experts are asked beside a network that is under way.
+        """
+        context = context._replace(frames=(), frames_mask=())
+        asked = None if network is None else self._beside.submit(self._ask, context, actions)
+        said = ask(self._rest, self._lens, self._team.asked(context, actions)) if self._rest else None
+        view, answer = self._ask(context, actions) if asked is None else asked.result()
+        with jax.enable_x64(True):
+            return self._blended(self._arrays, view, answer, said, network, chosen)
+
+    def _ask(self, context: Context, actions: Commands) -> tuple[View, Answer]:
+        with jax.enable_x64(True):  # which is of a thread
+            return self._answered(self._arrays, context, actions)
+
+    def _answer(self, arrays, context: Context, actions: Commands) -> tuple[View, Answer]:
         team = _with_arrays(self._team, arrays)
         view, before, horizons = team.asked(context, actions)
         asked = Question(_doubled(view), _doubled(before), horizons)
-        answer = team.answer(asked)
+        return asked.view, team.answer(asked)
+
+    def _blend(self, arrays, view: View, answer: Answer, said: Answer | None, network, chosen) -> Foreseen:
         if said is not None:
             ahead, within = (jax.numpy.concatenate(x)[self._order] for x in zip(answer, said, strict=True))
             answer = Answer(ahead, within)  # type: ignore[arg-type]
-        return team.blended(asked, answer, None if network is None else network.mean(1), chosen)
+        mean = None if network is None else network.mean(1)
+        return _with_arrays(self._team, arrays).blended(view, answer, mean, chosen)
 
 
 def foresee_in_numpy(

@@ -136,7 +136,7 @@ class Team:
             chosen: whose errors M futures repeat (`Blend.drawn`).
         """
         asked = self.asked(context, actions)
-        return self.blended(asked, self.answer(asked), network, chosen)
+        return self.blended(asked.view, self.answer(asked), network, chosen)
 
     def answer(self, asked: Question) -> Answer:
         """What the experts say; linear ones no farther outside than `Reach.held_back` lets them, but of a way."""
@@ -148,13 +148,13 @@ class Team:
 
     def blended(
         self,
-        asked: Question,
+        view: View,
         answer: Answer,
         network: Float[Array, "B H D"] | None,
         chosen: Int[Array, "B M"],
     ) -> Foreseen:
         """The same of what experts have answered."""
-        view, xp = asked.view, namespace(answer.ahead)
+        xp = namespace(answer.ahead)
         if network is not None:
             said = self.lens.toward(network, view.angle), answer.within[self._index(_LIKE)]
             answer = Answer(*(xp.concatenate([x, y[None]]) for x, y in zip(answer, said, strict=True)))
