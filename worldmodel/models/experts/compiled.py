@@ -30,7 +30,7 @@ class Compiled:
     def __init__(self, team: Team) -> None:
         inside = [isinstance(expert, _WRITTEN_FOR_BOTH) for expert in team.experts]
         chosen, rest = np.flatnonzero(inside), np.flatnonzero(np.logical_not(inside))
-        self._rest, self._lens = [team.experts[i] for i in rest], team.lens
+        self._every, self._rest, self._lens = team.experts, [team.experts[i] for i in rest], team.lens
         self._order = np.argsort(np.concatenate([chosen, rest]))  # of answers, the compiled ones first
         self._team = dataclasses.replace(team, experts=tuple(team.experts[i] for i in chosen))
         with jax.enable_x64(True):
@@ -66,8 +66,8 @@ class Compiled:
         if said is not None:
             ahead, within = (jax.numpy.concatenate(x)[self._order] for x in zip(answer, said, strict=True))
             answer = Answer(ahead, within)  # type: ignore[arg-type]
-        mean = None if network is None else network.mean(1)
-        return _with_arrays(self._team, arrays).blended(view, answer, mean, chosen)
+        team = dataclasses.replace(_with_arrays(self._team, arrays), experts=self._every)
+        return team.blended(view, answer, None if network is None else network.mean(1), chosen)
 
 
 def foresee_in_numpy(
