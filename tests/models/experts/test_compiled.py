@@ -80,7 +80,7 @@ def test_it_foresees_what_the_team_does(windows, team):
 
 
 def test_beside_a_network_it_foresees_what_the_team_does(windows, team):
-    error = np.ones((3, *team.blend.usual.shape[1:]))
+    error = 1e-3 * np.ones((3, *team.blend.usual.shape[1:]))
     both = team.with_network(error, error, groups=3)
     context, future = windows.cut(np.array([[0, 21]]), H)
     chosen = both.blend.drawn(1, 5, 0)
@@ -89,7 +89,7 @@ def test_beside_a_network_it_foresees_what_the_team_does(windows, team):
     found = Compiled(both).foresee(context, future.actions, jax.numpy.asarray(network), chosen)
     for one, two in zip(found, compiled.foresee_in_numpy(both, context, future.actions, network, chosen), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4)  # the network is of single precision
-    assert (np.asarray(found.weights)[-1] > 0.01).any()
+    assert (np.asarray(found.weights)[-1] > 0.1).any()
 
 
 def test_meanwhile_the_team_answers_until_a_program_is_made(windows, team, monkeypatch):
