@@ -80,8 +80,8 @@ def test_it_foresees_what_the_team_does(windows, team):
 
 
 def test_beside_a_network_it_foresees_what_the_team_does(windows, team):
-    error = 1e-3 * np.ones((3, *team.blend.usual.shape[1:]))
-    both = team.with_network(error, error, groups=3)
+    held = np.ones((3, *team.blend.usual.shape[1:]))
+    both = team.with_network(1e-6 * held, held, groups=3)
     context, future = windows.cut(np.array([[0, 21]]), H)
     chosen = both.blend.drawn(1, 5, 0)
     said = 1.1 * team.foresee(context, future.actions, None, chosen).mean
