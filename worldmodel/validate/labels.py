@@ -32,6 +32,7 @@ LOOKS = {
     "ar": Look("each by itself", "each column by itself", "#88CCEE", ":"),
     "arx": Look("each with commands", "each column with commands", "#44AA99", ":"),
     "products": Look("products of signals", "the model of products", "#117733", ":"),
+    "angles": Look("angles, unwound", "the model of angles", "#999933", ":"),
     "isotropic": Look("isotropic", "the isotropic model", "#882255", ":"),
     "turning": Look("isotropic, turning", "the isotropic model of turns", "#AA4499", ":"),
     "mechanics": Look("mechanics", "mechanics", "#6a3d9a", ":"),
@@ -41,7 +42,19 @@ LOOKS = {
     "floor_reading": Look("floor (MuJoCo)", "the floor", "#D55E00", "--"),
     "floor_estimate": Look("floor, estimated", "the floor from an estimate", "#8b0000", "--"),
 }
-_PARTS = ("network", "ridge", "ar", "arx", "products", "isotropic", "turning", "mechanics", "state_space", "physics")
+_PARTS = (
+    "network",
+    "ridge",
+    "ar",
+    "arx",
+    "products",
+    "integral",
+    "isotropic",
+    "turning",
+    "mechanics",
+    "state_space",
+    "physics",
+)
 _UNKNOWN = ("#b15928", "#e7298a", "#666600", "#00868B")  # of predictors that users bring
 _OVERALL = StreamSpec("all readings", "sensor", ("all",), ("",), 1.0)
 

@@ -50,6 +50,22 @@ def find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> lis
     return [Pair(columns[i].name, columns[j].name, round(float(fit[i, j]), 4)) for i, j in sorted(pairs)]
 
 
+def find_rates(examples: Examples, lens: Lens, columns: Sequence[Column]) -> list[tuple[Column, Column, float]]:
+    """Of each angle that wraps the column that is its rate, if one is, and the angle (rad) a second at a rate of 1.
+
+    Compasses count clockwise, gyroscopes counter-clockwise, in whatever unit: the slope is none of the question.
+    """
+    angles, others = ([each for each in columns if each.circular is which] for which in (True, False))
+    if not (angles and others):
+        return []
+    series = _series(examples, lens, [*angles, *others])
+    if series.shape[1] <= min(_SPANS):
+        return []
+    fit, slope = (x[: len(angles), len(angles) :] for x in _fits(series, lens.layout.dt, at_best=True))
+    best = [(i, int(j)) for i, j in enumerate(fit.argmax(1)) if fit[i, j] > _LEAST_FIT]
+    return [(angles[i], others[j], float(slope[i, j])) for i, j in best]
+
+
 def find_moved(examples: Examples, lens: Lens, columns: Sequence[Column]) -> list[Column]:
     """Columns that go on as they went, as what has a mass does: lengths and angles whose derivatives nobody reads."""
     columns = [column for column in columns if column.circular or column.unit in _PLACES]
@@ -82,8 +98,10 @@ def _physical(features: Float[np.ndarray, "B T Y"], column: Column) -> Float[np.
     return np.unwrap(np.arctan2(features[..., column.at], features[..., column.at + 1]), axis=1)
 
 
-def _fits(series: Float[np.ndarray, "B T K"], dt: float) -> tuple[Float[np.ndarray, "K K"], Float[np.ndarray, "K K"]]:
-    """Of each column's increments, as another's integrals: R2 with a slope of 1, and the best slope.
+def _fits(
+    series: Float[np.ndarray, "B T K"], dt: float, at_best: bool = False
+) -> tuple[Float[np.ndarray, "K K"], Float[np.ndarray, "K K"]]:
+    """Of each column's increments, as another's integrals: R2 with a slope of 1 or at the best slope, and the latter.
 
     Both for the span that fits best; slopes are 0 where a column does not move.
     """
@@ -95,9 +113,11 @@ def _fits(series: Float[np.ndarray, "B T K"], dt: float) -> tuple[Float[np.ndarr
         moved, passed = ((x[:, span:] - x[:, :-span]).reshape(-1, x.shape[-1]) for x in (series, integral))
         both, own, other = moved.T @ passed, (moved**2).sum(0), (passed**2).sum(0)
         moves = (np.sqrt(own / len(moved)) > least)[:, None] & (other > 0)
-        off = own[:, None] - 2 * both + other
+        slope = np.where(moves, both / np.where(other > 0, other, 1), 0.0)
+        taken = slope if at_best else 1.0
+        off = own[:, None] - 2 * taken * both + taken**2 * other
         fits.append(np.where(moves, 1 - off / np.where(own > 0, own, 1)[:, None], -np.inf))
-        slopes.append(np.where(moves, both / np.where(other > 0, other, 1), 0.0))
+        slopes.append(slope)
     best = np.argmax(fits, 0)[None]
     return np.take_along_axis(np.array(fits), best, 0)[0], np.take_along_axis(np.array(slopes), best, 0)[0]
 

@@ -17,6 +17,7 @@ from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.apart import Apart
 from worldmodel.models.baselines.reckoning import Reckoner, reckoned
 from worldmodel.models.baselines.view import Examples, Lens, View
+from worldmodel.models.experts.angles import Carried
 from worldmodel.models.experts.closed import ARX, Ridge
 from worldmodel.models.experts.product_search import products_in, signals
 from worldmodel.models.experts.reach import labels
@@ -30,7 +31,7 @@ _KEPT = ("pairs", "told", "speaks", "ends")
 
 @dataclasses.dataclass
 class Products(Ridge):
-    """Of the columns for which products were found, and of places that their speed and turning lead to.
+    """Of the columns for which products were found, and of places and angles that speed and turning lead to.
 
     Attributes:
         base: foresees the signals.
@@ -41,6 +42,7 @@ class Products(Ridge):
             nothing is said of what its products tell: a tyre no longer holds, or a collision is multiplied. Of commands
             farther than all that was commanded it speaks as linear experts do; whoever asks doubts them all.
         reckoners: of places whose speed or turning is among them.
+        carried: the angles whose rate is among them.
     """
 
     name: ClassVar[str] = "products"
@@ -51,6 +53,7 @@ class Products(Ridge):
     speaks: Array
     ends: Array
     reckoners: tuple[Reckoner, ...]
+    carried: Carried
 
     @classmethod
     def fit(
@@ -59,15 +62,17 @@ class Products(Ridge):
         """Looks for products, and fits the columns that have some; `reckoners` are all that there are."""
         found = cls._fitted(examples, lens, None, allowance)
         moved = [r for r in reckoners if found.speaks[[*r.speed, *r.turning]].any()]
-        if moved:
+        carried = Carried.find(examples, lens).by(found.speaks)
+        if moved or len(carried.sines):
             readings = found._said(examples.view)[1]
             found.reckoners = tuple(reckoner.choose(examples, readings, lens) for reckoner in moved)
+            found.carried = carried.chosen(examples, readings, lens)
         return found
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> Self:
         """The same columns, with the products that other windows tell of."""
         again = self._fitted(examples, self.lens, self.speaks, allowance)
-        return dataclasses.replace(again, reckoners=self.reckoners)
+        return dataclasses.replace(again, reckoners=self.reckoners, carried=self.carried)
 
     @classmethod
     def _fitted(cls, examples: Examples, lens: Lens, speaks: Bool[Array, " Y"] | None, allowance: Allowance) -> Self:
@@ -77,7 +82,9 @@ class Products(Ridge):
         foreseen = base.predict(near.view)
         pairs, told = products_in(near, foreseen, lens.layout)
         speaks = told.any(1) if speaks is None else speaks
-        found = cls(base.direct, lens, base.memory, base, pairs, told, speaks, _ends(near.view.held), ())
+        found = cls(
+            base.direct, lens, base.memory, base, pairs, told, speaks, _ends(near.view.held), (), Carried.none()
+        )
         if told.any():
             led = np.concatenate([np.ones((len(told), lens.layout.action_count), bool), told], 1)
             beside = near._replace(view=found._beside(near.view, foreseen))
@@ -92,6 +99,10 @@ class Products(Ridge):
             moved = [column for column in (*reckoner.speed, *reckoner.turning) if self.speaks[column]]
             known = xp.isfinite(said[..., moved]).all(-1, keepdims=True)
             said = xp.where(xp.isnan(place), said, xp.where(known, place, np.nan))
+        carried = self.carried.carry(view, readings, self.lens)
+        for angle, rate in zip(self.carried.sines, self.carried.rates, strict=True):
+            own = np.isin(np.arange(said.shape[-1]), [angle, angle + 1])
+            said = xp.where(own, xp.where(xp.isfinite(said[..., rate, None]), carried, np.nan), said)
         return said
 
     def _said(self, view: View) -> tuple[Float[Array, "B H Y"], Float[Array, "B H Y"]]:
@@ -128,7 +139,7 @@ class Products(Ridge):
         own |= {f"base.{key}": value for key, value in self.base.to_arrays().items()}
         for i, reckoner in enumerate(self.reckoners):
             own |= {f"reckoner{i}.{key}": value for key, value in vars(reckoner).items()}
-        return own
+        return own | {f"carried.{key}": value for key, value in self.carried._asdict().items()}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any], lens: Lens) -> Self:
@@ -138,10 +149,12 @@ class Products(Ridge):
             part, _, field = key.rpartition(".")
             parts.setdefault(part, {})[field] = value if np.ndim(value) else np.asarray(value).item()
         own, base = parts.pop(""), ARX.from_arrays(parts.pop("base"), lens)
-        found = {name: own.pop(name) for name in _KEPT}
-        return cls(
-            Apart(**own), lens, base.memory, base, **found, reckoners=tuple(Reckoner(**x) for x in parts.values())
+        found, carried = (
+            {name: own.pop(name) for name in _KEPT},
+            Carried(**parts.pop("carried", Carried.none()._asdict())),
         )
+        reckoners = tuple(Reckoner(**x) for x in parts.values())
+        return cls(Apart(**own), lens, base.memory, base, **found, reckoners=reckoners, carried=carried)
 
     def _beside(self, view: View, foreseen: Float[Array, "B H Y"]) -> View:
         """With products of what was read, and of what is foreseen, as commands beside the others."""

@@ -12,6 +12,7 @@ from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.isotropic import pairs_of
 from worldmodel.models.baselines.reckoning import Reckoner
 from worldmodel.models.baselines.view import Examples, Lens, short_context
+from worldmodel.models.experts.angles import Angles, Carried
 from worldmodel.models.experts.closed import AR, ARX, Alike, Ridge, RoundBends
 from worldmodel.models.experts.mechanics import Mechanics
 from worldmodel.models.experts.physics import Physics
@@ -26,14 +27,14 @@ _COMPARED, _LEAST = 500, 1e-12  # windows that fits are compared on, and a squar
 _LEAST_S = 5.0  # that those are worth beginning for which take long
 _AGAIN = 10  # times the time that mechanics took which is left, for another expert to be fitted and measured beside it
 RICH: dict[str, Any] = {
-    cls.name: cls for cls in (Ridge, AR, ARX, Products, Alike, RoundBends, Mechanics, StateSpace, Physics)
+    cls.name: cls for cls in (Ridge, AR, ARX, Products, Angles, Alike, RoundBends, Mechanics, StateSpace, Physics)
 }
 
 
 def fit_quick(
     examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED, reckoners: Sequence[Reckoner] = ()
 ) -> list[Ridge]:
-    """Fits the linear experts that suit the streams, and that of products where there are some; tells which.
+    """Fits the linear experts that suit the streams, those of products and of angles by their rates among them.
 
     Those of one column at a time only where there are others, and no more than a few commands: of a machine that many
     move, a column by itself tells little, and with all of them it has too many weights.
@@ -48,10 +49,13 @@ def fit_quick(
     if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
         products = functools.partial(Products.fit, reckoners=reckoners)
         kinds += [AR.fit, ARX.fit, products] if lens.layout.actions else [AR.fit]
+    carried = Carried.find(examples, lens)
+    if len(carried.sines):
+        kinds += [functools.partial(Angles.fit, carried=carried)]
     if pairs_of(lens.layout).columns.size:
         kinds += [Alike.fit, RoundBends.fit]
     fitted = [fit(examples, lens, turn) for fit, turn in zip(kinds, allowance.turns(len(kinds)), strict=True)]
-    for found in (expert for expert in fitted if isinstance(expert, Products)):
+    for found in (expert for expert in fitted if isinstance(expert, Products | Angles)):
         _say_lines(allowance, found)
     return [expert for expert in fitted if not isinstance(expert, Products) or expert.speaks.any()]
 
@@ -114,7 +118,7 @@ def _has_time(allowance: Allowance, name: str) -> bool:
     return True
 
 
-def _say_lines(allowance: Allowance, found: Structure | Mechanics | Products) -> None:
+def _say_lines(allowance: Allowance, found: Structure | Mechanics | Products | Angles) -> None:
     for line in found.describe().splitlines():
         allowance.say(line)
 

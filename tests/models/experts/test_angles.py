@@ -1,0 +1,183 @@
+"""Angles that wrap are carried on by their rates, or by how they turned so far."""
+
+import jax
+import numpy as np
+import pytest
+
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Windows
+from worldmodel.logs.writer import LogWriter
+from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.angles import Angles, Carried
+from worldmodel.models.experts.closed import ARX
+from worldmodel.models.experts.compiled import _arrays_of, _with_arrays
+from worldmodel.models.experts.products import Products
+from worldmodel.models.experts.rich import experts_from, experts_to, fit_quick
+from worldmodel.training.data import measure_scaling
+from worldmodel.types import Samples, StreamSpec
+
+DT, C, H = 0.1, 16, 32
+PER_RAD = -180 / np.pi  # of a gyroscope in deg/s, which counts the other way than a compass
+
+
+def boats(path, *, rate=True, slots=1, seed=0, episodes=8, seconds=30.0, kept=1.0):
+    """Windows of a log of boats whose rudder turns them, with a compass (rad) of so many samples a tick."""
+    streams = [
+        StreamSpec("compass", "sensor", ("heading",), ("rad",), slots / DT, circular=(True,)),
+        StreamSpec("hull", "sensor", ("yaw_rate", "roll"), ("deg/s", "rad"), 1 / DT),
+        StreamSpec("rudder", "action", ("angle",), ("rad",), 1 / DT),
+    ]
+    rng, steps = np.random.default_rng(seed), round(seconds / DT) * slots
+    with LogWriter(path, streams if rate else [streams[0], streams[2]]) as writer:
+        for _ in range(episodes):
+            led = rng.uniform(-1, 1, steps // (12 * slots) + 1).repeat(12 * slots)[:steps]
+            turning, heading = np.zeros(steps), np.zeros(steps)
+            heading[0] = rng.uniform(-3, 3)
+            for i in range(1, steps):
+                turning[i] = turning[i - 1] + DT / slots * (1.5 * led[i - 1] - turning[i - 1])
+                heading[i] = heading[i - 1] + DT / slots * (turning[i] + turning[i - 1]) / 2
+            noisy = heading + 0.01 * rng.normal(size=steps)
+            read = {
+                "compass": (noisy + np.pi) % (2 * np.pi) - np.pi,
+                "hull": np.stack([PER_RAD * turning + rng.normal(size=steps), rng.normal(size=steps)], -1),
+                "rudder": led,
+            }
+            there = rng.uniform(size=steps) < kept
+            time = np.arange(steps) * DT / slots
+            samples = {"compass": Samples(time[there], read["compass"][there, None])}
+            samples |= {"hull": Samples(time[::slots], read["hull"][::slots])} if rate else {}
+            writer.append(samples | {"rudder": Samples(time[::slots], led[::slots, None])})
+    log = Log(path)
+    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+
+
+def seen(windows, lens, step=3):
+    return lens.examples(windows, np.asarray(windows.starts())[::step])
+
+
+def lens_of(windows):
+    return Lens(windows.layout, *(np.asarray(x) for x in measure_scaling(windows, 0)[:4]))
+
+
+def sine_of(lens):
+    return lens.layout.reading_columns["compass"].start
+
+
+def error(expert, examples, lens):
+    """Root mean square error of the heading (rad) by tick ahead."""
+    at, said = sine_of(lens), lens.units(expert.predict(examples.view))
+    apart = np.arctan2(said[..., at], said[..., at + 1]) - np.arctan2(
+        *np.moveaxis(lens.units(examples.came), -1, 0)[[at, at + 1]]
+    )
+    apart = np.where(examples.mask[..., at], (apart + np.pi) % (2 * np.pi) - np.pi, np.nan)
+    return np.sqrt(np.nanmean(apart**2, 0))
+
+
+@pytest.mark.parametrize(("slots", "kept"), [(1, 1.0), (3, 1.0), (1, 0.7)])
+@pytest.mark.parametrize("rate", [True, False])
+def test_a_heading_is_foretold_better_than_by_what_is_linear_in_its_sine(tmp_path, rate, slots, kept):
+    windows = boats(tmp_path / "learn.h5", rate=rate, slots=slots, kept=kept)
+    lens = lens_of(windows)
+    examples, fresh = (
+        seen(windows, lens),
+        seen(boats(tmp_path / "fresh.h5", rate=rate, slots=slots, seed=1, episodes=3), lens),
+    )
+    angles, arx = (kind.fit(examples, lens) for kind in (Angles, ARX))
+    own, other = (error(expert, fresh, lens) for expert in (angles, arx))
+    assert own[-1] < 0.6 * other[-1]
+    assert own[8] < 0.5 * other[8]
+    assert own[0] < 1.1 * other[0]
+
+
+def test_the_rate_is_found_whichever_way_it_counts_and_in_whatever_unit(tmp_path):
+    windows = boats(tmp_path / "boats.h5")
+    lens = lens_of(windows)
+    found = Carried.find(seen(windows, lens), lens)
+    assert found.sines.tolist() == [sine_of(lens)]
+    assert found.rates.tolist() == [lens.layout.reading_columns["hull"].start]
+    assert found.slopes[0] == pytest.approx(1 / PER_RAD, rel=0.05)
+    told = Angles.fit(seen(windows, lens), lens).describe()
+    assert told == "compass.heading turns by hull.yaw_rate (-0.0175 rad in a second of 1)"
+
+
+def test_readings_are_told_together_where_the_angle_is(tmp_path):
+    """A single reading of the compass is 0.01 rad off."""
+    windows = boats(tmp_path / "boats.h5", episodes=12)
+    lens = lens_of(windows)
+    angles = Angles.fit(seen(windows, lens), lens)
+    assert angles.carried.spans[0] > 1
+    alone = Angles(angles.direct, lens, angles.memory, angles.carried._replace(spans=np.ones(1, int)))
+    fresh = seen(boats(tmp_path / "fresh.h5", seed=1), lens)
+    assert error(angles, fresh, lens)[0] < 0.9 * error(alone, fresh, lens)[0]
+
+
+@pytest.mark.parametrize("rate", [True, False])
+def test_it_speaks_of_angles_alone_in_numpy_and_jax_and_after_a_file(tmp_path, rate):
+    windows = boats(tmp_path / "boats.h5", rate=rate, slots=2, kept=0.8)
+    lens = lens_of(windows)
+    angles, view = Angles.fit(seen(windows, lens, 5), lens), seen(windows, lens, 60).view
+    said, own = angles.predict(view), np.isin(np.arange(len(lens.centre)), [sine_of(lens), sine_of(lens) + 1])
+    assert np.isfinite(said[..., own]).all()
+    assert np.isnan(said[..., ~own]).all()
+    again = experts_from(experts_to([angles]), lens, tmp_path)[0]
+    np.testing.assert_array_equal(again.predict(view), said)
+    with jax.enable_x64(True):
+        ask = jax.jit(lambda arrays, view: _with_arrays(angles, arrays).predict(view))
+        compiled = np.asarray(ask(_arrays_of(angles), view))
+    np.testing.assert_allclose(compiled, said, rtol=1e-6, atol=1e-6)
+
+
+def test_nothing_that_comes_later_is_seen(tmp_path):
+    windows = boats(tmp_path / "boats.h5", rate=False)
+    lens = lens_of(windows)
+    examples = seen(windows, lens, 20)
+    moved = examples._replace(came=examples.came[::-1])
+    unwound = [Carried.find(examples, lens).unwound_examples(each, lens).view for each in (examples, moved)]
+    for one, other in zip(*unwound, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_angles_are_among_the_experts_where_one_wraps(tmp_path):
+    windows = boats(tmp_path / "boats.h5")
+    lens = lens_of(windows)
+    assert "angles" in [expert.name for expert in fit_quick(seen(windows, lens), lens)]
+
+
+def cars(path, seed=0, episodes=8, seconds=30.0):
+    """Windows of a log of cars whose yaw rate is their speed times their steering."""
+    streams = (
+        StreamSpec("compass", "sensor", ("heading",), ("rad",), 1 / DT, circular=(True,)),
+        StreamSpec("car", "sensor", ("speed", "yaw_rate"), ("m/s", "rad/s"), 1 / DT),
+        StreamSpec("drive", "action", ("steering", "throttle"), ("rad", ""), 1 / DT),
+    )
+    rng, steps = np.random.default_rng(seed), round(seconds / DT)
+    with LogWriter(path, streams) as writer:
+        for _ in range(episodes):
+            led = rng.uniform([-0.3, 0.0], [0.3, 1.0], (steps // 12 + 1, 2)).repeat(12, 0)[:steps]
+            speed = np.zeros(steps)
+            for i in range(1, steps):
+                speed[i] = speed[i - 1] + DT * (6 * led[i - 1, 1] - speed[i - 1])
+            yaw = np.append(0, led[:-1, 0]) * speed
+            heading = rng.uniform(0, 6) + np.cumsum(yaw) * DT + 0.01 * rng.normal(size=steps)
+            read = np.stack([speed, yaw], -1) + 0.02 * rng.normal(size=(steps, 2))
+            data = {"compass": ((heading + np.pi) % (2 * np.pi) - np.pi)[:, None], "car": read, "drive": led}
+            writer.append({name: Samples(np.arange(steps) * DT, values) for name, values in data.items()})
+    log = Log(path)
+    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+
+
+def test_products_carry_the_angles_whose_rate_they_tell(tmp_path):
+    windows = cars(tmp_path / "learn.h5")
+    lens = lens_of(windows)
+    examples, fresh = seen(windows, lens), seen(cars(tmp_path / "fresh.h5", seed=1, episodes=3), lens)
+    products, angles = (kind.fit(examples, lens) for kind in (Products, Angles))
+    own, linear = (error(expert, fresh, lens) for expert in (products, angles))
+    assert own[-1] < 0.6 * linear[-1]
+    (again,) = experts_from(experts_to([products]), lens, tmp_path)
+    np.testing.assert_array_equal(again.predict(fresh.view), products.predict(fresh.view))
+    speed, sine = lens.layout.reading_columns["car"].start, sine_of(lens)
+    held = fresh.view.held.copy()
+    held[:, -1, speed] = products.ends[1, speed] + 1
+    said = products.predict(fresh.view._replace(held=held))
+    assert np.isnan(said[..., [sine, sine + 1]]).all()  # of speeds that were never read it knows no yaw rate
