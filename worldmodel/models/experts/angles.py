@@ -14,7 +14,7 @@ from worldmodel.arrays import hold, mean_known, namespace
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.closed import ARX
-from worldmodel.models.experts.columns import columns_of
+from worldmodel.models.experts.columns import every_column
 from worldmodel.models.experts.derivatives import find_rates
 from worldmodel.models.experts.reach import labels
 from worldmodel.types import Array
@@ -45,8 +45,8 @@ class Carried(NamedTuple):
 
     @classmethod
     def find(cls, examples: Examples, lens: Lens) -> "Carried":
-        """All that wrap and do not turn with a heading."""
-        columns = list(columns_of(lens.layout).values())
+        """All of sensors that wrap; a heading by which windows are turned, too, since how far it turns is the same."""
+        columns = [column for column in every_column(lens.layout) if column.circular or not column.turns]
         found = {angle.at: (rate.at, slope) for angle, rate, slope in find_rates(examples, lens, columns)}
         sines = [column.at for column in columns if column.circular]
         each = [found.get(at, (_NONE, 0.0)) for at in sines]
@@ -56,6 +56,12 @@ class Carried(NamedTuple):
     def by(self, columns: Bool[np.ndarray, " Y"]) -> "Carried":
         """Those whose rate is read, and among some columns."""
         return Carried(*(x[(self.rates != _NONE) & columns[self.rates]] for x in self))
+
+    def rate_of(self, count: int) -> Int[np.ndarray, " Y"]:
+        """For each of so many columns the rate that carries it on; for those that are not carried themselves."""
+        out = np.arange(count)
+        out[self.sines] = out[self.sines + 1] = self.rates
+        return out
 
     def chosen(self, examples: Examples, readings: Float[np.ndarray, "B H Y"], lens: Lens) -> "Carried":
         """With the spans by which angles are foretold best, for `readings` as `carry` has them."""

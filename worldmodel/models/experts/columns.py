@@ -1,4 +1,4 @@
-"""The columns that structure is found among: of sensors that neither turn with a heading nor are relative."""
+"""The columns of sensors, and those that structure is found among."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,13 +11,14 @@ from worldmodel.types import StreamSpec
 
 
 class Column(NamedTuple):
-    """A column of a sensor that neither turns with a heading nor is relative.
+    """A column of a sensor, of which none is relative.
 
     Attributes:
         name: `stream.column`.
         stream, label, unit: its parts.
         at: its first feature among the Y readings; of an angle that wraps the sine, which its cosine follows.
         circular: whether it wraps.
+        turns: whether it turns with a heading.
     """
 
     name: str
@@ -26,20 +27,21 @@ class Column(NamedTuple):
     unit: str
     at: int
     circular: bool
+    turns: bool
 
 
 def columns_of(layout: TickLayout) -> dict[str, Column]:
-    """The columns, by name, that coordinates and derivatives may be."""
-    found = {}
+    """The columns, by name, that coordinates and derivatives may be: of sensors, and none that turns with a heading."""
+    return {column.name: column for column in every_column(layout) if not column.turns}
+
+
+def every_column(layout: TickLayout) -> Iterator[Column]:
+    """All columns of sensors."""
     for spec in layout.of_kind("sensor"):
-        turning = codec(spec).turning
-        turned = {feature for pair in turning.pairs for feature in pair}
+        turned = {feature for pair in codec(spec).turning.pairs for feature in pair}
         start = layout.reading_columns[spec.name].start
         for label, unit, wraps, at in _columns(spec):
-            if at not in turned:
-                name = f"{spec.name}.{label}"
-                found[name] = Column(name, spec.name, label, unit, start + at, wraps)
-    return found
+            yield Column(f"{spec.name}.{label}", spec.name, label, unit, start + at, wraps, at in turned)
 
 
 def actions_of(layout: TickLayout) -> dict[str, int]:

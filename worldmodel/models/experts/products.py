@@ -61,12 +61,14 @@ class Products(Ridge):
     ) -> Self:
         """Looks for products, and fits the columns that have some; `reckoners` are all that there are."""
         found = cls._fitted(examples, lens, None, allowance)
-        moved = [r for r in reckoners if found.speaks[[*r.speed, *r.turning]].any()]
         carried = Carried.find(examples, lens).by(found.speaks)
-        if moved or len(carried.sines):
+        if len(carried.sines):
+            found.carried = carried.chosen(examples, found._said(examples.view)[1], lens)
+            found.speaks = found.speaks | found.speaks[found.carried.rate_of(len(found.speaks))]
+        moved = [r for r in reckoners if found.speaks[[*r.speed, *r.turning]].any()]
+        if moved:
             readings = found._said(examples.view)[1]
             found.reckoners = tuple(reckoner.choose(examples, readings, lens) for reckoner in moved)
-            found.carried = carried.chosen(examples, readings, lens)
         return found
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> Self:
@@ -99,10 +101,6 @@ class Products(Ridge):
             moved = [column for column in (*reckoner.speed, *reckoner.turning) if self.speaks[column]]
             known = xp.isfinite(said[..., moved]).all(-1, keepdims=True)
             said = xp.where(xp.isnan(place), said, xp.where(known, place, np.nan))
-        carried = self.carried.carry(view, readings, self.lens)
-        for angle, rate in zip(self.carried.sines, self.carried.rates, strict=True):
-            own = np.isin(np.arange(said.shape[-1]), [angle, angle + 1])
-            said = xp.where(own, xp.where(xp.isfinite(said[..., rate, None]), carried, np.nan), said)
         return said
 
     def _said(self, view: View) -> tuple[Float[Array, "B H Y"], Float[Array, "B H Y"]]:
@@ -112,6 +110,9 @@ class Products(Ridge):
         unknown = self._beyond(near, foreseen)
         ahead = super().predict(self._beside(near, foreseen))
         ahead = xp.where(self.told.any(1) & ~unknown, ahead, foreseen)
+        carried = self.carried.carry(view, ahead, self.lens)
+        ahead = xp.where(xp.isnan(carried), ahead, carried)
+        unknown = unknown | unknown[..., self.carried.rate_of(ahead.shape[-1])]
         return xp.where(self.speaks & ~unknown, ahead, np.nan), ahead
 
     def _beyond(self, view: View, foreseen: Float[Array, "B H Y"]) -> Bool[Array, "B H Y"]:
