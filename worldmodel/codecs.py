@@ -384,19 +384,13 @@ class Orientation(Codec):
     def encode(self, data: Float[np.ndarray, "M S"], origin: Float[np.ndarray, " 3"]) -> Float[np.ndarray, "M F"]:
         q = np.asarray(data, np.float64)
         length = np.linalg.norm(q, axis=-1, keepdims=True)
-        w, x, y, z = np.moveaxis(np.divide(q, length, out=np.full_like(q, np.nan), where=length > 0), -1, 0)
-        first = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
-        second = (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
-        return np.stack([*first, *second], -1)
+        return rotation_columns(np.divide(q, length, out=np.full_like(q, np.nan), where=length > 0))
 
     def physical(self, features: Float[Array, "*b F"]) -> Float[Array, "*b P"]:
-        return _quaternion(self.normalised(features))
+        return quaternion_of(features)
 
     def normalised(self, features: Float[Array, "*b F"]) -> Float[Array, "*b F"]:
-        xp = namespace(features)
-        first = features[..., :3] / _length(features[..., :3])
-        second = features[..., 3:] - first * (first * features[..., 3:]).sum(-1, keepdims=True)
-        return xp.concat([first, second / _length(second)], axis=-1)
+        return _orthonormal(features)
 
     def residual(self, prediction: Float[Array, "*#b P"], truth: Float[Array, "*#b P"]) -> Float[Array, "*_ E"]:
         return rotation_vector(truth, prediction)
@@ -585,13 +579,29 @@ def _length(vectors: Float[Array, "*b n"]) -> Float[Array, "*b 1"]:
     return xp.sqrt(xp.maximum((vectors**2).sum(-1, keepdims=True), 1e-12))
 
 
-def _quaternion(columns: Float[Array, "*b 6"]) -> Float[Array, "*b 4"]:
-    """Unit quaternion [..., 4] with w >= 0 from the first two columns [..., 6] of a rotation matrix.
+def _orthonormal(columns: Float[Array, "*b 6"]) -> Float[Array, "*b 6"]:
+    """Two columns of a rotation matrix that are of length 1 and at right angles again."""
+    xp = namespace(columns)
+    first = columns[..., :3] / _length(columns[..., :3])
+    second = columns[..., 3:] - first * (first * columns[..., 3:]).sum(-1, keepdims=True)
+    return xp.concat([first, second / _length(second)], axis=-1)
+
+
+def rotation_columns(q: Float[Array, "*b 4"]) -> Float[Array, "*b 6"]:
+    """The first two columns of a unit quaternion's rotation matrix."""
+    w, x, y, z = (q[..., i] for i in range(4))
+    first = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
+    second = (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x))
+    return namespace(q).stack([*first, *second], -1)
+
+
+def quaternion_of(columns: Float[Array, "*b 6"]) -> Float[Array, "*b 4"]:
+    """Unit quaternion [..., 4] with w >= 0 from the first two columns [..., 6] of a rotation matrix, or from some near.
 
     Each row of four times its outer product with itself is read off the matrix; the row of its largest element is the
     one that no rounding spoils (Shepperd 1978, doi 10.2514/3.55767b).
     """
-    xp = namespace(columns)
+    xp, columns = namespace(columns), _orthonormal(columns)
     a, b = columns[..., :3], columns[..., 3:]
     c = xp.linalg.cross(a, b)
     (a0, a1, a2), (b0, b1, b2), (c0, c1, c2) = ([v[..., i] for i in range(3)] for v in (a, b, c))

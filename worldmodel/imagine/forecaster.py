@@ -125,8 +125,7 @@ class Forecaster:
         """What one of the experts but the network predicts by itself; NaN of what it says nothing of."""
         assert self.team is not None
         view, lens = self.team.lens.look(context, actions), self.team.lens
-        ahead = next(expert for expert in self.team.experts if expert.name == name).predict(view)
-        return lens.back_in_slots(ahead, view.held[:, -1], view.angle)
+        return lens.back_in_slots(self.team.alone(name, view), view.held[:, -1], view.angle)
 
     def blended(
         self,

@@ -32,7 +32,7 @@ LOOKS = {
     "ar": Look("each by itself", "each column by itself", "#88CCEE", ":"),
     "arx": Look("each with commands", "each column with commands", "#44AA99", ":"),
     "products": Look("products of signals", "the model of products", "#117733", ":"),
-    "angles": Look("angles, unwound", "the model of angles", "#999933", ":"),
+    "angles": Look("angles by rates", "the model of angles", "#999933", ":"),
     "isotropic": Look("isotropic", "the isotropic model", "#882255", ":"),
     "turning": Look("isotropic, turning", "the isotropic model of turns", "#AA4499", ":"),
     "mechanics": Look("mechanics", "mechanics", "#6a3d9a", ":"),

@@ -15,9 +15,8 @@ from worldmodel.logs.reader import Log
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.simple import hold_last
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.expert import Expert
 from worldmodel.models.experts.reach import described
-from worldmodel.models.experts.team import NETWORK
+from worldmodel.models.experts.team import NETWORK, Team
 from worldmodel.physics import KnownScene
 from worldmodel.training.beside import baselines_from
 from worldmodel.training.run import Run
@@ -134,13 +133,14 @@ class Baseline:
 class _Alone:
     """One expert by itself."""
 
-    def __init__(self, expert: Expert, lens: Lens) -> None:
-        self.name, self._expert, self._lens = expert.name, expert, lens
+    def __init__(self, name: str, team: Team) -> None:
+        self.name, self._team = name, team
 
     def predict(self, problem: Problem) -> Forecast:
         """Its prediction of the streams of which it knows all columns."""
-        view = self._lens.look(problem.context, problem.commands)
-        ahead = self._lens.back(self._expert.predict(view), view.angle)
+        lens = self._team.lens
+        view = lens.look(problem.context, problem.commands)
+        ahead = lens.back(self._team.alone(self.name, view), view.angle)
         parts = {s: ahead[..., problem.layout.reading_columns[s.name]] for s in problem.readings}
         return Forecast({s.name: codec(s).physical(part) for s, part in parts.items() if np.isfinite(part).all()})
 
@@ -178,7 +178,7 @@ def rivals(run: Foreteller, learn: Log | None = None, measured: Collection[str] 
     beside = _baselines(run.baselines)
     if run.team is None:
         return beside
-    experts = [_Alone(expert, run.team.lens) for expert in run.team.rich.values()]
+    experts = [_Alone(name, run.team) for name in run.team.rich]
     return [*beside, *experts, *([Model(run, alone=True)] if run.team.has_network else [])]
 
 

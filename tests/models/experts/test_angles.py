@@ -3,15 +3,19 @@
 import jax
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from worldmodel.codecs import quaternion_of, rotation_vector
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
+from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.angles import Angles, Carried
-from worldmodel.models.experts.closed import ARX
+from worldmodel.models.experts.angles import Angles, Carried, _rotated
+from worldmodel.models.experts.closed import ARX, closed
 from worldmodel.models.experts.compiled import _arrays_of, _with_arrays
+from worldmodel.models.experts.left_out import predictions
 from worldmodel.models.experts.products import Products
 from worldmodel.models.experts.rich import experts_from, experts_to, fit_quick
 from worldmodel.training.data import measure_scaling
@@ -181,3 +185,88 @@ def test_products_carry_the_angles_whose_rate_they_tell(tmp_path):
     held[:, -1, speed] = products.ends[1, speed] + 1
     said = products.predict(fresh.view._replace(held=held))
     assert np.isnan(said[..., [sine, sine + 1]]).all()  # of speeds that were never read it knows no yaw rate
+
+
+def test_an_attitude_is_rotated_as_one_turn_after_the_other():
+    rng = np.random.default_rng(0)
+    turns, begin = rng.normal(0, 0.3, (4, 14, 3)), Rotation.random(4, random_state=1)
+    seen, age = begin.as_matrix()[..., :2].swapaxes(-1, -2).reshape(4, 6), np.array([0, 0.4, 0.9, np.inf])
+    found = _rotated(seen, age, turns)
+    for row in range(4):
+        now = begin[row] * Rotation.from_rotvec((0 if age[row] == np.inf else age[row]) * turns[row, 0])
+        for tick in range(13):
+            now = now * Rotation.from_rotvec((turns[row, tick] + turns[row, tick + 1]) / 2)
+            np.testing.assert_allclose(found[row, tick], now.as_matrix()[:, :2].T.ravel(), atol=1e-12)
+
+
+def bodies(path, kind, seed=0, episodes=8, seconds=20.0, axes=3):
+    """Windows of a log of bodies that turn freely, as thrusters tell them, with a gyroscope (deg/s) on its side."""
+    rng, steps = np.random.default_rng(seed), round(seconds / DT)
+    quaternion = ("qw", "qx", "qy", "qz")
+    columns = quaternion if kind == "orientation" else ("x", "y", "z", *quaternion)
+    units = ("",) * 4 if kind == "orientation" else ("m", "m", "m", "", "", "", "")
+    streams = (
+        StreamSpec("body", kind, columns, units, 1 / DT, frame="enu"),
+        StreamSpec("imu", "sensor", ("temperature", "a", "b", "c"), ("degC", "deg/s", "deg/s", "deg/s"), 1 / DT),
+        StreamSpec("thrusters", "action", ("x", "y", "z"), ("",) * 3, 1 / DT),
+    )
+    with LogWriter(path, streams) as writer:
+        for _ in range(episodes):
+            led = rng.uniform(-1, 1, (steps // 10 + 1, 3)).repeat(10, 0)[:steps] * (np.arange(3) >= 3 - axes)
+            spin, attitude = np.zeros((steps, 3)), [Rotation.random(random_state=rng.integers(1 << 30))]
+            if axes == 1:
+                attitude = [Rotation.from_euler("z", rng.uniform(-3, 3))]
+            for i in range(1, steps):
+                spin[i] = spin[i - 1] + DT * (2 * led[i - 1] - spin[i - 1])
+                attitude.append(attitude[-1] * Rotation.from_rotvec(DT * (spin[i] + spin[i - 1]) / 2))
+            q = Rotation.concatenate(attitude).as_quat(scalar_first=True)
+            gyro = np.degrees(spin)[:, [2, 0, 1]] * [-1, 1, 1] + 0.5 * rng.normal(size=(steps, 3))
+            read = np.concatenate([20 + rng.normal(size=(steps, 1)), gyro], 1)
+            body = q if kind == "orientation" else np.concatenate([rng.normal(size=(steps, 3)), q], 1)
+            data = {"body": body, "imu": read, "thrusters": led}
+            writer.append({name: Samples(np.arange(steps) * DT, values) for name, values in data.items()})
+    log = Log(path)
+    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+
+
+def turn_off(said, examples, lens):
+    """Root mean square angle (rad) by tick ahead between attitudes that are foretold and those that came."""
+    first = lens.layout.reading_columns["body"].stop - 6
+    ahead, came = (quaternion_of(lens.units(x)[..., first : first + 6]) for x in (said, examples.came))
+    return np.sqrt((rotation_vector(came, ahead) ** 2).sum(-1).mean(0))
+
+
+@pytest.mark.parametrize("kind", ["orientation", "pose"])
+def test_an_attitude_is_carried_on_by_a_gyroscope(tmp_path, kind):
+    windows = bodies(tmp_path / "learn.h5", kind)
+    lens = lens_of(windows)
+    examples, fresh = seen(windows, lens), seen(bodies(tmp_path / "fresh.h5", kind, seed=1, episodes=3), lens)
+    angles, arx = (expert.fit(examples, lens) for expert in (Angles, ARX))
+    own, other = (turn_off(expert.predict(fresh.view), fresh, lens) for expert in (angles, arx))
+    assert own[-1] < 0.4 * other[-1]
+    assert own[5] < 0.4 * other[5]
+    assert angles.describe().endswith("turns by imu.b, imu.c, imu.a")
+    (again,) = experts_from(experts_to([angles]), lens, tmp_path)
+    np.testing.assert_array_equal(again.predict(fresh.view), angles.predict(fresh.view))
+    with jax.enable_x64(True):
+        compiled = jax.jit(angles.predict)(jax.tree.map(jax.numpy.asarray, fresh.view))
+    np.testing.assert_allclose(compiled, angles.predict(fresh.view), rtol=1e-6, atol=1e-6)
+
+
+def test_of_a_vehicle_that_turns_about_one_axis_the_others_are_held(tmp_path):
+    windows = bodies(tmp_path / "learn.h5", "orientation", axes=1)
+    lens = lens_of(windows)
+    angles = Angles.fit(seen(windows, lens), lens)
+    assert angles.describe().endswith("turns by imu.a")
+    fresh = seen(bodies(tmp_path / "fresh.h5", "orientation", seed=1, episodes=3, axes=1), lens)
+    assert turn_off(angles.predict(fresh.view), fresh, lens)[-1] < 0.4
+
+
+def test_in_a_team_it_goes_by_the_rates_of_the_linear_model(tmp_path):
+    windows = boats(tmp_path / "boats.h5")
+    lens = lens_of(windows)
+    angles, view = Angles.fit(seen(windows, lens), lens), seen(windows, lens, 50).view
+    baselines = Baselines.fit(windows, measure_scaling(windows, 0), 0)
+    linear, other = predictions([*closed(baselines, ["linear"]), angles], view)
+    np.testing.assert_array_equal(other, angles.predict(view, linear))
+    assert not np.array_equal(other, angles.predict(view), equal_nan=True)

@@ -1,80 +1,112 @@
-"""Angles that wrap, carried on by their rates or by how they turned so far.
+"""Angles that wrap, and attitudes, carried on by their rates or by how they turned so far.
 
 Features of an angle are its sine and cosine, and how these change is their product with its rate: linear in nothing
-that is read. How far it has turned, and the integral of a rate, are.
+that is read. How far it has turned, and the integral of a rate, are. So it is with the columns of a rotation matrix.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import hold, mean_known, namespace
+from worldmodel.codecs import codec, quaternion_of, rotation_columns, rotation_vector
+from worldmodel.logs.align import TickLayout
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.closed import ARX
 from worldmodel.models.experts.columns import every_column
-from worldmodel.models.experts.derivatives import find_rates
+from worldmodel.models.experts.derivatives import find_rates, held_over
 from worldmodel.models.experts.reach import labels
 from worldmodel.types import Array
 
 _SPANS = (1, 2, 4, 8, 16)  # ticks, of whose readings together where an angle is now may be told
 _NONE = -1
+_SIX = np.arange(6)  # features of an attitude
 
 
 class Carried(NamedTuple):
-    """Angles, and by what each is carried on.
+    """Angles and attitudes, and by what each is carried on.
 
     Attributes:
-        sines: int [P] the sine of each among the Y readings; its cosine follows.
+        sines: int [P] the sine of each angle among the Y readings; its cosine follows.
         rates: int [P] the column that is its rate; -1 where none is read.
         slopes: [P] what an angle turns by (rad) in a second at a rate of 1, in the rate's unit.
         spans: int [P] from the readings of how many ticks, each carried on, it is told where it is now.
+        attitudes: int [Q] the first feature of each attitude among the Y readings.
+        axes: int [Q, 3] the column that is its rate about each of the machine's axes; -1 where none is read.
+        speeds: [Q, 3] what it turns by (rad) about that axis in a second at a rate of 1.
     """
 
     sines: Int[np.ndarray, " P"]
     rates: Int[np.ndarray, " P"]
     slopes: Float[Array, " P"]
     spans: Int[np.ndarray, " P"]
+    attitudes: Int[np.ndarray, " Q"]
+    axes: Int[np.ndarray, "Q 3"]
+    speeds: Float[Array, "Q 3"]
 
     @classmethod
     def none(cls) -> "Carried":
-        """No angles."""
-        return cls(np.zeros(0, int), np.zeros(0, int), np.zeros(0), np.zeros(0, int))
+        """Nothing."""
+        none = np.zeros(0, int)
+        return cls(none, none, np.zeros(0), none, none, np.zeros((0, 3), int), np.zeros((0, 3)))
 
     @classmethod
     def find(cls, examples: Examples, lens: Lens) -> "Carried":
-        """All of sensors that wrap; a heading by which windows are turned, too, since how far it turns is the same."""
-        columns = [column for column in every_column(lens.layout) if column.circular or not column.turns]
-        found = {angle.at: (rate.at, slope) for angle, rate, slope in find_rates(examples, lens, columns)}
-        sines = [column.at for column in columns if column.circular]
-        each = [found.get(at, (_NONE, 0.0)) for at in sines]
-        rates, slopes = np.array([rate for rate, _ in each], int), np.array([slope for _, slope in each])
-        return cls(np.array(sines, int), rates, slopes, np.ones(len(sines), int))
+        """All angles of sensors that wrap, and the attitudes of which a rate is read.
+
+        A heading by which windows are turned is one, too: how far it turns is the same.
+        """
+        columns = list(every_column(lens.layout))
+        sines = np.array([column.at for column in columns if column.circular], int)
+        attitudes = np.array(list(_attitudes(lens.layout)), int)
+        if not len(sines) + len(attitudes):
+            return cls.none()
+        held = held_over(examples, lens)
+        turned = [_angle(held, sine)[..., None] for sine in sines] + [_turned(held, first) for first in attitudes]
+        others = [column for column in columns if not (column.circular or column.turns)]
+        found = find_rates(examples, lens, np.concatenate(turned, -1), others)
+        rates = np.array([each.column.at if each else _NONE for each in found])
+        slopes, count = np.array([each.slope if each else 0.0 for each in found]), len(sines)
+        axes, speeds = rates[count:].reshape(-1, 3), slopes[count:].reshape(-1, 3)
+        led = (axes != _NONE).any(1)
+        angles = sines, rates[:count], slopes[:count], np.ones(count, int)
+        return cls(*angles, attitudes[led], axes[led], speeds[led])
+
+    @property
+    def are_some(self) -> bool:
+        """Whether there are any."""
+        return len(self.sines) + len(self.attitudes) > 0
 
     def by(self, columns: Bool[np.ndarray, " Y"]) -> "Carried":
-        """Those whose rate is read, and among some columns."""
-        return Carried(*(x[(self.rates != _NONE) & columns[self.rates]] for x in self))
+        """Those of which a rate is read that is among some columns."""
+        led = (self.rates != _NONE) & columns[self.rates]
+        some = ((self.axes != _NONE) & columns[self.axes]).any(1)
+        return Carried(*(x[led] for x in self[:4]), *(x[some] for x in self[4:]))
 
-    def rate_of(self, count: int) -> Int[np.ndarray, " Y"]:
-        """For each of so many columns the rate that carries it on; for those that are not carried themselves."""
-        out = np.arange(count)
-        out[self.sines] = out[self.sines + 1] = self.rates
+    def rates_of(self, count: int) -> Int[np.ndarray, "Y 3"]:
+        """For each of so many columns the rates that carry it on; for those that are not carried themselves."""
+        out = np.arange(count)[:, None].repeat(3, 1)
+        out[self.sines] = out[self.sines + 1] = self.rates[:, None]
+        for first, axes in zip(self.attitudes, self.axes, strict=True):
+            out[first + _SIX] = np.where(axes == _NONE, axes.max(), axes)
         return out
 
     def chosen(self, examples: Examples, readings: Float[np.ndarray, "B H Y"], lens: Lens) -> "Carried":
         """With the spans by which angles are foretold best, for `readings` as `carry` has them."""
         each = []
-        for span in _SPANS:
+        for span in _SPANS if len(self.sines) else ():
             tried = self._replace(spans=np.full(len(self.sines), span))
             error = mean_known(examples.squared_errors(tried.carry(examples.view, readings, lens)), 0)
             both = error[:, self.sines] + error[:, self.sines + 1]
             each.append(mean_known(np.log(np.maximum(both, 1e-12)), 0))
-        return self._replace(spans=np.array(_SPANS)[np.argmin(each, 0)])
+        return self._replace(spans=np.array(_SPANS)[np.argmin(each, 0)]) if each else self
 
     def carry(self, view: View, readings: Float[Array, "B H Y"], lens: Lens) -> Float[Array, "B H Y"]:
-        """Normalised sines and cosines at the ticks ahead; NaN in all other columns.
+        """Normalised features at the ticks ahead; NaN in all other columns.
 
         Args:
             view: what was seen.
@@ -84,18 +116,21 @@ class Carried(NamedTuple):
         """
         xp = namespace(readings)
         held, ahead = lens.units(view.held), lens.units(readings)
+        rates = lens.layout.dt * xp.concatenate([held, ahead], 1)
         out = [xp.full(readings.shape[:2], np.nan)] * readings.shape[-1]
         for sine, rate, slope, span in zip(self.sines, self.rates, self.slopes, self.spans, strict=True):
             seen = xp.arctan2(held[..., sine], held[..., sine + 1])
             if rate == _NONE:
                 path = seen[:, -1:] + readings[..., sine]
             else:
-                turns = slope * lens.layout.dt * xp.concatenate([held[..., rate], ahead[..., rate]], 1)
-                read = view.mask[:, -span:, sine]
-                path = _integral(seen, view.age[..., sine], read, turns)
-            for at, feature in ((sine, xp.sin(path)), (sine + 1, xp.cos(path))):
-                out[at] = (feature - lens.centre[at]) / lens.scale[at]
-        return xp.stack(out, -1)
+                path = _integral(seen, view.age[..., sine], view.mask[:, -span:, sine], slope * rates[..., rate])
+            out[sine], out[sine + 1] = xp.sin(path), xp.cos(path)
+        for first, axes, speeds in zip(self.attitudes, self.axes, self.speeds, strict=True):
+            turns = xp.where(axes == _NONE, 0.0, speeds * rates[:, view.context - 1 :, np.maximum(axes, 0)])
+            features = _rotated(held[:, -1, first + _SIX], view.age[:, -1, first], turns)
+            for i in _SIX:
+                out[first + i] = features[..., i]
+        return lens.normal(xp.stack(out, -1))
 
     def unwound(self, view: View, lens: Lens) -> View:
         """With how far each angle without a rate has turned, up to the newest reading (rad), in its sine's place."""
@@ -124,9 +159,23 @@ class Carried(NamedTuple):
         return examples._replace(view=self.unwound(view, lens), came=came)
 
 
+def _attitudes(layout: TickLayout) -> Iterator[int]:
+    """The first feature of each attitude among the Y readings."""
+    for spec in layout.of_kind("orientation", "pose"):
+        heading = codec(spec).turning.heading
+        assert heading is not None
+        yield layout.reading_columns[spec.name].start + min(heading)
+
+
 def _angle(readings: Float[Array, "B T Y"], sine: int) -> Float[Array, "B T"]:
     xp = namespace(readings)
     return xp.unwrap(xp.arctan2(readings[..., sine], readings[..., sine + 1]), axis=1)
+
+
+def _turned(readings: Float[np.ndarray, "B T Y"], first: int) -> Float[np.ndarray, "B T 3"]:
+    """How far an attitude has turned about each of the machine's axes (rad)."""
+    q = quaternion_of(readings[..., first + _SIX])
+    return np.pad(np.cumsum(rotation_vector(q[:, :-1], q[:, 1:]), 1), ((0, 0), (1, 0), (0, 0)))
 
 
 def _wrapped(angle: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -138,6 +187,11 @@ def _put(x: Float[Array, "B T Y"], sine: int, way: Float[Array, "B T"]) -> Float
     return namespace(x).concatenate([x[..., :sine], way[..., None], 0 * way[..., None], x[..., sine + 2 :]], -1)
 
 
+def _since(age: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """Ticks from a sample to its tick; 0 where there is none."""
+    return namespace(age).where(age < 1, age, 0.0)
+
+
 def _integral(
     seen: Float[Array, "B C"], age: Float[Array, "B C"], read: Bool[Array, "B S"], turns: Float[Array, "B T"]
 ) -> Float[Array, "B H"]:
@@ -145,21 +199,47 @@ def _integral(
     xp, (context, span) = namespace(turns), (seen.shape[1], read.shape[1])
     way = xp.cumsum((turns[:, 1:] + turns[:, :-1]) / 2, 1)
     way = xp.concatenate([xp.zeros((len(way), 1)), way], 1)
-    since = way[:, context - 1, None] - way[:, :context] + turns[:, :context] * xp.where(age < 1, age, 0.0)
+    since = way[:, context - 1, None] - way[:, :context] + turns[:, :context] * _since(age)
     newest = seen[:, -1:] + since[:, -1:]
     apart = xp.where(read, _wrapped((seen + since)[:, -span:] - newest), 0)
     now = newest + apart.sum(1, keepdims=True) / xp.maximum(read.sum(1, keepdims=True), 1)
     return now + way[:, context:] - way[:, context - 1, None]
 
 
+def _rotated(seen: Float[Array, "B 6"], age: Float[Array, " B"], turns: Float[Array, "B T 3"]) -> Float[Array, "B H 6"]:
+    """An attitude after each of T - 1 ticks, by how much it turns a tick about its own axes (rad), the first now."""
+    xp = namespace(turns)
+    begin = _product(quaternion_of(seen), _quaternion(_since(age)[:, None] * turns[:, 0]))
+    steps, reach = _quaternion((turns[:, 1:] + turns[:, :-1]) / 2), 1
+    while reach < steps.shape[1]:  # products up to each step, of twice as many with each round
+        steps = xp.concatenate([steps[:, :reach], _product(steps[:, :-reach], steps[:, reach:])], 1)
+        reach *= 2
+    return rotation_columns(_product(begin[:, None], steps))
+
+
+def _quaternion(vector: Float[Array, "*b 3"]) -> Float[Array, "*b 4"]:
+    """Of a rotation vector (rad)."""
+    xp = namespace(vector)
+    angle = xp.sqrt((vector**2).sum(-1, keepdims=True))
+    return xp.concatenate([xp.cos(angle / 2), xp.sinc(angle / 2 / np.pi) / 2 * vector], -1)
+
+
+def _product(one: Float[Array, "*#b 4"], other: Float[Array, "*#b 4"]) -> Float[Array, "*_ 4"]:
+    """Of quaternions: the rotation `other`, about the axes that `one` leads to."""
+    xp = namespace(other)
+    one, other = xp.broadcast_arrays(one, other)
+    (a, v), (b, u) = ((q[..., :1], q[..., 1:]) for q in (one, other))
+    return xp.concatenate([a * b - (v * u).sum(-1, keepdims=True), a * u + b * v + xp.linalg.cross(v, u)], -1)
+
+
 @dataclasses.dataclass
 class Angles(ARX):
-    """Angles by the rates that a linear model foretells, or by how far it foretells that they turn.
+    """Angles and attitudes by the rates that a linear model foretells, or by how far it foretells that angles turn.
 
     Of all else it says nothing.
 
     Attributes:
-        carried: the angles.
+        carried: them.
     """
 
     name: ClassVar[str] = "angles"
@@ -179,15 +259,28 @@ class Angles(ARX):
         """The same angles, on other windows."""
         return self.fit(examples, self.lens, allowance, self.carried)
 
-    def predict(self, view: View) -> Float[Array, "B H Y"]:
-        """Normalised sines and cosines at the ticks ahead; NaN in all other columns."""
-        return self.carried.carry(view, super().predict(self.carried.unwound(view, self.lens)), self.lens)
+    def predict(self, view: View, linear: Float[Array, "B H Y"] | None = None) -> Float[Array, "B H Y"]:
+        """Normalised features at the ticks ahead; NaN in all other columns.
+
+        `linear` is what the linear rival says of the ticks ahead, which knows rates best: it sees all columns.
+        """
+        readings = super().predict(self.carried.unwound(view, self.lens))
+        if linear is not None:
+            xp, turned = namespace(readings), self.carried.sines[self.carried.rates == _NONE]
+            readings = xp.where(np.isin(np.arange(readings.shape[-1]), turned), readings, linear)
+        return self.carried.carry(view, readings, self.lens)
 
     def describe(self) -> str:
-        """Which angles follow which rates, a line each."""
-        names, (sines, rates, slopes, _) = labels(self.lens.layout), self.carried
-        each = [(names[a], names[r], s) for a, r, s in zip(sines, rates, slopes, strict=True) if r != _NONE]
-        return "\n".join(f"{angle} turns by {rate} ({slope:.3g} rad in a second of 1)" for angle, rate, slope in each)
+        """Which follow which rates, a line each."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        names, found = labels(self.lens.layout), self.carried
+        for sine, rate, slope in zip(found.sines, found.rates, found.slopes, strict=True):
+            if rate != _NONE:
+                yield f"{names[sine]} turns by {names[rate]} ({slope:.3g} rad in a second of 1)"
+        for first, axes in zip(found.attitudes, found.axes, strict=True):
+            yield f"{names[first]} turns by {', '.join(names[rate] for rate in axes if rate != _NONE)}"
 
     def to_arrays(self) -> dict[str, Any]:
         """What `from_arrays` makes it of."""

@@ -41,16 +41,6 @@ class Closed(NamedTuple):
         return reckoned(self.baselines.reckoners, view, linear, self.baselines.lens)
 
 
-def predictions(experts: Sequence[Expert], view: View) -> list[Float[Array, "B H Y"]]:
-    """What each of a run's experts says of a view; the linear one is asked once."""
-    said: list[Array] = []
-    linear = None
-    for expert in experts:
-        said.append(expert.predict(view, linear) if isinstance(expert, Closed) else expert.predict(view))
-        linear = said[-1] if expert.name == "linear" else linear
-    return said
-
-
 def closed(baselines: Baselines, names: Sequence[str] | None = None) -> list[Expert]:
     """The baselines as experts: all of them, or those that are asked for, also where these lack one."""
     return [Closed(baselines, name) for name in names or baselines.names]

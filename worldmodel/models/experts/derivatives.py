@@ -50,20 +50,34 @@ def find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> lis
     return [Pair(columns[i].name, columns[j].name, round(float(fit[i, j]), 4)) for i, j in sorted(pairs)]
 
 
-def find_rates(examples: Examples, lens: Lens, columns: Sequence[Column]) -> list[tuple[Column, Column, float]]:
-    """Of each angle that wraps the column that is its rate, if one is, and the angle (rad) a second at a rate of 1.
+class Rate(NamedTuple):
+    """What turns something: a column, and by how much (rad) in a second at a reading of 1."""
+
+    column: Column
+    slope: float
+
+
+def find_rates(
+    examples: Examples, lens: Lens, turned: Float[np.ndarray, "N T P"], columns: Sequence[Column]
+) -> list[Rate | None]:
+    """Of each of P angles the column that is its rate, None where none is.
 
     Compasses count clockwise, gyroscopes counter-clockwise, in whatever unit: the slope is none of the question.
+
+    Args:
+        examples: windows to look at.
+        lens: theirs.
+        turned: how far angles have turned (rad) over the windows of `held_over`.
+        columns: that rates are looked for among.
     """
-    angles, others = ([each for each in columns if each.circular is which] for which in (True, False))
-    if not (angles and others):
-        return []
-    series = _series(examples, lens, [*angles, *others])
-    if series.shape[1] <= min(_SPANS):
-        return []
-    fit, slope = (x[: len(angles), len(angles) :] for x in _fits(series, lens.layout.dt, at_best=True))
-    best = [(i, int(j)) for i, j in enumerate(fit.argmax(1)) if fit[i, j] > _LEAST_FIT]
-    return [(angles[i], others[j], float(slope[i, j])) for i, j in best]
+    if not columns or turned.shape[1] <= min(_SPANS) or not turned.shape[2]:
+        return [None] * turned.shape[2]
+    series = np.concatenate([turned, _series(examples, lens, columns)], -1)
+    fit, slope = (x[: turned.shape[2], turned.shape[2] :] for x in _fits(series, lens.layout.dt, at_best=True))
+    best = fit.argmax(1)
+    return [
+        Rate(columns[j], float(slope[i, j])) if fit[i, j] > _LEAST_FIT else None for i, j in enumerate(best.tolist())
+    ]
 
 
 def find_moved(examples: Examples, lens: Lens, columns: Sequence[Column]) -> list[Column]:
@@ -83,13 +97,18 @@ def find_moved(examples: Examples, lens: Lens, columns: Sequence[Column]) -> lis
 
 def _series(examples: Examples, lens: Lens, columns: Sequence[Column]) -> Float[np.ndarray, "B T K"]:
     """Columns over contexts and what came, in units, each reading held until the next, angles unwrapped."""
+    held = held_over(examples, lens)
+    return np.stack([_physical(held, column) for column in columns], -1)
+
+
+def held_over(examples: Examples, lens: Lens) -> Float[np.ndarray, "N T Y"]:
+    """Readings of some windows over contexts and what came, in units, each held until the next."""
     chosen = evenly(len(examples.came), _WINDOWS)
     readings, mask = (
         np.concatenate([part[chosen], ahead[chosen]], 1)
         for part, ahead in ((examples.view.readings, examples.came), (examples.view.mask, examples.mask))
     )
-    held = lens.units(hold(readings, mask)[0])
-    return np.stack([_physical(held, column) for column in columns], -1)
+    return lens.units(hold(readings, mask)[0])
 
 
 def _physical(features: Float[np.ndarray, "B T Y"], column: Column) -> Float[np.ndarray, "B T"]:

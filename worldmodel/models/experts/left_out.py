@@ -11,7 +11,8 @@ from worldmodel.arrays import namespace, scattered
 from worldmodel.logs.windows import Context, Windows
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
-from worldmodel.models.experts.closed import predictions
+from worldmodel.models.experts.angles import Angles
+from worldmodel.models.experts.closed import Closed
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.objective import at_sample_times
@@ -104,6 +105,16 @@ class Fold(NamedTuple):
     measure: Array
     groups: Array
     apart: bool = True
+
+
+def predictions(experts: Sequence[Expert], view: View) -> list[Float[Array, "B H Y"]]:
+    """What each of a run's experts says of a view. Some go by what the linear one says, which is asked once."""
+    said: list[Array] = []
+    linear = None
+    for expert in experts:
+        said.append(expert.predict(view, linear) if isinstance(expert, Closed | Angles) else expert.predict(view))
+        linear = said[-1] if expert.name == "linear" else linear
+    return said
 
 
 def ask(experts: Sequence[Expert], lens: Lens, asked: Question) -> Answer:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.expert import Expert
+from worldmodel.models.experts.left_out import predictions
 
 FAR = 2  # horizons, from which on long runs count
 _LONG, _MOST = 4, 30_000  # horizons that a recording must hold, and ticks of it at most
@@ -27,7 +28,8 @@ def long_run(experts: Sequence[Expert], lens: Lens, windows: Windows) -> Float[n
     start = np.array([[longest, windows.context - 1]])
     seen = lens.seen(*windows.without_video().cut(start, ticks))
     with np.errstate(all="ignore"):
-        errors = np.stack([seen.squared_errors(expert.predict(seen.view))[0, FAR * horizon :] for expert in experts])
+        said = predictions(experts, seen.view)
+        errors = np.stack([seen.squared_errors(ahead)[0, FAR * horizon :] for ahead in said])
     came = seen.mask[0, FAR * horizon :]
     total = np.where(came, np.where(np.isfinite(errors), errors, np.inf), 0.0).sum(1)
     return total / np.maximum(came.sum(0), 1)

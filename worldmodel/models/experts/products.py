@@ -62,9 +62,9 @@ class Products(Ridge):
         """Looks for products, and fits the columns that have some; `reckoners` are all that there are."""
         found = cls._fitted(examples, lens, None, allowance)
         carried = Carried.find(examples, lens).by(found.speaks)
-        if len(carried.sines):
+        if carried.are_some:
             found.carried = carried.chosen(examples, found._said(examples.view)[1], lens)
-            found.speaks = found.speaks | found.speaks[found.carried.rate_of(len(found.speaks))]
+            found.speaks = found.speaks | found.speaks[found.carried.rates_of(len(found.speaks))].any(1)
         moved = [r for r in reckoners if found.speaks[[*r.speed, *r.turning]].any()]
         if moved:
             readings = found._said(examples.view)[1]
@@ -112,7 +112,7 @@ class Products(Ridge):
         ahead = xp.where(self.told.any(1) & ~unknown, ahead, foreseen)
         carried = self.carried.carry(view, ahead, self.lens)
         ahead = xp.where(xp.isnan(carried), ahead, carried)
-        unknown = unknown | unknown[..., self.carried.rate_of(ahead.shape[-1])]
+        unknown = unknown | unknown[..., self.carried.rates_of(ahead.shape[-1])].any(-1)
         return xp.where(self.speaks & ~unknown, ahead, np.nan), ahead
 
     def _beyond(self, view: View, foreseen: Float[Array, "B H Y"]) -> Bool[Array, "B H Y"]:

@@ -50,7 +50,7 @@ def fit_quick(
         products = functools.partial(Products.fit, reckoners=reckoners)
         kinds += [AR.fit, ARX.fit, products] if lens.layout.actions else [AR.fit]
     carried = Carried.find(examples, lens)
-    if len(carried.sines):
+    if carried.are_some:
         kinds += [functools.partial(Angles.fit, carried=carried)]
     if pairs_of(lens.layout).columns.size:
         kinds += [Alike.fit, RoundBends.fit]

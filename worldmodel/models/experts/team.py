@@ -13,7 +13,7 @@ from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.circles import Circles
 from worldmodel.models.experts.evidence import horizons_within
 from worldmodel.models.experts.expert import Expert
-from worldmodel.models.experts.left_out import Answer, LeftOut, Question, ask
+from worldmodel.models.experts.left_out import Answer, LeftOut, Question, ask, predictions
 from worldmodel.models.experts.long_run import FAR
 from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import RICH
@@ -137,6 +137,11 @@ class Team:
         """
         asked = self.asked(context, actions)
         return self.blended(asked.view, self.answer(asked), network, chosen)
+
+    def alone(self, name: str, view: View) -> Float[Array, "B H Y"]:
+        """What one of the experts but the network says, as `Expert.predict`."""
+        some = [expert for expert in self.experts if expert.name in (name, _LIKE)]  # by which others may go
+        return predictions(some, view)[[expert.name for expert in some].index(name)]
 
     def answer(self, asked: Question) -> Answer:
         """What the experts say; linear ones no farther outside than `Reach.held_back` lets them, but of a way."""
