@@ -34,6 +34,7 @@ DIAL = StreamSpec("dial", "sensor", ("level", "fixed"), ("V", "V"), 10.0)  # the
 SEEN = (*(s for s in SPECS if s.kind != "video"), DIAL)
 READINGS = ("position", "velocity", "phase", "gps", "dial")
 PREDICTORS = OF_A_RUN  # no floor: the log names no twin
+BESIDE = {"phase": ("angles",)}  # which speak of some streams alone
 QUIET = {"progress": False}
 SPANS = {"dt": DT, "context_s": CONTEXT * DT, "horizon_s": HORIZON * DT}
 
@@ -189,7 +190,7 @@ def test_every_stream_has_every_predictor_with_lists_aligned_with_the_horizons(r
     }  # fmt: skip
     assert result.metrics["overall"].keys() == set(PREDICTORS)
     for name in READINGS:
-        assert streams[name].keys() == {"unit", *PREDICTORS}
+        assert streams[name].keys() == {"unit", *PREDICTORS, *BESIDE.get(name, ())}
         for predictor in PREDICTORS:
             found = streams[name][predictor]
             for key in ("rmse", "nrmse", "crps"):
@@ -240,7 +241,8 @@ def test_the_interval_holds_the_figure(result, name):
 
 def test_scores_at_every_tick_and_examples_are_there_to_draw(result):
     assert result.times == pytest.approx(np.arange(1, HORIZON + 1) * DT)
-    assert {(n, p) for n in result.scores for p in result.scores[n]} == {(n, p) for n in READINGS for p in PREDICTORS}
+    asked = {(name, predictor) for name in READINGS for predictor in (*PREDICTORS, *BESIDE.get(name, ()))}
+    assert {(name, predictor) for name in result.scores for predictor in result.scores[name]} == asked
     assert len(result.examples) == 3
     for example in result.examples:
         assert example.episode in ("seed 20", "seed 21")
