@@ -40,6 +40,7 @@ def test_a_number_for_nothing_and_spikes_tell_no_unit(tmp_path):
         ("Elapsed Time,x\n00:00:00.5,1\n00:00:01.0,2\n", 'origin = "first"'),
         ("t,roll,pitch\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
         ("t,locationLatitude,locationLongitude\n0,47,8\n1,47,8\n", "[streams.location_gps]"),
+        ("t;Breitengrad;Längengrad\n0;47,0;8,0\n1;47,0;8,0\n", 'kind = "gps"'),
         ("time,x\n" + "".join(f"{83000 + i // 60 * 100 + i % 60:06d},{i}\n" for i in range(90)), 'unit = "hhmmss"'),
         ("tmr10ms,x\n0,1\n10,2\n", 'unit = "cs"'),
         ("t,euler_x,euler_y\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
@@ -194,6 +195,24 @@ def test_what_is_called_a_command_is_one_whatever_it_is_of(tmp_path):
     np.testing.assert_allclose(times, np.arange(60) / 10)
 
 
+def test_what_is_wanted_of_what_is_read_beside_it_is_commanded(tmp_path):
+    commanded = [
+        "PitchDemand",
+        "rpm_order",
+        "gripper_request",
+        "target_temp",
+        "v_soll [km/h]",
+        "Bremsanforderung [bar]",
+    ]
+    read = ["PitchAngle", "shaft_rpm", "gripper_position", "room_temp", "v [km/h]", "work_order", "peak_demand", "peak"]
+    rows = [",".join([f"{i / 10}", *(f"{np.sin(i + k):.4f}" for k in range(14))]) for i in range(60)]
+    recording = suggested(tmp_path, ",".join(["time_s", *commanded, *read]), rows)
+    kinds = {
+        kind: [len(s.columns) for s in recording.specs.values() if s.kind == kind] for kind in ("action", "sensor")
+    }
+    assert {kind: sum(columns) for kind, columns in kinds.items()} == {"action": 6, "sensor": 8}
+
+
 def test_of_a_drive_amperes_degrees_and_turns_are_read_and_levers_are_commanded(tmp_path):
     commanded = ["boom_lever", "joystick_x", "brake_pedal", "Set Current [A]", "defrost", "motor_2", "motor_cmd_A"]
     commanded += ["valve_pct", "target_motor_rpm"]
@@ -292,9 +311,19 @@ def test_what_is_no_state_later_on_is_told_as_words(tmp_path):
         ("t_c", ""),
         ("oil_psi", "Pa"),
         ("att_psi", ""),
+        ("drawbar_kN", "N"),
+        ("tension_kn", "N"),
+        ("SOG_kn", "m/s"),
+        ("wind_speed_ms", "m/s"),
+        ("payload_g", "kg"),
+        ("acc_g", "m/s^2"),
+        ("distance_nm", "m"),
+        ("torque_nm", "N*m"),
+        ("rot_deg_min", "rad/s"),
+        ("gear_knm", "N*m"),
     ],
 )
-def test_temperatures_and_pressures_by_what_their_names_end_in(tmp_path, name, unit):
+def test_quantities_by_what_their_names_end_in(tmp_path, name, unit):
     (spec,) = suggested(tmp_path, f"time_s,{name}", [f"{i},{20 + i % 7}" for i in range(30)]).specs.values()
     assert spec.units == (unit,)
 

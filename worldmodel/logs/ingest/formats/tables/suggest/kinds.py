@@ -10,7 +10,8 @@ AXES = {"0": "x", "1": "y", "2": "z"}
 # Of forces and accelerations `lat` is lateral and `long` longitudinal.
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
 PLACE = re.compile(
-    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|hmsl|elevation)(?:itude?|gitude?|titude)?"
+    _NO_FORCE
+    + r"(?P<axis>lat|lon|lng|long|alt|height|hmsl|elevation|breitengrad|l(?:ae|_)ngengrad)(?:itude?|gitude?|titude)?"
     r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$|(?:^|_)gps_coord_(?P<place>[01])$"  # the latter of blackbox_decode
 )
 _ACCELERATION = r"acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung|g_?force|gf"
@@ -87,10 +88,15 @@ ACTION = re.compile(
 )
 # What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
 COMMANDS = re.compile(
-    r"^(?!.*(?:measured|actual|feedback|applied|error)).*(?:^|_)"
-    r"(?:(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value|current|volt|power|temp|pressure|flow)[a-z]*\d*$"
-    r"|target_(?:joint|qd{0,2}|tcp|pose)s?(?:\d*$|_))"
+    r"^(?!.*(?:measured|actual|feedback|applied|error|abweichung)).*(?:^|_)"
+    r"(?:soll|fahrstufe|fahrhebel|consign[ae]|stell(?:wert|signal|gr)|\w+(?:soll(?:wert)?|vorgabe|anforderung)$"
+    r"|(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value|current|volt|power|temp|pressure|flow)[a-z]*\d*$"
+    r"|target_(?:joint|qd{0,2}|tcp|pose)s?(?:\d*$|_)"
+    r"|(?:pitch|torque|speed|force|steer(?:ing)?|rudder|brake|throttle|gear)_(?:demand|request|order)(?:ed)?$)"
 )
+# By these words a name says what was wanted of what another column is of: `pitch_demand` beside `pitch_angle`.
+WANTED = re.compile(r"target|goal|demand(?:ed)?|order(?:ed)?|request(?:ed)?")
+USED_UP = re.compile(r"energy|power|load|heat|electricity|water|gas|peak")  # whose demand is read
 NOT_ACTION = re.compile(r"angle|error|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 # Of what drives a machine amperes, temperatures, powers and turns a minute are read, unless they are called wanted.
 DRIVES = re.compile(
