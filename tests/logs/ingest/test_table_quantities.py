@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.logs.ingest.table_case import recordings, suggested
+from worldmodel.codecs import codec
 from worldmodel.logs.ingest import ingest, suggest
 from worldmodel.logs.reader import Log
 
@@ -488,3 +489,17 @@ def test_a_heading_goes_in_the_frame_in_which_the_fixes_do(tmp_path, heading, fr
     (own,) = (stream for stream in tomllib.loads(text)["streams"].values() if stream["kind"] == "sensor")
     assert own.get("frame") == frame
     assert ("as the course of the fixes does" in text) == (frame is not None)
+
+
+def test_a_ship_s_heading_and_its_course_turn_with_the_fixes(tmp_path):
+    """`HDG` and `COG` are what the log calls heading and course, and the heading tells where the nose points."""
+    rng, time = np.random.default_rng(0), np.arange(400.0)
+    course = 0.5 + 0.05 * time * np.sin(time / 90)
+    east, north = (np.cumsum(f(course)) * 6 + 1.5 * rng.normal(size=400) for f in (np.sin, np.cos))
+    rows = [
+        f"{t:g},{54 + y / 111_000:.6f},{10 + x / 65_000:.6f},{c % 360:.1f},{(c + 4) % 360:.1f}"
+        for t, x, y, c in zip(time, east, north, np.rad2deg(course), strict=True)
+    ]
+    spec = suggested(tmp_path, "time_s,lat,lon,COG,HDG", rows).specs["signals"]
+    assert (spec.frame, spec.columns, spec.circular) == ("ned", ("heading", "course"), (True, True))
+    assert codec(spec).turning.heading == (0, 1)

@@ -113,7 +113,8 @@ SWITCHED = re.compile(
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
 TURNED = re.compile(r"(?:^|_)(?:roll|pitch|yaw)$")
 EULER = re.compile(r"(?:^|_)(?:euler|rpy)(?:_?angles?)?$")  # angles by their stream's name
-DIRECTION = re.compile(r"yaw|heading|course")  # that turns with its frame (datasets/README.md)
+# What turns with its frame is called yaw, heading or course (datasets/README.md).
+DIRECTION = re.compile(r"yaw|heading|course|(?P<heading>(?:^|_)hdg[mt]?(?:$|_))|(?P<course>(?:^|_)cog(?:$|_))")
 WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
 
 
