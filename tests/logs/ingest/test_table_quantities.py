@@ -197,21 +197,17 @@ def test_what_is_called_a_command_is_one_whatever_it_is_of(tmp_path):
 
 
 def test_what_is_wanted_of_what_is_read_beside_it_is_commanded(tmp_path):
-    commanded = [
-        "PitchDemand",
-        "rpm_order",
-        "gripper_request",
-        "target_temp",
-        "v_soll [km/h]",
-        "Bremsanforderung [bar]",
-    ]
+    commanded = ["PitchDemand", "rpm_order", "gripper_request", "target_temp", "v_soll [km/h]", "Bremsanforderung"]
+    commanded += ["TorqueDemand_kNm", "speed_ref", "feed_override"]
     read = ["PitchAngle", "shaft_rpm", "gripper_position", "room_temp", "v [km/h]", "work_order", "peak_demand", "peak"]
-    rows = [",".join([f"{i / 10}", *(f"{np.sin(i + k):.4f}" for k in range(14))]) for i in range(60)]
+    read += ["speed", "x", "x_ref"]
+    rows = [",".join([f"{i / 10}", *(f"{np.sin(i + k):.4f}" for k in range(20))]) for i in range(60)]
     recording = suggested(tmp_path, ",".join(["time_s", *commanded, *read]), rows)
-    kinds = {
-        kind: [len(s.columns) for s in recording.specs.values() if s.kind == kind] for kind in ("action", "sensor")
-    }
-    assert {kind: sum(columns) for kind, columns in kinds.items()} == {"action": 6, "sensor": 8}
+    kinds = {column: spec.kind for spec in recording.specs.values() for column in spec.columns}
+    wanted = {"pitch_demand", "rpm_order", "gripper_request", "target_temp", "v_soll", "bremsanforderung"}
+    wanted |= {"torque_demand", "speed_ref", "feed_override"}
+    assert {name for name, kind in kinds.items() if kind == "action"} == wanted
+    assert len(kinds) == len(commanded) + len(read)
 
 
 def test_of_a_drive_amperes_degrees_and_turns_are_read_and_levers_are_commanded(tmp_path):
@@ -322,6 +318,12 @@ def test_what_is_no_state_later_on_is_told_as_words(tmp_path):
         ("torque_nm", "N*m"),
         ("rot_deg_min", "rad/s"),
         ("gear_knm", "N*m"),
+        ("bearing_temp_F", "K"),
+        ("vibration_in_s", "m/s"),
+        ("press_mpa", "Pa"),
+        ("rider_power_W", "W"),
+        ("attitude_w", ""),
+        ("load_kg", "kg"),
     ],
 )
 def test_quantities_by_what_their_names_end_in(tmp_path, name, unit):

@@ -24,9 +24,9 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EULER,
     KINDS,
     NOT_ACTION,
+    NOT_WANTED,
     READ_OF_DRIVES,
     SWITCHED,
-    USED_UP,
     VALID,
     WANTED,
     WRAPS,
@@ -288,7 +288,7 @@ def _is_wanted(name: str, names: Sequence[str]) -> bool:
     """Whether a name says of what another column is of what was wanted of it: `rpm_order` beside `shaft_rpm`."""
     words = plain(name).split("_")
     of = {word for word in words if not WANTED.fullmatch(word)}
-    if len(of) == len(words) or not any(word.isalpha() for word in of) or any(map(USED_UP.match, of)):
+    if len(of) == len(words) or not any(word.isalpha() for word in of) or NOT_WANTED.search(plain(name)):
         return False
     others = [{*plain(other).split("_"), *re.split(r"[\W_]+", other.lower())} for other in names]
     return any(of <= other and not any(map(WANTED.fullmatch, other)) for other in others)
