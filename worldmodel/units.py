@@ -35,6 +35,7 @@ gram = 1e-3 * kilogram
 inch = 0.0254 * meter = in
 foot = 0.3048 * meter = ft = feet
 mile = 1609.344 * meter = mi
+nautical_mile = 1852 * meter = nmi
 knot = 1852 * meter / hour = kn = kt = kts
 mph = mile / hour
 kph = 1000 * meter / hour

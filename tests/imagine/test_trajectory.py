@@ -14,11 +14,13 @@ from worldmodel.imagine.session import Session, foretell
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.followed import Beginning
 from worldmodel.logs.reader import Log
+from worldmodel.logs.windows import Context
 from worldmodel.logs.writer import LogWriter
-from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Samples, StreamSpec
+from worldmodel.types import GPS_COLUMNS, GPS_UNITS, Commands, Samples, StreamSpec
 
 DT, CONTEXT, HORIZON, AT = 0.05, 20, 12, 2.0
 END = AT + HORIZON * DT
+NOTHING = Commands(*(np.zeros((1, 1, 0)) for _ in range(3)))
 
 
 def write(path, streams, specs=SPECS):
@@ -386,4 +388,19 @@ def test_given_times_that_do_not_increase_are_refused(dream):
 @pytest.mark.filterwarnings("error")
 def test_where_no_expert_is_weighed_none_is_trusted():
     layout = TickLayout(0.1, SPECS)
-    assert trust((), np.zeros((0, 5, 0)), layout) == {spec.name: {} for spec in layout.readings}
+    assert trust((), np.zeros((0, 5, 0)), layout, seen(layout)) == {spec.name: {} for spec in layout.readings}
+
+
+def seen(layout, *unread):
+    """A context of two ticks in which all is read but some of the features."""
+    mask = ~np.isin(np.arange(layout.size), unread)
+    return Context(np.zeros((1, 2, layout.size)), np.tile(mask, (1, 2, 1)), np.zeros((1, 2, 1)), NOTHING, (), ())
+
+
+def test_whom_a_column_trusts_that_nobody_reads_is_not_told():
+    gps = StreamSpec("gps", "gps", GPS_COLUMNS, GPS_UNITS, 10.0, frame="wgs84")
+    layout = TickLayout(0.1, (gps,))
+    weights = np.broadcast_to([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], (4, 2, 3)).swapaxes(0, 1)
+    np.testing.assert_allclose(trust("ab", weights, layout, seen(layout))["gps"]["a"], 2 / 3)
+    np.testing.assert_allclose(trust("ab", weights, layout, seen(layout, 2))["gps"]["a"], 1)
+    np.testing.assert_allclose(trust("ab", weights, layout, seen(layout, 0, 1, 2))["gps"]["a"], 2 / 3)

@@ -125,6 +125,18 @@ def test_velocity_is_the_least_squares_line_over_its_span():
     assert lines > 9
 
 
+def test_a_flag_that_leaps_does_not_choose_over_how_long_a_velocity_is_measured_beside_it():
+    rng = np.random.default_rng(0)
+    series = np.stack([np.cumsum(rng.normal(size=(B, C + H)) * 0.1, 1), rng.integers(0, 2, (B, C + H))], 2)
+    series = np.concatenate([np.cumsum(series[..., :1], 1), series[..., 1:], series[..., 1:]], 2)
+    view = view_of(series[:, :C], np.ones((B, C, Y), bool))
+    came = LENS.normal(series[:, C:])
+    seen = Examples(view, came, np.ones(came.shape, bool), np.zeros(came.shape))
+    smooth, flag, _ = Velocity.fit(seen, LENS.layout).spans
+    assert smooth <= 4
+    assert flag == C
+
+
 def test_velocity_holds_what_it_has_read_only_once():
     mask = np.zeros((B, C, Y), bool)
     mask[:, 3] = True

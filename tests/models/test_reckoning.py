@@ -131,12 +131,14 @@ def test_without_a_speed_a_turn_or_a_place_there_is_none(tmp_path, specs):
 
 
 def test_a_boat_goes_over_ground_and_not_with_the_wind():
-    bus = StreamSpec("bus", "sensor", ("sog", "wind_speed", "rate_of_turn"), ("kn", "m/s", "deg/s"), 10.0)
+    bus = StreamSpec(
+        "bus", "sensor", ("sog", "wind_speed", "rate_of_turn", "rot"), ("kn", "m/s", "deg/s", "deg/s"), 10.0
+    )
     layout = TickLayout(DT, (GPS, bus))
-    sog, _, turn = range(layout.reading_columns["bus"].start, layout.reading_columns["bus"].stop)
+    sog, _, *turns = range(layout.reading_columns["bus"].start, layout.reading_columns["bus"].stop)
     found = motions(GPS, layout, None)
-    assert {(*m.speed, *m.turning) for m in found} == {(sog, turn)}
-    assert sorted(m.rate_scale for m in found) == pytest.approx([-np.pi / 180, np.pi / 180])
+    assert {(*m.speed, *m.turning) for m in found} == {(sog, turn) for turn in turns}
+    assert sorted(m.rate_scale for m in found) == pytest.approx([-np.pi / 180] * 2 + [np.pi / 180] * 2)
 
 
 def test_columns_that_only_have_the_names_explain_no_drive(tmp_path):

@@ -22,6 +22,7 @@ from worldmodel.training.roles import (
     copies_note,
     groups_of_copies,
     having,
+    pieces_note,
     shared_roles,
     simulated_note,
     unmeasured_note,
@@ -209,3 +210,14 @@ def test_what_shares_roles_is_measured_with_a_note(run, doubled):
     run = with_roles(run, doubled, roles)
     assert run.unseen(Log(doubled)) == [3]
     assert "is flattered" in run.unseen_note(Log(doubled))
+
+
+def test_of_few_long_recordings_of_which_most_are_kept_back_it_is_said_how_to_cut_them():
+    roles = assign_roles([[i] for i in range(3)], 0.1, 0)
+    few = [EpisodeRef("", "", roles[i]) for i in range(3)]
+    note = pieces_note(few, [2400.0] * 3, 128.0)
+    assert note.startswith("2 of 3 long recordings")
+    assert "`worldmodel ingest --cut-every 300` makes about 24 episodes" in note
+    assert pieces_note(few, [1000.0, 2400.0, 2400.0], 128.0) == ""
+    roles = assign_roles([[i] for i in range(24)], 0.1, 0)
+    assert pieces_note([EpisodeRef("", "", roles[i]) for i in range(24)], [2400.0] * 24, 128.0) == ""

@@ -1,9 +1,12 @@
 """Problems: which starts are chosen, and what the truth is there, against the recorded samples."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests.oscillator import SPECS, episode, write_log
+from tests.validate.problems import problem_by_hand
 from worldmodel.errors import WorldModelError
 from worldmodel.geo import geodetic_to_enu
 from worldmodel.logs.reader import Log
@@ -225,3 +228,15 @@ def test_of_slow_logs_more_than_the_last_horizon_is_tabulated(tmp_path):
     assert list(asked.horizons) == [60, 120, 300, 600, 1800, 3600]
     assert [seconds(s) for s in (0.25, 3600.0, 301_440.0)] == ["0.25 s", "3600 s", "301,440 s"]
     assert nearest(list(asked.horizons), 1.0) == 3  # of those that are all farther than a second, a middle one
+
+
+@pytest.mark.parametrize(
+    ("dt", "horizons"),
+    [(1 / 49.99, [0.02, 0.1, 0.5, 1.0]), (0.008, [0.25, 0.5, 1.0]), (0.05, [0.05, 0.1, 0.25, 0.5, 1.0])],
+)
+def test_a_tick_that_divides_no_second_has_horizons_all_the_same(dt, horizons):
+    """As of a log whose rate was measured to be 49.99 Hz, or of 125 Hz."""
+    asked = problem_by_hand(StreamSpec("x", "sensor", ("x",), ("",), 1 / dt), np.zeros((1, round(1.28 / dt), 1)))
+    asked = dataclasses.replace(asked, layout=dataclasses.replace(asked.layout, dt=dt))
+    assert list(asked.horizons) == horizons
+    assert [(tick + 1) * dt for tick in asked.horizons.values()] == pytest.approx(horizons, rel=0.01)

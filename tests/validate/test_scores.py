@@ -109,6 +109,19 @@ def test_a_column_that_never_moves_counts_in_no_figure():
     np.testing.assert_allclose(score.crps, 0.1, rtol=1e-5)
 
 
+def test_a_reading_that_stands_lies_in_an_interval_without_width_however_float32_rounds_it():
+    """A temperature in steps of 0.1, held by all members: in steps it is missed, and nowhere else."""
+    spec = StreamSpec("oil", "sensor", ("temperature",), ("K",), 10.0)
+    came = np.full((W, H, 1), 330.1)
+    came[: W // 10] += 0.1
+    held = np.float32(330.1) + np.zeros((W, K, H, 1), np.float32)
+    score, calibration = scored(
+        problem_by_hand(spec, came), spec, {"mean": {"oil": held[:, 0]}, "members": {"oil": held}}
+    )
+    np.testing.assert_allclose(score.coverage90, 1 - W // 10 / W)
+    np.testing.assert_allclose(calibration, 1 - W // 10 / W)
+
+
 @pytest.mark.parametrize("weight", [0.05, 0.95])
 def test_columns_weigh_the_same_however_often_they_came(weight):
     rng = np.random.default_rng(0)

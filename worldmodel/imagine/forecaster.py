@@ -180,12 +180,18 @@ def _drawn(shown: Sequence[Pictures], members: int) -> tuple[list[np.ndarray], l
 
 
 def trust(
-    names: Sequence[str], weights: Float[np.ndarray, "E H Y"], layout: TickLayout
+    names: Sequence[str], weights: Float[np.ndarray, "E H Y"], layout: TickLayout, context: Context
 ) -> dict[str, dict[str, np.ndarray]]:
-    """How much each expert is trusted, by stream and expert: [H], the mean over its columns."""
+    """How much each expert is trusted, by stream and expert: [H], the mean over its columns.
+
+    Over those that are read in the context, if any is: whom a height that no receiver tells would trust says nothing.
+    """
     if not names:  # a network alone: no means of nothing
         return {stream: {} for stream in layout.reading_columns}
-    means = {stream: weights[..., columns].mean(-1) for stream, columns in layout.reading_columns.items()}
+    read, means = np.any(np.asarray(context.mask), axis=(0, 1))[layout.newest], {}
+    for stream, columns in layout.reading_columns.items():
+        counts = read[columns] if read[columns].any() else np.ones(len(read[columns]), bool)
+        means[stream] = weights[..., columns][..., counts].mean(-1)
     return {stream: dict(zip(names, of, strict=True)) for stream, of in means.items()}
 
 

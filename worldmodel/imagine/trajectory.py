@@ -237,7 +237,7 @@ def assemble(
         imagined[spec.name] = Samples(when[asked], video[0].swapaxes(0, 1))
     imagined |= _commanded(layout, commands, when - layout.dt, len(readings))
     specs = {s.name: s for s in layout.streams if s.kind != "video" or s.name in imagined}
-    trusted = trust(experts, foreseen.weights[:, 0], layout)
+    trusted = trust(experts, foreseen.weights[:, 0], layout, moment.context)
     outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
     unsure, aimless = dict(moment.begins.unsure), moment.begins.aimless
     return Trajectory(

@@ -10,6 +10,8 @@ from worldmodel.logs.reader import Log
 
 ROLES = LEARN, SELECT, MEASURE = "learn", "select", "measure"
 _SALT = 0x0E1D  # apart from the other draws of a seed
+_KEPT = 1 / 3  # of the episodes that do not learn: more would, if long ones were cut
+_LONG, _PIECE = 10, 2.5  # times the context and the horizon: a long episode, and a piece of one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +96,24 @@ def unmeasured_note(episodes: Iterable[EpisodeRef]) -> str:
         "`worldmodel validate` will need a recording that is not in these logs (--log). To have one kept back of "
         "them, train on three episodes or more, with --holdout above 0; `worldmodel ingest --cut-every SECONDS` cuts "
         "one long recording into several (every_s in [cut] of a table's recipe does, too)."
+    )
+
+
+def pieces_note(episodes: Sequence[EpisodeRef], durations_s: Sequence[float], span_s: float) -> str:
+    """What to do before a training where few and long episodes are mostly kept back; empty else.
+
+    Args:
+        episodes: the run's.
+        durations_s: theirs.
+        span_s: of the context and the horizon.
+    """
+    kept, every = len(episodes) - len(having(LEARN, episodes)), sum(durations_s)
+    if not episodes or kept < _KEPT * len(episodes) or min(durations_s) < _LONG * span_s:
+        return ""
+    piece = float(f"{_PIECE * span_s:.1g}")
+    return (
+        f"{kept} of {len(episodes)} long recordings are kept back from learning: `worldmodel ingest --cut-every "
+        f"{piece:g}` makes about {every / piece:.0f} episodes of all, of which most learn."
     )
 
 

@@ -27,7 +27,7 @@ from worldmodel.training.folder import RunFolder
 from worldmodel.training.plan import Options, new_settings
 from worldmodel.training.progress import TrainingProgress
 from worldmodel.training.resume import lengthened, settings_to_resume
-from worldmodel.training.roles import copies_note, simulated_note, unmeasured_note
+from worldmodel.training.roles import copies_note, pieces_note, simulated_note, unmeasured_note
 from worldmodel.training.run import Run, load_run
 from worldmodel.training.session import go_on
 from worldmodel.training.settings import RunSettings
@@ -103,7 +103,8 @@ def train(
         for line in choices(settings, log):
             show.say(line)
         roles = (settings.shared_roles, unmeasured_note(settings.episodes), simulated_note(settings.episodes))
-        for note in filter(None, (copies_note(log), *roles)):
+        durations, span = [e.duration_s for e in log.episodes], (settings.context + settings.horizon) * settings.dt
+        for note in filter(None, (copies_note(log), *roles, pieces_note(settings.episodes, durations, span))):
             show.say(f"note: {note}")
         if resume:
             odometers = folder.read_odometers()

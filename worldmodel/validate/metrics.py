@@ -41,10 +41,12 @@ def crps(errors: Float[np.ndarray, "W K H E"]) -> Float[np.ndarray, "W H E"]:
     return skill - spread / (members * (members - 1))
 
 
-def covered(errors: Float[np.ndarray, "W K H E"], level: float) -> Bool[np.ndarray, "W H E"]:
-    """Whether the truth lies in the central interval of K members, from their errors."""
+def covered(
+    errors: Float[np.ndarray, "W K H E"], level: float, rounding: Float[np.ndarray, " E"] | float = 0.0
+) -> Bool[np.ndarray, "W H E"]:
+    """Whether the truth lies in the central interval of K members, from their errors, or is off by rounding alone."""
     low, high = central_interval(errors, level)
-    return (low <= 0) & (high >= 0)
+    return (low <= rounding) & (high >= -rounding)
 
 
 def psnr(

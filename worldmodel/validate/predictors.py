@@ -79,7 +79,7 @@ class Model:
 
     def _trust(self, problem: Problem, weights: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
         names = self._forecaster.names
-        return trust(names, weights.mean(1), problem.layout) if names else {}
+        return trust(names, weights.mean(1), problem.layout, problem.context) if names else {}
 
     def _check(self, problem: Problem) -> None:
         def shape(layout, context: int) -> str:

@@ -142,8 +142,8 @@ class Problem:
 
     @property
     def horizons(self) -> dict[float, int]:
-        """The horizons in seconds that are tabulated, and the tick of each (0 is the first ahead)."""
-        whole = [s for s in HORIZONS_S if s >= 0.999 * self.dt and abs(s / self.dt - round(s / self.dt)) < 0.01]
+        """The horizons in seconds that are tabulated, and the tick of each (0 is the first ahead), to a hundredth."""
+        whole = [s for s in HORIZONS_S if round(s / self.dt) and abs(round(s / self.dt) * self.dt - s) <= 0.01 * s]
         ticks = {s: round(s / self.dt) - 1 for s in whole if round(s / self.dt) <= self.horizon}
         return ticks or {self.horizon * self.dt: self.horizon - 1}
 

@@ -22,6 +22,7 @@ from worldmodel.validate.metrics import (
 )
 from worldmodel.validate.problem import Came, Problem
 
+_FLOAT32 = 1e-6  # of a value: more than float32 rounds it by, as a reading and as what is foretold of it
 LEVELS = np.linspace(0.1, 0.9, 9)
 
 
@@ -94,6 +95,7 @@ class Yardstick:
         codec: what the stream is.
         known: bool [W, H, E] the readings that count.
         deviation: [E] standard deviation of what came.
+        rounding: [E] how far float32 rounds such values: a reading that stands still lies in an interval of no width.
         counted: int [N] the components that make the stream's figures: of those that its codec names, the ones that
             moved in training and move here (or, if none does, all). Each weighs the same, divided by its deviation.
         interval: ticks from one sample to the next: a slow stream is scored over so many.
@@ -103,6 +105,7 @@ class Yardstick:
     codec: Codec
     known: np.ndarray
     deviation: np.ndarray
+    rounding: np.ndarray
     counted: np.ndarray
     interval: int
     still: Still
@@ -110,14 +113,14 @@ class Yardstick:
     @classmethod
     def of(cls, problem: Problem, spec: StreamSpec) -> "Yardstick":
         what, known = codec(spec), problem.truth.known(spec.name)
-        deviation = _deviation(what, problem.truth.truth[spec.name].values, known)
+        deviation, rounding = _deviation(what, problem.truth.truth[spec.name].values, known)
         named = np.arange(len(what.error_labels))[what.figure]
         moving, learned = np.isfinite(deviation), ~problem.unmoved.get(spec.name, np.zeros(len(deviation), bool))
         judged = named[(moving & learned)[named]]
         trained, measured = (tuple(what.error_labels[i] for i in named if not there[i]) for there in (learned, moving))
         return cls(
-            what, what.error_mask(known), deviation, judged if len(judged) else named, problem.layout.interval(spec),
-            Still(trained, measured, not len(judged)),
+            what, what.error_mask(known), deviation, rounding, judged if len(judged) else named,
+            problem.layout.interval(spec), Still(trained, measured, not len(judged)),
         )  # fmt: skip
 
     @property
@@ -229,14 +232,15 @@ def calibration_of(errors: Errors | None, stick: Yardstick) -> np.ndarray:
     if errors is None or errors.members is None:
         return np.full(len(LEVELS), np.nan)
     known = stick.known[..., stick.counted]
-    inside = [(covered(errors.members[..., stick.counted], level) & known).sum((0, 1)) for level in LEVELS]
+    members, rounding = errors.members[..., stick.counted], stick.rounding[stick.counted]
+    inside = [(covered(members, level, rounding) & known).sum((0, 1)) for level in LEVELS]
     return nanmean(divide(np.array(inside, float), known.sum((0, 1))))
 
 
 def _coverage(errors: Errors, stick: Yardstick, level: float) -> Float[np.ndarray, " H"]:
     if errors.members is None:
         return np.full(errors.truth.shape[1], np.nan)
-    return stick.across(stick.columns(covered(errors.members, level).astype(float)))
+    return stick.across(stick.columns(covered(errors.members, level, stick.rounding).astype(float)))
 
 
 def _spread_skill(errors: Errors, stick: Yardstick) -> Float[np.ndarray, " H"]:
@@ -274,8 +278,8 @@ def _percent(rmse: Float[np.ndarray, " H"], problem: Problem, what: Codec) -> Fl
 
 def _deviation(
     what: Codec, values: Float[np.ndarray, "W H P"], known: Bool[np.ndarray, "W H P"]
-) -> Float[np.ndarray, " E"]:
-    """Standard deviation [E] of what came [W, H, P] where `known`; NaN of what never moves.
+) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " E"]]:
+    """Standard deviation [E] of what came [W, H, P] where `known`, NaN of what never moves; how far float32 rounds it.
 
     Angles deviate from their circular mean, attitudes from the mean attitude.
     """
@@ -283,7 +287,8 @@ def _deviation(
     mean = what.mean(flat, there)
     std = rms(what.residual(flat, np.nan_to_num(mean)), what.error_mask(there), 0)
     size = np.abs(mean) if len(mean) == len(std) else np.zeros(len(std))
-    return np.where(std > np.maximum(1e-9, 1e-6 * np.nan_to_num(size)), std, np.nan)  # float32 rounds what never moves
+    rounding = _FLOAT32 * np.nan_to_num(size)
+    return np.where(std > np.maximum(1e-9, rounding), std, np.nan), rounding
 
 
 def _pooled(

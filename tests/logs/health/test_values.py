@@ -52,6 +52,19 @@ def test_sentinels_become_missing_and_ones_that_may_be_readings_are_told():
     assert one(record((sensor("battery", ["v"], ["V"]), TIME, dropped)), "values: sentinel").count == 10
 
 
+def test_single_readings_far_off_that_are_all_one_number_are_none():
+    """-40 of a thermometer whose wire is loose, in degrees Fahrenheit, which become kelvins."""
+    zone = 294 + 0.05 * noise(1000, 1)
+    zone[[20, 400, 401, 800]] = 233.15
+    recording = record((sensor("zone", ["t"], ["K"]), TIME, zone))
+    finding = one(recording, "values: sentinel")
+    assert (finding.severity, finding.count, finding.columns) == ("mask", 4, ("t",))
+    assert "233.15 for 4 single readings" in finding.text
+    states = np.zeros((1000, 1))
+    states[::20], states[[10, 500, 700]] = 1.0, 40.0
+    assert one(record((sensor("code", ["state"], [""]), TIME, states)), "values: outliers").severity == "warn"
+
+
 def test_a_glitch_of_another_number_does_not_hide_a_sentinel():
     time, data = np.arange(5000) / 100, 20 + 5 * np.sin(np.arange(5000) / 300)
     data[[900, 3000]], data[4000] = -127.0, 85.0  # no sensor, and one that has just been switched on
@@ -175,6 +188,8 @@ def test_single_readings_far_beyond_all_others_are_told_and_shocks_are_not():
     data[[100, 500], 1] = 80.0
     finding = one(imu(data), "values: outliers")
     assert (finding.count, finding.row) == (2, 100)
+    data[[300, 800], 1] = 79.0, 81.0
+    assert one(imu(data), "values: outliers").count == 4
     shock = noise(1000, 3)
     shock[100:140] *= np.linspace(40, 1, 40)[:, None]
     assert said(imu(shock), "values: outliers") == []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.logs.ingest.table_case import recordings, suggested
+from worldmodel.codecs import codec
 from worldmodel.logs.ingest import ingest, suggest
 from worldmodel.logs.reader import Log
 
@@ -40,6 +41,7 @@ def test_a_number_for_nothing_and_spikes_tell_no_unit(tmp_path):
         ("Elapsed Time,x\n00:00:00.5,1\n00:00:01.0,2\n", 'origin = "first"'),
         ("t,roll,pitch\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
         ("t,locationLatitude,locationLongitude\n0,47,8\n1,47,8\n", "[streams.location_gps]"),
+        ("t;Breitengrad;Längengrad\n0;47,0;8,0\n1;47,0;8,0\n", 'kind = "gps"'),
         ("time,x\n" + "".join(f"{83000 + i // 60 * 100 + i % 60:06d},{i}\n" for i in range(90)), 'unit = "hhmmss"'),
         ("tmr10ms,x\n0,1\n10,2\n", 'unit = "cs"'),
         ("t,euler_x,euler_y\n0,170,-20\n1,100,-20\n", 'from_units = "deg"'),
@@ -194,6 +196,20 @@ def test_what_is_called_a_command_is_one_whatever_it_is_of(tmp_path):
     np.testing.assert_allclose(times, np.arange(60) / 10)
 
 
+def test_what_is_wanted_of_what_is_read_beside_it_is_commanded(tmp_path):
+    commanded = ["PitchDemand", "rpm_order", "gripper_request", "target_temp", "v_soll [km/h]", "Bremsanforderung"]
+    commanded += ["TorqueDemand_kNm", "speed_ref", "feed_override"]
+    read = ["PitchAngle", "shaft_rpm", "gripper_position", "room_temp", "v [km/h]", "work_order", "peak_demand", "peak"]
+    read += ["speed", "x", "x_ref"]
+    rows = [",".join([f"{i / 10}", *(f"{np.sin(i + k):.4f}" for k in range(20))]) for i in range(60)]
+    recording = suggested(tmp_path, ",".join(["time_s", *commanded, *read]), rows)
+    kinds = {column: spec.kind for spec in recording.specs.values() for column in spec.columns}
+    wanted = {"pitch_demand", "rpm_order", "gripper_request", "target_temp", "v_soll", "bremsanforderung"}
+    wanted |= {"torque_demand", "speed_ref", "feed_override"}
+    assert {name for name, kind in kinds.items() if kind == "action"} == wanted
+    assert len(kinds) == len(commanded) + len(read)
+
+
 def test_of_a_drive_amperes_degrees_and_turns_are_read_and_levers_are_commanded(tmp_path):
     commanded = ["boom_lever", "joystick_x", "brake_pedal", "Set Current [A]", "defrost", "motor_2", "motor_cmd_A"]
     commanded += ["valve_pct", "target_motor_rpm"]
@@ -292,9 +308,25 @@ def test_what_is_no_state_later_on_is_told_as_words(tmp_path):
         ("t_c", ""),
         ("oil_psi", "Pa"),
         ("att_psi", ""),
+        ("drawbar_kN", "N"),
+        ("tension_kn", "N"),
+        ("SOG_kn", "m/s"),
+        ("wind_speed_ms", "m/s"),
+        ("payload_g", "kg"),
+        ("acc_g", "m/s^2"),
+        ("distance_nm", "m"),
+        ("torque_nm", "N*m"),
+        ("rot_deg_min", "rad/s"),
+        ("gear_knm", "N*m"),
+        ("bearing_temp_F", "K"),
+        ("vibration_in_s", "m/s"),
+        ("press_mpa", "Pa"),
+        ("rider_power_W", "W"),
+        ("attitude_w", ""),
+        ("load_kg", "kg"),
     ],
 )
-def test_temperatures_and_pressures_by_what_their_names_end_in(tmp_path, name, unit):
+def test_quantities_by_what_their_names_end_in(tmp_path, name, unit):
     (spec,) = suggested(tmp_path, f"time_s,{name}", [f"{i},{20 + i % 7}" for i in range(30)]).specs.values()
     assert spec.units == (unit,)
 
@@ -459,3 +491,17 @@ def test_a_heading_goes_in_the_frame_in_which_the_fixes_do(tmp_path, heading, fr
     (own,) = (stream for stream in tomllib.loads(text)["streams"].values() if stream["kind"] == "sensor")
     assert own.get("frame") == frame
     assert ("as the course of the fixes does" in text) == (frame is not None)
+
+
+def test_a_ship_s_heading_and_its_course_turn_with_the_fixes(tmp_path):
+    """`HDG` and `COG` are what the log calls heading and course, and the heading tells where the nose points."""
+    rng, time = np.random.default_rng(0), np.arange(400.0)
+    course = 0.5 + 0.05 * time * np.sin(time / 90)
+    east, north = (np.cumsum(f(course)) * 6 + 1.5 * rng.normal(size=400) for f in (np.sin, np.cos))
+    rows = [
+        f"{t:g},{54 + y / 111_000:.6f},{10 + x / 65_000:.6f},{c % 360:.1f},{(c + 4) % 360:.1f}"
+        for t, x, y, c in zip(time, east, north, np.rad2deg(course), strict=True)
+    ]
+    spec = suggested(tmp_path, "time_s,lat,lon,COG,HDG", rows).specs["signals"]
+    assert (spec.frame, spec.columns, spec.circular) == ("ned", ("heading", "course"), (True, True))
+    assert codec(spec).turning.heading == (0, 1)

@@ -128,6 +128,14 @@ def test_sensors_that_take_turns_are_a_stream_each_and_labels_are_not(tmp_path):
     assert len(recording.samples["signals"].time) == 60
 
 
+def test_numbers_that_come_by_chance_are_readings_and_name_no_sensors(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{i / 50:.2f},{np.sin(i / 9):.4f},{abs(int(rng.normal() * 2))}" for i in range(400)]
+    assert suggested(tmp_path, "time_s,speed,wall_signal", rows).specs["signals"].columns == ("speed", "wall_signal")
+    rows = [f"{i / 50:.2f},{np.sin(i / 9):.4f},{(7, 9, 7)[i % 3]}" for i in range(400)]
+    assert {spec.columns for spec in suggested(tmp_path, "time_s,speed,node", rows).specs.values()} == {("speed",)}
+
+
 @pytest.mark.parametrize("name", ["run.mat", "run.h5", "run.csv"])
 def test_columns_of_a_length_of_their_own_are_on_their_own_clock(tmp_path, name):
     imu, gps = np.arange(40) / 100, np.arange(12) / 10

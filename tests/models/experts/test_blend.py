@@ -93,6 +93,13 @@ def test_how_far_an_expert_is_behind_in_a_column_is_half_told_by_the_stream():
     np.testing.assert_allclose(np.log(usual[1] / usual[0]), [0.75 * behind, 0.25 * behind, behind], atol=1e-9)
 
 
+def test_a_column_that_hardly_moves_does_not_decide_for_its_stream():
+    """A switch that holding tells to a millionth of what a ridge does, and a gripper of which the ridge tells most."""
+    usual = known(np.array([[1e-12, 1.0, 1.0], [1e-6, 0.02, 1.0]])[:, None] * np.ones((2, 3, 1)))
+    assert usual[0, 0] < usual[1, 0] / 4
+    assert usual[1, 1] < usual[0, 1] / 4
+
+
 @pytest.mark.parametrize("told", ["still", "never there"])
 def test_who_is_trusted_in_a_column_that_never_moved_or_never_came_is_told_by_its_stream(told):
     """The mean and holding are alike there until it moves; with nothing known of any, the mean would be named."""

@@ -101,6 +101,19 @@ def test_a_centred_derivative_of_noisy_readings_looks_ahead(own_noise, leaks):
     assert ("looks ahead" in structure.describe()) == leaks
 
 
+def test_a_derivative_of_samples_between_the_ticks_is_not_said_to_look_ahead():
+    """Five samples in four ticks: held at each, what was read is uneven, and a step before seems to come after."""
+    sample = np.floor(np.arange(600) * 5 / 4).astype(int)
+    angle = np.cumsum(np.sin(np.arange(sample[-1] + 2) / 20) * 0.016) + 2e-5 * noise(sample[-1] + 2)
+    speed = np.diff(angle, prepend=angle[0]) / 0.016 + 0.002 * noise(len(angle), seed=1)
+    readings, where = np.stack([angle, speed], 1)[sample][None], layout(sensor("joint", "q qd", "rad rad/s"))
+    lens = lens_of(where, readings, noise(1, 600, 1))
+    seen = examples(readings, noise(1, 600, 1), lens)
+    aged = np.broadcast_to((np.arange(seen.age.shape[1]) % 4 / 4)[:, None], seen.age.shape)
+    assert find_structure(seen._replace(age=aged), lens).looks_ahead == ()
+    assert find_structure(seen, lens).looks_ahead == ("joint.qd",)
+
+
 def test_what_is_declared_is_taken():
     states = noise(3, 200, 4)
     declared = {"derivative": {"speeds": "joints"}, "angles": ["joints.b"], "acts_on": {"torque": "joints.a"}}

@@ -23,6 +23,8 @@ _USUAL = 0.1  # share of samples on a line between their neighbours where a few 
 _ROUNDING = float(np.finfo(np.float32).eps)
 _FAR = 5.0  # times the range of nearly all readings,
 _NEARLY_ALL = (0.5, 99.5)  # which is between these percentiles
+_AGAIN = 3  # outliers of one number are what a driver writes for no reading: faults and shocks differ
+_KINDS = 10  # of fewer values, a state is as likely
 _SPIKES = 0.005  # share of samples; more are no outliers
 
 
@@ -102,7 +104,7 @@ def _straight(time: np.ndarray, data: np.ndarray, every: int) -> np.ndarray:
 
 
 def check_outliers(recording: "Recording") -> Iterator[Finding]:
-    """Single readings far beyond all others that come back at once."""
+    """Single readings far beyond all others that come back at once; no readings, where all are one number."""
     for spec, samples in readings(recording):
         if spec.kind not in ("sensor", "position", "pose") or len(samples.time) < _FEW:
             continue
@@ -122,8 +124,19 @@ def check_outliers(recording: "Recording") -> Iterator[Finding]:
                     f"{spec.columns[index]} reaches {worst:.5g} for {len(rows)} single readings; 99 % of all lie from "
                     f"{low[index]:.4g} to {high[index]:.4g}"
                 )
+                if spec.kind == "sensor" and _is_one_number(data[:, index], rows):
+                    text, remedy = f"{text}; taken for missing", "leave these readings out of the source"
+                    where = (spec.columns[index],)
+                    yield found(recording, "values: sentinel", spec.name, "mask", text, remedy, rows, where)
+                    continue
                 remedy = "leave these readings out, if they are faults of the sensor"
                 yield found(recording, "values: outliers", spec.name, "warn", text, remedy, rows)
+
+
+def _is_one_number(values: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether some of the values [M], often enough, are one number, far from others of many kinds."""
+    same = len(rows) >= _AGAIN and len(np.unique(values[rows])) == 1
+    return same and len(np.unique(thin(values, _KINDS * 100))) >= _KINDS
 
 
 def _is_spread(column: Readings) -> bool:

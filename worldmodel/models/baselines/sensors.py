@@ -12,9 +12,9 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.types import StreamSpec
 from worldmodel.units import conversion
 
-_SPEED = re.compile(r"^(?!.*wind).*(?:speed|forward|\bvx\b|velocity_x|(?:\b|_)sog(?:\b|_))")
+_SPEED = re.compile(r"^(?!.*wind).*(?:speed|forward|\bvx\b|velocity_x|(?:\b|_)s(?:og|tw)(?:\b|_))")
 _WHEEL = re.compile(r"wheel|encoder")
-_YAW = re.compile(r"yaw|gyro|turn_rate|rate_of_turn|\bwz\b|angular_velocity")
+_YAW = re.compile(r"yaw|gyro|turn_rate|rate_of_turn|(?:\b|_)rot(?:\b|_)|\bwz\b|angular_velocity")
 
 
 class Named(NamedTuple):

@@ -59,14 +59,19 @@ class Velocity:
 
     @classmethod
     def fit(cls, examples: Examples, layout: TickLayout) -> "Velocity":
-        """Chooses for each stream the span whose lines are best, among those that mostly hold two readings."""
+        """Chooses for each column the span whose lines are best, among those that mostly hold two readings.
+
+        Not for a whole stream of a sensor: a flag that leaps needs a long one, which spoils what moves beside it.
+        """
         context = examples.view.mask.shape[1]
         spans = sorted({min(span, context) for span in (*_SPANS, context)})
         errors = []
         for span in spans:
             ahead = cls(np.full(examples.came.shape[-1], span)).predict(examples.view)
             slopes = (examples.view.mask[:, -span:].sum(1) > 1).mean(0) > 0.5
-            errors.append(np.where(slopes | (span == context), squared_errors(ahead, examples, layout), np.inf))
+            errors.append(
+                np.where(slopes | (span == context), squared_errors(ahead, examples, layout, apart=True), np.inf)
+            )
         return cls(np.asarray(spans)[np.argmin(excess(np.stack(errors)), 0)])
 
     def predict(self, view: View) -> Float[Array, "B H Y"]:

@@ -1,13 +1,14 @@
 """What baselines see: the model's own view of a window, turned to the heading, relative, and normalised."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import hold, last_valid, namespace, newest
+from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context, Future, Windows
 from worldmodel.models.objective import at_sample_times
@@ -326,18 +327,32 @@ def _prolonged(now: Float[Array, "B 1 Y"], ahead: Float[Array, "B T Y"]) -> Floa
     return xp.concatenate([line, line[:, -1:] + np.arange(1, LATE + 1)[:, None] * (line[:, -1:] - line[:, -2:-1])], 1)
 
 
-def squared_errors(ahead: Float[Array, "B H Y"], examples: Examples, layout: TickLayout) -> Float[Array, "H Y"]:
+def squared_errors(
+    ahead: Float[Array, "B H Y"], examples: Examples, layout: TickLayout, apart: bool = False
+) -> Float[Array, "H Y"]:
     """Mean squared errors of normalised predictions at the samples' times, of each column its stream's.
 
-    Infinite where a prediction is no number; 0 where nothing came.
+    Or of each column of a sensor its own, `apart` from the others, but for what turns together. Infinite where a
+    prediction is no number; 0 where nothing came.
     """
     error = np.where(examples.mask, at_sample_times(ahead, examples.age) - examples.came, 0.0)
     total = np.nan_to_num((error**2).sum(0), nan=np.inf)
     out = np.zeros(total.shape)
-    for columns in layout.reading_columns.values():
+    for columns in _judged(layout, apart):
         count = np.maximum(examples.mask[..., columns].sum((0, 2)), 1)
         out[:, columns] = (total[:, columns].sum(1) / count)[:, None]
     return out
+
+
+def _judged(layout: TickLayout, apart: bool) -> Iterator[Int[np.ndarray, " F"]]:
+    """The columns that are judged together."""
+    for spec in layout.readings:
+        columns, own = layout.reading_columns[spec.name], codec(spec)
+        features = np.arange(columns.start, columns.stop)
+        if apart and spec.kind == "sensor" and not own.turning.pairs:
+            yield from np.split(features, own.physical_mask(np.arange(len(features)))[1:])
+        else:
+            yield features
 
 
 def excess(errors: Float[Array, "R H *c"]) -> Float[Array, "R ..."]:

@@ -23,6 +23,7 @@ _TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, b
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
 _QUIET = 0.03  # of the best expert's mean squared error, added to each episode's: one that stands still says little
 _SHARED = 0.5  # of how far an expert is behind the best in a column, which all columns of its stream tell
+_MOST_SHARED = 16.0  # times the best's squared error, or as much as in the column itself, that each of the others tells
 _STILL = 1e-8  # of a column's variance: where no expert errs more, nothing moved
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
 _FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
@@ -325,8 +326,10 @@ def _completed(each: Float[np.ndarray, "G K H Y"], whole: Bool[np.ndarray, "K H 
 def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"]) -> Float[np.ndarray, "K H Y"]:
     """With part of how far each is behind the best of a column taken from all columns of its stream.
 
-    A few episodes tell more of a stream than of each of its columns. Of a column that never moved or never came they
-    tell nothing, and all is taken from the others: holding and the mean are alike there, until it moves.
+    A few episodes tell more of a stream than of each of its columns. But no other column makes an expert in one far
+    worse than it is there: of a switch that hardly moves holding tells all but nothing, and nobody else comes near. Of
+    a column that never moved or never came they tell nothing, and all is taken from the others: holding and the mean
+    are alike there, until it moves.
     """
     log = np.where(np.isfinite(usual), np.log(usual), np.nan)
     told = np.nan_to_num(usual, posinf=0.0).max(0) > _STILL
@@ -335,10 +338,13 @@ def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"])
     for stream in np.unique(stream_of):
         columns = stream_of == stream
         few = told & columns if (told & columns).any() else told
-        together = mean_known(np.where(few, behind, np.nan), -1)[..., None]
-        level = np.where(np.isnan(best), mean_known(np.where(few, best, np.nan), -1)[:, None], best)[:, columns]
-        own = np.where(told[:, columns], behind[..., columns] + _SHARED * (together - behind[..., columns]), together)
-        log[..., columns] = level + own
+        level = np.where(np.isnan(best), mean_known(np.where(few, best, np.nan), -1)[:, None], best)
+        for column in np.flatnonzero(columns):
+            own = behind[..., column]
+            most = np.where(told[:, column], np.maximum(own, np.log(_MOST_SHARED)), np.inf)[..., None]
+            together = mean_known(np.where(few, np.minimum(behind, most), np.nan), -1)
+            own = np.where(told[:, column], own + _SHARED * (together - own), together)
+            log[..., column] = level[:, column] + own
     return np.nan_to_num(np.exp(log), nan=np.inf)
 
 

@@ -19,6 +19,7 @@ _STILL = 1e-9  # an increment, in standard deviations, that is none
 _PLACES = ("rad", "m")  # units of what an angle or a length is read in
 _GOES_ON = 0.5  # of the squared way over a span, by which it may differ from that over the one before
 _TAPS = 5  # ticks on either side of a centred derivative
+_EVEN = 0.2  # of a tick, that the ages of samples may deviate by: held from tick to tick, they seem noisy otherwise
 
 
 class Pair(NamedTuple):
@@ -150,6 +151,9 @@ def looking_ahead(examples: Examples, lens: Lens, pairs: Sequence[Pair]) -> Iter
     columns = columns_of(lens.layout)
     for pair in pairs:
         if pair.derivative is None:
+            continue
+        at = [columns[pair.coordinate].at, columns[pair.derivative].at]
+        if np.std(examples.age[..., at], where=examples.mask[..., at]) > _EVEN:
             continue
         q, v = np.moveaxis(_series(examples, lens, [columns[pair.coordinate], columns[pair.derivative]]), -1, 0)
         if q.shape[1] <= 2 * _TAPS or not (noise := _noise(q)):

@@ -40,7 +40,8 @@ _SLASH = re.compile(r"^(?P<name>.+?)\s+/\s*(?P<unit>\S+)$")  # Zeit t / s
 # What a name ends in, the longest first; one letter alone says too little.
 _ENDINGS = (
     ("_mm_s2", "mm/s^2"), ("_cm_s2", "cm/s^2"), ("_mm_s", "mm/s"), ("_cm_s", "cm/s"), ("_ft_s", "ft/s"),
-    ("_rev_s", "rev/s"),
+    ("_rev_s", "rev/s"), ("_in_s", "in/s"), ("_deg_min", "deg/min"), ("_knm", "kN*m"), ("_nmi", "nmi"), ("_mpa", "MPa"),
+    ("_kg", "kg"),
     ("_m_s2", "m/s^2"), ("_mps2", "m/s^2"), ("_ms2", "m/s^2"), ("_m_s", "m/s"), ("_mps", "m/s"), ("_kmh", "km/h"),
     ("_km_h", "km/h"), ("_kph", "km/h"), ("_mph", "mph"), ("_rad_s", "rad/s"), ("_radps", "rad/s"), ("_rads", "rad/s"),
     ("_deg_s", "deg/s"), ("_degps", "deg/s"), ("_dps", "deg/s"), ("_degs", "deg/s"), ("_rad", "rad"), ("_deg", "deg"),
@@ -53,12 +54,20 @@ _ENDINGS = (
     ("_volts", "V"), ("_amps", "A"), ("_kw", "kW"),
 )  # fmt: skip
 _WANTED = re.compile(r"(?:^|_)(?:cmd|command|des|desired|goal|ref|set|setpoint|target|twist|u)_[va]$", re.IGNORECASE)
-_CELSIUS = re.compile(r"(?:^|_)(?:[tT]|(?:[tT]emp|TEMP)[a-zA-Z]*)\d*(?:_.*)?_C$")  # `_C` of another name is its third
-_PSI = re.compile(  # of another name it is an angle, beside phi and theta
-    r"(?:^|_)(?:p|press[a-z]*|oil|fuel|water|coolant|air|gas|hyd[a-z]*|brake|boost|tires?|tyres?|tank|line|rail|pump|manifold"
-    r"|supply|inlet|outlet|suction|discharge)\d*(?:_.*)?_psi$",
-    re.IGNORECASE,
-)
+# Endings that mean this unit of what has such a name, and another one, or none, of all else: before those above.
+_OF_NAMES = (
+    (re.compile(r"(?:^|_)(?:[tT]|(?:[tT]emp|TEMP)[a-zA-Z]*)\d*(?:_.*)?_C$"), "_C", "degC"),  # or its third
+    (re.compile(r"(?:^|_)(?:[tT]emp|TEMP)[a-zA-Z]*\d*(?:_.*)?_F$"), "_F", "degF"),
+    (re.compile(r"(?:power|leistung)_w$", re.I), "_w", "W"),  # or a quaternion's first
+    (re.compile(  # or an angle, beside phi and theta
+        r"(?:^|_)(?:p|press[a-z]*|oil|fuel|water|coolant|air|gas|hyd[a-z]*|brake|boost|tires?|tyres?|tank|line|rail|pump|manifold"
+        r"|supply|inlet|outlet|suction|discharge)\d*(?:_.*)?_psi$", re.I), "_psi", "psi"),
+    (re.compile(r"_kN$|(?i:force|tension|thrust|load|effort|pull|kraft)\w*_kn$"), "_kn", "kN"),  # or knots
+    (re.compile(  # or milliseconds
+        r"(?:speed|velocity|(?:^|_)(?:vel|wind|gusts?|v))(?:_?(?:[xyz]|avg|mean|min|max))?_ms$", re.I), "_ms", "m/s"),
+    (re.compile(r"(?:mass|weight|payload)_g$", re.I), "_g", "gram"),  # or standard gravities
+    (re.compile(r"(?:dist(?:ance)?|range|(?:^|_)(?:trip|log|xte))_nm$", re.I), "_nm", "nmi"),  # or newton metres
+)  # fmt: skip
 
 
 def spelt(unit: str) -> str:
@@ -80,10 +89,9 @@ def split(name: str) -> tuple[str, str]:
             return (name.strip(), "") if index else (match["name"], unit)
     if _WANTED.search(name):  # a velocity or an acceleration, and neither volts nor amperes
         return name.strip(), ""
-    if _CELSIUS.search(name):
-        return name[: -len("_C")], "degC"
-    if _PSI.search(name):
-        return name[: -len("_psi")], "psi"
+    for known, ending, unit in _OF_NAMES:
+        if known.search(name):
+            return name[: -len(ending)], unit
     for ending, unit in _ENDINGS:
         if name.lower().endswith(ending) and len(name) > len(ending):
             return name[: -len(ending)], unit

@@ -7,6 +7,7 @@ import numpy as np
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import DIRECTION
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Suggested
+from worldmodel.logs.ingest.recording import free_name
 
 _UNITS = {"deg": np.pi / 180, "": 1.0}  # of headings, in which they are told
 _FIXES = 5  # from one to the other, between which a course is taken: one alone is noise
@@ -15,16 +16,31 @@ _FRAMES = {"ned": "clockwise from north", "enu": "counter-clockwise from east"}
 
 
 def of_fixes(streams: Sequence[Suggested], evidence: Evidence) -> None:
-    """Gives streams with a heading the frame in which it goes where the fixes do, so that they turn together."""
+    """Gives streams with a heading the frame in which it goes where the fixes do, so that they turn together.
+
+    A heading comes before the course in such a stream, for the first tells where the nose points.
+    """
     places = [stream.columns[:2] for stream in streams if stream.kind == "gps" and not stream.hemispheres]
     for stream in streams:
         told = [c for c in stream.columns if c.circular and DIRECTION.search(c.name) and c.from_unit in _UNITS]
-        if len(places) != 1 or stream.kind != "sensor" or stream.frame or len(told) != 1:
+        if len(places) != 1 or stream.kind != "sensor" or stream.frame or not told:
             continue
         for frame, counted in _FRAMES.items():
-            if _goes_with(told[0], places[0], frame, evidence):
+            if all(_goes_with(column, places[0], frame, evidence) for column in told):
                 stream.frame = frame
-                stream.doubts.append(f"{told[0].source} counts {counted}, as the course of the fixes does")
+                stream.doubts += [f"{c.source} counts {counted}, as the course of the fixes does" for c in told]
+                taken = {column.name for column in stream.columns}
+                for column in told:
+                    column.name = free_name(taken - {column.name}, _named(column.name))
+                    taken.add(column.name)
+                stream.columns.sort(key=lambda column: "course" in column.name)
+
+
+def _named(name: str) -> str:
+    """A direction's name with the word that says so in full: `heading` of `hdg`, `course` of `cog`."""
+    found = DIRECTION.search(name)
+    assert found
+    return next((name.replace(short.strip("_"), word) for word, short in found.groupdict().items() if short), name)
 
 
 def _goes_with(heading: Column, place: Sequence[Column], frame: str, evidence: Evidence) -> bool:

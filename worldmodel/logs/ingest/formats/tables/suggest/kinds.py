@@ -10,7 +10,8 @@ AXES = {"0": "x", "1": "y", "2": "z"}
 # Of forces and accelerations `lat` is lateral and `long` longitudinal.
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
 PLACE = re.compile(
-    _NO_FORCE + r"(?P<axis>lat|lon|lng|long|alt|height|hmsl|elevation)(?:itude?|gitude?|titude)?"
+    _NO_FORCE
+    + r"(?P<axis>lat|lon|lng|long|alt|height|hmsl|elevation|breitengrad|l(?:ae|_)ngengrad)(?:itude?|gitude?|titude)?"
     r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$|(?:^|_)gps_coord_(?P<place>[01])$"  # the latter of blackbox_decode
 )
 _ACCELERATION = r"acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung|g_?force|gf"
@@ -82,14 +83,23 @@ def called(name: str) -> str:
 
 
 ACTION = re.compile(
-    r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|(?:joy)?stick|levers?(?!_arm)|pedals?|rc(?:_?command|in|out)?"
+    r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|(?:joy)?stick|joy|levers?(?!_arm)|pedals?|rc(?:_?command|in|out)?"
     r"|set_?point|sp|target|desired|servo|actuators?|relays?|valve|ventil|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
 )
 # What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
 COMMANDS = re.compile(
-    r"^(?!.*(?:measured|actual|feedback|applied|error)).*(?:^|_)"
-    r"(?:(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value|current|volt|power|temp|pressure|flow)[a-z]*\d*$"
-    r"|target_(?:joint|qd{0,2}|tcp|pose)s?(?:\d*$|_))"
+    r"^(?!.*(?:measured|actual|feedback|applied|error|abweichung)).*(?:^|_)"
+    r"(?:soll|fahrstufe|fahrhebel|consign[ae]|stell(?:wert|signal|gr)|\w+(?:soll(?:wert)?|vorgabe|anforderung)$"
+    r"|(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value|current|volt|power|temp|pressure|flow)[a-z]*\d*$"
+    r"|target_(?:joint|qd{0,2}|tcp|pose)s?(?:\d*$|_)"
+    r"|(?:feed|speed|spindle|rapid)(?:_?rate)?_override$|(?:pitch|torque|speed|force|steer(?:ing)?|rudder|brake|throttle|gear)_(?:demand|request|order)(?:ed)?$)"
+)
+# By these words a name says what was wanted of what another column is of: `pitch_demand` beside `pitch_angle`.
+WANTED = re.compile(r"target|goal|demand(?:ed)?|order(?:ed)?|request(?:ed)?|ref")
+# But what is used up on demand is read, and the reference of a place may be where it was measured to be.
+NOT_WANTED = re.compile(
+    r"(?:^|_)(?:energy|power|load|heat|electricity|water|gas|peak)_(?:.*_)?demand"
+    r"|^(?=(?:.*_)?ref(?:_|$))(?:.*_)?(?:[xyz]|q[wxyz]|pos(?:e|ition)?|lat|lon|alt|roll|pitch|yaw|heading)(?:_|$)"
 )
 NOT_ACTION = re.compile(r"angle|error|measured|actual|feedback|temp|current|rate$|speed|rpm|pos$|position")
 # Of what drives a machine amperes, temperatures, powers and turns a minute are read, unless they are called wanted.
@@ -107,7 +117,8 @@ SWITCHED = re.compile(
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
 TURNED = re.compile(r"(?:^|_)(?:roll|pitch|yaw)$")
 EULER = re.compile(r"(?:^|_)(?:euler|rpy)(?:_?angles?)?$")  # angles by their stream's name
-DIRECTION = re.compile(r"yaw|heading|course")  # that turns with its frame (datasets/README.md)
+# What turns with its frame is called yaw, heading or course (datasets/README.md).
+DIRECTION = re.compile(r"yaw|heading|course|(?P<heading>(?:^|_)hdg[mt]?(?:$|_))|(?P<course>(?:^|_)cog(?:$|_))")
 WRAPS = re.compile(r"(?:^|_)(?:yaw|heading|course|bearing|hdg)$")
 
 

@@ -35,17 +35,28 @@ def by_name(table: Table, numeric: Sequence[str], taken: Sequence[str]) -> list[
     readings = [name for name in values if _VALUE.search(plain(name))]
     alone = len(readings) == 1 and all(PLACE.search(plain(name)) for name in values if name not in readings)
     values = readings if alone else values
-    if not alone and not (len(names) > 1 and _take_turns(table, keys[0], len(names))):
+    if not alone and not (len(names) > 1 and _take_turns(table, keys[0], names)):
         return []
     units = next((name for name in table.names if _UNIT.search(plain(name))), "")
     streams = [_stream(table, keys[0], name, values, units) for name in names]
     return [(stream, rows) for stream, rows in streams if stream.columns]
 
 
-def _take_turns(table: Table, key: str, names: int) -> bool:
-    """Whether the rows of several names alternate, as sensors do and labels do not."""
+def _take_turns(table: Table, key: str, names: Sequence[str | int]) -> bool:
+    """Whether the rows of several names alternate, as sensors do and labels do not.
+
+    Names that are numbers each come back after about as many rows, or are readings themselves, as `wall_signal` is.
+    """
     codes = np.asarray(table.column(key).combine_chunks().dictionary_encode().indices.fill_null(-1))
-    return int((np.diff(codes) != 0).sum()) > max(_TURNS * names, len(codes) // _TURNS)
+    if not int((np.diff(codes) != 0).sum()) > max(_TURNS * len(names), len(codes) // _TURNS):
+        return False
+    return isinstance(names[0], str) or all(_comes_evenly(codes == code) for code in range(len(names)))
+
+
+def _comes_evenly(there: np.ndarray) -> bool:
+    """Whether rows [M] that are there lie about equally far apart, where those by chance have many times the median."""
+    apart = np.diff(np.flatnonzero(there))
+    return len(apart) > 1 and bool(np.quantile(apart, 0.9) <= 2 * np.median(apart) + 1)
 
 
 def _stream(table: Table, key: str, name: str | int, values: Sequence[str], units: str) -> tuple[Suggested, Table]:

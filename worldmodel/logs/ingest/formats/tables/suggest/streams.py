@@ -24,9 +24,11 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     EULER,
     KINDS,
     NOT_ACTION,
+    NOT_WANTED,
     READ_OF_DRIVES,
     SWITCHED,
     VALID,
+    WANTED,
     WRAPS,
     Kind,
     called,
@@ -43,6 +45,7 @@ REST = "signals"  # what a stream is called whose columns share no name
 _GPS_UNITS = {"latitude": "deg", "longitude": "deg", "altitude": "m"}
 _PLACES = {
     "lat": "latitude",
+    "bre": "latitude",
     "0": "latitude",
     "alt": "altitude",
     "hei": "altitude",
@@ -263,7 +266,7 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         action = bool(ACTION.search(base)) and not (NOT_ACTION.search(base) or read or (metered and base in _METER))
         action = action or any(COMMANDS.search(words) for words in (base, _prefix(name)))
         action = action or (of_commands and not (NOT_ACTION.search(base) or read))
-        action = action or (table.unit(name) in ("", "%") and bool(SWITCHED.search(base)))
+        action = action or (table.unit(name) in ("", "%") and bool(SWITCHED.search(base))) or _is_wanted(name, names)
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
         pace = _missing(table, name) or -_held(table, name, action)
         groups["action" if action else "sensor", prefix, pace].append(name)
@@ -279,6 +282,16 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         _distinct(stream.columns)
         streams.append(stream)
     return streams
+
+
+def _is_wanted(name: str, names: Sequence[str]) -> bool:
+    """Whether a name says of what another column is of what was wanted of it: `rpm_order` beside `shaft_rpm`."""
+    words = plain(name).split("_")
+    of = {word for word in words if not WANTED.fullmatch(word)}
+    if len(of) == len(words) or not any(word.isalpha() for word in of) or NOT_WANTED.search(plain(name)):
+        return False
+    others = [{*plain(other).split("_"), *re.split(r"[\W_]+", other.lower())} for other in names]
+    return any(of <= other and not any(map(WANTED.fullmatch, other)) for other in others)
 
 
 def _only_valid(streams: Sequence[Suggested], table: Table) -> list[Suggested]:
