@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 
 from worldmodel.logs.reader import Log
+from worldmodel.models.experts.blend import FEW
 
 ROLES = LEARN, SELECT, MEASURE = "learn", "select", "measure"
 _SALT = 0x0E1D  # apart from the other draws of a seed
@@ -45,7 +46,8 @@ def assign_roles(
     """Roles of every episode: of a group, the same.
 
     Where some are recorded and others simulated, the simulated ones teach and no more: they learn, and the recorded
-    ones alone share the roles.
+    ones alone share the roles. Then what to learn from is plenty, and the more of these select: so many that the blend
+    believes what a network does on them, or as many as learn.
 
     A share of the groups selects and as many measure, at least one of each where there are three. Of two groups, one
     learns and the other selects and measures; one alone learns and selects.
@@ -59,12 +61,19 @@ def assign_roles(
     recorded = [group for group in groups if not set(group) <= set(simulated)]
     if recorded and len(recorded) < len(groups):
         taught = {episode: (LEARN,) for group in groups for episode in group}
-        return taught | assign_roles(recorded, share, seed)
+        return taught | _divided(recorded, share, seed, FEW + 1)
+    return _divided(groups, share, seed)
+
+
+def _divided(groups: Sequence[Sequence[int]], share: float, seed: int, least: int = 1) -> dict[int, tuple[str, ...]]:
+    """Roles of the episodes of groups, of which so many select at least, if no fewer learn."""
     order = [groups[i] for i in np.random.default_rng([seed, _SALT]).permutation(len(groups))]
     count = min(max(1, round(share * len(groups))), (len(groups) - 1) // 2) if share else 0
     parts: dict[tuple[str, ...], list[Sequence[int]]]
     if count:
-        parts = {(SELECT,): order[:count], (MEASURE,): order[count : 2 * count], (LEARN,): order[2 * count :]}
+        select = max(count, min(least, (len(groups) - count) // 2))
+        apart = select + count
+        parts = {(SELECT,): order[:select], (MEASURE,): order[select:apart], (LEARN,): order[apart:]}
     elif len(order) == 2 and share:
         parts = {(SELECT, MEASURE): order[:1], (LEARN,): order[1:]}
     else:
