@@ -115,7 +115,7 @@ class WindowDataset:
             coming[spec.name], coming_mask[spec.name] = _frames(windows, starts, video, came)
         return Window(
             past, past_mask, *before, *ahead, coming, coming_mask,
-            np.asarray(windows.episodes)[starts[:, 0]], starts[:, 1] * windows.layout.dt,
+            np.asarray(windows.episodes)[starts[:, 0]], windows.layout.time_s(starts[:, 1]),
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -262,7 +262,7 @@ def problem_of(
     if after:
         starts = starts[starts[:, 1] >= windows.context - 1 + after]
     if at_s is not None:
-        starts = starts[starts[:, 1] == np.round(np.asarray(at_s) / layout.dt)[starts[:, 0]]]
+        starts = starts[starts[:, 1] == layout.row(np.asarray(at_s)).round()[starts[:, 0]]]
     count = len(starts) if max_starts is None else min(max_starts, len(starts))
     starts = starts[scattered(len(starts), count)]
     context, future = windows.cut(starts, horizon)
