@@ -31,7 +31,7 @@ class Asked:
     Attributes:
         actions: what is commanded, by stream, with times in seconds after the moment; until its first, and of a stream
             that is not given, what is in force holds.
-        at_s: the moment; by default that of the newest sample.
+        at_s: the moment; by default that of the newest sample, or the phase of ticks later where they have one.
         horizon_s: by default as far as the run was trained.
         members: futures. seed: of their noise. frames: whether to draw videos.
     """
@@ -79,7 +79,7 @@ def question_of(who: Foreteller, given: Mapping[str, Samples], asked: Asked, lim
     """
     horizon = _horizon(who, asked, limits)
     layout, context = who.layout, who.context
-    at_s = _newest(given) if asked.at_s is None else asked.at_s
+    at_s = _newest(given) + layout.phase_s if asked.at_s is None else asked.at_s
     begin_s = at_s - layout.time_s(context - 1)
     until = {spec.name: _until(given.get(spec.name), spec, at_s, begin_s) for spec in layout.streams}
     newest = [until[s.name].time[-1:] for s in (*layout.readings, *layout.videos)]

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.arrays import evenly
-from worldmodel.logs.align import TickLayout, default_dt
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import findings
 from worldmodel.logs.health.finding import FINDINGS, Finding, grouped, present
 from worldmodel.logs.ingest.joining import as_recording
+from worldmodel.logs.phase import layout_of
 from worldmodel.logs.reader import Log, opened
 from worldmodel.types import Samples, StreamSpec
 
@@ -114,8 +115,7 @@ def survey(log: Log, dt: float | None = None) -> Health:
         log: it.
         dt: seconds a tick; by default what training would choose.
     """
-    streams = tuple(log.streams.values())
-    layout = TickLayout(default_dt(streams) if dt is None else dt, streams)
+    layout = layout_of(log, dt)
     found: list[Finding] = []
     looked = evenly(len(log.episodes), min(len(log.episodes), MOST_EPISODES))
     filled, samples = np.zeros((2, len(looked), len(log.streams)), int)
@@ -163,7 +163,7 @@ def _astride(log: Log, dt: float, looked: np.ndarray, filled: np.ndarray, sample
         if spec.kind != "action" and abs(spec.rate_hz * dt - 1) < _BEATS and lost > 2 * _BEATS:
             text = (
                 f"it has about one sample a tick of {dt:.4g} s, but {lost:.0%} of them share theirs with another, and "
-                "about as many ticks have none: its stamps lie astride the ends of ticks"
+                "about as many ticks have none: its stamps lie astride the ends of ticks, wherever these are"
             )
             episode = log.episodes[int(looked[np.argmax(samples[:, index])])]
             remedy = f"train with a tick that is longer (--dt {_longer(episode.streams[spec.name].time, dt):.4g})"
