@@ -53,7 +53,7 @@ def real_drone(path):
 
 
 class Source(NamedTuple):
-    """How a log is made, the tick, context and horizon (in ticks), and the moment t."""
+    """How a log is made, the tick, context and horizon (in ticks), the moment t, and the phase of ticks."""
 
     make: object
     needs: str
@@ -61,10 +61,12 @@ class Source(NamedTuple):
     context: int
     horizon: int
     at_s: float
+    phase_s: float = 0.0
 
 
 SOURCES = {
     "rover": Source(simulated_rover, "", 0.05, 30, 16, 3.0),
+    "rover between samples": Source(simulated_rover, "", 0.05, 30, 16, 3.03, 0.03),
     "double_pendulum": Source(real_pendulum, "double_pendulum/design_C.1", 0.01, 30, 16, 4.0),
     "karma": Source(real_drone, "gopro", 0.1, 20, 8, 6.0),
 }
@@ -86,7 +88,7 @@ def case(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     source.make(folder / "log.h5")
     log = Log(folder / "log.h5", truth=True)
-    run = untrained_run(log, dt=source.dt, context=source.context, horizon=source.horizon)
+    run = untrained_run(log, dt=source.dt, context=source.context, horizon=source.horizon, phase_s=source.phase_s)
     return Case(source, log, run, Imaginer(run.model, 0), folder)
 
 
@@ -151,7 +153,7 @@ def same(one, two):
 
 def test_aligned_ticks_up_to_t(case, at_s, other):
     plain, changed = (windows_of(case, log).ticks[0] for log in (case.log, other))
-    tick = round(case.source.at_s / case.source.dt)
+    tick = round(case.run.layout.row(case.source.at_s))
     for name in ("values", "mask", "age_s", "frames"):
         same([getattr(plain, name)[: tick + 1]], [getattr(changed, name)[: tick + 1]])
     same([x[:tick] for x in plain.actions], [x[:tick] for x in changed.actions])
@@ -164,7 +166,7 @@ def test_aligned_ticks_up_to_t(case, at_s, other):
 
 
 def test_the_context_at_t(case, at_s, other):
-    tick = round(case.source.at_s / case.source.dt)
+    tick = round(case.run.layout.row(case.source.at_s))
     asked = range(case.source.horizon)
     (context, future), (changed, ahead) = (cut(case, log, tick, asked) for log in (case.log, other))
     same(context, changed)
@@ -179,7 +181,7 @@ def test_the_context_at_t(case, at_s, other):
 def test_what_baselines_predict_at_t(case, at_s, other, name):
     if name not in case.run.baselines.names:
         pytest.skip("its streams tell no speed and no yaw rate")
-    tick = round(case.source.at_s / case.source.dt)
+    tick = round(case.run.layout.row(case.source.at_s))
     actions = cut(case, case.log, tick)[1].actions
 
     def predicted(log, k):
@@ -191,7 +193,7 @@ def test_what_baselines_predict_at_t(case, at_s, other, name):
 
 def test_what_is_imagined_at_t_under_given_actions(case, at_s, other):
     """The whole of `imagine`, to the log's own units: sensors, latitudes and longitudes, and frames."""
-    tick = round(case.source.at_s / case.source.dt)
+    tick = round(case.run.layout.row(case.source.at_s))
     time = np.arange(case.source.horizon) * case.source.dt
     rng = np.random.default_rng(0)
     actions = {
@@ -199,7 +201,7 @@ def test_what_is_imagined_at_t_under_given_actions(case, at_s, other):
     }
 
     def imagined(log, k):
-        return case.run.imagine(log, episode=0, at_s=k * case.source.dt, members=2, actions=actions).imagined
+        return case.run.imagine(log, episode=0, at_s=case.run.layout.time_s(k), members=2, actions=actions).imagined
 
     plain, changed = imagined(case.log, tick), imagined(other, tick)
     assert plain.keys() == changed.keys() == case.log.streams.keys()
@@ -292,7 +294,7 @@ def test_who_knows_what_is_commanded_afterwards_is_caught(case, problem):
 
 def test_the_floor_of_another_future_is_the_same(case, at_s, other):
     """It is made of a log, so the log is another one."""
-    at = [round(case.source.at_s / case.source.dt) * case.source.dt]
+    at = [case.source.at_s]
     known = Log(other.files[0], truth=True)
     one, two = (problem_of(windows_of(case, log), name="floor", at_s=at) for log in (case.log, known))
     two = dataclasses.replace(two, commands=one.commands)

@@ -17,12 +17,13 @@ from worldmodel.training.run import Run, build_model
 from worldmodel.training.settings import RunSettings
 
 
-def untrained_run(log: Log, *, dt: float, context: int, horizon: int, seed: int = 0) -> Run:
+def untrained_run(log: Log, *, dt: float, context: int, horizon: int, seed: int = 0, phase_s: float = 0.0) -> Run:
     """Statistics and baselines of the log, and random parameters; context and horizon in ticks."""
     model, config = preset("debug")
     settings = RunSettings(
         streams=tuple(log.streams.values()),
         dt=dt,
+        phase_s=phase_s,
         context=context,
         horizon=horizon,
         preset="debug",

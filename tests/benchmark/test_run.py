@@ -14,6 +14,7 @@ from tests.untrained import untrained_run
 from worldmodel import cli
 from worldmodel.benchmark import PROBLEMS, Goal, Simulated, benchmark, run
 from worldmodel.errors import WorldModelError
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
 from worldmodel.validate import make_problem, score
 
@@ -36,7 +37,8 @@ def trained(monkeypatch):
     def train(logs, folder, **options):
         signature.bind(logs, folder, **options)
         calls.append((folder, options))
-        return types.SimpleNamespace(notes=("Its minutes left no time for the moon.",))
+        notes = ("Its minutes left no time for the moon.",)
+        return types.SimpleNamespace(notes=notes, layout=TickLayout(DT, ()), context=16)
 
     monkeypatch.setattr(run, "train", train)
     monkeypatch.setattr(run, "validate", quick_validate)

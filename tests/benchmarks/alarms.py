@@ -87,8 +87,8 @@ def stuck(log: wm.Log, stream: str, after_s: float, out: Path) -> Path:
 
 def delays(scores: np.ndarray, windows: Windows, level: float, after_s: float) -> np.ndarray:
     """Seconds [E] from a fault to the first alarm in each episode; infinite where there is none."""
-    starts, dt = windows.starts()[:], windows.layout.dt
-    when = (starts[:, 1] + windows.horizon) * dt
+    starts = windows.starts()[:]
+    when = windows.layout.time_s(starts[:, 1] + windows.horizon)
     found = []
     for episode in range(len(windows.episodes)):
         alarm = when[(starts[:, 0] == episode) & (scores > level) & (when > after_s)]

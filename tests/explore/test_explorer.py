@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.explore import Explorer, fans, wire
 from worldmodel.explore.alarms import Watching
@@ -50,6 +51,17 @@ def test_the_page_is_told_what_there_is(explorer, log):
     force = np.concatenate([e.streams["force"].data for e in log.episodes])
     column = streams["force"]["columns"][0]
     assert (column["low"], column["high"]) == pytest.approx((force.min(), force.max()))
+
+
+def test_the_first_moment_is_a_tick_wherever_these_lie(log):
+    run = untrained_run(log, dt=0.1, context=8, horizon=4, phase_s=0.0625)
+    explorer = Explorer(run.session, log)
+    first_s = json.loads(json.dumps(explorer.handle({"kind": "info"})))["first_s"]
+    assert first_s == pytest.approx(0.7625)
+    for ticks in range(3):
+        at_s = first_s + ticks * 0.1
+        assert explorer.handle({"kind": "past", "episode": 1, "at_s": at_s})["start_s"] == pytest.approx(at_s)
+    assert "error" in explorer.handle({"kind": "past", "episode": 1, "at_s": first_s - 0.01})
 
 
 def test_bands_are_percentiles_of_what_the_run_imagines(explorer, run, log):

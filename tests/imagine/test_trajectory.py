@@ -69,6 +69,28 @@ def test_each_stream_has_its_own_times_after_the_start(dream):
         np.testing.assert_allclose([time[0], time[-1]], [first, last], atol=1e-9)
 
 
+def test_ticks_between_samples_are_imagined_where_they_are(log):
+    """From the last tick at or before the moment, under actions that begin at the moment itself."""
+    run = untrained_run(log, dt=DT, context=CONTEXT, horizon=HORIZON, phase_s=0.02)
+    at_s = CONTEXT * DT + 0.02
+    held = {"force": Samples(np.array([0.0]), np.array([[0.5]]))}
+    for late_s in (0.0, 0.04):
+        trajectory = run.imagine(log, episode=0, at_s=at_s + late_s, members=2, actions=held)
+        assert trajectory.start_s == pytest.approx(at_s)
+        np.testing.assert_allclose(trajectory["phase"].time, at_s + DT * np.arange(1, HORIZON + 1))
+        np.testing.assert_allclose(trajectory["force"].time, at_s + DT * np.arange(HORIZON))
+        led = log.episodes[0].streams["force"][at_s : at_s + late_s].data  # until the first that is given
+        (before,) = log.episodes[0].streams["force"][at_s - 0.02 : at_s].data[-1]
+        shares = [late_s / DT, 1 - late_s / DT]
+        assert not late_s or set(led.ravel()) <= {before}
+        assert trajectory["force"].data[0, 0, 0] == pytest.approx(np.dot(shares, [before, 0.5]), abs=1e-6)
+        newest = log.episodes[0].streams["position"].time
+        assert trajectory.logged["position"].time[0] == newest[newest >= at_s - (CONTEXT - 1) * DT][0]
+    with pytest.raises(WorldModelError) as error:
+        run.imagine(log, episode=0, at_s=at_s - DT - 0.001)
+    assert f"{at_s - DT:.2f} s (the run's context)" in error.value.expected
+
+
 def test_readings_are_in_the_units_of_the_log(dream, log):
     imagined = dream().imagined
     assert np.abs(imagined["phase"].data).max() <= np.pi

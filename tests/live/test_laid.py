@@ -1,5 +1,7 @@
 """Ticks that were laid as samples came are those of an intake that had them all at once."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -50,22 +52,23 @@ def told(known):
     return known.ticks._replace(frames=there), known.shown[0][known.ticks.frames[there, 0]]
 
 
-def intake():
-    return Intake(LAYOUT, COUNT, 0.0, WATERMARK_S, (FOLLOWER,))
+def intake(phase_s=0.0):
+    return Intake(dataclasses.replace(LAYOUT, phase_s=phase_s), COUNT, 0.0, WATERMARK_S, (FOLLOWER,))
 
 
+@pytest.mark.parametrize("phase_s", [0.0, 0.07])
 @pytest.mark.parametrize("seed", range(2))
-def test_ticks_are_the_same_however_samples_come_and_whenever_one_asks(seed):
+def test_ticks_are_the_same_however_samples_come_and_whenever_one_asks(seed, phase_s):
     rng = np.random.default_rng(seed)
     samples = drive(rng)
     late = [time + rng.uniform(0, 0.9 * WATERMARK_S) * (rng.uniform() < 0.3) for time, _, _ in samples]
-    order, going, followed = np.argsort(late), intake(), 0
+    order, going, followed = np.argsort(late), intake(phase_s), 0
     for step, index in enumerate(order):
         time, name, value = samples[index]
         assert going.push(name, time, value) != "dropped"
         if rng.uniform() < 0.06:
-            row = int(going.newest_s / LAYOUT.dt) - int(rng.integers(0, 3))
-            at_once = intake()
+            row = int(going.layout.row(going.newest_s)) - int(rng.integers(0, 3))
+            at_once = intake(phase_s)
             for time, name, value in sorted((samples[i] for i in order[: step + 1]), key=lambda sample: sample[0]):
                 at_once.push(name, time, value)
             one, two = (each.seen(row, COUNT) for each in (going, at_once))

@@ -56,6 +56,26 @@ def ahead(streams, at: float) -> dict[str, Samples]:
     return {"force": Samples(later.time[later.time > at] - at, later.data[later.time > at])}
 
 
+def test_ticks_between_samples_are_those_of_the_log(log):
+    run = untrained_run(log, dt=0.05, context=CONTEXT, horizon=12, phase_s=0.03)
+    streams, windows = log.episodes[1].streams, run.windows(log, episodes=[1])
+    live = run.live()
+    for time, name, value in samples_of(streams, 2.0):
+        live.push(name, time, value)
+        if time == 0:  # before the first tick nothing is known
+            assert live.belief.at_s < 0
+            assert not live.belief.ready
+            assert not live.belief.readings
+    assert live.belief.at_s == pytest.approx(1.98)
+    row = round(windows.layout.row(1.98))
+    same(live.belief.context, windows.cut(np.array([[0, row]]), 0)[0])
+    held = {"force": Samples(np.zeros(1), np.ones((1, 1)))}
+    live_says = live.imagine(held, members=2, at_s=2.0)
+    log_says = run.imagine(log, episode=1, at_s=2.0, actions=held, members=2)
+    same(live_says.imagined, log_says.imagined)
+    assert live_says.start_s == log_says.start_s == windows.layout.time_s(row)
+
+
 def test_windows_and_futures_are_those_of_the_log(run, log):
     streams, windows = log.episodes[1].streams, run.windows(log, episodes=[1])
     live, given = pushed(run, samples_of(streams, AT)), ahead(streams, AT)

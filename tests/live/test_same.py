@@ -32,29 +32,29 @@ LOGS = {
 CONTEXT = 16
 
 
-def check(log: Log, followers: tuple[Odometer, ...] = ()) -> None:
-    """A few moments of the longest episode."""
+def check(log: Log, followers: tuple[Odometer, ...] = (), phase: float = 0.0) -> None:
+    """A few moments of the longest episode; `phase` is a share of a tick."""
     episode = int(np.argmax(log.durations_s))
     dt = default_dt(list(log.streams.values()))
-    layout = TickLayout(dt, tuple(log.streams.values()))
+    layout = TickLayout(dt, tuple(log.streams.values()), phase * dt)
     windows = Windows.of(log, layout, CONTEXT, 1, [episode], followers)
     streams = log.episodes[episode].streams
     time = np.concatenate([s.time for s in streams.values()])
     last = min(len(windows.ticks[0].values) - 1, CONTEXT + 400)
     moments = np.linspace(CONTEXT, last, 5).astype(int)
-    held = {name: stream[: (last + 1) * dt].data for name, stream in streams.items()}
+    held = {name: stream[: layout.time_s(last + 1)].data for name, stream in streams.items()}
     who = np.repeat(np.arange(len(streams)), [len(s) for s in streams.values()])
     row = np.concatenate([np.arange(len(s)) for s in streams.values()])
     live = Live(None, layout, CONTEXT, lambda *_: 1, 0.0, followers=followers)
     names, pushed, compared = list(streams), 0, 0
     order = np.argsort(time, kind="stable")
     for moment in moments:
-        until = int(np.searchsorted(time[order], moment * dt + 1e-7, side="right"))
+        until = int(np.searchsorted(time[order], layout.time_s(moment) + 1e-7, side="right"))
         for i in order[pushed:until]:
             live.push(names[who[i]], time[i], held[names[who[i]]][row[i]])
         pushed = max(until, pushed)
         belief = live.belief
-        at = round(belief.at_s / dt)
+        at = round(layout.row(belief.at_s))
         if at >= CONTEXT - 1:
             compared += 1
             for one, two in zip(
@@ -66,7 +66,9 @@ def check(log: Log, followers: tuple[Odometer, ...] = ()) -> None:
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_scene(scene, tmp_path):
-    check(Log(simulate(scene, tmp_path / "a.h5", episodes=1, seconds=3, seed=1, progress=False)))
+    log = Log(simulate(scene, tmp_path / "a.h5", episodes=1, seconds=3, seed=1, progress=False))
+    check(log)
+    check(log, phase=0.375)
 
 
 def test_places_that_are_followed(tmp_path):
@@ -78,6 +80,7 @@ def test_places_that_are_followed(tmp_path):
     windows = Windows.of(log, layout, CONTEXT, 1, followers=[followed])
     assert np.isfinite(windows.ticks[0].followed).mean() > 0.5
     check(log, (followed,))
+    check(log, (followed,), phase=0.375)
 
 
 @pytest.mark.parametrize("name", LOGS)

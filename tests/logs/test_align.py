@@ -1,3 +1,4 @@
+import dataclasses
 import tempfile
 
 import jax
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.oscillator import SPECS, episode, write_log
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.align import MAX_PER_TICK, TickLayout, align, commands, default_dt
+from worldmodel.logs.align import MAX_PER_TICK, TickLayout, align, commands, default_dt, ticks_of
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
@@ -43,6 +44,39 @@ def test_nothing_at_or_before_t_sees_anything_after_t(tmp_path):
     for one, two in zip(plain.actions, other.actions, strict=True):
         np.testing.assert_array_equal(one[:tick], two[:tick])
     assert (plain.values[tick + 1 :] != other.values[tick + 1 :]).any()
+
+
+@given(dt=st.floats(1e-3, 2.0), share=st.floats(0, 0.999), row=st.integers(0, 10_000))
+def test_a_tick_is_where_its_moment_is(dt, share, row):
+    layout = TickLayout(dt, (), share * dt)
+    at_s = layout.time_s(row)
+    assert layout.row(at_s) == pytest.approx(row, abs=1e-6)
+    assert (layout.count(at_s), layout.count(at_s + 0.9 * dt)) == (row + 1, row + 1)
+    if row:
+        assert layout.count(at_s - 0.1 * dt) == row
+
+
+def test_a_phase_moves_ticks_as_earlier_stamps_would(tmp_path):
+    """Of the same samples; tick 0 is the phase after time zero, and the last within the recording."""
+    layout = dataclasses.replace(LAYOUT, phase_s=0.013)
+    recorded = Log(write_log(tmp_path / "a.h5", 1)).episodes[0]
+    ticks = align(recorded, layout)
+    count = int(np.floor((recorded.duration_s - 0.013) / LAYOUT.dt)) + 1
+    assert len(ticks.values) == count
+    early = {n: Samples(s.time - 0.013, s.data) for n, s in recorded.streams.items()}
+    shown, given = [early["camera"].time], {s.name: early[s.name] for s in LAYOUT.actions}
+    moved = ticks_of(early, given, shown, LAYOUT, np.arange(count) * LAYOUT.dt, ticks.origin)
+    for one, two in zip(jax.tree.leaves(ticks), jax.tree.leaves(moved), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+    plain = align(recorded, LAYOUT)
+    assert (plain.values[:count] != ticks.values).any()
+
+
+def test_a_recording_that_ends_before_its_first_tick_has_that_one(tmp_path):
+    layout = TickLayout(5.0, SPECS, 4.5)
+    ticks = align(Log(write_log(tmp_path / "a.h5", 1)).episodes[0], layout)
+    assert len(ticks.values) == 1
+    assert ticks.mask[0].any()
 
 
 def test_context_holds_nothing_of_the_future(tmp_path):

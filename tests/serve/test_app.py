@@ -5,12 +5,14 @@ import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
 import msgpack
 import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from tests.serve.served import SOCKET, binary, client, message, samples
+from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.imagine.forecaster import Forecasted
 from worldmodel.models.experts.reach import labels
@@ -41,6 +43,18 @@ def test_the_answer_is_that_of_the_run_on_a_log_of_the_same_samples(run, log, an
         np.testing.assert_allclose(answered["streams"][name]["time"], times, atol=1e-9)
         apart = np.abs(np.array(answered["streams"][name]["data"], float) - data).max()
         assert apart <= {"camera": 1, "gps": 1e-4}.get(name, 1e-3), name
+
+
+def test_ticks_that_lie_between_samples_do_so_before_the_moment_too(log):
+    run = untrained_run(log, dt=0.05, context=10, horizon=4, phase_s=0.03)
+    question = question_of(run, samples(), Asked(at_s=1.98), Limits())
+    moment = run.session.moment(log, episode=0, at_s=1.98)
+    assert question.moment.at_s + question.begin_s == pytest.approx(1.98)
+    assert question.moment.context.mask.any()
+    for one, two in zip(jax.tree.leaves(question.moment.context), jax.tree.leaves(moment.context), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-4)
+    newest = question_of(run, samples(), Asked(), Limits())  # whose sample lies before its tick as others do
+    assert newest.moment.at_s + newest.begin_s == pytest.approx(2.03)
 
 
 def test_what_lies_outside_is_told_of_the_horizon_that_is_asked_for(run):

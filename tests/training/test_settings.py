@@ -5,16 +5,20 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.oscillator import write_log
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.reader import Log
+from worldmodel.logs.writer import LogWriter
 from worldmodel.models.config import ResidualConfig, RSSMConfig
 from worldmodel.training.config import PRESETS
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.plan import Options, new_settings
+from worldmodel.training.roles import LEARN
 from worldmodel.training.settings import RunSettings
+from worldmodel.types import Samples, StreamSpec
 
 STORED = Path(__file__).parent / "run_version_1.json"
 
@@ -37,6 +41,35 @@ def test_what_is_written_is_read_back(log, dynamics):
     for name in ("horizon", "episodes", "train", "weights", "logs", "steps", "minutes", "about", "layout"):
         one, two = getattr(again, name), getattr(settings, name)
         assert str(one) == str(two)  # noise that is not known is NaN, which equals nothing
+
+
+@pytest.fixture
+def jittered(tmp_path):
+    """A log whose stamps lie up to a fifth of their interval late."""
+    time = np.arange(120) + np.random.default_rng(0).uniform(0, 0.2, 120)
+    spec = StreamSpec("level", "sensor", ("h",), ("m",), 1.0)
+    with LogWriter(tmp_path / "jittered.h5", [spec]) as writer:
+        for i in range(3):
+            writer.append({"level": Samples(time - time[0], np.full((120, 1), i, float))})
+    return Log(tmp_path / "jittered.h5")
+
+
+def test_where_ticks_lie_between_samples_is_kept(jittered):
+    settings = new_settings(jittered, jittered.files, Options(context=10.0, horizon=10.0))
+    assert 0 < settings.phase_s < 0.5
+    assert read(settings.to_json()).layout == settings.layout
+    assert settings.layout.phase_s == settings.phase_s
+    older = {k: v for k, v in json.loads(settings.to_json()).items() if k != "phase_s"}
+    assert read(json.dumps(older)).layout.phase_s == 0.0
+    with pytest.raises(ValueError, match="phase_s"):
+        read(json.dumps(older | {"phase_s": 1.0}))
+
+
+def test_an_episode_counts_as_one_if_a_window_fits_beside_the_phase(jittered):
+    fit = new_settings(jittered, jittered.files, Options(context=60.0, horizon=60.0)).episodes
+    assert {role for episode in fit for role in episode.roles} == {LEARN}  # 119 s and the phase are too long
+    short = new_settings(jittered, jittered.files, Options(context=60.0, horizon=58.0)).episodes
+    assert {role for episode in short for role in episode.roles} > {LEARN}
 
 
 def test_what_is_not_known_is_null_and_not_nan(log):

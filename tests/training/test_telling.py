@@ -1,5 +1,6 @@
 """What a training says before it begins: first of all the tick, and why it is that one."""
 
+import dataclasses
 import io
 import re
 from typing import NamedTuple
@@ -40,6 +41,18 @@ def test_the_tick_that_was_chosen_is_said_with_the_rates_it_follows(tmp_path, sp
     first, *others = choices(new_settings(log, [log.files[0]], Options()), log)
     assert first == said
     assert any("network" in line for line in others)
+
+
+def test_where_ticks_lie_is_said_in_the_same_line(tmp_path):
+    time = np.arange(200) + 0.1 * np.sin(np.arange(200))
+    with LogWriter(tmp_path / "a.h5", [LEVEL]) as writer:
+        writer.append({"level": Samples(time - time[0], np.zeros((200, 1)))})
+    log = Log(tmp_path / "a.h5")
+    settings = new_settings(log, [log.files[0]], Options())
+    first, *others = choices(settings, log)
+    later = f"the first {settings.phase_s:g} s after the first sample, so that fewer are empty"
+    assert first == f"a tick is 1 s (level 1 Hz), {later}"
+    assert len(others) == len([*choices(dataclasses.replace(settings, phase_s=0.0), log)]) - 1
 
 
 @pytest.mark.parametrize(("count", "kept"), [(1, False), (2, False), (3, True)])

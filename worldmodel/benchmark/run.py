@@ -13,7 +13,6 @@ from worldmodel.benchmark.rows import Row, rows_of
 from worldmodel.benchmark.tables import FILES, write_tables
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, readable, whole_file
-from worldmodel.logs.align import tick_count
 from worldmodel.logs.reader import Log
 from worldmodel.models.experts.rich import RICH
 from worldmodel.models.experts.team import NETWORK
@@ -206,7 +205,7 @@ class _Task:
         return predictor
 
     def _validated(self, run: Run, log: Path, others: Sequence[Any], seed: int) -> Result:
-        horizon_s = self._free_run_s(log) if self.problem.free_run else None
+        horizon_s = self._free_run_s(run, log) if self.problem.free_run else None
         return validate(
             run, log=log, predictors=others, horizon_s=horizon_s, beyond_trained=True,
             max_starts=self.problem.max_starts, seed=seed, progress=self.progress,
@@ -221,11 +220,11 @@ class _Task:
         with asked as problem:
             return score(problem, [run, *rivals(run), *others], seed=seed, progress=self.progress)
 
-    def _free_run_s(self, path: Path) -> float:
+    def _free_run_s(self, run: Run, path: Path) -> float:
         """From the end of the first context of the log's one record to its last tick, in seconds."""
         with Log(path) as log:
-            ticks = int(tick_count(log.durations_s[0], self.problem.dt))
-        return (ticks - max(round(self.problem.context_s / self.problem.dt), 2)) * self.problem.dt
+            ticks = int(run.layout.count(log.durations_s[0]))
+        return (ticks - run.context) * run.layout.dt
 
 
 class _Rssm(Model):

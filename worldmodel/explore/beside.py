@@ -64,7 +64,7 @@ class Beside:
         Raises:
             SceneError: if the simulation becomes unstable.
         """
-        layout, now, recorded = moment.layout, moment.row * moment.layout.dt, self._recorded(episode)
+        layout, now, recorded = moment.layout, moment.at_s, self._recorded(episode)
         given = {spec.name: _joined(moment, spec, now, actions) for spec in layout.actions}
         ahead = {s.name: (np.arange(1, horizon + 1)[:, None] + layout.slot_ticks(s)).ravel() for s in self._specs}
         ticks = np.unique(np.concatenate([[0.0], *ahead.values()]).round(6))
@@ -88,7 +88,7 @@ class Beside:
         return self._started[1]
 
     def _found(self, recorded: Recorded, moment: Moment) -> np.ndarray:
-        now, given = moment.row * moment.layout.dt, {s.name: moment.logged[s.name] for s in moment.layout.actions}
+        now, given = moment.at_s, {s.name: moment.logged[s.name] for s in moment.layout.actions}
         start = recorded.start(now, given)
         if start.state is not None:
             return self.twin.start_state(start)

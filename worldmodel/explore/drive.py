@@ -91,7 +91,7 @@ class Drive(Answers):
         self._looked: Alarms | None = None
         self._raised: Alarms | None = None  # the newest alarm, until it is seen
         looked_s = self._watch.look * layout.dt if self._watch else 0.0
-        self._go_on(self._context_s + 2 * layout.dt + looked_s, ())
+        self._go_on(layout.time_s(self._live.context + 1) + looked_s, ())
         self._last_s, self._watched_s = self._clock(), -np.inf
 
     @property

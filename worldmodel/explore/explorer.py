@@ -69,7 +69,7 @@ class Explorer(Answers):
         return {
             "log": str(self._log.files[0]),
             "dt": layout.dt,
-            "first_s": (self._windows.context - 1) * layout.dt,
+            "first_s": layout.time_s(self._windows.context - 1),
             "horizon_s": run.horizon_ticks(None) * layout.dt,
             "streams": [described(spec, ranges) for spec in layout.streams],
             "episodes": [{"name": e.name, "duration_s": e.duration_s} for e in self._log.episodes],
@@ -79,8 +79,8 @@ class Explorer(Answers):
 
     def _past(self, request: Mapping[str, Any]) -> dict[str, Any]:
         moment = self._session.moment(self._log, **_place(request))
-        start_s, dt = moment.row * moment.layout.dt, moment.layout.dt
-        ticks = np.arange(self._session.run.horizon_ticks(wire.number(request, "horizon_s"))) * dt
+        start_s = moment.at_s
+        ticks = np.arange(self._session.run.horizon_ticks(wire.number(request, "horizon_s"))) * moment.layout.dt
         streams, commands, frames = {}, {}, {}
         for spec in moment.layout.streams:
             samples = moment.logged[spec.name]

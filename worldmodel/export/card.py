@@ -34,6 +34,7 @@ def card(run: Run, made: dict[str, Graph]) -> dict[str, Any]:
         "version": 1,
         "written_by": f"worldmodel {__version__}",
         "tick_s": settings.dt,
+        "phase_s": settings.phase_s,
         "context_ticks": settings.context,
         "family": settings.model.family,
         "parameters": _parameters(model),
@@ -117,7 +118,7 @@ def _readme(found: dict[str, Any]) -> str:
         for side, tensors in both.items()
         for name, x in tensors.items()
     ]
-    given = {name: found[name] for name in ("written_by", "family", "parameters", "tick_s", "context_ticks")}
+    given = {name: found[name] for name in ("written_by", "family", "parameters", "tick_s", "phase_s", "context_ticks")}
     score = found["scores"]["select_nrmse"]
     said = f"{score:.3f}" if score is not None else "not measured"
     return _README.read_text().format(

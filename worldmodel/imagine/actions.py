@@ -23,13 +23,13 @@ def logged_ahead(windows: Windows, row: int, horizon: int) -> Commands:
     Raises:
         WorldModelError: if the log ends too early.
     """
-    dt = windows.layout.dt
+    layout = windows.layout
     logged = Commands(*(x[row : row + horizon] for x in windows.ticks[0].actions))
     if len(logged.values) < horizon:
         raise WorldModelError(
             f"Episode {windows.episodes[0]} ends before the horizon, so its actions do not reach that far.",
-            expected=f"{horizon * dt:.2f} s after {row * dt:.2f} s",
-            found=f"{len(logged.values) * dt:.2f} s",
+            expected=f"{horizon * layout.dt:.2f} s after {layout.time_s(row):.2f} s",
+            found=f"{len(logged.values) * layout.dt:.2f} s",
             remedy="choose an earlier moment, a shorter horizon, or give --actions",
         )
     return logged
@@ -65,7 +65,7 @@ def continued(
         given = {spec.name: _checked(spec, given[spec.name]) for spec in layout.actions}
     parts = {}
     for spec in layout.actions:
-        held = Samples(before[spec.name].time - row * layout.dt, before[spec.name].data)
+        held = Samples(before[spec.name].time - layout.time_s(row), before[spec.name].data)
         parts[spec.name] = held if given is None else _joined(held, given[spec.name], offset_s)
     if given is not None:
         _check_reach(given, layout.actions, horizon * layout.dt - offset_s)

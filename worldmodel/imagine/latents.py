@@ -43,7 +43,7 @@ class Observer:
         hidden = np.tile(_hidden(self.layout, without), (_BATCH, 1))
         rows = windows.starts(0)[:]
         parts = [jax.device_get(self._compiled(self._state, context, hidden)) for context in _contexts(windows, rows)]
-        return Samples(rows[:, 1] * self.layout.dt, np.concatenate(parts)[: len(rows)])
+        return Samples(self.layout.time_s(rows[:, 1]), np.concatenate(parts)[: len(rows)])
 
 
 def _latents(graph, state, context: Context, hidden: jax.Array) -> jax.Array:

@@ -140,7 +140,7 @@ class Session:
         horizon = self.run.horizon_ticks(horizon_s, beyond_trained)
         windows = self._episode(self._log(log), episode)
         row = _tick(windows, at_s)
-        offset_s = max(at_s - row * windows.layout.dt, 0.0)
+        offset_s = max(at_s - windows.layout.time_s(row), 0.0)
         commands = self._commands(windows, row, horizon, actions, offset_s)
         moment = self._moment(windows, row, horizon).without(silent)
         future = foretell(self.forecaster, moment, commands, members, seed, frames)
@@ -155,7 +155,7 @@ class Session:
         """The window, without frames, whose `look` ticks ahead end at a moment: what came last, and before that."""
         windows = self._episode(self._log(log), episode)
         row = _tick(windows, at_s)
-        _tick(windows, (row - look) * windows.layout.dt)
+        _tick(windows, windows.layout.time_s(row - look))
         return windows.without_video().cut(np.array([[0, row - look]]), look)
 
     def _moment(self, windows: Windows, row: int, horizon: int) -> Moment:
@@ -164,7 +164,7 @@ class Session:
     def _commands(self, windows: Windows, row: int, horizon: int, actions: Given | None, offset_s: float) -> Commands:
         if actions is None:
             return logged_ahead(windows, row, horizon)
-        until_s = row * windows.layout.dt + offset_s
+        until_s = windows.layout.time_s(row) + offset_s
         before = self._before.of((windows, until_s), lambda: commanded_until(windows, until_s))
         return continued(before, windows.layout, row, horizon, actions, offset_s)
 
@@ -228,13 +228,13 @@ def _tick(windows: Windows, at_s: float) -> int:
     Raises:
         WorldModelError: unless the context lies before it in the recording, and it within that.
     """
-    dt = windows.layout.dt
-    row = int(np.floor(at_s / dt + SAME_TICK)) if np.isfinite(at_s) else -1
+    layout = windows.layout
+    row = int(np.floor(layout.row(at_s) + SAME_TICK)) if np.isfinite(at_s) else -1
     first, last = windows.context - 1, len(windows.ticks[0].values) - 1
     if not first <= row <= last:
         raise WorldModelError(
             f"{at_s:g} s is no moment to imagine from in episode {windows.episodes[0]}.",
-            expected=f"{first * dt:.2f} s (the run's context) to {last * dt:.2f} s (its end)",
+            expected=f"{layout.time_s(first):.2f} s (the run's context) to {layout.time_s(last):.2f} s (its end)",
             found=f"{at_s:g} s",
             remedy="choose --at within that span",
         )

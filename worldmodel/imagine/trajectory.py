@@ -146,7 +146,7 @@ class Moment(NamedTuple):
 
     Attributes:
         layout: the streams and the tick.
-        row: the tick, at `row * dt` seconds.
+        row: the tick.
         context: what models see, of one window.
         fixes: by reading stream, what its relative features are relative to (`last_fixes`).
         begins: how surely it is known where, and which way.
@@ -168,13 +168,18 @@ class Moment(NamedTuple):
     def of(cls, windows: Windows, row: int, horizon: int) -> "Moment":
         """A tick of the only episode of `windows`."""
         layout, episode = windows.layout, windows.log.episodes[windows.episodes[0]]
-        span = slice((row + 1 - windows.context) * layout.dt, (row + horizon) * layout.dt + 1e-6)
+        span = slice(layout.time_s(row + 1 - windows.context), layout.time_s(row + horizon) + 1e-6)
         logged = {spec.name: episode.streams[spec.name][span] for spec in layout.streams}
         start = np.array([[0, row]])
         fixes = {name: fix[0] for name, fix in windows.last_fixes(start).items()}
         context, _ = windows.cut(start, 0)
         (begins,) = windows.beginnings(start)
         return cls(layout, row, context, fixes, begins, windows.ticks[0].origin, logged, episode.origin_utc)
+
+    @property
+    def at_s(self) -> float:
+        """Where the tick is, seconds after time zero."""
+        return self.layout.time_s(self.row)
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -230,7 +235,7 @@ def assemble(
         seed: of members.
     """
     layout, horizon = moment.layout, len(commands.values)
-    when = (moment.row + 1 + np.arange(horizon)) * layout.dt
+    when = layout.time_s(moment.row + 1 + np.arange(horizon))
     readings = begun(layout, moment.context, [moment.begins], foreseen, seed).read[0]
     imagined = {spec.name: _recorded(moment, spec, readings, when) for spec in layout.readings}
     for spec, asked, video in zip(layout.videos, ticks, foreseen.frames, strict=False):  # which there may be none of
@@ -241,7 +246,7 @@ def assemble(
     outside = described(foreseen.outside, layout) if foreseen.outside.size else {}
     unsure, aimless = dict(moment.begins.unsure), moment.begins.aimless
     return Trajectory(
-        moment.row * layout.dt, specs, imagined, moment.logged, moment.origin_utc, trusted, outside, unsure,
+        moment.at_s, specs, imagined, moment.logged, moment.origin_utc, trusted, outside, unsure,
         moment.silent, aimless=aimless,
     )  # fmt: skip
 

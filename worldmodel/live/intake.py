@@ -25,7 +25,7 @@ class Seen(NamedTuple):
     Attributes:
         ticks: [T, ...].
         shown: by video stream, the frames that `ticks.frames` count.
-        samples: by stream, seconds after the first tick of all.
+        samples: by stream, seconds after time zero.
         late, dropped: by stream, how many.
         followers: of places, whose answers are in `ticks.followed`.
     """
@@ -51,7 +51,7 @@ class Intake:
     Args:
         layout: the streams and the tick.
         keep: ticks that are kept; of streams that followers go by, more.
-        start_s: the moment of the first tick; None for the first stamp.
+        start_s: time zero; None for the first stamp.
         watermark_s: how far behind a sample may be.
         followers: of places.
     """
@@ -72,7 +72,7 @@ class Intake:
         self._without_films = layout.without_video()
         self._laid = Laid(self._without_films, self.followers, keep + math.ceil(watermark_s / layout.dt) + 2)
         self._late, self._dropped = ({name: 0 for name in self._buffers} for _ in range(2))
-        self.newest_s = -np.inf  # after the first tick, of all streams
+        self.newest_s = -np.inf  # after time zero, of all streams
 
     def _longer(self, name: str) -> int:
         """How many more ticks of a stream are kept for those that go by it."""
@@ -117,7 +117,7 @@ class Intake:
             ticks = self._laid.upto(row, count, origin, lambda times: self._lay(now, times, origin))
             samples = {name: Samples(*(x.copy() for x in part)) for name, part in now.items()}
             counts = self._late.copy(), self._dropped.copy()
-        shown, times = [samples[s.name] for s in layout.videos], np.arange(row + 1 - count, row + 1) * layout.dt
+        shown, times = [samples[s.name] for s in layout.videos], layout.time_s(np.arange(row + 1 - count, row + 1))
         frames = frames_at([each.time for each in shown], layout, times)
         return Seen(ticks._replace(frames=frames), [each.data for each in shown], samples, *counts, self.followers)
 

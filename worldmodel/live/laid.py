@@ -30,7 +30,7 @@ class Laid:
 
     def touch(self, time_s: float) -> None:
         """A sample has come: its tick changes, with those after it, and what is commanded from the one before."""
-        row = math.ceil((time_s - ROUNDING_S) / self._layout.dt) - 1
+        row = math.ceil(self._layout.row(time_s - ROUNDING_S)) - 1
         self._count = min(self._count, max(row - self._first, 0))
 
     def upto(self, row: int, count: int, origin: np.ndarray, lay: Callable[[np.ndarray], Ticks]) -> Ticks:
@@ -58,7 +58,7 @@ class Laid:
         if self._count + new > len(self._records):
             self._forget(self._count + new - self._keep)
         first, end = self._first + self._count, self._count + new
-        ticks = lay(np.arange(first, first + new) * self._layout.dt)
+        ticks = lay(self._layout.time_s(np.arange(first, first + new)))
         nowhere = np.full((new, self._followed), np.nan, np.float32)
         self._records[self._count : end] = records(ticks._replace(followed=nowhere), self._records.dtype)
         known = max(first, self._first + self._reach) if self._first > 0 else first  # of earlier ones too little is

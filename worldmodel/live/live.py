@@ -25,15 +25,15 @@ class Live:
         live.push("gyro", 12.31, [0.1, 0.0, 0.2])
         live.imagine({"wheels": Samples(time, data)}, horizon_s=1.0, members=16)
 
-    Times are seconds on the machine's clock. Ticks are `dt` apart, the first at `start_s`; a tick sees what was stamped
-    up to it. One thread may push while another imagines.
+    Times are seconds on the machine's clock. Ticks are `dt` apart, the first the layout's phase after `start_s`; a
+    tick sees what was stamped up to it. One thread may push while another imagines.
 
     Args:
         forecaster: experts and network of the run.
         layout: the streams and the tick.
         context: ticks that a model sees.
         horizon_ticks: how many ticks a horizon in seconds has (`Run.horizon_ticks`).
-        start_s: the moment of the first tick; by default the first stamp that is pushed.
+        start_s: time zero; by default the first stamp that is pushed.
         watermark_s: how far a sample may be behind the newest stamp of all streams, and is still put in its place.
         watch: what alarms are told by (`Run.watch`).
         followers: of places in what models see.
@@ -82,7 +82,7 @@ class Live:
 
     @property
     def start_s(self) -> float:
-        """The moment of the first tick.
+        """Time zero, that ticks are counted from.
 
         Raises:
             WorldModelError: if nothing was pushed yet.
@@ -100,13 +100,14 @@ class Live:
         """
         start_s, row = self.start_s, self._row(None)
         known = self._intake.seen(row, self.context)
-        newest = {name: _until(part, row * self.layout.dt) for name, part in known.samples.items()}
+        now_s = self.layout.time_s(row)
+        newest = {name: _until(part, now_s) for name, part in known.samples.items()}
         return Belief(
-            at_s=start_s + row * self.layout.dt,
+            at_s=start_s + now_s,
             ready=row >= self.context - 1,
             context=context_of(self.layout, self.context, known),
             readings={name: part.data[-1] for name, part in newest.items() if len(part.time)},
-            age_s={n: row * self.layout.dt - p.time[-1] if len(p.time) else float("inf") for n, p in newest.items()},
+            age_s={n: now_s - p.time[-1] if len(p.time) else float("inf") for n, p in newest.items()},
             late=known.late,
             dropped=known.dropped,
         )
@@ -138,7 +139,7 @@ class Live:
             raise WorldModelError("That is no moment.", expected="seconds, or -inf for all ticks", found=f"{at_s}")
         watch, newest, span = self._watch, self._row(None), self.context + self._watch.look
         self._check_ready(newest - watch.look)
-        after = np.floor((at_s - self.start_s) / self.layout.dt + SAME_TICK) + 1
+        after = np.floor(self.layout.row(at_s - self.start_s) + SAME_TICK) + 1
         oldest = int(np.clip(after, max(newest - self._back, span - 1), newest))
         known = self._intake.seen(newest, newest - oldest + span)  # at once: more may be pushed meanwhile
         parts = ((row, known.part(row - oldest, row - oldest + span)) for row in range(oldest, newest + 1))
@@ -146,7 +147,7 @@ class Live:
 
     def _judged(self, watch: Watch, row: int, known: Seen) -> Alarms:
         return watch.judge(
-            self.start_s + row * self.layout.dt,
+            self.start_s + self.layout.time_s(row),
             context_of(self.layout, self.context, known),
             came_after(span_of(self.layout, self.context, known), self.context),
         )
@@ -190,9 +191,10 @@ class Live:
         """What `imagine` asks its experts: the moment, and what is commanded for `horizon` ticks [H, A] after it."""
         row = self._row(at_s)
         self._check_ready(row)
-        late_s = 0.0 if at_s is None else max(at_s - self.start_s - row * self.layout.dt, 0.0)
+        tick_s = self.layout.time_s(row)
+        late_s = 0.0 if at_s is None else max(at_s - self.start_s - tick_s, 0.0)
         moment = moment_of(self.layout, self.context, row, self._intake.seen(row, self.context))
-        before = {s.name: _until(moment.logged[s.name], row * self.layout.dt + late_s) for s in self.layout.actions}
+        before = {s.name: _until(moment.logged[s.name], tick_s + late_s) for s in self.layout.actions}
         return moment, continued(before, self.layout, row, horizon, actions, late_s)
 
     def _row(self, at_s: float | None) -> int:
@@ -206,15 +208,14 @@ class Live:
                 found=f"{at_s} s",
                 remedy="a longer watermark_s keeps more of the past",
             )
-        return int(np.floor(after / self.layout.dt + SAME_TICK))
+        return int(np.floor(self.layout.row(after) + SAME_TICK))
 
     def _check_ready(self, row: int) -> None:
         if row < self.context - 1:
-            dt = self.layout.dt
             raise WorldModelError(
                 "Too little was pushed to imagine from.",
-                expected=f"{(self.context - 1) * dt:g} s, the run's context",
-                found=f"{row * dt:g} s",
+                expected=f"{self.layout.time_s(self.context - 1):g} s, the run's context",
+                found=f"{max(self.layout.time_s(row), 0.0):g} s",
                 remedy="push on, and ask again (live.belief.ready)",
             )
 

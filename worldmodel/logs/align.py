@@ -22,7 +22,7 @@ ROUNDING_S = 1e-7  # 0.15 s and 3 ticks of 0.05 s are the same moment
 
 
 class Ticks(NamedTuple):
-    """One episode on the model's clock; tick k is at k * dt seconds.
+    """One episode on the model's clock; tick k is at `TickLayout.time_s(k)`.
 
     Attributes:
         values: float32 [T, D] features of all streams that are read; 0 where the mask is False.
@@ -49,10 +49,28 @@ class TickLayout:
 
     Features of a stream are its codec's. A stream faster than the tick has several slots a tick, each for an equal
     share of it, in time order, so that a stream's last slot is its reading at the tick.
+
+    Attributes:
+        dt: seconds from tick to tick.
+        streams: those wanted of a log.
+        phase_s: seconds from time zero to the first tick, less than `dt`.
     """
 
     dt: float
     streams: tuple[StreamSpec, ...]
+    phase_s: float = 0.0
+
+    def time_s(self, row: Array) -> Array:
+        """Where ticks are, in seconds after time zero."""
+        return self.phase_s + row * self.dt
+
+    def row(self, time_s: Array) -> Array:
+        """The way back: which tick a moment is at, with the share of the next that it is after it."""
+        return (time_s - self.phase_s) / self.dt
+
+    def count(self, duration_s: Array) -> Array:
+        """How many ticks episodes of these durations have: one at least, though it may be after the end."""
+        return np.floor(np.maximum(self.row(np.asarray(duration_s)), 0) + 1e-6).astype(int) + 1
 
     def of_kind(self, *kinds: str) -> tuple[StreamSpec, ...]:
         return tuple(s for s in self.streams if s.kind in kinds)
@@ -184,11 +202,6 @@ def default_dt(streams: Sequence[StreamSpec]) -> float:
     return float(np.clip(1 / max(rates), shortest, longest))
 
 
-def tick_count(duration_s: Array, dt: float) -> Array:
-    """How many ticks episodes of these durations have; the first is at 0 s."""
-    return np.floor(np.asarray(duration_s) / dt + 1e-6).astype(int) + 1
-
-
 def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.ndarray | None = None) -> Ticks:
     """Puts an episode on the model's clock.
 
@@ -201,7 +214,7 @@ def align(episode: Episode, layout: TickLayout, truth: bool = False, origin: np.
     Raises:
         WorldModelError: if the episode's times do not increase.
     """
-    ticks = np.arange(tick_count(episode.duration_s, layout.dt)) * layout.dt
+    ticks = layout.time_s(np.arange(layout.count(episode.duration_s)))
     source = episode.truth if truth else episode.streams
     origin = _origin(episode, layout) if origin is None else origin
     readings = {s.name: source[s.name] for s in layout.readings if s.name in source}

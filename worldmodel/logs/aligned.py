@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 
 from worldmodel.files import disk_errors
-from worldmodel.logs.align import TickLayout, Ticks, align, tick_count
+from worldmodel.logs.align import TickLayout, Ticks, align
 from worldmodel.logs.followed import Follower, follow, followed_count
 from worldmodel.logs.mapped import Maps
 from worldmodel.logs.reader import Log
@@ -39,7 +39,7 @@ class AlignedLog(Sequence[Ticks]):
     ) -> None:
         self.layout, self.followers = layout, tuple(followers)
         self.episodes = list(range(len(log.episodes)) if episodes is None else episodes)
-        self.ends = np.concatenate([[0], np.cumsum(tick_count(log.durations_s[self.episodes], layout.dt))])
+        self.ends = np.concatenate([[0], np.cumsum(layout.count(log.durations_s[self.episodes]))])
         self.origins = np.zeros((len(self.episodes), 3))
         self._kind = record_of(layout, followed_count(layout, self.followers))
         self._maps = Maps(MEMORY_BUDGET_BYTES)

@@ -24,7 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.align import TickLayout, default_dt
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.phase import layout_of
 from worldmodel.logs.physical import Columns, actions_by_stream, by_stream, mask_by_stream, physical_columns
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Starts, Windows
@@ -83,13 +84,12 @@ class WindowDataset:
         Raises:
             WorldModelError: if a span is not positive, or no episode is long enough.
         """
-        streams = tuple(log.streams.values())
-        dt = default_dt(streams) if dt is None else dt
         for name, value in (("dt", dt), ("context_s", context_s), ("horizon_s", horizon_s)):
-            if not 0 < value < float("inf"):
+            if value is not None and not 0 < value < float("inf"):
                 raise WorldModelError(f"{name} must be positive and finite.", found=f"{value} s")
-        context, horizon = max(round(context_s / dt), 1), max(round(horizon_s / dt), 1)
-        windows = Windows.of(log, TickLayout(dt, streams), context, horizon, episodes)
+        layout = layout_of(log, dt)
+        context, horizon = (max(round(span_s / layout.dt), 1) for span_s in (context_s, horizon_s))
+        windows = Windows.of(log, layout, context, horizon, episodes)
         columns = {spec.name: physical_columns(spec) for spec in windows.layout.readings}
         actions = tuple(f"{spec.name}.{column}" for spec in windows.layout.actions for column in spec.columns)
         return cls(windows, windows.starts(), columns, actions)
@@ -115,7 +115,7 @@ class WindowDataset:
             coming[spec.name], coming_mask[spec.name] = _frames(windows, starts, video, came)
         return Window(
             past, past_mask, *before, *ahead, coming, coming_mask,
-            np.asarray(windows.episodes)[starts[:, 0]], starts[:, 1] * windows.layout.dt,
+            np.asarray(windows.episodes)[starts[:, 0]], windows.layout.time_s(starts[:, 1]),
         )  # fmt: skip
 
     def __repr__(self) -> str:

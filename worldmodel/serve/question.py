@@ -31,7 +31,7 @@ class Asked:
     Attributes:
         actions: what is commanded, by stream, with times in seconds after the moment; until its first, and of a stream
             that is not given, what is in force holds.
-        at_s: the moment; by default that of the newest sample.
+        at_s: the moment; by default that of the newest sample, or the phase of ticks later where they have one.
         horizon_s: by default as far as the run was trained.
         members: futures. seed: of their noise. frames: whether to draw videos.
     """
@@ -79,11 +79,11 @@ def question_of(who: Foreteller, given: Mapping[str, Samples], asked: Asked, lim
     """
     horizon = _horizon(who, asked, limits)
     layout, context = who.layout, who.context
-    at_s = _newest(given) if asked.at_s is None else asked.at_s
-    begin_s = at_s - (context - 1) * layout.dt
+    at_s = _newest(given) + layout.phase_s if asked.at_s is None else asked.at_s
+    begin_s = at_s - layout.time_s(context - 1)
     until = {spec.name: _until(given.get(spec.name), spec, at_s, begin_s) for spec in layout.streams}
     newest = [until[s.name].time[-1:] for s in (*layout.readings, *layout.videos)]
-    if not (np.concatenate(newest) > -layout.dt).any():
+    if not (np.concatenate(newest) > layout.time_s(-1)).any():
         raise WorldModelError(
             "There is nothing to imagine from: the context holds no reading.",
             expected=f"samples between {begin_s:g} s and {at_s:g} s",
@@ -179,7 +179,7 @@ def _seen(layout: TickLayout, context: int, until: dict[str, Samples], followers
     shown, actions = [until[s.name] for s in layout.videos], {s.name: until[s.name] for s in layout.actions}
     origins = [first_fix(s, until[s.name].data) for s in layout.of_kind("gps")]
     origin = next((fix for fix in origins if fix.any()), np.zeros(3))
-    ticks = ticks_of(until, actions, [s.time for s in shown], layout, np.arange(context) * layout.dt, origin)
+    ticks = ticks_of(until, actions, [s.time for s in shown], layout, layout.time_s(np.arange(context)), origin)
     if followers:
         ticks = ticks._replace(followed=_followed(layout, context, until, followers, origin))
     return Seen(ticks, [s.data for s in shown], until, {}, {}, followers)
@@ -190,11 +190,11 @@ def _followed(
 ) -> np.ndarray:
     """Where odometry has a machine over the context, by what was sent of it and of the time before."""
     earliest = min((float(until[s.name].time[0]) for s in layout.readings if len(until[s.name].time)), default=0.0)
-    before = max(int(np.ceil(-earliest / layout.dt)), 0)
+    before = max(int(np.ceil(-layout.row(earliest))), 0)
     before = min(before, looks_back(layout, followers))
 
     def readings(names: frozenset[str], first: int) -> Ticks:
-        times = (np.arange(first, before + context) - before) * layout.dt
+        times = layout.time_s(np.arange(first, before + context) - before)
         return readings_of({name: until[name] for name in names}, layout, times, origin)
 
     return follow_newest(layout, followers, before, context, readings)

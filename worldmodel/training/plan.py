@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.align import TickLayout, default_dt
+from worldmodel.logs.align import TickLayout
+from worldmodel.logs.phase import layout_of
 from worldmodel.logs.reader import Log
 from worldmodel.models.encoders import PATCH
 from worldmodel.training.config import preset
@@ -43,16 +44,16 @@ def new_settings(
     model, config = preset(size, asked.dynamics or "residual")
     check_numbers(steps=steps, minutes=minutes, dt=asked.dt, context=asked.context, horizon=asked.horizon)
     holdout = _checked_holdout(asked.holdout)
-    streams = tuple(log.streams.values())
-    dt = asked.dt or default_dt(streams)
-    _check_streams(log, TickLayout(dt, streams))
+    layout = layout_of(log, asked.dt)
+    _check_streams(log, layout)
     longest = max(episode.duration_s for episode in log.episodes)
-    ticks = max(min(DEFAULT_TICKS, int(longest / dt / 3)), 1)
-    context, horizon = ticks_of(asked, dt)
+    ticks = max(min(DEFAULT_TICKS, int(longest / layout.dt / 3)), 1)
+    context, horizon = ticks_of(asked, layout.dt)
     context, horizon = context or max(ticks, 2), horizon or ticks
     return RunSettings(
-        streams=streams,
-        dt=dt,
+        streams=layout.streams,
+        dt=layout.dt,
+        phase_s=layout.phase_s,
         context=context,
         horizon=horizon,
         preset=size,
@@ -62,12 +63,12 @@ def new_settings(
         holdout=holdout,
         logs=tuple(map(str, logs)),
         weights=_checked_weights(asked.weights, len(logs)),
-        episodes=_episodes(log, logs, holdout, seed, shortest_s=(context + horizon - 1) * dt),
+        episodes=_episodes(log, logs, holdout, seed, shortest_s=layout.time_s(context + horizon - 1)),
         about=log.about,
         code_version=__version__,
         model=model,
         train=config,
-        network=_wants_network(log, asked, steps, dt),
+        network=_wants_network(log, asked, steps, layout.dt),
     )
 
 

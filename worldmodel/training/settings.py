@@ -31,6 +31,7 @@ class RunSettings:
         episodes: every episode of the logs in order, with its role and hash.
         about: what the training log says of itself; `scene` names its simulated twin.
         model: sizes, and with them the family, of the model. train: how it is trained.
+        phase_s: seconds from the first sample to the first tick.
         lengthened_at: updates after which it was given more.
         network: whether there is a network among its experts.
         began_s: seconds until its first update, which count too.
@@ -53,6 +54,7 @@ class RunSettings:
     code_version: str
     model: ModelConfig
     train: TrainConfig
+    phase_s: float = 0.0
     lengthened_at: tuple[int, ...] = ()
     network: bool = True
     began_s: float = 0.0
@@ -61,6 +63,7 @@ class RunSettings:
     def __post_init__(self) -> None:
         sane = {
             "dt": 0 < self.dt < float("inf"),
+            "phase_s": 0 <= self.phase_s < self.dt,
             "context": self.context >= 2,
             "horizon": self.horizon >= 1,
             "seed": isinstance(self.seed, int) and self.seed >= 0,
@@ -72,7 +75,7 @@ class RunSettings:
 
     @property
     def layout(self) -> TickLayout:
-        return TickLayout(self.dt, self.streams)
+        return TickLayout(self.dt, self.streams, self.phase_s)
 
     @property
     def experts_s(self) -> float:

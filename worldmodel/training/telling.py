@@ -21,7 +21,8 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     seconds = sum(episode.duration_s for episode in log.episodes)
     actions = [spec for spec in settings.streams if spec.kind == "action"]
     rates = ", ".join(f"{spec.name} {spec.rate_hz:g} Hz" for spec in actions or settings.streams)
-    yield f"a tick is {dt:g} s ({'actions: ' if actions else ''}{rates})"
+    later = f", the first {settings.phase_s:g} s after the first sample, so that fewer are empty"
+    yield f"a tick is {dt:g} s ({'actions: ' if actions else ''}{rates}){later if settings.phase_s else ''}"
     context, horizon = (f"{ticks * dt:g} s ({ticks} ticks)" for ticks in (settings.context, settings.horizon))
     yield f"it sees {context} and imagines {horizon}; --dt, --context and --horizon set others"
     kept = ", which only validate looks at" if any(e.roles == (MEASURE,) for e in episodes) else ""

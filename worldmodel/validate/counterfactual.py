@@ -44,18 +44,18 @@ def counterfactual(
     """
     loaded = load_scene(scene)
     check_streams(loaded, run.layout.streams, converted=True)
-    dt, count = run.layout.dt, len(behaviours)
+    layout, count = run.layout, len(behaviours)
     ticks = [round(share * run.context) + 2 for share in _MOMENTS]
     worlds = [len(part) for part in np.array_split(np.arange(states), len(ticks))]
     with tempfile.TemporaryDirectory() as folder:
         for i, (tick, episodes) in enumerate(zip(ticks, worlds, strict=True)):
-            branch = Branch(tick * dt, count, tuple(behaviours))
+            branch = Branch(layout.time_s(tick), count, tuple(behaviours))
             simulate(
-                loaded, Path(folder) / f"{i}.h5", episodes=episodes, seconds=(tick + horizon + 2) * dt,
+                loaded, Path(folder) / f"{i}.h5", episodes=episodes, seconds=layout.time_s(tick + horizon + 2),
                 seed=_SEED + len(ticks) * seed + i, branch=branch, progress=progress,
             )  # fmt: skip
         with Log(folder, truth=True) as log:
-            moments = np.repeat(ticks, np.array(worlds) * count) * dt
+            moments = layout.time_s(np.repeat(ticks, np.array(worlds) * count))
             acted = f"In each world, branches that do: {', '.join(dict.fromkeys(behaviours))}."
             windows = run.windows(log, horizon)
             yield problem_of(

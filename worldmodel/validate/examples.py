@@ -30,7 +30,7 @@ def _example(problem: Problem, forecasts: dict[str, Forecast], row: int, films: 
     drawn = {n: ours.members[n][row, :_DRAWN] if n in ours.members else v[row, None] for n, v in ours.mean.items()}
     return Example(
         episode=answers.log.episodes[windows.episodes[episode]].name,
-        at_s=tick * problem.dt,
+        at_s=problem.layout.time_s(tick),
         context_time=problem.past_times,
         context={n: np.where(problem.past_mask[n][row], v[row], np.nan) + shift[n] for n, v in problem.past.items()},
         time=problem.times,

@@ -62,7 +62,7 @@ class Floor:
         """
         recorded = {int(e): self._recorded(int(e), problem.readings) for e in np.unique(problem.starts[:, 0])}
         starts = [
-            recorded[int(e)].start(t * problem.dt, given)
+            recorded[int(e)].start(problem.layout.time_s(t), given)
             for (e, t), given in zip(problem.starts, commands(problem), strict=True)
         ]
         states = self._states(problem, twin, starts, [recorded[int(e)] for e in problem.starts[:, 0]])
@@ -72,7 +72,8 @@ class Floor:
             values = np.asarray(rolled[spec.name], np.float64)
             if spec.kind == "gps":  # the place that is read or followed, moved by the displacement since then
                 told = zip(problem.starts, self._windows.follows(problem.starts, spec.name), strict=True)
-                since = [None if f else recorded[int(e)].true_fix(spec.name, int(t) * problem.dt) for (e, t), f in told]
+                now = problem.layout.time_s
+                since = [None if f else recorded[int(e)].true_fix(spec.name, now(t)) for (e, t), f in told]
                 values = metres_since(values, twin.scene.origin, since)
             out[spec.name] = values[:, 1:]
         return out
@@ -127,6 +128,6 @@ def commands(problem: Problem) -> list[dict[str, Samples]]:
     times = np.concatenate([problem.past_times[:-1], problem.times - problem.dt])
     given = {name: np.where(problem.actions_mask[name], x, np.nan) for name, x in problem.actions.items()}
     return [
-        {name: Samples(tick * problem.dt + times, values[row]) for name, values in given.items()}
+        {name: Samples(problem.layout.time_s(tick) + times, values[row]) for name, values in given.items()}
         for row, tick in enumerate(problem.starts[:, 1])
     ]

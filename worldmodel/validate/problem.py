@@ -11,8 +11,9 @@ import numpy as np
 from worldmodel.arrays import scattered
 from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
-from worldmodel.logs.align import TickLayout, align, default_dt
+from worldmodel.logs.align import TickLayout, align
 from worldmodel.logs.followed import Beginning
+from worldmodel.logs.phase import layout_of
 from worldmodel.logs.physical import actions_by_stream, by_stream, mask_by_stream
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Context, Windows
@@ -220,14 +221,13 @@ def make_problem(
     Raises:
         WorldModelError: if a span has no sense, or no episode is long enough.
     """
-    streams = tuple(log.streams.values())
-    dt = default_dt(streams) if dt is None else dt
     for what, value in (("dt", dt), ("context_s", context_s), ("horizon_s", horizon_s)):
         if value is not None and not 0 < value < float("inf"):
             raise WorldModelError(f"{what} must be positive and finite.", found=f"{value} s")
-    context = _CONTEXT_TICKS if context_s is None else max(round(context_s / dt), 2)
-    horizon = _HORIZON_TICKS if horizon_s is None else max(round(horizon_s / dt), 1)
-    windows = Windows.of(log, TickLayout(dt, streams), context, horizon, episodes)
+    layout = layout_of(log, dt)
+    context = _CONTEXT_TICKS if context_s is None else max(round(context_s / layout.dt), 2)
+    horizon = _HORIZON_TICKS if horizon_s is None else max(round(horizon_s / layout.dt), 1)
+    windows = Windows.of(log, layout, context, horizon, episodes)
     return problem_of(windows, name=name or log.files[0].stem, max_starts=max_starts)
 
 
@@ -262,7 +262,7 @@ def problem_of(
     if after:
         starts = starts[starts[:, 1] >= windows.context - 1 + after]
     if at_s is not None:
-        starts = starts[starts[:, 1] == np.round(np.asarray(at_s) / layout.dt)[starts[:, 0]]]
+        starts = starts[starts[:, 1] == layout.row(np.asarray(at_s)).round()[starts[:, 0]]]
     count = len(starts) if max_starts is None else min(max_starts, len(starts))
     starts = starts[scattered(len(starts), count)]
     context, future = windows.cut(starts, horizon)

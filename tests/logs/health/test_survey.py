@@ -138,6 +138,11 @@ def test_columns_that_move_as_one_are_one_direction(tmp_path):
 def test_samples_astride_the_ends_of_ticks_are_told(tmp_path):
     shaken = TIME + 0.02 * np.sin(np.arange(400))
     log = Log(write(tmp_path / "a.h5", (drive(0, time=shaken - shaken[0]), "a")))
+    health = survey(log, dt=0.1)  # whose ticks begin a little later
+    assert [f for f in health.found if f.check == "usable: astride"] == []
+    assert health.filled[0, 0] == health.ticks[0]
+    shaken = TIME + 0.08 * np.sin(np.arange(400))  # in no phase of ticks
+    log = Log(write(tmp_path / "c.h5", (drive(0, time=shaken - shaken[0]), "a")))
     (finding,) = [f for f in survey(log, dt=0.1).found if f.check == "usable: astride"]
     assert "a tick of 0.1 s" in finding.text
     better = float(re.search(r"--dt ([\d.]+)", finding.remedy)[1])

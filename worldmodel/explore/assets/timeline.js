@@ -6,15 +6,15 @@ export function timeline(info, { onmoment }) {
   const episode = element("select", { id: "episode", "aria-label": "episode" },
     ...info.episodes.map((e, i) => element("option", { value: i }, e.name ? `${i} · ${e.name}` : String(i))));
   const slider = element("input", {
-    id: "moment", type: "range", min: info.first_s.toFixed(3), step: info.dt, "aria-label": "moment in seconds",
+    id: "moment", type: "range", min: info.first_s, step: info.dt, "aria-label": "moment in seconds",
   });
   const told = element("output", { for: "moment" });
   let horizon = info.horizon_s;
 
   const limits = () => {
     const { duration_s: whole } = info.episodes[episode.value];
-    const last = Math.floor((whole - horizon) / info.dt + 1e-6) * info.dt - info.dt;
-    slider.max = Math.max(last, info.first_s).toFixed(3);
+    const ticks = Math.floor((whole - horizon - info.first_s) / info.dt + 1e-6) - 1;  // after the first moment
+    slider.max = info.first_s + Math.max(ticks, 0) * info.dt;
   };
   const say = () => {
     told.textContent = `${Number(slider.value).toFixed(2)} of ${info.episodes[episode.value].duration_s.toFixed(1)} s`;

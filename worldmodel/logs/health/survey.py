@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from worldmodel.arrays import evenly
-from worldmodel.logs.align import default_dt, tick_count
+from worldmodel.logs.align import TickLayout
 from worldmodel.logs.health.copies import compared
 from worldmodel.logs.health.examination import findings
 from worldmodel.logs.health.finding import FINDINGS, Finding, grouped, present
 from worldmodel.logs.ingest.joining import as_recording
+from worldmodel.logs.phase import layout_of
 from worldmodel.logs.reader import Log, opened
 from worldmodel.types import Samples, StreamSpec
 
@@ -114,7 +115,7 @@ def survey(log: Log, dt: float | None = None) -> Health:
         log: it.
         dt: seconds a tick; by default what training would choose.
     """
-    dt = default_dt(tuple(log.streams.values())) if dt is None else dt
+    layout = layout_of(log, dt)
     found: list[Finding] = []
     looked = evenly(len(log.episodes), min(len(log.episodes), MOST_EPISODES))
     filled, samples = np.zeros((2, len(looked), len(log.streams)), int)
@@ -125,18 +126,18 @@ def survey(log: Log, dt: float | None = None) -> Health:
         found += findings(recording)
         for index, (name, spec) in enumerate(log.streams.items()):
             if name in recording.samples:
-                counts = _filled(recording.samples[name], spec, dt, episode.duration_s)
+                counts = _filled(recording.samples[name], spec, layout, episode.duration_s)
                 filled[number, index], samples[number, index] = counts
         for name in actions.keys() & recording.samples.keys():
             actions[name].append(recording.samples[name])
-    found += [*compared(opened(log.files)), *_astride(log, dt, looked, filled, samples), *_apart(log, filled)]
+    found += [*compared(opened(log.files)), *_astride(log, layout.dt, looked, filled, samples), *_apart(log, filled)]
     seen, said = {(finding.check, finding.stream) for finding in found}, kept(log)
     found += [each for each in said if each.severity == "warn" and (each.check, each.stream) not in seen]
     return Health(
         log,
-        dt,
+        layout.dt,
         looked,
-        tick_count(np.asarray(log.durations_s)[looked], dt),
+        layout.count(np.asarray(log.durations_s)[looked]),
         tuple(found),
         tuple(finding for finding in said if finding.severity in _DONE),
         filled,
@@ -145,12 +146,12 @@ def survey(log: Log, dt: float | None = None) -> Health:
     )
 
 
-def _filled(samples: Samples, spec: StreamSpec, dt: float, duration_s: float) -> tuple[int, int]:
+def _filled(samples: Samples, spec: StreamSpec, layout: TickLayout, duration_s: float) -> tuple[int, int]:
     """In how many ticks of an episode a stream has a sample, or an action is in force; and how many samples it has."""
     time = samples.time if spec.kind == "video" else samples.time[present(np.asarray(samples.data))]
     if not len(time):
         return 0, 0
-    tick, last = np.ceil(np.round(time / dt, 6)).clip(0), int(tick_count(duration_s, dt))
+    tick, last = np.ceil(np.round(layout.row(time), 6)).clip(0), int(layout.count(duration_s))
     ticks = max(last - int(tick[0]), 0) if spec.kind == "action" else len(np.unique(tick[tick < last]))
     return ticks, len(time)
 
@@ -162,7 +163,7 @@ def _astride(log: Log, dt: float, looked: np.ndarray, filled: np.ndarray, sample
         if spec.kind != "action" and abs(spec.rate_hz * dt - 1) < _BEATS and lost > 2 * _BEATS:
             text = (
                 f"it has about one sample a tick of {dt:.4g} s, but {lost:.0%} of them share theirs with another, and "
-                "about as many ticks have none: its stamps lie astride the ends of ticks"
+                "about as many ticks have none: its stamps lie astride the ends of ticks, wherever these are"
             )
             episode = log.episodes[int(looked[np.argmax(samples[:, index])])]
             remedy = f"train with a tick that is longer (--dt {_longer(episode.streams[spec.name].time, dt):.4g})"
