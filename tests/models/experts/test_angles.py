@@ -270,3 +270,47 @@ def test_in_a_team_it_goes_by_the_rates_of_the_linear_model(tmp_path):
     linear, other = predictions([*closed(baselines, ["linear"]), angles], view)
     np.testing.assert_array_equal(other, angles.predict(view, linear))
     assert not np.array_equal(other, angles.predict(view), equal_nan=True)
+
+
+def robots(path, seed=0, episodes=6, seconds=40.0):
+    """Windows of a log of robots that are told how fast to go and to turn, with a pose, a speed and a yaw rate."""
+    rng, steps = np.random.default_rng(seed), round(seconds / DT)
+    streams = (
+        StreamSpec(
+            "odom", "pose", ("x", "y", "z", "qw", "qx", "qy", "qz"), ("m",) * 3 + ("",) * 4, 1 / DT, frame="odom"
+        ),
+        StreamSpec("twist", "sensor", ("vx", "wz"), ("m/s", "rad/s"), 1 / DT),
+        StreamSpec("cmd_vel", "action", ("linear", "angular"), ("m/s", "rad/s"), 1 / DT),
+    )
+    with LogWriter(path, streams) as writer:
+        for _ in range(episodes):
+            led = rng.uniform([-0.3, -2], [1.5, 2], (steps // 15 + 1, 2)).repeat(15, 0)[:steps]
+            moved, yaw = np.zeros((steps, 2)), np.full(steps, rng.uniform(-3, 3))
+            place = np.zeros((steps, 3))
+            for i in range(1, steps):
+                moved[i] = moved[i - 1] + DT * 4 * (led[i - 1] - moved[i - 1])
+                yaw[i] = yaw[i - 1] + DT * (moved[i, 1] + moved[i - 1, 1]) / 2
+                nose = (yaw[i] + yaw[i - 1]) / 2
+                place[i] = place[i - 1] + DT * moved[i, 0] * np.array([np.cos(nose), np.sin(nose), 0])
+            lean = 0.01 * rng.normal(size=(steps, 2))
+            q = Rotation.from_euler("ZYX", np.column_stack([yaw, lean])).as_quat(scalar_first=True)
+            pose = np.concatenate([place + 0.01 * rng.normal(size=place.shape), q], 1)
+            data = {"odom": pose, "twist": moved + 0.02 * rng.normal(size=moved.shape), "cmd_vel": led}
+            writer.append({name: Samples(np.arange(steps) * DT, values) for name, values in data.items()})
+    log = Log(path)
+    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+
+
+def test_places_are_reckoned_along_the_headings_that_rates_lead_to(tmp_path):
+    windows = robots(tmp_path / "learn.h5")
+    lens = lens_of(windows)
+    baselines = Baselines.fit(windows, measure_scaling(windows, 0), 0)
+    fresh, angles = seen(robots(tmp_path / "fresh.h5", seed=1, episodes=2), lens), Angles.fit(seen(windows, lens), lens)
+    rules = closed(baselines, ["linear", "dead_reckoning"])
+    alone, led = (predictions(experts, fresh.view)[1] for experts in (rules, [*rules, angles]))
+    place = lens.layout.reading_columns["odom"].start + np.arange(2)
+    alone, led = (
+        np.sqrt(np.mean(fresh.squared_errors(x)[:, -1, place] * lens.scale[place] ** 2)) for x in (alone, led)
+    )
+    assert led < 0.5 * alone
+    assert led < 0.15  # m, after 3.2 s

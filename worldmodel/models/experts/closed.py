@@ -18,6 +18,7 @@ from worldmodel.models.baselines.view import Examples, Lens, View, short_context
 from worldmodel.models.experts.expert import Expert
 from worldmodel.types import Array
 
+RECKONED = "dead_reckoning"
 _PENALTY = 0.1  # docs/experiments.md
 _FEW_WEIGHTS = 1e-3  # penalty of who has so few that all data tell each of them
 
@@ -28,17 +29,17 @@ class Closed(NamedTuple):
     baselines: Baselines
     name: str
 
-    def predict(self, view: View, linear: Float[Array, "B H Y"] | None = None) -> Float[Array, "B H Y"]:
+    def predict(self, view: View, readings: Float[Array, "B H Y"] | None = None) -> Float[Array, "B H Y"]:
         """Normalised readings at the ticks ahead; NaN of what it says nothing of, or only holds as another does.
 
-        `linear` is what the linear one says of them, where it was asked already: dead reckoning goes by it.
+        `readings` are foretold ones that dead reckoning goes by; else it asks the linear model.
         """
         if self.name not in self.baselines.names:  # there was nothing to reckon with in these episodes
             return np.full((*view.ahead.shape[:2], view.held.shape[-1]), np.nan)
-        if self.name != "dead_reckoning":
+        if self.name != RECKONED:
             return self.baselines.ahead(self.name, view)
-        linear = self.baselines.ahead("linear", view) if linear is None else linear
-        return reckoned(self.baselines.reckoners, view, linear, self.baselines.lens)
+        readings = self.baselines.ahead("linear", view) if readings is None else readings
+        return reckoned(self.baselines.reckoners, view, readings, self.baselines.lens)
 
 
 def closed(baselines: Baselines, names: Sequence[str] | None = None) -> list[Expert]:

@@ -12,7 +12,7 @@ from worldmodel.logs.windows import Context, Windows
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.angles import Angles
-from worldmodel.models.experts.closed import Closed
+from worldmodel.models.experts.closed import RECKONED, Closed
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.expert import Expert
 from worldmodel.models.objective import at_sample_times
@@ -108,13 +108,25 @@ class Fold(NamedTuple):
 
 
 def predictions(experts: Sequence[Expert], view: View) -> list[Float[Array, "B H Y"]]:
-    """What each of a run's experts says of a view. Some go by what the linear one says, which is asked once."""
-    said: list[Array] = []
-    linear = None
-    for expert in experts:
-        said.append(expert.predict(view, linear) if isinstance(expert, Closed | Angles) else expert.predict(view))
-        linear = said[-1] if expert.name == "linear" else linear
-    return said
+    """What each of a run's experts says of a view.
+
+    The linear one is asked once: rates of angles are what it says they are, and places are reckoned along headings that
+    these lead to.
+    """
+    said: dict[int, Array] = {}
+    linear, carried, reckoning = None, None, list[int]()
+    for i, expert in enumerate(experts):
+        if expert.name == RECKONED:
+            reckoning.append(i)
+            continue
+        said[i] = expert.predict(view, linear) if isinstance(expert, Angles) else expert.predict(view)
+        linear = said[i] if expert.name == "linear" else linear
+        carried = said[i] if isinstance(expert, Angles) else carried
+    xp = namespace(view.held)
+    readings = linear if linear is None or carried is None else xp.where(xp.isnan(carried), linear, carried)
+    for i, expert in ((i, experts[i]) for i in reckoning):
+        said[i] = expert.predict(view, readings) if isinstance(expert, Closed) else expert.predict(view)
+    return [said[i] for i in range(len(experts))]
 
 
 def ask(experts: Sequence[Expert], lens: Lens, asked: Question) -> Answer:

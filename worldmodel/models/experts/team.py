@@ -22,6 +22,7 @@ from worldmodel.types import Array, Commands
 NETWORK = "network"
 # Far outside of what these learned from, what they say may be anything.
 _LINEAR = ("linear", "ridge", "ar", "arx", "products")
+_GONE_BY = ("linear", "angles")  # what others go by
 _RULER, _LIKE = "hold", "linear"  # beside whose errors the network's are measured; whose it has inside contexts
 
 
@@ -140,7 +141,7 @@ class Team:
 
     def alone(self, name: str, view: View) -> Float[Array, "B H Y"]:
         """What one of the experts but the network says, as `Expert.predict`."""
-        some = [expert for expert in self.experts if expert.name in (name, _LIKE)]  # by which others may go
+        some = [expert for expert in self.experts if expert.name in (name, *_GONE_BY)]
         return predictions(some, view)[[expert.name for expert in some].index(name)]
 
     def answer(self, asked: Question) -> Answer:
