@@ -50,6 +50,7 @@ def new_settings(
     ticks = max(min(DEFAULT_TICKS, int(longest / layout.dt / 3)), 1)
     context, horizon = ticks_of(asked, layout.dt)
     context, horizon = context or max(ticks, 2), horizon or ticks
+    network = _wants_network(log, asked, steps, layout.dt)
     return RunSettings(
         streams=layout.streams,
         dt=layout.dt,
@@ -63,12 +64,12 @@ def new_settings(
         holdout=holdout,
         logs=tuple(map(str, logs)),
         weights=_checked_weights(asked.weights, len(logs)),
-        episodes=_episodes(log, logs, holdout, seed, shortest_s=layout.time_s(context + horizon - 1)),
+        episodes=_episodes(log, logs, holdout, seed, layout.time_s(context + horizon - 1), network),
         about=log.about,
         code_version=__version__,
         model=model,
         train=config,
-        network=_wants_network(log, asked, steps, layout.dt),
+        network=network,
     )
 
 
@@ -101,7 +102,7 @@ def check_numbers(**numbers: float | None) -> None:
 
 
 def _episodes(
-    log: Log, logs: Sequence[Path | str], share: float, seed: int, shortest_s: float
+    log: Log, logs: Sequence[Path | str], share: float, seed: int, shortest_s: float, network: bool
 ) -> tuple[EpisodeRef, ...]:
     """Every episode with its role; one that is too short for a window has none but `learn`, where it does nothing."""
     counts = [len(Log(path).episodes) for path in logs] if len(logs) > 1 else [len(log.episodes)]
@@ -110,7 +111,7 @@ def _episodes(
     episodes = list(log.episodes)
     groups = groups_of_copies(len(episodes), log.copies())
     long_enough = [g for g in groups if episodes[g[0]].duration_s > shortest_s - 1e-6]
-    roles = assign_roles(long_enough, share, seed, simulated)
+    roles = assign_roles(long_enough, share, seed, simulated, network)
     return tuple(
         EpisodeRef(episode.name, episode.sha256, roles.get(i, (LEARN,)), source, i in simulated)
         for i, (episode, source) in enumerate(zip(episodes, sources, strict=True))

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 
 from worldmodel.logs.reader import Log
-from worldmodel.models.experts.blend import FEW
 
 ROLES = LEARN, SELECT, MEASURE = "learn", "select", "measure"
+ENOUGH = 5  # episodes that select, to tell experts by
 _SALT = 0x0E1D  # apart from the other draws of a seed
 _KEPT = 1 / 3  # of the episodes that do not learn: more would, if long ones were cut
 _LONG, _PIECE = 10, 2.5  # times the context and the horizon: a long episode, and a piece of one
@@ -41,13 +41,13 @@ def having(role: str, episodes: Iterable[EpisodeRef]) -> list[int]:
 
 
 def assign_roles(
-    groups: Sequence[Sequence[int]], share: float, seed: int, simulated: Collection[int] = ()
+    groups: Sequence[Sequence[int]], share: float, seed: int, simulated: Collection[int] = (), network: bool = False
 ) -> dict[int, tuple[str, ...]]:
     """Roles of every episode: of a group, the same.
 
     Where some are recorded and others simulated, the simulated ones teach and no more: they learn, and the recorded
-    ones alone share the roles. Then what to learn from is plenty, and the more of these select: so many that the blend
-    believes what a network does on them, or as many as learn.
+    ones alone share the roles. A network then has plenty to learn from, and more of these select: `ENOUGH` to weigh it
+    by, or as many as learn.
 
     A share of the groups selects and as many measure, at least one of each where there are three. Of two groups, one
     learns and the other selects and measures; one alone learns and selects.
@@ -57,11 +57,12 @@ def assign_roles(
         share: of the groups that select, and of those that measure. With 0, none is kept back.
         seed: decides which.
         simulated: numbers of the episodes that are.
+        network: whether one is trained.
     """
     recorded = [group for group in groups if not set(group) <= set(simulated)]
     if recorded and len(recorded) < len(groups):
         taught = {episode: (LEARN,) for group in groups for episode in group}
-        return taught | _divided(recorded, share, seed, FEW + 1)
+        return taught | _divided(recorded, share, seed, ENOUGH if network else 1)
     return _divided(groups, share, seed)
 
 

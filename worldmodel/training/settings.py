@@ -10,11 +10,10 @@ from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.config import FAMILIES, ModelConfig
 from worldmodel.training.config import TrainConfig
-from worldmodel.training.roles import LEARN, MEASURE, SELECT, EpisodeRef, having, shared_roles
+from worldmodel.training.roles import ENOUGH, LEARN, MEASURE, SELECT, EpisodeRef, having, shared_roles
 from worldmodel.types import StreamSpec
 
 FORMAT, VERSION = "worldmodel-run", 1
-_ENOUGH = 5  # episodes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +107,7 @@ class RunSettings:
     def enough_select(self) -> bool:
         """Whether the episodes that select are apart from those that learn, and enough to tell experts by."""
         apart = {self.episodes[i].sha256 for i in self.select} - {self.episodes[i].sha256 for i in self.learn}
-        return len(apart) >= _ENOUGH
+        return len(apart) >= ENOUGH
 
     @property
     def fitted(self) -> list[int]:

@@ -26,7 +26,7 @@ _SHARED = 0.5  # of how far an expert is behind the best in a column, which all 
 _MOST_SHARED = 16.0  # times the best's squared error, or as much as in the column itself, that each of the others tells
 _STILL = 1e-8  # of a column's variance: where no expert errs more, nothing moved
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
-FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
+_FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
 _LEARNED = 16.0  # and one known from none but those that it learned from with so many times
 _LIVELY = np.linspace(0, 0.6, 7)  # shares of a squared error that may grow with how far a column moves
 _ABOUT = 9  # horizons, spread evenly in their logarithm, that tell it
@@ -120,7 +120,7 @@ class Blend:
             whole = mean_known(own[:, columns], -1) / np.maximum(mean_known(other[:, columns], -1), _LEAST)
             ratio[:, columns] = np.fmax(ratio[:, columns], whole[:, None])
         usual = np.nan_to_num(np.fmax(self.usual[beside] * ratio, own), nan=np.inf)
-        usual = usual * (_LEARNED if groups == 0 else _FLATTERED if groups <= FEW else 1.0)
+        usual = usual * (_LEARNED if groups == 0 else _FLATTERED if groups <= _FEW else 1.0)
         within = np.concatenate([self.within, self.within[like][None]])
         far = np.pad(self.far, ((0, min(len(self.far), 1)), (0, 0)))
         return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within, far=far)
