@@ -141,6 +141,46 @@ def test_a_boat_goes_over_ground_and_not_with_the_wind():
     assert sorted(m.rate_scale for m in found) == pytest.approx([-np.pi / 180] * 2 + [np.pi / 180] * 2)
 
 
+def sliding(path, to_the_left, slides=True):
+    """Robots that go ahead and sideways at speeds of their own, and turn; `to_the_left` is the sign of the latter."""
+    twist, rng = (
+        StreamSpec("twist", "sensor", ("vx", "vy", "wz"), ("m/s", "m/s", "rad/s"), 10.0),
+        np.random.default_rng(0),
+    )
+    time = np.arange(90) * DT
+    with LogWriter(path, [POSE, twist]) as writer:
+        for _ in range(8):
+            own, rate = complex(*rng.uniform(-2, 2, 2)), rng.uniform(0.1, 0.6) * rng.choice([-1, 1])
+            own = own if slides else complex(own.real)
+            nose = rng.uniform(-np.pi, np.pi) + rate * time
+            place = own / rate * (np.exp(1j * nose) - np.exp(1j * nose[0])) / 1j
+            side = own.imag if slides else rng.normal(size=len(time))
+            read = np.stack(np.broadcast_arrays(own.real, to_the_left * side, rate + 0 * time), -1)
+            pose = samples_of(POSE, time, 0 * time, 0 * time, nose, place, rng)
+            writer.append({"pose": pose, "twist": Samples(time, read)})
+    log = Log(path)
+    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), CONTEXT, HORIZON)
+
+
+@pytest.mark.parametrize("to_the_left", [1, -1])
+def test_what_moves_sideways_is_followed_there(tmp_path, to_the_left):
+    windows = sliding(tmp_path / "log.h5", to_the_left)
+    baselines = fitted_on(windows)
+    (reckoner,) = baselines.reckoners
+    assert reckoner.side_sign == to_the_left
+    assert f"twist.vx (twist.vy to the {'left' if to_the_left > 0 else 'right'})" in baselines.describe()
+    context, future = windows.cut(windows.starts()[::40], HORIZON)
+    baselines.save(tmp_path / "baselines.npz")
+    for each in (baselines, Baselines.load(tmp_path / "baselines.npz", windows.layout)):
+        ahead = each.predict("dead_reckoning", context, future.actions)
+        np.testing.assert_allclose(ahead[..., :2], future.values[..., :2], atol=0.02)
+
+
+def test_a_speed_to_the_side_that_explains_nothing_is_none(tmp_path):
+    (reckoner,) = fitted_on(sliding(tmp_path / "log.h5", 1, slides=False)).reckoners
+    assert not len(reckoner.side)
+
+
 def test_columns_that_only_have_the_names_explain_no_drive(tmp_path):
     def shuffled(spec, *parts):
         samples = samples_of(spec, *parts)

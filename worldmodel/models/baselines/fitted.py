@@ -163,7 +163,7 @@ class Baselines:
 
             def part(kind: type, name: str, **given: Any) -> Any:
                 fields = (f.name for f in dataclasses.fields(kind) if f.name not in given)
-                arrays = {field: file[f"{name}.{field}"] for field in fields}
+                arrays = {field: file[f"{name}.{field}"] for field in fields if f"{name}.{field}" in file}
                 return kind(**{k: v if v.ndim else v.item() for k, v in arrays.items()}, **given)
 
             linears = {"direct": part(Direct, "direct"), "near": part(Direct, "near"), "step": part(OneStep, "step")}

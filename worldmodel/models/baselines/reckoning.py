@@ -7,18 +7,19 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Bool, Complex, Float, Int, Shaped
 
 from worldmodel.arrays import hold, last_valid, namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
-from worldmodel.models.baselines.sensors import Named, label, motions, pair, same_frame
+from worldmodel.models.baselines.sensors import Named, beside, label, motions, pair, same_frame
 from worldmodel.models.baselines.simple import hold_last
 from worldmodel.models.baselines.unicycle import Heading, at_times, drive, match, turned
 from worldmodel.models.baselines.view import Examples, Lens, View, excess
 from worldmodel.types import Array, StreamSpec
 
 _EXPLAINS = 0.5  # of the variance of fixes about their mean; below it, what was taken for speed and yaw rate is not
+_SLIDES = 0.8  # of what a path leaves of the fixes, that one with a sideways speed leaves at most
 _FIND = 1000  # windows that sensors are found on, at least where there are so many
 _SPANS = (8, 16, 32)  # ticks of its track that tell a heading; learn episodes choose
 _TURN_TICKS = 4  # that a heading's rate is taken over
@@ -50,6 +51,8 @@ class Reckoner:
         speed_scale: m/s in one unit of the speed.
         rate_scale: rad/s counter-clockwise in one unit of the yaw rate; 0 for a heading.
         manner: int [3] a `_Manner`.
+        side: int [1] the column of the same unit that is the speed to the left, of what can move sideways; else [0].
+        side_sign: -1 where that counts to the right.
     """
 
     stream: str
@@ -59,6 +62,8 @@ class Reckoner:
     speed_scale: float
     rate_scale: float
     manner: Array
+    side: Array = dataclasses.field(default_factory=lambda: np.zeros(0, int))
+    side_sign: float = 1.0
 
     @classmethod
     def find(cls, spec: StreamSpec, examples: Examples, lens: Lens, named: Named | None) -> "Reckoner | None":
@@ -70,21 +75,36 @@ class Reckoner:
             for x in ((view.readings, examples.came), (view.mask, examples.mask), (view.age, examples.age))
         )
         units, tried_on = lens.units(readings), motions(spec, lens.layout, named)
-        used = np.unique(np.concatenate([np.zeros(0, int), *((*m.speed, *m.turning) for m in tried_on)]))
+        aside = {tuple(m.speed): beside(m.speed, lens.layout) for m in tried_on}
+        every = [(*m.speed, *m.turning, *aside[tuple(m.speed)]) for m in tried_on]
+        used = np.unique(np.concatenate([np.zeros(0, int), *every]))
         held = np.zeros_like(units)  # of all columns it would take far longer than all else
         held[..., used], _ = hold(units[..., used], there[..., used])
         fixes = _Fixes.of(units, there, age, place)
         headings: dict[tuple[float, ...], Heading] = {}  # that of one turning is the same for every speed
-        for motion in tried_on:
-            tried = cls(spec.name, place, motion.speed, motion.turning, 1.0, motion.rate_scale, np.zeros(3, int))
-            turning = (motion.rate_scale, *motion.turning.tolist())
+
+        def fitted(tried: Reckoner) -> tuple[Reckoner, float]:
+            """With the scale of its speed, and the share of the fixes' variance that its paths leave."""
+            turning = (tried.rate_scale, *tried.turning.tolist())
             if turning not in headings:
                 headings[turning] = tried._heading(held, lens.layout.dt, 0)
             found = match(drive(tried._speed(held), headings[turning], lens.layout.dt).place, *fixes)
             scale = np.abs(found.product).sum() / max(found.path.sum(), 1e-12)
             left = 1 - scale**2 * found.path.sum() / max(found.fixes.sum(), 1e-12)
+            return dataclasses.replace(tried, speed_scale=float(scale)), float(left)
+
+        for motion in tried_on:
+            tried, left = fitted(
+                cls(spec.name, place, motion.speed, motion.turning, 1.0, motion.rate_scale, np.zeros(3, int))
+            )
+            sliding = [
+                fitted(dataclasses.replace(tried, speed_scale=1.0, side=np.array([column]), side_sign=sign))
+                for column, sign in itertools.product(aside[tuple(motion.speed)], (1.0, -1.0))
+            ]
+            slid = min(sliding, key=lambda each: each[1], default=(tried, np.inf))
+            tried, left = slid if slid[1] < _SLIDES * left else (tried, left)
             if left < least:
-                best, least = dataclasses.replace(tried, speed_scale=float(scale)), left
+                best, least = tried, left
         return best
 
     def choose(self, examples: Examples, linear: Float[Array, "B H Y"], lens: Lens) -> "Reckoner":
@@ -145,15 +165,20 @@ class Reckoner:
         """What was found, for people."""
         manner = _Manner(*self.manner)
         speed, turning = (label(lens.layout, columns) for columns in (self.speed, self.turning))
+        if len(self.side):
+            speed += f" ({label(lens.layout, self.side)} to the {'left' if self.side_sign > 0 else 'right'})"
         heading = f"the last {manner.span * lens.layout.dt:g} s of its track" if manner.span else "the frame's angle"
         return (
             f"{self.stream} from speed {self.speed_scale:.4g} x {speed} and turning {self.rate_scale or 1:.4g} x "
             f"{turning}, {'as the linear model predicts them' if manner.by_linear else 'held'}; heading from {heading}"
         )
 
-    def _speed(self, readings: Float[Array, "B T Y"]) -> Float[Array, "B T"]:
-        """What readings tell of it, in m/s."""
-        return readings[..., self.speed].mean(-1) * self.speed_scale
+    def _speed(self, readings: Float[Array, "B T Y"]) -> Shaped[Array, "B T"]:
+        """What readings tell of it, in m/s; complex where it moves sideways, too, to the left."""
+        ahead = readings[..., self.speed].mean(-1) * self.speed_scale
+        if not len(self.side):
+            return ahead
+        return ahead + 1j * self.side_sign * self.speed_scale * readings[..., self.side[0]]
 
     def _heading(self, readings: Float[Array, "B T Y"], dt: float, now: int, held: bool = False) -> Heading:
         """What readings tell of it, from where it is `now`; `held` after it, a heading goes on as it turned."""

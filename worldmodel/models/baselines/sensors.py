@@ -12,7 +12,7 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.types import StreamSpec
 from worldmodel.units import conversion
 
-_SPEED = re.compile(r"^(?!.*wind).*(?:speed|forward|\bvx\b|velocity_x|(?:\b|_)s(?:og|tw)(?:\b|_))")
+_SPEED = re.compile(r"^(?!.*wind).*(?:speed|forward|\bvx\b|(?:velocity|dvl)[_.]v?x\b|(?:\b|_)s(?:og|tw)(?:\b|_))")
 _WHEEL = re.compile(r"wheel|encoder")
 _YAW = re.compile(r"yaw|gyro|turn_rate|rate_of_turn|(?:\b|_)rot(?:\b|_)|\bwz\b|angular_velocity")
 
@@ -67,6 +67,15 @@ def motions(place: StreamSpec, layout: TickLayout, named: Named | None) -> list[
     turnings = [(np.array([c.at]), sign * (_scale(c, "rad/s") or 1.0)) for c in rates for sign in (1, -1)]
     turnings += [(pair("heading", s, layout), 0.0) for s in noses if named is None]
     return [Motion(np.array([c.at for c in speed]), *turning) for speed, turning in itertools.product(speeds, turnings)]
+
+
+def beside(speed: np.ndarray, layout: TickLayout) -> list[int]:
+    """Columns that may be the speed to the side, beside one ahead: others of its stream that are in m/s as it is."""
+    columns = {column.at: column for column in _columns(layout)}
+    own = columns[int(speed[0])]
+    if len(speed) > 1 or not own.unit or not _scale(own, "m/s"):
+        return []
+    return [c.at for c in columns.values() if c.stream == own.stream and c.unit == own.unit and c.at != own.at]
 
 
 def pair(what: str, spec: StreamSpec, layout: TickLayout) -> np.ndarray:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Complex, Float, Shaped
 
 from worldmodel.arrays import namespace
 from worldmodel.models.objective import at_sample_times
@@ -48,8 +48,11 @@ class Heading(NamedTuple):
         return cls(now, nose, shorter, xp.exp(1j * (nose[:, :-1] + half)))
 
 
-def drive(speed: Float[Array, "B T"], heading: Heading, dt: float) -> Path:
-    """The path of a vehicle whose speed (m/s) and heading at each tick are these; exact on arcs of a circle."""
+def drive(speed: Shaped[Array, "B T"], heading: Heading, dt: float) -> Path:
+    """The path of a vehicle whose speed (m/s) and heading at each tick are these; exact on arcs of a circle.
+
+    A complex speed is one along the nose, and to its left.
+    """
     xp, now = namespace(speed), heading.now
     steps = (speed[:, 1:] + speed[:, :-1]) / 2 * dt * heading.shorter * heading.along
     place = xp.concatenate([xp.zeros((len(speed), 1)), xp.cumsum(steps, 1)], 1)
