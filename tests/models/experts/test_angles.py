@@ -12,7 +12,7 @@ from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.angles import Angles, Carried, _rotated
+from worldmodel.models.experts.angles import Angles, Carried, _integral, _rotated
 from worldmodel.models.experts.closed import ARX, closed
 from worldmodel.models.experts.compiled import _arrays_of, _with_arrays
 from worldmodel.models.experts.left_out import predictions
@@ -191,12 +191,24 @@ def test_an_attitude_is_rotated_as_one_turn_after_the_other():
     rng = np.random.default_rng(0)
     turns, begin = rng.normal(0, 0.3, (4, 14, 3)), Rotation.random(4, random_state=1)
     seen, age = begin.as_matrix()[..., :2].swapaxes(-1, -2).reshape(4, 6), np.array([0, 0.4, 0.9, np.inf])
-    found = _rotated(seen, age, turns)
+    found = _rotated(seen, age, turns, 1)
     for row in range(4):
         now = begin[row] * Rotation.from_rotvec((0 if age[row] == np.inf else age[row]) * turns[row, 0])
         for tick in range(13):
             now = now * Rotation.from_rotvec((turns[row, tick] + turns[row, tick + 1]) / 2)
             np.testing.assert_allclose(found[row, tick], now.as_matrix()[:, :2].T.ravel(), atol=1e-12)
+
+
+def test_an_angle_and_an_attitude_that_are_old_have_turned_since_they_were_read():
+    """Three and a half ticks, at a rate that was read."""
+    turns = np.full((1, 10, 3), [0.0, 0.0, 0.2])
+    age = np.array([[0.5, 1.5, 2.5, 3.5]])
+    due = 1 + 0.2 * np.arange(4.5, 10.5)
+    angle = _integral(np.ones((1, 4)), age, np.zeros((1, 1), bool), turns[..., 2])
+    np.testing.assert_allclose(angle, due[None])
+    seen = Rotation.from_euler("z", 1).as_matrix()[:, :2].T.reshape(1, 6)
+    yaw = Rotation.from_euler("z", due[:, None]).as_matrix()[..., :2].swapaxes(-1, -2).reshape(1, 6, 6)
+    np.testing.assert_allclose(_rotated(seen, age[:, -1], turns, 4), yaw, atol=1e-12)
 
 
 def bodies(path, kind, seed=0, episodes=8, seconds=20.0, axes=3):
