@@ -105,6 +105,33 @@ def test_the_rate_is_found_whichever_way_it_counts_and_in_whatever_unit(tmp_path
     assert told == "compass.heading turns by hull.yaw_rate (-0.0175 rad in a second of 1)"
 
 
+def test_the_rate_of_a_heading_that_is_rarely_read_is_found(tmp_path):
+    """What is held until its next sample has turned as far as the rate says until its own."""
+    windows = boats(tmp_path / "boats.h5", kept=0.12)
+    lens = lens_of(windows)
+    found = Carried.find(seen(windows, lens), lens)
+    assert found.rates.tolist() == [lens.layout.reading_columns["hull"].start]
+    assert found.slopes[0] == pytest.approx(1 / PER_RAD, rel=0.01)
+
+
+def test_a_voltage_is_no_rate_of_what_turns_steadily(tmp_path):
+    """Both are always the same, so one would be a multiple of the other."""
+    streams = (
+        StreamSpec("compass", "sensor", ("heading",), ("rad",), 1 / DT, circular=(True,)),
+        StreamSpec("power", "sensor", ("voltage",), ("V",), 1 / DT),
+    )
+    rng, steps = np.random.default_rng(0), 300
+    with LogWriter(tmp_path / "fan.h5", streams) as writer:
+        for _ in range(4):
+            heading = 0.8 * DT * np.arange(steps) + 0.01 * rng.normal(size=steps)
+            read = {"compass": (heading + np.pi) % (2 * np.pi) - np.pi, "power": 12 + 0.05 * rng.normal(size=steps)}
+            writer.append({name: Samples(np.arange(steps) * DT, x[:, None]) for name, x in read.items()})
+    log = Log(tmp_path / "fan.h5")
+    windows = Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+    lens = lens_of(windows)
+    assert Carried.find(seen(windows, lens), lens).rates.tolist() == [-1]
+
+
 def test_readings_are_told_together_where_the_angle_is(tmp_path):
     """A single reading of the compass is 0.01 rad off."""
     windows = boats(tmp_path / "boats.h5", episodes=12)

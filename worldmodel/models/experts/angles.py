@@ -68,7 +68,8 @@ class Carried(NamedTuple):
         held = held_over(examples, lens)
         turned = [_angle(held, sine)[..., None] for sine in sines] + [_turned(held, first) for first in attitudes]
         others = [column for column in columns if not (column.circular or column.turns)]
-        found = find_rates(examples, lens, np.concatenate(turned, -1), others)
+        of = np.append(sines, attitudes.repeat(3))
+        found = find_rates(examples, lens, np.concatenate(turned, -1), of, others)
         rates = np.array([each.column.at if each else _NONE for each in found])
         slopes, count = np.array([each.slope if each else 0.0 for each in found]), len(sines)
         axes, speeds = rates[count:].reshape(-1, 3), slopes[count:].reshape(-1, 3)
