@@ -12,7 +12,7 @@ from worldmodel.logs.windows import Windows
 from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.view import Lens
-from worldmodel.models.experts.angles import Angles, Carried, _rotated
+from worldmodel.models.experts.angles import Angles, Carried, _integral, _rotated
 from worldmodel.models.experts.closed import ARX, closed
 from worldmodel.models.experts.compiled import _arrays_of, _with_arrays
 from worldmodel.models.experts.left_out import predictions
@@ -105,6 +105,33 @@ def test_the_rate_is_found_whichever_way_it_counts_and_in_whatever_unit(tmp_path
     assert told == "compass.heading turns by hull.yaw_rate (-0.0175 rad in a second of 1)"
 
 
+def test_the_rate_of_a_heading_that_is_rarely_read_is_found(tmp_path):
+    """What is held until its next sample has turned as far as the rate says until its own."""
+    windows = boats(tmp_path / "boats.h5", kept=0.12)
+    lens = lens_of(windows)
+    found = Carried.find(seen(windows, lens), lens)
+    assert found.rates.tolist() == [lens.layout.reading_columns["hull"].start]
+    assert found.slopes[0] == pytest.approx(1 / PER_RAD, rel=0.01)
+
+
+def test_a_voltage_is_no_rate_of_what_turns_steadily(tmp_path):
+    """Both are always the same, so one would be a multiple of the other."""
+    streams = (
+        StreamSpec("compass", "sensor", ("heading",), ("rad",), 1 / DT, circular=(True,)),
+        StreamSpec("power", "sensor", ("voltage",), ("V",), 1 / DT),
+    )
+    rng, steps = np.random.default_rng(0), 300
+    with LogWriter(tmp_path / "fan.h5", streams) as writer:
+        for _ in range(4):
+            heading = 0.8 * DT * np.arange(steps) + 0.01 * rng.normal(size=steps)
+            read = {"compass": (heading + np.pi) % (2 * np.pi) - np.pi, "power": 12 + 0.05 * rng.normal(size=steps)}
+            writer.append({name: Samples(np.arange(steps) * DT, x[:, None]) for name, x in read.items()})
+    log = Log(tmp_path / "fan.h5")
+    windows = Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+    lens = lens_of(windows)
+    assert Carried.find(seen(windows, lens), lens).rates.tolist() == [-1]
+
+
 def test_readings_are_told_together_where_the_angle_is(tmp_path):
     """A single reading of the compass is 0.01 rad off."""
     windows = boats(tmp_path / "boats.h5", episodes=12)
@@ -191,12 +218,24 @@ def test_an_attitude_is_rotated_as_one_turn_after_the_other():
     rng = np.random.default_rng(0)
     turns, begin = rng.normal(0, 0.3, (4, 14, 3)), Rotation.random(4, random_state=1)
     seen, age = begin.as_matrix()[..., :2].swapaxes(-1, -2).reshape(4, 6), np.array([0, 0.4, 0.9, np.inf])
-    found = _rotated(seen, age, turns)
+    found = _rotated(seen, age, turns, 1)
     for row in range(4):
         now = begin[row] * Rotation.from_rotvec((0 if age[row] == np.inf else age[row]) * turns[row, 0])
         for tick in range(13):
             now = now * Rotation.from_rotvec((turns[row, tick] + turns[row, tick + 1]) / 2)
             np.testing.assert_allclose(found[row, tick], now.as_matrix()[:, :2].T.ravel(), atol=1e-12)
+
+
+def test_an_angle_and_an_attitude_that_are_old_have_turned_since_they_were_read():
+    """Three and a half ticks, at a rate that was read."""
+    turns = np.full((1, 10, 3), [0.0, 0.0, 0.2])
+    age = np.array([[0.5, 1.5, 2.5, 3.5]])
+    due = 1 + 0.2 * np.arange(4.5, 10.5)
+    angle = _integral(np.ones((1, 4)), age, np.zeros((1, 1), bool), turns[..., 2])
+    np.testing.assert_allclose(angle, due[None])
+    seen = Rotation.from_euler("z", 1).as_matrix()[:, :2].T.reshape(1, 6)
+    yaw = Rotation.from_euler("z", due[:, None]).as_matrix()[..., :2].swapaxes(-1, -2).reshape(1, 6, 6)
+    np.testing.assert_allclose(_rotated(seen, age[:, -1], turns, 4), yaw, atol=1e-12)
 
 
 def bodies(path, kind, seed=0, episodes=8, seconds=20.0, axes=3):

@@ -68,7 +68,8 @@ class Carried(NamedTuple):
         held = held_over(examples, lens)
         turned = [_angle(held, sine)[..., None] for sine in sines] + [_turned(held, first) for first in attitudes]
         others = [column for column in columns if not (column.circular or column.turns)]
-        found = find_rates(examples, lens, np.concatenate(turned, -1), others)
+        of = np.append(sines, attitudes.repeat(3))
+        found = find_rates(examples, lens, np.concatenate(turned, -1), of, others)
         rates = np.array([each.column.at if each else _NONE for each in found])
         slopes, count = np.array([each.slope if each else 0.0 for each in found]), len(sines)
         axes, speeds = rates[count:].reshape(-1, 3), slopes[count:].reshape(-1, 3)
@@ -126,8 +127,8 @@ class Carried(NamedTuple):
                 path = _integral(seen, view.age[..., sine], view.mask[:, -span:, sine], slope * rates[..., rate])
             out[sine], out[sine + 1] = xp.sin(path), xp.cos(path)
         for first, axes, speeds in zip(self.attitudes, self.axes, self.speeds, strict=True):
-            turns = xp.where(axes == _NONE, 0.0, speeds * rates[:, view.context - 1 :, np.maximum(axes, 0)])
-            features = _rotated(held[:, -1, first + _SIX], view.age[:, -1, first], turns)
+            turns = xp.where(axes == _NONE, 0.0, speeds * rates[..., np.maximum(axes, 0)])
+            features = _rotated(held[:, -1, first + _SIX], view.age[:, -1, first], turns, view.context)
             for i in _SIX:
                 out[first + i] = features[..., i]
         return lens.normal(xp.stack(out, -1))
@@ -187,9 +188,12 @@ def _put(x: Float[Array, "B T Y"], sine: int, way: Float[Array, "B T"]) -> Float
     return namespace(x).concatenate([x[..., :sine], way[..., None], 0 * way[..., None], x[..., sine + 2 :]], -1)
 
 
-def _since(age: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """Ticks from a sample to its tick; 0 where there is none."""
-    return namespace(age).where(age < 1, age, 0.0)
+def _sampled(age: Float[Array, "B N"], ticks: Int[np.ndarray, " N"]) -> tuple[Int[Array, "B N"], Float[Array, "B N"]]:
+    """In which tick what was last read at each was sampled, and how long before it; where nothing was, at it."""
+    xp = namespace(age)
+    age = xp.where(xp.isfinite(age), age, 0.0)
+    whole = xp.floor(age).astype(int)
+    return xp.maximum(ticks - whole, 0), age - whole
 
 
 def _integral(
@@ -199,22 +203,33 @@ def _integral(
     xp, (context, span) = namespace(turns), (seen.shape[1], read.shape[1])
     way = xp.cumsum((turns[:, 1:] + turns[:, :-1]) / 2, 1)
     way = xp.concatenate([xp.zeros((len(way), 1)), way], 1)
-    since = way[:, context - 1, None] - way[:, :context] + turns[:, :context] * _since(age)
+    at, before = _sampled(age, np.arange(context))
+    then, rate = (xp.take_along_axis(x, at, 1) for x in (way, turns))
+    since = way[:, context - 1, None] - then + rate * before
     newest = seen[:, -1:] + since[:, -1:]
     apart = xp.where(read, _wrapped((seen + since)[:, -span:] - newest), 0)
     now = newest + apart.sum(1, keepdims=True) / xp.maximum(read.sum(1, keepdims=True), 1)
     return now + way[:, context:] - way[:, context - 1, None]
 
 
-def _rotated(seen: Float[Array, "B 6"], age: Float[Array, " B"], turns: Float[Array, "B T 3"]) -> Float[Array, "B H 6"]:
-    """An attitude after each of T - 1 ticks, by how much it turns a tick about its own axes (rad), the first now."""
+def _rotated(
+    seen: Float[Array, "B 6"], age: Float[Array, " B"], turns: Float[Array, "B T 3"], context: int
+) -> Float[Array, "B H 6"]:
+    """An attitude at the ticks after a context of so many of T, by how much it turns a tick about its own axes (rad).
+
+    It is `seen` at the end of the context, where it is so many ticks old.
+    """
     xp = namespace(turns)
-    begin = _product(quaternion_of(seen), _quaternion(_since(age)[:, None] * turns[:, 0]))
-    steps, reach = _quaternion((turns[:, 1:] + turns[:, :-1]) / 2), 1
-    while reach < steps.shape[1]:  # products up to each step, of twice as many with each round
-        steps = xp.concatenate([steps[:, :reach], _product(steps[:, :-reach], steps[:, reach:])], 1)
+    path, reach = _quaternion((turns[:, 1:] + turns[:, :-1]) / 2), 1
+    path = xp.concatenate([_quaternion(0 * turns[:, :1]), path], 1)
+    while reach < path.shape[1]:  # products up to each tick, of twice as many with each round
+        path = xp.concatenate([path[:, :reach], _product(path[:, :-reach], path[:, reach:])], 1)
         reach *= 2
-    return rotation_columns(_product(begin[:, None], steps))
+    at, before = _sampled(age[:, None], np.array([context - 1]))
+    then, rate = (xp.take_along_axis(x, at[..., None], 1) for x in (path, turns))
+    begin = _product(quaternion_of(seen)[:, None], _quaternion(before[..., None] * rate))
+    begin = _product(begin, then * np.array([1, -1, -1, -1]))  # where it was at the first tick
+    return rotation_columns(_product(begin, path[:, context:]))
 
 
 def _quaternion(vector: Float[Array, "*b 3"]) -> Float[Array, "*b 4"]:

@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
-from worldmodel.arrays import evenly, hold
+from worldmodel.arrays import evenly, hold, newest
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.columns import Column, columns_of
 
 _SPANS = (4, 8, 16)  # ticks of the increments that are compared
 _LEAST_FIT = 0.9  # of an increment's variance that the integral explains, with a slope of 1
+_MORE = 0.5  # of what a steady turn leaves unexplained, that a rate leaves at most
 _SLOPE = 0.15  # that the best slope may be off from 1
 _WINDOWS = 1000  # that are looked at, at most
 _STILL = 1e-9  # an increment, in standard deviations, that is none
@@ -40,7 +41,7 @@ def find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> lis
     series = _series(examples, lens, columns)
     if series.shape[1] <= min(_SPANS):
         return []
-    fit, slope = _fits(series, lens.layout.dt)
+    fit, slope = _fits(series, _way(series) * lens.layout.dt)
     good = (fit > _LEAST_FIT) & (abs(slope - 1) < _SLOPE)
     good[good.any(0)] = False  # the derivative of a derivative is left to the first
     pairs, free = [], np.ones(len(columns), bool)
@@ -59,26 +60,42 @@ class Rate(NamedTuple):
 
 
 def find_rates(
-    examples: Examples, lens: Lens, turned: Float[np.ndarray, "N T P"], columns: Sequence[Column]
+    examples: Examples,
+    lens: Lens,
+    turned: Float[np.ndarray, "N T P"],
+    of: Int[np.ndarray, " P"],
+    columns: Sequence[Column],
 ) -> list[Rate | None]:
     """Of each of P angles the column that is its rate, None where none is.
 
-    Compasses count clockwise, gyroscopes counter-clockwise, in whatever unit: the slope is none of the question.
+    Compasses count clockwise, gyroscopes counter-clockwise, in whatever unit: the slope is none of the question. So a
+    rate has to tell more than that an angle turns steadily, which whatever is always the same would tell as well.
 
     Args:
         examples: windows to look at.
         lens: theirs.
         turned: how far angles have turned (rad) over the windows of `held_over`.
+        of: which of the Y readings told each.
         columns: that rates are looked for among.
     """
-    if not columns or turned.shape[1] <= min(_SPANS) or not turned.shape[2]:
-        return [None] * turned.shape[2]
-    series = np.concatenate([turned, _series(examples, lens, columns)], -1)
-    fit, slope = (x[: turned.shape[2], turned.shape[2] :] for x in _fits(series, lens.layout.dt, at_best=True))
-    best = fit.argmax(1)
-    return [
-        Rate(columns[j], float(slope[i, j])) if fit[i, j] > _LEAST_FIT else None for i, j in enumerate(best.tolist())
-    ]
+    found: list[Rate | None] = [None] * len(of)
+    if not columns or turned.shape[1] <= min(_SPANS):
+        return found
+    series = _series(examples, lens, columns)
+    series = np.concatenate([series, np.ones_like(series[..., :1])], -1)  # the last: a steady turn
+    chosen = evenly(len(examples.came), _WINDOWS)
+    for at in np.unique(of):
+        mine, sampled = np.flatnonzero(of == at), (chosen, slice(None), at)
+        mask, age = (
+            np.concatenate([part[sampled], ahead[sampled]], 1)
+            for part, ahead in ((examples.view.mask, examples.mask), (examples.view.age, examples.age))
+        )
+        fit, slope = _fits(turned[..., mine], _until(series, mask, age) * lens.layout.dt, at_best=True)
+        for i, left, slopes in zip(mine.tolist(), 1 - fit, slope, strict=True):
+            best = int(left[:-1].argmin())
+            if left[best] < min(1 - _LEAST_FIT, _MORE * left[-1]):
+                found[i] = Rate(columns[best], float(slopes[best]))
+    return found
 
 
 def find_moved(examples: Examples, lens: Lens, columns: Sequence[Column]) -> list[Column]:
@@ -118,15 +135,30 @@ def _physical(features: Float[np.ndarray, "B T Y"], column: Column) -> Float[np.
     return np.unwrap(np.arctan2(features[..., column.at], features[..., column.at + 1]), axis=1)
 
 
+def _way(rates: Float[np.ndarray, "B T K"]) -> Float[np.ndarray, "B T K"]:
+    """Integrals from the first tick to each, of what is on lines between ticks, a tick being 1."""
+    return np.pad(np.cumsum((rates[:, 1:] + rates[:, :-1]) / 2, 1), ((0, 0), (1, 0), (0, 0)))
+
+
+def _until(
+    rates: Float[np.ndarray, "B T K"], mask: Bool[np.ndarray, "B T"], age: Float[np.ndarray, "B T"]
+) -> Float[np.ndarray, "B T K"]:
+    """Integrals until the newest sample of something, so many ticks before a tick that has one; else until the first.
+
+    Something held until its next sample has gone as far, so that however rare samples are, increments are alike.
+    """
+    at = np.where((last := newest(mask)) < 0, mask.argmax(1)[:, None], last)[..., None]
+    until = _way(rates) - rates * np.where(mask, age, 0.0)[..., None]
+    return np.take_along_axis(until, at, 1)
+
+
 def _fits(
-    series: Float[np.ndarray, "B T K"], dt: float, at_best: bool = False
-) -> tuple[Float[np.ndarray, "K K"], Float[np.ndarray, "K K"]]:
-    """Of each column's increments, as another's integrals: R2 with a slope of 1 or at the best slope, and the latter.
+    series: Float[np.ndarray, "B T K"], integral: Float[np.ndarray, "B T L"], at_best: bool = False
+) -> tuple[Float[np.ndarray, "K L"], Float[np.ndarray, "K L"]]:
+    """Of each column's increments, as those of an integral: R2 with a slope of 1 or at the best slope, and the latter.
 
     Both for the span that fits best; slopes are 0 where a column does not move.
     """
-    middle = (series[:, 1:] + series[:, :-1]) / 2
-    integral = np.concatenate([np.zeros_like(series[:, :1]), np.cumsum(middle, 1)], 1) * dt
     least = _STILL * series.std((0, 1))
     fits, slopes = [], []
     for span in (span for span in _SPANS if span < series.shape[1]):
