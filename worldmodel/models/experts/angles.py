@@ -18,7 +18,7 @@ from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.view import Examples, Lens, View
 from worldmodel.models.experts.closed import ARX
 from worldmodel.models.experts.columns import every_column
-from worldmodel.models.experts.derivatives import find_rates, held_over
+from worldmodel.models.experts.derivatives import find_rates, held_over, unwrapped
 from worldmodel.models.experts.reach import labels
 from worldmodel.types import Array
 
@@ -66,7 +66,7 @@ class Carried(NamedTuple):
         if not len(sines) + len(attitudes):
             return cls.none()
         held = held_over(examples, lens)
-        turned = [_angle(held, sine)[..., None] for sine in sines] + [_turned(held, first) for first in attitudes]
+        turned = [unwrapped(held, sine)[..., None] for sine in sines] + [_turned(held, first) for first in attitudes]
         others = [column for column in columns if not (column.circular or column.turns)]
         of = np.append(sines, attitudes.repeat(3))
         found = find_rates(examples, lens, np.concatenate(turned, -1), of, others)
@@ -137,7 +137,7 @@ class Carried(NamedTuple):
         """With how far each angle without a rate has turned, up to the newest reading (rad), in its sine's place."""
         xp, layout = namespace(view.held), lens.layout
         for sine in self.sines[self.rates == _NONE].tolist():
-            turned = _angle(lens.units(view.held), sine)
+            turned = unwrapped(lens.units(view.held), sine)
             way = turned - turned[:, -1:]
             spec = layout.readings[layout.stream_of[layout.newest[sine]]]
             first = layout.slot_columns(spec)[:, sine - layout.reading_columns[spec.name].start]
@@ -155,7 +155,7 @@ class Carried(NamedTuple):
         for sine in self.sines[self.rates == _NONE].tolist():
             values, mask = np.concatenate([view.held, came], 1), np.concatenate([view.mask, examples.mask], 1)
             mask[:, 0] = True  # nothing before it is known
-            turned = _angle(lens.units(hold(values, mask)[0]), sine)
+            turned = unwrapped(lens.units(hold(values, mask)[0]), sine)
             came = _put(came, sine, (turned - turned[:, view.context - 1, None])[:, view.context :])
         return examples._replace(view=self.unwound(view, lens), came=came)
 
@@ -166,11 +166,6 @@ def _attitudes(layout: TickLayout) -> Iterator[int]:
         heading = codec(spec).turning.heading
         assert heading is not None
         yield layout.reading_columns[spec.name].start + min(heading)
-
-
-def _angle(readings: Float[Array, "B T Y"], sine: int) -> Float[Array, "B T"]:
-    xp = namespace(readings)
-    return xp.unwrap(xp.arctan2(readings[..., sine], readings[..., sine + 1]), axis=1)
 
 
 def _turned(readings: Float[np.ndarray, "B T Y"], first: int) -> Float[np.ndarray, "B T 3"]:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from worldmodel.arrays import evenly, hold, newest
+from worldmodel.arrays import evenly, hold, namespace, newest
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.columns import Column, columns_of
+from worldmodel.types import Array
 
 _SPANS = (4, 8, 16)  # ticks of the increments that are compared
 _LEAST_FIT = 0.9  # of an increment's variance that the integral explains, with a slope of 1
@@ -130,9 +131,13 @@ def held_over(examples: Examples, lens: Lens) -> Float[np.ndarray, "N T Y"]:
 
 
 def _physical(features: Float[np.ndarray, "B T Y"], column: Column) -> Float[np.ndarray, "B T"]:
-    if not column.circular:
-        return features[..., column.at]
-    return np.unwrap(np.arctan2(features[..., column.at], features[..., column.at + 1]), axis=1)
+    return unwrapped(features, column.at) if column.circular else features[..., column.at]
+
+
+def unwrapped(readings: Float[Array, "B T Y"], sine: int) -> Float[Array, "B T"]:
+    """An angle (rad) that does not jump where it wraps, of readings in units; its cosine follows its sine."""
+    xp = namespace(readings)
+    return xp.unwrap(xp.arctan2(readings[..., sine], readings[..., sine + 1]), axis=1)
 
 
 def _way(rates: Float[np.ndarray, "B T K"]) -> Float[np.ndarray, "B T K"]:
