@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worldmodel.arrays import evenly, hold, last_valid, newest, scattered
+from worldmodel.arrays import evenly, hold, integral, last_valid, newest, scattered, wrapped
 
 MASKS = st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4)
 
@@ -53,3 +53,15 @@ def test_as_many_rows_are_scattered_as_are_asked_for_and_there(count):
     assert len(np.unique(rows)) == len(rows)
     assert all(0 <= row < count for row in rows)
     assert rows.tolist() == sorted(rows)
+
+
+def test_an_integral_of_lines_is_exact_wherever_it_begins():
+    rate = np.array([[1.0, 3.0, -1.0, -1.0]])
+    np.testing.assert_allclose(integral(rate, 0.5), [[0, 1, 1.5, 1]])
+    np.testing.assert_allclose(integral(rate[..., None])[..., 0], [[0, 2, 3, 2]])
+
+
+def test_an_angle_is_within_half_a_turn():
+    angle = np.linspace(-20, 20, 401)
+    np.testing.assert_allclose(np.exp(1j * wrapped(angle)), np.exp(1j * angle))
+    assert (np.abs(wrapped(angle)) <= np.pi).all()

@@ -58,6 +58,17 @@ def newest(mask: Bool[Array, "*shape"], axis: int = 1) -> Int[Array, "*shape"]:
     return lax.cummax(seen, axis)
 
 
+def integral(rates: Shaped[Array, "B T *c"], step: float = 1.0) -> Shaped[Array, "B T *c"]:
+    """Integrals from the first tick to each, of what is on lines between ticks, a tick being `step`."""
+    xp = namespace(rates)
+    return xp.concatenate([xp.zeros(rates[:, :1].shape), xp.cumsum((rates[:, 1:] + rates[:, :-1]) / 2 * step, 1)], 1)
+
+
+def wrapped(angle: Shaped[Array, "*shape"]) -> Shaped[Array, "*shape"]:
+    """An angle (rad) within half a turn of 0."""
+    return (angle + np.pi) % (2 * np.pi) - np.pi
+
+
 def hold(
     values: Shaped[Array, "*shape"], mask: Bool[Array, "*shape"], axis: int = 1
 ) -> tuple[Shaped[Array, "*shape"], Bool[Array, "*shape"]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from worldmodel.arrays import wrapped
 from worldmodel.codecs import codec
 from worldmodel.imagine.trajectory import Trajectory
 from worldmodel.logs.physical import first_fix, physical_columns, physical_values
@@ -145,7 +146,7 @@ def past_frames(samples: Samples, start_s: float, count: int) -> list[dict[str, 
 def apart(values: np.ndarray, others: np.ndarray, wraps: np.ndarray) -> np.ndarray:
     """How far values [..., P] are above others; angles the short way round."""
     difference = values - others
-    return np.where(wraps, (difference + np.pi) % (2 * np.pi) - np.pi, difference)
+    return np.where(wraps, wrapped(difference), difference)
 
 
 def root_mean_square(error: np.ndarray) -> float | None:

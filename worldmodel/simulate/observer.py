@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from worldmodel.arrays import wrapped
 from worldmodel.simulate.impulses import Impulses
 from worldmodel.simulate.pulls import Gains, Pull, gains_of, pulls
 from worldmodel.simulate.reading import of_body
@@ -145,7 +146,7 @@ class Observer:
         else:
             places = _block(rows, pull.coordinates)
             missed = values - states[places]
-            missed = (missed + np.pi) % (2 * np.pi) - np.pi if pull.wraps else missed
+            missed = wrapped(missed) if pull.wraps else missed
             states[places] += gains.place * missed
             states[at] += gains.speed * missed / pull.interval_s
 

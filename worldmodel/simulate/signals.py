@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from worldmodel.arrays import hold
+from worldmodel.arrays import hold, wrapped
 from worldmodel.geo import enu_to_geodetic
 from worldmodel.simulate.scene import Scene, SceneStream
 from worldmodel.simulate.world import World
@@ -95,4 +95,4 @@ def sense(scene: Scene, stream: SceneStream, values: np.ndarray) -> np.ndarray:
     if stream.spec.kind == "gps":
         return enu_to_geodetic(values.reshape(-1, 3), scene.origin).reshape(values.shape)
     wraps = np.asarray(stream.spec.circular)
-    return np.where(wraps, (values + np.pi) % (2 * np.pi) - np.pi, values)
+    return np.where(wraps, wrapped(values), values)

@@ -25,6 +25,16 @@ DT, C, H = 0.1, 16, 32
 PER_RAD = -180 / np.pi  # of a gyroscope in deg/s, which counts the other way than a compass
 
 
+def append(writer, data):
+    """An episode whose streams have a sample a tick."""
+    writer.append({name: Samples(np.arange(len(values)) * DT, values) for name, values in data.items()})
+
+
+def windows_of(path):
+    log = Log(path)
+    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+
+
 def boats(path, *, rate=True, slots=1, seed=0, episodes=8, seconds=30.0, kept=1.0):
     """Windows of a log of boats whose rudder turns them, with a compass (rad) of so many samples a tick."""
     streams = [
@@ -52,8 +62,7 @@ def boats(path, *, rate=True, slots=1, seed=0, episodes=8, seconds=30.0, kept=1.
             samples = {"compass": Samples(time[there], read["compass"][there, None])}
             samples |= {"hull": Samples(time[::slots], read["hull"][::slots])} if rate else {}
             writer.append(samples | {"rudder": Samples(time[::slots], led[::slots, None])})
-    log = Log(path)
-    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+    return windows_of(path)
 
 
 def seen(windows, lens, step=3):
@@ -193,9 +202,8 @@ def cars(path, seed=0, episodes=8, seconds=30.0):
             heading = rng.uniform(0, 6) + np.cumsum(yaw) * DT + 0.01 * rng.normal(size=steps)
             read = np.stack([speed, yaw], -1) + 0.02 * rng.normal(size=(steps, 2))
             data = {"compass": ((heading + np.pi) % (2 * np.pi) - np.pi)[:, None], "car": read, "drive": led}
-            writer.append({name: Samples(np.arange(steps) * DT, values) for name, values in data.items()})
-    log = Log(path)
-    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+            append(writer, data)
+    return windows_of(path)
 
 
 def test_products_carry_the_angles_whose_rate_they_tell(tmp_path):
@@ -263,9 +271,8 @@ def bodies(path, kind, seed=0, episodes=8, seconds=20.0, axes=3):
             read = np.concatenate([20 + rng.normal(size=(steps, 1)), gyro], 1)
             body = q if kind == "orientation" else np.concatenate([rng.normal(size=(steps, 3)), q], 1)
             data = {"body": body, "imu": read, "thrusters": led}
-            writer.append({name: Samples(np.arange(steps) * DT, values) for name, values in data.items()})
-    log = Log(path)
-    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+            append(writer, data)
+    return windows_of(path)
 
 
 def turn_off(said, examples, lens):
@@ -335,9 +342,8 @@ def robots(path, seed=0, episodes=6, seconds=40.0):
             q = Rotation.from_euler("ZYX", np.column_stack([yaw, lean])).as_quat(scalar_first=True)
             pose = np.concatenate([place + 0.01 * rng.normal(size=place.shape), q], 1)
             data = {"odom": pose, "twist": moved + 0.02 * rng.normal(size=moved.shape), "cmd_vel": led}
-            writer.append({name: Samples(np.arange(steps) * DT, values) for name, values in data.items()})
-    log = Log(path)
-    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+            append(writer, data)
+    return windows_of(path)
 
 
 def test_places_are_reckoned_along_the_headings_that_rates_lead_to(tmp_path):

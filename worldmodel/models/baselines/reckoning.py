@@ -9,12 +9,12 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Int, Shaped
 
-from worldmodel.arrays import hold, last_valid, namespace
+from worldmodel.arrays import hold, integral, last_valid, namespace
 from worldmodel.codecs import codec
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.baselines.sensors import Named, beside, label, motions, pair, same_frame
 from worldmodel.models.baselines.simple import hold_last
-from worldmodel.models.baselines.unicycle import Heading, at_times, drive, match, turned
+from worldmodel.models.baselines.unicycle import Heading, at_times, drive, match
 from worldmodel.models.baselines.view import Examples, Lens, View, excess
 from worldmodel.types import Array, StreamSpec
 
@@ -184,7 +184,7 @@ class Reckoner:
         """What readings tell of it, from where it is `now`; `held` after it, a heading goes on as it turned."""
         turning = readings[..., self.turning]
         if len(self.turning) == 1:
-            return Heading.of(turned(turning[..., 0] * self.rate_scale, dt), now)
+            return Heading.of(integral(turning[..., 0] * self.rate_scale, dt), now)
         xp = namespace(readings)
         nose = xp.unwrap(xp.arctan2(turning[..., 1], turning[..., 0]), axis=1)
         if held:

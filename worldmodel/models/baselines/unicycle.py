@@ -59,12 +59,6 @@ def drive(speed: Shaped[Array, "B T"], heading: Heading, dt: float) -> Path:
     return Path(place - place[:, now : now + 1], heading.nose)
 
 
-def turned(rate: Float[Array, "B T"], dt: float) -> Float[Array, "B T"]:
-    """The nose's angle (rad) from the first tick on, under a yaw rate (rad/s)."""
-    xp = namespace(rate)
-    return xp.concatenate([xp.zeros((len(rate), 1)), xp.cumsum((rate[:, 1:] + rate[:, :-1]) / 2 * dt, 1)], 1)
-
-
 class Match(NamedTuple):
     """How a path lies on fixes: turned and moved, but not stretched.
 

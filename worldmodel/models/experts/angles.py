@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from worldmodel.arrays import hold, mean_known, namespace
+from worldmodel.arrays import hold, integral, mean_known, namespace, wrapped
 from worldmodel.codecs import codec, quaternion_of, rotation_columns, rotation_vector
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.allowance import UNLIMITED, Allowance
@@ -143,7 +143,7 @@ class Carried(NamedTuple):
             first = layout.slot_columns(spec)[:, sine - layout.reading_columns[spec.name].start]
             slots, of_slots = view.slots * lens.std + lens.mean, view.slots
             for at in first.tolist():
-                apart = _wrapped(xp.arctan2(slots[..., at], slots[..., at + 1]) - turned)
+                apart = wrapped(xp.arctan2(slots[..., at], slots[..., at + 1]) - turned)
                 of_slots = _put(of_slots, at, xp.where(view.slots_mask[..., at], way + apart, 0))
             readings = _put(view.readings, sine, xp.where(view.mask[..., sine], way, 0))
             view = view._replace(slots=of_slots, readings=readings, held=_put(view.held, sine, way))
@@ -174,10 +174,6 @@ def _turned(readings: Float[np.ndarray, "B T Y"], first: int) -> Float[np.ndarra
     return np.pad(np.cumsum(rotation_vector(q[:, :-1], q[:, 1:]), 1), ((0, 0), (1, 0), (0, 0)))
 
 
-def _wrapped(angle: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    return (angle + np.pi) % (2 * np.pi) - np.pi
-
-
 def _put(x: Float[Array, "B T Y"], sine: int, way: Float[Array, "B T"]) -> Float[Array, "B T Y"]:
     """With a way in a sine's place, and nothing in its cosine's."""
     return namespace(x).concatenate([x[..., :sine], way[..., None], 0 * way[..., None], x[..., sine + 2 :]], -1)
@@ -196,13 +192,12 @@ def _integral(
 ) -> Float[Array, "B H"]:
     """An angle at the ticks ahead, by how much it turns a tick, from where its last readings together say it is."""
     xp, (context, span) = namespace(turns), (seen.shape[1], read.shape[1])
-    way = xp.cumsum((turns[:, 1:] + turns[:, :-1]) / 2, 1)
-    way = xp.concatenate([xp.zeros((len(way), 1)), way], 1)
+    way = integral(turns)
     at, before = _sampled(age, np.arange(context))
     then, rate = (xp.take_along_axis(x, at, 1) for x in (way, turns))
     since = way[:, context - 1, None] - then + rate * before
     newest = seen[:, -1:] + since[:, -1:]
-    apart = xp.where(read, _wrapped((seen + since)[:, -span:] - newest), 0)
+    apart = xp.where(read, wrapped((seen + since)[:, -span:] - newest), 0)
     now = newest + apart.sum(1, keepdims=True) / xp.maximum(read.sum(1, keepdims=True), 1)
     return now + way[:, context:] - way[:, context - 1, None]
 
@@ -274,10 +269,11 @@ class Angles(ARX):
 
         `linear` is what the linear rival says of the ticks ahead, which knows rates best: it sees all columns.
         """
-        readings = super().predict(self.carried.unwound(view, self.lens))
-        if linear is not None:
-            xp, turned = namespace(readings), self.carried.sines[self.carried.rates == _NONE]
-            readings = xp.where(np.isin(np.arange(readings.shape[-1]), turned), readings, linear)
+        turned, readings = self.carried.sines[self.carried.rates == _NONE], linear
+        if linear is None or len(turned):
+            readings = super().predict(self.carried.unwound(view, self.lens))
+        if linear is not None and len(turned):
+            readings = namespace(linear).where(np.isin(np.arange(linear.shape[-1]), turned), readings, linear)
         return self.carried.carry(view, readings, self.lens)
 
     def describe(self) -> str:

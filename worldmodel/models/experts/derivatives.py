@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from worldmodel.arrays import evenly, hold, namespace, newest
+from worldmodel.arrays import evenly, hold, integral, namespace, newest
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.models.experts.columns import Column, columns_of
 from worldmodel.types import Array
@@ -42,7 +42,7 @@ def find_pairs(examples: Examples, lens: Lens, columns: Sequence[Column]) -> lis
     series = _series(examples, lens, columns)
     if series.shape[1] <= min(_SPANS):
         return []
-    fit, slope = _fits(series, _way(series) * lens.layout.dt)
+    fit, slope = _fits(series, integral(series) * lens.layout.dt)
     good = (fit > _LEAST_FIT) & (abs(slope - 1) < _SLOPE)
     good[good.any(0)] = False  # the derivative of a derivative is left to the first
     pairs, free = [], np.ones(len(columns), bool)
@@ -140,11 +140,6 @@ def unwrapped(readings: Float[Array, "B T Y"], sine: int) -> Float[Array, "B T"]
     return xp.unwrap(xp.arctan2(readings[..., sine], readings[..., sine + 1]), axis=1)
 
 
-def _way(rates: Float[np.ndarray, "B T K"]) -> Float[np.ndarray, "B T K"]:
-    """Integrals from the first tick to each, of what is on lines between ticks, a tick being 1."""
-    return np.pad(np.cumsum((rates[:, 1:] + rates[:, :-1]) / 2, 1), ((0, 0), (1, 0), (0, 0)))
-
-
 def _until(
     rates: Float[np.ndarray, "B T K"], mask: Bool[np.ndarray, "B T"], age: Float[np.ndarray, "B T"]
 ) -> Float[np.ndarray, "B T K"]:
@@ -153,7 +148,7 @@ def _until(
     Something held until its next sample has gone as far, so that however rare samples are, increments are alike.
     """
     at = np.where((last := newest(mask)) < 0, mask.argmax(1)[:, None], last)[..., None]
-    until = _way(rates) - rates * np.where(mask, age, 0.0)[..., None]
+    until = integral(rates) - rates * np.where(mask, age, 0.0)[..., None]
     return np.take_along_axis(until, at, 1)
 
 

@@ -57,11 +57,19 @@ class Products(Ridge):
 
     @classmethod
     def fit(
-        cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED, reckoners: Sequence[Reckoner] = ()
+        cls,
+        examples: Examples,
+        lens: Lens,
+        allowance: Allowance = UNLIMITED,
+        reckoners: Sequence[Reckoner] = (),
+        carried: Carried | None = None,
     ) -> Self:
-        """Looks for products, and fits the columns that have some; `reckoners` are all that there are."""
+        """Looks for products, and fits the columns that have some.
+
+        `reckoners` are all that there are, and `carried` what `Carried.find` found.
+        """
         found = cls._fitted(examples, lens, None, allowance)
-        carried = Carried.find(examples, lens).by(found.speaks)
+        carried = (carried or Carried.find(examples, lens)).by(found.speaks)
         if carried.are_some:
             found.carried = carried.chosen(examples, found._said(examples.view)[1], lens)
             found.speaks = found.speaks | found.speaks[found.carried.rates_of(len(found.speaks))].any(1)

@@ -46,10 +46,10 @@ def fit_quick(
         reckoners: of places, where some were found.
     """
     kinds: list[Callable[..., Ridge]] = [Ridge.fit]
-    if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
-        products = functools.partial(Products.fit, reckoners=reckoners)
-        kinds += [AR.fit, ARX.fit, products] if lens.layout.actions else [AR.fit]
     carried = Carried.find(examples, lens)
+    if len(lens.centre) > 1 and lens.layout.action_count <= _FEW_ACTIONS:
+        products = functools.partial(Products.fit, reckoners=reckoners, carried=carried)
+        kinds += [AR.fit, ARX.fit, products] if lens.layout.actions else [AR.fit]
     if carried.are_some:
         kinds += [functools.partial(Angles.fit, carried=carried)]
     if pairs_of(lens.layout).columns.size:
