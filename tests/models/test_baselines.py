@@ -202,7 +202,7 @@ def test_direct_is_least_squares_on_the_last_readings_and_every_action_until_the
     )
     truth = rng.normal(size=(count, horizon, Y))
     examples = Examples(view, truth, np.ones(truth.shape, bool), np.zeros(truth.shape))
-    ahead = Direct.candidates(examples, LENS.layout)[0].predict(view, LENS.layout)
+    ahead = Direct.fitted(examples, LENS.layout, (1e-6,)).predict(view, LENS.layout)
     for tick in range(horizon):
         inputs = [readings.reshape(count, -1), actions[:, : context + tick].reshape(count, -1), np.ones((count, 1))]
         left = np.concatenate(inputs, 1)
@@ -670,7 +670,7 @@ def test_where_time_is_short_fewer_ticks_ahead_are_fitted_and_those_as_ever(tmp_
     examples = fit(windows).lens.examples(windows, windows.starts()[::7])
     layout = windows.layout
     every, few = (
-        Direct.candidates(examples, layout, (1e-3,), allowance)[0]
+        Direct.fitted(examples, layout, (1e-3,), allowance=allowance)
         for allowance in (UNLIMITED, Allowance(0, said.append))
     )
     assert few.ticks.tolist() == [1, windows.horizon]
@@ -690,7 +690,7 @@ def test_baselines_without_any_time_left_still_tell_all_ticks_ahead_and_are_fitt
     assert len(said) == len(set(said))
     assert len(hurried.linear.direct.ticks) < len(fit(windows).linear.direct.ticks)
     again = hurried.refit(windows, windows.starts()[::3], 0)
-    assert len(again.linear.direct.ticks) == windows.horizon == len(again.linear.choice)
+    assert len(again.linear.direct.ticks) == windows.horizon == len(again.linear.shares)
     context, future = windows.cut(windows.starts()[::9], windows.horizon)
     for baselines in (hurried, again):
         for name in baselines.names:
@@ -708,3 +708,17 @@ def test_regressions_that_would_take_minutes_are_fitted_on_fewer_rows_spread_eve
     assert 200 < len(rows) < 2000
     assert np.ptp(np.diff(rows)) <= 1
     assert len(affordable(apart[..., :1], 1900, 5)) > 2 * len(rows)
+
+
+def test_older_runs_whose_penalties_were_chosen_one_by_one_are_read(tmp_path):
+    windows = linear_log(tmp_path / "train.h5", [0, 1])
+    fitted, path = fit(windows), tmp_path / "baselines.npz"
+    fitted.save(path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "linear.shares"}
+    choice = np.random.default_rng(0).integers(5, size=fitted.linear.shares[:, 0].shape)
+    np.savez(path, **arrays, **{"linear.choice": choice})
+    found = Baselines.load(path, windows.layout).linear.shares
+    assert found.shape == fitted.linear.shares.shape
+    np.testing.assert_array_equal(found.argmax(1), choice)
+    np.testing.assert_array_equal(found.sum(1), 1)

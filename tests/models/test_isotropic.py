@@ -69,7 +69,7 @@ def of_places(model, examples, lens):
 def test_it_knows_on_a_path_that_it_never_saw_what_it_knows_on_its_own(tmp_path, turns):
     learned = flights(tmp_path / "x.h5", towards=0.0)
     lens = lens_of(learned)
-    model, other = fitted(learned, lens, turns), Direct.candidates(seen(learned, lens), lens.layout)[0]
+    model, other = fitted(learned, lens, turns), Direct.fitted(seen(learned, lens), lens.layout, (1e-6,))
     fresh, across = (seen(flights(tmp_path / f"{i}.h5", towards, seed=1), lens) for i, towards in enumerate((0.0, 2.0)))
     own = of_places(model, fresh, lens)
     assert own < 0.1  # of flights that go metres in this time

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -16,7 +16,6 @@ from worldmodel.models.baselines.ridge import affordable, ridge
 from worldmodel.models.baselines.view import LATE, Examples, View, in_phase, on_ticks, phase
 from worldmodel.types import Array
 
-PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
 _TICKS = 32  # fitted at most
 _TOGETHER = 1024  # questions that are answered together, of all windows
 
@@ -39,60 +38,42 @@ class Direct:
     weights: Array
 
     @classmethod
-    def candidates(
+    def fitted(
         cls,
         examples: Examples,
         layout: TickLayout,
-        penalties: Sequence[float] = PENALTIES,
+        penalties: Sequence[float],
+        shares: Float[Array, "N R Y"] | None = None,
         allowance: Allowance = UNLIMITED,
-    ) -> list["Direct"]:
-        """One for each penalty, fitted on the readings that came, in phase with the last ones that were seen."""
-        view, (ticks, change, there) = examples.view, targets(examples)
-        seen, acted = flat(parts_of(view, layout)), acts_until(view, ticks)
-        varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
-        rows = affordable(there, int(varies.sum()), len(penalties))
-        seen, change, there, acted = seen[rows], change[rows], there[rows], [a[rows] for a in acted]
+    ) -> Self:
+        """Fitted on the readings that came, in phase with the last ones that were seen.
+
+        Args:
+            examples: windows.
+            layout: their streams.
+            penalties: R of them.
+            shares: what each counts at each tick of `grid` and in each column; by default all count alike.
+            allowance: time for it.
+        """
+        design = Design.of(examples, layout, grid(examples.view.horizon)).affordable(len(penalties))
 
         def at(i: int) -> Array:
-            inputs = np.concatenate([seen, acted[i]], 1)[:, varies]
-            scale = np.maximum(inputs.std(0), STILL)
-            fitted = ridge(inputs / scale, change[:, i], there[:, i], penalties)
-            return fitted / np.concatenate([scale, [1.0]])[:, None]
+            fitted = design.ridge(i, penalties)
+            return fitted.mean(0) if shares is None else np.einsum("rfy,ry->fy", fitted, shares[i])
 
-        done, weights = each_tick(at, len(ticks), allowance)
-        return [cls(ticks[done], varies, each) for each in np.stack(weights, 1)]
-
-    @classmethod
-    def blend(cls, candidates: Sequence["Direct"], choice: Int[Array, "N Y"]) -> "Direct":
-        """Takes each tick and column from the candidate that is chosen for it."""
-        weights = np.stack([c.weights for c in candidates])
-        chosen = np.take_along_axis(weights, choice[None, :, None], 0)[0]
-        return dataclasses.replace(candidates[0], weights=chosen)
+        done, weights = each_tick(at, len(design.ticks), allowance)
+        return cls(design.ticks[done], design.varies, np.array(weights))
 
     def predict(self, view: View, layout: TickLayout) -> Float[Array, "B T Y"]:
         """Normalised readings at the ticks ahead, up to the last that is fitted; short actions end as they ended."""
-        return self.predictions([self], view, layout)[0]
-
-    @staticmethod
-    def predictions(candidates: Sequence["Direct"], view: View, layout: TickLayout) -> list[Float[Array, "B T Y"]]:
-        """What each of several predicts that differ by their weights alone, which costs little more than one."""
-        parts, known, now = parts_of(view, layout), candidates[0].varies, view.held[:, -1:]
+        parts, now = parts_of(view, layout), view.held[:, -1:]
         seen = flat(parts)
-        inputs = seen[:, np.flatnonzero(known[: seen.shape[1]])]
-        spans = [layout.interval(layout.readings[stream]) for stream in layout.stream_of[layout.newest]]
-        asked = Asked(
-            Means.of(view), inputs, np.flatnonzero(known[seen.shape[1] :]), parts, np.tile(spans, len(candidates))
-        )
-        weights = namespace(candidates[0].weights).concatenate([each.weights for each in candidates], -1)
+        inputs = seen[:, np.flatnonzero(self.varies[: seen.shape[1]])]
+        spans = np.array([layout.interval(layout.readings[stream]) for stream in layout.stream_of[layout.newest]])
+        asked = Asked(Means.of(view), inputs, np.flatnonzero(self.varies[seen.shape[1] :]), parts, spans)
         evened = 2 * max((span for span in spans if span > 1), default=0)  # by so many ticks that follow
-        together = dataclasses.replace(candidates[0], weights=weights)._until(view.horizon + LATE + max(evened, 1))
-        ahead = functools.cache(functools.partial(together._ahead, asked))
-
-        def of(columns: slice) -> Float[Array, "B T Y"]:
-            return on_ticks(lambda lates: [now + x[..., columns] for x in ahead(lates)], view)[:, : view.horizon]
-
-        width = now.shape[-1]
-        return [of(slice(i * width, (i + 1) * width)) for i in range(len(candidates))]
+        known = self._until(view.horizon + LATE + max(evened, 1))
+        return on_ticks(lambda lates: [now + x for x in known._ahead(asked, lates)], view)[:, : view.horizon]
 
     def _until(self, horizon: int) -> "Direct":
         """Without the models of ticks that a horizon does not need."""
@@ -214,9 +195,59 @@ def _by_model(ends: tuple[int, ...]) -> tuple[Int[Array, "N M"], Int[Array, " Q"
     return table, np.flatnonzero(np.arange(counts.max()) < counts[:, None])
 
 
-def targets(examples: Examples) -> tuple[Int[Array, " N"], Float[Array, "B N Y"], Bool[Array, "B N Y"]]:
-    """The ticks ahead that are fitted, the change of each reading from the last one until then, and where one came."""
-    view, ticks = examples.view, grid(examples.view.horizon)
+class Design(NamedTuple):
+    """What models of some ticks ahead are fitted on.
+
+    Attributes:
+        ticks: int [N].
+        seen: [B, F] inputs of what was seen. acted: N times [B, S] those of what is commanded until each tick.
+        change: [B, N, Y] of each reading from the last one until then. there: bool [B, N, Y] where one came.
+        varies: bool [F + S] which inputs are not constant; alike at all ticks.
+    """
+
+    ticks: Array
+    seen: Array
+    acted: list[Array]
+    change: Array
+    there: Array
+    varies: Array
+
+    @classmethod
+    def of(cls, examples: Examples, layout: TickLayout, ticks: Int[Array, " N"]) -> "Design":
+        """Of windows."""
+        _, change, there = targets(examples, ticks)
+        seen, acted = flat(parts_of(examples.view, layout)), acts_until(examples.view, ticks)
+        varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
+        return cls(ticks, seen, acted, change, there, varies)
+
+    def affordable(self, penalties: int) -> "Design":
+        """With as many of the windows as there is time for fits with so many penalties."""
+        return self.take(affordable(self.there, int(self.varies.sum()), penalties))
+
+    def take(self, rows: Array) -> "Design":
+        """Some of the windows."""
+        acted = [each[rows] for each in self.acted]
+        return self._replace(seen=self.seen[rows], acted=acted, change=self.change[rows], there=self.there[rows])
+
+    def ridge(self, i: int, penalties: Sequence[float]) -> Float[Array, "R V Y"]:
+        """For each penalty the weights of inputs that vary, and a constant, until the i-th tick."""
+        inputs = self.inputs(i)[:, self.varies]
+        scale = np.maximum(inputs.std(0), STILL)
+        fitted = ridge(inputs / scale, self.change[:, i], self.there[:, i], penalties)
+        return fitted / np.concatenate([scale, [1.0]])[:, None]
+
+    def inputs(self, i: int) -> Float[Array, "B F"]:
+        """All of them until the i-th tick."""
+        return np.concatenate([self.seen, self.acted[i]], 1)
+
+
+def targets(
+    examples: Examples, ticks: Int[Array, " N"] | None = None
+) -> tuple[Int[Array, " N"], Float[Array, "B N Y"], Bool[Array, "B N Y"]]:
+    """Ticks ahead, by default all that are fitted, the change of each reading from the last one until then, and where
+    one came.
+    """
+    view, ticks = examples.view, grid(examples.view.horizon) if ticks is None else ticks
     return ticks, in_phase(examples, phase(view), ticks) - view.held[:, -1:], examples.mask[:, ticks - 1]
 
 

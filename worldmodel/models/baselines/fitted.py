@@ -15,6 +15,7 @@ from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.direct import Direct
 from worldmodel.models.baselines.linear import Linear
 from worldmodel.models.baselines.onestep import OneStep
+from worldmodel.models.baselines.penalties import PENALTIES, shares
 from worldmodel.models.baselines.reckoning import Reckoner, find_reckoners, reckon
 from worldmodel.models.baselines.sensors import Named
 from worldmodel.models.baselines.simple import Climate, Velocity, hold_last
@@ -82,7 +83,8 @@ class Baselines:
         else:
             parts = zip(_split(starts, windows.context + windows.horizon, rng), (_LEARN, _SELECT), strict=True)
             learn, chosen = (_examples(lens, windows, *part, rng, third) for part in parts)
-        linear = Linear.fit(learn, chosen, lens.layout, allowance.part(allowance.left / 2))
+        counts = shares(whole, learn, chosen, lens.layout, rng, allowance.part(allowance.left / 4))
+        linear = Linear.fit(learn, chosen, lens.layout, counts, allowance.part(allowance.left / 2))
         ahead = linear.predict(chosen.view, lens.layout)
         reckoners = [r.choose(chosen, ahead, lens) for r in find_reckoners(learn, lens, motion)]
         again = linear.with_near if whole is learn else linear.refit
@@ -166,7 +168,13 @@ class Baselines:
                 arrays = {field: file[f"{name}.{field}"] for field in fields if f"{name}.{field}" in file}
                 return kind(**{k: v if v.ndim else v.item() for k, v in arrays.items()}, **given)
 
-            linears = {"direct": part(Direct, "direct"), "near": part(Direct, "near"), "step": part(OneStep, "step")}
+            linears: dict[str, Any] = {
+                "direct": part(Direct, "direct"),
+                "near": part(Direct, "near"),
+                "step": part(OneStep, "step"),
+            }
+            if "linear.choice" in file:  # older runs chose one penalty for each tick and column
+                linears["shares"] = np.moveaxis(np.eye(len(PENALTIES))[file["linear.choice"]], -1, 1)
             linear = part(Linear, "linear", **linears)
             reckoners = tuple(part(Reckoner, f"reckoner{i}") for i in range(int(file["reckoners"])))
             frames = {s.name: file[f"frame.{s.name}"] for s in layout.videos}

@@ -8,8 +8,9 @@ from jaxtyping import Float, Int
 from worldmodel.arrays import namespace
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.allowance import UNLIMITED, Allowance
-from worldmodel.models.baselines.direct import PENALTIES, Direct, grid
+from worldmodel.models.baselines.direct import Direct, grid
 from worldmodel.models.baselines.onestep import OneStep
+from worldmodel.models.baselines.penalties import PENALTIES
 from worldmodel.models.baselines.view import Examples, View, excess, short_context, squared_errors
 from worldmodel.types import Array
 
@@ -22,7 +23,7 @@ class Linear:
         direct, step: the two.
         near: what speaks for them where less context is given than they were fitted with.
         context: ticks of that.
-        choice: int [N, Y] which penalty each tick and column of `direct` has.
+        shares: [N, R, Y] what each of `PENALTIES` counts at each tick and column of `direct`.
         by_direct: bool [H, Y] ticks ahead and columns at which `direct` speaks.
     """
 
@@ -30,53 +31,53 @@ class Linear:
     step: OneStep
     near: Direct | None
     context: int
-    choice: Array
+    shares: Array
     by_direct: Array
 
     @classmethod
-    def fit(cls, learn: Examples, select: Examples, layout: TickLayout, allowance: Allowance = UNLIMITED) -> "Linear":
+    def fit(
+        cls,
+        learn: Examples,
+        select: Examples,
+        layout: TickLayout,
+        shares: Float[Array, "N R Y"],
+        allowance: Allowance = UNLIMITED,
+    ) -> "Linear":
         """Chooses on `select` among models fitted on `learn`; `with_near` or `refit` is to follow.
 
-        Lags and penalty of the one-step model are one choice for all; penalties of the direct one, and which of the
-        two speaks, are chosen for each tick ahead and stream.
+        Lags and penalty of the one-step model are one choice for all; which of the two speak, is chosen for each tick
+        ahead and stream. What penalties of the direct one count is told (`penalties.shares`).
         """
         steps = OneStep.candidates(learn, allowance.part(allowance.left / 4))
-        directs = Direct.candidates(learn, layout, allowance=allowance.part(allowance.left * 2 / 3))
         with np.errstate(all="ignore"):  # a rollout may diverge, and is then not chosen
             by_step = np.stack([squared_errors(s.predict(select.view), select, layout) for s in steps])
         best = int(np.argmin(excess(by_step).sum(1)))
-        predicted = Direct.predictions(directs, select.view, layout)
-        by_penalty = np.stack([squared_errors(ahead, select, layout) for ahead in predicted])
-        choice = np.argmin(by_penalty[:, directs[0].ticks - 1], 0)
-        direct = Direct.blend(directs, choice)
+        direct = Direct.fitted(learn, layout, PENALTIES, shares, allowance.part(allowance.left * 2 / 3))
         by_direct = squared_errors(direct.predict(select.view, layout), select, layout) <= by_step[best]
-        return cls(direct, steps[best], None, learn.view.context, choice, by_direct)
+        shares = shares[np.searchsorted(grid(learn.view.horizon), direct.ticks)]
+        return cls(direct, steps[best], None, learn.view.context, shares, by_direct)
 
     def with_near(self, examples: Examples, layout: TickLayout, allowance: Allowance = UNLIMITED) -> "Linear":
         """With a direct model of short contexts, to as many ticks ahead, that has the same penalties."""
         context = examples.view.context
         short = short_context(context)
-        near = self._chosen(examples.near(short, max(context - short, 1)), layout, allowance)
+        near = self._again(examples.near(short, max(context - short, 1)), layout, allowance)
         return dataclasses.replace(self, near=near)
 
     def refit(self, examples: Examples, layout: TickLayout, allowance: Allowance = UNLIMITED) -> "Linear":
         """What was chosen, fitted on other examples."""
         step = OneStep.fit(examples, self.step.lags, (self.step.penalty,))[0]
-        direct = self._chosen(examples, layout, allowance.part(allowance.left / 2))
-        choice = self._choice(direct.ticks)
-        again = dataclasses.replace(self, direct=direct, step=step, choice=choice)
+        direct = self._again(examples, layout, allowance.part(allowance.left / 2))
+        again = dataclasses.replace(self, direct=direct, step=step, shares=self._shares(direct.ticks))
         return again.with_near(examples, layout, allowance)
 
-    def _choice(self, ticks: Int[Array, " M"]) -> Int[Array, "M Y"]:
-        """The choice of penalties at some ticks ahead: that of the next one that was fitted."""
-        return self.choice[np.searchsorted(self.direct.ticks, ticks)]
+    def _shares(self, ticks: Int[Array, " M"]) -> Float[Array, "M R Y"]:
+        """What penalties count at some ticks ahead: as at the next one that was fitted."""
+        return self.shares[np.searchsorted(self.direct.ticks, ticks)]
 
-    def _chosen(self, examples: Examples, layout: TickLayout, allowance: Allowance) -> Direct:
-        """A direct model with the chosen of all penalties; no others are fitted."""
-        used = np.unique(self._choice(grid(examples.view.horizon)))
-        used = used if len(used) else np.zeros(1, int)  # of a camera alone there are no readings
-        candidates = Direct.candidates(examples, layout, [PENALTIES[i] for i in used], allowance)
-        return Direct.blend(candidates, np.searchsorted(used, self._choice(candidates[0].ticks)))
+    def _again(self, examples: Examples, layout: TickLayout, allowance: Allowance) -> Direct:
+        """A direct model with the same penalties."""
+        return Direct.fitted(examples, layout, PENALTIES, self._shares(grid(examples.view.horizon)), allowance)
 
     def predict(self, view: View, layout: TickLayout) -> Float[Array, "B H Y"]:
         """Normalised readings at the ticks ahead; beyond those fitted the one-step model goes on from the last.

@@ -338,13 +338,13 @@ def squared_errors(
     error = np.where(examples.mask, at_sample_times(ahead, examples.age) - examples.came, 0.0)
     total = np.nan_to_num((error**2).sum(0), nan=np.inf)
     out = np.zeros(total.shape)
-    for columns in _judged(layout, apart):
+    for columns in judged(layout, apart):
         count = np.maximum(examples.mask[..., columns].sum((0, 2)), 1)
         out[:, columns] = (total[:, columns].sum(1) / count)[:, None]
     return out
 
 
-def _judged(layout: TickLayout, apart: bool) -> Iterator[Int[np.ndarray, " F"]]:
+def judged(layout: TickLayout, apart: bool) -> Iterator[Int[np.ndarray, " F"]]:
     """The columns that are judged together."""
     for spec in layout.readings:
         columns, own = layout.reading_columns[spec.name], codec(spec)

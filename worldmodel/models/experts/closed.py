@@ -74,7 +74,7 @@ class Ridge:
     @classmethod
     def model(cls, examples: Examples, lens: Lens, allowance: Allowance = UNLIMITED) -> Direct:
         """What it predicts with."""
-        return Direct.candidates(examples, lens.layout, (_PENALTY,), allowance)[0]
+        return Direct.fitted(examples, lens.layout, (_PENALTY,), allowance=allowance)
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED) -> Self:
         """The same on other windows, which takes a moment."""
