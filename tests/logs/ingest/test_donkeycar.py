@@ -112,6 +112,21 @@ def test_sessions_and_pauses_part_episodes(tmp_path):
     assert any("cut into 2 episodes at pauses" in note for note in report.notes)
 
 
+def test_inputs_that_only_later_records_have_are_read_though_the_manifest_does_not_tell_them(tmp_path):
+    rows = [record(i) for i in range(4)]
+    rows += [record(i, session="25-01-01_1", ms=60_000 + 50 * i, **{"enc/speed": i / 2}) for i in range(4, 8)]
+    _, (first, second) = make(write_tub(tmp_path / "tub", rows), tmp_path)
+    assert not len(first.streams["enc"])
+    np.testing.assert_allclose(second.streams["enc"].data[:, 0], np.arange(4, 8) / 2)
+
+
+def test_records_are_in_the_order_of_their_numbers_wherever_they_lie(tmp_path):
+    rows = [record(i) for i in range(12)]
+    _, (episode,) = make(write_tub(tmp_path / "tub", rows[4:8] + rows[:4] + rows[8:]), tmp_path)
+    np.testing.assert_array_equal(episode.streams["imu"].data[:, 1], np.arange(12))
+    np.testing.assert_allclose(episode.streams["imu"].time, np.arange(12) * 0.05, atol=1e-6)
+
+
 def test_version_1(tmp_path):
     """A file a record; record_10 comes after record_9."""
     root = tmp_path / "tub"

@@ -75,6 +75,8 @@ def _read_episode(tub: Tub, name: str, records: Sequence[Record], options: Optio
     for stream, keys in tub.sensors.items():
         values = np.array([[_number(record.values.get(key)) for key in keys] for record in records])
         columns = tuple(key.split("/", 1)[-1] for key in keys)
+        if not np.isfinite(values).any():  # of a session before the sensor was there
+            continue
         recording.add(StreamSpec(stream, "sensor", columns, ("",) * len(columns), tub.rate_hz), time, values)
     recording.origin_utc = 0.0 if tub.is_utc else math.nan  # which moves with the first record to time zero
     recording.shift(float(time[0]))

@@ -102,10 +102,11 @@ def _second(path: Path, advance: Callable[[int], object]) -> Tub:
     names = sorted(path.glob("*.catalog"), key=_number) if told is None else told.catalogs
     catalogs = [path / Path(str(name)).name for name in names]
     read = [row for catalog in catalogs for row in _rows(catalog, advance, notes)]
+    read = sorted(read, key=lambda row: int(row["_index"])) if all("_index" in row for row in read) else read
     if told is None:
         notes.append("its manifest.json is not there: records that were marked deleted are not known")
-        told = _Manifest([], _types(read), set())
-    deleted = told.deleted
+        told = _Manifest([], {}, set())
+    deleted, inputs = told.deleted, _types(read) | told.inputs  # of another version of the car some may not be told
     if others := sorted(other.name for other in set(path.glob("*.catalog")) - set(catalogs)):
         notes.append(f"catalogs that the manifest does not name are left out: {', '.join(others)}")
     kept = [row for number, row in enumerate(read) if int(row.get("_index", number)) not in deleted]
@@ -113,7 +114,7 @@ def _second(path: Path, advance: Callable[[int], object]) -> Tub:
         notes.append(f"{len(read) - len(kept)} of {len(read)} records are marked deleted and are left out")
     stamps = [float(row.get("_timestamp_ms", math.nan)) / 1000 for row in kept]
     sessions = [str(row.get("_session_id", path.name)) for row in kept]
-    return _tub(path, told.inputs, kept, stamps, sessions, notes)
+    return _tub(path, inputs, kept, stamps, sessions, notes)
 
 
 class _Manifest(NamedTuple):
