@@ -86,9 +86,19 @@ def test_a_wall_is_where_readings_pile_up(reach):
     moves = rng.uniform(0, 3, many)
     read = np.stack([np.maximum(moves - 0.3, 0), np.round(moves), np.minimum(moves, 2.9)], 1)
     whole = Reach.of(read[:, None], np.zeros((many, 1, A)))
-    floor, ceiling = whole._walls(read, LENS.layout)
+    floor, ceiling = whole._walls(read[None], LENS.layout)
     np.testing.assert_array_equal(floor, [0.0, -np.inf, -np.inf])
     np.testing.assert_array_equal(ceiling, [np.inf, np.inf, 2.9])
+
+
+def test_where_a_counter_stands_at_first_or_at_last_is_no_wall():
+    """An odometer was imagined to stay where a car had parked; its speed does come back to 0 and go on from there."""
+    speed = np.clip(np.sin(np.arange(5000) / 200 - 0.4), 0, 0.8)
+    odometer = np.cumsum(speed)
+    read = np.stack([speed, odometer, -odometer], 1).reshape(50, 100, 3)
+    floor, ceiling = Reach.of(read, np.zeros((50, 1, A)))._walls(read, LENS.layout)
+    np.testing.assert_array_equal(floor, [0.0, -np.inf, -np.inf])
+    np.testing.assert_array_equal(ceiling, [0.8, np.inf, np.inf])
 
 
 def test_what_is_switched_is_never_beyond_either_state():
@@ -97,7 +107,7 @@ def test_what_is_switched_is_never_beyond_either_state():
     read = np.stack([states, states + (rare == 47), states * (rare % 2)], 1).astype(float)
     whole = Reach.of(read[:, None], np.zeros((5000, 1, A)))
     few = np.delete(read, 47, 0)  # of some windows, where the third state is not seen
-    floor, ceiling = whole._walls(few, LENS.layout)
+    floor, ceiling = whole._walls(few[None], LENS.layout)
     np.testing.assert_array_equal(floor, [0.0, -np.inf, 0.0])
     np.testing.assert_array_equal(ceiling, [1.0, np.inf, 1.0])
 

@@ -57,7 +57,7 @@ class Reach:
         parts = [part for windows in recordings for part in cls._of_windows(lens, windows, _WINDOWS)]
         whole = cls.joined([cls.of(*part) for part in parts])
         few = [read for windows in recordings for read, _ in cls._of_windows(lens, windows, _AT_ONCE)]
-        floor, ceiling = whole._walls(np.concatenate([read.reshape(-1, read.shape[-1]) for read in few]), lens.layout)
+        floor, ceiling = whole._walls(np.concatenate(few), lens.layout)
         return dataclasses.replace(whole, floor=floor, ceiling=ceiling)
 
     @classmethod
@@ -80,21 +80,23 @@ class Reach:
             yield np.concatenate(read, 1), np.concatenate(led, 1)
 
     def _walls(
-        self, read: Float[np.ndarray, "N Y"], layout: TickLayout
+        self, read: Float[np.ndarray, "N T Y"], layout: TickLayout
     ) -> tuple[Float[np.ndarray, " Y"], Float[np.ndarray, " Y"]]:
         """The ends that are walls, infinite where they are none: far more readings lie on one than on what is next.
 
-        Both ends are, of what is never anything else, such as a switch. Of angles that wrap, of what turns with a
-        heading, and of places there are none.
+        And they come to it and leave it again, as those of a counter or an odometer do not, where a machine stands at
+        first or at last. Both ends are, of what is never anything else, such as a switch. Of angles that wrap, of what
+        turns with a heading, and of places there are none.
         """
         walls = np.full((2, len(self.low)), -np.inf)
         for wall, sign, end in zip(walls, (1, -1), (self.low, -self.high), strict=True):
             for at in (column.at for column in columns_of(layout).values() if not column.circular):
-                above = sign * read[:, at] - end[at]
+                above = sign * read[..., at] - end[at]
                 on, off = (above <= _ON).mean(), above[above > _ON]
-                following = (off <= off.min() + _ON).sum() / len(above) if len(off) else 1.0
+                following = (off <= off.min() + _ON).sum() / above.size if len(off) else 1.0
                 switched = len(off) > 0 and off.min() >= self.high[at] - self.low[at] - _ON
-                if on >= (_PILED if switched else max(_PILED, _STEEP * following)):
+                visited = switched or _is_visited(above)
+                if visited and on >= (_PILED if switched else max(_PILED, _STEEP * following)):
                     wall[at] = end[at]
         return walls[0], -walls[1]
 
@@ -195,6 +197,14 @@ def _columns(spec: StreamSpec) -> list[str]:
         column = np.searchsorted(first, np.arange(own.features), side="right") - 1
         told = [f"{spec.name}.{spec.columns[i]}" for i in column]
     return [f"{spec.name} (way)" if way else name for name, way in zip(told, own.relative, strict=True)]
+
+
+def _is_visited(above: Float[np.ndarray, "N T"]) -> bool:
+    """Whether, within windows, readings come to a wall that they are so far `above`, and leave it again."""
+    window, tick = np.nonzero(np.isfinite(above))
+    on = above[window, tick] <= _ON
+    steps = np.diff(on.astype(int))[np.diff(window) == 0]
+    return bool((steps > 0).any() and (steps < 0).any())
 
 
 def _low(x: Float[np.ndarray, "N T Z"]) -> Float[np.ndarray, " Z"]:
