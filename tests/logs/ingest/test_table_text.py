@@ -222,3 +222,10 @@ def test_a_text_that_does_not_fit_into_memory_is_refused_before_it_is_read(tmp_p
     monkeypatch.setattr(loading, "available_bytes", lambda: 4.0 * len(PLAIN) - 1)
     with pytest.raises(RecipeError, match=r"(?s)GB that are free.*files of a shorter time each"):
         read(tmp_path, PLAIN)
+
+
+def test_whole_numbers_in_the_first_lines_do_not_tell_the_decimal_mark(tmp_path):
+    text = "t;v;T\n0;0;20\n1;1;20\n2;0,5;20\n3;1,25;21,5\n"
+    recipe = '[clock]\ncolumn = "t"\n[streams.s]\nkind = "sensor"\ncolumns = { v = "v", T = "T" }\nrate_hz = 1\n'
+    (recording,) = read(tmp_path, text, recipe)
+    np.testing.assert_array_equal(recording.samples["s"].data, [[0, 20], [1, 20], [0.5, 20], [1.25, 21.5]])

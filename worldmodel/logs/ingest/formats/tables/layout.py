@@ -16,7 +16,7 @@ _INDEX = "index"  # what pandas writes before the columns, without a name
 _DAY, _HOUR = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}"), re.compile(r"\d{1,2}:\d{2}:\d{2}(?:[.,]\d+)?")
 _BELOW = 6  # lines below the header in which the data begin
 _WORDED = re.compile(r"[^\W_]|[%°²]")  # which a line under a header is not
-_WITH_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
+_WITH_COMMA, _WITH_POINT = (re.compile(rf"[-+]?\d*{mark}\d+([eE][-+]?\d+)?") for mark in (",", r"\."))
 
 
 class Layout(NamedTuple):
@@ -101,7 +101,7 @@ def _without_header(lines: Sequence[str], text: Text, given: Sequence[str]) -> L
     delimiter = max(given, key=lambda d: sum(map(is_value, fields_at(lines, start, d))))
     fields = fields_at(lines, start, delimiter)
     names = tuple(f"#{i}" for i in range(1, len(fields) + 1))
-    return Layout(delimiter, text.decimal or _decimal(fields, delimiter), names, (), start)
+    return Layout(delimiter, text.decimal or _decimal(lines[start:], delimiter), names, (), start)
 
 
 def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: str, over: int) -> Layout:
@@ -126,7 +126,7 @@ def _below(lines: Sequence[str], text: Text, row: int, delimiter: str, clock: st
         names = ["date", f"time {names[0]}", *names[1:]]  # RTKLIB's `GPST` is both
     if len(first) > len(names) and not any(first[len(names) :]):  # each line ends in a delimiter
         names += [""] * (len(first) - len(names))
-    return Layout(delimiter, text.decimal or _decimal(first, delimiter), unique(names), units, start)
+    return Layout(delimiter, text.decimal or _decimal(lines[start:], delimiter), unique(names), units, start)
 
 
 def _place(names: Sequence[str], clock: str) -> int | None:
@@ -150,8 +150,15 @@ def _has_data(lines: Sequence[str], layout: Layout, clock: str) -> bool:
     return any(len(fields) >= len(layout.names) and _is_data(fields, len(layout.names), at) for fields in below)
 
 
-def _decimal(fields: Sequence[str], delimiter: str) -> str:
-    return "," if delimiter != "," and any(map(_WITH_COMMA.fullmatch, fields)) else "."
+def _decimal(lines: Sequence[str], delimiter: str) -> str:
+    """The decimal mark of the first line of data in which a number has one: whole numbers tell none."""
+    for line in lines if delimiter != "," else ():
+        fields = fields_of(line, delimiter)
+        if any(map(_WITH_COMMA.fullmatch, fields)):
+            return ","
+        if any(map(_WITH_POINT.fullmatch, fields)):
+            return "."
+    return "."
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
