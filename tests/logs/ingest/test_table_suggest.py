@@ -360,3 +360,35 @@ def test_names_that_are_nearly_one_stay_apart(tmp_path):
     rows = [f"{i / 10},{i},{2 * i % 7},{3 * i % 11}" for i in range(60)]
     specs = suggested(tmp_path, "t,level [m],Level,level_2", rows).specs.values()
     assert sorted(name for spec in specs for name in spec.columns) == ["level", "level_2", "level_2_2"]
+
+
+def taking_turns(count=400):
+    """Lines of sensors that take turns, German, with stamps of whole ms, so that some share one; and what was read."""
+    rng, rows, read = np.random.default_rng(0), [], {"speed": [], "yaw": [], "gear": []}
+    for name, period, offset in (("speed", 20, 3), ("yaw", 20, 11), ("gear", 90, 13)):
+        for i in range(count * 20 // period):
+            at, value = offset + i * period + int(rng.integers(0, 5)), round(i / 8, 3)
+            read[name].append((at, value))
+            lamp = "on" if i % 9 else "off"
+            fields = {"speed": [f"{value}", "", "", ""], "yaw": ["", f"{value}", "", ""], "gear": ["", "", "D", lamp]}
+            rows.append((at, ";".join([str(at), *fields[name]]).replace(".", ",")))
+    header = "Zeit [ms];Tempo [km/h];Gierrate [°/s];Gang;Blinker\n"
+    return header + "\n".join(line for _, line in sorted(rows)) + "\n", read
+
+
+def test_sensors_that_take_turns_in_a_table_lose_nothing(tmp_path):
+    """Each in columns of its own, the others empty; a row that has the stamp of another sensor's is none of theirs."""
+    text, read = taking_turns()
+    (tmp_path / "can.csv").write_text(text)
+    (recording,) = recordings(tmp_path / "can.csv")
+    by_column = {column: name for name, spec in recording.specs.items() for column in spec.columns}
+    assert set(by_column) == {"tempo", "gierrate", "blinker"}
+    for column, name, scale in (("tempo", "speed", 3.6), ("gierrate", "yaw", 180 / np.pi)):
+        at, values = np.transpose(read[name])
+        spec, samples = recording.specs[by_column[column]], recording.samples[by_column[column]]
+        assert (spec.columns, spec.rate_hz) == ((column,), pytest.approx(50, rel=0.02))
+        np.testing.assert_allclose(samples.time, (at - 3) / 1000, atol=5e-3)
+        np.testing.assert_allclose(samples.data[:, 0], values / scale)
+    report = ingest(tmp_path / "can.csv", tmp_path / "log.h5", progress=False)
+    assert not report.findings
+    assert any("no samples of it" in note and "in signals" in note for note in report.notes)

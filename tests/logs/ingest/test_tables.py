@@ -119,7 +119,7 @@ def test_rows_of_a_slower_sensor_and_columns_without_readings_are_no_missing_rea
     (tmp_path / "run.csv").write_text(f"stamp,lat,lon\n{rows}")
     notes = ingest([tmp_path / "run.csv"], tmp_path / "run.h5").notes
     told = [note for note in notes if "gps" in note]
-    assert any("gps: 60 of 80 rows hold nothing of it" in note for note in told)
+    assert any("rows that hold nothing of a stream are no samples of it: 60 of 80 in gps" in note for note in told)
     assert any("gps: altitude: never told" in note for note in told)
     assert not any("NaN or infinite" in note for note in notes)
 

@@ -67,9 +67,10 @@ def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float
             if width < 2:
                 continue
             values = sum(map(is_value, rows[i]))
-            there = (rows[j] for j in range(i, min(i + 3, len(lines))))
+            there = [rows[j] for j in range(i, min(i + 3, len(lines)))]
             alike = all(len(row) == width or not any(row) for row in there)
             enough = 2 * values >= width if not is_value(rows[i][0] or "0") else 3 * values >= width
+            enough = enough or all(map(_takes_turns, there))
             below = rows[i + 1] if i + 1 < len(lines) else []
             alike = alike and (not any(below) or any(map(is_value, below)))
             if not (enough and alike) or (width == 2 and values < 2):
@@ -79,6 +80,12 @@ def _guesses(lines: Sequence[str], given: Sequence[str]) -> Iterator[tuple[float
                 share = values / max(1, sum(bool(field) for field in rows[i]))
                 yield round(share, 1), len(rows.names(header, width)) == width, width, -rank, delimiter, header
             break
+
+
+def _takes_turns(fields: Sequence[str]) -> bool:
+    """Whether a row tells a time and a few readings, as of sensors that take turns, each in columns of its own."""
+    filled = [field for field in fields if field]
+    return len(filled) > 1 and is_value(fields[0]) and 2 * sum(map(is_value, filled)) >= len(filled)
 
 
 class _Rows(dict[int, list[str]]):

@@ -308,12 +308,17 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
             found="; ".join(_why_none(tables[s.file], rows[s.spec.name], s) for s in recipe.streams[:_TOLD]),
             remedy="leave it out, or check `where` and the clock",
         )
+    others: list[str] = []
     for stream in recipe.streams:
         ns, valid = clocks[stream.spec.name]
         time = shared.seconds(ns, valid, origin)
         _refuse_duplicates(path, stream, time)
         data = _readings(rows[stream.spec.name], stream)
-        own = valid if valid.all() else valid | present(data)  # where a shorter column has ended there is nothing
+        there = present(data)
+        of_others = _of_others(time, there)
+        if of_others.any():
+            others.append(f"{of_others.sum()} of {len(time)} in {stream.spec.name}")
+        own = (valid | there) & ~of_others  # where a shorter column has ended there is nothing
         if stream.held:
             own = own & changed(data)
         if not own.all():
@@ -330,12 +335,27 @@ def _record(name: str, tables: Mapping[str, Table], recipe: Recipe) -> Recording
         recording.add(spec, exact_time, data)
         recording.clocks[spec.name] = StampedBy(_called(stream), stream.lag_s, stream.clock.dated)
         recording.stored[spec.name] = _stored(rows[stream.spec.name], stream)
+    if others:
+        recording.notes.append(f"rows that hold nothing of a stream are no samples of it: {', '.join(others)}")
     if any(stream.clock.dated for stream in recipe.streams):
         recording.origin_utc = origin * 1e-9
     for table in tables.values():
         recording.notes += dict.fromkeys(table.notes)
         table.notes.clear()
     return recording
+
+
+def _of_others(time: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Which rows [M], at times [M], are another sensor's, as in a table whose sensors take turns.
+
+    They hold nothing of a stream, of which `there` [M] tells, and most rows do so, or they have the stamp of another.
+    """
+    if there.all() or not there.any():
+        return np.zeros(len(there), bool)
+    if 2 * there.sum() < len(there):
+        return ~there
+    same = np.diff(time) == 0
+    return ~there & (np.append(same, False) | np.append(False, same))
 
 
 def _why_none(table: Table, own: Table, stream: TableStream) -> str:

@@ -18,7 +18,7 @@ def switched(column: "pa.ChunkedArray") -> dict[str, float]:
 
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return {}
-    return _states(column.slice(0, _LOOKED_AT)) and _states(column)
+    return _states(column.drop_null().slice(0, _LOOKED_AT)) and _states(column)
 
 
 def _states(column: "pa.ChunkedArray") -> dict[str, float]:

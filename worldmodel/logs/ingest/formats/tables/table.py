@@ -112,13 +112,13 @@ class Table:
         import pyarrow as pa
         from pyarrow import compute
 
-        column = self.column(name).slice(0, 100)
+        column = self.column(name)
         if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
             return False
-        text = compute.utf8_trim_whitespace(column.drop_null())
+        text = compute.utf8_trim_whitespace(column.drop_null().slice(0, 100))
         numbers = np.asarray(compute.match_substring_regex(text, _NUMBER))
         words = int((~numbers & np.asarray(compute.not_equal(text, ""))).sum()) > int(numbers.sum())
-        return words and not switched(self.column(name))
+        return words and not switched(column)
 
     def floats(self, name: str) -> np.ndarray:
         """A column as float64 [M], NaN where it is empty; of words for two states 0 and 1, which a note says.

@@ -55,6 +55,7 @@ _PLACES = {
 _FAST = 10.0  # rad/s, which few machines turn with
 _OF_APPLE = re.compile(r"rotation_?rate")  # in rad/s, beside accelerations in g
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
+_TOGETHER = 0.9  # of the rows of columns that are filled together
 _LOST = 3  # rows at least that tell what a flag of validity is of
 _METER = {"u": "V", "i": "A", "p": "W"}  # side by side: a voltage that is measured, and no command
 
@@ -257,6 +258,7 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     table = evidence.table
     groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     stems = Counter(_stem(name) for name in names)
+    turns = _turns(table, names)
     file = stem(table.path)
     of_commands = bool(ACTION.search(file)) and not NOT_ACTION.search(file)  # `motors.csv` with m1 to m4
     metered = _METER.items() <= {plain(name): table.unit(name) for name in names}.items()
@@ -268,7 +270,7 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         action = action or (of_commands and not (NOT_ACTION.search(base) or read))
         action = action or (table.unit(name) in ("", "%") and bool(SWITCHED.search(base))) or _is_wanted(name, names)
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
-        pace = _missing(table, name) or -_held(table, name, action)
+        pace = turns.get(name) or -_held(table, name, action)
         groups["action" if action else "sensor", prefix, pace].append(name)
     streams = []
     for (kind, prefix, _), columns in groups.items():
@@ -355,10 +357,27 @@ def _stem(name: str) -> str:
     return re.sub(r"_?(?:\d+|[xyz])$", "", plain(name)) or plain(name)
 
 
-def _missing(table: Table, name: str) -> int:
-    """How many rows of a column hold nothing, where half do or more: such columns are of another rate."""
-    count = table.column(name).null_count
-    return count if count > _HALF * table.data.num_rows else 0
+def _turns(table: Table, names: Sequence[str]) -> dict[str, int]:
+    """A number, from 1, for columns that are empty in half of the rows or more, the same for those filled together.
+
+    They are of another rate, or take turns with others of their own rate.
+    """
+    together: list[np.ndarray] = []
+    found = {}
+    for name in names:
+        column = table.column(name)
+        if column.null_count <= _HALF * table.data.num_rows:
+            continue
+        there = np.asarray(column.is_valid())
+        number = next((i for i, rows in enumerate(together) if _overlap(rows, there) > _TOGETHER), len(together))
+        together += [there] if number == len(together) else []
+        found[name] = number + 1
+    return found
+
+
+def _overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Of the rows that either of two has, the share that both have."""
+    return float((a & b).sum() / max((a | b).sum(), 1))
 
 
 def _column(name: str, table: Table, prefix: str) -> Column:
