@@ -392,3 +392,14 @@ def test_sensors_that_take_turns_in_a_table_lose_nothing(tmp_path):
     report = ingest(tmp_path / "can.csv", tmp_path / "log.h5", progress=False)
     assert not report.findings
     assert any("no samples of it" in note and "in signals" in note for note in report.notes)
+
+
+def test_fields_that_are_no_numbers_do_not_keep_a_recipe_from_being_suggested(tmp_path):
+    """As of laboratories, where less is there than can be measured."""
+    path = tmp_path / "lab.csv"
+    path.write_text("t,glucose,ph\n" + "".join(f"{60 * i},{'<0.5' if i % 9 == 4 else i},7\n" for i in range(40)))
+    text = suggest(path)
+    assert "# doubt: fields that are no numbers are left out: '<0.5' in 4 rows of glucose\n" in text
+    (recording,) = recordings(path)
+    (samples,) = recording.samples.values()
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(samples.data[:, 0])), [4, 13, 22, 31])

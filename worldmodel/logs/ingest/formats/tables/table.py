@@ -17,6 +17,7 @@ from worldmodel.logs.ingest.formats.tables.switches import described, switched
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_SHOWN = 3  # words of a column that are no numbers
 ROW = "\0row"  # the name of a column that is added: which row of the file it is
 
 
@@ -183,8 +184,7 @@ class Table:
             words, values = list(states), np.array([*states.values(), np.nan])
             return values[np.asarray(compute.index_in(column, pa.array(words)).fill_null(len(words)))]
         text = compute.utf8_trim_whitespace(column)
-        number = np.asarray(compute.match_substring_regex(text, _NUMBER).fill_null(False))
-        wrong = ~number & np.asarray(compute.not_equal(text, "").fill_null(False))
+        number, wrong = _parted(text)
         again = wrong & np.asarray(compute.equal(text, re.sub(r"#\d+$", "", self.place(name))).fill_null(False))
         if again.any():
             self.notes.append(f"{again.sum()} rows are the header once more")
@@ -196,6 +196,20 @@ class Table:
         if wrong.any():
             self.notes.append(f"{name}: {wrong.sum()} of {len(wrong)} fields are no numbers; left out")
         return np.asarray(compute.if_else(pa.array(number), text, None).cast(pa.float64()).fill_null(np.nan))
+
+    def odd(self, name: str) -> str:
+        """What fields of a column of numbers hold in place of some, for people; empty where all are numbers."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        column = self.column(name)
+        if not pa.types.is_string(column.type) or self.is_words(name) or switched(column):
+            return ""
+        text = compute.utf8_trim_whitespace(column)
+        _, wrong = _parted(text)
+        found = [repr(str(word)[:20]) for word in text.filter(pa.array(wrong)).unique()[: _SHOWN + 1]]
+        more = " and others" if len(found) > _SHOWN else ""
+        return f"{', '.join(found[:_SHOWN])}{more} in {wrong.sum()} rows of {name}" if found else ""
 
     def _no_numbers(self, name: str, found: str) -> RecipeError:
         return RecipeError(
@@ -212,6 +226,14 @@ class Table:
 
     def lacking(self, wanted: Sequence[str]) -> list[str]:
         return [name for name in dict.fromkeys(wanted) if self.find(name) is None]
+
+
+def _parted(text: "pa.ChunkedArray") -> tuple[np.ndarray, np.ndarray]:
+    """Which fields of a column of text are numbers, and which are something else; neither where they are empty."""
+    from pyarrow import compute
+
+    number = np.asarray(compute.match_substring_regex(text, _NUMBER).fill_null(False))
+    return number, ~number & np.asarray(compute.not_equal(text, "").fill_null(False))
 
 
 def _element(column: "pa.ChunkedArray", index: int) -> "pa.ChunkedArray":

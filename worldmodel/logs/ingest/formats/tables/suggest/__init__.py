@@ -134,7 +134,7 @@ def _of_recordings(
         if lacking:
             parts[i] = part._replace(optional=True)
             doubts.append(f"{part.file} is not in {', '.join(lacking[:_NAMED])}: its streams are optional")
-    return written(path, parts, [*said, *doubts, *more])
+    return written(path, parts, [*said, *doubts, *more], _drops(tables))
 
 
 def _of_files(path: Path, there: Mapping[str, Opener]) -> str:
@@ -152,7 +152,7 @@ def _of_files(path: Path, there: Mapping[str, Opener]) -> str:
         parts, more = parts_of(path, table, suffix(name) in (*VECTORS, *JSON), alike)
     else:
         parts, more = _parts(path, {escaped(name): table for name, table in tables.items()})
-    return written(path, parts, [*doubts, *more])
+    return written(path, parts, [*doubts, *more], _drops(tables))
 
 
 def _loaded(
@@ -178,9 +178,17 @@ def _loaded(
             if len(there) == 1:
                 raise
             doubts.append(f"{name} cannot be read as a table, and is left out")
+            continue
+        if odd := list(filter(None, map(tables[name].odd, tables[name].names))):
+            tables[name].unreadable = "drop"
+            doubts.append(f"fields that are no numbers are left out: {'; '.join(odd[:_NAMED])}")
     if not tables:
         raise RecipeError(f"{path} has no file that is a table.", found=", ".join(there))
     return tables, doubts
+
+
+def _drops(tables: Mapping[str, Table]) -> bool:
+    return any(table.unreadable == "drop" for table in tables.values())
 
 
 def _parts(path: Path, tables: Mapping[str, Table]) -> tuple[list[Part], list[str]]:

@@ -31,8 +31,8 @@ class Part(NamedTuple):
     optional: bool = False
 
 
-def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> str:
-    """A recipe as TOML.
+def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = (), drop: bool = False) -> str:
+    """A recipe as TOML, which drops fields that are no numbers if it is to.
 
     Raises:
         RecipeError: if there is no stream.
@@ -43,8 +43,8 @@ def written(path: Path, parts: Sequence[Part], doubts: Sequence[str] = ()) -> st
     first = parts[0].clock
     lines = [
         f"# Suggested for {_one_line(path.name)} from its columns and values: read each line before trusting it.",
-        'format = "worldmodel-recipe"', "version = 1", "", *_doubts(doubts), "[clock]", *_doubts(first.doubts),
-        *_clock(first.clock),
+        'format = "worldmodel-recipe"', "version = 1", *['unreadable = "drop"'] * drop, "",
+        *_doubts(dict.fromkeys(doubts)), "[clock]", *_doubts(first.doubts), *_clock(first.clock),
     ]  # fmt: skip
     if parts[0].found.key and not parts[0].file:
         key = parts[0].found.key
