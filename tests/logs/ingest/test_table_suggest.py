@@ -403,3 +403,16 @@ def test_fields_that_are_no_numbers_do_not_keep_a_recipe_from_being_suggested(tm
     (recording,) = recordings(path)
     (samples,) = recording.samples.values()
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(samples.data[:, 0])), [4, 13, 22, 31])
+
+
+def test_what_is_wanted_and_what_is_read_as_plants_call_them(tmp_path):
+    """`.SP` is a setpoint, `.PV` what is measured; names of two letters are kept in those of their columns."""
+    for name in ("a_online", "a_lab"):
+        header = {"a_online": "t,pH.PV (-),DO.PV (%),Stirrer speed.SP (rpm)", "a_lab": "t,biomass,glucose,product"}
+        lines = "".join(f"{30 * i},{7 + i % 3},{i % 50},{300 + i % 4}\n" for i in range(60))
+        (tmp_path / f"{name}.csv").write_text(f"{header[name]}\n{lines}")
+    recipe = tomllib.loads(suggest(tmp_path))
+    columns = {column: stream for stream in recipe["streams"].values() for column in stream["columns"]}
+    assert {"ph_pv", "do_pv"} <= set(columns)
+    assert "units" not in columns["ph_pv"] or "-" not in str(columns["ph_pv"]["units"])
+    assert columns["sp"]["kind"] == "action"

@@ -31,6 +31,7 @@ _SPELT = {
     "hpa": "hPa", "mbar": "hPa", "kpa": "kPa", "pa": "Pa",
     "bar": "bar", "psi": "psi", "nm": "N*m", "n·m": "N*m", "n*m": "N*m", "n": "N", "rpm": "rpm", "hz": "Hz",
     "g": "g", "gs": "g", "mg": "mg", "%": "%", "percent": "%", "pct": "%",
+    "-": "",  # none
 }  # fmt: skip
 SI = ("m/s^2", "rad/s", "rad", "m/s", "m", "K", "V", "A", "W", "T", "Pa", "N*m", "N", "Hz", "s", "kg")
 _BRACKETS = re.compile(r"^(?P<name>.*?)\s*[(\[{](?P<unit>[^()\[\]{}]*)[)\]}]\s*$")
@@ -100,7 +101,7 @@ def split(name: str) -> tuple[str, str]:
 
 def is_unit(unit: str) -> bool:
     """Whether a unit is one that is known."""
-    return unit in _SPELT.values() or any(conversion(unit, new) is not None for new in SI)
+    return bool(unit) and (unit in _SPELT.values() or any(conversion(unit, new) is not None for new in SI))
 
 
 def si(unit: str) -> str:

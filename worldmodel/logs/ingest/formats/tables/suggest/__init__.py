@@ -202,7 +202,10 @@ def _parts(path: Path, tables: Mapping[str, Table]) -> tuple[list[Part], list[st
         else:
             found = find_streams(table, clock.columns, clock.stamps_s, beside(table.path))
             for stream in found.streams:
-                stream.name = stem(Path(name)) if stream.name == REST or tells_nothing(stream.name) else stream.name
+                if tells_nothing(stream.name):  # it is a part of what its columns are called
+                    stream.prefix_columns()
+                if stream.name == REST or tells_nothing(stream.name):
+                    stream.name = stem(Path(name))
             if found.key:
                 doubts.append(f"{found.key} of {name} seems to tell episodes apart, and is not read")
             parts.append(Part(name, clock, found))

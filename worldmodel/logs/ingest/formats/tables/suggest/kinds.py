@@ -83,13 +83,13 @@ def called(name: str) -> str:
 
 
 ACTION = re.compile(
-    r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|(?:joy)?stick|joy|levers?(?!_arm)|pedals?|rc(?:_?command|in|out)?"
+    r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|(?:joy)?stick|joy|levers?(?!_arm)|(?:fahr|gas|brems)?pedals?|rc(?:_?command|in|out)?"
     r"|set_?point|sp|target|desired|servo|actuators?|relays?|valve|ventil|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
 )
 # What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
 COMMANDS = re.compile(
     r"^(?!.*(?:measured|actual|feedback|applied|error|abweichung)).*(?:^|_)"
-    r"(?:soll|fahrstufe|fahrhebel|consign[ae]|stell(?:wert|signal|gr)|\w+(?:soll(?:wert)?|vorgabe|anforderung)$"
+    r"(?:sp$|soll|fahrstufe|fahrhebel|consign[ae]|stell(?:wert|signal|gr)|\w+(?:soll(?:wert)?|vorgabe|anforderung)$"
     r"|(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value|current|volt|power|temp|pressure|flow)[a-z]*\d*$"
     r"|target_(?:joint|qd{0,2}|tcp|pose)s?(?:\d*$|_)"
     r"|(?:feed|speed|spindle|rapid)(?:_?rate)?_override$|(?:pitch|torque|speed|force|steer(?:ing)?|rudder|brake|throttle|gear)_(?:demand|request|order)(?:ed)?$)"

@@ -36,6 +36,12 @@ class Suggested:
     hemispheres: tuple[str, ...] = ()
     doubts: list[str] = dataclasses.field(default_factory=list)
 
+    def prefix_columns(self) -> None:
+        """Puts the stream's name before those of its columns that do not begin with it: `ph_pv` of pH.PV."""
+        for column in self.columns:
+            if not column.name.startswith(self.name):
+                column.name = f"{self.name}_{column.name}"
+
 
 class Found(NamedTuple):
     """The streams of a table, what was left out of them, and the column that tells its episodes apart."""
