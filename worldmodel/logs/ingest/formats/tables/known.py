@@ -56,7 +56,7 @@ def recognised(path: Path) -> str | None:
 
 
 def recognised_files(path: Path) -> str | None:
-    """The name of the recipe that fits the files of a folder or an archive."""
+    """The name of the recipe that fits the files of a folder or an archive, of one recording or of several."""
     try:
         there = dict.fromkeys(_within(path) if path.is_dir() else archived(path))
     except (OSError, RecipeError):
@@ -64,6 +64,8 @@ def recognised_files(path: Path) -> str | None:
     for name, recipe in exporters().items():
         files = recipe.signs.files if recipe.signs else ()
         whole = files and all(len(matching(there, pattern)) == 1 for pattern in files)
+        several = recordings_by(there, recipe.files) if files and not (whole or recipe.rest) else {}
+        whole = whole or any(set(files) <= own.keys() for own in several.values())
         if whole and (recipe.rest or any(matching(there, pattern) for pattern in recipe.files)):
             return name
     return None

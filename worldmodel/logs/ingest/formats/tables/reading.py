@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
@@ -137,7 +138,13 @@ def _recordings(
     for own, files in told.items():
         streams = (dataclasses.replace(s, file=s.file.replace("*", escaped(own))) for s in recipe.streams)
         fitted = dataclasses.replace(recipe, streams=tuple(streams))
-        yield f"{path.name} {own}", path, {name: there[name] for name in files.values()}, fitted
+        beside = [name for name in there if re.match(rf"{re.escape(own)}(?![a-zA-Z0-9])", name)]
+        yield (
+            f"{path.name} {own}",
+            path,
+            {name: there[name] for name in dict.fromkeys([*files.values(), *beside])},
+            fitted,
+        )
     if not folders and not told:
         yield path.name, path, there, recipe
 
