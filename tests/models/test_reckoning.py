@@ -141,6 +141,19 @@ def test_a_boat_goes_over_ground_and_not_with_the_wind():
     assert sorted(m.rate_scale for m in found) == pytest.approx([-np.pi / 180] * 2 + [np.pi / 180] * 2)
 
 
+def test_where_no_name_is_a_speed_s_what_is_in_metres_a_second_may_be():
+    """But not to the side, of the wind, or along an axis of the world."""
+    bus = StreamSpec("drive", "sensor", ("odo_v", "v_lateral", "wind", "temp"), ("m/s", "m/s", "m/s", "K"), 10.0)
+    ned = StreamSpec("velocity", "sensor", ("v_1", "v_2"), ("m/s", "m/s"), 10.0, "ned")
+    turn = StreamSpec("bus", "sensor", ("gierrate",), ("deg/s",), 10.0)
+    layout = TickLayout(DT, (GPS, bus, ned, turn))
+    (rate,) = range(*layout.reading_columns["bus"].indices(99))
+    found = {(*m.speed, *m.turning) for m in motions(GPS, layout, None)}
+    assert found == {(layout.reading_columns["drive"].start, rate)}
+    named = TickLayout(DT, (GPS, SPEED, bus, turn))
+    assert {tuple(m.speed) for m in motions(GPS, named, None)} == {(named.reading_columns["car"].start,)}
+
+
 def sliding(path, to_the_left, slides=True):
     """Robots that go ahead and sideways at speeds of their own, and turn; `to_the_left` is the sign of the latter."""
     twist, rng = (

@@ -13,8 +13,9 @@ from worldmodel.types import StreamSpec
 from worldmodel.units import conversion
 
 _SPEED = re.compile(r"^(?!.*wind).*(?:speed|forward|\bvx\b|(?:velocity|dvl)[_.]v?x\b|(?:\b|_)s(?:og|tw)(?:\b|_))")
+_ASIDE = re.compile(r"wind|east|north|up\b|down\b|vert|climb|sink|(?:\b|_)lat|side|slip|v[yz]\b|_[yz]\b")  # not ahead
 _WHEEL = re.compile(r"wheel|encoder")
-_YAW = re.compile(r"yaw|gyro|turn_rate|rate_of_turn|(?:\b|_)rot(?:\b|_)|\bwz\b|angular_velocity")
+_YAW = re.compile(r"yaw|gyro|turn_rate|rate_of_turn|(?:\b|_)rot(?:\b|_)|\bwz\b|angular_velocity|gier|drehrate")
 
 
 class Named(NamedTuple):
@@ -39,12 +40,13 @@ class Motion(NamedTuple):
 
 
 class _Column(NamedTuple):
-    """A column of a sensor: its place among the Y readings, its stream, `stream.column`, and its unit."""
+    """A column of a sensor: its place among the Y readings, its stream, `stream.column`, its unit, and the frame."""
 
     at: int
     stream: str
     name: str
     unit: str
+    frame: str
 
 
 def motions(place: StreamSpec, layout: TickLayout, named: Named | None) -> list[Motion]:
@@ -102,20 +104,25 @@ def _columns(layout: TickLayout) -> list[_Column]:
         at = codec(spec).physical_mask(np.arange(features.start, features.stop))  # each column's own feature
         if spec.kind == "sensor":
             named = [f"{spec.name}.{column}" for column in spec.columns]
-            found += [_Column(int(i), spec.name, n, unit) for i, n, unit in zip(at, named, spec.units, strict=True)]
+            frame, each = codec(spec).world_frame, zip(at, named, spec.units, strict=True)
+            found += [_Column(int(i), spec.name, name, unit, frame) for i, name, unit in each]
     return found
 
 
 def _speeds(columns: list[_Column]) -> list[list[_Column]]:
     """Single columns that look like a speed, and all such of a stream together.
 
-    A unit is not needed: the fixes tell the scale of a speed, and whether it is one.
+    A unit is not needed: the fixes tell the scale of a speed, and whether it is one. Where no name is a speed's, what
+    is in m/s, and not of a direction in the world or to the side, may be one.
     """
     found = [
         c
         for c in columns
         if (_SPEED.search(c.name.lower()) and (not c.unit or _scale(c, "m/s")))
         or (_WHEEL.search(c.name.lower()) and (not c.unit or _scale(c, "m/s") or _scale(c, "rad/s")))
+    ]
+    found = found or [
+        c for c in columns if _scale(c, "m/s") and c.frame in ("", "body") and not _ASIDE.search(c.name.lower())
     ]
     together = [list(group) for _, group in itertools.groupby(found, lambda c: c.stream)]
     return [[c] for c in found] + [group for group in together if len(group) > 1]
