@@ -112,6 +112,16 @@ def test_readings_by_their_names_are_a_stream_each(tmp_path):
     np.testing.assert_allclose(recording.samples["rpm"].time, np.arange(1, 40, 2) / 10)
 
 
+def test_readings_by_their_names_are_commands_where_they_are_called_so(tmp_path):
+    names, units = ("Speed", "Accelerator Pedal", "Motor Current", "Speed.SP"), ("km/h", "%", "A", "km/h")
+    rows = "".join(f"{i / 10};{names[i % 4]};{i};{units[i % 4]}\n" for i in range(80))
+    (tmp_path / "run.csv").write_text("SECONDS;SIGNAL;VALUE;UNITS\n" + rows)
+    (recording,) = recordings(tmp_path / "run.csv")
+    commands = {name for name, spec in recording.specs.items() if spec.kind == "action"}
+    assert commands == {"accelerator_pedal", "speed_sp"}
+    assert not any("no column is called a command" in note for note in recording.notes)
+
+
 def test_sensors_that_take_turns_are_a_stream_each_and_labels_are_not(tmp_path):
     rows = "".join(f"{5 * i},{('accel_g', 'gyro_dps')[i % 2]},{i % 2},0,1\n" for i in range(60))
     (tmp_path / "run.csv").write_text("elapsed_ms,sensor,x,y,z\n" + rows)

@@ -56,6 +56,7 @@ _FAST = 10.0  # rad/s, which few machines turn with
 _OF_APPLE = re.compile(r"rotation_?rate")  # in rad/s, beside accelerations in g
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
 _TOGETHER = 0.9  # of the rows of columns that are filled together
+_COMMANDED = 'taken for commands by their names; kind = "sensor" if they are measured'
 _LOST = 3  # rows at least that tell what a flag of validity is of
 _METER = {"u": "V", "i": "A", "p": "W"}  # side by side: a voltage that is measured, and no command
 
@@ -73,6 +74,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     names, left_out = _numeric([name for name in table.names if name not in taken], table)
     several = by_name(table, names, taken)
     if several:
+        _as_commands([stream for stream, _ in several])
         own = {column.source for stream, _ in several for column in stream.columns}
         return Found([*(_by_its_name(stream, rows) for stream, rows in several), *_fixes(names, own, evidence)], [])
     key = next((name for name in table.names if EPISODE.search(plain(name))), "")
@@ -99,6 +101,15 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     return Found(streams, left_out, key)
 
 
+def _as_commands(streams: Sequence[Suggested]) -> None:
+    """Takes streams of a value each for commands where they are called so."""
+    names = [stream.name for stream in streams]
+    for stream in (stream for stream in streams if len(stream.columns) == 1):
+        unit = stream.columns[0].from_unit or stream.columns[0].unit
+        if _is_command(stream.name, unit) or _is_wanted(stream.name, names):
+            stream.kind, stream.doubts = "action", [*stream.doubts, _COMMANDED]
+
+
 def _fixes(names: Sequence[str], taken: Collection[str], evidence: Evidence) -> list[Suggested]:
     """The fixes beside readings that are told by their names: each is written until the next one comes."""
     kind = next(kind for kind in KINDS if kind.kind == "gps")
@@ -111,7 +122,7 @@ def _fixes(names: Sequence[str], taken: Collection[str], evidence: Evidence) -> 
 
 def _by_its_name(stream: Suggested, rows: Table) -> Suggested:
     """A stream, of the kind that it is called by: `accelerometer` with x, y and z. The units of one are its rows'."""
-    if any(column.unit for column in stream.columns):
+    if stream.kind == "action" or any(column.unit for column in stream.columns):
         return stream
     found = _of_name(stream.name, stream.columns, Evidence(rows))
     return dataclasses.replace(found, name=stream.name, where=stream.where) if found else stream
@@ -261,14 +272,10 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
     turns = _turns(table, names)
     file = stem(table.path)
     of_commands = bool(ACTION.search(file)) and not NOT_ACTION.search(file)  # `motors.csv` with m1 to m4
-    metered = _METER.items() <= {plain(name): table.unit(name) for name in names}.items()
+    meters = _METER.items() <= {plain(name): table.unit(name) for name in names}.items()
     for name in names:
-        base = plain(name)
-        read = table.unit(name) in READ_OF_DRIVES and bool(DRIVES.search(base))
-        action = bool(ACTION.search(base)) and not (NOT_ACTION.search(base) or read or (metered and base in _METER))
-        action = action or any(COMMANDS.search(words) for words in (base, _prefix(name)))
-        action = action or (of_commands and not (NOT_ACTION.search(base) or read))
-        action = action or (table.unit(name) in ("", "%") and bool(SWITCHED.search(base))) or _is_wanted(name, names)
+        metered = meters and plain(name) in _METER
+        action = _is_command(name, table.unit(name), of_commands, metered) or _is_wanted(name, names)
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
         pace = turns.get(name) or -_held(table, name, action)
         groups["action" if action else "sensor", prefix, pace].append(name)
@@ -277,13 +284,25 @@ def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
         stream = Suggested(prefix or ("commands" if kind == "action" else REST), kind, [])
         stream.columns = [_column(name, table, prefix) for name in columns]
         if kind == "action":
-            stream.doubts.append('taken for commands by their names; kind = "sensor" if they are measured')
+            stream.doubts.append(_COMMANDED)
         angles = [c for c in stream.columns if (ANGLE.search(c.name) or EULER.search(prefix)) and not c.unit]
         stream.doubts += of_angles(angles, evidence)
         stream.doubts += [doubt for column in stream.columns if (doubt := wraps(column, evidence))]
         _distinct(stream.columns)
         streams.append(stream)
     return streams
+
+
+def _is_command(name: str, unit: str, among_commands: bool = False, metered: bool = False) -> bool:
+    """Whether a column is one by its name and unit: more are where all others beside it are, and none of a meter."""
+    base = plain(name)
+    read = unit in READ_OF_DRIVES and bool(DRIVES.search(base))
+    called = among_commands or (bool(ACTION.search(base)) and not metered)
+    return (
+        (called and not (NOT_ACTION.search(base) or read))
+        or any(COMMANDS.search(words) for words in (base, _prefix(name)))
+        or (unit in ("", "%") and bool(SWITCHED.search(base)))
+    )
 
 
 def _is_wanted(name: str, names: Sequence[str]) -> bool:
