@@ -386,3 +386,36 @@ def test_an_expert_known_from_other_windows_is_not_trusted_where_nothing_moves_f
     np.testing.assert_allclose(usual[1, :, 1], usual[0, :, 1] * 4)
     quiet = blend.joined_by(np.stack([own, own]), beside=0, like=0, groups=9)
     np.testing.assert_allclose(quiet.usual[1], np.maximum(usual[0], own[0]))  # and never less than what was seen
+
+
+def rarely_wrong():
+    """A charge in steps, read every third tick, that holding foretells but in two windows; in none had it moved."""
+    ticks, window = np.arange(H), np.arange(N)[:, None]
+    mask = np.ones((N, H, Y), bool)
+    mask[..., 2] = (ticks - window) % 3 == 0
+    data = left_out([0.0, 0.3], mask=mask, within=np.zeros((2, N, E, S)))
+    came = data.came.copy()
+    came[..., 2] = np.isin(window, (5, 13)) & (ticks >= 3)
+    ahead = np.concatenate([0 * came[None], data.ahead[1:]])
+    return data._replace(came=came, ahead=ahead)
+
+
+def test_what_is_all_but_never_wrong_is_imagined_to_err_by_no_more_than_it_did():
+    """Its errors are many times the expected ones: a charge was imagined at 10,000 %, and its mean with it."""
+    data = rarely_wrong()
+    blend = Blend.fit(data, HORIZONS, STREAM_OF)
+    within = np.zeros((2, 8, E, S))
+    within[:, 4:] = 1.0  # where it has just moved
+    mean, scale, _ = blend.mix(data.ahead[:, :8], within, now=data.held[:8, None])
+    errors = blend.members(mean, scale, blend.drawn(8, 64, 0)) - mean[:, None]
+    assert np.abs(errors[..., 2]).max() <= max(2.0, 3 * scale[..., 2].max())
+    assert scale[..., 2].max() < 5
+    assert np.abs(errors[:4, :, :, 2].mean(1)).max() < 0.1
+
+
+def test_who_was_right_at_a_tick_at_which_few_readings_came_is_not_taken_for_sure_there():
+    data = rarely_wrong()
+    usual = Blend.fit(data, HORIZONS, STREAM_OF).usual[..., 2]
+    assert not ((data.came[..., 2] > 0) & data.mask[..., 2])[:, 3].any()
+    assert (usual[0, 3:] > 1e-4).all()
+    assert usual[0, 0] < 1e-9  # nor was it wrong near there

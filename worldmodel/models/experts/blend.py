@@ -25,6 +25,7 @@ _QUIET = 0.03  # of the best expert's mean squared error, added to each episode'
 _SHARED = 0.5  # of how far an expert is behind the best in a column, which all columns of its stream tell
 _MOST_SHARED = 16.0  # times the best's squared error, or as much as in the column itself, that each of the others tells
 _STILL = 1e-8  # of a column's variance: where no expert errs more, nothing moved
+_MOST_UNUSUAL = 400.0  # times the usual squared error, that a context announces
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
 _FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
 _LEARNED = 16.0  # and one known from none but those that it learned from with so many times
@@ -33,6 +34,8 @@ _ABOUT = 9  # horizons, spread evenly in their logarithm, that tell it
 _TOLD = 0.01  # of the log likelihood of an error: less is no reason to believe that it does
 _APART = 2.0  # times the squared distance of trusted experts from their blend, that squared errors are larger
 _RESIDUALS = 256  # windows whose errors members repeat
+_UNEXPECTED = 20.0  # times its expected size, that an error is at most: it was expected of too few readings
+_AS_FAR, _AS_WIDE = 2.0, 3.0  # times the largest error, or the expected one, that members go at most
 _LEAST = 1e-12  # against division by nothing
 
 
@@ -50,6 +53,8 @@ class Blend:
         far: [K, Y] mean squared errors over long runs, 0 of who was not asked; of none where no recording is long.
         lively: [Y] the share of an expected squared error that grows with how far the blend moves.
         moves: [H, Y] how far that is on average; of no ticks where it is not known.
+        most: [Y] the largest error in left-out windows, in radii of angles that wrap; of a run that has not measured it
+            none.
         sign, middle, radius: of `Circles`.
     """
 
@@ -61,6 +66,7 @@ class Blend:
     far: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
     lively: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
     moves: Float[Array, "_ _"] = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    most: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
     sign: Int[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0, int))
     middle: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
     radius: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
@@ -81,7 +87,7 @@ class Blend:
             stream_of: as above.
             circles: of the angles that wrap; None where none does.
         """
-        error = left_out.squared_errors(left_out.ahead)
+        error = _pooled(left_out.squared_errors(left_out.ahead), left_out.mask)
         usual = _between(_cautious(error, left_out.groups), np.isfinite(error).any((0, 1)))
         usual = _shared(usual, np.asarray(stream_of))
         within, none = mean_known(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
@@ -94,7 +100,9 @@ class Blend:
         scale = scale * blend._livelier(mean, scale, left_out.held[:, None], np.arange(mean.shape[1]))
         if circles is not None:
             blend.sign, blend.middle, blend.radius = circles
-        left = blend._circles.along(left, mean) / blend._circles.even(scale)
+        left = blend._circles.along(left, mean)
+        blend.most = np.nan_to_num(np.abs(left)).max((0, 1), initial=0.0)
+        left = np.clip(left / blend._circles.even(scale), -_UNEXPECTED, _UNEXPECTED)
         few = evenly(len(left), _RESIDUALS)
         return dataclasses.replace(blend, residuals=_whole(left)[few].astype(np.float32))
 
@@ -188,14 +196,20 @@ class Blend:
     ) -> Float[Array, "B K H Y"]:
         """Equally likely futures: about the blend, errors as they came in left-out windows `chosen`, each as a whole.
 
-        So they keep their course over time and across sensors, and grow with the error that the context announces.
-        Those of an angle that wraps are turned to where it points.
+        So they keep their course over time and across sensors, and grow with the error that the context announces; to
+        twice the largest that there was, or to three times what is expected, but no farther: what is all but never
+        wrong, such as a charge in steps of half a percent, has errors that are many times the expected ones. Those of
+        an angle that wraps are turned to where it points.
         """
         xp, circles = namespace(mean), self._circles
         if not len(self.residuals):
             return xp.repeat(mean[:, None], chosen.shape[1], 1)
         tick = np.minimum(np.arange(mean.shape[1]), self.residuals.shape[1] - 1)
-        errors = circles.even(scale)[:, None] * xp.asarray(self.residuals)[chosen][:, :, tick]
+        even = circles.even(scale)[:, None]
+        errors = even * xp.asarray(self.residuals)[chosen][:, :, tick]
+        if len(self.most):
+            farthest = xp.maximum(_AS_FAR * self.most, _AS_WIDE * even)
+            errors = xp.clip(errors, -farthest, farthest)
         return mean[:, None] + circles.back(errors, mean[:, None])
 
     def drawn(self, windows: int, count: int, seed: int | Sequence[int]) -> Int[Array, "B K"]:
@@ -213,6 +227,7 @@ class Blend:
     def _inside(self, within: Float[Array, "K B E S"], tick: Int[Array, " H"]) -> tuple[Array, Array]:
         """The logarithm [K, B, H, Y] of how many times its usual squared error each expert makes in this context.
 
+        It is of no more than some hundred times: where nobody ever erred inside of one, by chance, any error is more.
         Then what of it counts against the expert: no more than how many times that of the best one there it errs, since
         a glitch strikes an accurate expert hardest, and all of them; and nothing for doing better, since a quiet
         context says nothing of what is commanded next.
@@ -222,6 +237,7 @@ class Blend:
         xp, usual = namespace(within), self.within[:, None]
         ratio = xp.log((within + _USUAL * usual + _LEAST) / ((1 + _USUAL) * usual + _LEAST))
         best = xp.where(xp.isfinite(within), within, np.inf).min(0)
+        ratio = xp.minimum(ratio, np.log(_MOST_UNUSUAL))
         beside = xp.minimum(ratio, xp.log((within + _LEAST) / (best + _LEAST)))
         return self._ahead_of(ratio, tick), xp.maximum(self._ahead_of(beside, tick), 0)
 
@@ -264,6 +280,23 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     deviation = np.sqrt(mean_known((behind - mean_known(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
     flattered = np.where((count == 1) & (len(each) > 1), np.log(_FLATTERED), 0.0)
     return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
+
+
+def _pooled(error: Float[np.ndarray, "K N H Y"], came: Bool[np.ndarray, "N H Y"]) -> Float[np.ndarray, "K N H Y"]:
+    """Squared errors of a stream slower than the tick, at each tick the mean over as many as lie between its samples.
+
+    Of a hundred windows a few have a sample at a tick: who was right in all of these was so by chance.
+    """
+    error, ticks = error.copy(), np.arange(error.shape[2])
+    every = np.rint(came.shape[1] / np.maximum(came.sum(1).mean(0), 1)).astype(int)
+    for column in np.flatnonzero(every > 1):
+        half = every[column] / 2
+        near = (np.abs(ticks[:, None] - ticks) < half).astype(float)
+        own = error[..., column]
+        known = np.isfinite(own)
+        count = known @ near
+        error[..., column] = np.where(count, (np.where(known, own, 0) @ near) / np.maximum(count, 1), np.nan)
+    return error
 
 
 def _between(error: Float[np.ndarray, "K H Y"], came: Bool[np.ndarray, "H Y"]) -> Float[np.ndarray, "K H Y"]:
@@ -349,16 +382,14 @@ def _shared(usual: Float[np.ndarray, "K H Y"], stream_of: Int[np.ndarray, " Y"])
 
 
 def _whole(residuals: Float[np.ndarray, "N H Y"]) -> Float[np.ndarray, "N H Y"]:
-    """Residuals centred, and filled where nothing came: on lines, and as the first and the last beyond these.
+    """Residuals filled where nothing came, on lines, and as the first and the last beyond these; then centred.
 
     They are in units of what is expected at each tick, and so no less before the first: the reading of a sensor slower
     than the tick errs as much as at the tick at which one came.
     """
-    centred = residuals - np.nan_to_num(mean_known(residuals, 0))
-    out, ticks = np.zeros(centred.shape), np.arange(centred.shape[1])
-    for window, column in np.ndindex(len(centred), centred.shape[2]):
-        series = centred[window, :, column]
-        known = np.isfinite(series)
-        if known.any():
-            out[window, :, column] = np.interp(ticks, ticks[known], series[known])
-    return out
+    filled, ticks = np.full(residuals.shape, np.nan), np.arange(residuals.shape[1])
+    there = np.isfinite(residuals)
+    for window, column in np.argwhere(there.any(1)):
+        known = there[window, :, column]
+        filled[window, :, column] = np.interp(ticks, ticks[known], residuals[window, known, column])
+    return np.nan_to_num(filled - mean_known(filled, 0))
