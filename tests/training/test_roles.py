@@ -142,11 +142,18 @@ def test_a_run_on_recorded_and_simulated_logs_selects_and_measures_on_recorded_o
         assert "20 simulated episodes were learned from beside 4 recorded ones" in simulated_note(settings.episodes)
     alone = new_settings(Log(simulated), [simulated], Options(network=True, **SHORT))
     assert len(alone.measure) == len(alone.select) == 2
+    enough = new_settings(Log(simulated), [simulated], Options(holdout=0.3, **SHORT))
+    assert enough.fitted == enough.learn
+    assert enough.left_out == enough.select
     more = write_log(tmp_path / "more.h5", 12, 1.0, seed=200)
     for network, count in ((True, 5), (False, 1)):
         settings = new_settings(Log([more, simulated]), [more, simulated], Options(network=network, **SHORT))
         assert len(settings.select) == count
         assert settings.enough_select == network
+        recorded = [i for i in settings.fitted if not settings.episodes[i].simulated]
+        assert recorded == sorted({*range(12)} - {*settings.measure})  # those that select are fitted on, too
+        assert settings.left_out == settings.fitted
+        assert len(settings.teachers) == 20
     assert simulated_note(alone.episodes) == ""
 
 

@@ -411,6 +411,30 @@ def test_minutes_begin_with_reading_and_baselines_have_half_of_what_is_left(blin
     assert run.settings.began_s == 33
 
 
+def test_experts_learn_from_as_many_simulated_windows_as_recorded_ones(blind, tmp_path, monkeypatch):
+    specs = tuple(spec for spec in SPECS if spec.kind != "video")
+    taught = write_log(tmp_path / "taught.h5", 20, seed=100, about={"simulator": "MuJoCo"}, specs=specs)
+    drawn, fit = [], trainer.Baselines.fit
+
+    def fitted(*given, starts, **more):
+        drawn.append(starts)
+        return fit(*given, starts=starts, **more)
+
+    def examples_at(lens, windows, starts, *_):
+        drawn.append(starts)
+        raise RuntimeError("what follows is not what is tested")
+
+    monkeypatch.setattr(trainer.Baselines, "fit", fitted)
+    monkeypatch.setattr(trainer, "examples_at", examples_at)
+    with pytest.raises(RuntimeError, match="not what is tested"):
+        train([taught, blind], tmp_path / "run", network=False, dt=0.1, context_s=0.4, horizon_s=0.3, progress=False)
+    for starts in drawn:
+        simulated = starts[:, 0] < 20
+        assert len(np.unique(starts[~simulated, 0])) == 5  # all but the one that measures
+        assert simulated.sum() == (~simulated).sum()
+    assert len(drawn) == 2
+
+
 def test_refusals(log, straight, tmp_path):
     with pytest.raises(WorldModelError, match="exists already"):
         train([log], straight.folder)

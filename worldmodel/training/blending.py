@@ -15,6 +15,7 @@ from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
 from worldmodel.training.progress import TrainingProgress
+from worldmodel.training.roles import ENOUGH
 from worldmodel.training.settings import RunSettings
 from worldmodel.training.telling import trusted
 
@@ -49,31 +50,30 @@ def blended(
     team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out, reach, far)
     for line in trusted(team, left_out):
         show.say(line)
-    if network is None:
-        return team
-    learned = not set(settings.select) - set(settings.learn)
-    return joined_by_network(team, left_out, select, network, apart=settings.enough_select, learned=learned)
+    return team if network is None else _joined_by(network, team, settings, left_out, select)
 
 
-def joined_by_network(
-    team: Team, left_out: LeftOut, select: Windows, network: WorldModel, *, apart: bool, learned: bool
-) -> Team:
+def _joined_by(network: WorldModel, team: Team, settings: RunSettings, left_out: LeftOut, select: Windows) -> Team:
     """The experts with the network, by its errors on the select episodes.
 
-    Args:
-        team: without it.
-        left_out: what they were weighed by.
-        select: windows of the select episodes.
-        network: trained.
-        apart: whether these are those of `left_out`, so that all can be compared column by column.
-        learned: whether it learned from them.
+    Where the others were measured on enough of these that it did not learn from, it is compared with them column by
+    column.
     """
-    starts = left_out.starts if apart else select.starts().thinned(_WINDOWS)
+    episode = np.asarray(settings.left_out)[left_out.starts[:, 0]]
+    unseen = np.setdiff1d(settings.select, settings.learn)
+    rows = np.isin(episode, unseen)
+    apart = len(np.unique(left_out.groups[rows])) >= ENOUGH
+    if apart:
+        starts = np.stack([np.searchsorted(settings.select, episode[rows]), left_out.starts[rows, 1]], 1)
+    else:
+        starts = select.starts().thinned(_WINDOWS)
     context, future = select.cut(starts, select.horizon)
     ahead = network_ahead(network, team.lens, context, future.actions)
     if apart:
-        return team.reweighed(left_out, ahead)
+        said = np.full(left_out.came.shape, np.nan, ahead.dtype)
+        said[rows] = ahead
+        return team.reweighed(left_out, said)
     seen = team.lens.seen(context, future)
     held = np.repeat(seen.view.held[:, -1:], select.horizon, 1)
-    groups = 0 if learned else len(np.unique(starts[:, 0]))
+    groups = len(np.unique(starts[:, 0])) if len(unseen) else 0
     return team.with_network(seen.squared_errors(ahead), seen.squared_errors(held), groups)

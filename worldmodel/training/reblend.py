@@ -53,7 +53,7 @@ def blend(
         rich = [expert for name, expert in loaded.team.rich.items() if name != Physics.name]
         kept = len(closed(loaded.baselines)) + len(rich)
         show.say(f"measuring {scene.name} on what is left out")
-        measured = loaded.windows(log, episodes=settings.select if settings.enough_select else settings.fitted)
+        measured = loaded.windows(log, episodes=settings.left_out)
         left_out, rich = _joined(folder.read_left_out(), kept, physics, measured), [*rich, physics]
         select = loaded.windows(log, episodes=settings.select)
         reach = loaded.team.reach

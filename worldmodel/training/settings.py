@@ -110,11 +110,24 @@ class RunSettings:
         return len(apart) >= ENOUGH
 
     @property
-    def fitted(self) -> list[int]:
-        """Episodes that experts other than the network are fitted on: those that learn, and those that select too if
-        they are too few to tell experts by, which each episode then does in turn.
+    def by_select(self) -> bool:
+        """Whether experts other than the network are measured on the select episodes, and not fitted on them.
+
+        Else each episode is left out in turn, as recorded ones are beside simulated ones: too few to spare any.
         """
-        return self.learn if self.enough_select else sorted({*self.learn, *self.select})
+        return self.enough_select and len({episode.simulated for episode in self.episodes}) == 1
+
+    @property
+    def fitted(self) -> list[int]:
+        """Episodes that experts other than the network are fitted on: those that learn, and those that select, too,
+        where these are not what they are measured on.
+        """
+        return self.learn if self.by_select else sorted({*self.learn, *self.select})
+
+    @property
+    def left_out(self) -> list[int]:
+        """Episodes whose windows they are measured on, all or the recorded ones of them."""
+        return self.select if self.by_select else self.fitted
 
     @property
     def teachers(self) -> list[int]:

@@ -34,7 +34,7 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
         yield "no network is trained: cheaper experts learn more from little data; begin with --network to have one"
     if settings.layout.readings:
         parts = "parts that they leave out in turn, and then learn from all"
-        yield f"experts are measured on {'the select episodes' if settings.enough_select else parts}"
+        yield f"experts are measured on {'the select episodes' if settings.by_select else parts}"
 
 
 def shares(episodes: Sequence[EpisodeRef]) -> str:

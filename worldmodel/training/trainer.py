@@ -17,6 +17,7 @@ from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.odometry import Odometer, find_odometers
 from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.fitting import FITTED, Trial, examples_at
+from worldmodel.models.experts.left_out import evened
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.rich import fit_quick, fit_rich
 from worldmodel.simulate import Scene, load_scene
@@ -185,7 +186,7 @@ def _begin(
     whole: Allowance,
 ) -> RunSettings:
     """Writes what a run needs before its first update; the settings with what that took, of a whole that has begun."""
-    learn, select = source.batches.windows, source.selection.windows if settings.enough_select else None
+    learn, select = source.batches.windows, source.selection.windows if settings.by_select else None
     allowance = whole.part(settings.experts_s - whole.spent)
     with folder.begin() as start:
         start.write_odometers(odometers)
@@ -196,8 +197,9 @@ def _begin(
         start.write_scaling(scaling)
         show.say("fitting baselines")
         windows = learn if settings.fitted == settings.learn else _windows(log, settings, settings.fitted, odometers)
+        starts = evened(windows.starts().thinned(), settings.teachers)
         turn = allowance.part(allowance.left / 2)
-        baselines = Baselines.fit(windows, scaling, settings.seed, select=select, allowance=turn)
+        baselines = Baselines.fit(windows, scaling, settings.seed, starts=starts, select=select, allowance=turn)
         start.write_baselines(baselines)
         if told := baselines.describe():
             show.say(told)
@@ -205,7 +207,7 @@ def _begin(
             show.say("fitting experts")
             lens, seed = baselines.lens, settings.seed
             soon = allowance.part(allowance.left / 3)
-            examples = examples_at(lens, windows, windows.starts().thinned(), seed, soon)
+            examples = examples_at(lens, windows, starts, seed, soon)
             trial = Trial.of(lens, windows, select, seed, allowance, settings.teachers)
             quick = fit_quick(examples, lens, soon, baselines.reckoners)
             cheap = trial.closed(baselines, quick)

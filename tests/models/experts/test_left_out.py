@@ -17,7 +17,7 @@ from worldmodel.models.experts.blend import Blend
 from worldmodel.models.experts.closed import AR, ARX, Closed, Ridge, closed
 from worldmodel.models.experts.evidence import earlier, errors_within, horizons_within
 from worldmodel.models.experts.fitting import Trial, examples_at
-from worldmodel.models.experts.left_out import Question, ask, folds, measured
+from worldmodel.models.experts.left_out import Question, ask, evened, folds, measured
 from worldmodel.models.experts.rich import experts_from, experts_to, fit_quick
 from worldmodel.models.objective import at_sample_times
 from worldmodel.training.data import measure_scaling
@@ -155,9 +155,23 @@ def test_simulated_episodes_are_fitted_on_and_never_measured(windows):
     measured = np.concatenate([fold.measure for fold in parts])
     assert set(measured[:, 0]) == {1, 3}
     assert all(len(fold.groups) == len(fold.measure) for fold in parts)
-    assert {0, 2} <= set(np.concatenate([fold.fit for fold in parts])[:, 0])
+    assert [set(fold.fit[:, 0]) for fold in parts] == [{0, 2, *({1, 3} - set(fold.measure[:, 0]))} for fold in parts]
     every = folds(windows, seed=0, simulated=[0, 1, 2, 3])
     assert set(np.concatenate([fold.measure for fold in every])[:, 0]) == {0, 1, 2, 3}
+
+
+def test_no_more_windows_of_simulated_episodes_are_fitted_on_than_of_recorded_ones(windows):
+    starts, each = np.asarray(windows.starts()), len(windows.starts()) // 4
+    kept = evened(starts, [0, 1, 3])
+    assert np.bincount(kept[:, 0]).tolist() == [32, 31, each, 32]  # evenly among those, of whom each has 95
+    np.testing.assert_array_equal(kept, np.unique(kept, axis=0))  # each once, in their order
+    for all_of_them in ([], [1], [0, 2], [0, 1, 2, 3]):
+        np.testing.assert_array_equal(evened(starts, all_of_them), starts)
+    for fold in folds(windows, seed=0, simulated=[0, 1]):  # of the others one is fitted on, and one is left out
+        assert np.isin(fold.fit[:, 0], [0, 1]).sum() == each == len(fold.fit) / 2
+    (alone,) = folds(windows, seed=0, simulated=[0, 1, 3])
+    assert set(alone.fit[:, 0]) == {0, 1, 3}
+    assert len(alone.fit) == 3 * each
 
 
 def test_one_episode_is_left_out_in_blocks_that_no_window_reaches_into(windows):

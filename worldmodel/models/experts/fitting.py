@@ -68,8 +68,7 @@ class Trial:
         if select is not None:
             starts = np.asarray(select.starts().thinned())
             return cls(lens, windows, select, [Fold(starts[:0], starts, starts[:, 0])], seed, allowance)
-        divided = [fold for fold in folds(windows, seed, simulated) if len(fold.measure)]
-        return cls(lens, windows, None, divided, seed, allowance)
+        return cls(lens, windows, None, folds(windows, seed, simulated), seed, allowance)
 
     def closed(self, baselines: Baselines, others: Sequence[Any]) -> list[LeftOut]:
         """By part what baselines, and others that are fitted in a moment, say."""

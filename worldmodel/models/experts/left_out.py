@@ -176,6 +176,17 @@ def alongside(told: LeftOut, more: LeftOut | None, count: int) -> LeftOut:
     return told._replace(ahead=np.concatenate([told.ahead, ahead]), within=np.concatenate([told.within, within]))
 
 
+def evened(starts: Int[np.ndarray, "M 2"], simulated: Sequence[int]) -> Int[np.ndarray, "_ 2"]:
+    """Starts of which no more are of simulated episodes than of recorded ones; all of them where none is recorded.
+
+    What a simulator lacks of a machine, such as the shaking of a rough road, many of its windows would drown.
+    """
+    kept = ~np.isin(starts[:, 0], simulated)
+    taught, recorded = np.flatnonzero(~kept), int(kept.sum())
+    kept[taught[scattered(len(taught), recorded or len(taught))]] = True
+    return starts[kept]
+
+
 def folds(windows: Windows, seed: int, simulated: Sequence[int] = ()) -> list[Fold]:
     """Parts of the windows that are left out in turn: of whole episodes, or of one alone blocks in time.
 
@@ -185,17 +196,18 @@ def folds(windows: Windows, seed: int, simulated: Sequence[int] = ()) -> list[Fo
     Args:
         windows: whose starts to divide.
         seed: decides which are together.
-        simulated: episodes that are fitted on, and never measured: how an expert does there says little of a machine.
+        simulated: episodes that are fitted on, `evened`, and never measured: how an expert does there says little of a
+            machine.
     """
     starts = windows.starts().thinned()
     group = windows.copies[starts[:, 0]]
     counts = ~np.isin(starts[:, 0], simulated)
     counts |= not counts.any()
-    names = np.random.default_rng([seed, 0xF01D]).permutation(np.unique(group))
-    if len(names) > 1:
+    names = np.random.default_rng([seed, 0xF01D]).permutation(np.unique(group[counts]))
+    if len(np.unique(group)) > 1:
         parts = np.array_split(names, min(_FOLDS, len(names)))
         left = [np.isin(group, part) for part in parts]
-        return [Fold(starts[~out], starts[out & counts], group[out & counts]) for out in left]
+        return [Fold(evened(starts[~out], simulated), starts[out & counts], group[out & counts]) for out in left]
     span, edges = windows.context + windows.horizon, np.linspace(0, len(starts), _BLOCKS + 1).astype(int)
     rows = np.arange(len(starts))
     blocks = [
