@@ -35,8 +35,11 @@ def windows_of(path):
     return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
 
 
-def boats(path, *, rate=True, slots=1, seed=0, episodes=8, seconds=30.0, kept=1.0):
-    """Windows of a log of boats whose rudder turns them, with a compass (rad) of so many samples a tick."""
+def boats(path, *, rate=True, slots=1, seed=0, episodes=8, seconds=30.0, kept=1.0, unread=()):
+    """Windows of a log of boats whose rudder turns them, with a compass (rad) of so many samples a tick.
+
+    In `unread` episodes nobody reads the gyroscope.
+    """
     streams = [
         StreamSpec("compass", "sensor", ("heading",), ("rad",), slots / DT, circular=(True,)),
         StreamSpec("hull", "sensor", ("yaw_rate", "roll"), ("deg/s", "rad"), 1 / DT),
@@ -44,7 +47,7 @@ def boats(path, *, rate=True, slots=1, seed=0, episodes=8, seconds=30.0, kept=1.
     ]
     rng, steps = np.random.default_rng(seed), round(seconds / DT) * slots
     with LogWriter(path, streams if rate else [streams[0], streams[2]]) as writer:
-        for _ in range(episodes):
+        for episode in range(episodes):
             led = rng.uniform(-1, 1, steps // (12 * slots) + 1).repeat(12 * slots)[:steps]
             turning, heading = np.zeros(steps), np.zeros(steps)
             heading[0] = rng.uniform(-3, 3)
@@ -60,7 +63,8 @@ def boats(path, *, rate=True, slots=1, seed=0, episodes=8, seconds=30.0, kept=1.
             there = rng.uniform(size=steps) < kept
             time = np.arange(steps) * DT / slots
             samples = {"compass": Samples(time[there], read["compass"][there, None])}
-            samples |= {"hull": Samples(time[::slots], read["hull"][::slots])} if rate else {}
+            if rate and episode not in unread:
+                samples["hull"] = Samples(time[::slots], read["hull"][::slots])
             writer.append(samples | {"rudder": Samples(time[::slots], led[::slots, None])})
     return windows_of(path)
 
@@ -121,6 +125,29 @@ def test_the_rate_of_a_heading_that_is_rarely_read_is_found(tmp_path):
     found = Carried.find(seen(windows, lens), lens)
     assert found.rates.tolist() == [lens.layout.reading_columns["hull"].start]
     assert found.slopes[0] == pytest.approx(1 / PER_RAD, rel=0.01)
+
+
+def test_a_rate_that_some_episodes_never_read_carries_the_angle_in_the_others(tmp_path):
+    windows = boats(tmp_path / "boats.h5", episodes=12, unread=(0, 3, 6, 9))
+    lens = lens_of(windows)
+    examples = seen(windows, lens)
+    found = Carried.find(examples, lens)
+    assert found.rates.tolist() == [lens.layout.reading_columns["hull"].start]
+    assert found.slopes[0] == pytest.approx(1 / PER_RAD, rel=0.05)
+    assert found.missed.tolist() == [sine_of(lens)]
+    fresh = seen(boats(tmp_path / "fresh.h5", seed=1, episodes=4, unread=(1, 3)), lens)
+    led, unled = (
+        jax.tree.map(lambda x, rows=rows: x[rows], fresh) for rows in (fresh.groups % 2 == 0, fresh.groups % 2 == 1)
+    )
+    angles = Angles.fit(examples, lens)
+    without = Angles.fit(examples, lens, carried=found._replace(rates=np.array([-1]), missed=np.zeros(0, int)))
+    always = Angles.fit(examples, lens, carried=found._replace(missed=np.zeros(0, int)))
+    far = slice(8, None)
+    np.testing.assert_allclose(error(angles, unled, lens), error(without, unled, lens), rtol=0.05)
+    assert (error(angles, unled, lens)[far] < 0.3 * error(always, unled, lens)[far]).all()
+    np.testing.assert_allclose(error(angles, led, lens), error(always, led, lens), rtol=0.3)
+    again = experts_from(experts_to([angles]), lens, tmp_path)[0]
+    np.testing.assert_array_equal(again.predict(fresh.view), angles.predict(fresh.view))
 
 
 def test_a_voltage_is_no_rate_of_what_turns_steadily(tmp_path):
@@ -246,8 +273,11 @@ def test_an_angle_and_an_attitude_that_are_old_have_turned_since_they_were_read(
     np.testing.assert_allclose(_rotated(seen, age[:, -1], turns, 4), yaw, atol=1e-12)
 
 
-def bodies(path, kind, seed=0, episodes=8, seconds=20.0, axes=3):
-    """Windows of a log of bodies that turn freely, as thrusters tell them, with a gyroscope (deg/s) on its side."""
+def bodies(path, kind, seed=0, episodes=8, seconds=20.0, axes=3, unread=()):
+    """Windows of a log of bodies that turn freely, as thrusters tell them, with a gyroscope (deg/s) on its side.
+
+    In `unread` episodes nobody reads it.
+    """
     rng, steps = np.random.default_rng(seed), round(seconds / DT)
     quaternion = ("qw", "qx", "qy", "qz")
     columns = quaternion if kind == "orientation" else ("x", "y", "z", *quaternion)
@@ -258,7 +288,7 @@ def bodies(path, kind, seed=0, episodes=8, seconds=20.0, axes=3):
         StreamSpec("thrusters", "action", ("x", "y", "z"), ("",) * 3, 1 / DT),
     )
     with LogWriter(path, streams) as writer:
-        for _ in range(episodes):
+        for episode in range(episodes):
             led = rng.uniform(-1, 1, (steps // 10 + 1, 3)).repeat(10, 0)[:steps] * (np.arange(3) >= 3 - axes)
             spin, attitude = np.zeros((steps, 3)), [Rotation.random(random_state=rng.integers(1 << 30))]
             if axes == 1:
@@ -270,7 +300,7 @@ def bodies(path, kind, seed=0, episodes=8, seconds=20.0, axes=3):
             gyro = np.degrees(spin)[:, [2, 0, 1]] * [-1, 1, 1] + 0.5 * rng.normal(size=(steps, 3))
             read = np.concatenate([20 + rng.normal(size=(steps, 1)), gyro], 1)
             body = q if kind == "orientation" else np.concatenate([rng.normal(size=(steps, 3)), q], 1)
-            data = {"body": body, "imu": read, "thrusters": led}
+            data = {"body": body, "thrusters": led} | ({} if episode in unread else {"imu": read})
             append(writer, data)
     return windows_of(path)
 
@@ -297,6 +327,17 @@ def test_an_attitude_is_carried_on_by_a_gyroscope(tmp_path, kind):
     with jax.enable_x64(True):
         compiled = jax.jit(angles.predict)(jax.tree.map(jax.numpy.asarray, fresh.view))
     np.testing.assert_allclose(compiled, angles.predict(fresh.view), rtol=1e-6, atol=1e-6)
+
+
+def test_of_an_attitude_whose_gyroscope_is_not_read_nothing_is_said(tmp_path):
+    windows = bodies(tmp_path / "learn.h5", "orientation", unread=(0, 4))
+    lens = lens_of(windows)
+    angles = Angles.fit(seen(windows, lens), lens)
+    assert angles.describe().endswith("turns by imu.b, imu.c, imu.a")
+    fresh = seen(bodies(tmp_path / "fresh.h5", "orientation", seed=1, episodes=2, unread=(1,)), lens)
+    first = lens.layout.reading_columns["body"].stop - 6
+    said = np.isfinite(angles.predict(fresh.view)[..., first : first + 6]).all((1, 2))
+    np.testing.assert_array_equal(said, fresh.groups == 0)
 
 
 def test_of_a_vehicle_that_turns_about_one_axis_the_others_are_held(tmp_path):

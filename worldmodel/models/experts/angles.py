@@ -38,6 +38,7 @@ class Carried(NamedTuple):
         attitudes: int [Q] the first feature of each attitude among the Y readings.
         axes: int [Q, 3] the column that is its rate about each of the machine's axes; -1 where none is read.
         speeds: [Q, 3] what it turns by (rad) about that axis in a second at a rate of 1.
+        missed: int [R] the sines of angles whose rate some windows lack: there they turn as if they had none.
     """
 
     sines: Int[np.ndarray, " P"]
@@ -47,6 +48,7 @@ class Carried(NamedTuple):
     attitudes: Int[np.ndarray, " Q"]
     axes: Int[np.ndarray, "Q 3"]
     speeds: Float[Array, "Q 3"]
+    missed: Int[np.ndarray, " R"] = np.zeros(0, int)
 
     @classmethod
     def none(cls) -> "Carried":
@@ -75,18 +77,25 @@ class Carried(NamedTuple):
         axes, speeds = rates[count:].reshape(-1, 3), slopes[count:].reshape(-1, 3)
         led = (axes != _NONE).any(1)
         angles = sines, rates[:count], slopes[:count], np.ones(count, int)
-        return cls(*angles, attitudes[led], axes[led], speeds[led])
+        always = examples.view.mask.any(1).all(0)
+        missed = sines[(rates[:count] != _NONE) & ~always[rates[:count]]]
+        return cls(*angles, attitudes[led], axes[led], speeds[led], missed)
 
     @property
     def are_some(self) -> bool:
         """Whether there are any."""
         return len(self.sines) + len(self.attitudes) > 0
 
+    @property
+    def turned(self) -> Int[np.ndarray, " R"]:
+        """The sines of angles that go by how they turned: those without a rate, and where it is missed."""
+        return self.sines[(self.rates == _NONE) | np.isin(self.sines, self.missed)]
+
     def by(self, columns: Bool[np.ndarray, " Y"]) -> "Carried":
-        """Those of which a rate is read that is among some columns."""
+        """Those of which a rate is read that is among some columns; they go by no more than that."""
         led = (self.rates != _NONE) & columns[self.rates]
         some = ((self.axes != _NONE) & columns[self.axes]).any(1)
-        return Carried(*(x[led] for x in self[:4]), *(x[some] for x in self[4:]))
+        return Carried(*(x[led] for x in self[:4]), *(x[some] for x in (self.attitudes, self.axes, self.speeds)))
 
     def rates_of(self, count: int) -> Int[np.ndarray, "Y 3"]:
         """For each of so many columns the rates that carry it on; for those that are not carried themselves."""
@@ -107,36 +116,37 @@ class Carried(NamedTuple):
         return self._replace(spans=np.array(_SPANS)[np.argmin(each, 0)]) if each else self
 
     def carry(self, view: View, readings: Float[Array, "B H Y"], lens: Lens) -> Float[Array, "B H Y"]:
-        """Normalised features at the ticks ahead; NaN in all other columns.
+        """Normalised features at the ticks ahead; NaN in all other columns, and of attitudes without a rate that is read.
 
         Args:
             view: what was seen.
-            readings: what is foretold of the rates at the ticks ahead, normalised, and in the sine's place how far an
-                angle without a rate turns from the newest reading (rad).
+            readings: what is foretold of the rates at the ticks ahead, normalised, and in the sine's place of what is
+                `turned` how far it turns from the newest reading (rad).
             lens: units, and the tick.
         """
         xp = namespace(readings)
         held, ahead = lens.units(view.held), lens.units(readings)
-        rates = lens.layout.dt * xp.concatenate([held, ahead], 1)
+        rates, read = lens.layout.dt * xp.concatenate([held, ahead], 1), view.mask.any(1)
         out = [xp.full(readings.shape[:2], np.nan)] * readings.shape[-1]
         for sine, rate, slope, span in zip(self.sines, self.rates, self.slopes, self.spans, strict=True):
             seen = xp.arctan2(held[..., sine], held[..., sine + 1])
-            if rate == _NONE:
-                path = seen[:, -1:] + readings[..., sine]
-            else:
-                path = _integral(seen, view.age[..., sine], view.mask[:, -span:, sine], slope * rates[..., rate])
+            path = seen[:, -1:] + readings[..., sine]
+            if rate != _NONE:
+                led = _integral(seen, view.age[..., sine], view.mask[:, -span:, sine], slope * rates[..., rate])
+                path = xp.where(read[:, rate, None], led, path) if sine in self.missed else led
             out[sine], out[sine + 1] = xp.sin(path), xp.cos(path)
         for first, axes, speeds in zip(self.attitudes, self.axes, self.speeds, strict=True):
             turns = xp.where(axes == _NONE, 0.0, speeds * rates[..., np.maximum(axes, 0)])
             features = _rotated(held[:, -1, first + _SIX], view.age[:, -1, first], turns, view.context)
+            led = read[:, axes[axes != _NONE]].any(1)[:, None]
             for i in _SIX:
-                out[first + i] = features[..., i]
+                out[first + i] = xp.where(led, features[..., i], np.nan)
         return lens.normal(xp.stack(out, -1))
 
     def unwound(self, view: View, lens: Lens) -> View:
-        """With how far each angle without a rate has turned, up to the newest reading (rad), in its sine's place."""
+        """With how far each that is `turned` has, up to the newest reading (rad), in its sine's place."""
         xp, layout = namespace(view.held), lens.layout
-        for sine in self.sines[self.rates == _NONE].tolist():
+        for sine in self.turned.tolist():
             turned = unwrapped(lens.units(view.held), sine)
             way = turned - turned[:, -1:]
             spec = layout.readings[layout.stream_of[layout.newest[sine]]]
@@ -152,7 +162,7 @@ class Carried(NamedTuple):
     def unwound_examples(self, examples: Examples, lens: Lens) -> Examples:
         """The same of what came, too, from the newest reading on."""
         came, view = examples.came, examples.view
-        for sine in self.sines[self.rates == _NONE].tolist():
+        for sine in self.turned.tolist():
             values, mask = np.concatenate([view.held, came], 1), np.concatenate([view.mask, examples.mask], 1)
             mask[:, 0] = True  # nothing before it is known
             turned = unwrapped(lens.units(hold(values, mask)[0]), sine)
@@ -269,7 +279,7 @@ class Angles(ARX):
 
         `linear` is what the linear rival says of the ticks ahead, which knows rates best: it sees all columns.
         """
-        turned, readings = self.carried.sines[self.carried.rates == _NONE], linear
+        turned, readings = self.carried.turned, linear
         if linear is None or len(turned):
             readings = super().predict(self.carried.unwound(view, self.lens))
         if linear is not None and len(turned):
@@ -296,4 +306,4 @@ class Angles(ARX):
     def from_arrays(cls, arrays: dict[str, Any], lens: Lens) -> Self:
         """What `to_arrays` gave."""
         base = ARX.from_arrays({k: v for k, v in arrays.items() if k not in Carried._fields}, lens)
-        return cls(base.direct, lens, base.memory, Carried(*(arrays[k] for k in Carried._fields)))
+        return cls(base.direct, lens, base.memory, Carried(**{k: v for k, v in arrays.items() if k in Carried._fields}))

@@ -71,6 +71,7 @@ def find_rates(
 
     Compasses count clockwise, gyroscopes counter-clockwise, in whatever unit: the slope is none of the question. So a
     rate has to tell more than that an angle turns steadily, which whatever is always the same would tell as well.
+    Windows in which either is never read, as of an episode without its sensor, count for nothing.
 
     Args:
         examples: windows to look at.
@@ -83,18 +84,21 @@ def find_rates(
     if not columns or turned.shape[1] <= min(_SPANS):
         return found
     series = _series(examples, lens, columns)
-    series = np.concatenate([series, np.ones_like(series[..., :1])], -1)  # the last: a steady turn
+    series = np.concatenate([series, np.ones_like(series)], -1)  # a steady turn, in the windows of each column
     chosen = evenly(len(examples.came), _WINDOWS)
+    read = examples.view.mask[chosen].any(1) | examples.mask[chosen].any(1)
+    told = np.tile(read[:, [column.at for column in columns]], 2)
     for at in np.unique(of):
         mine, sampled = np.flatnonzero(of == at), (chosen, slice(None), at)
         mask, age = (
             np.concatenate([part[sampled], ahead[sampled]], 1)
             for part, ahead in ((examples.view.mask, examples.mask), (examples.view.age, examples.age))
         )
-        fit, slope = _fits(turned[..., mine], _until(series, mask, age) * lens.layout.dt, at_best=True)
-        for i, left, slopes in zip(mine.tolist(), 1 - fit, slope, strict=True):
-            best = int(left[:-1].argmin())
-            if left[best] < min(1 - _LEAST_FIT, _MORE * left[-1]):
+        gone = _until(series, mask, age) * lens.layout.dt
+        fit, slope = _fits(turned[..., mine], gone, at_best=True, counts=told & read[:, at, None])
+        for i, (left, steady), slopes in zip(mine.tolist(), (1 - fit).reshape(len(mine), 2, -1), slope, strict=True):
+            best = int(left.argmin())
+            if left[best] < min(1 - _LEAST_FIT, _MORE * steady[best]):
                 found[i] = Rate(columns[best], float(slopes[best]))
     return found
 
@@ -153,22 +157,28 @@ def _until(
 
 
 def _fits(
-    series: Float[np.ndarray, "B T K"], integral: Float[np.ndarray, "B T L"], at_best: bool = False
+    series: Float[np.ndarray, "B T K"],
+    integral: Float[np.ndarray, "B T L"],
+    at_best: bool = False,
+    counts: Bool[np.ndarray, "B L"] | None = None,
 ) -> tuple[Float[np.ndarray, "K L"], Float[np.ndarray, "K L"]]:
     """Of each column's increments, as those of an integral: R2 with a slope of 1 or at the best slope, and the latter.
 
-    Both for the span that fits best; slopes are 0 where a column does not move.
+    Both for the span that fits best; slopes are 0 where a column does not move. `counts` says which windows tell of an
+    integral, by default all.
     """
     least = _STILL * series.std((0, 1))
+    counts = np.ones(integral[:, 0].shape, bool) if counts is None else counts
     fits, slopes = [], []
     for span in (span for span in _SPANS if span < series.shape[1]):
-        moved, passed = ((x[:, span:] - x[:, :-span]).reshape(-1, x.shape[-1]) for x in (series, integral))
-        both, own, other = moved.T @ passed, (moved**2).sum(0), (passed**2).sum(0)
-        moves = (np.sqrt(own / len(moved)) > least)[:, None] & (other > 0)
+        moved, passed = (x[:, span:] - x[:, :-span] for x in (series, integral * counts[:, None]))
+        count, own, other = moved.shape[1] * counts.sum(0), (moved**2).sum(1).T @ counts, (passed**2).sum((0, 1))
+        both = moved.reshape(-1, moved.shape[-1]).T @ passed.reshape(-1, passed.shape[-1])
+        moves = (np.sqrt(own / np.maximum(count, 1)) > least[:, None]) & (other > 0)
         slope = np.where(moves, both / np.where(other > 0, other, 1), 0.0)
         taken = slope if at_best else 1.0
-        off = own[:, None] - 2 * taken * both + taken**2 * other
-        fits.append(np.where(moves, 1 - off / np.where(own > 0, own, 1)[:, None], -np.inf))
+        off = own - 2 * taken * both + taken**2 * other
+        fits.append(np.where(moves, 1 - off / np.where(own > 0, own, 1), -np.inf))
         slopes.append(slope)
     best = np.argmax(fits, 0)[None]
     return np.take_along_axis(np.array(fits), best, 0)[0], np.take_along_axis(np.array(slopes), best, 0)[0]
