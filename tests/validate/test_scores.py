@@ -122,6 +122,15 @@ def test_a_reading_that_stands_lies_in_an_interval_without_width_however_float32
     np.testing.assert_allclose(calibration, 1 - W // 10 / W)
 
 
+def test_so_does_one_that_is_foretold_in_steps_about_zero():
+    spec = StreamSpec("axle", "sensor", ("speed",), ("m/s",), 10.0)
+    came = np.round(np.random.default_rng(0).normal(0, 30, (W, H, 1))) * 0.1
+    read = (np.float32(came) * (1 + 1e-7))[:, None].repeat(K, 1)
+    score, calibration = scored(problem_by_hand(spec, came), spec, {"mean": {"axle": came}, "members": {"axle": read}})
+    np.testing.assert_array_equal(score.coverage90, 1.0)
+    np.testing.assert_array_equal(calibration, 1.0)
+
+
 @pytest.mark.parametrize("weight", [0.05, 0.95])
 def test_columns_weigh_the_same_however_often_they_came(weight):
     rng = np.random.default_rng(0)

@@ -286,7 +286,7 @@ def _deviation(
     flat, there = values.reshape(-1, values.shape[-1]), known.reshape(-1, values.shape[-1])
     mean = what.mean(flat, there)
     std = rms(what.residual(flat, np.nan_to_num(mean)), what.error_mask(there), 0)
-    size = np.abs(mean) if len(mean) == len(std) else np.zeros(len(std))
+    size = np.abs(mean) + std if len(mean) == len(std) else np.zeros(len(std))
     rounding = _FLOAT32 * np.nan_to_num(size)
     return np.where(std > np.maximum(1e-9, rounding), std, np.nan), rounding
 

@@ -116,7 +116,7 @@ class Carried(NamedTuple):
         return self._replace(spans=np.array(_SPANS)[np.argmin(each, 0)]) if each else self
 
     def carry(self, view: View, readings: Float[Array, "B H Y"], lens: Lens) -> Float[Array, "B H Y"]:
-        """Normalised features at the ticks ahead; NaN in all other columns, and of attitudes without a rate that is read.
+        """Normalised features at the ticks ahead; NaN in all other columns, and of attitudes of which no rate is read.
 
         Args:
             view: what was seen.

@@ -15,6 +15,7 @@ from worldmodel.arrays import evenly, mean_known, namespace
 from worldmodel.models.experts.circles import Circles
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.long_run import FAR
+from worldmodel.models.experts.steps import Steps
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array
 
@@ -56,6 +57,7 @@ class Blend:
         most: [Y] the largest error in left-out windows, in radii of angles that wrap; of a run that has not measured it
             none.
         sign, middle, radius: of `Circles`.
+        stepped, size, zero: of `Steps`.
     """
 
     usual: Float[Array, "K H Y"]
@@ -70,6 +72,9 @@ class Blend:
     sign: Int[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0, int))
     middle: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
     radius: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
+    stepped: Int[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0, int))
+    size: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
+    zero: Float[Array, " _"] = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     @classmethod
     def fit(
@@ -78,6 +83,7 @@ class Blend:
         horizons: Sequence[int],
         stream_of: Int[np.ndarray, " Y"],
         circles: Circles | None = None,
+        steps: Steps | None = None,
     ) -> "Blend":
         """Measures experts where none of them learned.
 
@@ -86,6 +92,7 @@ class Blend:
             horizons: those of `left_out.within`.
             stream_of: as above.
             circles: of the angles that wrap; None where none does.
+            steps: of the sensors that read in steps; None where none does.
         """
         error = _pooled(left_out.squared_errors(left_out.ahead), left_out.mask)
         usual = _between(_cautious(error, left_out.groups), np.isfinite(error).any((0, 1)))
@@ -103,6 +110,8 @@ class Blend:
         left = blend._circles.along(left, mean)
         blend.most = np.nan_to_num(np.abs(left)).max((0, 1), initial=0.0)
         left = np.clip(left / blend._circles.even(scale), -_UNEXPECTED, _UNEXPECTED)
+        if steps is not None:
+            blend.stepped, blend.size, blend.zero = steps
         few = evenly(len(left), _RESIDUALS)
         return dataclasses.replace(blend, residuals=_whole(left)[few].astype(np.float32))
 
@@ -199,7 +208,8 @@ class Blend:
         So they keep their course over time and across sensors, and grow with the error that the context announces; to
         twice the largest that there was, or to three times what is expected, but no farther: what is all but never
         wrong, such as a charge in steps of half a percent, has errors that are many times the expected ones. Those of
-        an angle that wraps are turned to where it points.
+        an angle that wraps are turned to where it points. A sensor that reads in steps reads the nearest: its mean lies
+        between two, and errors are next to none where it mostly stands.
         """
         xp, circles = namespace(mean), self._circles
         if not len(self.residuals):
@@ -210,7 +220,8 @@ class Blend:
         if len(self.most):
             farthest = xp.maximum(_AS_FAR * self.most, _AS_WIDE * even)
             errors = xp.clip(errors, -farthest, farthest)
-        return mean[:, None] + circles.back(errors, mean[:, None])
+        steps = Steps(self.stepped, self.size, self.zero)
+        return steps.as_read(mean[:, None] + circles.back(errors, mean[:, None]))
 
     def drawn(self, windows: int, count: int, seed: int | Sequence[int]) -> Int[Array, "B K"]:
         """For each member of each window the left-out window whose errors it repeats.

@@ -17,6 +17,7 @@ from worldmodel.models.experts.left_out import Answer, LeftOut, Question, ask, p
 from worldmodel.models.experts.long_run import FAR
 from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.rich import RICH
+from worldmodel.models.experts.steps import Steps
 from worldmodel.types import Array, Commands
 
 NETWORK = "network"
@@ -76,7 +77,8 @@ class Team:
         """Experts that weigh by what they predicted for windows that they had not seen, and over long runs."""
         layout = lens.layout
         horizons, stream_of = horizons_within(context, horizon), layout.stream_of[layout.newest]
-        blend = Blend.fit(left_out, horizons, stream_of, Circles.of(lens))
+        steps = Steps.of(lens, left_out.came, left_out.mask)
+        blend = Blend.fit(left_out, horizons, stream_of, Circles.of(lens), steps)
         if far is not None:
             blend = dataclasses.replace(blend, far=far)
         mean, scale, _ = blend.mix(left_out.ahead, left_out.within, now=left_out.held[:, None])
