@@ -60,20 +60,39 @@ def test_ticks_between_samples_are_those_of_the_log(log):
     run = untrained_run(log, dt=0.05, context=CONTEXT, horizon=12, phase_s=0.03)
     streams, windows = log.episodes[1].streams, run.windows(log, episodes=[1])
     live = run.live()
-    for time, name, value in samples_of(streams, 2.0):
+    for time, name, value in samples_of(streams, 1.98):
         live.push(name, time, value)
-        if time == 0:  # before the first tick nothing is known
-            assert live.belief.at_s < 0
+        if time == 0:
+            assert live.belief.at_s == pytest.approx(0.03)
             assert not live.belief.ready
-            assert not live.belief.readings
     assert live.belief.at_s == pytest.approx(1.98)
     row = round(windows.layout.row(1.98))
     same(live.belief.context, windows.cut(np.array([[0, row]]), 0)[0])
+    for time, name, value in samples_of(streams, 2.0):
+        if time > 1.98:
+            live.push(name, time, value)
     held = {"force": Samples(np.zeros(1), np.ones((1, 1)))}
     live_says = live.imagine(held, members=2, at_s=2.0)
     log_says = run.imagine(log, episode=1, at_s=2.0, actions=held, members=2)
     same(live_says.imagined, log_says.imagined)
     assert live_says.start_s == log_says.start_s == windows.layout.time_s(row)
+
+
+def test_what_was_just_pushed_counts(log):
+    """Wherever between two ticks its stamp lies, as that of a machine with jitter does."""
+    run = untrained_run(log, dt=0.05, context=CONTEXT, horizon=12, phase_s=0.035)
+    streams = log.episodes[1].streams
+    every = samples_of(streams, 2.035)
+    assert 1.985 < every[-1][0] < 2.035
+    held = {"force": Samples(np.zeros(1), np.ones((1, 1)))}
+    live, of_log = pushed(run, every), run.imagine(log, episode=1, at_s=2.035, actions=held, members=2)
+    found = live.imagine(held, members=2)
+    assert found.start_s == of_log.start_s
+    same(found.imagined, of_log.imagined)
+    live, newest = pushed(run, samples_of(streams, 2.0)), streams["velocity"].time.searchsorted(2.0)
+    np.testing.assert_array_equal(live.belief.readings["velocity"], streams["velocity"].data[newest])
+    assert live.belief.at_s == live.imagine(members=2).start_s == pytest.approx(2.035)
+    same(live.imagine(members=2).imagined, live.imagine(members=2, at_s=2.035).imagined)
 
 
 def test_windows_and_futures_are_those_of_the_log(run, log):

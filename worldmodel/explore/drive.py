@@ -185,7 +185,8 @@ class Drive(Answers):
         return self._live.imagine(held, horizon_s, members, frames=frames)
 
     def _ahead(self, horizon_s: float | None) -> Samples:
-        seconds = self._session.run.horizon_ticks(horizon_s) * self._live.layout.dt
+        ticks = self._session.run.horizon_ticks(horizon_s) + 1  # futures begin at the next tick
+        seconds = ticks * self._live.layout.dt
         return self._driven.ahead(seconds, self._commands)
 
     def _sampled(self, ahead: Samples, future: Trajectory) -> dict[str, np.ndarray]:

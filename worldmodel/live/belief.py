@@ -12,7 +12,7 @@ class Belief:
     """What was pushed, as a model sees it at a tick.
 
     Attributes:
-        at_s: the tick, in seconds on the machine's clock.
+        at_s: the tick, in seconds on the machine's clock: the first that sees all that was pushed.
         ready: whether there are as many ticks as the model looks back; `imagine` waits for that.
         context: what models see, of one window: the very one that a log of the same samples would give.
         readings: by stream the newest sample, as pushed; streams without one are missing.

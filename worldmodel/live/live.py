@@ -26,7 +26,8 @@ class Live:
         live.imagine({"wheels": Samples(time, data)}, horizon_s=1.0, members=16)
 
     Times are seconds on the machine's clock. Ticks are `dt` apart, the first the layout's phase after `start_s`; a
-    tick sees what was stamped up to it. One thread may push while another imagines.
+    tick sees what was stamped up to it. So what was just pushed is seen at the next one: of that are `belief` and, by
+    default, `imagine`, and alarms of the newest that is over. One thread may push while another imagines.
 
     Args:
         forecaster: experts and network of the run.
@@ -93,12 +94,12 @@ class Live:
 
     @property
     def belief(self) -> Belief:
-        """What is known at the newest tick.
+        """What is known at the first tick that sees all that was pushed.
 
         Raises:
             WorldModelError: if nothing was pushed yet.
         """
-        start_s, row = self.start_s, self._row(None)
+        start_s, row = self.start_s, self._row(None, ahead=True)
         known = self._intake.seen(row, self.context)
         now_s = self.layout.time_s(row)
         newest = {name: _until(part, now_s) for name, part in known.samples.items()}
@@ -114,7 +115,7 @@ class Live:
 
     @property
     def alarms(self) -> Alarms:
-        """Whether what was read up to the newest tick was to be expected a moment before, and like what was trained on.
+        """Whether what was read up to the newest tick that is over was to be expected, and like what was trained on.
 
         Raises:
             WorldModelError: if too little was pushed, or this was begun without a watch.
@@ -171,8 +172,9 @@ class Live:
             horizon_s: how far; by default as far as the run was trained.
             members: how many futures.
             seed: decides their noise.
-            at_s: the moment, rounded down to a tick; by default the newest stamp. Later, where all streams are silent;
-                earlier by no more than the watermark.
+            at_s: the moment, rounded down to a tick; by default the first tick that sees all that was pushed, which is
+                `start_s` of the answer. Later, where all streams are silent; earlier than the newest stamp by no more
+                than the watermark.
             frames: how many of each video are drawn, the last of the horizon; by default all, at its rate. They take
                 most of the time where there are many.
             beyond_trained: allow a horizon of more than twice what was trained.
@@ -189,7 +191,7 @@ class Live:
 
     def ask(self, actions: Given | None, horizon: int, at_s: float | None) -> tuple[Moment, Commands]:
         """What `imagine` asks its experts: the moment, and what is commanded for `horizon` ticks [H, A] after it."""
-        row = self._row(at_s)
+        row = self._row(at_s, ahead=at_s is None)
         self._check_ready(row)
         tick_s = self.layout.time_s(row)
         late_s = 0.0 if at_s is None else max(at_s - self.start_s - tick_s, 0.0)
@@ -197,8 +199,8 @@ class Live:
         before = {s.name: _until(moment.logged[s.name], tick_s + late_s) for s in self.layout.actions}
         return moment, continued(before, self.layout, row, horizon, actions, late_s)
 
-    def _row(self, at_s: float | None) -> int:
-        """The last tick at or before a moment."""
+    def _row(self, at_s: float | None, ahead: bool = False) -> int:
+        """The last tick at or before a moment, or the first that sees all up to it; by default of the newest stamp."""
         after = self._intake.newest_s if at_s is None else at_s - self.start_s
         oldest = self._intake.newest_s - self._intake.watermark_s
         if not (np.isfinite(after) and after >= oldest - ROUNDING_S):
@@ -208,6 +210,8 @@ class Live:
                 found=f"{at_s} s",
                 remedy="a longer watermark_s keeps more of the past",
             )
+        if ahead:
+            return int(np.ceil(self.layout.row(after - ROUNDING_S)))
         return int(np.floor(self.layout.row(after) + SAME_TICK))
 
     def _check_ready(self, row: int) -> None:

@@ -31,7 +31,8 @@ class Asked:
     Attributes:
         actions: what is commanded, by stream, with times in seconds after the moment; until its first, and of a stream
             that is not given, what is in force holds.
-        at_s: the moment; by default that of the newest sample, or the phase of ticks later where they have one.
+        at_s: the moment; by default that of the newest sample, or the phase of ticks later where they have one; of a
+            machine that pushes as of `Live.imagine`.
         horizon_s: by default as far as the run was trained.
         members: futures. seed: of their noise. frames: whether to draw videos.
     """
@@ -97,7 +98,7 @@ def question_of(who: Foreteller, given: Mapping[str, Samples], asked: Asked, lim
 
 
 def question_in(who: Foreteller, live: Live, asked: Asked, limits: Limits) -> Question:
-    """What is asked of a machine that pushes; its moment is rounded down to a tick.
+    """What is asked of a machine that pushes; its moment is a tick, as `Live.imagine` has it.
 
     Raises:
         WorldModelError: if too little was pushed, or the actions or the numbers do not fit.
