@@ -207,3 +207,40 @@ def test_nobody_is_carried_on_by_a_sensor_that_is_silent(odometer):
     found = place(odometer.follow(ticks._replace(mask=mask), LAYOUT))
     assert np.isfinite(found[240:260]).all()
     assert np.isnan(found[275:]).all()
+
+
+def test_what_moves_sideways_is_followed():
+    """On wheels that roll both ways, the place after ten seconds without fixes; the speed ahead alone tells nothing."""
+    layout = TickLayout(
+        DT, (LAYOUT.readings[0], StreamSpec("wheel", "sensor", ("x", "y", "z"), ("m/s", "m/s", "rad/s"), 10.0))
+    )
+    reckoner = Reckoner(
+        "gps", np.array([0, 1]), np.array([3]), np.array([5]), 1.0, 1.0, np.zeros(3, int), np.array([4]), -1.0
+    )
+
+    def slides(seed, out=()):
+        rng, count = np.random.default_rng(seed), 400
+        ahead, left, rate = (rng.uniform(-1, 1, (3, 10)) * np.array([[2], [2], [0.5]])).repeat(40, 1)
+        turned = rate * DT
+        nose = rng.uniform(-np.pi, np.pi) + np.cumsum(turned) - turned / 2
+        true = 20 + 30j + np.cumsum((ahead + 1j * left) * DT * np.sinc(turned / 2 / np.pi) * np.exp(1j * nose))
+        fix = true + 0.2 * (rng.normal(size=count) + 1j * rng.normal(size=count))
+        values = np.stack([fix.real, fix.imag, np.zeros(count), ahead, -left, rate], 1).astype(np.float32)
+        came = np.arange(count) % 2 == 0
+        for begin, end in out:
+            came[begin:end] = False
+        mask = np.ones(values.shape, bool)
+        mask[:, :3] = came[:, None]
+        since = np.arange(count) - np.maximum.accumulate(np.where(came, np.arange(count), 0))
+        none = Commands(*(np.zeros((count, 0), kind) for kind in (np.float32, bool, np.float32)))
+        age, nobody = np.stack([since * DT, 0 * since], 1).astype(np.float32), np.zeros((count, 0), np.float32)
+        return true, Ticks(np.where(mask, values, 0), mask, age, none, np.zeros((count, 0), int), np.zeros(3), nobody)
+
+    odometer = Odometer.fit(reckoner, [slides(seed)[1] for seed in range(4)], layout)
+    assert odometer.noise == pytest.approx(0.2 * np.sqrt(2), rel=0.1)
+    assert odometer.needs(layout) == {"gps", "wheel"}
+    for seed in range(10, 14):
+        true, ticks = slides(seed, out=[(250, 350)])
+        off = np.abs(place(odometer.follow(ticks, layout)) - true)[250:350]
+        assert np.isfinite(off).all()
+        assert off.max() < 1.5

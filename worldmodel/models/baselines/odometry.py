@@ -41,7 +41,7 @@ class Read(NamedTuple):
     Attributes:
         row: int [N] those with a fix.
         features, mask: [T, F] of the stream that is followed. age: [T] of its newest sample, in ticks.
-        means, known: [T, R] speeds and turning of each tick, and where there is one.
+        means, known: [T, R] speeds, turning and the sideways speed of each tick, and where there is one.
     """
 
     row: np.ndarray
@@ -118,6 +118,8 @@ class Odometer:
         noise: m, the distance of fixes from the matched path, a root mean square.
         usual: m2, the median variance of places when a fix has just come, as `_placed` has it. A run that has not
             measured it calls no place less sure than usual.
+        side: the column that is the speed to the left, of what can move sideways.
+        side_sign: -1 where that counts to the right.
     """
 
     stream: str
@@ -129,6 +131,8 @@ class Odometer:
     averaged: bool
     noise: float
     usual: float = math.inf
+    side: tuple[int, ...] = ()
+    side_sign: float = 1.0
 
     @classmethod
     def fit(cls, reckoner: Reckoner, episodes: Sequence[Ticks], layout: TickLayout) -> "Odometer | None":
@@ -146,6 +150,7 @@ class Odometer:
             cls(
                 reckoner.stream, tuple(map(int, reckoner.speed)), tuple(map(int, reckoner.turning)),
                 reckoner.speed_scale, reckoner.rate_scale, max(round(span / layout.dt), 2), averaged, 0.0,
+                side=tuple(map(int, reckoner.side)), side_sign=reckoner.side_sign,
             )
             for span in _SPANS_S for averaged in (True, False)
         ]  # fmt: skip
@@ -191,7 +196,7 @@ class Odometer:
 
     def describe(self, layout: TickLayout) -> str:
         """What is followed and how, for people."""
-        speed, turning = (label(layout, np.array(columns)) for columns in (self.speed, self.turning))
+        speed, turning = (label(layout, np.array(columns)) for columns in ((*self.speed, *self.side), self.turning))
         how = "where its fixes together say" if self.averaged else "carried on from the last fix where none comes"
         return (
             f"{self.stream} is followed by odometry ({speed}; {turning}), matched to the fixes of "
@@ -201,7 +206,11 @@ class Odometer:
     def needs(self, layout: TickLayout) -> frozenset[str]:
         """The streams that it goes by."""
         streams = [layout.readings[i].name for i in layout.stream_of[layout.newest]]
-        return frozenset({self.stream, *(streams[column] for column in (*self.speed, *self.turning))})
+        return frozenset({self.stream, *(streams[column] for column in self._read_from)})
+
+    @property
+    def _read_from(self) -> tuple[int, ...]:
+        return (*self.speed, *self.turning, *self.side)
 
     @property
     def block(self) -> int:
@@ -258,7 +267,7 @@ class Odometer:
         columns = layout.slot_columns(spec)[-1]
         features, mask = ticks.values[:, columns].astype(np.float64), ticks.mask[:, columns]
         age = ticks.age_s[part, layout.readings.index(spec)].astype(np.float64) / layout.dt
-        means, known = _per_tick(ticks, layout, (*self.speed, *self.turning))
+        means, known = _per_tick(ticks, layout, self._read_from)
         return Read(self._fixed(ticks, layout), features, mask, np.where(np.isfinite(age), age, 0.0), means, known)
 
     def _on_path(self, read: Read, layout: TickLayout) -> tuple[Fixes, Path]:
@@ -271,14 +280,17 @@ class Odometer:
 
     def _silent(self, read: Read, layout: TickLayout) -> Bool[np.ndarray, " T"]:
         """Ticks at which a speed or the turning was last read too long ago."""
-        streams = [layout.readings[layout.stream_of[layout.newest[r]]] for r in (*self.speed, *self.turning)]
+        streams = [layout.readings[layout.stream_of[layout.newest[r]]] for r in self._read_from]
         most = [max(round(_SILENT_S / layout.dt), _SILENT * layout.interval(s)) for s in streams]
         return (np.arange(len(read.known))[:, None] - newest(read.known, 0) > most).any(1)
 
     def _path(self, read: Read, dt: float) -> tuple[Complex[np.ndarray, " T"], Float[np.ndarray, " T"]]:
         """Places and the nose by speed and turning; means over each tick, so that nothing between samples is lost."""
         means, _ = hold(read.means, read.known, axis=0)
-        speed, turning = means[:, : len(self.speed)].mean(1) * self.speed_scale, means[:, len(self.speed) :]
+        ahead, turning, side = np.split(means, np.cumsum([len(self.speed), len(self.turning)]), axis=1)
+        speed = ahead.mean(1) * self.speed_scale
+        if self.side:
+            speed = speed + 1j * self.side_sign * self.speed_scale * side[:, 0]
         if turning.shape[1] == 1:
             turned = turning[:, 0] * self.rate_scale * dt
         else:
