@@ -7,7 +7,8 @@ from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines.direct import Design
-from worldmodel.models.baselines.penalties import PENALTIES, shares
+from worldmodel.models.baselines.inputs import acts_until
+from worldmodel.models.baselines.penalties import PENALTIES, _asked, shares
 from worldmodel.models.baselines.view import Examples, Lens
 from worldmodel.types import Commands, StreamSpec
 
@@ -17,12 +18,12 @@ PUSH = StreamSpec("push", "action", ("u",), ("N",), 1 / DT)
 LENS = Lens(TickLayout(DT, (SENSOR, PUSH)), np.zeros(2), np.ones(2), np.zeros(1), np.ones(1))
 
 
-def examples_of(rng, came, groups, missing=0.0):
+def examples_of(rng, came, groups, missing=0.0, lens=LENS):
     """Windows of noise, of which the readings `came(held, commands)` [B, H, 2] come."""
     count = len(groups)
     seen, led = rng.normal(size=(count, C, 2)), rng.normal(size=(count, C - 1 + H, 1))
     past, ahead = (Commands(x, np.ones(x.shape, bool), np.zeros(x.shape)) for x in (led[:, : C - 1], led[:, C - 1 :]))
-    view = LENS.look(Context(seen, np.ones(seen.shape, bool), np.zeros((count, C, 1)), past, (), ()), ahead)
+    view = lens.look(Context(seen, np.ones(seen.shape, bool), np.zeros((count, C, 1)), past, (), ()), ahead)
     values, mask = came(seen, led), rng.uniform(size=(count, H, 2)) >= missing
     starts = np.stack([groups, np.arange(count)], 1)
     return Examples(view, np.where(mask, values, 0.0), mask, np.zeros(values.shape), starts, groups)
@@ -103,3 +104,40 @@ def test_without_time_one_part_is_tried(left):
     found = shares_of(examples, Allowance(left, said.append))
     assert (found[:, 0] > 0.9).all()
     assert said == ([] if left else ["no time left for choosing penalties on all episodes"])
+
+
+def test_models_are_judged_by_the_commands_that_are_known_when_they_are_asked():
+    rng, groups = np.random.default_rng(5), np.zeros(12, int)
+    examples = examples_of(rng, lambda seen, led: np.repeat(led[:, C - 1 :], 2, -1), groups)
+    age = examples.view.age.copy()
+    age[6:, -1] = 0.5  # sampled before the last tick
+    examples = examples._replace(view=examples.view._replace(age=age))
+    ticks = np.array([1, 3])
+    on_time, late = _asked(examples, LENS.layout, ticks)
+    for i, tick in enumerate(ticks.tolist()):
+        assert on_time.there[:6, i].all()
+        assert not on_time.there[6:, i].any()
+        np.testing.assert_array_equal(late.there, ~on_time.there)
+        np.testing.assert_array_equal(on_time.acted[i], acts_until(examples.view, ticks)[i])
+        ahead = examples.view.ahead.copy()
+        ahead[:, max(tick - 1, 0) :] = ahead[:, tick - 2 : tick - 1] if tick > 1 else examples.view.past[:, -1:]
+        np.testing.assert_allclose(late.acted[i], acts_until(examples.view._replace(ahead=ahead), ticks)[i], atol=1e-6)
+
+
+def test_sensors_slower_than_the_tick_are_judged_between_their_samples_too():
+    """A model of odd ticks, at which samples come in every other window, is asked in the others as well."""
+    slow = StreamSpec("slow", "sensor", ("a", "b"), ("m", "m"), 0.5 / DT)
+    lens = Lens(TickLayout(DT, (slow, PUSH)), np.zeros(2), np.ones(2), np.zeros(1), np.ones(1))
+    rng, groups = np.random.default_rng(6), np.zeros(8, int)
+    examples = examples_of(rng, lambda seen, led: rng.normal(size=(len(seen), H, 2)), groups, lens=lens)
+    mask = np.repeat(((np.arange(H) + np.arange(8)[:, None]) % 2 == 0)[..., None], 2, 2)
+    examples = examples._replace(mask=mask, came=np.where(mask, examples.came, 0.0))
+    (judged,) = _asked(examples, lens.layout, np.arange(1, H + 1))
+    held = examples.view.held[:, -1]
+    for window in range(8):
+        came = np.flatnonzero(mask[window, :, 0])
+        inside = np.arange(came[0], came[-1] + 1)
+        np.testing.assert_array_equal(np.flatnonzero(judged.there[window, :, 0]), inside)
+        for column in range(2):
+            line = np.interp(inside, came, examples.came[window, came, column]) - held[window, column]
+            np.testing.assert_allclose(judged.change[window, inside, column], line, atol=1e-6)

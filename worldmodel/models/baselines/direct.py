@@ -213,10 +213,10 @@ class Design(NamedTuple):
     varies: Array
 
     @classmethod
-    def of(cls, examples: Examples, layout: TickLayout, ticks: Int[Array, " N"]) -> "Design":
-        """Of windows."""
+    def of(cls, examples: Examples, layout: TickLayout, ticks: Int[Array, " N"], late: int = 0) -> "Design":
+        """Of windows, of whose last `late` commands until each tick nothing is known."""
         _, change, there = targets(examples, ticks)
-        seen, acted = flat(parts_of(examples.view, layout)), acts_until(examples.view, ticks)
+        seen, acted = flat(parts_of(examples.view, layout)), acts_until(examples.view, ticks, late)
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
         return cls(ticks, seen, acted, change, there, varies)
 

@@ -68,10 +68,10 @@ def own_of(parts: Sequence[Part]) -> Float[Array, "B K Y"]:
     return xp.concatenate([xp.pad(x, ((0, 0), (0, most - x.shape[1]), (0, 0))) for x in own], -1)
 
 
-def acts_until(view: View, ticks: Int[Array, " N"]) -> list[Float[Array, "B S"]]:
-    """Means of actions over shares of the time until each tick."""
+def acts_until(view: View, ticks: Int[Array, " N"], late: int = 0) -> list[Float[Array, "B S"]]:
+    """Means of actions over shares of the time until each tick, as if the one in force so late before it went on."""
     means = Means.of(view)
-    return [means.shares(edges_of(tick)[None], np.array([[tick]]))[:, 0] for tick in ticks.tolist()]
+    return [means.shares(edges_of(tick)[None], np.array([[max(tick - late, 0)]]))[:, 0] for tick in ticks.tolist()]
 
 
 def _slow(view: View, layout: TickLayout) -> list[tuple[Float[Array, "B C 1 _"], Bool[Array, "B C 1 _"]]]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from worldmodel.arrays import evenly
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.allowance import UNLIMITED, Allowance
-from worldmodel.models.baselines.direct import Design, grid
-from worldmodel.models.baselines.view import Examples, judged
+from worldmodel.models.baselines.direct import Design, grid, targets
+from worldmodel.models.baselines.view import Examples, judged, phase
 from worldmodel.types import Array
 
 PENALTIES = (1e-6, 1e-3, 1e-2, 1e-1, 1.0)  # of inputs at one scale
@@ -44,15 +44,16 @@ def shares(
     tried = evenly(len(ticks), _TICKS)
     assert whole.groups is not None
     if whole is learn or len(np.unique(whole.groups)) == 1:
-        pairs: Iterable[_Pair] = [(Design.of(learn, layout, ticks[tried]), Design.of(select, layout, ticks[tried]))]
+        pairs: Iterable[_Pair] = [(Design.of(learn, layout, ticks[tried]), _asked(select, layout, ticks[tried]))]
     else:
-        pairs = _in_turn(Design.of(whole, layout, ticks[tried]), whole.groups, rng)
+        every = Design.of(whole, layout, ticks[tried]), _asked(whole, layout, ticks[tried])
+        pairs = _in_turn(every, whole.groups, rng)
     found: list[np.ndarray] = []
-    for fit, test in pairs:
+    for fit, tests in pairs:
         if found and allowance.is_over:
             allowance.leave_out("choosing penalties on all episodes")
             break
-        found.append(_squared_errors(fit.affordable(len(PENALTIES)), test, layout))
+        found.append(_squared_errors(fit.affordable(len(PENALTIES)), tests, layout))
     errors = np.stack(found)
     least = np.maximum(errors.mean(0).min(1, keepdims=True), 1e-12)
     told = np.log(errors / least + _QUIET).mean(0)
@@ -62,25 +63,60 @@ def shares(
     return (counts / counts.sum(1, keepdims=True))[nearest]
 
 
-_Pair = tuple[Design, Design]  # to fit on, and to judge by
+_Pair = tuple[Design, list[Design]]  # to fit on, and to judge by: each the columns that are asked as it is
 
 
-def _in_turn(design: Design, groups: Int[Array, " B"], rng: np.random.Generator) -> Iterator[_Pair]:
+def _asked(examples: Examples, layout: TickLayout, ticks: Int[Array, " N"]) -> list[Design]:
+    """Windows as they are asked: of a column that was sampled before the last tick, fewer commands are known until a
+    change in its phase. With a weak penalty that is where a model errs that was fitted with all of them.
+    """
+    late, designs, (change, there) = np.ceil(phase(examples.view)), [], _on_lines(examples, layout, ticks)
+    for each in np.unique(late):
+        design = Design.of(examples, layout, ticks, int(each))
+        designs.append(design._replace(change=change, there=there & (late == each)[:, None]))
+    return designs
+
+
+def _on_lines(
+    examples: Examples, layout: TickLayout, ticks: Int[Array, " N"]
+) -> tuple[Float[Array, "B N Y"], Bool[Array, "B N Y"]]:
+    """The changes until some ticks, and where they are known; of sensors slower than the tick on lines between samples.
+
+    Else a model of ticks at which samples come in every other window were never judged in those between, in which it
+    is asked as well, and was not fitted.
+    """
+    _, change, there = targets(examples, ticks)
+    slow = np.flatnonzero([layout.interval(layout.readings[i]) > 1 for i in layout.stream_of[layout.newest]])
+    if len(slow):
+        every, path, came = targets(examples, np.arange(1, examples.view.horizon + 1))
+        for window, column in np.ndindex(len(came), len(slow)):
+            known = every[came[window, :, slow[column]]]
+            if len(known):
+                inside = (ticks >= known[0]) & (ticks <= known[-1])
+                line = np.interp(ticks[inside], known, path[window, known - 1, slow[column]])
+                change[window, inside, slow[column]], there[window, inside, slow[column]] = line, True
+    return change, there
+
+
+def _in_turn(every: _Pair, groups: Int[Array, " B"], rng: np.random.Generator) -> Iterator[_Pair]:
     """Episodes are left out."""
+    fit, tests = every
     names = rng.permutation(np.unique(groups))
     for left in np.array_split(names, min(_FOLDS, len(names))):
         out = np.isin(groups, left)
-        yield design.take(np.flatnonzero(~out)), design.take(np.flatnonzero(out))
+        yield fit.take(np.flatnonzero(~out)), [test.take(np.flatnonzero(out)) for test in tests]
 
 
-def _squared_errors(fit: Design, test: Design, layout: TickLayout) -> Float[Array, "N R Y"]:
+def _squared_errors(fit: Design, tests: list[Design], layout: TickLayout) -> Float[Array, "N R Y"]:
     """Mean squared errors with each penalty; of columns that are judged together theirs, 0 where none came."""
     out = np.zeros((len(fit.ticks), len(PENALTIES), len(layout.newest)))
     for i, each in enumerate(out):
-        weights, inputs = fit.ridge(i, PENALTIES), test.inputs(i)[:, fit.varies]
-        left = inputs @ weights[:, :-1] + weights[:, -1:] - test.change[:, i]
-        error = np.where(test.there[:, i], left**2, 0.0).sum(1)
+        weights = fit.ridge(i, PENALTIES)
+        error, count = np.zeros(each.shape), np.zeros(each.shape[1], int)
+        for test in tests:
+            left = test.inputs(i)[:, fit.varies] @ weights[:, :-1] + weights[:, -1:] - test.change[:, i]
+            error += np.where(test.there[:, i], left**2, 0.0).sum(1)
+            count += test.there[:, i].sum(0)
         for columns in judged(layout, apart=True):
-            count = test.there[:, i, columns].sum()
-            each[:, columns] = error[:, columns].sum(1, keepdims=True) / max(count, 1)
+            each[:, columns] = error[:, columns].sum(1, keepdims=True) / max(count[columns].sum(), 1)
     return out
