@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 import re
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from worldmodel.training.roles import (
     simulated_note,
     unmeasured_note,
 )
+from worldmodel.training.settings import RunSettings
 from worldmodel.training.telling import shares
 
 SHORT = {"context": 0.4, "horizon": 0.2, "dt": 0.02}
@@ -154,6 +156,11 @@ def test_a_run_on_recorded_and_simulated_logs_selects_and_measures_on_recorded_o
         assert recorded == sorted({*range(12)} - {*settings.measure})  # those that select are fitted on, too
         assert settings.left_out == settings.fitted
         assert len(settings.teachers) == 20
+        text = settings.to_json()
+        assert RunSettings.from_json(text, tmp_path).left_out == settings.left_out
+        older = {key: value for key, value in json.loads(text).items() if key != "in_turn"}
+        before = RunSettings.from_json(json.dumps(older), tmp_path).left_out
+        assert before == (settings.select if settings.enough_select else settings.left_out)  # as it was trained
     assert simulated_note(alone.episodes) == ""
 
 

@@ -51,6 +51,7 @@ def new_settings(
     context, horizon = ticks_of(asked, layout.dt)
     context, horizon = context or max(ticks, 2), horizon or ticks
     network = _wants_network(log, asked, steps, layout.dt)
+    episodes = _episodes(log, logs, holdout, seed, layout.time_s(context + horizon - 1), network)
     return RunSettings(
         streams=layout.streams,
         dt=layout.dt,
@@ -64,12 +65,13 @@ def new_settings(
         holdout=holdout,
         logs=tuple(map(str, logs)),
         weights=_checked_weights(asked.weights, len(logs)),
-        episodes=_episodes(log, logs, holdout, seed, layout.time_s(context + horizon - 1), network),
+        episodes=episodes,
         about=log.about,
         code_version=__version__,
         model=model,
         train=config,
         network=network,
+        in_turn=len({episode.simulated for episode in episodes}) > 1,
     )
 
 

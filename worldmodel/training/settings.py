@@ -35,6 +35,8 @@ class RunSettings:
         network: whether there is a network among its experts.
         began_s: seconds until its first update, which count too.
         cut: what was left out of that for want of time.
+        in_turn: whether experts other than the network leave out each episode in turn even where enough select, as
+            recorded ones beside simulated ones: too few to spare any. Runs of an earlier release never did.
     """
 
     streams: tuple[StreamSpec, ...]
@@ -58,6 +60,7 @@ class RunSettings:
     network: bool = True
     began_s: float = 0.0
     cut: tuple[str, ...] = ()
+    in_turn: bool = False
 
     def __post_init__(self) -> None:
         sane = {
@@ -113,9 +116,9 @@ class RunSettings:
     def by_select(self) -> bool:
         """Whether experts other than the network are measured on the select episodes, and not fitted on them.
 
-        Else each episode is left out in turn, as recorded ones are beside simulated ones: too few to spare any.
+        Else each episode is left out in turn.
         """
-        return self.enough_select and len({episode.simulated for episode in self.episodes}) == 1
+        return self.enough_select and not self.in_turn
 
     @property
     def fitted(self) -> list[int]:

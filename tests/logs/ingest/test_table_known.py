@@ -319,12 +319,13 @@ def test_a_known_program_s_folder_is_one_recording(tmp_path, name):
     assert not tables.claims(tmp_path)  # two recordings are no single one
 
 
-def test_two_flights_of_a_known_program_in_one_folder_are_two_recordings(tmp_path):
-    for flight in (1, 10):
+@pytest.mark.parametrize("flights", [("1", "10"), ("1", "1_2")])
+def test_two_flights_of_a_known_program_in_one_folder_are_two_recordings(flights, tmp_path):
+    for flight in flights:
         for file, content in (FOLDERS["ulog2csv"] | {"log_1_cpuload_0.csv": "timestamp,load\n1000000,0.5\n"}).items():
             (tmp_path / file.replace("log_1_", f"log_{flight}_")).write_text(content)
     assert known.recognised(tmp_path) == "ulog2csv"
-    for flight, recording in zip((1, 10), recordings(tmp_path), strict=True):
+    for flight, recording in zip(flights, recordings(tmp_path), strict=True):
         assert recording.name.endswith(f"log_{flight}")
         np.testing.assert_allclose(recording.samples["gps"].data, [[45.5, 7.5, 100]])
         assert f"files that no stream is read from: log_{flight}_cpuload_0.csv" in recording.notes

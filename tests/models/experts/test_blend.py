@@ -419,3 +419,13 @@ def test_who_was_right_at_a_tick_at_which_few_readings_came_is_not_taken_for_sur
     assert not ((data.came[..., 2] > 0) & data.mask[..., 2])[:, 3].any()
     assert (usual[0, 3:] > 1e-4).all()
     assert usual[0, 0] < 1e-9  # nor was it wrong near there
+
+
+def test_a_sensor_that_most_episodes_lack_is_no_slow_one():
+    """Its errors, which grow with the horizon, are at each tick as in the episodes that have it."""
+    whole = left_out([0.0, 0.0])
+    grown = np.arange(1, H + 1)[:, None] * np.array([1.0, 2.0])[:, None, None, None]
+    whole = whole._replace(ahead=whole.came + grown * np.ones((1, N, H, Y)))
+    some = (whole.groups < 2)[:, None, None] | np.array([True, True, False])
+    usual = [Blend.fit(d, HORIZONS, STREAM_OF).usual[..., 2] for d in (whole, whole._replace(mask=whole.mask & some))]
+    np.testing.assert_allclose(usual[1], usual[0], rtol=1e-6)

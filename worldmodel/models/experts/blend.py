@@ -94,7 +94,7 @@ class Blend:
             circles: of the angles that wrap; None where none does.
             steps: of the sensors that read in steps; None where none does.
         """
-        error = _pooled(left_out.squared_errors(left_out.ahead), left_out.mask)
+        error = _pooled(left_out.squared_errors(left_out.ahead), left_out.mask, left_out.groups)
         usual = _between(_cautious(error, left_out.groups), np.isfinite(error).any((0, 1)))
         usual = _shared(usual, np.asarray(stream_of))
         within, none = mean_known(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
@@ -293,13 +293,18 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
 
 
-def _pooled(error: Float[np.ndarray, "K N H Y"], came: Bool[np.ndarray, "N H Y"]) -> Float[np.ndarray, "K N H Y"]:
+def _pooled(
+    error: Float[np.ndarray, "K N H Y"], came: Bool[np.ndarray, "N H Y"], groups: Int[np.ndarray, " N"]
+) -> Float[np.ndarray, "K N H Y"]:
     """Squared errors of a stream slower than the tick, at each tick the mean over as many as lie between its samples.
 
-    Of a hundred windows a few have a sample at a tick: who was right in all of these was so by chance.
+    Of a hundred windows a few have a sample at a tick: who was right in all of these was so by chance. An episode that
+    lacks a stream does not tell how slow it is.
     """
     error, ticks = error.copy(), np.arange(error.shape[2])
-    every = np.rint(came.shape[1] / np.maximum(came.sum(1).mean(0), 1)).astype(int)
+    per_episode = np.stack([came[groups == group].sum(1).mean(0) for group in np.unique(groups)])
+    each = mean_known(np.where(per_episode > 0, per_episode, np.nan), 0)
+    every = np.rint(came.shape[1] / np.maximum(np.nan_to_num(each), 1)).astype(int)
     for column in np.flatnonzero(every > 1):
         half = every[column] / 2
         near = (np.abs(ticks[:, None] - ticks) < half).astype(float)

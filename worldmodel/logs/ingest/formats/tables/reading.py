@@ -138,7 +138,7 @@ def _recordings(
     for own, files in told.items():
         streams = (dataclasses.replace(s, file=s.file.replace("*", escaped(own))) for s in recipe.streams)
         fitted = dataclasses.replace(recipe, streams=tuple(streams))
-        beside = [name for name in there if re.match(rf"{re.escape(own)}(?![a-zA-Z0-9])", name)]
+        beside = [name for name in there if _whose(name, told) == own]
         yield (
             f"{path.name} {own}",
             path,
@@ -147,6 +147,12 @@ def _recordings(
         )
     if not folders and not told:
         yield path.name, path, there, recipe
+
+
+def _whose(name: str, recordings: Iterable[str]) -> str | None:
+    """The recording whose name a file's begins with: `run_2` of `run_2_log.csv`, though there is a `run` beside it."""
+    begun = (own for own in recordings if re.match(rf"{re.escape(own)}(?![a-zA-Z0-9])", name))
+    return max(begun, key=len, default=None)
 
 
 def _loads(path: Path, name: str, opened: Opener) -> bool:
