@@ -113,7 +113,7 @@ def test_models_are_judged_by_the_commands_that_are_known_when_they_are_asked():
     age[6:, -1] = 0.5  # sampled before the last tick
     examples = examples._replace(view=examples.view._replace(age=age))
     ticks = np.array([1, 3])
-    on_time, late = _asked(examples, LENS.layout, ticks)
+    on_time, late = _asked(Design.of(examples, LENS.layout, ticks), examples, LENS.layout)
     for i, tick in enumerate(ticks.tolist()):
         assert on_time.there[:6, i].all()
         assert not on_time.there[6:, i].any()
@@ -132,7 +132,7 @@ def test_sensors_slower_than_the_tick_are_judged_between_their_samples_too():
     examples = examples_of(rng, lambda seen, led: rng.normal(size=(len(seen), H, 2)), groups, lens=lens)
     mask = np.repeat(((np.arange(H) + np.arange(8)[:, None]) % 2 == 0)[..., None], 2, 2)
     examples = examples._replace(mask=mask, came=np.where(mask, examples.came, 0.0))
-    (judged,) = _asked(examples, lens.layout, np.arange(1, H + 1))
+    (judged,) = _asked(Design.of(examples, lens.layout, np.arange(1, H + 1)), examples, lens.layout)
     held = examples.view.held[:, -1]
     for window in range(8):
         came = np.flatnonzero(mask[window, :, 0])

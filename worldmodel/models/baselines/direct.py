@@ -69,7 +69,7 @@ class Direct:
         parts, now = parts_of(view, layout), view.held[:, -1:]
         seen = flat(parts)
         inputs = seen[:, np.flatnonzero(self.varies[: seen.shape[1]])]
-        spans = np.array([layout.interval(layout.readings[stream]) for stream in layout.stream_of[layout.newest]])
+        spans = intervals(layout)
         asked = Asked(Means.of(view), inputs, np.flatnonzero(self.varies[seen.shape[1] :]), parts, spans)
         evened = 2 * max((span for span in spans if span > 1), default=0)  # by so many ticks that follow
         known = self._until(view.horizon + LATE + max(evened, 1))
@@ -213,10 +213,10 @@ class Design(NamedTuple):
     varies: Array
 
     @classmethod
-    def of(cls, examples: Examples, layout: TickLayout, ticks: Int[Array, " N"], late: int = 0) -> "Design":
-        """Of windows, of whose last `late` commands until each tick nothing is known."""
+    def of(cls, examples: Examples, layout: TickLayout, ticks: Int[Array, " N"]) -> "Design":
+        """Of windows."""
         _, change, there = targets(examples, ticks)
-        seen, acted = flat(parts_of(examples.view, layout)), acts_until(examples.view, ticks, late)
+        seen, acted = flat(parts_of(examples.view, layout)), acts_until(examples.view, ticks)
         varies = np.concatenate([seen.std(0), np.max([a.std(0) for a in acted], 0)]) > STILL
         return cls(ticks, seen, acted, change, there, varies)
 
@@ -239,6 +239,11 @@ class Design(NamedTuple):
     def inputs(self, i: int) -> Float[Array, "B F"]:
         """All of them until the i-th tick."""
         return np.concatenate([self.seen, self.acted[i]], 1)
+
+
+def intervals(layout: TickLayout) -> Int[Array, " Y"]:
+    """Ticks from one sample of each column to the next."""
+    return np.array([layout.interval(layout.readings[i]) for i in layout.stream_of[layout.newest]], int)
 
 
 def targets(

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float, Int
 from worldmodel.arrays import evenly
 from worldmodel.logs.align import TickLayout
 from worldmodel.models.allowance import UNLIMITED, Allowance
-from worldmodel.models.baselines.direct import Design, grid, targets
+from worldmodel.models.baselines.direct import Design, grid, intervals, targets
+from worldmodel.models.baselines.inputs import acts_until
 from worldmodel.models.baselines.view import Examples, judged, phase
 from worldmodel.types import Array
 
@@ -44,10 +45,11 @@ def shares(
     tried = evenly(len(ticks), _TICKS)
     assert whole.groups is not None
     if whole is learn or len(np.unique(whole.groups)) == 1:
-        pairs: Iterable[_Pair] = [(Design.of(learn, layout, ticks[tried]), _asked(select, layout, ticks[tried]))]
+        fitted, told_by = (Design.of(part, layout, ticks[tried]) for part in (learn, select))
+        pairs: Iterable[_Pair] = [(fitted, _asked(told_by, select, layout))]
     else:
-        every = Design.of(whole, layout, ticks[tried]), _asked(whole, layout, ticks[tried])
-        pairs = _in_turn(every, whole.groups, rng)
+        every = Design.of(whole, layout, ticks[tried])
+        pairs = _in_turn((every, _asked(every, whole, layout)), whole.groups, rng)
     found: list[np.ndarray] = []
     for fit, tests in pairs:
         if found and allowance.is_over:
@@ -66,27 +68,31 @@ def shares(
 _Pair = tuple[Design, list[Design]]  # to fit on, and to judge by: each the columns that are asked as it is
 
 
-def _asked(examples: Examples, layout: TickLayout, ticks: Int[Array, " N"]) -> list[Design]:
+def _asked(design: Design, examples: Examples, layout: TickLayout) -> list[Design]:
     """Windows as they are asked: of a column that was sampled before the last tick, fewer commands are known until a
     change in its phase. With a weak penalty that is where a model errs that was fitted with all of them.
     """
-    late, designs, (change, there) = np.ceil(phase(examples.view)), [], _on_lines(examples, layout, ticks)
-    for each in np.unique(late):
-        design = Design.of(examples, layout, ticks, int(each))
-        designs.append(design._replace(change=change, there=there & (late == each)[:, None]))
-    return designs
+    late, (change, there) = np.ceil(phase(examples.view)), _on_lines(design, examples, layout)
+    return [
+        design._replace(
+            acted=acts_until(examples.view, design.ticks, int(each)),
+            change=change,
+            there=there & (late == each)[:, None],
+        )
+        for each in np.unique(late)
+    ]
 
 
 def _on_lines(
-    examples: Examples, layout: TickLayout, ticks: Int[Array, " N"]
+    design: Design, examples: Examples, layout: TickLayout
 ) -> tuple[Float[Array, "B N Y"], Bool[Array, "B N Y"]]:
-    """The changes until some ticks, and where they are known; of sensors slower than the tick on lines between samples.
+    """The changes of a design, and where they are known; of sensors slower than the tick on lines between samples.
 
     Else a model of ticks at which samples come in every other window were never judged in those between, in which it
     is asked as well, and was not fitted.
     """
-    _, change, there = targets(examples, ticks)
-    slow = np.flatnonzero([layout.interval(layout.readings[i]) > 1 for i in layout.stream_of[layout.newest]])
+    ticks, change, there = design.ticks, design.change.copy(), design.there.copy()
+    slow = np.flatnonzero(intervals(layout) > 1)
     if len(slow):
         every, path, came = targets(examples, np.arange(1, examples.view.horizon + 1))
         for window, column in np.ndindex(len(came), len(slow)):
