@@ -5,11 +5,15 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
+import pytest
 
-from worldmodel.compiled import _prune, jit_on_processor
+from worldmodel.compiled import Staged, _prune, jit_on_processor
 
 PROGRAM = """
 import jax
+import numpy as np
+import pytest
 from worldmodel.compiled import keep_compiled
 folder = keep_compiled()
 jax.jit(lambda x: x * 3 + 1)(2.0)
@@ -82,6 +86,8 @@ def test_experts_roll_out_on_the_processor_whatever_the_default_device_is(tmp_pa
     program = """
 import jax
 import numpy as np
+import pytest
+import numpy as np
 from worldmodel.models.experts.state_space.cell import Shape
 from worldmodel.models.experts.state_space.rollouts import derived, simulated
 
@@ -105,3 +111,46 @@ def test_they_roll_out_where_jax_was_given_no_processor(monkeypatch):
 
 def test_compiled_products_of_many_rows_are_right(tmp_path):
     assert said(tmp_path, SMALL_PRODUCTS, XLA_FLAGS="", JAX_PLATFORMS="cpu") == [str(32_768**2)] * 2
+
+
+def told_once(stays, x, y):
+    scale, parts = stays
+    told = jax.numpy.where(scale > 0, jax.numpy.sqrt(abs(scale)), 0)[:2]  # with a function within a function
+    swung, _ = jax.lax.scan(lambda at, one: (at * one, at), x, parts["weights"])
+    return {"sum": told @ x + y, "swung": swung, "told": told, "asked": y}
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_follows_from_numbers_that_stay_is_computed_once(one_by_one):
+    rng, counted = np.random.default_rng(0), []
+    stays = jax.numpy.array(rng.normal(size=4)), {"weights": jax.numpy.array(rng.normal(size=(3, 2)))}
+
+    def function(stays, x, y):
+        counted.append(1)
+        count = jax.pure_callback(lambda scale: (counted.append(2), scale)[1], stays[0], stays[0])
+        return told_once((stays[0] + 0 * count, stays[1]), x, y)
+
+    program = Staged(function, stays, one_by_one=one_by_one)
+    for _ in range(3):
+        x, y = rng.normal(size=2).astype(np.float32), rng.normal(size=()).astype(np.float32)
+        got, wanted = program(x, y), jax.jit(told_once)(stays, x, y)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), got, wanted)
+    assert counted == [1, 2]  # traced, and computed
+
+
+def test_programs_of_numbers_that_stay_are_made_for_each_shape_and_kind():
+    traced = []
+    program = Staged(lambda stays, x: (traced.append(x.dtype), x[: len(stays)] * stays)[1], jax.numpy.arange(2.0))
+    for x in (np.ones(3, np.float32), np.ones(3, np.float32), np.ones(5, np.float32), np.ones(3, np.int32)):
+        np.testing.assert_array_equal(program(x), [0, 1])
+    assert len(traced) == 3
+
+
+def test_what_is_done_beside_an_answer_is_done_with_each():
+    """Such as a print: it follows from nothing, but has to happen."""
+    seen = []
+    program = Staged(lambda stays, x: (jax.debug.callback(seen.append, stays), x)[1], jax.numpy.ones(()))
+    for _ in range(2):
+        jax.block_until_ready(program(np.zeros(1, np.float32)))
+    jax.effects_barrier()
+    assert len(seen) == 2

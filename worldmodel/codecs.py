@@ -602,18 +602,17 @@ def quaternion_of(columns: Float[Array, "*b 6"]) -> Float[Array, "*b 4"]:
     one that no rounding spoils (Shepperd 1978, doi 10.2514/3.55767b).
     """
     xp, columns = namespace(columns), _orthonormal(columns)
-    a, b = columns[..., :3], columns[..., 3:]
-    c = xp.linalg.cross(a, b)
-    (a0, a1, a2), (b0, b1, b2), (c0, c1, c2) = ([v[..., i] for i in range(3)] for v in (a, b, c))
-    rows = [
-        [1 + a0 + b1 + c2, b2 - c1, c0 - a2, a1 - b0],
-        [b2 - c1, 1 + a0 - b1 - c2, a1 + b0, c0 + a2],
-        [c0 - a2, a1 + b0, 1 - a0 + b1 - c2, b2 + c1],
-        [a1 - b0, c0 + a2, b2 + c1, 1 - a0 - b1 + c2],
+    a0, a1, a2, b0, b1, b2 = (columns[..., i] for i in range(6))
+    c0, c1, c2 = a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0
+    outer = [
+        *(1 + a0 + b1 + c2, b2 - c1, c0 - a2, a1 - b0),
+        *(b2 - c1, 1 + a0 - b1 - c2, a1 + b0, c0 + a2),
+        *(c0 - a2, a1 + b0, 1 - a0 + b1 - c2, b2 + c1),
+        *(a1 - b0, c0 + a2, b2 + c1, 1 - a0 - b1 + c2),
     ]
-    outer = xp.stack([xp.stack(row, axis=-1) for row in rows], axis=-2)
-    largest = xp.argmax(xp.stack([row[i] for i, row in enumerate(rows)], axis=-1), axis=-1)
-    q = xp.take_along_axis(outer, largest[..., None, None], axis=-2)[..., 0, :]
+    largest = xp.argmax(xp.stack(outer[::5], axis=-1), axis=-1)
+    rows = xp.stack(outer, axis=-1).reshape(*largest.shape, 4, 4)
+    q = xp.take_along_axis(rows, largest[..., None, None], axis=-2)[..., 0, :]
     q = q / _length(q)
     return xp.where(q[..., :1] < 0, -q, q)
 

@@ -1,4 +1,6 @@
-"""Compiled programs: kept on disk, so that a new process does not compile what an earlier one has; where they run."""
+"""Compiled programs: kept on disk, so that a new process does not compile what an earlier one has; where they run; and
+those of numbers of which most stay.
+"""
 
 import contextlib
 import functools
@@ -65,6 +67,66 @@ def _processor_of_jax() -> contextlib.AbstractContextManager:
         return jax.default_device(jax.local_devices(backend="cpu")[0])
     except RuntimeError:  # JAX_PLATFORMS leaves it out
         return contextlib.nullcontext()
+
+
+class Staged:
+    """A compiled function `f(stays, *changes)`, of which what follows from the numbers that stay is computed once.
+
+    For each shape of those that change a program is traced and compiled, as by `jax.jit`. It is given what it needs of
+    the numbers that stay, say slices of them, which to take with each call costs as much as a product of small
+    matrices. Broadcasts, which a program does on the way, are left in it.
+
+    Args:
+        function: of trees of arrays.
+        stays: the tree that stays.
+        one_by_one: operations follow one another in one thread. In a program of hundreds that take microseconds each,
+            to hand them from thread to thread takes longer; and another thread is left to others.
+    """
+
+    def __init__(self, function: Callable, stays: Any, *, one_by_one: bool = False) -> None:
+        self._function, self._stays, self._made = function, stays, dict[Any, tuple[Callable, list]]()
+        self._options = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"} if one_by_one else {}
+
+    def __call__(self, *changes: Any) -> Any:
+        import jax
+
+        leaves, tree = jax.tree.flatten(changes)
+        key = tree, tuple((x.shape, x.dtype) for x in leaves)
+        if key not in self._made:
+            self._made[key] = self._make(*changes)
+        program, given = self._made[key]
+        return program(given, leaves)
+
+    def _make(self, *changes: Any) -> tuple[Callable, list]:
+        """The program `g(given, leaves of what changes)`, and what it is given."""
+        import jax
+        from jax.extend import core
+
+        closed, shape = jax.make_jaxpr(self._function, return_shape=True)(self._stays, *changes)
+        whole, stays = closed.jaxpr, jax.tree.leaves(self._stays)
+        own, asked = whole.invars[: len(stays)], whole.invars[len(stays) :]
+        known, always, before, after = {*own}, {*whole.constvars}, [], []
+        for step in whole.eqns:
+            inputs = {x for x in step.invars if not isinstance(x, core.Literal)}
+            follows = inputs & known and not inputs - known - always
+            if follows and not step.effects and step.primitive.name not in _ON_THE_WAY:
+                before.append(step)
+                known.update(step.outvars)
+            else:
+                after.append(step)
+        needed = [*(x for step in after for x in step.invars), *whole.outvars]
+        given = list(dict.fromkeys(x for x in needed if not isinstance(x, core.Literal) and x in known))
+
+        def part(invars: list, steps: list, outvars: list) -> Callable:
+            told = whole.replace(invars=invars, eqns=steps, outvars=outvars)
+            return core.jaxpr_as_fun(core.ClosedJaxpr(told, closed.consts))
+
+        rest, tree = part([*given, *asked], after, whole.outvars), jax.tree.structure(shape)
+        program = jax.jit(lambda x, leaves: jax.tree.unflatten(tree, rest(*x, *leaves)), compiler_options=self._options)
+        return program, jax.jit(part(own, before, given))(*stays)
+
+
+_ON_THE_WAY = ("broadcast_in_dim", "reshape", "transpose")
 
 
 def _prune(folder: Path, most: int = _MOST_BYTES) -> None:

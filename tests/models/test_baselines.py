@@ -17,7 +17,7 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.models.allowance import UNLIMITED, Allowance
 from worldmodel.models.baselines import Baselines
 from worldmodel.models.baselines.apart import Apart, Shared
-from worldmodel.models.baselines.direct import Asked, Direct, halving
+from worldmodel.models.baselines.direct import Asked, Direct, Questions, grid, halving
 from worldmodel.models.baselines.fitted import _split
 from worldmodel.models.baselines.inputs import Means, edges_of
 from worldmodel.models.baselines.onestep import OneStep
@@ -386,6 +386,26 @@ def test_paths_of_sensors_slower_than_the_tick_lose_jags_alone(ticks):
         np.testing.assert_allclose(evened[2:-2, :, 1:], line[2:-2, :1, 1:], atol=1e-12)
 
 
+@pytest.mark.parametrize("horizon", [3, 14, 60])
+@pytest.mark.parametrize("lates", [(0,), (0, 1, 2)])
+def test_shares_that_all_questions_are_told_alike_are_multiplied_as_others(horizon, lates):
+    """Against each question by itself; the view's horizon may end before the last tick that is fitted."""
+    rng, ticks, actions = np.random.default_rng(horizon), grid(horizon), 2
+    view = view_of(noise(), np.ones((B, C, Y), bool))
+    ahead = rng.normal(size=(B, max(horizon - 5, 2), actions))
+    view = view._replace(ahead=ahead, ahead_mask=rng.uniform(size=ahead.shape) < 0.7)
+    view = view._replace(past=rng.normal(size=(B, C - 1, actions)), past_mask=np.ones((B, C - 1, actions), bool))
+    acts = np.sort(rng.permutation(16 * 2 * actions)[:37])
+    seen, weights = rng.normal(size=(B, 4)), rng.normal(size=(len(ticks), 4 + len(acts) + 1, Y))
+    asked = Asked(Means.of(view), seen, acts, [], spans=np.ones(Y, int))
+    questions = Questions.of(tuple(ticks.tolist()), lates)
+    wanted = []
+    for model, until in zip(questions.model, questions.until, strict=True):
+        told = asked.means.shares(edges_of(int(ticks[model]))[None], until[None])[:, 0, acts]
+        wanted.append(np.concatenate([seen, told, np.ones((B, 1))], 1) @ weights[model])
+    np.testing.assert_allclose(asked.of(questions, ticks, weights), np.stack(wanted, 1), rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("slower", [1, 5])
 def test_what_is_said_of_a_tick_does_not_depend_on_how_far_it_is_asked(tmp_path, slower):
     """Compiled programs are asked farther than the question."""
@@ -421,7 +441,7 @@ def test_beyond_the_horizon_that_was_fitted_one_step_goes_on_from_the_last(tmp_p
     ahead = fitted.predict("linear", context, future.actions)
     assert np.abs((ahead - future.values) / fitted.lens.scale).max() < 0.02
     fewer = future.actions._replace(values=future.actions.values[:, :5], mask=future.actions.mask[:, :5])
-    np.testing.assert_array_equal(fitted.predict("linear", context, fewer), ahead[:, :5])
+    np.testing.assert_allclose(fitted.predict("linear", context, fewer), ahead[:, :5], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

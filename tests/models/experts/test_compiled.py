@@ -76,7 +76,7 @@ def test_it_foresees_what_the_team_does(windows, team):
         for one, two in zip(program.foresee(*asked), team.foresee(*asked), strict=True):
             assert one.dtype == two.dtype
             np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)  # single precision, where it is turned
-    assert program._answered._cache_size() == 1
+    assert len(program._answered._made) == 1
 
 
 def test_beside_a_network_it_foresees_what_the_team_does(windows, team):
@@ -155,7 +155,7 @@ def test_one_program_is_for_all_horizons_up_to_a_power_of_two(windows, team):
             assert one.shape == two.shape
             np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)
     assert len(prepared._made) == 1
-    assert prepared.compiled._answered._cache_size() == 1
+    assert len(prepared.compiled._answered._made) == 1
 
 
 def test_what_lies_outside_is_told_of_the_ticks_that_were_asked_for(windows, team):
@@ -165,7 +165,7 @@ def test_what_lies_outside_is_told_of_the_ticks_that_were_asked_for(windows, tea
     asked = context, future.actions, None, team.blend.drawn(1, 5, 0)
     plain = prepared.foresee(*asked).outside
     prepared._maker.submit(lambda: None).result()
-    assert prepared.compiled._answered._cache_size() == 1
+    assert len(prepared.compiled._answered._made) == 1
     np.testing.assert_allclose(prepared.foresee(*asked).outside, plain, rtol=1e-6, atol=1e-6)
 
 

@@ -100,6 +100,8 @@ class Questions(NamedTuple):
         own, before: int [L, T] the question to the model of each tick ahead or the next one that is fitted, and that to
             the one before, for each of L ways of being told late.
         share: [T, 1] of the way from the latter's answer to the former's.
+        edges: int [N, E] of the shares of the time until each model's tick.
+        late: int [N, L] the shares of each that some question to it is not told the whole of, and maybe some before.
     """
 
     model: Array
@@ -107,6 +109,8 @@ class Questions(NamedTuple):
     own: Array
     before: Array
     share: Array
+    edges: Array
+    late: Array
 
     @classmethod
     @functools.lru_cache(64)
@@ -121,7 +125,14 @@ class Questions(NamedTuple):
         pairs = np.stack([own, np.where((ahead < end)[:, None], before, own)])
         (model, until), asked = (x.T for x in np.unique(pairs.reshape(-1, 2), axis=0, return_inverse=True))
         asked_own, asked_before = asked.reshape(pairs.shape[:-1])
-        return cls(model, until[:, None], asked_own, asked_before, ((ahead - start) / (end - start))[:, None])
+        share = ((ahead - start) / (end - start))[:, None]
+        edges = np.stack([edges_of(tick) for tick in ticks])
+        whole, first = (edges[model, 1:] <= until[:, None]).sum(1), np.full(len(ticks), edges.shape[1] - 1)
+        np.minimum.at(first, model, whole)
+        shares = np.minimum(ticks, edges.shape[1] - 1)  # the others are empty
+        most = max((shares - first).max(), 1)
+        late = np.minimum(first, edges.shape[1] - 1 - most)[:, None] + np.arange(most)
+        return cls(model, until[:, None], asked_own, asked_before, share, edges, late)
 
 
 class Asked(NamedTuple):
@@ -142,23 +153,40 @@ class Asked(NamedTuple):
     spans: Array
 
     def of(self, asked: Questions, ticks: Int[Array, " N"], weights: Float[Array, "N F Y"]) -> Float[Array, "B Q Y"]:
-        """The answers of models of `ticks`."""
+        """The answers of models of `ticks`.
+
+        Shares of the time ahead that all questions to a model are told the whole of are multiplied once.
+        """
         count, models = self.seen.shape[1], len(ticks)
         seen = namespace(self.seen).broadcast_to(self.seen, (models, *self.seen.shape))
         by_seen, answers = self.evened(seen @ weights[:, :count] + weights[:, -1:], ticks), []
         if not len(self.acts):
             return by_seen[asked.model].swapaxes(0, 1)
+        whole = self.means.shares(asked.edges, ticks[:, None])[..., self.acts]
+        whole = whole * (self.acts // self.means.kinds < asked.late[:, :1])
+        alike = by_seen + whole.swapaxes(0, 1) @ weights[:, count:-1]
+        kinds, of_late = self._late(asked.late, weights)
         together = max(_TOGETHER * models // (len(self.seen) * len(asked.model)), 1)
         ends = np.searchsorted(asked.model, np.arange(models + 1))
-        edges = np.stack([edges_of(t) for t in ticks.tolist()])
+        edges = np.take_along_axis(asked.edges, np.append(asked.late, asked.late[:, -1:] + 1, 1), 1)
         for first in range(0, models, together):
             last = min(first + together, models)
             table, place = _by_model(tuple(ends[first : last + 1].tolist()))
-            acted = self.means.shares(edges[asked.model[table.ravel()]], asked.until[table.ravel()])[..., self.acts]
-            acted = acted.reshape(len(acted), *table.shape, -1)
-            own = acted @ weights[first:last, count:-1] + by_seen[first:last].swapaxes(0, 1)[:, :, None]
+            acted = self.means.shares(edges[asked.model[table.ravel()]], asked.until[table.ravel()])
+            acted = acted.reshape(len(acted), *table.shape, -1, self.means.kinds)[..., kinds]
+            acted = acted.reshape(*acted.shape[:3], -1)
+            own = acted @ of_late[first:last] + alike[first:last].swapaxes(0, 1)[:, :, None]
             answers.append(own.reshape(len(own), own.shape[1] * own.shape[2], own.shape[3])[:, place])
         return namespace(self.seen).concatenate(answers, 1)
+
+    def _late(self, late: Int[Array, "N L"], weights: Float[Array, "N F Y"]) -> tuple[Int[Array, " C"], Array]:
+        """Which of a share's means vary in any share, and the weights [N, L * C, Y] of these in some of the shares."""
+        kinds, count = np.unique(self.acts % self.means.kinds), self.seen.shape[1]
+        wanted = (late[:, :, None] * self.means.kinds + kinds).reshape(len(late), -1)
+        row = np.minimum(np.searchsorted(self.acts, wanted), len(self.acts) - 1)
+        found = weights[np.arange(len(late))[:, None], count + row]
+        varies = self.acts[row] == wanted
+        return kinds, found if varies.all() else found * varies[..., None]
 
     def evened(self, ahead: Float[Array, "N B Y"], ticks: Int[Array, " N"]) -> Float[Array, "N B Y"]:
         """What is told of ticks ahead; of sensors slower than the tick, without jags that repeat with their samples.

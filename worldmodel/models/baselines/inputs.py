@@ -106,6 +106,11 @@ class Means(NamedTuple):
         )
         return cls(xp.concatenate([0 * last, xp.cumsum(each, 1)], 1), xp.concatenate([last, each], 1))
 
+    @property
+    def kinds(self) -> int:
+        """How many numbers are told of a share: of each action its mean, and whether one is known."""
+        return self.held.shape[2] * self.held.shape[3]
+
     def shares(self, edges: Int[Array, "K E"], until: Int[Array, "K 1"]) -> Float[Array, "B K S"]:
         """Means over shares of the time ahead, between `edges`, and columns that say which are known.
 

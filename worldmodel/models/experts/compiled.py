@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from worldmodel.compiled import Staged
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.windows import Context
 from worldmodel.models.baselines.view import View
@@ -34,8 +35,8 @@ class Compiled:
         self._order = np.argsort(np.concatenate([chosen, rest]))  # of answers, the compiled ones first
         self._team = dataclasses.replace(team, experts=tuple(team.experts[i] for i in chosen))
         with jax.enable_x64(True):
-            self._arrays = jax.device_put(_arrays_of(self._team))
-        self._answered, self._blended = jax.jit(self._answer), jax.jit(self._blend)
+            arrays = jax.device_put(_arrays_of(self._team))
+        self._answered, self._blended = (Staged(f, arrays, one_by_one=True) for f in (self._answer, self._blend))
         self._beside = ThreadPoolExecutor(1)  # of what one thread asks JAX runs one after the other
 
     def foresee(
@@ -50,11 +51,11 @@ class Compiled:
         said = ask(self._rest, self._lens, self._team.asked(context, actions)) if self._rest else None
         view, answer = self._ask(context, actions) if asked is None else asked.result()
         with jax.enable_x64(True):
-            return self._blended(self._arrays, view, answer, said, network, chosen)
+            return self._blended(view, answer, said, network, chosen)
 
     def _ask(self, context: Context, actions: Commands) -> tuple[View, Answer]:
         with jax.enable_x64(True):  # which is of a thread
-            return self._answered(self._arrays, context, actions)
+            return self._answered(context, actions)
 
     def _answer(self, arrays, context: Context, actions: Commands) -> tuple[View, Answer]:
         team = _with_arrays(self._team, arrays)
