@@ -105,17 +105,23 @@ class Staged:
         closed, shape = jax.make_jaxpr(self._function, return_shape=True)(self._stays, *changes)
         whole, stays = closed.jaxpr, jax.tree.leaves(self._stays)
         own, asked = whole.invars[: len(stays)], whole.invars[len(stays) :]
-        known, always, before, after = {*own}, {*whole.constvars}, [], []
+
+        def inputs(step: core.JaxprEqn) -> set[core.Var]:
+            return {x for x in step.invars if isinstance(x, core.Var)}
+
+        told, free, before, after = {*own}, {*whole.constvars}, [], []
         for step in whole.eqns:
-            inputs = {x for x in step.invars if not isinstance(x, core.Literal)}
-            follows = inputs & known and not inputs - known - always
-            if follows and not step.effects and step.primitive.name not in _ON_THE_WAY:
-                before.append(step)
-                known.update(step.outvars)
-            else:
+            if step.effects or not inputs(step) <= told | free:
                 after.append(step)
-        needed = [*(x for step in after for x in step.invars), *whole.outvars]
-        given = list(dict.fromkeys(x for x in needed if not isinstance(x, core.Literal) and x in known))
+            else:
+                before.append(step)
+                (told if inputs(step) & told else free).update(step.outvars)
+        needed = {x for x in whole.outvars if isinstance(x, core.Var)}.union(*map(inputs, after))
+        for step in reversed(before):
+            if needed & {*step.outvars} and (step.primitive.name in _ON_THE_WAY or free >= {*step.outvars}):
+                after.insert(0, step)
+                needed = needed - {*step.outvars} | inputs(step)
+        given = [x for x in (*own, *(x for step in before for x in step.outvars)) if x in needed]
 
         def part(invars: list, steps: list, outvars: list) -> Callable:
             told = whole.replace(invars=invars, eqns=steps, outvars=outvars)

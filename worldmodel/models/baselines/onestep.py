@@ -65,10 +65,11 @@ class OneStep:
         if not self.lags:
             return hold_last(view)
         xp, acted = namespace(view.held), view.past[:, view.past.shape[1] + 1 - self.lags :]
+        weights, constant = self.weights[:-1], self.weights[-1]
 
         def step(seen, led):
             held, acted = seen[0], xp.concatenate([seen[1], led[:, None]], 1)
-            now = held[:, -1] + _inputs(held, acted) @ self.weights[:-1] + self.weights[-1]
+            now = held[:, -1] + _inputs(held, acted) @ weights + constant
             return (xp.concatenate([held[:, 1:], now[:, None]], 1), acted[:, 1:]), now
 
         ahead = scan(step, (view.held[:, -self.lags :], acted), xp.swapaxes(view.ahead, 0, 1))
