@@ -80,12 +80,13 @@ class Staged:
         function: of trees of arrays.
         stays: the tree that stays.
         one_by_one: operations follow one another in one thread. In a program of hundreds that take microseconds each,
-            to hand them from thread to thread takes longer; and another thread is left to others.
+            to hand them from thread to thread takes longer; and another thread is left to others. An accelerator has
+            no such threads.
     """
 
     def __init__(self, function: Callable, stays: Any, *, one_by_one: bool = False) -> None:
-        self._function, self._stays, self._made = function, stays, dict[Any, tuple[Callable, list]]()
-        self._options = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"} if one_by_one else {}
+        self._function, self._stays, self._one_by_one = function, stays, one_by_one
+        self._made: dict[Any, tuple[Callable, list]] = {}
 
     def __call__(self, *changes: Any) -> Any:
         import jax
@@ -128,7 +129,10 @@ class Staged:
             return core.jaxpr_as_fun(core.ClosedJaxpr(told, closed.consts))
 
         rest, tree = part([*given, *asked], after, whole.outvars), jax.tree.structure(shape)
-        program = jax.jit(lambda x, leaves: jax.tree.unflatten(tree, rest(*x, *leaves)), compiler_options=self._options)
+        options = {}
+        if self._one_by_one and jax.default_backend() == "cpu":
+            options["xla_cpu_scheduler_type"] = "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"
+        program = jax.jit(lambda x, leaves: jax.tree.unflatten(tree, rest(*x, *leaves)), compiler_options=options)
         return program, jax.jit(part(own, before, given))(*stays)
 
 
