@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from worldmodel.logs.ingest.formats.tables.conversions import split
 from worldmodel.logs.ingest.formats.tables.members import PACKED
@@ -31,7 +31,7 @@ class Suggested:
     columns: list[Column]
     rate_hz: float | None = None
     frame: str = ""
-    where: dict[str, str | int] = dataclasses.field(default_factory=dict)
+    where: dict[str, Any] = dataclasses.field(default_factory=dict)
     held: bool = False
     hemispheres: tuple[str, ...] = ()
     doubts: list[str] = dataclasses.field(default_factory=list)

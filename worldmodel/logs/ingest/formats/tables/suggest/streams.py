@@ -13,6 +13,7 @@ from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, s
 from worldmodel.logs.ingest.formats.tables.suggest.angles import of_angles, wraps
 from worldmodel.logs.ingest.formats.tables.suggest.compass import of_fixes
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
+from worldmodel.logs.ingest.formats.tables.suggest.fixes import only_fixes
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
     ANGLE,
@@ -76,7 +77,9 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     if several:
         _as_commands([stream for stream, _ in several])
         own = {column.source for stream, _ in several for column in stream.columns}
-        return Found([*(_by_its_name(stream, rows) for stream, rows in several), *_fixes(names, own, evidence)], [])
+        fixes = _fixes(names, own, evidence)
+        only_fixes(fixes, evidence)
+        return Found([*(_by_its_name(stream, rows) for stream, rows in several), *fixes], [])
     key = next((name for name in table.names if EPISODE.search(plain(name))), "")
     names = [name for name in names if name != key]
     streams: list[Suggested] = []
@@ -94,6 +97,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     others = _others(names, evidence)
     streams += [_by_its_file(stream, evidence) if stream.name == REST else stream for stream in others]
     of_fixes(streams, evidence)
+    only_fixes(streams, evidence)
     streams = _only_valid(streams, table)
     for stream in streams:
         _pace(stream, table, stamps_s)
