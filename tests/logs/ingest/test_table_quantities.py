@@ -27,6 +27,13 @@ def test_a_number_for_nothing_and_spikes_tell_no_unit(tmp_path):
         ("millis,x\n0,1\n20,2\n40,3\n", 'unit = "ms"'),
         ("timestamp,x\n1700000000000000,1\n1700000000020000,2\n", 'unit = "us"'),
         ("t,x\n0,1\n5000,2\n10000,3\n", 'unit = "us"'),
+        ("us,x\n0,1\n50,2\n100,3\n", 'unit = "us"'),
+        ("ms,x\n0,1\n1000,2\n2000,3\n", 'unit = "ms"'),
+        ("nsec,x\n0,1\n1000,2\n2000,3\n", 'unit = "ns"'),
+        ("µs,x\n0,1\n50,2\n100,3\n", 'unit = "us"'),
+        ("t_µs,x\n0,1\n50,2\n100,3\n", 'unit = "us"'),
+        ("ms_since_start,x\n0,1\n1000,2\n2000,3\n", 'unit = "ms"'),
+        ("us,x\n1700000000000000,1\n1700000000020000,2\n", 'origin = "unix"'),
         ("Date,Time,x\n2025-01-02,10:00:00.0,1\n2025-01-02,10:00:00.5,2\n", 'column = ["Date", "Time"]'),
         ("time,x\n26/10/2025 10:00:00,1\n26/10/2025 10:00:01,2\n", 'dates = "day_first"'),
         ("time,x\n10/26/2025 10:00:00,1\n10/26/2025 10:00:01,2\n", 'dates = "month_first"'),
@@ -71,6 +78,13 @@ def test_what_a_column_tells(tmp_path, content, expected):
     (tmp_path / "run.csv").write_text(content)
     assert expected in suggest(tmp_path / "run.csv")
     assert recordings(tmp_path / "run.csv")
+
+
+@pytest.mark.parametrize("name", ["ms", "us"])
+def test_a_reading_that_is_called_by_its_unit_is_no_second_clock(tmp_path, name):
+    """As the delay beside a time is."""
+    recording = suggested(tmp_path, f"time,{name}", [f"{i / 100},{i * 7 % 5}" for i in range(50)])
+    np.testing.assert_array_equal(recording.samples["signals"].data[:, 0], np.arange(50) * 7 % 5)
 
 
 @pytest.mark.parametrize("name", ["tau_con1", "motor torque", "joint1_velocity", "battery.current", "wheelSpeed"])
