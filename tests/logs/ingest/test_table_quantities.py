@@ -80,6 +80,40 @@ def test_what_a_column_tells(tmp_path, content, expected):
     assert recordings(tmp_path / "run.csv")
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Breite", "Länge", "Höhe"), ("Breitengrad", "Längengrad", "Höhe"), ("geo_breite", "geo_länge", "geo_höhe"),
+        ("BREITE", "LAENGE", "HOEHE"), ("Breite [°]", "Länge [°]", "Höhe [m]"), ("latitud", "longitud", "altitud"),
+        ("Latitudine", "Longitudine", "Altitudine"), ("breedtegraad", "lengtegraad", "hoogte"),
+    ],
+)  # fmt: skip
+def test_places_are_found_in_other_languages(tmp_path, names):
+    rows = [f"{i};47,{12345 + 7 * i};8,{54321 + 9 * i};{400 + i},5" for i in range(50)]
+    recording = suggested(tmp_path, ";".join(("Zeit", *names)), rows)
+    (gps,) = recording.samples.values()
+    assert recording.specs[next(iter(recording.samples))].kind == "gps"
+    np.testing.assert_allclose(gps.data[[0, 9]], [[47.12345, 8.54321, 400.5], [47.12408, 8.54402, 409.5]])
+
+
+@pytest.mark.parametrize("unit", ["", " [mm]"])
+def test_how_wide_and_long_something_is_is_no_place(tmp_path, unit):
+    rows = [f"{i};{40 + i % 7},5;{80 + i % 5},25;{20 + i % 3}" for i in range(50)]
+    recording = suggested(tmp_path, f"Zeit;Breite{unit};Länge{unit};Höhe{unit}", rows)
+    assert {spec.kind for spec in recording.specs.values()} == {"sensor"}
+    assert {name for spec in recording.specs.values() for name in spec.columns} == {"breite", "laenge", "hoehe"}
+
+
+def test_names_keep_their_letters_without_marks(tmp_path):
+    """And as they are where their alphabet is another one."""
+    names = ["Geschwindigkeit_für_Räder", "Größe", "température", "señal", "prędkość", "速度", "скорость", "v²"]
+    rows = [",".join(map(str, (i, *(i * k % 7 for k in range(1, 9))))) for i in range(50)]
+    recording = suggested(tmp_path, ",".join(("t", *names)), rows)
+    assert [name for spec in recording.specs.values() for name in spec.columns] == [
+        "geschwindigkeit_fuer_raeder", "groesse", "temperature", "senal", "predkosc", "速度", "скорость", "v2",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["ms", "us"])
 def test_a_reading_that_is_called_by_its_unit_is_no_second_clock(tmp_path, name):
     """As the delay beside a time is."""

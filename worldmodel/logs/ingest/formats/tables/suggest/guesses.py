@@ -9,6 +9,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.conversions import spelt, split
 from worldmodel.logs.ingest.formats.tables.dates import zone_s
 from worldmodel.logs.ingest.formats.tables.fields import SINCE_1970
+from worldmodel.logs.ingest.formats.tables.latin import words_of
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.stamps import GPS_TIME, NO_ZONE, UNITS, UTC_TIME, WEEK_S, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
@@ -32,7 +33,7 @@ _WEEK = re.compile(r"(?:^|_)(?:week|wn)(?:_?(?:no|num|number))?$")
 
 def plain_name(name: str) -> str:
     """A column's name in lower case without its unit."""
-    return re.sub(r"[^a-z0-9]+", "_", split(name)[0].lower()).strip("_") or name.lower()
+    return words_of(split(name)[0]) or name.lower()
 
 
 def unit_of_time(name: str) -> str:

@@ -27,6 +27,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     NOT_ACTION,
     NOT_WANTED,
     READ_OF_DRIVES,
+    SIZES,
     SWITCHED,
     VALID,
     WANTED,
@@ -51,8 +52,12 @@ _PLACES = {
     "alt": "altitude",
     "hei": "altitude",
     "hms": "altitude",
+    "hoe": "altitude",
+    "hoo": "altitude",
     "ele": "altitude",
 }
+_HEIGHT = re.compile("height|hoehe|hoogte")
+_FINE_DEG = 1e-3  # a hundred metres, which places are written finer than
 _FAST = 10.0  # rad/s, which few machines turn with
 _OF_APPLE = re.compile(r"rotation_?rate")  # in rad/s, beside accelerations in g
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
@@ -187,7 +192,7 @@ def _of_kind(kind: Kind, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """The columns of a kind, by what comes before, each by its axis."""
     groups: dict[str, dict[str, str]] = defaultdict(dict)
     images = any(plain(name) == "width" for name in names)  # of which `height` is no altitude
-    for name in sorted(names, key=lambda name: "height" in plain(name)):  # an altitude comes before a height
+    for name in sorted(names, key=lambda name: bool(_HEIGHT.search(plain(name)))):  # an altitude comes before a height
         match = kind.pattern.search(plain(name))
         if match and not (images and plain(name) == "height"):
             axis = next(filter(None, match.groupdict().values()))
@@ -207,6 +212,9 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], evidence: Evidence)
     needed = kind.columns[:2] if kind.kind == "gps" else kind.columns
     if any(name not in columns for name in needed):
         return None
+    sizes = kind.kind == "gps" and any(SIZES.search(plain(columns[name])) for name in needed)
+    if sizes and not _are_degrees(evidence, *(columns[name] for name in needed)):
+        return None
     own = "" if prefix in ("", "imu", "raw", "sensor", "gps", "device") else f"{prefix}_"
     stream = Suggested(f"{own}{kind.stream}", kind.kind, [], frame="body" if kind.kind == "sensor" else "")
     for name in kind.columns:
@@ -220,6 +228,16 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], evidence: Evidence)
     if kind.kind == "gps" and (there := (table.hemispheres("NS"), table.hemispheres("EW"))) and all(there):
         stream.hemispheres = there
     return stream
+
+
+def _are_degrees(evidence: Evidence, latitude: str, longitude: str) -> bool:
+    """Whether columns that may be a breadth and a length are a latitude and a longitude, by their unit or values."""
+    units = {evidence.table.unit(name) for name in (latitude, longitude)}
+    places = [values[np.isfinite(values)] for values in evidence.floats(latitude, longitude)]
+    within = all(len(place) and np.abs(place).max() <= most for place, most in zip(places, (90, 180), strict=True))
+    steps = [np.abs(place / _FINE_DEG - np.rint(place / _FINE_DEG)) for place in places]
+    fine = all(np.median(step) > 1e-6 for step in steps if len(step))
+    return within and (units == {"deg"} or (units == {""} and fine))
 
 
 def _as_counts(streams: Sequence[Suggested], evidence: Evidence) -> None:
