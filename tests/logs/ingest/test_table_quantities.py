@@ -327,7 +327,7 @@ def test_a_number_for_nothing_is_not_the_end_of_a_counter(tmp_path):
 def test_words_for_two_states_are_numbers(tmp_path):
     pumps, doors = ["OFF", "ON", ""], ["closed", " Open"]
     rows = [f"{i},{i % 7},{pumps[i % 3]},{doors[i % 2]},{'AUTO' if i % 2 else 'ON'},no" for i in range(300)]
-    recording = suggested(tmp_path, "time_s,level,pump,door,mode,alarm", rows)
+    recording = suggested(tmp_path, "time_s,level,pump,door,note,alarm", rows)
     columns = {
         column: samples.data[:, place]
         for name, samples in recording.samples.items()

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     unnumbered,
 )  # fmt: skip
 from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
+from worldmodel.logs.ingest.formats.tables.suggest.states import column_name, states_of, told_of
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain, stem
 from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.switches import described, switched
@@ -77,7 +78,9 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
         alike: all tables that are to have the same units, whose values tell them together; none for this one alone.
     """
     evidence = Evidence(table, alike)
-    names, left_out = _numeric([name for name in table.names if name not in taken], table)
+    names = [name for name in table.names if name not in taken]
+    states = states_of(list(filter(table.is_words, names)), evidence)
+    names, left_out = _numeric([name for name in names if name not in states.values()], table)
     several = by_name(table, names, taken)
     if several:
         _as_commands([stream for stream, _ in several])
@@ -99,7 +102,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     if place := _beside_orientation(names, streams, evidence):
         streams.append(place)
         names = [name for name in names if name not in {column.source for column in place.columns}]
-    others = _others(names, evidence)
+    others = _others(names, states, evidence)
     streams += [_by_its_file(stream, evidence) if stream.name == REST else stream for stream in others]
     of_fixes(streams, evidence)
     only_fixes(streams, evidence)
@@ -107,7 +110,7 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     for stream in streams:
         _pace(stream, table, stamps_s)
     tell_apart(streams)
-    return Found(streams, left_out, key)
+    return Found(streams, [*left_out, *told_of(states)], key)
 
 
 def _as_commands(streams: Sequence[Suggested]) -> None:
@@ -286,30 +289,36 @@ def _beside_orientation(names: Sequence[str], streams: Sequence[Suggested], evid
     return stream
 
 
-def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
-    """Streams of all other columns: commands, and the rest by the beginning of their names and by their rows."""
+def _others(names: Sequence[str], states: Mapping[str, str], evidence: Evidence) -> list[Suggested]:
+    """Streams of all other columns: commands, and the rest by the beginning of their names and by their rows.
+
+    `states` are columns of words, by what reads each of their words.
+    """
     table = evidence.table
     groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     stems = Counter(_stem(name) for name in names)
-    turns = _turns(table, names)
+    turns = _turns(table, [*names, *dict.fromkeys(states.values())])
     file = stem(table.path)
     of_commands = bool(ACTION.search(file)) and not NOT_ACTION.search(file)  # `motors.csv` with m1 to m4
     meters = _METER.items() <= {plain(name): table.unit(name) for name in names}.items()
-    for name in names:
+    for source in (*names, *states):
+        name = states.get(source, source)
         metered = meters and plain(name) in _METER
         action = _is_command(name, table.unit(name), of_commands, metered) or _is_wanted(name, names)
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
-        pace = turns.get(name) or -_held(table, name, action)
-        groups["action" if action else "sensor", prefix, pace].append(name)
+        pace = turns.get(name) or -_held(table, source, action or source in states)
+        groups["action" if action else "sensor", prefix, pace].append(source)
     streams = []
     for (kind, prefix, _), columns in groups.items():
         stream = Suggested(prefix or ("commands" if kind == "action" else REST), kind, [])
-        stream.columns = [_column(name, table, prefix) for name in columns]
+        read = [_column(name, table, prefix) for name in columns if name not in states]
+        words = [Column(column_name(name, prefix), name) for name in columns if name in states]
+        stream.columns = [*read, *words]
         if kind == "action":
             stream.doubts.append(_COMMANDED)
-        angles = [c for c in stream.columns if (ANGLE.search(c.name) or EULER.search(prefix)) and not c.unit]
+        angles = [c for c in read if (ANGLE.search(c.name) or EULER.search(prefix)) and not c.unit]
         stream.doubts += of_angles(angles, evidence)
-        stream.doubts += [doubt for column in stream.columns if (doubt := wraps(column, evidence))]
+        stream.doubts += [doubt for column in read if (doubt := wraps(column, evidence))]
         _distinct(stream.columns)
         streams.append(stream)
     return streams
@@ -447,9 +456,9 @@ def tell_apart(streams: Sequence[Suggested]) -> None:
         taken.add(stream.name)
 
 
-def _held(table: Table, name: str, action: bool) -> int:
-    """For how many rows a column holds its readings; 1 for commands, which are in force until the next."""
-    return 1 if action else held_for(table.floats(name)[:, None])
+def _held(table: Table, name: str, in_force: bool) -> int:
+    """For how many rows a column holds its readings; 1 for commands and states, which are in force until the next."""
+    return 1 if in_force else held_for(table.floats(name)[:, None])
 
 
 def _pace(stream: Suggested, table: Table, stamps_s: np.ndarray) -> None:
