@@ -118,6 +118,31 @@ def test_version_2(tmp_path):
     assert any("next.done" in note for note in report.notes)
 
 
+RECIPE = """format = "worldmodel-recipe"
+version = 1
+clock = { column = "timestamp" }
+[streams.label]
+kind = "sensor"
+columns = { reward = "next.reward", done = "next.done" }
+rate_hz = 10
+"""
+
+
+def test_what_a_step_led_to_is_no_reading(tmp_path):
+    """Of the time of its frame it would tell what is yet to come; a recipe can keep it."""
+    path = tmp_path / "set/data/chunk-000/episode_000000.parquet"
+    more = {"next.reward": pa.array(np.linspace(0, 1, 7)), "next.success": pa.array(np.arange(7) % 2)}
+    put(path, table(0, 7, **more))
+    report, (episode,) = make(path, tmp_path)
+    assert set(episode.streams) == {"state", "action"}
+    (note,) = (note for note in report.notes if "labels" in note)
+    assert "next.done, next.reward, next.success" in note
+    (tmp_path / "labels.toml").write_text(RECIPE)
+    _, (episode,) = make(path, tmp_path, recipe=tmp_path / "labels.toml")
+    kept = episode.streams["label"].data
+    np.testing.assert_allclose(kept, np.stack([np.linspace(0, 1, 7), np.arange(7) == 6], 1), atol=1e-7)
+
+
 def test_version_3_parts_tables_and_films_by_episode(tmp_path):
     _, episodes = make(write_v3(tmp_path / "set"), tmp_path)
     check_rows(episodes)

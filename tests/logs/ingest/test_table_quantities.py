@@ -27,6 +27,13 @@ def test_a_number_for_nothing_and_spikes_tell_no_unit(tmp_path):
         ("millis,x\n0,1\n20,2\n40,3\n", 'unit = "ms"'),
         ("timestamp,x\n1700000000000000,1\n1700000000020000,2\n", 'unit = "us"'),
         ("t,x\n0,1\n5000,2\n10000,3\n", 'unit = "us"'),
+        ("us,x\n0,1\n50,2\n100,3\n", 'unit = "us"'),
+        ("ms,x\n0,1\n1000,2\n2000,3\n", 'unit = "ms"'),
+        ("nsec,x\n0,1\n1000,2\n2000,3\n", 'unit = "ns"'),
+        ("µs,x\n0,1\n50,2\n100,3\n", 'unit = "us"'),
+        ("t_µs,x\n0,1\n50,2\n100,3\n", 'unit = "us"'),
+        ("ms_since_start,x\n0,1\n1000,2\n2000,3\n", 'unit = "ms"'),
+        ("us,x\n1700000000000000,1\n1700000000020000,2\n", 'origin = "unix"'),
         ("Date,Time,x\n2025-01-02,10:00:00.0,1\n2025-01-02,10:00:00.5,2\n", 'column = ["Date", "Time"]'),
         ("time,x\n26/10/2025 10:00:00,1\n26/10/2025 10:00:01,2\n", 'dates = "day_first"'),
         ("time,x\n10/26/2025 10:00:00,1\n10/26/2025 10:00:01,2\n", 'dates = "month_first"'),
@@ -71,6 +78,47 @@ def test_what_a_column_tells(tmp_path, content, expected):
     (tmp_path / "run.csv").write_text(content)
     assert expected in suggest(tmp_path / "run.csv")
     assert recordings(tmp_path / "run.csv")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Breite", "Länge", "Höhe"), ("Breitengrad", "Längengrad", "Höhe"), ("geo_breite", "geo_länge", "geo_höhe"),
+        ("BREITE", "LAENGE", "HOEHE"), ("Breite [°]", "Länge [°]", "Höhe [m]"), ("latitud", "longitud", "altitud"),
+        ("Latitudine", "Longitudine", "Altitudine"), ("breedtegraad", "lengtegraad", "hoogte"),
+    ],
+)  # fmt: skip
+def test_places_are_found_in_other_languages(tmp_path, names):
+    rows = [f"{i};47,{12345 + 7 * i};8,{54321 + 9 * i};{400 + i},5" for i in range(50)]
+    recording = suggested(tmp_path, ";".join(("Zeit", *names)), rows)
+    (gps,) = recording.samples.values()
+    assert recording.specs[next(iter(recording.samples))].kind == "gps"
+    np.testing.assert_allclose(gps.data[[0, 9]], [[47.12345, 8.54321, 400.5], [47.12408, 8.54402, 409.5]])
+
+
+@pytest.mark.parametrize("unit", ["", " [mm]"])
+def test_how_wide_and_long_something_is_is_no_place(tmp_path, unit):
+    rows = [f"{i};{40 + i % 7},5;{80 + i % 5},25;{20 + i % 3}" for i in range(50)]
+    recording = suggested(tmp_path, f"Zeit;Breite{unit};Länge{unit};Höhe{unit}", rows)
+    assert {spec.kind for spec in recording.specs.values()} == {"sensor"}
+    assert {name for spec in recording.specs.values() for name in spec.columns} == {"breite", "laenge", "hoehe"}
+
+
+def test_names_keep_their_letters_without_marks(tmp_path):
+    """And as they are where their alphabet is another one."""
+    names = ["Geschwindigkeit_für_Räder", "Größe", "température", "señal", "prędkość", "速度", "скорость", "v²"]
+    rows = [",".join(map(str, (i, *(i * k % 7 for k in range(1, 9))))) for i in range(50)]
+    recording = suggested(tmp_path, ",".join(("t", *names)), rows)
+    assert [name for spec in recording.specs.values() for name in spec.columns] == [
+        "geschwindigkeit_fuer_raeder", "groesse", "temperature", "senal", "predkosc", "速度", "скорость", "v2",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ms", "us"])
+def test_a_reading_that_is_called_by_its_unit_is_no_second_clock(tmp_path, name):
+    """As the delay beside a time is."""
+    recording = suggested(tmp_path, f"time,{name}", [f"{i / 100},{i * 7 % 5}" for i in range(50)])
+    np.testing.assert_array_equal(recording.samples["signals"].data[:, 0], np.arange(50) * 7 % 5)
 
 
 @pytest.mark.parametrize("name", ["tau_con1", "motor torque", "joint1_velocity", "battery.current", "wheelSpeed"])
@@ -279,7 +327,7 @@ def test_a_number_for_nothing_is_not_the_end_of_a_counter(tmp_path):
 def test_words_for_two_states_are_numbers(tmp_path):
     pumps, doors = ["OFF", "ON", ""], ["closed", " Open"]
     rows = [f"{i},{i % 7},{pumps[i % 3]},{doors[i % 2]},{'AUTO' if i % 2 else 'ON'},no" for i in range(300)]
-    recording = suggested(tmp_path, "time_s,level,pump,door,mode,alarm", rows)
+    recording = suggested(tmp_path, "time_s,level,pump,door,note,alarm", rows)
     columns = {
         column: samples.data[:, place]
         for name, samples in recording.samples.items()

@@ -49,9 +49,32 @@ def test_the_grid_is_found_that_readings_lie_on(size, middle):
     np.testing.assert_allclose(np.delete(again, 3, 0), np.delete(read, 3, 0), rtol=2e-7, atol=1e-6)
 
 
+def among(*values):
+    """What stands at one of values, and now and then at another."""
+    return np.random.default_rng(0).choice(values, 250).repeat(8).reshape(40, 50)
+
+
+@pytest.mark.parametrize(
+    ("values", "size"),
+    [
+        ((8, 9, 10), 1),  # satellites that are counted
+        ((7, 8, 11), 1),
+        ((0.7, 0.8, 0.9), 0.1),  # their dilution of precision
+        ((0.71, 0.78, 0.86, 0.94, 1.13, 1.41), 0.01),
+        ((18, 20.5, 23), 0.1),  # what is set, of which a fourth may lie between two
+    ],
+)
+def test_few_values_tell_the_digits_that_they_are_read_to(values, size):
+    found, lens = steps_of(among(*values))
+    assert found.stepped.tolist() == [1]
+    assert found.size[0] * lens.std[0] == pytest.approx(size, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     "series",
     [
+        among(8, 9),
+        among(7.1234, 8.2821, 9.5173),
         wandering(),
         np.repeat(wandering()[:, ::5], 5, 1),  # held until the next sample, as of a slow sensor
         np.maximum(wandering(), 0),  # it stands where it comes to an end
@@ -82,6 +105,44 @@ def test_jax_says_the_same_and_other_columns_keep_their_bits():
         np.testing.assert_allclose(jax.jit(steps.as_read)(jax.numpy.asarray(read)), steps.as_read(read), rtol=1e-12)
 
 
+def satellites(path, seed, episodes, dilution):
+    """Windows of what is fine, and of how many satellites there are or, by them, how their precision is diluted."""
+    rng, count = np.random.default_rng(seed), 600
+    streams = [StreamSpec(name, "sensor", ("t",), ("",), 1 / DT) for name in COLUMNS]
+    with LogWriter(path, streams) as writer:
+        for _ in range(episodes):
+            seen = np.full(count, rng.integers(3))
+            for k in range(1, count):
+                seen[k] = np.clip(seen[k - 1] + (rng.random() < 0.03) * rng.choice([-1, 1]), 0, 2)
+            coarse = np.array([0.94, 0.86, 0.71])[seen] if dilution else 8.0 + seen
+            fine = 2 * rng.normal() + 0.03 * rng.normal(size=count).cumsum()
+            parts = zip(COLUMNS, (fine, coarse), strict=True)
+            writer.append({n: Samples(np.arange(count) * DT, x[:, None]) for n, x in parts})
+    log = Log(path)
+    return Windows.of(log, TickLayout(DT, tuple(log.streams.values())), C, H)
+
+
+@pytest.mark.parametrize("dilution", [False, True])
+def test_intervals_hold_what_is_read_of_few_values(tmp_path, dilution):
+    learn = satellites(tmp_path / "a.h5", 0, 16, dilution)
+    fresh = satellites(tmp_path / "b.h5", 1, 8, dilution)
+    team, starts = team_of(learn), np.asarray(fresh.starts().thinned(300))
+    context, future = fresh.cut(starts, H)
+    at = learn.layout.slot_columns(learn.layout.spec("coarse"))[-1, 0]
+    members = team.foresee(context, future.actions, None, team.blend.drawn(len(starts), 64, 0)).members[..., at]
+    low, high = np.quantile(members, [0.05, 0.95], axis=1)
+    came = future.values[..., at]
+    assert ((low <= came + 1e-4) & (came - 1e-4 <= high)).mean(0)[:4].min() > 0.87
+
+
+def team_of(learn):
+    """What is fitted to windows, of the experts that are quick to fit."""
+    baselines = Baselines.fit(learn, measure_scaling(learn, 0), 0)
+    lens, experts, starts = baselines.lens, closed(baselines), learn.starts().thinned()
+    told = measured(experts, lens, learn, starts, starts[:, 0])
+    return Team.of(lens, tuple(experts), C, H, told, Reach.over(lens, [learn]))
+
+
 def thermometers(path, seed, episodes):
     """Windows of two like rooms that change slowly, of which one thermometer reads whole degrees."""
     rng, count = np.random.default_rng(seed), 600
@@ -99,10 +160,8 @@ def thermometers(path, seed, episodes):
 def test_intervals_of_a_thermometer_that_mostly_stands_hold_what_it_reads(tmp_path):
     """Its mean lies a little beside what it goes on to read, and errors that are repeated are next to none."""
     learn, fresh = thermometers(tmp_path / "a.h5", 0, 16), thermometers(tmp_path / "b.h5", 1, 8)
-    baselines = Baselines.fit(learn, measure_scaling(learn, 0), 0)
-    lens, experts, starts = baselines.lens, closed(baselines), learn.starts().thinned()
-    told = measured(experts, lens, learn, starts, starts[:, 0])
-    team = Team.of(lens, tuple(experts), C, H, told, Reach.over(lens, [learn]))
+    team = team_of(learn)
+    lens = team.lens
     plain = dataclasses.replace(team, blend=dataclasses.replace(team.blend, stepped=np.zeros(0, int)))
     starts = np.asarray(fresh.starts().thinned(300))
     context, future = fresh.cut(starts, H)

@@ -1,5 +1,6 @@
 """Sensors that read in steps, such as a thermometer of half a degree: what is foretold of them is read so, too."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from worldmodel.types import Array
 
 _STANDS = 0.1  # of readings that are as those before: where fewer are, noise or motion hides the steps
 _FEWEST = 4  # values that tell a grid: any two, and nearly any three, lie on one
+_DIGITS = (1.0, 0.1, 0.01, 0.001)  # steps that fewer values tell, as hardly any lie on these by chance,
+_FEWEST_ON_DIGITS = 3  # and of two, which may be a switch's, none is foretold between
 _ODD = 0.1  # of the values that may lie off it
 _GAPS = (0.0, 0.1, 0.25)  # shares of the gaps between values that are less than a step: beside an odd one there are two
 _OFF = 0.02  # of a step, that a value may be off the grid and counts as on it
@@ -38,10 +41,11 @@ class Steps(NamedTuple):
         count = len(lens.centre)
         found = cls(np.zeros(count, int), np.ones(count), np.zeros(count))
         for at in (column.at for column in columns_of(lens.layout).values() if not column.circular):
-            rounded = _ROUNDED * (1 + abs(lens.centre[at]) / lens.scale[at])
-            grid = _grid(read[..., at], mask[..., at], float(rounded))
+            scale, centre = float(lens.scale[at]), float(lens.centre[at])
+            grid = _grid(scale * read[..., at] + centre, mask[..., at], _ROUNDED * (scale + abs(centre)))
             if grid is not None:
-                found.stepped[at], (found.size[at], found.zero[at]) = 1, grid
+                found.stepped[at] = 1
+                found.size[at], found.zero[at] = grid[0] / scale, (grid[1] - centre) / scale
         return found
 
     def as_read(self, readings: Float[Array, "*b Y"]) -> Float[Array, "*b Y"]:
@@ -53,7 +57,7 @@ class Steps(NamedTuple):
 
 
 def _grid(read: Float[np.ndarray, "N T"], there: Bool[np.ndarray, "N T"], rounded: float) -> tuple[float, float] | None:
-    """The step of a grid and a value on it; None where there is none, or readings hardly ever stand.
+    """The step of a grid and a value on it, in units; None where there is none, or readings hardly ever stand.
 
     `rounded` is how far values are rounded.
     """
@@ -64,14 +68,21 @@ def _grid(read: Float[np.ndarray, "N T"], there: Bool[np.ndarray, "N T"], rounde
     values, counts = np.unique(series, return_counts=True)
     zero = values[counts.argmax()]
     values = values[np.diff(values, prepend=-np.inf) > rounded]
-    if len(values) < _FEWEST:
+    if len(values) < _FEWEST_ON_DIGITS:
         return None
+    for size in (*_even(values, rounded), *_DIGITS):
+        off = abs(values - zero - np.rint((values - zero) / size) * size)
+        if rounded < _CLEAR * size and (off > _OFF * size + rounded).mean() <= _ODD:
+            return float(size), float(zero)
+    return None
+
+
+def _even(values: Float[np.ndarray, " K"], rounded: float) -> Iterator[float]:
+    """The steps that the gaps between values may be multiples of; none of few values."""
+    if len(values) < _FEWEST:
+        return
     gaps = np.diff(values)
     for least in np.quantile(gaps, _GAPS, method="lower"):
         steps = np.rint(gaps / least)
         even = (steps > 0) & (abs(gaps - steps * least) <= _OFF * least + rounded)
-        size = gaps[even].sum() / steps[even].sum()  # one gap alone is rounded too much to count many steps by
-        off = abs(values - zero - np.rint((values - zero) / size) * size)
-        if rounded < _CLEAR * size and (off > _OFF * size + rounded).mean() <= _ODD:
-            return size, zero
-    return None
+        yield gaps[even].sum() / steps[even].sum()  # one gap alone is rounded too much to count many steps by

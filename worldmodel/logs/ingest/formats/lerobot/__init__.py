@@ -13,6 +13,7 @@ from worldmodel.logs import video
 from worldmodel.logs.ingest.formats.damage import reading
 from worldmodel.logs.ingest.formats.lerobot.features import (
     BOOKKEEPING,
+    LABEL,
     Feature,
     features_of,
     images,
@@ -86,7 +87,12 @@ def _read_episode(data: DataSet, rows: Rows, options: Options) -> Recording:
     if data.given:
         recording.notes += [f"{Feature(key).stream}: its film is not there" for key in data.videos if key not in clips]
     known = BOOKKEEPING | {feature.key for feature in features} | set(data.videos)
-    if left := sorted(set(rows.table.column_names) - known):
+    left = sorted(set(rows.table.column_names) - known)
+    labels = [key for key in left if key.startswith(LABEL)]
+    if labels:
+        what = "labels, which tell what a step led to and are no readings, are left out"
+        recording.notes.append(f"{what}: {', '.join(labels)}; --recipe can keep them")
+    if left := [key for key in left if key not in labels]:
         recording.notes.append(f"columns that are no numbers are left out: {', '.join(left)}")
     return recording
 

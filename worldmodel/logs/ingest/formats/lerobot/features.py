@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BOOKKEEPING = {"timestamp", "frame_index", "episode_index", "index", "task_index"}
+LABEL = "next."  # what a step led to: of a later time than its frame's, and told by people or a simulator
 _ACTION = re.compile(r"actions?(?:[._/](?!is_pad|mask|valid)|$)")  # and not which of them count
 _PREFIXES = ("observation.images.", "observation.", "")
 
@@ -67,8 +68,10 @@ def features_of(told: Mapping[str, Any], schema: "pa.Schema") -> list[Feature]:
     """The columns of a table that make streams; `told` is what the metadata say of them."""
     found = []
     for field in schema:
+        if field.name in BOOKKEEPING or field.name.startswith(LABEL):
+            continue
         names = tuple(_flat(told.get(field.name, {}).get("names")))
-        if field.name not in BOOKKEEPING and _holds_numbers(field.type):
+        if _holds_numbers(field.type):
             found.append(Feature(field.name, names))
         elif _holds_images(field.type):
             found.append(Feature(field.name, is_image=True))

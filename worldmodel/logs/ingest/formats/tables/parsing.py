@@ -146,4 +146,6 @@ def _is_read(name: str, readable: set[str] | None) -> bool:
     if name.startswith("\0"):
         return False
     called = {name, f"{name}#1", split(name)[0], re.sub(r"#\d+$", "", name)}
-    return readable is None or bool(called & readable) or any(one.startswith(f"{name}[") for one in readable)
+    return (
+        readable is None or bool(called & readable) or any(one.startswith((f"{name}[", f"{name}=")) for one in readable)
+    )

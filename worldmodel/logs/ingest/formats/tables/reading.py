@@ -380,10 +380,23 @@ def _why_none(table: Table, own: Table, stream: TableStream) -> str:
 
 
 def _select(table: Table, stream: TableStream) -> Table:
+    """The rows of a stream; how many readings a comparison leaves out, a note says."""
     if not stream.where:
         return table
     where = {table.place(column): condition for column, condition in stream.where.items()}
-    return table.part(select(table.path, stream.spec.name, table.data, where))
+    part = table.part(select(table.path, stream.spec.name, table.data, where))
+    every, kept = (_filled(rows, stream) for rows in (table, part))
+    compared = [column for column, condition in stream.where.items() if isinstance(condition, dict)]
+    if compared and kept < every:
+        told = f"{every - kept} of {every} rows are left out by {', '.join(compared)}"
+        table.notes.append(f"{stream.spec.name}: {told}, as where says")
+    return part
+
+
+def _filled(table: Table, stream: TableStream) -> int:
+    """How many rows have something in the first column of a stream."""
+    first = table.column(next(filter(None, stream.sources)))
+    return len(first) - first.null_count
 
 
 def _clocks(

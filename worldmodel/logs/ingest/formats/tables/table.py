@@ -63,7 +63,8 @@ class Table:
     def find(self, name: str) -> str | None:
         """The column that a recipe's name means.
 
-        That is itself, the one at a place (`#3`), the one with a unit behind it, or a part of a text (`GPS[1]`).
+        That is itself, the one at a place (`#3`), the one with a unit behind it, a part of a text (`GPS[1]`), or
+        whether a word holds (`gear=P`).
         """
         if name in self._there:
             return name
@@ -75,7 +76,7 @@ class Table:
         based = [column for column in names if split(column)[0] == name and split(column)[1]]
         if len(based) == 1:
             return based[0]
-        match = _ELEMENT.fullmatch(name)
+        match = _ELEMENT.fullmatch(name) or _STATE.fullmatch(name)
         return name if match and match["name"] in names else None
 
     def twice(self, name: str) -> bool:
@@ -97,8 +98,11 @@ class Table:
         found = self.place(name)
         if found in self._there:
             return self.data[found]
-        match = _ELEMENT.fullmatch(found)
-        return _element(self.data[match["name"]], int(match["index"])) if match else self.data[found]
+        if (match := _ELEMENT.fullmatch(found)) and match["name"] in self._there:
+            return _element(self.data[match["name"]], int(match["index"]))
+        if (match := _STATE.fullmatch(found)) and match["name"] in self._there:
+            return _holds(self.data[match["name"]], match["word"])
+        return self.data[found]
 
     def kind(self, name: str) -> "pa.DataType":
         return self.column(name).type
@@ -106,6 +110,8 @@ class Table:
     def unit(self, name: str) -> str:
         """The unit that the table gives a column, as logs spell it; empty where it gives none."""
         found = self.place(name)
+        if found not in self._there and _STATE.fullmatch(found):
+            return ""
         return spelt(self.units.get(found, "")) or split(found)[1]
 
     def is_words(self, name: str) -> bool:
@@ -244,5 +250,16 @@ def _element(column: "pa.ChunkedArray", index: int) -> "pa.ChunkedArray":
     return compute.struct_field(compute.extract_regex(column, pattern), "value")
 
 
+def _holds(column: "pa.ChunkedArray", word: str) -> "pa.ChunkedArray":
+    """1.0 where a column holds a word, 0.0 where it holds another."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    words = compute.utf8_trim_whitespace(column.cast(pa.string()))
+    words = compute.if_else(compute.equal(words, ""), None, words)
+    return compute.equal(words, word).cast(pa.float64())
+
+
+_STATE = re.compile(r"(?P<name>.+?)=(?P<word>.+)")
 _ELEMENT = re.compile(r"(?P<name>.+)\[(?P<index>\d{1,3})\]")
 _NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$|^[-+]?(?i:nan|inf|infinity)$"

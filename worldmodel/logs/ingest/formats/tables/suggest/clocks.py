@@ -11,11 +11,11 @@ import numpy as np
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.stamps import UNITS, nanoseconds
-from worldmodel.logs.ingest.formats.tables.suggest.guesses import as_dates, as_numbers, plain_name
+from worldmodel.logs.ingest.formats.tables.suggest.guesses import as_dates, as_numbers, plain_name, unit_of_time
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
-    r"time(?!t(?:er|ry)|_(?:state|status)|_?out$)|stamp|^date|date$|seconds?$|seconds|elapsed|^secs?$|^ms$|millis|micros|^utc|epoch?|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
+    r"time(?!t(?:er|ry)|_(?:state|status)|_?out$)|stamp|^date|date$|seconds?$|seconds|elapsed|^secs?$|millis|micros|^utc|epoch?|zeit|temps|tiempo|^datum|^fecha|^hora$|^heure|^clock$|(?:^|_)i?tow|^tmr"
     r"|(?:created|recorded|measured|observed|logged|updated|changed)_(?:at|on)$"
 )
 _DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
@@ -78,7 +78,7 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     _, clock, doubts, ns, valid = max(found, key=lambda one: one[0])
     origin = ns[valid].min()
     serve = {column for one in found for column in one[1].columns}
-    clocks = [name for name in clocks if name in serve or not _SHORT.search(plain_name(name))]
+    clocks = [name for name in clocks if name in serve or not (_SHORT.search(plain_name(name)) or unit_of_time(name))]
     clocks += [clock.fraction] if clock.fraction else []
     clocks += [clock.week] if isinstance(clock.week, str) else []
     return FoundClock(clock, tuple(clocks), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts), origin * 1e-9)
@@ -109,6 +109,7 @@ def named(table: Table) -> list[str]:
         name
         for name in table.names
         if _NAMES.search(plain_name(name))
+        or unit_of_time(name)
         or (_SHORT.search(plain_name(name)) and table.unit(name) in ("", *UNITS))  # T [°C] is a temperature
         or is_temporal(table, name)
         or (_AXIS.search(plain_name(name)) and table.unit(name) in UNITS)

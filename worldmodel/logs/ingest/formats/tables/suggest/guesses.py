@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from worldmodel.errors import RecipeError
-from worldmodel.logs.ingest.formats.tables.conversions import split
+from worldmodel.logs.ingest.formats.tables.conversions import spelt, split
 from worldmodel.logs.ingest.formats.tables.dates import zone_s
 from worldmodel.logs.ingest.formats.tables.fields import SINCE_1970
+from worldmodel.logs.ingest.formats.tables.latin import words_of
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.stamps import GPS_TIME, NO_ZONE, UNITS, UTC_TIME, WEEK_S, nanoseconds
 from worldmodel.logs.ingest.formats.tables.table import Table
@@ -32,7 +33,13 @@ _WEEK = re.compile(r"(?:^|_)(?:week|wn)(?:_?(?:no|num|number))?$")
 
 def plain_name(name: str) -> str:
     """A column's name in lower case without its unit."""
-    return re.sub(r"[^a-z0-9]+", "_", split(name)[0].lower()).strip("_") or name.lower()
+    return words_of(split(name)[0]) or name.lower()
+
+
+def unit_of_time(name: str) -> str:
+    """The unit that a column is called: `ms`, `us` or `ns`, however they are spelt; empty for other names."""
+    unit = spelt(name.partition("_since_")[0])  # such as the start
+    return unit if unit in _COUNTED[1:] else ""
 
 
 def as_dates(table: Table, columns: tuple[str, ...]) -> Iterator[tuple[Clock, list[str]]]:
@@ -69,7 +76,7 @@ def as_numbers(table: Table, name: str) -> Iterator[tuple[Clock, list[str]]]:
         return
     first, steps = float(numbers[0]), np.diff(numbers)
     step = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-    told = table.unit(name)
+    told = table.unit(name) or unit_of_time(name)
     unit = _LONG.get(told or name.lower().rpartition("_")[2], told)
     sized = next((u for u, (low, high) in SINCE_1970.items() if low <= first < high), None)
     finer = sized and UNITS.get(unit, UNITS[sized]) < UNITS[sized]  # that is told, and counts since a start

@@ -11,9 +11,11 @@ AXES = {"0": "x", "1": "y", "2": "z"}
 _NO_FORCE = r"(?:^|(?<!force)(?<!acc)(?<!accel)(?<!acceleration)(?<!\bg)(?<!_g)_)"
 PLACE = re.compile(
     _NO_FORCE
-    + r"(?P<axis>lat|lon|lng|long|alt|height|hmsl|elevation|breitengrad|l(?:ae|_)ngengrad)(?:itude?|gitude?|titude)?"
+    + r"(?P<axis>lat|lon|lng|long|alt|height|hmsl|elevation|breitengrad|l(?:ae|a|_)ngengrad|breite|laenge|hoehe"
+    r"|breedtegraad|lengtegraad|hoogte)(?:itud(?:e|ine)?|gitud(?:e|ine)?|titud(?:e|ine)?)?"
     r"(?!_?(?:acc|g(?:_|$)|force))(?:_.*)?$|(?:^|_)gps_coord_(?P<place>[01])$"  # the latter of blackbox_decode
 )
+SIZES = re.compile(r"(?:^|_)(?:breite|laenge)(?:_|$)")  # which are places only where their values are
 _ACCELERATION = r"acc(?:el(?:eration|erometer)?)?(?:meter)?|beschleunigung|g_?force|gf"
 _TURNING = (
     r"gyro(?:scope)?|gyr|omega|rotation(?:_?rate)?|rate_of_rotation|angular_?(?:velocity|rate)|ang_?vel|drehrate"

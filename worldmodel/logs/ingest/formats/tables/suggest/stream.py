@@ -3,9 +3,10 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from worldmodel.logs.ingest.formats.tables.conversions import split
+from worldmodel.logs.ingest.formats.tables.latin import words_of
 from worldmodel.logs.ingest.formats.tables.members import PACKED
 
 _OF_FOLDER = re.compile(r"(?:raw_?)?(?:data|log|samples|values|measurements)$")
@@ -31,7 +32,7 @@ class Suggested:
     columns: list[Column]
     rate_hz: float | None = None
     frame: str = ""
-    where: dict[str, str | int] = dataclasses.field(default_factory=dict)
+    where: dict[str, Any] = dataclasses.field(default_factory=dict)
     held: bool = False
     hemispheres: tuple[str, ...] = ()
     doubts: list[str] = dataclasses.field(default_factory=list)
@@ -53,8 +54,7 @@ class Found(NamedTuple):
 
 def plain(name: str) -> str:
     """A column's name without its unit, in lower case with underscores, also in place of capitals within."""
-    words = re.sub(r"(?<=[a-z]{2})(?=[A-Z])", "_", split(name)[0])
-    return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_") or "column"
+    return words_of(re.sub(r"(?<=[a-z]{2})(?=[A-Z])", "_", split(name)[0])) or "column"
 
 
 def stem(path: Path) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from worldmodel.logs.ingest.formats.tables.conversions import change, is_unit, s
 from worldmodel.logs.ingest.formats.tables.suggest.angles import of_angles, wraps
 from worldmodel.logs.ingest.formats.tables.suggest.compass import of_fixes
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
+from worldmodel.logs.ingest.formats.tables.suggest.fixes import only_fixes
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     ACTION,
     ANGLE,
@@ -26,6 +27,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     NOT_ACTION,
     NOT_WANTED,
     READ_OF_DRIVES,
+    SIZES,
     SWITCHED,
     VALID,
     WANTED,
@@ -35,6 +37,7 @@ from worldmodel.logs.ingest.formats.tables.suggest.kinds import (
     unnumbered,
 )  # fmt: skip
 from worldmodel.logs.ingest.formats.tables.suggest.long import by_name
+from worldmodel.logs.ingest.formats.tables.suggest.states import column_name, states_of, told_of
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, Found, Suggested, plain, stem
 from worldmodel.logs.ingest.formats.tables.suggest.values import add_units, largest_of
 from worldmodel.logs.ingest.formats.tables.switches import described, switched
@@ -50,8 +53,12 @@ _PLACES = {
     "alt": "altitude",
     "hei": "altitude",
     "hms": "altitude",
+    "hoe": "altitude",
+    "hoo": "altitude",
     "ele": "altitude",
 }
+_HEIGHT = re.compile("height|hoehe|hoogte")
+_FINE_DEG = 1e-3  # a hundred metres, which places are written finer than
 _FAST = 10.0  # rad/s, which few machines turn with
 _OF_APPLE = re.compile(r"rotation_?rate")  # in rad/s, beside accelerations in g
 _HALF = 0.45  # and a little less, as the first and the last rows may have them
@@ -71,12 +78,16 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
         alike: all tables that are to have the same units, whose values tell them together; none for this one alone.
     """
     evidence = Evidence(table, alike)
-    names, left_out = _numeric([name for name in table.names if name not in taken], table)
+    names = [name for name in table.names if name not in taken]
+    states = states_of(list(filter(table.is_words, names)), evidence)
+    names, left_out = _numeric([name for name in names if name not in states.values()], table)
     several = by_name(table, names, taken)
     if several:
         _as_commands([stream for stream, _ in several])
         own = {column.source for stream, _ in several for column in stream.columns}
-        return Found([*(_by_its_name(stream, rows) for stream, rows in several), *_fixes(names, own, evidence)], [])
+        fixes = _fixes(names, own, evidence)
+        only_fixes(fixes, evidence)
+        return Found([*(_by_its_name(stream, rows) for stream, rows in several), *fixes], [])
     key = next((name for name in table.names if EPISODE.search(plain(name))), "")
     names = [name for name in names if name != key]
     streams: list[Suggested] = []
@@ -91,14 +102,15 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     if place := _beside_orientation(names, streams, evidence):
         streams.append(place)
         names = [name for name in names if name not in {column.source for column in place.columns}]
-    others = _others(names, evidence)
+    others = _others(names, states, evidence)
     streams += [_by_its_file(stream, evidence) if stream.name == REST else stream for stream in others]
     of_fixes(streams, evidence)
+    only_fixes(streams, evidence)
     streams = _only_valid(streams, table)
     for stream in streams:
         _pace(stream, table, stamps_s)
     tell_apart(streams)
-    return Found(streams, left_out, key)
+    return Found(streams, [*left_out, *told_of(states)], key)
 
 
 def _as_commands(streams: Sequence[Suggested]) -> None:
@@ -183,7 +195,7 @@ def _of_kind(kind: Kind, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """The columns of a kind, by what comes before, each by its axis."""
     groups: dict[str, dict[str, str]] = defaultdict(dict)
     images = any(plain(name) == "width" for name in names)  # of which `height` is no altitude
-    for name in sorted(names, key=lambda name: "height" in plain(name)):  # an altitude comes before a height
+    for name in sorted(names, key=lambda name: bool(_HEIGHT.search(plain(name)))):  # an altitude comes before a height
         match = kind.pattern.search(plain(name))
         if match and not (images and plain(name) == "height"):
             axis = next(filter(None, match.groupdict().values()))
@@ -203,6 +215,9 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], evidence: Evidence)
     needed = kind.columns[:2] if kind.kind == "gps" else kind.columns
     if any(name not in columns for name in needed):
         return None
+    sizes = kind.kind == "gps" and any(SIZES.search(plain(columns[name])) for name in needed)
+    if sizes and not _are_degrees(evidence, *(columns[name] for name in needed)):
+        return None
     own = "" if prefix in ("", "imu", "raw", "sensor", "gps", "device") else f"{prefix}_"
     stream = Suggested(f"{own}{kind.stream}", kind.kind, [], frame="body" if kind.kind == "sensor" else "")
     for name in kind.columns:
@@ -216,6 +231,16 @@ def _known(kind: Kind, prefix: str, columns: dict[str, str], evidence: Evidence)
     if kind.kind == "gps" and (there := (table.hemispheres("NS"), table.hemispheres("EW"))) and all(there):
         stream.hemispheres = there
     return stream
+
+
+def _are_degrees(evidence: Evidence, latitude: str, longitude: str) -> bool:
+    """Whether columns that may be a breadth and a length are a latitude and a longitude, by their unit or values."""
+    units = {evidence.table.unit(name) for name in (latitude, longitude)}
+    places = [values[np.isfinite(values)] for values in evidence.floats(latitude, longitude)]
+    within = all(len(place) and np.abs(place).max() <= most for place, most in zip(places, (90, 180), strict=True))
+    steps = [np.abs(place / _FINE_DEG - np.rint(place / _FINE_DEG)) for place in places]
+    fine = all(np.median(step) > 1e-6 for step in steps if len(step))
+    return within and (units == {"deg"} or (units == {""} and fine))
 
 
 def _as_counts(streams: Sequence[Suggested], evidence: Evidence) -> None:
@@ -264,30 +289,36 @@ def _beside_orientation(names: Sequence[str], streams: Sequence[Suggested], evid
     return stream
 
 
-def _others(names: Sequence[str], evidence: Evidence) -> list[Suggested]:
-    """Streams of all other columns: commands, and the rest by the beginning of their names and by their rows."""
+def _others(names: Sequence[str], states: Mapping[str, str], evidence: Evidence) -> list[Suggested]:
+    """Streams of all other columns: commands, and the rest by the beginning of their names and by their rows.
+
+    `states` are columns of words, by what reads each of their words.
+    """
     table = evidence.table
     groups: dict[tuple[str, str, int], list[str]] = defaultdict(list)
     stems = Counter(_stem(name) for name in names)
-    turns = _turns(table, names)
+    turns = _turns(table, [*names, *dict.fromkeys(states.values())])
     file = stem(table.path)
     of_commands = bool(ACTION.search(file)) and not NOT_ACTION.search(file)  # `motors.csv` with m1 to m4
     meters = _METER.items() <= {plain(name): table.unit(name) for name in names}.items()
-    for name in names:
+    for source in (*names, *states):
+        name = states.get(source, source)
         metered = meters and plain(name) in _METER
         action = _is_command(name, table.unit(name), of_commands, metered) or _is_wanted(name, names)
         prefix = _prefix(name) or (_stem(name) if stems[_stem(name)] > 1 else "")
-        pace = turns.get(name) or -_held(table, name, action)
-        groups["action" if action else "sensor", prefix, pace].append(name)
+        pace = turns.get(name) or -_held(table, source, action or source in states)
+        groups["action" if action else "sensor", prefix, pace].append(source)
     streams = []
     for (kind, prefix, _), columns in groups.items():
         stream = Suggested(prefix or ("commands" if kind == "action" else REST), kind, [])
-        stream.columns = [_column(name, table, prefix) for name in columns]
+        read = [_column(name, table, prefix) for name in columns if name not in states]
+        words = [Column(column_name(name, prefix), name) for name in columns if name in states]
+        stream.columns = [*read, *words]
         if kind == "action":
             stream.doubts.append(_COMMANDED)
-        angles = [c for c in stream.columns if (ANGLE.search(c.name) or EULER.search(prefix)) and not c.unit]
+        angles = [c for c in read if (ANGLE.search(c.name) or EULER.search(prefix)) and not c.unit]
         stream.doubts += of_angles(angles, evidence)
-        stream.doubts += [doubt for column in stream.columns if (doubt := wraps(column, evidence))]
+        stream.doubts += [doubt for column in read if (doubt := wraps(column, evidence))]
         _distinct(stream.columns)
         streams.append(stream)
     return streams
@@ -425,9 +456,9 @@ def tell_apart(streams: Sequence[Suggested]) -> None:
         taken.add(stream.name)
 
 
-def _held(table: Table, name: str, action: bool) -> int:
-    """For how many rows a column holds its readings; 1 for commands, which are in force until the next."""
-    return 1 if action else held_for(table.floats(name)[:, None])
+def _held(table: Table, name: str, in_force: bool) -> int:
+    """For how many rows a column holds its readings; 1 for commands and states, which are in force until the next."""
+    return 1 if in_force else held_for(table.floats(name)[:, None])
 
 
 def _pace(stream: Suggested, table: Table, stamps_s: np.ndarray) -> None:

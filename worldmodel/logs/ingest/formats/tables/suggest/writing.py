@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
@@ -106,7 +106,11 @@ def _stream(stream: Suggested) -> list[str]:
     return lines + ([f"frame = {_text(stream.frame)}"] if stream.frame else [])
 
 
-def _value(value: str | float) -> str:
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_value(one)}' for key, one in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
     return _text(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
