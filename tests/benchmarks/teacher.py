@@ -3,21 +3,24 @@
     python -m tests.benchmarks.teacher
     python -m tests.benchmarks.teacher --steps 3000 --seeds 3 --out runs/teacher
 
-Twelve recorded drives, the same with 200 simulated ones (half of each batch), and sixty recorded ones, each for as many
-updates; the network alone and the blend, that of the second also with the scene among its experts, on drives that none
-has seen. The scene is the rover on flat ground without obstacles, its numbers 20 % off (drive, steering, grip and
-springs too weak, drag and masses too large), fitted to the twelve drives. What a killed benchmark has finished is not
-done again.
+Twelve recorded drives, the same with 200 simulated ones (half of each batch), sixty recorded ones, and the twelve with
+200 simulated on twenty grounds drawn at random, each for as many updates; the network alone and the blend, that of the
+second also with the scene among its experts, on drives that none has seen. The scene is the rover on flat ground
+without obstacles, its numbers 20 % off (drive, steering, grip and springs too weak, drag and masses too large), fitted
+to the twelve drives. What a killed benchmark has finished is not done again.
 """
 
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import h5py
+import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from tests.benchmarks.identify import spoil
 from tests.benchmarks.tables import nrmse, table
@@ -34,6 +37,9 @@ SPOILT = {"mass": 0.2, "damping": 0.2, "gain": -0.2, "contact": -0.2, "stiffness
 FIT = ("chassis.mass", "*wheel.damping", "gain", "contact")
 SPANS = {"dt": 0.1, "context_s": 3.2, "horizon_s": 3.2}
 AHEAD_S = (0.5, 1.0, 2.0, 3.0)
+GROUNDS, ACROSS_M, CELLS = 20, 80.0, 321  # height fields drawn, their side and the points along it
+WAVES = ((0.02, 2.0), (0.004, 0.5))  # standard deviation of heights and length (m): about what shakes the twelve drives
+APART = (2.0, 1.5)  # by what factors heights and lengths of a ground may be larger or smaller
 WITH_SCENE = "and the scene among the experts"
 
 
@@ -50,6 +56,29 @@ def flat(folder: Path) -> Path:
                 del geom.attrib["hfield"]
                 geom.attrib |= {"type": "plane", "size": "60 60 1", "pos": "0 0 -0.28"}
     tree.write(folder / scene.model.name)
+    return folder
+
+
+def uneven(scene: Path, folder: Path, rng: np.random.Generator) -> Path:
+    """A flat scene on a ground drawn at random. Heights at a distance d correlate by exp(-(d / length)^2 / 2)."""
+    shutil.copytree(scene, folder, dirs_exist_ok=True)
+    heights, cell_m = np.zeros((CELLS, CELLS)), ACROSS_M / (CELLS - 1)
+    for height, length in WAVES * np.power(APART, rng.uniform(-1, 1, (len(WAVES), 2))):
+        wave = gaussian_filter(rng.normal(size=heights.shape), length / cell_m / np.sqrt(2), mode="wrap")
+        heights += wave * height / wave.std()
+    low, span = heights.min(), np.ptp(heights)
+    shape, told = np.array(heights.shape, np.int32), ((heights - low) / span).astype(np.float32)
+    (folder / "relief.bin").write_bytes(shape.tobytes() + told.tobytes())
+    model = folder / load_scene(folder).model.name
+    tree = ElementTree.parse(model)
+    (relief,) = tree.iter("hfield")
+    relief.attrib |= {"file": "relief.bin", "content_type": "image/vnd.mujoco.hfield"}
+    relief.attrib["size"] = f"{ACROSS_M / 2} {ACROSS_M / 2} {span} 1"
+    (ground,) = (geom for geom in tree.iter("geom") if geom.get("name") == "ground")
+    x, y, z = ground.attrib["pos"].split()
+    del ground.attrib["size"]
+    ground.attrib |= {"type": "hfield", "hfield": "relief", "pos": f"{x} {y} {float(z) + low}"}
+    tree.write(model)
     return folder
 
 
@@ -83,19 +112,26 @@ def measure(out: Path, seed: int, steps: int) -> dict[str, dict[str, Any]]:
     many = recorded(out / f"many-{seed}.h5", MANY, 1000 + seed)
     scene = fitted(out, few, seed)
     taught = drives(scene, out / f"simulated-{seed}.h5", SIMULATED, 2000 + seed)
+    grounds = [uneven(scene, out / f"ground-{seed}-{i}", np.random.default_rng([seed, i])) for i in range(GROUNDS)]
+    shaken = [
+        drives(ground, out / f"{ground.name}.h5", SIMULATED // GROUNDS, 3000 + GROUNDS * seed + i)
+        for i, ground in enumerate(grounds)
+    ]
     fresh = recorded(out / "fresh.h5", FRESH, 9000)
     logs = {
         f"{RECORDED} recorded drives": [few],
         f"{RECORDED} recorded and {SIMULATED} simulated": [few, taught],
         f"{MANY} recorded drives": [many],
+        f"{RECORDED} recorded and {SIMULATED} simulated on grounds drawn at random": [few, *shaken],
     }
     runs = {name: _trained(out / f"run-{i}-{seed}", told, seed, steps) for i, (name, told) in enumerate(logs.items())}
     runs[WITH_SCENE] = _with_scene(runs[f"{RECORDED} recorded and {SIMULATED} simulated"], scene)
     return {name: _metrics(run, fresh) for name, run in runs.items()}
 
 
-def _trained(run: Path, logs: list[Path], seed: int, steps: int) -> Path:
-    resume, weights = RunFolder(run).has_run, [1.0] * len(logs) if len(logs) > 1 else None
+def _trained(run: Path, logs: Sequence[Path], seed: int, steps: int) -> Path:
+    resume, simulated = RunFolder(run).has_run, len(logs) - 1
+    weights = [1.0, *[1 / simulated] * simulated] if simulated else None
     train(logs, run, steps=steps, seed=seed, network=True, resume=resume, weights=weights, **SPANS)  # type: ignore[arg-type]
     return run
 
