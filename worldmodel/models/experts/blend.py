@@ -19,9 +19,8 @@ from worldmodel.models.experts.steps import Steps
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import Array
 
-_SHARPNESS = 2.0  # of weights: an expert with half the squared error of another weighs four times as much,
-_ALIKE = 0.8  # and what all err by alike, since it came with noise, is this share of the best one's: it is none's fault
-_TRUST_CONTEXT = 1.2  # how much being worse than usual in the context counts, beside the error on left-out episodes
+_SHARPNESS = 3.5  # of weights: an expert with half the squared error of another weighs eleven times as much
+_TRUST_CONTEXT = 0.7  # how much being worse than usual in the context counts, beside the error on left-out episodes
 _USUAL = 0.3  # of the usual error, added to both sides of that comparison: small errors say little
 _QUIET = 0.03  # of the best expert's mean squared error, added to each episode's: one that stands still says little
 _SHARED = 0.5  # of how far an expert is behind the best in a column, which all columns of its stream tell
@@ -172,7 +171,7 @@ class Blend:
             long = (np.arange(ahead.shape[2]) >= FAR * farthest)[:, None]
             drifted = xp.maximum(self.far[:, None, None] if len(self.far) else 0.0, astray**2)
             usual = xp.where(long, xp.maximum(usual, xp.log(xp.maximum(drifted, _LEAST))), usual)
-        feared = xp.where(xp.isfinite(ahead), _own(usual) + _TRUST_CONTEXT * worse, np.inf)
+        feared = xp.where(xp.isfinite(ahead), usual + _TRUST_CONTEXT * worse, np.inf)
         best = feared.min(0)
         weights = xp.exp(-sharpness * (feared - xp.where(xp.isfinite(best), best, 0)))
         total = weights.sum(0)
@@ -260,13 +259,6 @@ class Blend:
         near = np.exp(-distance / _WIDTH)
         total, count = (near @ x for x in (xp.where(known, inside, 0.0), known.astype(float)))
         return (total / xp.maximum(count, _LEAST))[..., self.stream_of]
-
-
-def _own(usual: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Logarithms of the part of squared errors, of which logarithms are given, that is an expert's own."""
-    xp, least = namespace(usual), usual.min(0)
-    least = xp.where(xp.isfinite(least), least, 0)
-    return least + xp.log(xp.expm1(usual - least) + 1 - _ALIKE)
 
 
 @functools.lru_cache(1024)
