@@ -160,6 +160,16 @@ def test_readings_that_are_not_called_good_are_none(tmp_path, good, bad):
     assert any("rows whose quality is not good are taken for no readings" in note for note in recording.notes)
 
 
+def test_an_encoder_of_a_single_turn_is_an_angle(tmp_path):
+    counts = [int(40 * i + 900 * np.sin(i / 30)) for i in range(600)]
+    rows = [f"{i / 100},{count % 4096},{i % 7}" for i, count in enumerate(counts)]
+    recording = suggested(tmp_path, "time,spindle_enc,load", rows)
+    spec, angle = recording.specs["signals"], recording.samples["signals"].data[:, 0]
+    assert (spec.units[0], spec.circular) == ("rad", (True, False))
+    np.testing.assert_allclose(np.exp(1j * angle), np.exp(2j * np.pi * np.array(counts) / 4096), atol=1e-6)
+    assert any("it wraps as an encoder of 4096 counts a turn does" in note for note in recording.notes)
+
+
 def test_how_long_something_takes_is_no_clock(tmp_path):
     rows = [f"{i / 10},{8 + i % 3 / 10},{(6, 9)[i // 40]},{i % 7}" for i in range(80)]
     recording = suggested(tmp_path, "Zeit [s],Zykluszeit [s],cooling_time_setpoint [s],load", rows)
