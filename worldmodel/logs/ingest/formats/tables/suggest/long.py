@@ -54,8 +54,10 @@ def by_name(
 
 def name_column(table: Table, taken: Sequence[str]) -> str:
     """The column that is called as names of readings are; empty where none is, or several are."""
+    from pyarrow import types
+
     keys = [name for name in table.names if name not in taken and _NAME.search(plain(name))]
-    return keys[0] if len(keys) == 1 else ""
+    return keys[0] if len(keys) == 1 and not types.is_nested(table.kind(keys[0])) else ""
 
 
 def _only_good(table: Table, taken: Sequence[str]) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def _only_good(table: Table, taken: Sequence[str]) -> dict[str, Any]:
     from pyarrow import compute, types
 
     for name in table.names:
-        if name in taken or not _QUALITY.search(plain(name)):
+        if name in taken or not _QUALITY.search(plain(name)) or types.is_nested(table.kind(name)):
             continue
         told = compute.unique(table.column(name).drop_null()).to_pylist()
         good, most = _OF_OPC
