@@ -55,6 +55,24 @@ def test_where_ticks_lie_is_said_in_the_same_line(tmp_path):
     assert len(others) == len([*choices(dataclasses.replace(settings, phase_s=0.0), log)]) - 1
 
 
+@pytest.mark.parametrize(("context", "said"), [(None, ["level (1 s) comes"]), (1.5, [])])
+def test_a_sensor_that_comes_more_rarely_than_is_seen_is_said(tmp_path, context, said):
+    """As a temperature each second beside a motor at 100 Hz, of which 0.64 s are seen."""
+    pump = dataclasses.replace(PUMP, rate_hz=100.0)
+    with LogWriter(tmp_path / "a.h5", [LEVEL, pump]) as writer:
+        writer.append(
+            {
+                "level": Samples(np.arange(20.0), np.zeros((20, 1))),
+                "pump": Samples(np.arange(2000) / 100, np.zeros((2000, 1))),
+            }
+        )
+    log = Log(tmp_path / "a.h5")
+    every = choices(new_settings(log, [log.files[0]], Options(context=context)), log)
+    told = [line for line in every if "more rarely" in line]
+    assert [line.removeprefix("note: ").split(" more")[0] for line in told] == said
+    assert all("--context 1.5 shows one" in line for line in told)
+
+
 @pytest.mark.parametrize(("count", "kept"), [(1, False), (2, False), (3, True)])
 def test_what_is_kept_for_validate_is_said(tmp_path, count, kept):
     with LogWriter(tmp_path / "a.h5", [LEVEL]) as writer:

@@ -25,6 +25,7 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     yield f"a tick is {dt:g} s ({'actions: ' if actions else ''}{rates}){later if settings.phase_s else ''}"
     context, horizon = (f"{ticks * dt:g} s ({ticks} ticks)" for ticks in (settings.context, settings.horizon))
     yield f"it sees {context} and imagines {horizon}; --dt, --context and --horizon set others"
+    yield from _unseen(settings)
     kept = ", which only validate looks at" if any(e.roles == (MEASURE,) for e in episodes) else ""
     ticks = round(seconds / dt)
     yield f"{counted(len(episodes), 'episode')}, {seconds:.0f} s or {ticks} ticks in all: {shares(episodes)}{kept}"
@@ -35,6 +36,18 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     if settings.layout.readings:
         parts = "parts that they leave out in turn, and then learn from all"
         yield f"experts are measured on {'the select episodes' if settings.by_select else parts}"
+
+
+def _unseen(settings: RunSettings) -> Iterator[str]:
+    """Which sensors come so rarely that of many moments none of their readings is seen."""
+    seen_s = settings.context * settings.dt
+    rare = {spec.name: 1 / spec.rate_hz for spec in settings.layout.readings if spec.rate_hz * seen_s < 1}
+    if rare:
+        names, longest = ", ".join(f"{name} ({period:.3g} s)" for name, period in rare.items()), max(rare.values())
+        yield (
+            f"note: {names} come{'s' * (len(rare) == 1)} more rarely than it sees, so that of many moments their last "
+            f"reading is unknown: --context {1.5 * longest:.3g} shows one, a longer --dt makes that fewer ticks"
+        )
 
 
 def shares(episodes: Sequence[EpisodeRef]) -> str:

@@ -119,6 +119,23 @@ def test_a_counter_that_begins_anew_is_told_and_what_is_switched_between_its_end
         assert said(record((sensor("encoder", ["n"], [""]), TIME, other)), "values: wraps") == []
 
 
+def test_an_encoder_that_begins_anew_with_each_turn_is_told_and_what_else_goes_to_its_ends_is_not():
+    turned = np.round(9_000 * np.sin(TIME) + 90_000 * TIME)  # up to a quarter of a turn from reading to reading
+    for bits in (10, 12, 14):
+        told = one(
+            record((sensor("spindle", ["enc_cnt"], [""]), TIME, turned * 2**bits // 4096 % 2**bits)), "values: wraps"
+        )
+        assert f"leaps by {2**bits} as an angle" in told.text
+    for column, other in (
+        ("load", turned % 4096),
+        ("enc", 4095 * noise(1000)[:, 0] % 4096 // 1),
+        ("enc", np.where(SMOOTH > 0, 4095.0, 0.0)),
+        ("enc", np.where(np.arange(1000) // 7 % 2 > 0, 4095.0, 0.0) + np.arange(1000) % 3 * np.sign(-SMOOTH) % 4096),
+        ("enc", np.round(2047.5 + 2047.5 * SMOOTH)),
+    ):
+        assert said(record((sensor("spindle", [column], [""]), TIME, other)), "values: wraps") == []
+
+
 def test_readings_that_run_into_a_wall_are_told_and_an_arm_that_rests_is_not():
     clipped = np.clip(4 * np.sin(4 * TIME) + 0.01 * noise(1000)[:, 0], -2, 2)
     found = said(imu(np.column_stack([clipped] * 3)), "values: clipped")

@@ -500,8 +500,28 @@ def test_valves_are_commands_and_a_table_without_any_says_so(tmp_path):
 
 
 def test_what_a_plant_switches_and_opens_is_commanded_and_what_it_reads_is_not(tmp_path):
-    commanded = ["heater_on", "vent_pct", "fan", "pump_2", "relay_3", "Damper [%]", "actuator_1"]
-    measured = ["heater_power", "pump_flow", "fan_speed", "heater_temp", "pump_pressure", "vent_temp", "Fan [A]", "lux"]
+    commanded = [
+        "heater_on",
+        "vent_pct",
+        "fan",
+        "pump_2",
+        "relay_3",
+        "Damper [%]",
+        "actuator_1",
+        "feeder_run",
+        "coolant_on",
+    ]
+    measured = [
+        "heater_power",
+        "pump_flow",
+        "fan_speed",
+        "heater_temp",
+        "pump_pressure",
+        "vent_temp",
+        "Fan [A]",
+        "lux",
+        "coolant_temp",
+    ]
     rng, names = np.random.default_rng(0), [*commanded, *measured]
     rows = [",".join([f"{i / 10}", *(f"{v:.3f}" for v in rng.normal(size=len(names)))]) for i in range(60)]
     (tmp_path / "plant.csv").write_text("\n".join([",".join(["t", *names]), *rows]) + "\n")

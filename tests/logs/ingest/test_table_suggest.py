@@ -122,6 +122,61 @@ def test_readings_by_their_names_are_commands_where_they_are_called_so(tmp_path)
     assert not any("no column is called a command" in note for note in recording.notes)
 
 
+@pytest.mark.parametrize("order", ["as they came", "by their names", "late"])
+def test_readings_by_their_names_are_one_recording_in_whatever_order_they_stand(tmp_path, order):
+    """As a historian writes them: all of a tag behind those of another, or as packets came in."""
+    came = [(i + 0.4 * tag, f"TIC10{tag}.{('PV', 'OUT')[i % 2]}", 20 * i + tag) for i in range(40) for tag in range(3)]
+    late = {"TIC101.PV": 7.0, "TIC102.OUT": 30.0}
+    keys = {"by their names": lambda row: row[1:], "late": lambda row: row[0] + late.get(row[1], 0)}
+    came = sorted(came, key=keys.get(order, lambda row: row))
+    rows = [f"2026-05-04T08:00:{t:06.3f}Z,{name},{value}" for t, name, value in came]
+    recording = suggested(tmp_path, "Timestamp,TagName,Value", rows)
+    assert len(recording.specs) == 6
+    assert {name for name, spec in recording.specs.items() if spec.kind == "action"} == {
+        f"tic10{tag}_out" for tag in range(3)
+    }
+    np.testing.assert_allclose(recording.samples["tic102_out"].time, np.arange(1, 40, 2) + 0.8)
+    np.testing.assert_array_equal(recording.samples["tic102_out"].data[:, 0], 20 * np.arange(1, 40, 2) + 2)
+
+
+def test_readings_by_their_names_begin_anew_where_each_name_does(tmp_path):
+    rows = [f"{i / 10},{('speed', 'load')[i % 2]},{i}" for _ in range(2) for i in range(40)]
+    (tmp_path / "run.csv").write_text("time,signal,value\n" + "\n".join(rows) + "\n")
+    assert [len(one.samples["load"].time) for one in recordings(tmp_path / "run.csv")] == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"), [("Good", "Bad"), ("good, local override", "bad - no communication"), (192, 24)]
+)
+def test_readings_that_are_not_called_good_are_none(tmp_path, good, bad):
+    """As OPC servers and historians say of each reading; those that are bad hold a 0 or the last one."""
+    rows = [
+        f'{i / 10},{("TI1", "TI2")[i % 2]},{0 if i % 8 == 3 else 20 + i},"{bad if i % 8 == 3 else good}"'
+        for i in range(80)
+    ]
+    recording = suggested(tmp_path, "time,tag,value,quality", rows)
+    assert recording.samples["ti2"].data.min() > 0
+    assert (len(recording.samples["ti1"].time), len(recording.samples["ti2"].time)) == (40, 30)
+    assert any("rows whose quality is not good are taken for no readings" in note for note in recording.notes)
+
+
+def test_an_encoder_of_a_single_turn_is_an_angle(tmp_path):
+    counts = [int(40 * i + 900 * np.sin(i / 30)) for i in range(600)]
+    rows = [f"{i / 100},{count % 4096},{i % 7}" for i, count in enumerate(counts)]
+    recording = suggested(tmp_path, "time,spindle_enc,load", rows)
+    spec, angle = recording.specs["signals"], recording.samples["signals"].data[:, 0]
+    assert (spec.units[0], spec.circular) == ("rad", (True, False))
+    np.testing.assert_allclose(np.exp(1j * angle), np.exp(2j * np.pi * np.array(counts) / 4096), atol=1e-6)
+    assert any("it wraps as an encoder of 4096 counts a turn does" in note for note in recording.notes)
+
+
+def test_how_long_something_takes_is_no_clock(tmp_path):
+    rows = [f"{i / 10},{8 + i % 3 / 10},{(6, 9)[i // 40]},{i % 7}" for i in range(80)]
+    recording = suggested(tmp_path, "Zeit [s],Zykluszeit [s],cooling_time_setpoint [s],load", rows)
+    assert recording.specs["signals"].columns == ("zykluszeit", "load")
+    assert recording.specs["commands"].columns == ("cooling_time_setpoint",)
+
+
 def test_sensors_that_take_turns_are_a_stream_each_and_labels_are_not(tmp_path):
     rows = "".join(f"{5 * i},{('accel_g', 'gyro_dps')[i % 2]},{i % 2},0,1\n" for i in range(60))
     (tmp_path / "run.csv").write_text("elapsed_ms,sensor,x,y,z\n" + rows)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _FEW = 10  # of fewer samples nothing is said
 _COUNTERS = (16, 24, 32)  # bits
+_SINGLE_TURN = (*range(10, 16), *range(17, 21))  # bits of encoders that begin anew with each turn
+_ENCODER = re.compile(r"enc|count|cnt|tick|pos|angle|theta")
+_SECTORS, _IN_EACH = 8, 0.02  # parts of a turn, and the share of readings at least that lie in each
 _LEAPS = 0.2  # of a counter's steps are over its end at most
 _CODES = 8  # numbers on one side of the end may stand for no reading: 65535 is also what drivers write for that
 _THIN = 50_000  # rows are enough for percentiles
@@ -119,6 +122,32 @@ def wraps_at(values: np.ndarray) -> float:
     return 0.0
 
 
+def turn_of(name: str, values: np.ndarray) -> float:
+    """What a turn is where a column's values [M] wrap as an angle: 360, in rad, or an encoder's counts; 0 for none."""
+    return wraps_at(values) or counts_a_turn(name, values)
+
+
+def counts_a_turn(name: str, values: np.ndarray) -> float:
+    """The counts of a turn, where whole values [M] are those of an encoder that goes round; 0 where they are none.
+
+    They come everywhere in the turn, and carried on over its end they go evenly: what is switched, or read from a
+    converter of as many bits, does not.
+    """
+    high = np.fmax.reduce(values, initial=0.0)
+    if not 0.98 * 2 ** _SINGLE_TURN[0] < high < 2 ** _SINGLE_TURN[-1] or not _ENCODER.search(name.lower()):
+        return 0.0  # at once, as nearly all columns
+    bits, known = int(high).bit_length(), values[np.isfinite(values)]
+    turn = 2.0**bits
+    if bits not in _SINGLE_TURN or known.min() < 0 or np.ptp(known) < 0.98 * turn or (known % 1).any():
+        return 0.0
+    moving = known[1:][np.diff(known) != 0]
+    if np.bincount((moving * _SECTORS / turn).astype(int), minlength=_SECTORS).min() < _IN_EACH * len(moving):
+        return 0.0
+    steps = np.diff(known)
+    evenly = np.median(np.abs(_on(np.diff(steps[steps != 0]), turn))) < turn / _SECTORS**2
+    return turn if evenly and (np.abs(steps) > turn / 2).any() else 0.0
+
+
 def counter_bits(values: np.ndarray) -> int:
     """The bits of a counter that begins anew at its end, either way, where values [M] are one's; 0 where they are none.
 
@@ -168,14 +197,12 @@ def check_wraps(recording: "Recording") -> Iterator[Finding]:
     for spec, samples in readings(recording):
         for index in np.flatnonzero(np.logical_not(spec.circular)) if spec.kind == "sensor" else ():
             named = may_be_angle(_called(spec, spec.columns[index]), spec.units[index])
-            turn = wraps_at(np.asarray(samples.data)[:, index]) if named else 0.0
+            turn = turn_of(spec.columns[index], np.asarray(samples.data)[:, index]) if named else 0.0
             if bits := counter_bits(np.asarray(samples.data)[:, index]):
                 text = f"{spec.columns[index]} leaps as a counter of {bits} bits that begins anew"
                 yield found(recording, "values: wraps", spec.name, "warn", text, "count on from there in the source")
             elif turn:
-                text = (
-                    f"{spec.columns[index]} leaps by {turn:.4g} as an angle that wraps, and is not said to be circular"
-                )
+                text = f"{spec.columns[index]} leaps by {turn:g} as an angle that wraps, and is not said to be circular"
                 remedy = "circular = true in a recipe, in rad"
                 yield found(recording, "values: wraps", spec.name, "warn", text, remedy)
 

@@ -101,6 +101,10 @@ def _stretches(path: Path, table: Table, recipe: Recipe) -> list[Table]:
     if clock.duplicates == "error":
         cut = dataclasses.replace(cut, back_s=float("inf"))
     starts = _starts(with_stamp(ns, valid), cut)
+    if len(starts) and (ordered := _in_turns(table, _key_of_names(recipe), ns, valid, cut)):
+        table = ordered
+        ns, valid = nanoseconds(path, table, clock)
+        starts = _starts(with_stamp(ns, valid), cut)
     if not len(starts):
         return [table]
     there = np.flatnonzero(valid)
@@ -108,6 +112,39 @@ def _stretches(path: Path, table: Table, recipe: Recipe) -> list[Table]:
     table.notes.append(f"cut into {len(starts) + 1} episodes, {_why(ns, there, starts[0])}")
     edges = [0, *map(int, starts), table.data.num_rows]
     return [table.part(table.data.slice(a, b - a)) for a, b in itertools.pairwise(edges)]
+
+
+def _key_of_names(recipe: Recipe) -> str:
+    """The column by which each stream of a recipe has rows of its own; empty where there is none."""
+    first, *others = recipe.streams or (None,)
+    if first is None or any(stream.clock != first.clock for stream in others):
+        return ""
+    told = (c for c in first.where if all(isinstance(stream.where.get(c), str | int) for stream in recipe.streams))
+    return next((c for c in told if len({stream.where[c] for stream in recipe.streams}) > 1), "")
+
+
+def _in_turns(table: Table, key: str, ns: np.ndarray, valid: np.ndarray, cut: Cut) -> Table | None:
+    """Readings by their names in the order of their times; None where it is another table, or a name's clock goes back.
+
+    Of such a table it tells nothing that all readings of a name stand behind those of another, or come late.
+
+    Args:
+        table: the table.
+        key: the column of names; empty for none.
+        ns: the stamps [M].
+        valid: which rows have one [M].
+        cut: how far back begins an episode.
+    """
+    if not key:
+        return None
+    latest, codes = np.where(valid, ns, ns.max()), table.codes(key)
+    for code in range(int(codes.max(initial=-1)) + 1):
+        rows = np.flatnonzero(valid & (codes == code))
+        if np.diff(ns[rows]).min(initial=0) < -cut.back_s * 1e9:
+            return None
+        latest[rows] = np.maximum.accumulate(ns[rows])  # what overtook others of its name is left to the checks
+    table.notes.append(f"not in the order of its times, as readings by their {key} may be; put into it")
+    return table.part(table.data.take(np.argsort(latest, kind="stable")))
 
 
 def _starts(ns: np.ndarray, cut: Cut) -> np.ndarray:

@@ -230,6 +230,10 @@ class Table:
         """The same with other rows or columns."""
         return dataclasses.replace(self, data=data, stamps={})
 
+    def codes(self, name: str) -> np.ndarray:
+        """A number for each value of a column, from 0 as they first come: int [M], -1 where it is empty."""
+        return np.asarray(self.column(name).combine_chunks().dictionary_encode().indices.fill_null(-1))
+
     def lacking(self, wanted: Sequence[str]) -> list[str]:
         return [name for name in dict.fromkeys(wanted) if self.find(name) is None]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from worldmodel.logs.health.values import may_be_angle, wraps_at
+from worldmodel.logs.health.values import may_be_angle, turn_of
 from worldmodel.logs.ingest.formats.tables.suggest.evidence import Evidence
 from worldmodel.logs.ingest.formats.tables.suggest.kinds import TURNED, WRAPS
 from worldmodel.logs.ingest.formats.tables.suggest.stream import Column, plain
@@ -67,13 +67,16 @@ def wraps(column: Column, evidence: Evidence) -> str:
     turn = _turn(evidence, column.source) if asked else 0.0
     if not turn:
         return ""
-    unit = column.from_unit or column.unit or ("deg" if turn == _TURN_DEG else "rad")
+    counts = turn not in (_TURN_DEG, 2 * np.pi)
+    unit = f"{_TURN_DEG / turn!r} deg" if counts else "deg" if turn == _TURN_DEG else "rad"
+    unit = column.from_unit or column.unit or unit
     column.circular, column.unit, column.from_unit = True, "rad", "" if unit == "rad" else unit
-    return f"{column.source}: it wraps as an angle in {unit} does"
+    what = f"an encoder of {turn:g} counts a turn" if counts else f"an angle in {unit}"
+    return f"{column.source}: it wraps as {what} does"
 
 
 def _turn(evidence: Evidence, name: str) -> float:
     """Where an angle wraps, in any table and beyond it in none; 0 for what is none."""
     (pooled,) = evidence.floats(name)
-    turn = max(wraps_at(run) for (run,) in evidence.runs(name))
+    turn = max(turn_of(name, run) for (run,) in evidence.runs(name))
     return turn if turn and np.ptp(pooled[np.isfinite(pooled)]) < _ABOUT * turn else 0.0

@@ -12,6 +12,7 @@ from worldmodel.errors import RecipeError
 from worldmodel.logs.ingest.formats.tables.recipe import Clock
 from worldmodel.logs.ingest.formats.tables.stamps import UNITS, nanoseconds
 from worldmodel.logs.ingest.formats.tables.suggest.guesses import as_dates, as_numbers, plain_name, unit_of_time
+from worldmodel.logs.ingest.formats.tables.suggest.long import name_column
 from worldmodel.logs.ingest.formats.tables.table import Table
 
 _NAMES = re.compile(
@@ -20,6 +21,7 @@ _NAMES = re.compile(
 )
 _DATE, _TIME = re.compile(r"dat|fecha|jour"), re.compile(r"time|uhrzeit|zeit|hora|heure|utc")
 _SHORT = re.compile(r"(?:^|_)ts?$|^ts?_(?![xyz]$)")  # which may be a temperature too
+_SET = re.compile(r"_(?:sp|set_?point|soll(?:wert)?|consigne)$")  # how long something is to take
 _AXIS = re.compile(r"^x(?:_\d+)?$")  # `X[s]`, as plots and Delsys have it
 _HEADER = re.compile(r"header_?stamp$")  # when it was measured, beside when the message came
 _PART = re.compile(
@@ -40,7 +42,8 @@ class FoundClock(NamedTuple):
     Attributes:
         clock: as a recipe has it.
         columns: every column that tells a time, which no stream is read from.
-        stamps_s: the seconds of each row since the first [M], NaN for rows without.
+        stamps_s: the seconds of each row since the first [M], NaN for rows without; of readings by their names in no
+            order of times, those of one name after those of another.
         doubts: what is not certain.
         first_s: the first stamp in seconds, as the clock counts.
     """
@@ -65,6 +68,10 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     """
     clocks = named(table)
     found = [clock for columns in _candidates(table, clocks) for clock in _tried(path, table, columns)]
+    key = "" if found else name_column(table, clocks)
+    if key:  # readings of each name go on, though they stand behind those of others
+        table = table.part(table.data.take(np.argsort(table.codes(key), kind="stable")))
+        found = [clock for columns in _candidates(table, clocks) for clock in _tried(path, table, columns)]
     if not found and table.rate_hz:
         return _by_rate(table, table.rate_hz)
     if not found:
@@ -78,10 +85,21 @@ def find_clock(path: Path, table: Table) -> FoundClock:
     _, clock, doubts, ns, valid = max(found, key=lambda one: one[0])
     origin = ns[valid].min()
     serve = {column for one in found for column in one[1].columns}
-    clocks = [name for name in clocks if name in serve or not (_SHORT.search(plain_name(name)) or unit_of_time(name))]
+    lasting = (name for name in clocks if _SHORT.search(plain_name(name)) or unit_of_time(name) or _lasts(table, name))
+    lost = {*lasting} - serve
+    clocks = [name for name in clocks if name not in lost]
     clocks += [clock.fraction] if clock.fraction else []
     clocks += [clock.week] if isinstance(clock.week, str) else []
     return FoundClock(clock, tuple(clocks), np.where(valid, (ns - origin) * 1e-9, np.nan), tuple(doubts), origin * 1e-9)
+
+
+def _lasts(table: Table, name: str) -> bool:
+    """Whether a column that is called as clocks are falls about as it rises, as how long something took does."""
+    if table.is_words(name) or is_temporal(table, name):
+        return False
+    numbers = table.floats(name)
+    steps = np.diff(numbers[np.isfinite(numbers)])
+    return bool((steps < 0).sum() > (1 - _ORDERLY) * (steps != 0).sum())
 
 
 def _why_none(path: Path, table: Table, clocks: list[str]) -> str:
@@ -108,8 +126,7 @@ def named(table: Table) -> list[str]:
     return [
         name
         for name in table.names
-        if _NAMES.search(plain_name(name))
-        or unit_of_time(name)
+        if ((_NAMES.search(plain_name(name)) or unit_of_time(name)) and not _SET.search(plain_name(name)))
         or (_SHORT.search(plain_name(name)) and table.unit(name) in ("", *UNITS))  # T [°C] is a temperature
         or is_temporal(table, name)
         or (_AXIS.search(plain_name(name)) and table.unit(name) in UNITS)

@@ -88,10 +88,11 @@ ACTION = re.compile(
     r"(?:^|_)(?:cmd|command(?:ed)?|ctrl|control|action|throttle|thr|steer(?:ing)?|brake|motors?|pwm|(?:joy)?stick|joy|levers?(?!_arm)|(?:fahr|gas|brems)?pedals?|rc(?:_?command|in|out)?"
     r"|set_?point|sp|target|desired|servo|actuators?|relays?|valve|ventil|duty|rud(?:der)?|ele(?:vator)?|ail(?:eron)?|input|voltage_in)(?:\d+|_.*|$)|^u\d*$"
 )
-# What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so.
+# What is called a command is one, whatever it is of; so is what lies in a struct or a topic that is called so, and what
+# a controller puts out by the letters of process control: `TIC101.OUT`.
 COMMANDS = re.compile(
     r"^(?!.*(?:measured|actual|feedback|applied|error|abweichung)).*(?:^|_)"
-    r"(?:sp$|soll|fahrstufe|fahrhebel|consign[ae]|stell(?:wert|signal|gr)|\w+(?:soll(?:wert)?|vorgabe|anforderung)$"
+    r"(?:sp$|[a-z]{1,2}ic_?\d+[a-z]?_(?:out|op|mv|co)$|soll|fahrstufe|fahrhebel|consign[ae]|stell(?:wert|signal|gr)|\w+(?:soll(?:wert)?|vorgabe|anforderung)$"
     r"|(?:actions?|cmds?|command(?:s|ed)?|set_?points?|desired)(?:\d*$|_)|set_(?:vel|pos|speed|torque|value|current|volt|power|temp|pressure|flow)[a-z]*\d*$"
     r"|target_(?:joint|qd{0,2}|tcp|pose)s?(?:\d*$|_)"
     r"|(?:feed|speed|spindle|rapid)(?:_?rate)?_override$|(?:pitch|torque|speed|force|steer(?:ing)?|rudder|brake|throttle|gear)_(?:demand|request|order)(?:ed)?$)"
@@ -113,8 +114,8 @@ READ_OF_DRIVES = ("A", "mA", "degC", "degF", "K", "W", "kW", "rpm")
 # What is switched or opened is commanded where it is bare or in %: in other units it is read.
 SWITCHED = re.compile(
     r"^(?!.*(?:flow|pressure|power|level|energy|state|status|fault|hours|count))"
-    r"(?:.*_)?(?:heat(?:er|ing)|cool(?:er|ing)|defrost|fan|pump|vent|damper|compressor)s?(?:_?\d+)?"
-    r"(?:_(?:on|off|en|enabled?|open|opening|pct|percent|out|output))?$"
+    r"(?:.*_)?(?:heat(?:er|ing)|cool(?:er|ing|ant)|defrost|fan|pump|vent|damper|compressor|blower|mixer|agitator|stirrer|feeder)s?(?:_?\d+)?"
+    r"(?:_(?:on|off|run|en|enabled?|open|opening|pct|percent|out|output))?$"
 )
 ANGLE = re.compile(r"(?:^|_)(?:roll|pitch|yaw|heading|course|bearing|hdg)$")
 TURNED = re.compile(r"(?:^|_)(?:roll|pitch|yaw)$")

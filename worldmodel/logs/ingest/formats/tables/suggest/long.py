@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,29 +18,63 @@ _NAME = re.compile(
     r"(?:_?(?:id|name|no|num))?$|^entity_id$"
 )
 _UNIT = re.compile(r"(?:^|_)units?(?:_of_measurement)?$")
+_QUALITY = re.compile(r"(?:^|_)(?:quality|qual|status)(?:_?(?:code|flag))?$")
+_GOOD = re.compile(r"(?:good|ok|valid)\b", re.IGNORECASE)
+_OF_OPC = (192, 255)  # its codes of quality that are good, of a byte
 _MOST = 500  # names
 _TURNS = 10
 
 
-def by_name(table: Table, numeric: Sequence[str], taken: Sequence[str]) -> list[tuple[Suggested, Table]]:
-    """A stream, and its rows, for each name of a table of readings by their names; none where it is another table."""
+def by_name(
+    table: Table, numeric: Sequence[str], taken: Sequence[str]
+) -> tuple[list[tuple[Suggested, Table]], list[str]]:
+    """A stream, and its rows, for each name of a table of readings by their names, and doubts; else none."""
     from pyarrow import compute
 
-    keys = [name for name in table.names if name not in taken and _NAME.search(plain(name))]
-    values = [name for name in numeric if name not in keys]
-    if len(keys) != 1 or not values:
-        return []
-    names = compute.unique(table.column(keys[0]).drop_null()).to_pylist()
+    key = name_column(table, taken)
+    good = _only_good(table, taken)
+    values = [name for name in numeric if name != key and name not in good]
+    if not key or not values:
+        return [], []
+    names = compute.unique(table.column(key).drop_null()).to_pylist()
     if not 0 < len(names) <= _MOST or not all(isinstance(name, str | int) for name in names):
-        return []
+        return [], []
     readings = [name for name in values if _VALUE.search(plain(name))]
     alone = len(readings) == 1 and all(PLACE.search(plain(name)) for name in values if name not in readings)
     values = readings if alone else values
-    if not alone and not (len(names) > 1 and _take_turns(table, keys[0], names)):
-        return []
+    if not alone and not (len(names) > 1 and _take_turns(table, key, names)):
+        return [], []
     units = next((name for name in table.names if _UNIT.search(plain(name))), "")
-    streams = [_stream(table, keys[0], name, values, units) for name in names]
-    return [(stream, rows) for stream, rows in streams if stream.columns]
+    found = [_stream(table, key, name, values, units) for name in names]
+    for stream, _ in found:
+        stream.where |= good
+    told = [f"rows whose {name} is not good are taken for no readings" for name in good]
+    return [(stream, rows) for stream, rows in found if stream.columns], told
+
+
+def name_column(table: Table, taken: Sequence[str]) -> str:
+    """The column that is called as names of readings are; empty where none is, or several are."""
+    from pyarrow import types
+
+    keys = [name for name in table.names if name not in taken and _NAME.search(plain(name))]
+    return keys[0] if len(keys) == 1 and not types.is_nested(table.kind(keys[0])) else ""
+
+
+def _only_good(table: Table, taken: Sequence[str]) -> dict[str, Any]:
+    """What a column of quality holds where a reading is one, as a recipe's `where` has it; empty where none tells."""
+    from pyarrow import compute, types
+
+    for name in table.names:
+        if name in taken or not _QUALITY.search(plain(name)) or types.is_nested(table.kind(name)):
+            continue
+        told = compute.unique(table.column(name).drop_null()).to_pylist()
+        good, most = _OF_OPC
+        if types.is_integer(table.kind(name)) and good in told and min(told) >= 0 and max(told) <= most:
+            return {name: {"at_least": good}}
+        words = sorted({word.strip() for word in told if isinstance(word, str) and _GOOD.match(word.strip())})
+        if words:
+            return {name: words[0] if len(words) == 1 else {"among": words}}
+    return {}
 
 
 def _take_turns(table: Table, key: str, names: Sequence[str | int]) -> bool:
@@ -47,7 +82,7 @@ def _take_turns(table: Table, key: str, names: Sequence[str | int]) -> bool:
 
     Names that are numbers each come back after about as many rows, or are readings themselves, as `wall_signal` is.
     """
-    codes = np.asarray(table.column(key).combine_chunks().dictionary_encode().indices.fill_null(-1))
+    codes = table.codes(key)
     if not int((np.diff(codes) != 0).sum()) > max(_TURNS * len(names), len(codes) // _TURNS):
         return False
     return isinstance(names[0], str) or all(_comes_evenly(codes == code) for code in range(len(names)))

@@ -81,13 +81,13 @@ def find_streams(table: Table, taken: Sequence[str], stamps_s: np.ndarray, alike
     names = [name for name in table.names if name not in taken]
     states = states_of(list(filter(table.is_words, names)), evidence)
     names, left_out = _numeric([name for name in names if name not in states.values()], table)
-    several = by_name(table, names, taken)
+    several, told = by_name(table, names, taken)
     if several:
         _as_commands([stream for stream, _ in several])
         own = {column.source for stream, _ in several for column in stream.columns}
         fixes = _fixes(names, own, evidence)
         only_fixes(fixes, evidence)
-        return Found([*(_by_its_name(stream, rows) for stream, rows in several), *fixes], [])
+        return Found([*(_by_its_name(stream, rows) for stream, rows in several), *fixes], told)
     key = next((name for name in table.names if EPISODE.search(plain(name))), "")
     names = [name for name in names if name != key]
     streams: list[Suggested] = []

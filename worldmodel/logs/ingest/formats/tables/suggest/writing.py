@@ -99,8 +99,7 @@ def _stream(stream: Suggested) -> list[str]:
         lines.append(f"circular = [{', '.join(str(c.circular).lower() for c in stream.columns)}]")
     rate = repr(float(stream.rate_hz)).removesuffix(".0") if stream.rate_hz else '"measured"'
     lines.append(f"rate_hz = {rate}")
-    where = ", ".join(f"{_key(column)} = {_value(value)}" for column, value in stream.where.items())
-    lines += [f"where = {{ {where} }}"] * bool(where)
+    lines += [f"where = {_value(stream.where)}"] * bool(stream.where)
     lines += ["held = true"] * stream.held
     lines += [f"hemispheres = [{', '.join(map(_text, stream.hemispheres))}]"] * bool(stream.hemispheres)
     return lines + ([f"frame = {_text(stream.frame)}"] if stream.frame else [])
@@ -108,7 +107,7 @@ def _stream(stream: Suggested) -> list[str]:
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {_value(one)}' for key, one in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(key)} = {_value(own)}' for key, own in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_value, value))}]"
     return _text(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
