@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SWITCH = "WORLDMODEL_CACHE"
+_ON_THE_WAY = ("broadcast_in_dim", "reshape", "transpose")  # what a program does without taking time for it
 _MOST_BYTES = 512 << 20  # the least recently used go first; a program of the presets takes 0.1 to 3 MB
 
 
@@ -125,8 +126,8 @@ class Staged:
         given = [x for x in (*own, *(x for step in before for x in step.outvars)) if x in needed]
 
         def part(invars: list, steps: list, outvars: list) -> Callable:
-            told = whole.replace(invars=invars, eqns=steps, outvars=outvars)
-            return core.jaxpr_as_fun(core.ClosedJaxpr(told, closed.consts))
+            own_steps = whole.replace(invars=invars, eqns=steps, outvars=outvars)
+            return core.jaxpr_as_fun(core.ClosedJaxpr(own_steps, closed.consts))
 
         rest, tree = part([*given, *asked], after, whole.outvars), jax.tree.structure(shape)
         options = {}
@@ -134,9 +135,6 @@ class Staged:
             options["xla_cpu_scheduler_type"] = "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"
         program = jax.jit(lambda x, leaves: jax.tree.unflatten(tree, rest(*x, *leaves)), compiler_options=options)
         return program, jax.jit(part(own, before, given))(*stays)
-
-
-_ON_THE_WAY = ("broadcast_in_dim", "reshape", "transpose")
 
 
 def _prune(folder: Path, most: int = _MOST_BYTES) -> None:

@@ -140,10 +140,10 @@ def counts_a_turn(name: str, values: np.ndarray) -> float:
     turn = 2.0**bits
     if bits not in _SINGLE_TURN or known.min() < 0 or np.ptp(known) < 0.98 * turn or (known % 1).any():
         return 0.0
-    moving = known[1:][np.diff(known) != 0]
+    steps = np.diff(known)
+    moving = known[1:][steps != 0]
     if np.bincount((moving * _SECTORS / turn).astype(int), minlength=_SECTORS).min() < _IN_EACH * len(moving):
         return 0.0
-    steps = np.diff(known)
     evenly = np.median(np.abs(_on(np.diff(steps[steps != 0]), turn))) < turn / _SECTORS**2
     return turn if evenly and (np.abs(steps) > turn / 2).any() else 0.0
 

@@ -385,11 +385,11 @@ def _select(table: Table, stream: TableStream) -> Table:
         return table
     where = {table.place(column): condition for column, condition in stream.where.items()}
     part = table.part(select(table.path, stream.spec.name, table.data, where))
-    every, kept = (_filled(rows, stream) for rows in (table, part))
-    compared = [column for column, condition in stream.where.items() if isinstance(condition, dict)]
-    if compared and kept < every:
-        told = f"{every - kept} of {every} rows are left out by {', '.join(compared)}"
-        table.notes.append(f"{stream.spec.name}: {told}, as where says")
+    if compared := [column for column, condition in stream.where.items() if isinstance(condition, dict)]:
+        every, kept = (_filled(rows, stream) for rows in (table, part))
+        if kept < every:
+            told = f"{every - kept} of {every} rows are left out by {', '.join(compared)}"
+            table.notes.append(f"{stream.spec.name}: {told}, as where says")
     return part
 
 
