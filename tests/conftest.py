@@ -6,6 +6,7 @@ from importlib.metadata import version
 import pytest
 
 os.environ.setdefault("WORLDMODEL_CACHE", "off")  # tests leave nothing in the user's cache folder
+os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # a GPU would round what it multiplies to ten bits
 # Most of the tests' time is compiling small programs that run a few times: LLVM need not do its best, and fusions that
 # are emitted as they used to be, where XLA still can, compile in a third of the time.
 os.environ.setdefault(

@@ -38,7 +38,7 @@ def trained(monkeypatch):
         signature.bind(logs, folder, **options)
         calls.append((folder, options))
         notes = ("Its minutes left no time for the moon.",)
-        return types.SimpleNamespace(notes=notes, layout=TickLayout(DT, ()), context=16)
+        return types.SimpleNamespace(notes=notes, layout=TickLayout(DT, ()), context=16, model=None)
 
     monkeypatch.setattr(run, "train", train)
     monkeypatch.setattr(run, "validate", quick_validate)
@@ -83,6 +83,14 @@ def test_what_runs_had_no_time_for_is_said_beside_their_figures_and_kept(tmp_pat
     assert len(trained) == 2
     for name in ("benchmark.md", "benchmark.html"):
         assert "Seed 1: Its minutes left no time for the moon." in (tmp_path / "out" / name).read_text()
+
+
+def test_the_rssm_has_all_the_time_for_itself_and_is_left_out_where_it_had_none(tmp_path, data, trained):
+    table = measure(tmp_path, data, models=["model", "rssm"], minutes=3, seeds=1)
+    found = {folder.name: (options["minutes"], options.get("dynamics")) for folder, options in trained}
+    assert found == {"run": (3, None), "run_rssm": (6, "rssm")}  # of which its run's other experts have up to half
+    assert {row["model"] for row in table["rows"]} == {"model"}
+    assert table["problems"]["lag"]["notes"][-1].startswith("Seed 0: The rssm had no time for the whole horizon")
 
 
 def test_only_what_is_held_out_is_scored(tmp_path, data, trained):

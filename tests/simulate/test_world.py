@@ -1,5 +1,8 @@
 """The compiled model: where things start, what a camera sees, and physics that goes wrong."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -166,6 +169,36 @@ def test_a_camera_is_drawn_as_the_model_places_it(tmp_path):
     rows, columns = zip(*(np.argwhere(frame).mean(0) for frame in orange), strict=True)
     assert columns[0] > 28 > 20 > columns[1]
     assert rows[2] < 20 < 28 < rows[3]
+
+
+WITHOUT_EGL = """
+import ctypes, sys
+loaded = ctypes.CDLL
+class Missing(loaded):
+    def __init__(self, name, *rest, **options):
+        if "EGL" in str(name):
+            raise OSError(f"{name}: cannot open shared object file")
+        super().__init__(name, *rest, **options)
+ctypes.CDLL = Missing
+from worldmodel.errors import WorldModelError
+from worldmodel.simulate import load_scene, simulate
+simulate(load_scene("rover").without_video(), sys.argv[1], episodes=1, seconds=0.5, progress=False)
+try:
+    simulate("rover", sys.argv[2], episodes=1, seconds=0.5, progress=False)
+except WorldModelError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere drawing comes with the system")
+def test_where_there_is_no_egl_all_but_the_camera_is_simulated(tmp_path):
+    env = {key: told for key, told in os.environ.items() if key != "MUJOCO_GL"}
+    words = [sys.executable, "-c", WITHOUT_EGL, str(tmp_path / "blind.h5"), str(tmp_path / "seen.h5")]
+    ran = subprocess.run(words, capture_output=True, text=True, env=env, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "no libEGL.so.1" in ran.stdout
+    assert "apt-get install" in ran.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["blind.h5"]
 
 
 def test_frames_may_be_larger_than_the_models_buffer(tmp_path):

@@ -143,13 +143,21 @@ class _Task:
                 return _Measured([Row.from_json(raw) for raw in earlier["rows"]], earlier.get("notes", []))
         with doing(f"{self.problem.name}, seed {seed}: logs"):
             logs = make_logs(self.problem, self.folder, seed, files)
-        run = self._trained("run", seed, logs)
-        found = rows_of(self.problem, seed, self._results(run, seed, logs))
+        run = self._trained("run", seed, logs, self.minutes)
+        others, notes = [self._fitted(predictor, seed, logs) for _, predictor in self.models.given], [*run.notes]
+        if self.models.rssm:
+            both = 2 * self.minutes  # its run's other experts, who are not asked, have up to half
+            rssm = self._trained("run_rssm", seed, logs, both, dynamics=RSSM)
+            if rssm.model is None:
+                notes.append(f"The {RSSM} had no time for the whole horizon and is not measured.")
+            else:
+                others.append(_Rssm(rssm, seed))
+        found = rows_of(self.problem, seed, self._results(run, others, seed, logs))
         shown = [row for row in found if self.models.shown is None or row.model in self.models.shown]
-        found_out = {"asked": self._asked, "notes": run.notes, "rows": [row.to_json() for row in shown]}
+        found_out = {"asked": self._asked, "notes": notes, "rows": [row.to_json() for row in shown]}
         with whole_file(kept, force=True) as path:
             path.write_text(plain_json(found_out, indent=1))
-        return _Measured(shown, list(run.notes))
+        return _Measured(shown, notes)
 
     @property
     def _asked(self) -> dict[str, Any]:
@@ -157,21 +165,18 @@ class _Task:
         given = [name for name, _ in self.models.given]
         return {"minutes": self.minutes, "training": self.training, "models": shown, "given": given}
 
-    def _results(self, run: Run, seed: int, logs: Logs) -> dict[str, Result]:
+    def _results(self, run: Run, others: Sequence[Any], seed: int, logs: Logs) -> dict[str, Result]:
         """By test, what came of it."""
-        others = [self._fitted(predictor, seed, logs) for _, predictor in self.models.given]
-        if self.models.rssm:
-            others.append(_Rssm(self._trained("run_rssm", seed, logs, dynamics="rssm"), seed))
         found = {test: self._validated(run, log, others, seed) for test, log in logs.tests.items()}
         return found | ({COUNTERFACTUAL: self._pushed(run, others, seed)} if self.problem.counterfactual else {})
 
-    def _trained(self, name: str, seed: int, logs: Logs, **more: Any) -> Run:
+    def _trained(self, name: str, seed: int, logs: Logs, minutes: float, **more: Any) -> Run:
         """A run of this seed, trained to the end."""
         path, p = self.folder / f"seed{seed}" / name, self.problem
-        length = {} if "steps" in self.training else {"minutes": self.minutes}
+        length = {} if "steps" in self.training else {"minutes": minutes}
         resume = RunFolder(path).has_run
         if resume:
-            self._check(path)
+            self._check(path, minutes)
         options: dict[str, Any] = {
             "dt": p.dt, "context_s": p.context_s, "horizon_s": p.horizon_s, "holdout": p.holdout,
         }  # fmt: skip
@@ -182,11 +187,11 @@ class _Task:
             **{**options, **length, **self.training, **more},
         )  # fmt: skip
 
-    def _check(self, path: Path) -> None:
+    def _check(self, path: Path, minutes: float) -> None:
         """Refuses to go on with a run of another length: it would be compared with others of this one."""
         settings = RunFolder(path).read_settings()
         steps = self.training.get("steps")
-        asked = (steps, None if steps else self.minutes)
+        asked = (steps, None if steps else minutes)
         if (settings.steps, settings.minutes) != asked:
             raise WorldModelError(
                 f"{path} is of another benchmark.",

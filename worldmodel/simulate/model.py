@@ -1,6 +1,7 @@
 """MuJoCo models, compiled from MJCF. The only module that imports MuJoCo."""
 
 import contextlib
+import ctypes
 import os
 import sys
 import threading
@@ -24,6 +25,7 @@ _READS = {
 }
 _LISTS = {"joint": "joints", "tendon": "tendons", "actuator": "actuators", "site": "sites", "body": "bodies"}
 
+EGL = "libEGL.so.1"
 _GROUPS = 31  # that can be disabled
 _REMEDIES = {  # by what MuJoCo says
     "opening file": "put the files that it includes, its meshes and textures, where it looks for them",
@@ -35,24 +37,32 @@ _INSTALLED, _INSTALLING = contextlib.ExitStack(), threading.Lock()
 
 
 def mujoco() -> Any:
-    """The module `mujoco`, set up to draw off-screen.
+    """The module `mujoco`, set up to draw off-screen; without EGL, as on many servers, it simulates and draws nothing.
 
     Raises:
         WorldModelError: if it cannot be loaded.
     """
     if sys.platform.startswith("linux"):
-        os.environ.setdefault("MUJOCO_GL", "egl")  # off-screen, with or without a GPU
+        os.environ.setdefault("MUJOCO_GL", "egl" if _loads(EGL) else "off")  # off-screen, with or without a GPU
         os.environ.setdefault("LP_NUM_THREADS", "0")  # Mesa draws in our thread: each core has a world of its own
     try:
         import mujoco
         import mujoco.rollout
-    except (ImportError, OSError) as error:
+    except (AttributeError, ImportError, OSError) as error:  # PyOpenGL raises the first where it finds no library
         raise WorldModelError(
             "MuJoCo cannot be loaded.",
             found=str(error),
             remedy="pip install mujoco, and apt-get install -y libgl1 libegl1",
         ) from error
     return mujoco
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def compile_model(mj: Any, path: Path, sensors: Sequence[str] = (), general: bool = False) -> Any:

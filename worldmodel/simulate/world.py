@@ -13,7 +13,7 @@ import numpy as np
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.simulate.elements import Elements
 from worldmodel.simulate.fit import check_fits
-from worldmodel.simulate.model import compile_model, control_ranges, enabled_controls, mujoco, warnings_of
+from worldmodel.simulate.model import EGL, compile_model, control_ranges, enabled_controls, mujoco, warnings_of
 from worldmodel.simulate.packing import Packing
 from worldmodel.simulate.reset import at_rest, draw
 from worldmodel.simulate.scene import Scene
@@ -235,9 +235,10 @@ class World:
             with _CONTEXTS:
                 renderer = self.mj.Renderer(self.model, rows, columns)
         except Exception as error:  # MuJoCo's GL back ends raise types of their own
+            said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise WorldModelError(
                 "Off-screen rendering does not work here.",
-                found=str(error).splitlines()[0] if str(error) else type(error).__name__,
+                found=f"MUJOCO_GL=off, as where there is no {EGL}" if os.environ.get("MUJOCO_GL") == "off" else said,
                 remedy="apt-get install -y libegl1 libgl1 libgl1-mesa-dri (as root), or set MUJOCO_GL=osmesa",
             ) from error
         try:

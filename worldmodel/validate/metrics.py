@@ -74,7 +74,7 @@ def _ssim_of(rows: int, columns: int) -> Callable[[np.ndarray, np.ndarray], jax.
     down, right = _gaussian_windows(rows), _gaussian_windows(columns)
 
     def blur(frame: jax.Array) -> jax.Array:  # far cheaper than the library's own convolution on a CPU
-        return jnp.einsum("ir,rcx,jc->ijx", down, frame, right)
+        return jnp.einsum("ir,rcx,jc->ijx", down, frame, right, precision="highest")  # a GPU rounds to ten bits
 
     return jax.jit(functools.partial(dm_pix.ssim, filter_fn=blur))
 
