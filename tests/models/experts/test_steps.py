@@ -91,6 +91,16 @@ def test_what_does_not_read_in_steps_is_left_alone(series):
     assert found.as_read(ahead) is ahead
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e-4, 1e-2, 1e4])
+def test_what_moves_by_less_than_a_digit_is_not_rounded_to_it(unit):
+    """A magnetometer's reading is next to no whole thousandth of a tesla but 0."""
+    held = np.repeat(wandering()[:, ::5], 5, 1)
+    assert not steps_of(unit * held)[0].stepped.any()
+    assert not steps_of(unit * (40 + held))[0].stepped.any()
+    found, lens = steps_of(unit * 0.06 * np.round(10 * held))
+    assert found.size[0] * lens.std[0] == pytest.approx(unit * 0.06, rel=1e-3)
+
+
 def test_of_angles_that_wrap_there_are_none():
     assert not steps_of(np.round(wandering() * 2) / 2, wraps=True)[0].stepped.any()
 

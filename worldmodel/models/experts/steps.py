@@ -70,11 +70,18 @@ def _grid(read: Float[np.ndarray, "N T"], there: Bool[np.ndarray, "N T"], rounde
     values = values[np.diff(values, prepend=-np.inf) > rounded]
     if len(values) < _FEWEST_ON_DIGITS:
         return None
-    for size in (*_even(values, rounded), *_DIGITS):
+    for size in (*_even(values, rounded), *_digits(values)):
         off = abs(values - zero - np.rint((values - zero) / size) * size)
         if rounded < _CLEAR * size and (off > _OFF * size + rounded).mean() <= _ODD:
             return float(size), float(zero)
     return None
+
+
+def _digits(values: Float[np.ndarray, " K"]) -> Iterator[float]:
+    """Those that tell the values apart: what moves by less than a digit is all next to one of its values."""
+    for size in _DIGITS:
+        if (np.diff(values) < size / 2).mean() <= _ODD:
+            yield size
 
 
 def _even(values: Float[np.ndarray, " K"], rounded: float) -> Iterator[float]:
