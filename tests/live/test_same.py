@@ -12,8 +12,10 @@ from worldmodel.logs.align import TickLayout, default_dt
 from worldmodel.logs.ingest import ingest
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Windows
+from worldmodel.logs.writer import LogWriter
 from worldmodel.models.baselines.odometry import Odometer
 from worldmodel.simulate import simulate
+from worldmodel.types import Samples, StreamSpec
 
 SCENES = sorted(path.parent.name for path in (Path(__file__).parents[2] / "sim").glob("*/scene.toml"))
 REAL = Path(os.environ.get("WORLDMODEL_REAL_LOGS", Path(__file__).parents[3] / "shared" / "data"))
@@ -69,6 +71,25 @@ def test_a_scene(scene, tmp_path):
     log = Log(simulate(scene, tmp_path / "a.h5", episodes=1, seconds=3, seed=1, progress=False))
     check(log)
     check(log, phase=0.375)
+
+
+def test_a_sensor_that_reads_more_rarely_than_is_seen(tmp_path):
+    """Its last reading is carried in, of which a column may be missing."""
+    specs = [
+        StreamSpec("motor", "sensor", ("speed",), ("rad/s",), 20.0),
+        StreamSpec("heat", "sensor", ("a", "b"), ("K", "K"), 0.4),
+    ]
+    rng, time = np.random.default_rng(0), np.arange(0, 24, 0.05)
+    slow = np.sort(rng.uniform(0, 24, 10))
+    heat = np.where(rng.random((10, 2)) < 0.3, np.nan, rng.normal(size=(10, 2)))
+    heat[:, 0] = np.nan_to_num(heat[:, 0])
+    with LogWriter(tmp_path / "a.h5", specs) as writer:
+        writer.append({"motor": Samples(time, np.sin(time)[:, None]), "heat": Samples(slow, heat)})
+    log = Log(tmp_path / "a.h5")
+    check(log)
+    layout = TickLayout(0.05, tuple(log.streams.values()))
+    windows = Windows.of(log, layout, CONTEXT, 1)
+    assert windows.cut(windows.starts()[:], 1)[0].mask[:, 0, layout.columns["heat"]].any(1).mean() > 0.5
 
 
 def test_places_that_are_followed(tmp_path):

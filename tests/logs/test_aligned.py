@@ -92,7 +92,7 @@ class Repeated:
 def test_a_big_log_is_never_held_twice_and_in_a_file_not_even_once(log, on_disk, monkeypatch):
     one = align(log.episodes[0], LAYOUT)
     long = one._replace(
-        **{name: np.concatenate([getattr(one, name)] * 50) for name in ("values", "mask", "age_s", "frames")},
+        **{name: np.concatenate([getattr(one, name)] * 50) for name in ("values", "mask", "age_s", "frames", "held")},
         actions=Commands(*(np.concatenate([part] * 50) for part in one.actions)),
     )
     monkeypatch.setattr(module, "align", lambda *_: long)

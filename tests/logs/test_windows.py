@@ -11,7 +11,7 @@ from worldmodel.logs.align import TickLayout, align
 from worldmodel.logs.reader import Log
 from worldmodel.logs.windows import Starts, Windows
 from worldmodel.logs.writer import LogWriter
-from worldmodel.types import Samples
+from worldmodel.types import Samples, StreamSpec
 
 LAYOUT = TickLayout(0.05, SPECS)
 CONTEXT, HORIZON = 12, 8
@@ -102,6 +102,53 @@ def test_without_a_fix_in_the_context_gps_is_masked_before_and_after(windows):
     for part in (context, future):
         assert not part.mask[0][:, columns].any()
         assert (part.values[0][:, columns] == 0).all()
+
+
+def slow_and_fast(path, period, silent=(0.0, 0.0)):
+    """Windows of a thermometer of two columns, which reads every so many seconds, beside a motor at 20 Hz."""
+    specs = [
+        StreamSpec("motor", "sensor", ("speed",), ("rad/s",), 20.0),
+        StreamSpec("heat", "sensor", ("a", "b"), ("K", "K"), 1 / period),
+    ]
+    time = np.arange(0.3, 20, period)
+    time = time[(time < silent[0]) | (time >= silent[1])]
+    heat = np.stack([300 + time, 400 + time], 1)
+    heat[1::3, 1] = np.nan
+    with LogWriter(path, specs) as writer:
+        motor = np.arange(0, 20, 0.05)
+        writer.append({"motor": Samples(motor, np.sin(motor)[:, None]), "heat": Samples(time, heat)})
+    return Windows.of(Log(path), TickLayout(0.05, tuple(specs)), CONTEXT, HORIZON), time, heat
+
+
+def test_of_a_sensor_slower_than_a_context_the_last_reading_is_known(tmp_path):
+    """Of each column that the context does not show, and that the newest sample before it has, by a plain loop."""
+    windows, time, heat = slow_and_fast(tmp_path / "a.h5", 1.4)
+    starts, dt = windows.starts()[:], 0.05
+    context, future = windows.cut(starts, HORIZON)
+    columns, carried = windows.layout.columns["heat"], 0
+    for row, (_, t) in enumerate(starts):
+        expected = np.full((CONTEXT, 2), np.nan)
+        for tick in range(CONTEXT):
+            at_s = (t - CONTEXT + 1 + tick) * dt
+            for sample in np.flatnonzero((time > at_s - dt + 1e-7) & (time <= at_s + 1e-7)):
+                expected[tick] = heat[sample]
+        before = np.flatnonzero(time <= (t - CONTEXT + 1) * dt + 1e-7)
+        unseen = np.isnan(expected).all(0)
+        if len(before):
+            expected[0, unseen] = heat[before[-1], unseen]
+            age_s = (t - CONTEXT + 1) * dt - time[before[-1]]
+            assert context.age_s[row, 0, 1] == pytest.approx(age_s, abs=1e-6)
+            carried += unseen.any()
+        np.testing.assert_array_equal(context.mask[row][:, columns], np.isfinite(expected))
+        np.testing.assert_array_equal(context.values[row][:, columns], np.float32(np.nan_to_num(expected)))
+    assert carried > 100
+    assert future.mask[..., columns].any(2).mean() < 0.05  # what is to be foretold are samples
+
+
+def test_of_a_sensor_that_contexts_show_and_that_falls_silent_nothing_is_carried_in(tmp_path):
+    windows, _, _ = slow_and_fast(tmp_path / "a.h5", 0.4 / 1.5, silent=(5.0, 8.0))
+    context, _ = windows.cut(np.array([[0, 130]]), HORIZON)
+    assert not context.mask[..., windows.layout.columns["heat"]].any()
 
 
 def newest_frame(recorded, tick):

@@ -49,9 +49,8 @@ def drive(seed, seconds=40.0, noise=NOISE, out=(), drift=0.0, stops_s=np.inf):
     since = np.arange(count) - np.maximum.accumulate(np.where(came, np.arange(count), 0))
     age = np.stack([since * DT, np.zeros(count), np.zeros(count)], 1).astype(np.float32)
     none = Commands(*(np.zeros((count, 0), kind) for kind in (np.float32, bool, np.float32)))
-    return true, Ticks(
-        values, mask, age, none, np.zeros((count, 0), int), np.zeros(3), np.zeros((count, 0), np.float32)
-    )
+    nothing = np.zeros((count, 0), np.float32)
+    return true, Ticks(values, mask, age, none, np.zeros((count, 0), int), np.zeros(3), nothing, nothing)
 
 
 def fitted(**how):
@@ -234,7 +233,8 @@ def test_what_moves_sideways_is_followed():
         since = np.arange(count) - np.maximum.accumulate(np.where(came, np.arange(count), 0))
         none = Commands(*(np.zeros((count, 0), kind) for kind in (np.float32, bool, np.float32)))
         age, nobody = np.stack([since * DT, 0 * since], 1).astype(np.float32), np.zeros((count, 0), np.float32)
-        return true, Ticks(np.where(mask, values, 0), mask, age, none, np.zeros((count, 0), int), np.zeros(3), nobody)
+        frames, values = np.zeros((count, 0), int), np.where(mask, values, 0)
+        return true, Ticks(values, mask, age, none, frames, np.zeros(3), nobody, nobody)
 
     odometer = Odometer.fit(reckoner, [slides(seed)[1] for seed in range(4)], layout)
     assert odometer.noise == pytest.approx(0.2 * np.sqrt(2), rel=0.1)

@@ -70,7 +70,7 @@ def test_a_sensor_that_comes_more_rarely_than_is_seen_is_said(tmp_path, context,
     every = choices(new_settings(log, [log.files[0]], Options(context=context)), log)
     told = [line for line in every if "more rarely" in line]
     assert [line.removeprefix("note: ").split(" more")[0] for line in told] == said
-    assert all("--context 1.5 shows one" in line for line in told)
+    assert all("one reading of it is known at many moments: --context 1.5 shows more" in line for line in told)
 
 
 @pytest.mark.parametrize(("count", "kept"), [(1, False), (2, False), (3, True)])

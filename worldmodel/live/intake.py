@@ -39,10 +39,9 @@ class Seen(NamedTuple):
 
     def part(self, first: int, end: int) -> "Seen":
         """The same of some of its ticks."""
-        values, mask, age_s, actions, frames, origin, followed = self.ticks
-        values, mask, age_s, frames, followed = (x[first:end] for x in (values, mask, age_s, frames, followed))
-        led = Commands(*(x[first:end] for x in actions))
-        return self._replace(ticks=Ticks(values, mask, age_s, led, frames, origin, followed))
+        led = Commands(*(x[first:end] for x in self.ticks.actions))
+        parts = {name: x[first:end] for name, x in self.ticks._asdict().items() if name not in ("actions", "origin")}
+        return self._replace(ticks=self.ticks._replace(actions=led, **parts))
 
 
 class Intake:

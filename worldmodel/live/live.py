@@ -14,7 +14,7 @@ from worldmodel.live.belief import Belief
 from worldmodel.live.intake import Arrival, Intake, Seen
 from worldmodel.logs.align import ROUNDING_S, TickLayout, Ticks
 from worldmodel.logs.followed import Follower, beginning_of
-from worldmodel.logs.windows import Context, came_after, follow_context, last_fixes, make_relative, seen
+from worldmodel.logs.windows import Context, came_after, complete_context, last_fixes, make_relative, seen
 from worldmodel.types import Commands, Samples
 
 
@@ -253,10 +253,10 @@ def span_of(layout: TickLayout, context: int, known: Seen) -> Ticks:
 
 def _told(layout: TickLayout, context: int, known: Seen) -> Ticks:
     """The ticks as one window [1, T, ...], in whose context places that are followed stand for fixes."""
-    values, mask, age_s, actions, frames, origin, followed = known.ticks
-    led = Commands(*(part[None] for part in actions))
-    span = Ticks(values[None].copy(), mask[None].copy(), age_s[None].copy(), led, frames[None], origin, followed[None])
-    follow_context(layout, known.followers, span, context)
+    values, mask, age_s, actions, frames, origin, held, followed = known.ticks
+    led, (values, mask, age_s) = Commands(*(x[None] for x in actions)), (x[None].copy() for x in (values, mask, age_s))
+    span = Ticks(values, mask, age_s, led, frames[None], origin, held[None], followed[None])
+    complete_context(layout, known.followers, span, context)
     return span
 
 

@@ -17,6 +17,7 @@ from worldmodel.logs.reader import Episode, Stream
 from worldmodel.types import Array, Commands, Samples, StreamSpec
 
 MAX_PER_TICK = 8
+_SLOW = 8  # ticks from sample to sample, from which on a context may show none
 _USUAL_DT_S = (0.01, 0.1)  # the ticks that most machines' control runs at
 ROUNDING_S = 1e-7  # 0.15 s and 3 ticks of 0.05 s are the same moment
 
@@ -31,6 +32,7 @@ class Ticks(NamedTuple):
         actions: what leaves each tick, [T, A].
         frames: int64 [T, videos] index of the newest frame of the tick within the episode, -1 where none.
         origin: float64 [3] latitude, longitude (deg), altitude (m) that fixes are east-north-up metres from.
+        held: float32 [T, L] the newest reading of what is `TickLayout.slow`, NaN before the first.
         followed: float32 [T, P] places that stand for the fixes that were read (`worldmodel.logs.followed`), if any.
     """
 
@@ -40,6 +42,7 @@ class Ticks(NamedTuple):
     actions: Commands
     frames: np.ndarray
     origin: np.ndarray
+    held: np.ndarray
     followed: np.ndarray
 
 
@@ -161,6 +164,20 @@ class TickLayout:
         """int [D] which of `readings` each column is of."""
         return np.repeat(np.arange(len(self.readings)), [self.width(s) for s in self.readings]).astype(int)
 
+    @cached_property
+    def slow(self) -> np.ndarray:
+        """int [L] which of the D columns are sensors' that read so rarely that contexts may show no reading of them.
+
+        None of places: what a machine did since an old one is not in the context.
+        """
+        slow = [s for s in self.readings if self.interval(s) >= _SLOW and not any(codec(s).relative)]
+        return np.concatenate([np.zeros(0, int), *(self.slot_columns(s)[-1] for s in slow)])
+
+    def rarer_than(self, ticks: int) -> np.ndarray:
+        """bool [L] of which of what is slow so many ticks hold no two samples at the nominal rates."""
+        rates = np.array([self.readings[i].rate_hz for i in self.stream_of[self.slow]])
+        return rates * ticks * self.dt < 2
+
     def age_ticks(self, age_s: Array) -> Array:
         """Ages [..., streams] in seconds of each stream's samples to ages [..., D] in ticks, by column."""
         return (age_s / self.dt)[..., self.stream_of]
@@ -246,14 +263,17 @@ def ticks_of(
     values = np.zeros((len(ticks), layout.size), np.float32)
     mask = np.zeros(values.shape, bool)
     ages = np.full((len(ticks), len(layout.readings)), np.inf, np.float32)
+    held = np.full((len(ticks), len(layout.slow)), np.nan, np.float32)
     for i, spec in enumerate(layout.readings):
         if spec.name in readings and len(readings[spec.name].time):
             columns = layout.columns[spec.name]
             values[:, columns], mask[:, columns], ages[:, i] = _slots(readings[spec.name], layout, spec, ticks, origin)
+            slow = np.isin(layout.slow, layout.slot_columns(spec)[-1])
+            if slow.any():
+                held[:, slow] = _held(readings[spec.name], spec, ticks, origin)
     unfollowed = np.zeros((len(ticks), 0), np.float32)
-    return Ticks(
-        values, mask, ages, commands(given, layout, ticks), frames_at(shown, layout, ticks), origin, unfollowed
-    )
+    led, frames = commands(given, layout, ticks), frames_at(shown, layout, ticks)
+    return Ticks(values, mask, ages, led, frames, origin, held, unfollowed)
 
 
 def frames_at(
@@ -367,6 +387,14 @@ def _slots(
     last = np.searchsorted(time, ticks + ROUNDING_S, side="right") - 1
     age = np.where(last >= 0, ticks - time[np.maximum(last, 0)], np.inf) if len(time) else np.full(len(ticks), np.inf)
     return value.reshape(shape), valid.reshape(shape), np.maximum(age, 0).astype(np.float32)
+
+
+def _held(stream: Samples | Stream, spec: StreamSpec, ticks: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """The newest sample [T, F] at each tick, however old; NaN before the first, and of what it is silent on."""
+    features = codec(spec).normalised(codec(spec).encode(np.asarray(stream.data, np.float64), origin))
+    some = np.isfinite(features).any(1)
+    time, features = stream.time[some], np.concatenate([np.full((1, features.shape[1]), np.nan), features[some]])
+    return features[np.searchsorted(time, ticks + ROUNDING_S, side="right")]
 
 
 def _newest_of(time, features, known, slots, share):

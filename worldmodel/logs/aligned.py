@@ -114,6 +114,7 @@ def record_of(layout: TickLayout, followed: int) -> np.dtype:
     fields = [
         ("frames", np.int64, (videos,)),
         ("values", np.float32, (size,)),
+        ("held", np.float32, (len(layout.slow),)),
         ("followed", np.float32, (followed,)),
         ("age_s", np.float32, (readings,)),
         ("action_values", np.float32, (layout.action_count,)),
@@ -127,7 +128,7 @@ def record_of(layout: TickLayout, followed: int) -> np.dtype:
 def records(ticks: Ticks, kind: np.dtype) -> np.ndarray:
     """Ticks as records of a kind that `record_of` made."""
     block = np.zeros(len(ticks.values), kind)
-    for name in ("frames", "values", "followed", "age_s", "mask"):
+    for name in ("frames", "values", "held", "followed", "age_s", "mask"):
         block[name] = getattr(ticks, name)
     for name, part in ticks.actions._asdict().items():
         block[f"action_{name}"] = part
@@ -137,5 +138,5 @@ def records(ticks: Ticks, kind: np.dtype) -> np.ndarray:
 def as_ticks(block: np.ndarray, origin: np.ndarray) -> Ticks:
     """Records as `Ticks`, whose arrays are views of them."""
     actions = Commands(*(block[f"action_{name}"] for name in Commands._fields))
-    values, mask, age_s, frames, followed = (block[x] for x in ("values", "mask", "age_s", "frames", "followed"))
-    return Ticks(values, mask, age_s, actions, frames, origin, followed)
+    values, mask, age_s, frames = (block[x] for x in ("values", "mask", "age_s", "frames"))
+    return Ticks(values, mask, age_s, actions, frames, origin, block["held"], block["followed"])

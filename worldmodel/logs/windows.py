@@ -202,7 +202,7 @@ class Windows:
         """Cuts the windows at (episode, tick) `starts` [B, 2], with frames at horizon ticks `frame_ticks` [B, P]."""
         asked = np.zeros((len(starts), 0), np.int32) if frame_ticks is None else frame_ticks.astype(np.int32)
         span = self.ticks.spans(starts[:], 1 - self.context, self.context + horizon)
-        follow_context(self.layout, self.followers, span, self.context)
+        complete_context(self.layout, self.followers, span, self.context)
         make_relative(self.layout, span.values, span.mask, self.context)
         ahead = slice(self.context, None)
         shown = [span.frames[..., video] for video in range(len(self.layout.videos))]
@@ -230,7 +230,7 @@ class Windows:
     def last_fixes(self, starts: Starts | Int[np.ndarray, "B 2"]) -> dict[str, Float[np.ndarray, "B F"]]:
         """`last_fixes` of the contexts that end at (episode, tick) `starts` [B, 2]."""
         span = self.ticks.spans(starts[:], 1 - self.context, self.context)
-        follow_context(self.layout, self.followers, span, self.context)
+        complete_context(self.layout, self.followers, span, self.context)
         return last_fixes(self.layout, span.values, span.mask)
 
     def beginnings(self, starts: Starts | Int[np.ndarray, "B 2"]) -> tuple[Beginning, ...]:
@@ -268,9 +268,35 @@ def came_after(span: Ticks, context: int) -> Future:
     return Future(led, *_readings(span, slice(context, None)), asked, (), ())
 
 
-def follow_context(layout: TickLayout, followers: Sequence[Follower], span: Ticks, context: int) -> None:
-    """In spans [B, ...], puts what is followed in the place of what was read over the first `context` ticks."""
-    stand_in(layout, followers, *(x[:, :context] for x in (span.followed, span.values, span.mask, span.age_s)))
+def complete_context(layout: TickLayout, followers: Sequence[Follower], span: Ticks, context: int) -> None:
+    """In spans [B, ...], puts what is followed in the place of what was read over the first `context` ticks, and what
+    was read before them in the place of what they do not show (`carry_in`).
+    """
+    values, mask, age_s, followed = (x[:, :context] for x in (span.values, span.mask, span.age_s, span.followed))
+    stand_in(layout, followers, followed, values, mask, age_s)
+    carry_in(layout, span.held[:, 0], values, mask)
+
+
+def carry_in(
+    layout: TickLayout,
+    held: Float[np.ndarray, "B L"],
+    values: Float[np.ndarray, "B C D"],
+    mask: Bool[np.ndarray, "B C D"],
+) -> None:
+    """Gives contexts that show nothing of a sensor, as it reads so rarely, its last reading before; in place.
+
+    It stands at the first tick, whose age tells how old it is.
+
+    Args:
+        layout: the columns.
+        held: the newest readings at the first ticks, as of `Ticks`.
+        values: what contexts show.
+        mask: of what.
+    """
+    slow = layout.slow
+    unseen = np.isfinite(held) & ~mask[..., slow].any(1) & layout.rarer_than(mask.shape[1])
+    values[:, 0, slow] = np.where(unseen, held, values[:, 0, slow])
+    mask[:, 0, slow] |= unseen
 
 
 def last_fixes(

@@ -39,15 +39,19 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
 
 
 def _unseen(settings: RunSettings) -> Iterator[str]:
-    """Which sensors come so rarely that of many moments none of their readings is seen."""
-    seen_s = settings.context * settings.dt
-    rare = {spec.name: 1 / spec.rate_hz for spec in settings.layout.readings if spec.rate_hz * seen_s < 1}
-    if rare:
-        names, longest = ", ".join(f"{name} ({period:.3g} s)" for name, period in rare.items()), max(rare.values())
-        yield (
-            f"note: {names} come{'s' * (len(rare) == 1)} more rarely than it sees, so that of many moments their last "
-            f"reading is unknown: --context {1.5 * longest:.3g} shows one, a longer --dt makes that fewer ticks"
-        )
+    """Which sensors come so rarely that of many moments one reading of them is known at most, or none."""
+    seen_s, layout = settings.context * settings.dt, settings.layout
+    rare = [spec for spec in layout.readings if spec.rate_hz * seen_s < 1]
+    carried = [spec for spec in rare if np.isin(layout.slot_columns(spec)[-1], layout.slow).all()]
+    for some, said in ((carried, "one reading"), ([s for s in rare if s not in carried], "nothing")):
+        if some:
+            names = ", ".join(f"{s.name} ({1 / s.rate_hz:.3g} s)" for s in some)
+            longest = max(1 / s.rate_hz for s in some)
+            yield (
+                f"note: {names} come{'s' * (len(some) == 1)} more rarely than it sees, so that {said} of "
+                f"{'it' if len(some) == 1 else 'them'} is known at many moments: --context {1.5 * longest:.3g} shows "
+                f"more, a longer --dt makes that fewer ticks"
+            )
 
 
 def shares(episodes: Sequence[EpisodeRef]) -> str:

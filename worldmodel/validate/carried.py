@@ -11,7 +11,7 @@ from jaxtyping import Float
 from worldmodel.arrays import last_valid
 from worldmodel.codecs import codec
 from worldmodel.logs.followed import beginning_of, follow, stand_in
-from worldmodel.logs.windows import Context, last_fixes, make_relative
+from worldmodel.logs.windows import Context, carry_in, last_fixes, make_relative
 from worldmodel.models.objective import at_sample_times
 from worldmodel.types import StreamSpec
 from worldmodel.validate.forecast import Forecast, Predictor, ask
@@ -65,9 +65,10 @@ def _followed(problem: Problem, stream: StreamSpec, ticks: int) -> tuple[Problem
         read = whole._replace(values=whole.values[part], mask=mask, age_s=age_s)
         seen = follow(read, layout, windows.followers)
         before.append(last_fixes(layout, read.values[None], mask[None])[stream.name][0])
-        spans.append([x[-count:] for x in (seen.values, seen.mask, seen.age_s, seen.followed)])
-    values, mask, age_s, followed = (np.stack(parts) for parts in zip(*spans, strict=True))
+        spans.append([x[-count:] for x in (seen.values, seen.mask, seen.age_s, whole.held[part], seen.followed)])
+    values, mask, age_s, held, followed = (np.stack(parts) for parts in zip(*spans, strict=True))
     stand_in(layout, windows.followers, followed, values, mask, age_s)
+    carry_in(layout, held[:, 0], values, mask)
     known = last_fixes(layout, values, mask)[stream.name]
     fix = np.where(np.isfinite(known), known, before)
     make_relative(layout, values, mask, count)
@@ -97,6 +98,7 @@ class _Outage:
         self._context = problem.context.values.shape[1]
         span = problem.truth.windows.ticks.spans(problem.starts, 1 - self._context - ticks, self._context + ticks)
         self._values, self._mask, self._age = span.values.copy(), span.mask.copy(), span.age_s
+        self._held = span.held
         self._slots = problem.layout.slot_columns(stream)
         self._came = np.any(span.mask[..., self._slots], axis=(-2, -1))
         self._mask[:, self._context :, self._slots] = False
@@ -107,6 +109,7 @@ class _Outage:
         windows, starts = problem.truth.windows, problem.starts - [0, back]
         seen, future = windows.cut(starts, problem.horizon)
         values, mask = self._values[:, part].copy(), self._mask[:, part].copy()
+        carry_in(problem.layout, self._held[:, part.start], values, mask)
         make_relative(problem.layout, values, mask, self._context)
         context = Context(values, mask, self._age[:, part], *seen[3:])
         return dataclasses.replace(
