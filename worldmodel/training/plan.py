@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from worldmodel.codecs import codec
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.phase import layout_of
@@ -12,9 +13,11 @@ from worldmodel.models.encoders import PATCH
 from worldmodel.training.config import preset
 from worldmodel.training.roles import LEARN, EpisodeRef, assign_roles, groups_of_copies
 from worldmodel.training.settings import RunSettings
+from worldmodel.types import StreamSpec
 from worldmodel.version import __version__
 
-DEFAULT_TICKS = 64  # of context and of horizon, by default
+DEFAULT_TICKS = 64  # of context and of horizon, by default; of context more where places are read rarely,
+FIXES, _MOST_TICKS = 3, 256  # so many of which tell how fast a machine goes, but no more than so many ticks
 _PAYS = 20_000  # ticks of recordings under which a network rarely adds to cheaper experts
 
 
@@ -46,10 +49,11 @@ def new_settings(
     holdout = _checked_holdout(asked.holdout)
     layout = layout_of(log, asked.dt)
     _check_streams(log, layout)
-    longest = max(episode.duration_s for episode in log.episodes)
-    ticks = max(min(DEFAULT_TICKS, int(longest / layout.dt / 3)), 1)
+    third = int(max(episode.duration_s for episode in log.episodes) / layout.dt / 3)
+    ticks = max(min(DEFAULT_TICKS, third), 1)
+    fixes = max((FIXES * layout.interval(spec) for spec in places(layout)), default=0)
     context, horizon = ticks_of(asked, layout.dt)
-    context, horizon = context or max(ticks, 2), horizon or ticks
+    context, horizon = context or max(min(fixes, _MOST_TICKS, third), ticks, 2), horizon or ticks
     network = _wants_network(log, asked, steps, layout.dt)
     episodes = _episodes(log, logs, holdout, seed, layout.time_s(context + horizon - 1), network)
     return RunSettings(
@@ -73,6 +77,11 @@ def new_settings(
         network=network,
         in_turn=len({episode.simulated for episode in episodes}) > 1,
     )
+
+
+def places(layout: TickLayout) -> list[StreamSpec]:
+    """What tells where a machine is: a context without it knows nothing of that."""
+    return [spec for spec in layout.readings if codec(spec).track is not None]
 
 
 def _wants_network(log: Log, asked: Options, steps: int | None, dt: float) -> bool:

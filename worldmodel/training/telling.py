@@ -9,6 +9,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.team import Team
 from worldmodel.terminal import counted
+from worldmodel.training.plan import FIXES, places
 from worldmodel.training.roles import MEASURE, ROLES, EpisodeRef
 from worldmodel.training.settings import RunSettings
 
@@ -24,7 +25,9 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     later = f", the first {settings.phase_s:g} s after the first sample, so that fewer are empty"
     yield f"a tick is {dt:g} s ({'actions: ' if actions else ''}{rates}){later if settings.phase_s else ''}"
     context, horizon = (f"{ticks * dt:g} s ({ticks} ticks)" for ticks in (settings.context, settings.horizon))
-    yield f"it sees {context} and imagines {horizon}; --dt, --context and --horizon set others"
+    rare = [s.name for s in places(settings.layout) if FIXES * settings.layout.interval(s) == settings.context]
+    shown = f", which show {FIXES} fixes of {' and '.join(rare)}," if rare else ""
+    yield f"it sees {context}{shown} and imagines {horizon}; --dt, --context and --horizon set others"
     yield from _unseen(settings)
     kept = ", which only validate looks at" if any(e.roles == (MEASURE,) for e in episodes) else ""
     ticks = round(seconds / dt)
