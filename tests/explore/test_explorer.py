@@ -12,10 +12,12 @@ from tests.untrained import untrained_run
 from worldmodel.errors import WorldModelError
 from worldmodel.explore import Explorer, fans, wire
 from worldmodel.explore.alarms import Watching
+from worldmodel.explore.describe import ranges_of
 from worldmodel.imagine import output
 from worldmodel.logs.reader import Log
+from worldmodel.logs.writer import LogWriter
 from worldmodel.serve.wire import trajectory_message
-from worldmodel.types import Samples
+from worldmodel.types import Samples, StreamSpec
 
 PLACE = {"episode": 1, "at_s": 2.0}
 
@@ -241,3 +243,12 @@ def test_the_nearest_sample_is_taken_if_it_is_near():
     np.testing.assert_array_equal(found[:, 0], [5.0, 5.0, 7.0, 7.0, np.nan])
     assert np.isnan(fans.at_times(np.array([0.0]), time[:0], values[:0], 0.5)).all()
     np.testing.assert_array_equal(fans.at_times(np.array([0.1]), time[:1], values[:1], 0.5), [[5.0]])
+
+
+def test_what_is_commanded_by_microamperes_can_be_tried_by_microamperes(tmp_path):
+    coil = StreamSpec("coil", "action", ("a", "b", "c"), ("A",) * 3, 10.0)
+    data = np.array([[-2e-10, 3e-6, 0.0], [4e-10, 3e-6, 0.0]])
+    with LogWriter(tmp_path / "a.h5", [coil]) as writer:
+        writer.append({"coil": Samples(np.array([0.0, 0.1]), data)})
+    ranges = ranges_of(Log(tmp_path / "a.h5"))["coil"]
+    np.testing.assert_allclose(ranges, [(-2e-10, 4e-10), (0, 6e-6), (-1, 1)], rtol=1e-6)

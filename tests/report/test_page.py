@@ -301,7 +301,17 @@ def test_terminal_names_are_no_markup():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.0, "0"), (0.04567, "0.046"), (0.31, "0.31"), (9.999, "10.0"), (123.4, "123"), (12345.6, "12,346")],  # noqa: RUF001
+    [
+        (None, "–"),  # noqa: RUF001
+        (0.0, "0"),
+        (0.04567, "0.046"),
+        (0.004567, "0.0046"),
+        (-3.64e-10, "-3.6e-10"),
+        (0.31, "0.31"),
+        (9.999, "10.0"),
+        (123.4, "123"),
+        (12345.6, "12,346"),
+    ],
 )
 def test_numbers_have_the_digits_that_matter(value, text):
     assert number(value) == text

@@ -110,6 +110,20 @@ def test_positions_are_scaled_as_the_model_sees_them(tmp_path):
     np.testing.assert_allclose(scaling.std[:2], along / np.sqrt(2), rtol=0.02)
 
 
+def test_a_stage_that_moves_by_nanometres_moves(tmp_path):
+    """Places have no mean that they could be little beside; the way that stands still is little beside the others."""
+    spec = StreamSpec("stage", "position", ("x", "y", "z"), ("m",) * 3, 10.0)
+    rng = np.random.default_rng(0)
+    place = np.stack([4e-8 * rng.normal(size=400), 4e-8 * rng.normal(size=400), 1e-16 * rng.normal(size=400)], 1)
+    with LogWriter(tmp_path / "a.h5", [spec]) as writer:
+        writer.append({"stage": Samples(np.arange(400) * 0.1, place)})
+    layout = TickLayout(0.1, (spec,))
+    scaling = measure_scaling(Windows.of(Log(tmp_path / "a.h5"), layout, 20, 20), 0)
+    np.testing.assert_allclose(scaling.std[:2], 4e-8 * np.sqrt(2), rtol=0.2)
+    assert still(scaling, layout)[:2].tolist() == [False, False]
+    assert scaling.std[2] == 1
+
+
 def drawn(windows, monkeypatch, weights, batches=40):
     """Starts [M, 2] of many batches."""
     found, real = [], Windows.cut

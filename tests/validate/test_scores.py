@@ -242,6 +242,16 @@ def test_what_stood_still_in_training_or_does_here_is_in_no_figure_but_its_own(u
         np.testing.assert_allclose(made.nrmse, expected, rtol=0.05)
 
 
+def test_picoamperes_move_and_the_arithmetic_of_an_axis_at_rest_does_not():
+    rng = np.random.default_rng(0)
+    spec = StreamSpec("patch", "sensor", ("ampere", "count", "x", "y"), ("A", "", "m", "m"), 10.0)
+    came = rng.normal(size=(W, H, 4)) * (2e-11, 1e9, 0.3, 1e-14)
+    problem = problem_by_hand(spec, came)
+    assert Yardstick.of(problem, spec).still == Still((), ("y",), False)
+    made, _ = scored(problem, spec, came + [1e-11, 0.0, 0.0, 0.0])
+    np.testing.assert_allclose(made.column_nrmse[:, 0], 0.5, rtol=0.05)
+
+
 def test_gaps_are_to_the_subject():
     came = np.random.default_rng(0).normal(size=(W, H, 2))
     problem, size = problem_by_hand(SENSOR, came), came.std((0, 1))

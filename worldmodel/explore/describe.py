@@ -37,5 +37,6 @@ def _ranges(log: Log, spec: StreamSpec) -> list[Range]:
     parts = [log.episodes[i].streams[spec.name].data for i in range(min(len(log.episodes), _RANGED))]
     values = np.concatenate([np.nan_to_num(part) for part in parts] or [np.zeros((1, len(spec.columns)))])
     low, high = values.min(0), values.max(0)
-    level = high - low < 1e-9  # what never changes can still be tried
+    size = np.where(low, abs(low), 1.0)
+    level = np.where(high == low, size, 0.0)  # what never changes can still be tried
     return [(float(a), float(b)) for a, b in zip(low - level, high + level, strict=True)]

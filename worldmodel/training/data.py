@@ -12,6 +12,7 @@ from worldmodel.models.encoders import differences
 from worldmodel.models.world_model import Scaling
 from worldmodel.types import StreamSpec
 
+_STILL = 1e-6  # of how far a place goes in any direction, or of a deviation: what moves by less stands still
 _STATISTICS_WINDOWS = 2048  # standard errors of deviations are 1 to 2 %
 
 
@@ -91,16 +92,18 @@ def measure_scaling(windows: Windows, seed: int) -> Scaling:
     context, future = windows.cut(chosen, windows.horizon)
     angle = layout.frames.angle(context.values, context.mask)
     past, ahead = (layout.frames.readings.turn(x, -angle) for x in (context.values, future.values))
-    mean, std = np.zeros((2, layout.size), np.float32)
+    mean, std, little = np.zeros((3, layout.size), np.float32)
     for spec in layout.readings:
         columns = layout.slot_columns(spec)
         mean[columns], std[columns] = _moments(ahead[..., columns], future.mask[..., columns])
         _share_scale(layout, spec, mean, std)
+        place = columns[:, np.asarray(codec(spec).relative)]
+        little[place] = _STILL * std[place].max(initial=0)
     commanded = layout.frames.actions.turn(future.actions.values, -angle)
-    std = _moving(std, mean)
+    std = _moving(std, mean, little)
     action_mean, action_std = _moments(commanded, future.actions.mask)
     step, bend = _changes(layout, np.where(context.mask, (past - mean) / std, 0), context.mask)
-    return Scaling(mean, std, action_mean, _moving(action_std, action_mean), step, bend)
+    return Scaling(mean, std, action_mean, _moving(action_std, action_mean, 0.0), step, bend)
 
 
 def _share_scale(layout: TickLayout, spec: StreamSpec, mean: np.ndarray, std: np.ndarray) -> None:
@@ -117,19 +120,21 @@ def _changes(layout: TickLayout, values: np.ndarray, mask: np.ndarray) -> tuple[
     steps, bends = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
     for spec in layout.readings:
         columns = layout.columns[spec.name]
-        first, second, known = differences(values[..., columns], mask[..., columns], layout.features(spec))
+        *changes, known = differences(values[..., columns], mask[..., columns], layout.features(spec))
         count = np.maximum(known.sum((0, 1)), 1)
-        for sizes, change in ((steps, first), (bends, second)):
+        for sizes, change in zip((steps, bends), changes, strict=True):
             sizes.append(np.sqrt((np.square(change) * known).sum((0, 1)) / count))
-    return _moving(np.concatenate(steps), np.zeros(())), _moving(np.concatenate(bends), np.zeros(()))
+    first, second = (np.concatenate(each) for each in (steps, bends))
+    return _moving(first, np.zeros(()), _STILL), _moving(second, np.zeros(()), _STILL)
 
 
-def _moving(deviation: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def _moving(deviation: np.ndarray, mean: np.ndarray, little: np.ndarray | float) -> np.ndarray:
     """Deviations to divide by: of a column that never moves, but for the rounding of its mean, 1.
 
-    A field in tesla moves by a millionth of its unit, so what is little is little beside the mean, where there is one.
+    A field in tesla moves by a millionth of its unit, so what is little is little beside the mean, where there is one;
+    where there is none, as of places, `little` says what is.
     """
-    least = np.where(mean == 0, 1e-6, 1e-7 * np.abs(mean))
+    least = np.where(mean == 0, little, 1e-7 * np.abs(mean))
     return np.where(deviation > least, deviation, 1).astype(np.float32)
 
 

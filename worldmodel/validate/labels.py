@@ -198,7 +198,7 @@ def number(value: float | None) -> str:
         return f"{value:,.0f}"
     if size >= 0.0995:
         return f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
-    return f"{value:.3f}" if size >= 0.00095 else f"{value:.1g}"
+    return f"{value:.3f}" if size >= 0.0095 else f"{value:.2g}"
 
 
 def seconds(value: float) -> str:

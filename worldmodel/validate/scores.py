@@ -23,6 +23,7 @@ from worldmodel.validate.metrics import (
 from worldmodel.validate.problem import Came, Problem
 
 _FLOAT32 = 1e-6  # of a value: more than float32 rounds it by, as a reading and as what is foretold of it
+_LITTLE = 1e-9  # of a unit, or of how far another column of its unit moves, where that is less
 LEVELS = np.linspace(0.1, 0.9, 9)
 
 
@@ -281,14 +282,17 @@ def _deviation(
 ) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " E"]]:
     """Standard deviation [E] of what came [W, H, P] where `known`, NaN of what never moves; how far float32 rounds it.
 
-    Angles deviate from their circular mean, attitudes from the mean attitude.
+    Angles deviate from their circular mean, attitudes from the mean attitude. What moves by next to nothing beside the
+    others of its unit does not move: a simulated axis at rest trembles by its arithmetic.
     """
     flat, there = values.reshape(-1, values.shape[-1]), known.reshape(-1, values.shape[-1])
     mean = what.mean(flat, there)
     std = rms(what.residual(flat, np.nan_to_num(mean)), what.error_mask(there), 0)
     size = np.abs(mean) + std if len(mean) == len(std) else np.zeros(len(std))
     rounding = _FLOAT32 * np.nan_to_num(size)
-    return np.where(std > np.maximum(1e-9, rounding), std, np.nan), rounding
+    units = np.array(what.error_units)
+    most = np.array([np.fmax.reduce(std[units == unit]) for unit in units])
+    return np.where(std > np.fmax(_LITTLE * np.fmin(most, 1), rounding), std, np.nan), rounding
 
 
 def _pooled(

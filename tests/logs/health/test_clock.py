@@ -154,6 +154,23 @@ def test_commands_that_are_written_when_they_change_have_no_rate_to_be_told_of()
     assert off.severity == "refuse"
 
 
+def test_a_door_that_is_written_when_it_changes_has_no_rate_and_is_told():
+    """One of a log's recordings in which it moved more rarely had to be mended before any could be trained on."""
+    time, door = np.cumsum(np.random.default_rng(0).lognormal(3, 1, 20)), np.arange(20) % 2
+    slower = sensor("door", ["open"], [""], rate_hz=3 * 20 / time[-1])
+    assert said(record((slower, time, door)), "clock: rate") == []
+    told = one(record((slower, time, door)), "values: on change")
+    assert told.severity == "warn"
+    assert "action" in told.remedy
+    off = one(
+        record((sensor("door", ["open"], [""], rate_hz=19 / (time[-1] - time[0])), time * 1e3, door)), "clock: rate"
+    )
+    assert off.severity == "refuse"  # in milliseconds
+    for data in (np.arange(20), np.zeros(20)):  # a reading that takes any value, and one that is written again
+        assert said(record((slower, time, data)), "values: on change") == []
+    assert said(record((slower, 10.0 * np.arange(20), door)), "values: on change") == []
+
+
 def test_the_rate_is_that_of_a_streams_own_samples_and_not_of_the_rows_of_its_table():
     data = np.where(np.arange(300) % 10 == 0, 1.0 + np.arange(300), np.nan)
     assert said(record((sensor("gps_speed", ["v"], ["m/s"], 1.0), TIME, data)), "clock") == []

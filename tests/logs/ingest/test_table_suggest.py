@@ -112,6 +112,18 @@ def test_readings_by_their_names_are_a_stream_each(tmp_path):
     np.testing.assert_allclose(recording.samples["rpm"].time, np.arange(1, 40, 2) / 10)
 
 
+@pytest.mark.parametrize("key", ["event", "Type", "attribute_name"])
+def test_a_log_of_events_has_a_stream_for_each_of_them(tmp_path, key):
+    """A door, a setpoint and a relay that are written when they change were one stream, the setpoint among doors."""
+    names, values = ("door_open", "setpoint_degC", "compressor_on"), ((0, 1), (-18, -22), (1, 0))
+    rows = "".join(f"{7 * i + i % 5},{names[i % 3]},{values[i % 3][i // 3 % 2]}\n" for i in range(30))
+    (tmp_path / "events.csv").write_text(f"time,{key},value\n" + rows)
+    (recording,) = recordings(tmp_path / "events.csv")
+    assert set(recording.samples) == {"door_open", "setpoint", "compressor_on"}
+    np.testing.assert_allclose(recording.samples["door_open"].data[:, 0], np.arange(10) % 2)
+    assert not any("are left out" in note for note in recording.notes)
+
+
 def test_readings_by_their_names_are_commands_where_they_are_called_so(tmp_path):
     names, units = ("Speed", "Accelerator Pedal", "Motor Current", "Speed.SP"), ("km/h", "%", "A", "km/h")
     rows = "".join(f"{i / 10};{names[i % 4]};{i};{units[i % 4]}\n" for i in range(80))

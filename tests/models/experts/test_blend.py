@@ -355,6 +355,18 @@ def test_readings_of_a_slow_sensor_are_held_by_intervals_as_often_before_the_fir
     assert spread[1:5].min() > 0.8 * spread[5:].mean()
 
 
+def test_windows_in_which_nothing_came_of_a_sensor_say_nothing_of_how_little_it_errs():
+    """Members repeated no error at all in nine windows of ten, of a sensor that reads in one of them."""
+    mask = np.ones((N, H, Y), bool)
+    mask[np.arange(N) % 10 != 3, :, 2] = False
+    mask[:, :, 1] = False
+    residuals = fitted([1.0], mask=mask).residuals
+    several, once = residuals[..., 0].std(), residuals[..., 2].std()
+    assert 0.8 * several < once < 1.2 * several
+    assert set(np.unique(residuals[..., 2])) == set(np.unique(residuals[3::10, :, 2]))
+    np.testing.assert_array_equal(residuals[..., 1], 0)  # of what never came nothing is known
+
+
 @pytest.mark.parametrize(("episodes", "pays"), [(0, 16), (1, 4), (2, 4), (3, 1)])
 def test_an_expert_known_from_other_windows_counts_by_how_much_it_errs_beside_another(episodes, pays):
     blend = fitted([1.0, 2.0])

@@ -1,4 +1,4 @@
-"""Readings that are written again and again until the next one comes: a table of one rate, of sensors of several."""
+"""Readings that are written again until the next one comes, as in tables of one rate; others only when they change."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _LEAST = 3  # rows that a reading is held for
 _CHANGES = 10
+_STATES, _AGAIN = 8, 3  # samples that tell that each is another state, and how often each state comes at least
+_UNEVEN = 0.3  # of the mean interval, that intervals deviate by where nothing samples
 _REGULAR = 0.9  # share of the changes that come after as many rows, or a multiple of them
 _QUANTUM = 0.9  # share of steps that are the smallest: what moves by single counts changes when it does
 
@@ -37,6 +39,14 @@ def held_for(data: np.ndarray) -> int:
     return usual if usual >= _LEAST and regular and not _by_counts(data[rows]) else 1
 
 
+def on_change(time: np.ndarray, data: np.ndarray) -> bool:
+    """Whether samples [M, S] at times [M] are a few states, each written when it begins, at any time, as a door's."""
+    steps = np.diff(time)
+    if len(time) < _STATES or not steps.std() > _UNEVEN * steps.mean() or changed(data).mean() < _REGULAR:
+        return False
+    return len(np.unique(data, axis=0)) <= len(data) / _AGAIN
+
+
 def _by_counts(data: np.ndarray) -> bool:
     """Whether every column of data [M, S] moves by one step of its resolution at a time, as a slow ramp does."""
     steps = np.abs(np.diff(data, axis=0))
@@ -45,9 +55,14 @@ def _by_counts(data: np.ndarray) -> bool:
 
 
 def check_held(recording: "Recording") -> Iterator[Finding]:
-    """Sensors whose readings come at a fraction of the rate of their rows."""
+    """Sensors whose readings come at a fraction of the rate of their rows, or only when they change."""
     for spec, samples in readings(recording):
         if spec.kind == "action":  # which is in force until the next
+            continue
+        if spec.kind == "sensor" and on_change(samples.time, np.asarray(samples.data)):
+            text = "it is written when it changes: that it stays as it is between its samples is what no model is told"
+            remedy = 'kind = "action" in a recipe, whose readings hold until the next; or write it at a rate'
+            yield found(recording, "values: on change", spec.name, "warn", text, remedy)
             continue
         first = columns_of(recording, spec.name)[0]
         never = first.repeats < 0.5 * (len(samples.time) - 1) and first.finite  # as nearly all sensors

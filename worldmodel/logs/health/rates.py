@@ -8,6 +8,7 @@ import numpy as np
 
 from worldmodel.logs.health.clock import JUMP_S, duration, times
 from worldmodel.logs.health.finding import Finding, Severity, found, present
+from worldmodel.logs.health.held import on_change
 from worldmodel.logs.health.measures import Intervals, columns_of
 from worldmodel.logs.health.motion import in_recipe
 from worldmodel.logs.health.offsets import measured_offset
@@ -25,7 +26,7 @@ _EARLIEST_UTC = 315532800.0  # 1980: the earliest date that clocks without a bat
 def check_rates(recording: "Recording") -> Iterator[Finding]:
     """The measured rate against the one that was declared: apart by two or more is another unit, or a mistake.
 
-    Commands that are written when they change have none: neither their median step nor the mean is more right.
+    What is written when it changes, as commands are, has none: neither its median step nor the mean is more right.
     """
     for name, spec in recording.specs.items():
         time = _sampled(recording, name)
@@ -50,12 +51,15 @@ def _sampled(recording: "Recording", name: str) -> np.ndarray:
     return samples.time if every else samples.time[present(np.asarray(samples.data))]
 
 
-def _wrong_rate(recording: "Recording", spec: StreamSpec, measured: float, apart: float) -> Finding:
+def _wrong_rate(recording: "Recording", spec: StreamSpec, measured: float, apart: float) -> Finding | None:
     unit = next((unit for unit, s in _UNITS.items() if abs(math.log(apart * s)) < math.log(1.5)), None)
     text = f"its samples come at {measured:.4g} Hz, not at the {spec.rate_hz:.4g} Hz that were declared"
     if unit:
         remedy = f'the stamps seem to be {unit}, not seconds: unit = "{unit}" would fit'
         return found(recording, "clock: rate", spec.name, "refuse", text, remedy)
+    samples = recording.samples[spec.name]
+    if spec.kind == "sensor" and on_change(samples.time, np.asarray(samples.data)):
+        return None
     remedy = f"declare rate_hz = {measured:.4g}, or mend the clock"
     return found(recording, "clock: rate", spec.name, "warn" if spec.kind == "action" else "refuse", text, remedy)
 

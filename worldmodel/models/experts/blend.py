@@ -401,11 +401,18 @@ def _whole(residuals: Float[np.ndarray, "N H Y"]) -> Float[np.ndarray, "N H Y"]:
     """Residuals filled where nothing came, on lines, and as the first and the last beyond these; then centred.
 
     They are in units of what is expected at each tick, and so no less before the first: the reading of a sensor slower
-    than the tick errs as much as at the tick at which one came.
+    than the tick errs as much as at the tick at which one came. Windows in which nothing came of a column, as they are
+    shorter than its interval, have the errors of those in which something did, in turn: none would be no error.
     """
     filled, ticks = np.full(residuals.shape, np.nan), np.arange(residuals.shape[1])
     there = np.isfinite(residuals)
     for window, column in np.argwhere(there.any(1)):
         known = there[window, :, column]
         filled[window, :, column] = np.interp(ticks, ticks[known], residuals[window, known, column])
+    for column, came in enumerate(there.any(1).T):
+        told, silent = np.flatnonzero(came), np.flatnonzero(~came)
+        if len(told):
+            filled[silent, :, column] = filled[
+                told[np.arange(len(silent)) * len(told) // max(len(silent), 1)], :, column
+            ]
     return np.nan_to_num(filled - mean_known(filled, 0))

@@ -17,6 +17,9 @@ _NAME = re.compile(
     r"|device|node|robot|agent|vehicle|joint|mac|address)"
     r"(?:_?(?:id|name|no|num))?$|^entity_id$"
 )
+_EVENT = re.compile(  # words that name readings where nothing else does, and a value stands beside them
+    r"(?:^|_)(?:event|type|kind|point|register|attribute|property|object)(?:_?(?:id|name|type))?$"
+)
 _UNIT = re.compile(r"(?:^|_)units?(?:_of_measurement)?$")
 _QUALITY = re.compile(r"(?:^|_)(?:quality|qual|status)(?:_?(?:code|flag))?$")
 _GOOD = re.compile(r"(?:good|ok|valid)\b", re.IGNORECASE)
@@ -56,7 +59,10 @@ def name_column(table: Table, taken: Sequence[str]) -> str:
     """The column that is called as names of readings are; empty where none is, or several are."""
     from pyarrow import types
 
-    keys = [name for name in table.names if name not in taken and _NAME.search(plain(name))]
+    own = [name for name in table.names if name not in taken]
+    keys = [name for name in own if _NAME.search(plain(name))]
+    if not keys and sum(bool(_VALUE.search(plain(name))) for name in own) == 1:
+        keys = [name for name in own if _EVENT.search(plain(name)) and table.is_words(name)]
     return keys[0] if len(keys) == 1 and not types.is_nested(table.kind(keys[0])) else ""
 
 
