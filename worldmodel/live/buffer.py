@@ -59,11 +59,13 @@ class Buffer:
         return self._begin + int(np.searchsorted(self.samples.time, time_s))
 
     def _drop(self, count: int) -> None:
-        """Drops the oldest. A command holds column by column: the first left takes over what it is silent on."""
+        """Drops the oldest. What commands and sensors told holds column by column: the first left takes over what it is
+        silent on.
+        """
         if count <= 0:
             return
         first = self._begin + count
-        if self.spec.kind == "action":
+        if self.spec.kind in ("action", "sensor"):
             old = self._data[self._begin : first + 1]
             held, known = last_valid(old, np.isfinite(old), axis=0)
             self._data[first] = np.where(known, held, np.nan)

@@ -390,11 +390,11 @@ def _slots(
 
 
 def _held(stream: Samples | Stream, spec: StreamSpec, ticks: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """The newest sample [T, F] at each tick, however old; NaN before the first, and of what it is silent on."""
+    """The newest reading [T, F] of each feature at each tick, however old; NaN before the first."""
     features = codec(spec).normalised(codec(spec).encode(np.asarray(stream.data, np.float64), origin))
-    some = np.isfinite(features).any(1)
-    time, features = stream.time[some], np.concatenate([np.full((1, features.shape[1]), np.nan), features[some]])
-    return features[np.searchsorted(time, ticks + ROUNDING_S, side="right")]
+    held, begun = hold(features, np.isfinite(features), axis=0)
+    told = np.concatenate([np.full((1, features.shape[1]), np.nan), np.where(begun, held, np.nan)])
+    return told[np.searchsorted(stream.time, ticks + ROUNDING_S, side="right")]
 
 
 def _newest_of(time, features, known, slots, share):
