@@ -15,8 +15,8 @@ class Belief:
         at_s: the tick, in seconds on the machine's clock: the first that sees all that was pushed.
         ready: whether there are as many ticks as the model looks back; `imagine` waits for that.
         context: what models see, of one window: the very one that a log of the same samples would give.
-        readings: by stream the newest sample, as pushed, or of a column that it is silent on, where it is older than the
-            context, what that read before; streams without one are missing.
+        readings: by stream the newest sample, as pushed, and of a column that it is silent on, where it is older than
+            the context, what that read before; streams without one are missing.
         age_s: by stream, seconds from that sample to the tick; infinite where there is none. It grows while a stream
             is silent.
         late: by stream, how many samples came after newer ones and were put in their place.
