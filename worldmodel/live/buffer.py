@@ -65,7 +65,7 @@ class Buffer:
         if count <= 0:
             return
         first = self._begin + count
-        if self.spec.kind in ("action", "sensor"):
+        if self.spec.kind in ("action", "sensor") and not np.isfinite(self._data[first]).all():
             old = self._data[self._begin : first + 1]
             held, known = last_valid(old, np.isfinite(old), axis=0)
             self._data[first] = np.where(known, held, np.nan)

@@ -165,13 +165,19 @@ class TickLayout:
         return np.repeat(np.arange(len(self.readings)), [self.width(s) for s in self.readings]).astype(int)
 
     @cached_property
-    def slow(self) -> np.ndarray:
-        """int [L] which of the D columns are sensors' that read so rarely that contexts may show no reading of them.
+    def held_columns(self) -> dict[str, slice]:
+        """Where the features of sensors that read so rarely that contexts may show no reading of them are among `slow`.
 
         None of places: what a machine did since an old one is not in the context.
         """
         slow = [s for s in self.readings if self.interval(s) >= _SLOW and not any(codec(s).relative)]
-        return np.concatenate([np.zeros(0, int), *(self.slot_columns(s)[-1] for s in slow)])
+        return _spans(slow, [self.features(s) for s in slow])
+
+    @cached_property
+    def slow(self) -> np.ndarray:
+        """int [L] which of the D columns these are."""
+        columns = (self._slot_columns[name][-1] for name in self.held_columns)
+        return np.concatenate([np.zeros(0, int), *columns])
 
     def rarer_than(self, ticks: int) -> np.ndarray:
         """bool [L] of which of what is slow so many ticks hold no two samples at the nominal rates."""
@@ -268,9 +274,8 @@ def ticks_of(
         if spec.name in readings and len(readings[spec.name].time):
             columns = layout.columns[spec.name]
             values[:, columns], mask[:, columns], ages[:, i] = _slots(readings[spec.name], layout, spec, ticks, origin)
-            slow = np.isin(layout.slow, layout.slot_columns(spec)[-1])
-            if slow.any():
-                held[:, slow] = _held(readings[spec.name], spec, ticks, origin)
+            if spec.name in layout.held_columns:
+                held[:, layout.held_columns[spec.name]] = _held(readings[spec.name], spec, ticks, origin)
     unfollowed = np.zeros((len(ticks), 0), np.float32)
     led, frames = commands(given, layout, ticks), frames_at(shown, layout, ticks)
     return Ticks(values, mask, ages, led, frames, origin, held, unfollowed)

@@ -294,6 +294,8 @@ def carry_in(
         mask: of what.
     """
     slow = layout.slow
+    if not len(slow):
+        return
     unseen = np.isfinite(held) & ~mask[..., slow].any(1) & layout.rarer_than(mask.shape[1])
     values[:, 0, slow] = np.where(unseen, held, values[:, 0, slow])
     mask[:, 0, slow] |= unseen

@@ -13,7 +13,6 @@ from worldmodel.models.encoders import PATCH
 from worldmodel.training.config import preset
 from worldmodel.training.roles import LEARN, EpisodeRef, assign_roles, groups_of_copies
 from worldmodel.training.settings import RunSettings
-from worldmodel.types import StreamSpec
 from worldmodel.version import __version__
 
 DEFAULT_TICKS = 64  # of context and of horizon, by default; of context more where places are read rarely,
@@ -51,7 +50,7 @@ def new_settings(
     _check_streams(log, layout)
     third = int(max(episode.duration_s for episode in log.episodes) / layout.dt / 3)
     ticks = max(min(DEFAULT_TICKS, third), 1)
-    fixes = max((FIXES * layout.interval(spec) for spec in places(layout)), default=0)
+    fixes = max(ticks_of_fixes(layout).values(), default=0)
     context, horizon = ticks_of(asked, layout.dt)
     context, horizon = context or max(min(fixes, _MOST_TICKS, third), ticks, 2), horizon or ticks
     network = _wants_network(log, asked, steps, layout.dt)
@@ -79,9 +78,9 @@ def new_settings(
     )
 
 
-def places(layout: TickLayout) -> list[StreamSpec]:
-    """What tells where a machine is: a context without it knows nothing of that."""
-    return [spec for spec in layout.readings if codec(spec).track is not None]
+def ticks_of_fixes(layout: TickLayout) -> dict[str, int]:
+    """Ticks that show `FIXES` fixes, by stream that tells where a machine is: without any, nothing is known of it."""
+    return {s.name: FIXES * layout.interval(s) for s in layout.readings if codec(s).track is not None}
 
 
 def _wants_network(log: Log, asked: Options, steps: int | None, dt: float) -> bool:

@@ -9,7 +9,7 @@ from worldmodel.logs.reader import Log
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.team import Team
 from worldmodel.terminal import counted
-from worldmodel.training.plan import FIXES, places
+from worldmodel.training.plan import FIXES, ticks_of_fixes
 from worldmodel.training.roles import MEASURE, ROLES, EpisodeRef
 from worldmodel.training.settings import RunSettings
 
@@ -25,7 +25,7 @@ def choices(settings: RunSettings, log: Log) -> Iterator[str]:
     later = f", the first {settings.phase_s:g} s after the first sample, so that fewer are empty"
     yield f"a tick is {dt:g} s ({'actions: ' if actions else ''}{rates}){later if settings.phase_s else ''}"
     context, horizon = (f"{ticks * dt:g} s ({ticks} ticks)" for ticks in (settings.context, settings.horizon))
-    rare = [s.name for s in places(settings.layout) if FIXES * settings.layout.interval(s) == settings.context]
+    rare = [name for name, ticks in ticks_of_fixes(settings.layout).items() if ticks == settings.context]
     shown = f", which show {FIXES} fixes of {' and '.join(rare)}," if rare else ""
     yield f"it sees {context}{shown} and imagines {horizon}; --dt, --context and --horizon set others"
     yield from _unseen(settings)
@@ -45,7 +45,7 @@ def _unseen(settings: RunSettings) -> Iterator[str]:
     """Which sensors come so rarely that of many moments one reading of them is known at most, or none."""
     seen_s, layout = settings.context * settings.dt, settings.layout
     rare = [spec for spec in layout.readings if spec.rate_hz * seen_s < 1]
-    carried = [spec for spec in rare if np.isin(layout.slot_columns(spec)[-1], layout.slow).all()]
+    carried = [spec for spec in rare if spec.name in layout.held_columns]
     for some, said in ((carried, "one reading"), ([s for s in rare if s not in carried], "nothing")):
         if some:
             names = ", ".join(f"{s.name} ({1 / s.rate_hz:.3g} s)" for s in some)
