@@ -79,12 +79,15 @@ class Mechanics:
         angles = tuple(pair.coordinate in structure.angles for pair in structure.pairs)
         form = Form(angles, track.acted.shape[-1], drives is not None, substeps)
         blank = cls(lens, structure, form, scales, np.zeros(size(form)), fitting.first_ridge(form))
-        return blank._learned(track, came, seed, True, allowance)
+        return blank._learned(track, came, seed, allowance)
 
     def refit(self, examples: Examples, allowance: Allowance = UNLIMITED, seed: int = 0) -> "Mechanics":
-        """The same form, pruning and start, fitted anew on other windows."""
-        blank = dataclasses.replace(self, flat=np.zeros_like(self.flat))
-        return blank._learned(*_seen(examples, self.lens, self.structure), seed, False, allowance)
+        """The same form, pruning and start, settled on other windows from where it is; once however little time."""
+        track, came = _seen(examples, self.lens, self.structure)
+        rng, model = _rng(seed), self
+        for turn in (UNLIMITED, *(_REFITS - 1) * (allowance,)):
+            model = model._settled(*model._draw(track, came, _LAST, rng), rounds=4, allowance=turn)
+        return model
 
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead; NaN in all columns but coordinates and their derivatives."""
@@ -110,30 +113,31 @@ class Mechanics:
         structure = Structure.from_json(about["structure"])
         return cls(lens, structure, form, scales, arrays["flat"], arrays["ridge"], about["length"])
 
-    def _learned(self, track: Track, came: Came, seed: int, choose: bool, allowance: Allowance) -> "Mechanics":
-        rng = np.random.default_rng([seed, 0x3EC4])
-
-        def draw(ticks: int, windows: int) -> tuple[Track, Came]:
-            return _draw(track, came, ticks, windows * _FEW // max(len(self.flat), _FEW), rng)
-
-        hidden = self.structure.hidden
-        first = fitting.first_ridge(self.form) if hidden else self.ridge
-        blank = dataclasses.replace(self, length=0, ridge=first)  # no path through a blank model
-        model = blank._settled(*draw(*_NEAR), rounds=8, allowance=allowance)
-        far = draw(*_FAR)
+    def _learned(self, track: Track, came: Came, seed: int, allowance: Allowance) -> "Mechanics":
+        """From blank parameters."""
+        rng = _rng(seed)
+        model = self._settled(*self._draw(track, came, _NEAR, rng), rounds=8, allowance=allowance)
+        far = self._draw(track, came, _FAR, rng)
         model = model._settled(*far, rounds=4, allowance=allowance)
-        if hidden:  # what a polynomial tells of velocities is too little to prune by
-            model = model._started(*far) if choose else dataclasses.replace(model, length=self.length)
-            model = model._settled(*far, rounds=4, allowance=allowance)
-        model = model._pruned(*far, allowance) if choose else dataclasses.replace(model, ridge=self.ridge)
+        if self.structure.hidden:  # what a polynomial tells of velocities is too little to prune by
+            model = model._started(*far)._settled(*far, rounds=4, allowance=allowance)
+        model = model._pruned(*far, allowance)
         for _ in range(_REFITS):
             if allowance.is_over:
                 allowance.leave_out("the last steps of mechanics")
                 break
-            last = draw(*_LAST)
-            model = model._started(*last) if choose else dataclasses.replace(model, length=self.length)
-            model = model._settled(*last, rounds=4, allowance=allowance)
+            last = self._draw(track, came, _LAST, rng)
+            model = model._started(*last)._settled(*last, rounds=4, allowance=allowance)
         return model
+
+    def _draw(self, track: Track, came: Came, stage: tuple[int, int], rng: np.random.Generator) -> tuple[Track, Came]:
+        """Windows of a stage, some of them twice where there are fewer, and the first ticks of what came.
+
+        One number of windows for all logs, so that their folds share what is compiled.
+        """
+        horizon, windows = stage
+        rows = np.sort(np.resize(rng.permutation(len(came.value)), windows * _FEW // max(len(self.flat), _FEW)))
+        return track.take(rows), Came(*(part[rows, :horizon] for part in came))
 
     def _settled(self, track: Track, came: Came, rounds: int, allowance: Allowance) -> "Mechanics":
         data = fitting.weigh(self.form, self.scales, self.flat, self._rollouts(track, came))
@@ -219,13 +223,9 @@ def _drives(structure: Structure, lens: Lens) -> Float[np.ndarray, "n A"] | None
     return out
 
 
-def _draw(track: Track, came: Came, horizon: int, count: int, rng: np.random.Generator) -> tuple[Track, Came]:
-    """So many windows, some of them twice where there are fewer, and the first ticks of what came.
-
-    One number of windows for all logs, so that their folds share what is compiled.
-    """
-    rows = np.sort(np.resize(rng.permutation(len(came.value)), count))
-    return track.take(rows), Came(*(part[rows, :horizon] for part in came))
+def _rng(seed: int) -> np.random.Generator:
+    """Of the windows that are drawn."""
+    return np.random.default_rng([seed, 0x3EC4])
 
 
 def _felt(track: Track, horizon: int) -> Float[np.ndarray, "B T A"]:
