@@ -63,6 +63,13 @@ def test_who_was_not_asked_in_hard_episodes_is_no_better_for_that():
     np.testing.assert_allclose(known(asked)[1], 4 * few[1], rtol=0.1)
 
 
+def test_who_was_asked_of_some_episodes_alone_and_is_far_the_best_errs_by_no_more_for_what_others_do_elsewhere():
+    each = np.array([[1.0, 1.0, 1.0, 1.0], [1e-4, 1e-4, 1e-4, 1e-4]])[:, :, None] * np.ones(Y)
+    asked = each.copy()
+    asked[1, 2:] = np.nan
+    np.testing.assert_allclose(known(asked)[1], known(each)[1], rtol=0.01)
+
+
 def test_who_is_silent_in_hard_windows_of_each_episode_is_no_better_for_that():
     """A model of products says nothing of a car that is faster than ever, where all err most."""
     hard = (np.arange(N) // 8 % 2 == 1)[:, None, None]

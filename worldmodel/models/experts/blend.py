@@ -282,7 +282,9 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     each = np.stack([_of_episode(error[:, groups == group]) for group in np.unique(groups)])
     known, count = np.isfinite(each), np.isfinite(each).sum(0)
     whole = (count > 0) & (count == count.max(0))
-    least = np.where(whole, mean_known(each, 0), np.inf).min(0)
+    ruler = np.where(whole, each, np.inf).min(1, keepdims=True)  # who was asked of some is compared with others there
+    share = mean_known(each, 0) / np.maximum(mean_known(np.where(known, ruler, np.nan), 0), _LEAST)
+    least = (mean_known(np.where(np.isfinite(ruler), ruler, np.nan), 0) * np.where(count, share, np.inf)).min(0)
     each = np.log(each + _QUIET * np.where(np.isfinite(least), least, 0) + _LEAST)
     each = _completed(each, whole)
     mean = mean_known(each, 0)
