@@ -85,15 +85,23 @@ def ticks_of_fixes(layout: TickLayout) -> dict[str, int]:
 
 def _wants_network(log: Log, asked: Options, steps: int | None, dt: float) -> bool:
     """Whether a network is trained: as asked, by the way or in so many words, and where it is likely to pay."""
-    ways = (asked.preset, asked.dynamics, steps)
-    if asked.network is False and any(way is not None for way in ways):
+    if asked.network is False and _ways(asked, steps):
         raise WorldModelError("Without a network there is no preset, no dynamics, and no steps.")
     if asked.network is not None:
         return asked.network
     ticks = sum(episode.duration_s for episode in log.episodes) / dt
-    return (
-        any(way is not None for way in ways) or ticks >= _PAYS or any(s.kind == "video" for s in log.streams.values())
-    )
+    return _ways(asked, steps) or ticks >= _PAYS or any(s.kind == "video" for s in log.streams.values())
+
+
+def may_go_without(settings: RunSettings, asked: Options, steps: int | None) -> bool:
+    """Whether a network that is planned may be left out where others tell all: nobody asked for one, nor for frames."""
+    said = asked.network is not None or _ways(asked, steps)
+    return settings.network and not said and not settings.layout.videos
+
+
+def _ways(asked: Options, steps: int | None) -> bool:
+    """Whether something is asked that a network alone has."""
+    return any(way is not None for way in (asked.preset, asked.dynamics, steps))
 
 
 def ticks_of(asked: Options, dt: float) -> tuple[int | None, int | None]:

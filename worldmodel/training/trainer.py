@@ -19,13 +19,13 @@ from worldmodel.models.baselines.view import Lens
 from worldmodel.models.experts.fitting import FITTED, Trial, examples_at
 from worldmodel.models.experts.left_out import evened
 from worldmodel.models.experts.physics import Physics
-from worldmodel.models.experts.rich import fit_quick, fit_rich
+from worldmodel.models.experts.rich import fit_quick, fit_rich, go_on_fitting, tell_all
 from worldmodel.simulate import Scene, load_scene
 from worldmodel.training.data import Batches, measure_scaling
 from worldmodel.training.evaluate import Selection
 from worldmodel.training.fit import Source
 from worldmodel.training.folder import RunFolder
-from worldmodel.training.plan import Options, new_settings
+from worldmodel.training.plan import Options, may_go_without, new_settings
 from worldmodel.training.progress import TrainingProgress
 from worldmodel.training.resume import lengthened, settings_to_resume
 from worldmodel.training.roles import copies_note, pieces_note, simulated_note, unmeasured_note
@@ -80,8 +80,8 @@ def train(
         dt: tick in seconds; by default the interval of the fastest action.
         context_s: what the model sees; by default 64 ticks.
         horizon_s: how far it learns to imagine; by default 64 ticks.
-        network: whether to train one beside the cheaper experts. By default where the log has video or 20,000 ticks,
-            or a preset, dynamics or steps are asked for.
+        network: whether to train one beside the cheaper experts. By default where a preset, dynamics or steps are
+            asked for, or the log has video, or 20,000 ticks of which equations of motion do not tell all readings.
         prior: a scene that joins the experts, weighted by what it does on left-out episodes and inside contexts; its
             folder is copied into the run.
         force: replace a run that exists.
@@ -121,7 +121,8 @@ def train(
             go_on(folder, settings, source, show)
         else:
             with folder.replaced():
-                settings = _begin(folder, log, settings, odometers, source, scene, show, whole)
+                spare = may_go_without(settings, asked, steps)
+                settings = _begin(folder, log, settings, odometers, source, scene, show, whole, spare)
                 go_on(folder, settings, source, show)
     return load_run(folder.path)
 
@@ -184,8 +185,13 @@ def _begin(
     scene: Scene | None,
     show: TrainingProgress,
     whole: Allowance,
+    spare: bool,
 ) -> RunSettings:
-    """Writes what a run needs before its first update; the settings with what that took, of a whole that has begun."""
+    """Writes what a run needs before its first update; the settings with what that took, of a whole that has begun.
+
+    Where equations of motion tell all readings, and it is to `spare` a network that has nothing to add, they have its
+    time, too.
+    """
     learn, select = source.batches.windows, source.selection.windows if settings.by_select else None
     allowance = whole.part(settings.experts_s - whole.spent)
     with folder.begin() as start:
@@ -214,6 +220,11 @@ def _begin(
             turn = allowance.part(allowance.left * FITTED)
             known = settings.about.get("structure")
             rich = fit_rich(examples, lens, seed, turn, known, quick[0]) if settings.train.rich else []
+            if spare and tell_all(rich, examples):
+                show.say("no network is trained: equations of motion tell all readings; --network trains one beside")
+                settings = dataclasses.replace(settings, network=False)
+                trial.allowance = allowance = whole.part(settings.experts_s - whole.spent)
+                rich = go_on_fitting(rich, examples, allowance.part(allowance.left * FITTED))
             if scene is not None:
                 rich.append(Physics.of(scene, lens))
                 start.write_prior(scene.folder)

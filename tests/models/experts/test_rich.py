@@ -9,8 +9,9 @@ from tests.models.experts.pendulum import DT, TORQUE, examples, layout, lens_of,
 from worldmodel.models.allowance import Allowance
 from worldmodel.models.experts import rich
 from worldmodel.models.experts.closed import Ridge
-from worldmodel.models.experts.mechanics import expert
-from worldmodel.models.experts.rich import fit_rich
+from worldmodel.models.experts.mechanics import LAST_STEPS, Mechanics, expert
+from worldmodel.models.experts.rich import fit_rich, go_on_fitting, tell_all
+from worldmodel.models.experts.structure import find_structure
 
 
 @pytest.fixture(autouse=True)
@@ -57,3 +58,27 @@ def test_what_fits_worse_than_linear_models_is_no_mechanics():
     names, said = fitted(*followed())
     assert names == ["a state space"]
     assert "these are no equations of motion: linear models fit better" in said
+
+
+def test_equations_of_motion_tell_all_where_nothing_else_is_read_and_little_is_left():
+    (clean, lens), (noisy, _) = recorded(wraps=True, noise=0.001), recorded(wraps=True, noise=0.3)
+    found, unsure = (fit_rich(each, lens, 0, Allowance()) for each in (clean, noisy))
+    alone = clean._replace(mask=clean.mask & ~np.isnan(found[0].predict(clean.view)))
+    assert tell_all(found, alone)
+    assert not tell_all(found, clean)  # of a column that is no coordinate's they say nothing
+    assert not tell_all([], alone)
+    assert not tell_all(unsure, noisy._replace(mask=alone.mask))
+
+
+def test_the_last_steps_of_mechanics_are_made_up_for():
+    examples, lens = recorded(wraps=True, noise=0.001)
+    allowance = Allowance(0.0)
+    cut = Mechanics.fit(examples, lens, find_structure(examples, lens), 0, allowance)
+    assert allowance.cut == [LAST_STEPS]
+    later = Allowance()
+    later.cut = allowance.cut
+    (whole,) = go_on_fitting([cut], examples, later)
+    assert later.cut == []
+    before, after = (np.nanmean(examples.squared_errors(each.predict(examples.view))) for each in (cut, whole))
+    assert after < 0.1 * before
+    assert go_on_fitting([whole], examples, later) == [whole]  # none is missing

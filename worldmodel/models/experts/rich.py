@@ -14,7 +14,7 @@ from worldmodel.models.baselines.reckoning import Reckoner
 from worldmodel.models.baselines.view import Examples, Lens, short_context
 from worldmodel.models.experts.angles import Angles, Carried
 from worldmodel.models.experts.closed import AR, ARX, Alike, Ridge, RoundBends
-from worldmodel.models.experts.mechanics import Mechanics
+from worldmodel.models.experts.mechanics import LAST_STEPS, Mechanics
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.products import Products
 from worldmodel.models.experts.state_space import StateSpace
@@ -24,6 +24,7 @@ from worldmodel.models.experts.structure import Structure, find_structure
 _FEW_ACTIONS = 8  # docs/experiments.md: a humanoid's 26 are too many
 _STARTS = 12  # ticks that mechanics needs to tell where it starts
 _COMPARED, _LEAST = 500, 1e-12  # windows that fits are compared on, and a squared error that is none
+_LITTLE = 0.2  # of a reading's deviation
 _LEAST_S = 5.0  # that those are worth beginning for which take long
 _AGAIN = 10  # times the time that mechanics took which is left, for another expert to be fitted and measured beside it
 RICH: dict[str, Any] = {
@@ -101,10 +102,33 @@ def fit_rich(
     return fitted
 
 
+def tell_all(rich: Sequence[Any], examples: Examples) -> bool:
+    """Whether mechanics among these foretells every reading, at all ticks: what is left is little, or noise."""
+    found = [expert for expert in rich if isinstance(expert, Mechanics)]
+    if not found:
+        return False
+    some = _some_of(examples)
+    left = np.sqrt(mean_known(some.squared_errors(found[0].predict(some.view)), 0))
+    came = some.mask.any(0)
+    return bool(came.any() and (left[came] < _LITTLE).all())  # NaN, which says nothing, is not
+
+
+def go_on_fitting(rich: Sequence[Any], examples: Examples, allowance: Allowance) -> list[Any]:
+    """The same, mechanics with the last steps that there was no time for before."""
+    if LAST_STEPS not in allowance.cut:
+        return list(rich)
+    allowance.cut.remove(LAST_STEPS)
+    return [expert.go_on(examples, allowance) if isinstance(expert, Mechanics) else expert for expert in rich]
+
+
+def _some_of(examples: Examples) -> Examples:
+    few = evenly(len(examples.came), _COMPARED)
+    return Examples(examples.view.take(few), examples.came[few], examples.mask[few], examples.age[few])
+
+
 def _fits_better(mechanics: Mechanics, linear: Ridge, examples: Examples) -> bool:
     """Whether it errs less where both were fitted, on average over the logarithms of its columns' errors."""
-    few = evenly(len(examples.came), _COMPARED)
-    some = Examples(examples.view.take(few), examples.came[few], examples.mask[few], examples.age[few])
+    some = _some_of(examples)
     own, other = (mean_known(some.squared_errors(expert.predict(some.view)), 0) for expert in (mechanics, linear))
     return bool(np.nanmean(np.log(own + _LEAST) - np.log(other + _LEAST)) < 0)
 

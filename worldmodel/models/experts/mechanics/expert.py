@@ -22,6 +22,7 @@ from worldmodel.models.experts.structure import MOST_COORDINATES, Structure
 from worldmodel.types import Array
 
 _NEAR, _FAR, _LAST = (10, 1000), (50, 300), (50, 1000)  # ticks of rollouts, and windows, of each stage
+LAST_STEPS = "the last steps of mechanics"
 _FEW = 50  # parameters; where there are more, windows are fewer
 _RELEVANCE = 5  # times that relevance is looked at
 _REFITS = 2  # from starts that are shot through the model
@@ -89,6 +90,10 @@ class Mechanics:
             model = model._settled(*model._draw(track, came, _LAST, rng), rounds=4, allowance=turn)
         return model
 
+    def go_on(self, examples: Examples, allowance: Allowance = UNLIMITED, seed: int = 0) -> "Mechanics":
+        """With the last steps of the fit, which there was no time for."""
+        return self._ended(*_seen(examples, self.lens, self.structure), _rng(seed), allowance)
+
     def predict(self, view: View) -> Float[np.ndarray, "B H Y"]:
         """Normalised readings at the ticks ahead; NaN in all columns but coordinates and their derivatives."""
         columns = _columns_of(self.structure, self.lens)
@@ -121,10 +126,14 @@ class Mechanics:
         model = model._settled(*far, rounds=4, allowance=allowance)
         if self.structure.hidden:  # what a polynomial tells of velocities is too little to prune by
             model = model._started(*far)._settled(*far, rounds=4, allowance=allowance)
-        model = model._pruned(*far, allowance)
+        return model._pruned(*far, allowance)._ended(track, came, rng, allowance)
+
+    def _ended(self, track: Track, came: Came, rng: np.random.Generator, allowance: Allowance) -> "Mechanics":
+        """Settled again from starts that are shot through the model."""
+        model = self
         for _ in range(_REFITS):
             if allowance.is_over:
-                allowance.leave_out("the last steps of mechanics")
+                allowance.leave_out(LAST_STEPS)
                 break
             last = self._draw(track, came, _LAST, rng)
             model = model._started(*last)._settled(*last, rounds=4, allowance=allowance)
