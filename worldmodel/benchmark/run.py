@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from worldmodel.benchmark.catalogue import PROBLEMS
 from worldmodel.benchmark.data import Logs, make_logs, sources
+from worldmodel.benchmark.outage import places
 from worldmodel.benchmark.problem import BenchmarkProblem, Recorded
 from worldmodel.benchmark.rows import Row, rows_of
 from worldmodel.benchmark.scenes import Given, SceneModel
@@ -173,7 +174,8 @@ class _Task:
                 notes.append(f"The {RSSM} had no time for the whole horizon and is not measured.")
             else:
                 others.append(_Rssm(rssm, seed))
-        found = rows_of(self.problem, seed, self._results(run, others, seed, logs))
+        away = places(run, logs.outage, self.problem.out_s, seed) if logs.outage else ()
+        found = rows_of(self.problem, seed, self._results(run, others, seed, logs), away)
         shown = [row for row in found if self.models.shown is None or row.model in self.models.shown]
         found_out = {"asked": self._asked, "notes": notes, "rows": [row.to_json() for row in shown]}
         with whole_file(kept, force=True) as path:
