@@ -123,7 +123,7 @@ class _Models:
             )
         given = tuple((str(m), load_predictor(m)) for m in others if str(m) not in names)
         asked = tuple(map(Given, scenes))
-        own = [name_of(predictor) for predictor in (*(predictor for _, predictor in given), *asked)]
+        own = [*(name_of(predictor) for _, predictor in given), *(scene.name for scene in asked)]
         if twice := [scene.name for scene in asked if (*known, *own).count(scene.name) > 1]:
             raise WorldModelError(
                 f"Two models are called {twice[0]}.", expected="a name for each", remedy="rename the scene's folder"
