@@ -133,7 +133,7 @@ def _at(score: Score, spec: StreamSpec, tick: int) -> Iterator[tuple[str, float,
         unit = next(iter(units)) if figure == "rmse" and len(units) == 1 else ""
         yield figure, float(getattr(score, figure)[tick]), unit
     if len(units) == 1:
-        yield "column_rmse", float(np.sqrt(np.nanmean(score.column_rmse[tick, what.figure] ** 2))), next(iter(units))
+        yield "column_rmse", float(np.sqrt(nanmean(score.column_rmse[tick, what.figure] ** 2))), next(iter(units))
 
 
 def _by_place(rows: Iterable[Row]) -> _Values:
