@@ -8,13 +8,13 @@ import pytest
 
 from worldmodel.benchmark import PROBLEMS, Recorded
 from worldmodel.benchmark.catalogue import FREE_RUN
-from worldmodel.benchmark.problem import ALL, Goal, Published
+from worldmodel.benchmark.problem import ALL, OUT, PLACE, Goal, Published
 from worldmodel.logs.ingest import load_recipe
 from worldmodel.logs.ingest.formats.tables.recipe import Recipe
 from worldmodel.simulate import load_scene
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"nrmse", "rmse", "column_rmse", "coverage50", "coverage90", "spread_skill", "rank_correlation"}
+FIGURES = {"nrmse", "rmse", "column_rmse", "coverage50", "coverage90", "spread_skill", "rank_correlation", OUT, PLACE}
 # Of the quadrotor's table: centred derivatives of the poses, and what is interpolated between later samples.
 LOOK_AHEAD = ("v[xyz]", "w[xyz]_vicon", "imu_*", "est_*", "att_*")
 

@@ -46,6 +46,17 @@ def test_hidden_columns_are_in_neither_log_nor_truth_and_nothing_else_changes(tm
     assert sorted(path.name for path in hidden.train.parent.iterdir()) == ["held_out.h5", "train.h5"]
 
 
+def test_positions_are_taken_away_in_longer_episodes_of_other_worlds(tmp_path, monkeypatch):
+    monkeypatch.setattr("worldmodel.benchmark.data._OUTAGES", 2)
+    problem = dataclasses.replace(small(), logs=dataclasses.replace(small().logs, out_s=0.5))
+    assert make_logs(small(), tmp_path / "plain", 0, []).outage is None
+    made = make_logs(problem, tmp_path, 0, [])
+    with Log(made.outage, truth=True) as long, Log(made.train) as train:
+        assert [episode.duration_s for episode in long.episodes] == pytest.approx([1.2, 1.2])
+        assert long.has_truth
+        assert not set(long.episode_sha256) & set(train.episode_sha256)
+
+
 def test_a_split_that_finds_nothing_is_said(tmp_path):
     data = write_recordings(tmp_path)
     problem = lag_problem(data)

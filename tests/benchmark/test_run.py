@@ -7,16 +7,18 @@ import sys
 import types
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from tests.benchmark.made_up import DT, Exact, Holds, lag_problem, quick_validate, write_recordings
 from tests.untrained import untrained_run
 from worldmodel import cli
 from worldmodel.benchmark import PROBLEMS, Goal, Simulated, benchmark, run
+from worldmodel.benchmark.problem import OUT, PLACE, RAW, RECKONED
 from worldmodel.errors import WorldModelError
 from worldmodel.logs.align import TickLayout
 from worldmodel.logs.reader import Log
-from worldmodel.validate import make_problem, score
+from worldmodel.validate import Forecast, make_problem, score
 
 KEYS = {"problem", "model", "seed", "stream", "figure", "horizon_s", "value", "goal", "published"}
 
@@ -151,6 +153,52 @@ def test_a_free_run_is_scored_over_the_whole_record(tmp_path, data, trained, mon
     assert value(table, model="model", figure="free_run_rmse") == pytest.approx(0, abs=0.01)
     (row,) = [row for row in table["rows"] if row["model"] == "model"]
     assert (row["unit"], row["horizon_s"], row["goal"], row["published"]) == ("mm", 6.4, 10.0, 0.25)
+
+
+def test_of_a_free_run_it_is_told_how_much_of_it_intervals_hold(tmp_path, data, trained, monkeypatch):
+    class Spread:
+        name = "spread"
+
+        def predict(self, problem):
+            true = Exact().predict(problem).mean["level"]
+            far = np.where(np.arange(problem.horizon) < problem.horizon // 4, 0.0, 9.0)[:, None]  # off from there on
+            members = true[:, None] + far + np.linspace(-1, 1, 20)[:, None, None]
+            return Forecast(members={"level": members})
+
+    monkeypatch.setitem(PROBLEMS, "lag", lag_problem(data, free_run=True))
+    table = measure(tmp_path, data, seeds=1, models=["model", Spread()])
+    for figure in ("coverage50", "coverage90"):
+        (row,) = [row for row in table["rows"] if row["figure"] == figure]
+        assert (row["model"], row["horizon_s"], row["goal"]) == ("spread", 6.4, None)
+        assert row["value"] == pytest.approx(0.25)
+
+
+def test_places_without_fixes_are_measured_beside_dead_reckoning(tmp_path, monkeypatch):
+    """Where positions are taken away; goals are by what reckons and by fixes themselves."""
+    goals = (Goal(OUT, "cart", 0.1, 0.1, than=(RECKONED,), times=0.5), Goal(PLACE, "cart", than=(RAW,)))
+    logs = Simulated("cartpole", episodes=1, held_out=1, seconds=0.5, out_s=0.5)
+    small = dataclasses.replace(PROBLEMS["cartpole_5"], logs=logs, context_s=0.2, horizon_s=0.1, goals=goals)
+    asked = []
+
+    def places(run, path, out_s, seed):
+        asked.append((path.name, out_s, seed))
+        found = {("model", OUT): 1.0, (RECKONED, OUT): 3.0, ("model", PLACE): 0.5, (RAW, PLACE): 0.4}
+        return [(name, "cart", figure, 0.1, value, "m") for (name, figure), value in found.items()]
+
+    made = types.SimpleNamespace(notes=(), layout=TickLayout(0.02, ()), context=10, model=None)
+    monkeypatch.setitem(PROBLEMS, small.name, small)
+    monkeypatch.setattr(run, "train", lambda *args, **options: made)
+    monkeypatch.setattr(run, "places", places)
+    monkeypatch.setattr(run, "validate", lambda *args, log, **options: quick_score(log))
+    table = measure(tmp_path, None, problems=[small.name], seeds=1)
+    assert asked == [("outage.h5", 0.5, 0)]
+    ours = {row["figure"]: row for row in table["rows"] if row["model"] == "model" and row["figure"] in (OUT, PLACE)}
+    assert [(ours[name]["value"], ours[name]["goal"]) for name in (OUT, PLACE)] == [(1.0, 1.5), (0.5, 0.4)]
+
+
+def quick_score(log):
+    with Log(log, truth=True) as opened:
+        return score(make_problem(opened, dt=0.02, context_s=0.2, horizon_s=0.1, max_starts=2), [Holds("model")])
 
 
 def test_a_simulated_machine_is_also_asked_what_many_commands_bring_about(tmp_path, monkeypatch):

@@ -214,6 +214,24 @@ def test_a_predictor_cannot_see_what_came(tmp_path):
         assert (apart_by[given[0].truth.known(name)] != 0).all()
 
 
+def test_some_streams_alone_are_seen_as_they_are_among_all(log):
+    whole = make_problem(log, **SPANS)
+    names = [spec.name for spec in whole.layout.streams if spec.name not in ("velocity", "gps")]
+    part = whole.only(names)
+    assert set(part.streams) == set(names) < set(whole.streams)
+    assert part.answers is None
+    for name in part.past:
+        np.testing.assert_array_equal(part.past[name], whole.past[name])
+        np.testing.assert_array_equal(part.past_mask[name], whole.past_mask[name])
+    for name in part.actions:
+        np.testing.assert_array_equal(part.actions[name], whole.actions[name])
+        np.testing.assert_array_equal(part.actions_mask[name], whole.actions_mask[name])
+    ages = [whole.layout.readings.index(spec) for spec in part.layout.readings]
+    np.testing.assert_array_equal(part.context.age_s, whole.context.age_s[..., ages])
+    np.testing.assert_array_equal(part.starts, whole.starts)
+    assert not whole.only([s.name for s in whole.readings]).actions
+
+
 def test_the_answers_are_not_to_be_had(problem):
     with pytest.raises(WorldModelError, match="without its answers"):
         _ = problem.asked.truth

@@ -1,6 +1,18 @@
 """The problems of the benchmark. Goals were set before the test data were looked at, or are published figures."""
 
-from worldmodel.benchmark.problem import ALL, RANK, BenchmarkProblem, Goal, Published, Recorded, Simulated
+from worldmodel.benchmark.problem import (
+    ALL,
+    OUT,
+    PLACE,
+    RANK,
+    RAW,
+    RECKONED,
+    BenchmarkProblem,
+    Goal,
+    Published,
+    Recorded,
+    Simulated,
+)
 
 SIMPLE = ("mean", "hold", "velocity", "linear")
 FREE_RUN = "free_run_rmse"
@@ -297,7 +309,7 @@ def _pusher(name: str, hidden: tuple[str, ...] = ()) -> BenchmarkProblem:
 _ROVER = BenchmarkProblem(
     name="rover",
     title="Simulated rover with a camera",
-    logs=Simulated("rover", episodes=600, held_out=200, seconds=12.0),
+    logs=Simulated("rover", episodes=600, held_out=200, seconds=12.0, out_s=10.0),
     dt=0.1,
     context_s=3.2,
     horizon_s=3.2,
@@ -307,8 +319,11 @@ _ROVER = BenchmarkProblem(
         *_better_than_simple(3.0, "mean", "linear"),
         Goal("nrmse", than=("rssm",), times=0.5),
         Goal("nrmse", "wheels", 3.0, 3.0, limit=0.25),
+        Goal(OUT, "gps", 0.1, 0.1, than=(RECKONED,), times=0.5),
+        Goal(PLACE, "gps", 0.1, 0.1, than=(RAW,)),
         *CALIBRATED,
     ),
+    shown=("nrmse", OUT, PLACE),
     source="none",
 )
 

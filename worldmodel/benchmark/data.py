@@ -16,15 +16,17 @@ from worldmodel.logs.writer import LogWriter
 from worldmodel.simulate import simulate
 from worldmodel.types import Samples, StreamSpec
 
-_HELD_OUT_SEED = 10_000  # far from any training seed: no world is in both logs
+_HELD_OUT_SEED, _OUTAGE_SEED = 10_000, 20_000  # far from any training seed: no world is in two logs
+_OUTAGES, _ROOM = 24, 2.4  # episodes, and how long each is beside the outage
 _BY_COLUMN = ("columns", "units", "noise_std", "circular")
 
 
 class Logs(NamedTuple):
-    """What trains, and by its name what tests."""
+    """What trains, by its name what tests, and what positions are taken away from."""
 
     train: Path
     tests: dict[str, Path]
+    outage: Path | None = None
 
 
 def sources(problem: BenchmarkProblem, data: Path | None) -> list[Path]:
@@ -66,12 +68,18 @@ def make_logs(problem: BenchmarkProblem, folder: Path, seed: int, files: Sequenc
 
 
 def _simulated(scene: Simulated, folder: Path, seed: int) -> Logs:
-    logs = Logs(folder / "train.h5", {"held_out": folder / "held_out.h5"})
-    made = ((logs.train, scene.episodes, seed), (logs.tests["held_out"], scene.held_out, _HELD_OUT_SEED + seed))
-    for path, episodes, worlds in made:
+    outage = folder / "outage.h5" if scene.out_s else None
+    logs = Logs(folder / "train.h5", {"held_out": folder / "held_out.h5"}, outage)
+    made = [
+        (logs.train, scene.episodes, scene.seconds, seed),
+        (logs.tests["held_out"], scene.held_out, scene.seconds, _HELD_OUT_SEED + seed),
+    ]
+    if outage is not None:
+        made.append((outage, _OUTAGES, _ROOM * scene.out_s, _OUTAGE_SEED + seed))
+    for path, episodes, seconds, worlds in made:
         if not path.exists():
             whole = path if not scene.hidden else path.with_name(f"whole_{path.name}")
-            simulate(scene.scene, whole, episodes=episodes, seconds=scene.seconds, seed=worlds, force=True)
+            simulate(scene.scene, whole, episodes=episodes, seconds=seconds, seed=worlds, force=True)
             if scene.hidden:
                 with Log(whole, truth=True) as log:
                     _copy(log, map(_whole, log.episodes), path, scene.hidden)

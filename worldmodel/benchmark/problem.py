@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 RANK = "rank_correlation"
+OUT, PLACE = "outage_rmse", "place_rmse"
+RECKONED, RAW = "reckoned_from_fix", "raw_fix"  # whom these are to beat
 ALL = "all"  # of streams: every column of every stream together
 
 
@@ -16,6 +18,7 @@ class Simulated:
         scene: a shipped one.
         episodes, held_out: how many. seconds: how long each.
         hidden: patterns of the readings `stream.column` that logs lack, as if nothing measured them.
+        out_s: for how many seconds positions are taken away in episodes of their own; 0 for none.
     """
 
     scene: str
@@ -23,6 +26,7 @@ class Simulated:
     held_out: int
     seconds: float = 20.0
     hidden: tuple[str, ...] = ()
+    out_s: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +135,11 @@ class BenchmarkProblem:
     published: tuple[Published, ...] = ()
     source: str = ""
     differs: str = ""
+
+    @property
+    def out_s(self) -> float:
+        """For how many seconds positions are taken away; 0 for none."""
+        return self.logs.out_s if isinstance(self.logs, Simulated) else 0.0
 
     @property
     def counterfactual(self) -> bool:

@@ -1,6 +1,7 @@
 """The rows of the benchmark's table: one figure of one predictor each, with what is aimed at and what is published."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -12,8 +13,10 @@ from worldmodel.benchmark.problem import ALL, RANK, BenchmarkProblem, Goal
 from worldmodel.codecs import codec
 from worldmodel.types import StreamSpec
 from worldmodel.validate import Result
+from worldmodel.validate.metrics import nanmean
 from worldmodel.validate.scores import Score
 
+Figure = tuple[str, str, str, float, float | None, str]  # model, stream, name, horizon in s, value, unit
 _Values = dict[tuple[str, str, float], dict[str, float]]  # by figure, stream and horizon, those of each model
 SUBJECT = "model"  # whom goals are for: what a run says as a whole
 HIGHER = ("psnr", RANK)  # figures that are better the higher they are
@@ -26,8 +29,9 @@ class Row:
 
     Attributes:
         problem, model, seed, stream: whose; the stream is `all` for all columns of all of them.
-        figure: as in metrics.json (docs/metrics.md); `column_rmse`, the root mean square over a stream's columns; or
-            `free_run_rmse`, over a whole record, with the test's name where there are several.
+        figure: as in metrics.json (docs/metrics.md); `column_rmse`, the root mean square over a stream's columns;
+            `free_run_rmse`, over a whole record, with the test's name where there are several; or `outage_rmse` and
+            `place_rmse`, distances from the true place with positions out and with them.
         horizon_s: seconds ahead; of a free run its length.
         value: in `unit`; None where the model diverged.
         goal: at most this (of what is better the higher it is, at least), or within these two; None where there is
@@ -66,42 +70,47 @@ class Row:
         return cls(**{**raw, "goal": tuple(goal) if isinstance(goal, list) else goal})
 
 
-def rows_of(problem: BenchmarkProblem, seed: int, results: dict[str, Result]) -> list[Row]:
-    """All rows of a seed, from the results of each test."""
+def rows_of(problem: BenchmarkProblem, seed: int, results: dict[str, Result], more: Iterable[Figure] = ()) -> list[Row]:
+    """All rows of a seed, from the results of each test, and of `more` figures."""
     rows: list[Row] = []
-    for test, result in results.items():
-        figures = _figures_of(problem, test, result)
-        for model, stream, figure, horizon_s, value, unit in figures:
-            if value is None or math.isfinite(value):
-                rows.append(Row(problem.name, model, seed, stream, figure, round(horizon_s, 6), value, unit))
+    tested = (figure for test, result in results.items() for figure in _figures_of(problem, test, result))
+    for model, stream, name, horizon_s, value, unit in itertools.chain(tested, more):
+        if value is None or math.isfinite(value):
+            rows.append(Row(problem.name, model, seed, stream, name, round(horizon_s, 6), value, unit))
     values = _by_place(rows)
     return [_with_aims(row, problem, values) for row in rows]
 
 
-def _figures_of(problem: BenchmarkProblem, test: str, result: Result) -> Iterator[tuple]:
+def _figures_of(problem: BenchmarkProblem, test: str, result: Result) -> Iterator[Figure]:
     if problem.free_run:
         return _of_free_run(problem, test, result)
     return _of_branches(result) if result.setting.kind == "counterfactual" else _of_replay(result)
 
 
-def _of_branches(result: Result) -> Iterator[tuple]:
+def _of_branches(result: Result) -> Iterator[Figure]:
     for horizon_s, tick in result.horizons.items():
         for stream, table in result.scores.items():
             for model, score in table.items():
                 yield model, stream, RANK, horizon_s, float(score.rank_correlation[tick]), ""
 
 
-def _of_free_run(problem: BenchmarkProblem, test: str, result: Result) -> Iterator[tuple]:
-    """Of one start the error at each tick is a distance: its root mean square over all of them is the run's."""
-    figure = f"{FREE_RUN} {test}" if len(problem.logs.tests) > 1 else FREE_RUN  # type: ignore[union-attr]
-    unit, times = problem.unit or ("", 1.0)
+def _of_free_run(problem: BenchmarkProblem, test: str, result: Result) -> Iterator[Figure]:
+    """Of one start the error at each tick is a distance: its root mean square over all of them is the run's.
+
+    Likewise the share of its readings that lie within intervals. It is of one path, whose errors last: no calibration.
+    """
+    named = f" {test}" if len(problem.logs.tests) > 1 else ""  # type: ignore[union-attr]
+    (unit, times), length_s = problem.unit or ("", 1.0), float(result.times[-1])
     for stream, table in result.scores.items():
         for model in dict.fromkeys((result.subject, *table)):
             value = times * float(np.sqrt(np.nanmean(table[model].rmse ** 2))) if model in table else None
-            yield model, stream, figure, float(result.times[-1]), value, unit
+            yield model, stream, FREE_RUN + named, length_s, value, unit
+        for model, score in table.items():
+            for figure in ("coverage50", "coverage90"):
+                yield model, stream, figure + named, length_s, float(nanmean(getattr(score, figure))), ""
 
 
-def _of_replay(result: Result) -> Iterator[tuple]:
+def _of_replay(result: Result) -> Iterator[Figure]:
     for horizon_s, tick in result.horizons.items():
         for model, curve in result.overall.items():
             yield model, ALL, "nrmse", horizon_s, float(curve[tick]), ""
@@ -124,7 +133,7 @@ def _at(score: Score, spec: StreamSpec, tick: int) -> Iterator[tuple[str, float,
         unit = next(iter(units)) if figure == "rmse" and len(units) == 1 else ""
         yield figure, float(getattr(score, figure)[tick]), unit
     if len(units) == 1:
-        yield "column_rmse", float(np.sqrt(np.nanmean(score.column_rmse[tick, what.figure] ** 2))), next(iter(units))
+        yield "column_rmse", float(np.sqrt(nanmean(score.column_rmse[tick, what.figure] ** 2))), next(iter(units))
 
 
 def _by_place(rows: Iterable[Row]) -> _Values:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from worldmodel.benchmark.catalogue import PROBLEMS
 from worldmodel.benchmark.data import Logs, make_logs, sources
+from worldmodel.benchmark.outage import places
 from worldmodel.benchmark.problem import BenchmarkProblem, Recorded
 from worldmodel.benchmark.rows import Row, rows_of
+from worldmodel.benchmark.scenes import Given, SceneModel
 from worldmodel.benchmark.tables import FILES, write_tables
 from worldmodel.errors import WorldModelError
 from worldmodel.files import check_output, readable, whole_file
@@ -50,8 +52,10 @@ def benchmark(
         out: a folder; gets `benchmark.json`, `benchmark.md`, `benchmark.html`, and a folder a problem.
         problems: which; by default all whose recordings are there.
         models: names of predictors that tables are to show, by default all that a run brings; `rssm`, which is then
-            trained too; and predictors of the user's as `validate` takes them. One with a method
-            `fit(windows, minutes=..., seed=...)` is fitted first, on the training log's windows (`Log.windows`).
+            trained too; scenes (`wm.load`), their folders or shipped ones' names, which are called by the name of their
+            folder, and left out with a note of what they do not fit; and predictors of the user's as `validate` takes
+            them. One with a method `fit(windows, minutes=..., seed=...)` is fitted first, on the training log's windows
+            (`Log.windows`).
         minutes: of training, for each model; by default what the problem says.
         seeds: how many.
         data: the folder of recordings.
@@ -62,8 +66,8 @@ def benchmark(
         The three files.
 
     Raises:
-        WorldModelError: for a name that is not known, recordings that are not there, or an `out` that holds something
-            else.
+        WorldModelError: for a name that is not known, recordings that are not there, an `out` that holds something
+            else, or a scene that does not fit the only problem.
     """
     out = Path(out)
     _check_numbers(minutes, seeds)
@@ -72,15 +76,17 @@ def benchmark(
     check_output(out, True, replaces=(*FILES, *PROBLEMS))
     rows: list[Row] = []
     notes: dict[str, list[str]] = {}
-    written = write_tables(out, rows, notes)
+    if not (out / FILES[0]).exists():
+        write_tables(out, rows, notes)  # by which a folder is known that was left in its first seed
     for problem, files in chosen:
-        task = _Task(problem, minutes or problem.minutes, dict(training or {}), asked, out / problem.name, progress)
+        length, only = minutes or problem.minutes, len(chosen) == 1
+        task = _Task(problem, length, dict(training or {}), asked, out / problem.name, only, progress)
         for seed in range(seeds):
             measured = task.measured(seed, files)
             rows += measured.rows
             notes.setdefault(problem.name, []).extend(f"Seed {seed}: {note}" for note in measured.notes)
             write_tables(out, rows, notes)
-    return written
+    return [out / name for name in FILES]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,11 +96,13 @@ class _Models:
     Attributes:
         shown: names that tables are to show; None for all.
         given: the user's predictors, and what they were named by.
+        scenes: the user's.
         rssm: whether to train one.
     """
 
     shown: frozenset[str] | None
     given: tuple[tuple[str, Any], ...]
+    scenes: tuple[Given, ...]
     rssm: bool
 
     @classmethod
@@ -102,17 +110,25 @@ class _Models:
         """Reads what the user asks for.
 
         Raises:
-            WorldModelError: for a name that no predictor has.
+            WorldModelError: for a name that no predictor has, a scene that cannot be read, or one of another's name.
         """
-        names = [m for m in models or () if isinstance(m, str) and ":" not in m]
         known = tuple(dict.fromkeys((*LOOKS, *RICH, NETWORK, RSSM)))
+        scenes = [m for m in models or () if m not in known and Given.is_one(m)]
+        others = [m for m in models or () if not any(m is scene for scene in scenes)]
+        names = [str(m) for m in others if isinstance(m, str | Path) and ":" not in str(m)]
         if unknown := [name for name in names if name not in known]:
             raise WorldModelError(
-                f"There is no model {unknown[0]!r}.", expected=f"{', '.join(known)}, or package.module:Class"
+                f"There is no model {unknown[0]!r}.",
+                expected=f"{', '.join(known)}, package.module:Class, or the folder of a scene, with its scene.toml",
             )
-        given = tuple((str(m), load_predictor(m)) for m in models or () if m not in names)
-        own = {name_of(predictor) for _, predictor in given}
-        return cls(frozenset({*names, *own}) if names else None, given, RSSM in names)
+        given = tuple((str(m), load_predictor(m)) for m in others if str(m) not in names)
+        asked = tuple(map(Given, scenes))
+        own = [*(name_of(predictor) for _, predictor in given), *(scene.name for scene in asked)]
+        if twice := [scene.name for scene in asked if (*known, *own).count(scene.name) > 1]:
+            raise WorldModelError(
+                f"Two models are called {twice[0]}.", expected="a name for each", remedy="rename the scene's folder"
+            )
+        return cls(frozenset({*names, *own}) if names else None, given, asked, RSSM in names)
 
 
 class _Measured(NamedTuple):
@@ -124,13 +140,17 @@ class _Measured(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
-    """One problem, with all that a seed of it needs. `folder` gets its logs, runs and finished rows."""
+    """One problem, with all that a seed of it needs. `folder` gets its logs, runs and finished rows.
+
+    A scene that does not fit is refused where this is the `only` problem, and else left out with a note.
+    """
 
     problem: BenchmarkProblem
     minutes: float
     training: dict[str, Any]
     models: _Models
     folder: Path
+    only: bool
     progress: bool
 
     def measured(self, seed: int, files: Sequence[Path]) -> _Measured:
@@ -143,8 +163,10 @@ class _Task:
                 return _Measured([Row.from_json(raw) for raw in earlier["rows"]], earlier.get("notes", []))
         with doing(f"{self.problem.name}, seed {seed}: logs"):
             logs = make_logs(self.problem, self.folder, seed, files)
+        scenes, left_out = self._scenes(seed, logs)
         run = self._trained("run", seed, logs, self.minutes)
-        others, notes = [self._fitted(predictor, seed, logs) for _, predictor in self.models.given], [*run.notes]
+        others = [*(self._fitted(predictor, seed, logs) for _, predictor in self.models.given), *scenes]
+        notes = [*run.notes, *left_out]
         if self.models.rssm:
             both = 2 * self.minutes  # its run's other experts, who are not asked, have up to half
             rssm = self._trained("run_rssm", seed, logs, both, dynamics=RSSM)
@@ -152,7 +174,8 @@ class _Task:
                 notes.append(f"The {RSSM} had no time for the whole horizon and is not measured.")
             else:
                 others.append(_Rssm(rssm, seed))
-        found = rows_of(self.problem, seed, self._results(run, others, seed, logs))
+        away = places(run, logs.outage, self.problem.out_s, seed) if logs.outage else ()
+        found = rows_of(self.problem, seed, self._results(run, others, seed, logs), away)
         shown = [row for row in found if self.models.shown is None or row.model in self.models.shown]
         found_out = {"asked": self._asked, "notes": notes, "rows": [row.to_json() for row in shown]}
         with whole_file(kept, force=True) as path:
@@ -163,7 +186,23 @@ class _Task:
     def _asked(self) -> dict[str, Any]:
         shown = None if self.models.shown is None else sorted(self.models.shown)
         given = [name for name, _ in self.models.given]
-        return {"minutes": self.minutes, "training": self.training, "models": shown, "given": given}
+        asked = {"minutes": self.minutes, "training": self.training, "models": shown, "given": given}
+        scenes = {scene.name: scene.sha256 for scene in self.models.scenes}
+        return asked | ({"scenes": scenes} if scenes else {})
+
+    def _scenes(self, seed: int, logs: Logs) -> tuple[list[SceneModel], list[str]]:
+        """The scenes that fit the problem's tests, and what is to be known of them and of the others."""
+        found, notes = [], []
+        for scene in self.models.scenes:
+            try:
+                found.append(scene.on(logs.tests.values(), seed))
+            except WorldModelError as error:
+                if self.only:
+                    raise
+                notes.append(f"{scene.name} is left out: {error.problem}")
+            else:
+                notes += [f"{scene.name}: {note}" for note in found[-1].notes]
+        return found, notes
 
     def _results(self, run: Run, others: Sequence[Any], seed: int, logs: Logs) -> dict[str, Result]:
         """By test, what came of it."""

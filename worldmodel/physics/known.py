@@ -35,6 +35,7 @@ class KnownScene(Foreteller):
         uncertainty: of its numbers.
         spread: of its members; None where it was not measured.
         unknown: names of a log's streams, or of its own, that it says nothing of.
+        tick_s: seconds from tick to tick; by default what suits its streams.
     """
 
     scene: Scene
@@ -44,6 +45,7 @@ class KnownScene(Foreteller):
     uncertainty: Uncertainty
     spread: Spread | None
     unknown: tuple[str, ...] = ()
+    tick_s: float | None = None
     _last: Self | None = dataclasses.field(default=None, init=False, repr=False)
 
     name, model, compiled = "scene", None, False
@@ -73,7 +75,7 @@ class KnownScene(Foreteller):
 
     @property
     def layout(self) -> TickLayout:
-        return TickLayout(default_dt(self.streams), self.streams)
+        return TickLayout(self.tick_s or default_dt(self.streams), self.streams)
 
     @property
     def context(self) -> int:

@@ -37,7 +37,7 @@ def carried(predictor: Predictor, problem: Problem, stream: StreamSpec, ticks: i
     """
     if stream.name in {f.stream for f in problem.truth.windows.followers}:
         seen, fix = _followed(problem, stream, ticks)
-        return _as_asked(ask(predictor, seen), problem, stream, fix)
+        return as_asked(ask(predictor, seen), problem, stream, fix)
     outage, step = _Outage(problem, stream, ticks), max(round(_STEP_S / problem.dt), 1)
     for back in range(ticks, 0, -step):
         ahead = ask(predictor, outage.at(back)).mean.get(stream.name)
@@ -45,7 +45,7 @@ def carried(predictor: Predictor, problem: Problem, stream: StreamSpec, ticks: i
             return Forecast()
         outage.fill(back, ahead[:, : min(step, back)])
     told = ask(predictor, dataclasses.replace(outage.at(0), frame_ticks=problem.frame_ticks))
-    return _as_asked(told, problem, stream, outage.fix)
+    return as_asked(told, problem, stream, outage.fix)
 
 
 def _followed(problem: Problem, stream: StreamSpec, ticks: int) -> tuple[Problem, Float[np.ndarray, "W F"]]:
@@ -77,7 +77,7 @@ def _followed(problem: Problem, stream: StreamSpec, ticks: int) -> tuple[Problem
     return dataclasses.replace(problem, context=context, begins=begins), fix
 
 
-def _as_asked(forecast: Forecast, problem: Problem, stream: StreamSpec, fix: Float[np.ndarray, "W F"]) -> Forecast:
+def as_asked(forecast: Forecast, problem: Problem, stream: StreamSpec, fix: Float[np.ndarray, "W F"]) -> Forecast:
     """A forecast relative to places `fix`, relative to those that the problem's answers are relative to."""
     name, windows, own = stream.name, problem.truth.windows, codec(stream)
     if name not in forecast.mean:

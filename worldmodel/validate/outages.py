@@ -145,7 +145,7 @@ def _cost(fault: _Fault, asked: Sequence[Predictor], seed: int) -> Outage:
         costs={spec.name: _of_stream(problem, spec, without, faulty, chance) for spec in problem.readings},
         video={name: {p: (seen, films[1][name][p]) for p, seen in table.items()} for name, table in films[0].items()},
         trust={s: {e: (share, trust[1][s][e]) for e, share in shares.items()} for s, shares in trust[0].items()},
-        raw_fix=_raw(problem, fault.hit[0]) if fault.hit[0] in positions(problem) else None,
+        raw_fix=raw_fix(problem, fault.hit[0]) if fault.hit[0] in positions(problem) else None,
     )
 
 
@@ -167,7 +167,7 @@ def _of_stream(
     return costs
 
 
-def _raw(problem: Problem, spec: StreamSpec) -> np.ndarray | None:
+def raw_fix(problem: Problem, spec: StreamSpec) -> np.ndarray | None:
     """Root mean square distance [H] of fixes from the truth; None where they are all that is known."""
     if not problem.truth.noise_free:
         return None

@@ -1,7 +1,7 @@
 """What is validated: which windows of which episodes, what was seen there, and what really came."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -185,6 +185,22 @@ class Problem:
             frame_ticks=frame_ticks, readings=(), answers=None, begins=begins,
         )  # fmt: skip
 
+    def only(self, names: Collection[str]) -> "Problem":
+        """The same starts, seen and asked through some of the streams alone, without films and answers."""
+        whole = self.layout
+        layout = dataclasses.replace(whole, streams=tuple(s for s in whole.streams if s.name in names)).without_video()
+        slots = _columns(whole.columns, layout.readings)
+        read = [whole.readings.index(spec) for spec in layout.readings]
+        acted = _columns(whole.action_columns, layout.actions), [whole.actions.index(s) for s in layout.actions]
+        context = Context(
+            self.context.values[..., slots], self.context.mask[..., slots], self.context.age_s[..., read],
+            _acted(self.context.actions, *acted), (), (),
+        )  # fmt: skip
+        return dataclasses.replace(
+            self, layout=layout, context=context, commands=_acted(self.commands, *acted), frame_ticks={},
+            readings=layout.readings, answers=None, unmoved={}, begins=(),
+        )  # fmt: skip
+
     def __repr__(self) -> str:
         """What is asked, without the arrays."""
         lines = [f"<Problem {self.name!r} ({self.kind}): {len(self.starts)} starts in {len(set(self.groups))} episodes"]
@@ -286,6 +302,15 @@ def frame_ticks(windows: Windows, starts: np.ndarray, video: int, tick: int) -> 
     ahead = np.arange(first, tick + 1)
     there = windows.ticks.spans(starts, 1 + first, len(ahead)).frames[..., video] >= 0
     return np.where(there, ahead, -1).max(1)
+
+
+def _columns(spans: Mapping[str, slice], specs: Sequence[StreamSpec]) -> list[int]:
+    return [column for spec in specs for column in range(spans[spec.name].start, spans[spec.name].stop)]
+
+
+def _acted(actions: Commands, columns: list[int], streams: list[int]) -> Commands:
+    """Some of the columns of actions, and the ages of their streams."""
+    return Commands(actions.values[..., columns], actions.mask[..., columns], actions.age_s[..., streams])
 
 
 def _came(layout: TickLayout, values: np.ndarray, mask: np.ndarray, age_s: np.ndarray) -> dict[str, Came]:
