@@ -50,6 +50,19 @@ def blind(compiled_once, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def little(compiled_once, tmp_path_factory):
+    """One sensor and one action, for what has nothing to do with what is learned: little to trace and to compile."""
+    specs = tuple(spec for spec in SPECS if spec.name in ("position", "force"))
+    return write_log(tmp_path_factory.mktemp("little") / "a.h5", 6, specs=specs)
+
+
+@pytest.fixture(scope="module")
+def ended(little, tmp_path_factory):
+    """A run on it that was trained to its end."""
+    return train([little], tmp_path_factory.mktemp("run") / "ended", steps=60, **QUIET)
+
+
+@pytest.fixture(scope="module")
 def recurrent(blind, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "recurrent"
     with rollouts_of_one_length():
@@ -111,7 +124,7 @@ def test_training_learns_what_only_actions_and_time_explain(trained, seen, share
     assert last.score < share * first.score
 
 
-def test_the_best_parameters_are_kept_and_not_the_last(log, tmp_path, monkeypatch):
+def test_the_best_parameters_are_kept_and_not_the_last(little, tmp_path, monkeypatch):
     from worldmodel.training.evaluate import Evaluation, Selection
 
     seen = []
@@ -122,18 +135,18 @@ def test_the_best_parameters_are_kept_and_not_the_last(log, tmp_path, monkeypatc
         return Evaluation(score, np.ones(self.future.values.shape[1]), {"select/nrmse": score})
 
     monkeypatch.setattr(Selection, "measure", measure)
-    run = train([log], tmp_path / "run", steps=8, **QUIET)
+    run = train([little], tmp_path / "run", steps=8, **QUIET)
     assert len(seen) == 4
     for kept, best, last in zip(parameters(run), seen[1], seen[3], strict=True):
         np.testing.assert_array_equal(kept, best)
         assert best.size < 50 or (best != last).any()
 
 
-def test_a_loss_that_becomes_nan_has_a_name_and_keeps_the_last_checkpoint(log, tmp_path, monkeypatch):
+def test_a_loss_that_becomes_nan_has_a_name_and_keeps_the_last_checkpoint(little, tmp_path, monkeypatch):
     plain = fitting.learning_rate
     monkeypatch.setattr(fitting, "learning_rate", lambda c, step, share: plain(c, step, share) if step < 20 else np.nan)
     with pytest.raises(TrainingDivergedError, match="checkpoint is kept"):
-        train([log], tmp_path / "run", steps=60, **QUIET)
+        train([little], tmp_path / "run", steps=60, **QUIET)
     assert all(np.isfinite(p).all() for p in parameters(load_run(tmp_path / "run")))
 
 
@@ -143,12 +156,12 @@ def diverging(monkeypatch):
 
 
 def test_a_run_that_fails_before_its_first_checkpoint_leaves_the_one_that_it_was_to_replace(
-    log, straight, tmp_path, diverging
+    little, ended, tmp_path, diverging
 ):
-    shutil.copytree(straight.folder, tmp_path / "run")
+    shutil.copytree(ended.folder, tmp_path / "run")
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     with pytest.raises(TrainingDivergedError):
-        train([log], tmp_path / "run", steps=60, force=True, **QUIET)
+        train([little], tmp_path / "run", steps=60, force=True, **QUIET)
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
@@ -159,14 +172,14 @@ def test_a_run_that_replaces_another_leaves_nothing_of_it(log, straight, tmp_pat
     assert json.loads((tmp_path / "run" / "finished.json").read_text())["steps"] == 4
 
 
-def test_going_on_takes_nothing_away_when_it_fails(log, straight, tmp_path, diverging):
-    shutil.copytree(straight.folder, tmp_path / "run")
+def test_going_on_takes_nothing_away_when_it_fails(little, ended, tmp_path, diverging):
+    shutil.copytree(ended.folder, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints")
     for name in ("parameters.npz", "finished.json"):
         (tmp_path / "run" / name).unlink()
     (tmp_path / "run" / "notes.txt").write_text("mine")
     with pytest.raises(TrainingDivergedError):
-        train([log], tmp_path / "run", resume=True, progress=False)
+        train([little], tmp_path / "run", resume=True, progress=False)
     assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
     assert (tmp_path / "run" / "run.json").exists()
 
@@ -178,11 +191,11 @@ def test_going_on_with_a_run_that_has_ended_says_so(log, straight, capsys):
     assert {p: p.read_bytes() for p in straight.folder.rglob("*") if p.is_file()} == before
 
 
-def test_more_steps_train_on_from_where_it_ended(log, straight, tmp_path):
+def test_more_steps_train_on_from_where_it_ended(little, ended, tmp_path):
     """The first update after step 60 is made as in a training of 100 steps."""
-    shutil.copytree(straight.folder, tmp_path / "run")
-    before = rows_of(straight.folder)
-    run = train([log], tmp_path / "run", resume=True, steps=100, progress=False)
+    shutil.copytree(ended.folder, tmp_path / "run")
+    before = rows_of(ended.folder)
+    run = train([little], tmp_path / "run", resume=True, steps=100, progress=False)
     rows = rows_of(run.folder)
     assert rows[: len(before)] == before
     assert [row["step"] for row in rows[len(before) :] if "select/nrmse" in row] == [75, 100]
@@ -190,19 +203,19 @@ def test_more_steps_train_on_from_where_it_ended(log, straight, tmp_path):
     assert first["step"] == 61
     assert first["learning_rate"] == pytest.approx(2e-3 * 61 / 100 * 0.5 * (1 + np.cos(np.pi * 0.6)))
     assert (run.settings.steps, run.settings.lengthened_at) == (100, (60,))
-    finished, earlier = RunFolder(run.folder).finished, RunFolder(straight.folder).finished
+    finished, earlier = RunFolder(run.folder).finished, RunFolder(ended.folder).finished
     assert finished["steps"] == 100
     assert finished["seconds"] > earlier["seconds"] > earlier["compile_seconds"] > 0
     assert finished["best_nrmse"] <= earlier["best_nrmse"]
 
 
-def test_a_training_that_was_lengthened_and_killed_goes_on_to_its_new_length(log, straight, tmp_path, monkeypatch):
-    shutil.copytree(straight.folder, tmp_path / "run")
+def test_a_training_that_was_lengthened_and_killed_goes_on_to_its_new_length(little, ended, tmp_path, monkeypatch):
+    shutil.copytree(ended.folder, tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(session, "Learner", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            train([log], tmp_path / "run", resume=True, steps=64, progress=False)
-    train([log], tmp_path / "run", resume=True, progress=False)
+            train([little], tmp_path / "run", resume=True, steps=64, progress=False)
+    train([little], tmp_path / "run", resume=True, progress=False)
     assert RunFolder(tmp_path / "run").finished["steps"] == 64
 
 

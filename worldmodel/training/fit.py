@@ -6,7 +6,6 @@ from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from worldmodel.errors import TrainingDivergedError
@@ -117,7 +116,7 @@ def _evaluate(learner: Learner, state: TrainState, selection: Selection) -> Eval
 
 
 def _check_finite(value: Array, state: TrainState) -> None:
-    if not bool(jnp.isfinite(value).all()):
+    if not np.isfinite(jax.device_get(value)).all():  # in JAX, a program would be compiled for each shape
         raise TrainingDivergedError(
             f"The loss or a parameter is no finite number after step {int(state.step)}.",
             remedy=LOOK,

@@ -54,7 +54,7 @@ class Learner:
     def start(self, horizon: int) -> TrainState:
         """The state before the first update, in a run of that horizon in ticks."""
         zero, errors, best = np.float64(0), np.ones(horizon), np.float64(np.inf)
-        optimizer = self._optimizer.init(self._params)
+        optimizer = jax.jit(self._optimizer.init)(self._params)  # else a program is compiled for each shape
         return TrainState(self._params, optimizer, np.int64(0), zero, zero, errors, best, np.int64(0))
 
     def model(self, params: Any) -> WorldModel:
