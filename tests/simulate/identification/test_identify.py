@@ -123,6 +123,21 @@ def test_patterns_choose_what_is_fitted(rough):
         Parameters.of(world, ["weight"])
 
 
+def test_a_tighter_prior_holds_a_number_nearer_to_where_it_was(rough, log, folder):
+    """The arm is 40 % too light, which its file is unsure of or not."""
+    off, few = {}, _taken(log, range(3), folder / "few.h5")
+    for width in (0.5, 0.005):
+        wanted = f'{machines.TOML}\n[identify]\nfit = ["mass", "friction", "damping"] # what else\n'
+        wanted += f'[identify.prior]\n"*.mass" = {width}\n'
+        given = machines.scene(folder / f"given{width}", toml=wanted)
+        made = identify(given, few, folder / f"held{width}", **QUICK)
+        assert {f.group for f in made.found} == {"mass", "friction", "damping"}
+        off[width] = np.log(made.found[0].after / 0.6)
+        assert load_scene(made.folder).wanted == load_scene(given).wanted
+        assert '"damping"] # what else' in (made.folder / "scene.toml").read_text()
+    assert abs(off[0.005]) < 0.3 * off[0.5]
+
+
 def test_one_episode_is_fitted_alone_where_that_is_asked_for(folder, rough):
     one = machines.log(folder, episodes=1, seed=3)
     with pytest.raises(SceneError, match="No episode is left to measure"):
@@ -194,6 +209,11 @@ def wrong_unit(text):
     return text.replace('"N*m"', '"mN*m"')
 
 
+def wanting(table):
+    """A file that wants something of `identify`."""
+    return lambda text: text + f"\n[identify{table}\n"
+
+
 def wrong_columns(text):
     return text.replace('sensors = ["jointvel:pivot"]', 'sensors = ["jointvel:pivot"]\ncolumns = ["rate"]')
 
@@ -205,6 +225,10 @@ def wrong_columns(text):
         (wrong_columns, (), "no stream 'speed' of rate"),
         (wrong_unit, (), "other units"),
         (str, ("--fix", "*"), "nothing to fit"),
+        (wanting(']\nfit = ["weight"]'), (), "nothing called 'weight'"),
+        (wanting("]\nfit = 3"), (), "identify.fit"),
+        (wanting(".prior]\nweight = 0.1"), (), "prior of 'weight'"),
+        (wanting(".prior]\nmass = -1"), (), "identify.prior.mass"),
         (str, ("--fit", "weight"), "nothing called 'weight'"),
         (str, ("--fit", "arm.com_y"), "tell little"),
         (str, ("--horizon", "0"), "--horizon makes no sense"),

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.simulate.identification import machines
 from tests.simulate.models import DRONE
 from tests.simulate.scenes import write_scene
 from tests.simulate.test_observer import BODY_TOML, BODY_XML, CART_TOML, CART_XML
+from worldmodel.errors import SceneError
 from worldmodel.physics.uncertainty import Uncertainty
 from worldmodel.simulate import load_scene, suggest
 from worldmodel.simulate.identification.parameters import Parameters
@@ -39,6 +41,60 @@ def test_bodies_stay_physically_possible(drone, seed, size):
 def test_one_name_needs_no_list(drone):
     assert {p.group for p in Parameters.of(drone, "mass", "craft.*").free} == {"mass"}
     assert "craft.mass" not in {p.name for p in Parameters.of(drone, "mass", "craft.*").free}
+
+
+WANTED = """[identify]
+fit = ["default", "gain"]
+fix = ["*.mass"]
+
+[identify.prior]
+"*" = 0.5
+mass = 0.05
+"pivot.friction" = 0.001
+"""
+
+
+def wanting(folder, table=WANTED):
+    """The world of a pendulum whose file says what to fit."""
+    return World(load_scene(machines.scene(folder, toml=machines.TOML + table)), general=True)
+
+
+def names(parameters):
+    return [p.name for p in parameters.free]
+
+
+def test_a_scene_says_what_is_fitted_as_the_command_line_does_which_wins(tmp_path):
+    bare, told = wanting(tmp_path / "bare", ""), wanting(tmp_path / "told")
+    usual = names(Parameters.of(bare))
+    assert names(Parameters.of(told)) == names(Parameters.of(bare, ["default", "gain"], ["*.mass"]))
+    assert set(names(Parameters.of(told))) == (set(usual) | {"motor.gain"}) - {"arm.mass"}
+    assert names(Parameters.of(told, ["mass"])) == ["arm.mass"]  # though the file fixes it
+    assert names(Parameters.of(told, "default")) == usual
+    assert names(Parameters.of(told, fix="friction")) == names(Parameters.of(bare, ["default", "gain"], ["friction"]))
+
+
+def test_a_scene_says_how_sure_its_own_values_are(tmp_path):
+    """A share of what moves by factors, and the unit of the rest; of what means the same number, the last counts."""
+    free = {p.name: p for p in Parameters.of(wanting(tmp_path), ["*"]).free}
+    assert free["arm.mass"].value(1.0) == pytest.approx(0.6 * np.exp(0.05))
+    assert free["pivot.friction"].value(2.0) == pytest.approx(0.002)
+    assert free["motor.gain"].scale == free["torque.delay"].scale == 0.5
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('[identify]\nfit = ["weight"]\n', ["nothing called 'weight'", "default", "arm.mass"]),
+        ('[identify]\nfix = ["arm.mas"]\n', ["nothing called 'arm.mas'", "did you mean 'arm.mass'"]),
+        ('[identify]\nfix = ["*"]\n', ["nothing to fit"]),
+        ('[identify.prior]\n"leg.*" = 0.1\n', ["prior of 'leg.*'", "arm.mass", "* stands for anything"]),
+        ('[identify.prior]\n"*.mass" = 5\n', ["prior of '*.mass'", "at most 2", "write 0.05"]),
+    ],
+)
+def test_what_a_scene_wants_wrongly_is_said(table, said, tmp_path):
+    with pytest.raises(SceneError) as caught:
+        Parameters.of(wanting(tmp_path, table))
+    assert all(words in str(caught.value) for words in said)
 
 
 def test_at_zero_a_machine_is_the_users(drone):

@@ -118,8 +118,9 @@ def identify(
         scene: a scene, a shipped one's name, or a folder.
         logs: recordings of the machine, whose streams the scene has.
         out: the folder to write.
-        fit: a name or a group of numbers to fit, or several (`GROUPS`; `*` stands for anything); else what suits.
-        fix: what not to fit.
+        fit: a name or a group of numbers to fit, or several (`GROUPS`; `*` stands for anything, `default` for what
+            suits); by default what the scene's file says, or else what suits.
+        fix: what not to fit; by default what the scene's file says, unless `fit` is given.
         horizon_s: how far predictions shall be good, in seconds.
         holdout: share of the recordings that only measure, never that which moves most; 0 for none.
         minutes: the search ends after about so long, with what it has; by default when it has settled.
