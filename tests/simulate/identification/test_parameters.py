@@ -118,6 +118,8 @@ def test_each_number_has_an_influence_of_its_own_and_leaves_the_users_model_alon
 def _numbers(machine):
     for name in ("body_mass", "body_inertia", "body_ipos", "dof_damping", "geom_friction", "actuator_gear"):
         yield np.ravel(getattr(machine.model, name))
+    yield machine.model.jnt_stiffness
+    yield machine.model.actuator_dynprm[:, 0]
     yield np.array(list(machine.delay_s.values()))
     yield np.concatenate(list(machine.bias.values()))
 
@@ -128,6 +130,33 @@ def test_what_cannot_touch_has_no_contact(drone, tmp_path):
     (tmp_path / "model.xml").write_text(lone)
     world = World(load_scene(write_scene(tmp_path, suggest(tmp_path / "model.xml"), lone)), general=True)
     assert "contact" not in {p.group for p in Parameters.of(world).free}
+
+
+def test_what_no_actuator_can_have_is_refused_with_the_reason():
+    with pytest.raises(SceneError, match="nothing called 'lag'") as caught:
+        Parameters.of(World(load_scene("cartpole"), general=True), "lag")
+    assert "RK4" in str(caught.value)
+
+
+@pytest.mark.parametrize("scene", ["double_pendulum", "pusher"])
+def test_actuators_that_may_lag_follow_at_once_until_they_do(scene):
+    world = World(load_scene(scene), general=True)
+    assert not {p.name for p in Parameters.of(world).free} & {p.name for p in Parameters.of(world, "lag").free}
+    parameters = Parameters.of(world, "lag")
+    assert parameters.world.model.na == len(parameters) == world.model.nu
+    state = world.start(np.random.default_rng(0))
+    controls = np.random.default_rng(1).uniform(-1, 1, (1, 50, world.model.nu))
+    at_once = world.rollout(state[None], controls).states
+
+    def late(z):
+        models = [parameters.machine(np.full(len(parameters), z)).model]
+        begun = np.concatenate([state, np.zeros(len(parameters))])[None]
+        return parameters.world.try_rollout(begun, controls, models=models).states[..., : len(state)]
+
+    np.testing.assert_allclose(late(0.0), at_once, atol=1e-9)
+    by = [np.abs(late(z) - at_once).max() for z in (1e-4, 1e-3, 1.0)]  # told from none by a derivative there
+    assert by[1] == pytest.approx(10 * by[0], rel=0.05)
+    assert by[2] > 30 * by[1] > 0
 
 
 @pytest.mark.parametrize("scene", ["cartpole", "pusher"])

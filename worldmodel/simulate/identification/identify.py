@@ -141,6 +141,7 @@ def identify(
     world = World(scene, general=True)
     _check_delays(world)
     parameters = Parameters.of(world, fit, fix)
+    world = parameters.world
     learn, measure = roles(scene, log, holdout, seed)
     recordings = [Recording.of(scene, log.episodes[i]) for i in learn]
     measuring = [Recording.of(scene, log.episodes[i]) for i in measure]
@@ -253,7 +254,9 @@ def _found(parameters: Parameters, result: Fit) -> tuple[Found, ...]:
 
 def _scaled(parameters: Parameters, result: Fit) -> np.ndarray:
     """The covariance of logarithms of what moves by factors, and of values of the rest."""
-    scale = np.array([p.scale for p in parameters.free])
+    std = np.sqrt(np.diag(result.covariance))
+    numbers = zip(parameters.free, result.z, std, strict=True)
+    scale = np.array([p.scale if p.factor else p.deviation(z, s) / s for p, z, s in numbers])
     return result.covariance * scale[:, None] * scale
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from worldmodel.errors import SceneError
-from worldmodel.simulate.identification.catalogue import SERVO, every
+from worldmodel.simulate.identification.catalogue import SERVO, every, unlagged
 from worldmodel.simulate.identification.parameter import GROUPS, Machine, Parameter
 from worldmodel.simulate.model import keep_frames_apart
 from worldmodel.simulate.scene import Scene
@@ -17,12 +17,21 @@ from worldmodel.simulate.world import World
 __all__ = ["GROUPS", "Machine", "Parameter", "Parameters"]
 
 DEFAULT = "default"  # the word for what is fitted where nothing is said
+_CANNOT_LAG = (
+    "an actuator can lag that has one command, fixed or affine gain and bias and no dynamics of its own, where the "
+    "model's integrator is not RK4"
+)
 _WIDEST = 2.0  # the share of a number that moves by factors, beyond which a percentage is meant
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameters:
-    """All numbers of a scene that are to be fitted."""
+    """All numbers of a scene that are to be fitted.
+
+    Attributes:
+        world: the scene's; with a lag of 0 in those of its actuators that have none, where that is to be fitted.
+        free: the numbers.
+    """
 
     world: World
     free: tuple[Parameter, ...]
@@ -35,7 +44,8 @@ class Parameters:
             world: the scene's, compiled in general.
             fit: what to fit, one or several; by default what the scene's file says, or else all but gains of motors,
                 which cannot be told from masses, and offsets of commands, which few machines have, and which friction
-                and biases of sensors resemble. The word `default` stands for these.
+                and biases of sensors resemble, and springs and lags where there are none. The word `default` stands for
+                all that remains.
             fix: what not to fit, likewise; by default what the scene's file says, unless `fit` is given.
 
         Raises:
@@ -55,6 +65,8 @@ class Parameters:
                 expected=f"free parameters: {', '.join(sorted({p.group for p in known})) or 'none in this scene'}",
                 found="all of them fixed" if known else "a scene without joints, actuators or contacts",
             )
+        if lacking := unlagged(world, {p.name for p in chosen}):
+            world = World(world.scene, general=True, lagging=lacking)
         return cls(world, tuple(chosen))
 
     def __len__(self) -> int:
@@ -101,7 +113,11 @@ def _check_known(known: Sequence[Parameter], word: str, problem: str) -> None:
         problem,
         expected=", ".join([DEFAULT, *words]),
         found=word,
-        remedy=f"did you mean {close[0]!r}?" if close else "name a group or a number; * stands for anything",
+        remedy=_CANNOT_LAG
+        if word == "lag" or word.endswith(".lag")
+        else f"did you mean {close[0]!r}?"
+        if close
+        else "name a group or a number; * stands for anything",
     )
 
 
@@ -116,4 +132,6 @@ def _meant(parameter: Parameter, words: Iterable[str]) -> bool:
 
 def _suits(parameter: Parameter) -> bool:
     """Whether a number is fitted where nothing is said."""
+    if parameter.group in ("stiffness", "lag"):
+        return parameter.factor
     return parameter.group not in ("gain", "offset") or parameter.name.endswith(SERVO)
