@@ -197,7 +197,9 @@ def spoil(name: Path | str, folder: Path, groups: Collection[str], share: Callab
     """A copy of a scene with each number of some groups moved by a share of it, for which its group is asked."""
     scene = load_scene(name)
     world = World(scene, general=True)
-    parameters = Parameters.of(world, sorted({p.group for p in Parameters.of(world).free} & set(groups)))
+    parameters = Parameters.of(
+        world, [p.name for p in Parameters.of(world, ["default", "gain"]).free if p.group in groups]
+    )
     machine = parameters.machine(np.zeros(len(parameters)))
     for parameter in parameters.free:
         parameter.put(machine, parameter.before * (1 + share(parameter.group)))

@@ -53,6 +53,12 @@ TOML = {  # what is replaced, by what, and what the message says
     "amplitude above 1": ("smooth_s = 0.05", "smooth_s = 0.05\namplitude = [0.1, 2.0]", ["excitation.amplitude"]),
     "amplitude of zero": ("smooth_s = 0.05", "smooth_s = 0.05\namplitude = [0.0, 1.0]", ["excitation.amplitude"]),
     "limits upside down": ("[reset.x]", "[limits.x]\nposition = [1.0, 0.0]\n[reset.x]", ["limits.x.position"]),
+    "misspelt in what is fitted": ("[reset.x]", "[identify]\nfitt = ['mass']\n[reset.x]", ["identify.fitt", "'fit'"]),
+    "fitting a text": ("[reset.x]", "[identify]\nfit = 'mass'\n[reset.x]", ["identify.fit", "a list of groups"]),
+    "fixing a number": ("[reset.x]", "[identify]\nfix = [3]\n[reset.x]", ["identify.fix", "a list of groups", "[3]"]),
+    "prior of zero": ("[reset.x]", "[identify.prior]\nmass = 0.0\n[reset.x]", ["identify.prior.mass", "above 0"]),
+    "infinite prior": ("[reset.x]", "[identify.prior]\n'*.mass' = inf\n[reset.x]", ["identify.prior.*.mass", "inf"]),
+    "prior in words": ("[reset.x]", "[identify.prior]\nmass = '5 %'\n[reset.x]", ["identify.prior.mass", "'5 %'"]),
     "slash in a name": ("[streams.twist]", '[streams."a/b"]', ["streams.a/b", "slashes"]),
     "no model": ('model = "model.xml"', 'model = "other.xml"', ["the key model", "other.xml"]),
 }  # fmt: skip

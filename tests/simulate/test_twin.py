@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.simulate.scenes import mujoco, puck, write_scene
+from tests.simulate.test_observer import SPRING_TOML, SPRING_XML
 from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log
 from worldmodel.simulate import Start, Twin, check_streams, load_scene, simulate
@@ -139,6 +140,19 @@ def in_other_units():
     """The cart-pole's streams, some of them in units that convert."""
     specs = [stream.spec for stream in load_scene("cartpole").streams if stream.spec.kind != "video"]
     return [dataclasses.replace(spec, units=MILLIMETRES.get(spec.name, spec.units)) for spec in specs]
+
+
+@pytest.mark.parametrize("dyntype", ["filter", "filterexact"])
+def test_a_lagging_actuator_has_followed_what_was_commanded_before(dyntype, tmp_path):
+    xml = SPRING_XML.replace("<motor", f'<general dyntype="{dyntype}" dynprm="0.2" ctrlrange="-1 1"')
+    twin = Twin(load_scene(write_scene(tmp_path, SPRING_TOML.replace("low", "clip = true\nlow"), xml)))
+    times, pushes = np.arange(400) * 0.01, np.random.default_rng(0).normal(0.5, 1, (400, 1))
+    true = twin.world.rollout(np.zeros((1, 3)), pushes[None]).states[0]
+    start = Start(3.5, {}, None, {"push": Samples(times, pushes)})
+    assert twin.start_state(start)[2] == pytest.approx(true[350, 2], abs=1e-4)
+    assert abs(true[350, 2]) > 0.05
+    known = start._replace(state=np.array([0.0, 0.0, 0.7]))
+    assert twin.start_state(known)[2] == 0.7
 
 
 def test_it_hears_and_tells_in_the_units_that_it_is_asked_in():

@@ -16,9 +16,15 @@ def identify(
     logs: Annotated[list[Path], typer.Argument(help="Logs of the machine, whose streams the scene has.")],
     out: Out,
     fit: Annotated[
-        list[str] | None, typer.Option(help="Numbers or groups to fit, as mass, '*.friction'; by default what suits.")
+        list[str] | None,
+        typer.Option(
+            help="Numbers or groups to fit and no others, as mass, '*.friction'; 'default,gain' for gains, too. By "
+            "default what scene.toml says, or else what suits."
+        ),
     ] = None,
-    fix: Annotated[list[str] | None, typer.Option(help="Numbers or groups to leave as they are.")] = None,
+    fix: Annotated[
+        list[str] | None, typer.Option(help="Numbers or groups to leave as they are; by default as scene.toml says.")
+    ] = None,
     horizon: Annotated[float, typer.Option(help="Seconds ahead that predictions shall be good.")] = 0.5,
     holdout: Annotated[float, typer.Option(help="Share of the episodes that only measure; 0 for none.")] = 0.15,
     minutes: Annotated[

@@ -9,7 +9,8 @@ import numpy as np
 from worldmodel.errors import SceneError
 from worldmodel.files import readable
 from worldmodel.logs.reader import Log
-from worldmodel.simulate.identification.parameters import Machine, Parameters
+from worldmodel.simulate.identification.catalogue import every
+from worldmodel.simulate.identification.parameters import Machine, Parameter, Parameters
 from worldmodel.simulate.identification.writing import IDENTIFIED_FILE
 from worldmodel.simulate.world import World
 
@@ -22,11 +23,13 @@ class Uncertainty:
         names: P of them.
         covariance: [P, P] of the logarithms of what moves by factors, and of the values of the rest.
         logs_sha256: of the files that they were fitted to.
+        in_units: the names of those that are not known as factors.
         fitted: names of their episodes. fitted_sha256: hashes of their content; empty where older files lack them.
     """
 
     names: tuple[str, ...]
     covariance: np.ndarray
+    in_units: tuple[str, ...] = ()
     logs_sha256: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
     fitted_sha256: tuple[str, ...] = ()
@@ -45,8 +48,9 @@ class Uncertainty:
             told = json.loads(file.read_text(encoding="utf-8"))
             names = tuple(str(each["name"]) for each in told["parameters"])
             covariance = np.array(told["covariance"], float).reshape(len(names), len(names))
+            in_units = tuple(str(each["name"]) for each in told["parameters"] if not each.get("factor", True))
             lists = (tuple(map(str, told.get(key, ()))) for key in ("logs_sha256", "fitted", "fitted_sha256"))
-            return cls(names, covariance, *lists)
+            return cls(names, covariance, in_units, *lists)
 
     def unfitted(self, log: Log) -> list[int]:
         """Episodes of a log that were not fitted: told by their content, or else by name in the same files."""
@@ -76,12 +80,17 @@ class Uncertainty:
         return [parameters.machine(root @ each / scale) for each in drawn]
 
     def _parameters(self, world: World) -> Parameters:
-        every = {p.name: p for p in Parameters.of(world, fit=["*"]).free}
-        if gone := [name for name in self.names if name not in every]:
+        known = {p.name: p for p in every(world)}
+        if gone := [name for name in self.names if name not in known]:
             raise SceneError(
                 f"{world.scene.name} is not the scene that was fitted.",
                 expected=f"{gone[0]}, which {IDENTIFIED_FILE} names",
-                found=", ".join(every),
+                found=", ".join(known),
                 remedy=f"fit it again, or remove {IDENTIFIED_FILE}",
             )
-        return Parameters(world, tuple(every[name] for name in self.names))
+        return Parameters(world, tuple(self._as_known(known[name]) for name in self.names))
+
+    def _as_known(self, parameter: Parameter) -> Parameter:
+        """In its own unit if it was fitted so: a spring that was not there moves by factors once it is."""
+        in_unit = parameter.name in self.in_units
+        return dataclasses.replace(parameter, factor=False, curve=None) if in_unit else parameter

@@ -65,7 +65,9 @@ def _loads(library: str) -> bool:
     return True
 
 
-def compile_model(mj: Any, path: Path, sensors: Sequence[str] = (), general: bool = False) -> Any:
+def compile_model(
+    mj: Any, path: Path, sensors: Sequence[str] = (), general: bool = False, lagging: Sequence[int] = ()
+) -> Any:
     """The model of an MJCF file, with those of the sensors `TYPE:OBJECT` that it lacks and that it could have.
 
     Args:
@@ -74,6 +76,7 @@ def compile_model(mj: Any, path: Path, sensors: Sequence[str] = (), general: boo
         sensors: addresses of sensors.
         general: compile without MuJoCo's shortcuts for bodies whose centre of mass is at their frame, or at a geom's:
             the same physics, and centres may be moved afterwards.
+        lagging: actuators that get a lag of 0.
 
     Raises:
         SceneError: if the file is not there, or not a valid model with a physics step.
@@ -85,7 +88,8 @@ def compile_model(mj: Any, path: Path, sensors: Sequence[str] = (), general: boo
             model = mj.MjModel.from_xml_path(str(path))
             elements = Elements(mj, model)
             lacking = [s for s in dict.fromkeys(sensors) if not elements.matches("sensor", s) and _read(elements, s)]
-            model = _anew(mj, path, elements, lacking, general) if lacking or general else model
+            anew = lacking or general or lagging
+            model = _anew(mj, path, elements, lacking, general, lagging) if anew else model
     except ValueError as error:
         found = " ".join(str(error).split())  # the line number comes last
         remedy = next((remedy for words, remedy in _REMEDIES.items() if words in found), "mend the model")
@@ -145,10 +149,32 @@ def _read(elements: Elements, sensor: str) -> tuple[str, int] | None:
     return None
 
 
-def _anew(mj: Any, path: Path, elements: Elements, sensors: Sequence[str], general: bool) -> Any:
+def let_lag(mj: Any, spec: Any, model: Any, actuators: Sequence[int]) -> None:
+    """Gives actuators of a specification, of which this is the model, a lag of 0; in place.
+
+    Their activation acts in the step in which it changes (`actearly`), so that they follow their command as before. In
+    keyframes they have followed it.
+    """
+    for actuator in actuators:
+        spec.actuators[actuator].dyntype = mj.mjtDyn.mjDYN_FILTEREXACT
+        spec.actuators[actuator].dynprm[0], spec.actuators[actuator].actearly = 0.0, True
+    for row, key in enumerate(spec.keys):
+        act: list[float] = []
+        for actuator in range(len(model.actuator_trntype)):
+            first, count = int(model.actuator_actadr[actuator]), int(model.actuator_actnum[actuator])
+            control = int(model.actuator_ctrladr[actuator])
+            lags = actuator in actuators
+            act += [model.key_ctrl[row, control]] if lags else [*model.key_act[row, first : first + count]]
+        key.act = act
+
+
+def _anew(
+    mj: Any, path: Path, elements: Elements, sensors: Sequence[str], general: bool, lagging: Sequence[int]
+) -> Any:
     """The model compiled again with these sensors at its end. MuJoCo wants what they read to have a name."""
     spec = mj.MjSpec.from_file(str(path))
-    spec.compile()  # which gives elements their indices
+    bare = spec.compile()  # which gives elements their indices
+    let_lag(mj, spec, bare, lagging)
     for sensor in sensors:
         read = _read(elements, sensor)
         assert read is not None

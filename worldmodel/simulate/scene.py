@@ -96,6 +96,21 @@ class JointLimits:
 
 
 @dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What `identify` shall fit of a scene, by groups and names in which `*` stands for anything; empty for what suits.
+
+    Attributes:
+        fit, fix: what to fit, and what not to.
+        prior: how unsure the scene's own values are, each a pattern and a plausible error: a share of what moves by
+            factors, and of the rest in its unit. Of several that mean a number, the last counts.
+    """
+
+    fit: tuple[str, ...] = ()
+    fix: tuple[str, ...] = ()
+    prior: tuple[tuple[str, float], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Scene:
     """A MuJoCo world and what is recorded of it.
 
@@ -107,6 +122,7 @@ class Scene:
         key: address of the keyframe that it starts from, with its controls; None for the model's own start.
         reset: where its joints start, by address; others start as the keyframe or the model says.
         limits: by a joint's address, what ends an episode that leaves it.
+        wanted: what of it recordings shall tell.
     """
 
     name: str
@@ -118,6 +134,7 @@ class Scene:
     reset: dict[str, JointReset]
     limits: dict[str, JointLimits]
     streams: tuple[SceneStream, ...]
+    wanted: Wanted = Wanted()
 
     @property
     def folder(self) -> Path:

@@ -10,7 +10,7 @@ from worldmodel.codecs import KINDS, QUATERNION, XYZ
 from worldmodel.content import content_dir
 from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.geo import enu_to_geodetic
-from worldmodel.simulate.scene import Excitation, JointLimits, JointReset, Outages, Scene, SceneStream
+from worldmodel.simulate.scene import Excitation, JointLimits, JointReset, Outages, Scene, SceneStream, Wanted
 from worldmodel.toml import REQUIRED, TomlTable
 from worldmodel.types import GPS_COLUMNS, GPS_UNITS, StreamSpec
 
@@ -20,6 +20,8 @@ _NUMBER = (int, float)
 _SPANS = ("position", "velocity", "x", "y", "z", "roll", "pitch", "yaw")
 _COLUMNS = {"position": list(XYZ), "orientation": list(QUATERNION), "pose": [*XYZ, *QUATERNION]}
 _UNITS = {"position": "m", "orientation": "", "pose": ["m"] * 3 + [""] * 4}
+_PATTERNS = 'a list of groups and names of numbers, as ["gain", "*.mass"]'
+_WIDTH = "a plausible error above 0: a share of what moves by factors, else in the number's unit"
 _LIMITS = ("position", "velocity", "x", "y", "z")
 
 
@@ -60,12 +62,13 @@ def load_scene(scene: str | Path) -> Scene:
     key, reset = _read_start(table.table("reset", {}))
     limits = table.table("limits", {})
     ends = {joint: _read_limits(limits.table(joint)) for joint in limits.names}
+    wanted = _read_wanted(table.table("identify", {}))
     section = table.table("streams")
     if not section.names:
         raise table.error("streams", "at least one table [streams.NAME]", {})
     streams = tuple(_read_stream(section.table(name), name, origin) for name in section.names)
     table.finish()
-    return Scene(name, description, model, settle_s, origin, key, reset, ends, streams)
+    return Scene(name, description, model, settle_s, origin, key, reset, ends, streams, wanted)
 
 
 def lost_scene(about: Mapping[str, object]) -> str:
@@ -113,6 +116,21 @@ def _read_limits(table: TomlTable) -> JointLimits:
     read = JointLimits(**{key: table.pair(key, "two numbers [low, high]", None) for key in _LIMITS})
     table.finish()
     return read
+
+
+def _read_wanted(table: TomlTable) -> Wanted:
+    """What is fitted of a scene; whether it has what is named here, only its model tells."""
+    fit, fix = (tuple(table.take(key, list, _PATTERNS, [])) for key in ("fit", "fix"))
+    for key, words in (("fit", fit), ("fix", fix)):
+        if not all(isinstance(word, str) for word in words):
+            raise table.error(key, _PATTERNS, list(words))
+    priors = table.table("prior", {})
+    widths = tuple((name, priors.number(name, _WIDTH)) for name in priors.names)
+    for name, width in widths:
+        if not width > 0:
+            raise priors.error(name, _WIDTH, width)
+    table.finish()
+    return Wanted(fit, fix, widths)
 
 
 def _read_stream(table: TomlTable, name: str, origin: np.ndarray) -> SceneStream:

@@ -15,6 +15,8 @@ from worldmodel.simulate.signals import controls_at, readings_at
 from worldmodel.simulate.world import World
 from worldmodel.types import Samples, StreamSpec
 
+_REMEMBERS, _STEPS_BACK = 10.0, 5000  # time constants and physics steps that a lag is followed back
+
 
 class Start(NamedTuple):
     """A moment to simulate from.
@@ -54,6 +56,8 @@ class Twin:
     def start_state(self, start: Start) -> np.ndarray:
         """The state [Q]: what sensors of coordinates read, and for the rest the simulator's state or the scene's.
 
+        Where the simulator's is not known, actuators that lag have followed what was commanded before.
+
         Raises:
             SceneError: if the simulator's state is that of another model.
         """
@@ -65,6 +69,8 @@ class Twin:
                 found=f"one of {len(state)} in the log",
                 remedy="simulate the log again",
             )
+        if start.state is None:
+            self._lag(state, start)
         for stream in self.scene.read:
             if stream.spec.name not in start.readings:
                 continue
@@ -126,6 +132,22 @@ class Twin:
         sensors = self.world.rollout(states, controls, self._begun(starts)).sensors
         read = {s.spec.name: readings_at(self.world, self.scene, s, sensors, ahead_s) for s in self.scene.sensed}
         return {name: _read(self._told, name, values) for name, values in read.items()}
+
+    def _lag(self, state: np.ndarray, start: Start) -> None:
+        """Puts into a state what actuators with first-order lags have made of the commands before it; in place."""
+        model, dynamics, step_s = self.world.model, self.world.mj.mjtDyn, self.world.step_s
+        exact = model.actuator_dyntype == int(dynamics.mjDYN_FILTEREXACT)
+        lags = exact | (model.actuator_dyntype == int(dynamics.mjDYN_FILTER))
+        rows = np.flatnonzero(lags & (model.actuator_ctrlnum == 1) & (model.actuator_actnum == 1))
+        if not len(rows):
+            return
+        shares = step_s / np.maximum(model.actuator_dynprm[rows, 0], 1e-9)
+        keeps = np.where(exact[rows], np.exp(-shares), 1 - shares)
+        back = np.arange(int(np.clip(_REMEMBERS / shares.min(), 1, _STEPS_BACK)), 0, -1)
+        controls = controls_at(self.world, self.scene, self._commanded(start), start.time_s - back * step_s)
+        told = np.clip(controls, *self.world.control_ranges.T)[:, model.actuator_ctrladr[rows]]
+        followed = (1 - keeps) * (keeps ** (back[:, None] - 1) * told).sum(0) + keeps ** len(back) * told[0]
+        state[model.nq + model.nv + model.actuator_actadr[rows]] = followed
 
     def _controls(self, starts: Sequence[Start], steps: int) -> np.ndarray:
         times, given = np.arange(steps) * self.world.step_s, [self._commanded(start) for start in starts]

@@ -49,6 +49,8 @@ class World:
     Args:
         scene: the scene.
         general: compile so that centres of mass may be moved afterwards.
+        lagging: actuators that follow their command at once, by their numbers, to compile so that they may lag
+            afterwards.
 
     Attributes:
         mj: the module `mujoco`.
@@ -58,18 +60,19 @@ class World:
         packing: what a state [Q] is, and what its coordinates are called.
         control_ranges: [U, 2] least and greatest value that each control applies.
         enabled: bool [U] which controls act at all.
+        lagging: the actuators that may lag, though by the scene's file they do not.
         rest_controls: [U] what controls are where nothing is commanded: those of the scene's keyframe, or 0.
 
     Raises:
         SceneError: if the MJCF is not valid, or lacks what the scene names.
     """
 
-    def __init__(self, scene: Scene, general: bool = False) -> None:
+    def __init__(self, scene: Scene, general: bool = False, lagging: Sequence[int] = ()) -> None:
         self.mj = mj = mujoco()
-        self.scene = scene
+        self.scene, self.lagging = scene, tuple(lagging)
         self._spare: list[Any] = []
         sensors = [source for stream in scene.sensed for source in stream.sources]
-        self.model = compile_model(mj, scene.model, sensors, general)
+        self.model = compile_model(mj, scene.model, sensors, general, lagging)
         self.elements = Elements(mj, self.model)
         self.model.vis.quality.offsamples = 0
         for stream in scene.streams:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.command_line import run
 from tests.simulate.identification import machines
+from tests.simulate.scenes import mujoco
 from worldmodel.errors import SceneError
 from worldmodel.logs.reader import Log
 from worldmodel.logs.writer import LogWriter
@@ -114,13 +115,54 @@ def test_the_folder_is_a_scene_with_an_account_and_a_page(fitted, folder, log):
 def test_patterns_choose_what_is_fitted(rough):
     world = World(load_scene(rough), general=True)
     names = [p.name for p in Parameters.of(world, ["mass", "pivot.*"]).free]
-    assert names == ["arm.mass", "pivot.damping", "pivot.friction", "pivot.armature"]
+    assert names == ["arm.mass", "pivot.damping", "pivot.friction", "pivot.armature", "pivot.stiffness"]
     assert [p.name for p in Parameters.of(world, ["mass", "pivot.*"], ["friction", "*.mass"]).free] == names[
         1:2
     ] + names[3:]
-    assert "motor.gain" not in [p.name for p in Parameters.of(world).free]
+    assert not {"motor.gain", "motor.lag", "pivot.stiffness"} & {p.name for p in Parameters.of(world).free}
     with pytest.raises(SceneError, match="nothing called 'weight'"):
         Parameters.of(world, ["weight"])
+
+
+def test_a_tighter_prior_holds_a_number_nearer_to_where_it_was(rough, log, folder):
+    """The arm is 40 % too light, which its file is unsure of or not."""
+    off, few = {}, _taken(log, range(3), folder / "few.h5")
+    for width in (0.5, 0.005):
+        wanted = f'{machines.TOML}\n[identify]\nfit = ["mass", "friction", "damping"] # what else\n'
+        wanted += f'[identify.prior]\n"*.mass" = {width}\n'
+        given = machines.scene(folder / f"given{width}", toml=wanted)
+        made = identify(given, few, folder / f"held{width}", **QUICK)
+        assert {f.group for f in made.found} == {"mass", "friction", "damping"}
+        off[width] = np.log(made.found[0].after / 0.6)
+        assert load_scene(made.folder).wanted == load_scene(given).wanted
+        assert '"damping"] # what else' in (made.folder / "scene.toml").read_text()
+    assert abs(off[0.005]) < 0.3 * off[0.5]
+
+
+def test_a_spring_and_a_lag_that_the_scene_lacks_are_found_where_they_are_asked_for(folder):
+    """Both from none; the written file has them for MuJoCo alone, and members know the spring in its own unit."""
+    spring, lag = 2.0, 0.05
+    true = machines.TRUE.replace("<joint ", f'<joint stiffness="{spring}" ')
+    true = true.replace("<motor ", f'<general dyntype="filterexact" dynprm="{lag}" ')
+    log = simulate(
+        str(machines.scene(folder / "sprung", true)), folder / "sprung.h5", episodes=4, seconds=2.0, progress=False
+    )
+    given = machines.scene(folder / "unsprung", machines.TRUE)
+    made = identify(given, log, folder / "found", fit=["stiffness", "lag", "delay"], **QUICK)
+    found = {f.name: f for f in made.found}
+    assert found["motor.lag"].before == found["pivot.stiffness"].before == 0
+    assert found["pivot.stiffness"].after == pytest.approx(spring, rel=0.1)
+    assert found["motor.lag"].after == pytest.approx(lag, rel=0.1)
+    assert {found[name].told for name in ("motor.lag", "pivot.stiffness")} == {"clearly"}
+    assert (made.overall("after") < 0.5 * made.overall("before")).all()
+    model = mujoco.MjModel.from_xml_path(str(made.folder / "model.xml"))
+    assert model.jnt_stiffness[0] == pytest.approx(found["pivot.stiffness"].after, rel=1e-6)
+    assert model.actuator_dynprm[0, 0] == pytest.approx(found["motor.lag"].after, rel=1e-6)
+    known = KnownScene.of(made.folder)
+    drawn = known.uncertainty.machines(World(known.scene, general=True), 0, 60)
+    springs = np.array([machine.model.jnt_stiffness[0] for machine in drawn])
+    assert springs.mean() == pytest.approx(found["pivot.stiffness"].after, rel=0.1)
+    assert springs.std() == pytest.approx(found["pivot.stiffness"].std, rel=0.4)
 
 
 def test_one_episode_is_fitted_alone_where_that_is_asked_for(folder, rough):
@@ -194,6 +236,11 @@ def wrong_unit(text):
     return text.replace('"N*m"', '"mN*m"')
 
 
+def wanting(table):
+    """A file that wants something of `identify`."""
+    return lambda text: text + f"\n[identify{table}\n"
+
+
 def wrong_columns(text):
     return text.replace('sensors = ["jointvel:pivot"]', 'sensors = ["jointvel:pivot"]\ncolumns = ["rate"]')
 
@@ -205,6 +252,10 @@ def wrong_columns(text):
         (wrong_columns, (), "no stream 'speed' of rate"),
         (wrong_unit, (), "other units"),
         (str, ("--fix", "*"), "nothing to fit"),
+        (wanting(']\nfit = ["weight"]'), (), "nothing called 'weight'"),
+        (wanting("]\nfit = 3"), (), "identify.fit"),
+        (wanting(".prior]\nweight = 0.1"), (), "prior of 'weight'"),
+        (wanting(".prior]\nmass = -1"), (), "identify.prior.mass"),
         (str, ("--fit", "weight"), "nothing called 'weight'"),
         (str, ("--fit", "arm.com_y"), "tell little"),
         (str, ("--horizon", "0"), "--horizon makes no sense"),

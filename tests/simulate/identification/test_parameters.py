@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.simulate.identification import machines
 from tests.simulate.models import DRONE
 from tests.simulate.scenes import write_scene
 from tests.simulate.test_observer import BODY_TOML, BODY_XML, CART_TOML, CART_XML
+from worldmodel.errors import SceneError
 from worldmodel.physics.uncertainty import Uncertainty
 from worldmodel.simulate import load_scene, suggest
 from worldmodel.simulate.identification.parameters import Parameters
@@ -41,6 +43,60 @@ def test_one_name_needs_no_list(drone):
     assert "craft.mass" not in {p.name for p in Parameters.of(drone, "mass", "craft.*").free}
 
 
+WANTED = """[identify]
+fit = ["default", "gain"]
+fix = ["*.mass"]
+
+[identify.prior]
+"*" = 0.5
+mass = 0.05
+"pivot.friction" = 0.001
+"""
+
+
+def wanting(folder, table=WANTED):
+    """The world of a pendulum whose file says what to fit."""
+    return World(load_scene(machines.scene(folder, toml=machines.TOML + table)), general=True)
+
+
+def names(parameters):
+    return [p.name for p in parameters.free]
+
+
+def test_a_scene_says_what_is_fitted_as_the_command_line_does_which_wins(tmp_path):
+    bare, told = wanting(tmp_path / "bare", ""), wanting(tmp_path / "told")
+    usual = names(Parameters.of(bare))
+    assert names(Parameters.of(told)) == names(Parameters.of(bare, ["default", "gain"], ["*.mass"]))
+    assert set(names(Parameters.of(told))) == (set(usual) | {"motor.gain"}) - {"arm.mass"}
+    assert names(Parameters.of(told, ["mass"])) == ["arm.mass"]  # though the file fixes it
+    assert names(Parameters.of(told, "default")) == usual
+    assert names(Parameters.of(told, fix="friction")) == names(Parameters.of(bare, ["default", "gain"], ["friction"]))
+
+
+def test_a_scene_says_how_sure_its_own_values_are(tmp_path):
+    """A share of what moves by factors, and the unit of the rest; of what means the same number, the last counts."""
+    free = {p.name: p for p in Parameters.of(wanting(tmp_path), ["*"]).free}
+    assert free["arm.mass"].value(1.0) == pytest.approx(0.6 * np.exp(0.05))
+    assert free["pivot.friction"].value(2.0) == pytest.approx(0.002)
+    assert free["motor.gain"].scale == free["torque.delay"].scale == 0.5
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('[identify]\nfit = ["weight"]\n', ["nothing called 'weight'", "default", "arm.mass"]),
+        ('[identify]\nfix = ["arm.mas"]\n', ["nothing called 'arm.mas'", "did you mean 'arm.mass'"]),
+        ('[identify]\nfix = ["*"]\n', ["nothing to fit"]),
+        ('[identify.prior]\n"leg.*" = 0.1\n', ["prior of 'leg.*'", "arm.mass", "* stands for anything"]),
+        ('[identify.prior]\n"*.mass" = 5\n', ["prior of '*.mass'", "at most 2", "write 0.05"]),
+    ],
+)
+def test_what_a_scene_wants_wrongly_is_said(table, said, tmp_path):
+    with pytest.raises(SceneError) as caught:
+        Parameters.of(wanting(tmp_path, table))
+    assert all(words in str(caught.value) for words in said)
+
+
 def test_at_zero_a_machine_is_the_users(drone):
     parameters = Parameters.of(drone, ["*"])
     machine = parameters.machine(np.zeros(len(parameters)))
@@ -62,6 +118,8 @@ def test_each_number_has_an_influence_of_its_own_and_leaves_the_users_model_alon
 def _numbers(machine):
     for name in ("body_mass", "body_inertia", "body_ipos", "dof_damping", "geom_friction", "actuator_gear"):
         yield np.ravel(getattr(machine.model, name))
+    yield machine.model.jnt_stiffness
+    yield machine.model.actuator_dynprm[:, 0]
     yield np.array(list(machine.delay_s.values()))
     yield np.concatenate(list(machine.bias.values()))
 
@@ -72,6 +130,33 @@ def test_what_cannot_touch_has_no_contact(drone, tmp_path):
     (tmp_path / "model.xml").write_text(lone)
     world = World(load_scene(write_scene(tmp_path, suggest(tmp_path / "model.xml"), lone)), general=True)
     assert "contact" not in {p.group for p in Parameters.of(world).free}
+
+
+def test_what_no_actuator_can_have_is_refused_with_the_reason():
+    with pytest.raises(SceneError, match="nothing called 'lag'") as caught:
+        Parameters.of(World(load_scene("cartpole"), general=True), "lag")
+    assert "RK4" in str(caught.value)
+
+
+@pytest.mark.parametrize("scene", ["double_pendulum", "pusher"])
+def test_actuators_that_may_lag_follow_at_once_until_they_do(scene):
+    world = World(load_scene(scene), general=True)
+    assert not {p.name for p in Parameters.of(world).free} & {p.name for p in Parameters.of(world, "lag").free}
+    parameters = Parameters.of(world, "lag")
+    assert parameters.world.model.na == len(parameters) == world.model.nu
+    state = world.start(np.random.default_rng(0))
+    controls = np.random.default_rng(1).uniform(-1, 1, (1, 50, world.model.nu))
+    at_once = world.rollout(state[None], controls).states
+
+    def late(z):
+        models = [parameters.machine(np.full(len(parameters), z)).model]
+        begun = np.concatenate([state, np.zeros(len(parameters))])[None]
+        return parameters.world.try_rollout(begun, controls, models=models).states[..., : len(state)]
+
+    np.testing.assert_allclose(late(0.0), at_once, atol=1e-9)
+    by = [np.abs(late(z) - at_once).max() for z in (1e-4, 1e-3, 1.0)]  # told from none by a derivative there
+    assert by[1] == pytest.approx(10 * by[0], rel=0.05)
+    assert by[2] > 30 * by[1] > 0
 
 
 @pytest.mark.parametrize("scene", ["cartpole", "pusher"])

@@ -4,7 +4,7 @@ Inertias move by factors of the second moments that make them (Wensing et al. 20
 that whatever is tried is physically possible.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ SERVO = ".servo_gain"
 _DELAY_S, _SENSOR_DELAY_S = 0.005, 0.003  # plausible errors: a few periods of a control loop
 _BIAS = {"rad": 0.02, "m": 0.005, "rad/s": 0.01, "m/s^2": 0.1}  # by unit, of sensors whose bias is a common fault
 _OFFSET = 0.01  # of a command's range
+_SPRING, _LAG_S = 0.3, 0.02  # of a typical force over half a range, a spring where there is none; a lag, likewise
 _POSES = 16  # configurations in which a joint's typical torque is looked for
 
 
@@ -122,9 +123,11 @@ def _of_joints(world: World) -> Iterator[Parameter]:
             f"{name}.armature", "armature", "kg" if slides else "kg m^2", armature,
             max(0.1 * inertia[dof], 0.5 * armature), False, _at("dof_armature", dof),
         )  # fmt: skip
-        if spring > 0:
-            put = _at("jnt_stiffness", joint)
-            yield Parameter(f"{name}.stiffness", "stiffness", f"{force}/{per}", spring, 0.5, True, put)
+        if spring >= 0:
+            put, span = _at("jnt_stiffness", joint), model.jnt_range[joint]
+            half = float(span[1] - span[0]) / 2 if model.jnt_limited[joint] else 1.0
+            scale = 0.5 if spring else float(_SPRING * torque[dof] / half)
+            yield Parameter(f"{name}.stiffness", "stiffness", f"{force}/{per}", spring, scale, spring > 0, put)
 
 
 def _typical(world: World) -> tuple[np.ndarray, np.ndarray]:
@@ -159,11 +162,51 @@ def _of_actuators(world: World) -> Iterator[Parameter]:
         name = world.elements.label("actuator", actuator)
         servo = int(model.actuator_biastype[actuator]) != int(mj.mjtBias.mjBIAS_NONE)
         yield Parameter(f"{name}{SERVO if servo else '.gain'}", "gain", "", 1.0, 0.2, True, _gain(actuator, servo))
-        lag = float(model.actuator_dynprm[actuator, 0])
-        kinds = (int(mj.mjtDyn.mjDYN_FILTER), int(mj.mjtDyn.mjDYN_FILTEREXACT))
-        if int(model.actuator_dyntype[actuator]) in kinds and lag > 0:
-            put = _at("actuator_dynprm", (actuator, 0))
+        lag, put = float(model.actuator_dynprm[actuator, 0]), _lag(world, actuator)
+        if int(model.actuator_dyntype[actuator]) in _filters(world) and lag > 0:
             yield Parameter(f"{name}.lag", "lag", "s", lag, 0.5, True, put)
+        elif actuator in world.lagging or _can_lag(world, actuator):
+            yield Parameter(f"{name}.lag", "lag", "s", 0.0, _LAG_S, False, put, _lag_of(world.step_s))
+
+
+def unlagged(world: World, names: Collection[str]) -> list[int]:
+    """The actuators whose lag has one of these names, and which the world does not let lag."""
+    count, label = world.elements.count("actuator"), world.elements.label
+    named = [i for i in range(count) if f"{label('actuator', i)}.lag" in names]
+    return [i for i in named if int(world.model.actuator_dyntype[i]) not in _filters(world)]
+
+
+def _filters(world: World) -> tuple[int, int]:
+    return int(world.mj.mjtDyn.mjDYN_FILTER), int(world.mj.mjtDyn.mjDYN_FILTEREXACT)
+
+
+def _can_lag(world: World, actuator: int) -> bool:
+    """Whether it follows its one command at once; with the Runge-Kutta integrator short lags would be unstable."""
+    mj, model = world.mj, world.model
+    known = {
+        "dyntype": (mj.mjtDyn.mjDYN_NONE,),
+        "gaintype": (mj.mjtGain.mjGAIN_FIXED, mj.mjtGain.mjGAIN_AFFINE),
+        "biastype": (mj.mjtBias.mjBIAS_NONE, mj.mjtBias.mjBIAS_AFFINE),
+        "ctrlnum": (1,),
+    }
+    plain = all(int(getattr(model, f"actuator_{name}")[actuator]) in map(int, kinds) for name, kinds in known.items())
+    return plain and int(model.opt.integrator) != int(mj.mjtIntegrator.mjINT_RK4)
+
+
+def _lag(world: World, actuator: int) -> Callable[[Machine, float], None]:
+    """Of a machine that is compiled without it, a lag is no number."""
+    filters = _filters(world)
+
+    def put(machine: Machine, value: float) -> None:
+        if int(machine.model.actuator_dyntype[actuator]) in filters:
+            machine.model.actuator_dynprm[actuator, 0] = value
+
+    return put
+
+
+def _lag_of(step_s: float) -> Callable[[float], float]:
+    """The time constant, s, by how late commands act in the mean: far below a physics step, nothing depends on it."""
+    return lambda late_s: float(step_s / np.log1p(step_s / late_s)) if late_s > 0 else 0.0
 
 
 def _gain(actuator: int, servo: bool) -> Callable[[Machine, float], None]:

@@ -118,8 +118,9 @@ def identify(
         scene: a scene, a shipped one's name, or a folder.
         logs: recordings of the machine, whose streams the scene has.
         out: the folder to write.
-        fit: a name or a group of numbers to fit, or several (`GROUPS`; `*` stands for anything); else what suits.
-        fix: what not to fit.
+        fit: a name or a group of numbers to fit, or several (`GROUPS`; `*` stands for anything, `default` for what
+            suits); by default what the scene's file says, or else what suits.
+        fix: what not to fit; by default what the scene's file says, unless `fit` is given.
         horizon_s: how far predictions shall be good, in seconds.
         holdout: share of the recordings that only measure, never that which moves most; 0 for none.
         minutes: the search ends after about so long, with what it has; by default when it has settled.
@@ -140,6 +141,7 @@ def identify(
     world = World(scene, general=True)
     _check_delays(world)
     parameters = Parameters.of(world, fit, fix)
+    world = parameters.world
     learn, measure = roles(scene, log, holdout, seed)
     recordings = [Recording.of(scene, log.episodes[i]) for i in learn]
     measuring = [Recording.of(scene, log.episodes[i]) for i in measure]
@@ -252,7 +254,9 @@ def _found(parameters: Parameters, result: Fit) -> tuple[Found, ...]:
 
 def _scaled(parameters: Parameters, result: Fit) -> np.ndarray:
     """The covariance of logarithms of what moves by factors, and of values of the rest."""
-    scale = np.array([p.scale for p in parameters.free])
+    std = np.sqrt(np.diag(result.covariance))
+    numbers = zip(parameters.free, result.z, std, strict=True)
+    scale = np.array([p.scale if p.factor else p.deviation(z, s) / s for p, z, s in numbers])
     return result.covariance * scale[:, None] * scale
 
 

@@ -21,7 +21,7 @@ _MOTIONS = {
     "friction": "slow reversals, and starts from rest under a command that rises slowly",
     "armature": "fast reversals in poses where gravity turns nothing",
     "stiffness": "holding far from the spring's rest",
-    "gain": "steps of command with the masses known (--fix '*.mass')",
+    "gain": "steps of command with the masses known (--fit default,gain --fix '*.mass')",
     "lag": "steps of command, sampled fast",
     "contact": "sliding: hard braking, hard cornering, pushes that slip",
     "delay": "steps of command, sampled fast",

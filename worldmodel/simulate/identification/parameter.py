@@ -60,6 +60,7 @@ class Parameter:
         scale: a plausible error: in its unit, or of a factor's logarithm.
         factor: whether it moves by factors.
         put: puts a value into a machine.
+        curve: turns what z moves evenly, from 0 upwards, into the value; None where they are the same.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Parameter:
     scale: float
     factor: bool
     put: Callable[[Machine, float], None]
+    curve: Callable[[float], float] | None = None
 
     @property
     def least(self) -> float:
@@ -80,8 +82,11 @@ class Parameter:
         """The value at a coordinate."""
         if self.factor:
             return float(self.before * np.exp(self.scale * z))
-        return float(self.before + self.scale * max(z, self.least))
+        even = float(self.before + self.scale * max(z, self.least))
+        return self.curve(even) if self.curve else even
 
     def deviation(self, z: float, std: float) -> float:
         """The standard deviation of the value, of that of its coordinate."""
+        if self.curve:
+            return (self.value(z + std) - self.value(z - std)) / 2
         return float(self.scale * std * (self.value(z) if self.factor else 1.0))

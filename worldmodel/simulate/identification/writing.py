@@ -7,6 +7,7 @@ files or generated elements, MuJoCo writes it anew, without comments. Either way
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -17,6 +18,7 @@ from worldmodel.errors import SceneError
 from worldmodel.files import whole_folder
 from worldmodel.simulate.identification.page import page
 from worldmodel.simulate.identification.parameters import Machine
+from worldmodel.simulate.model import let_lag
 from worldmodel.simulate.scene import Scene
 from worldmodel.simulate.scene_file import load_scene
 from worldmodel.simulate.world import World
@@ -27,10 +29,20 @@ if TYPE_CHECKING:
 IDENTIFIED_FILE, PAGE_FILE, SPREAD_FILE = OWN_FILES = "identified.json", "identified.html", "spread.json"
 FORMAT, VERSION = "worldmodel-identified", 1
 _CLOSE = 1e-5  # what a file may lose of a number
+_SETTLES = 0.1  # of a physics step: a shorter lag is none
+_LAGS = "actuator_dynprm", "actuator_dyntype", "actuator_actearly"
+_COMMANDS = (
+    "actuator_gaintype", "actuator_biastype", "actuator_ctrlspec", "actuator_ctrllimited", "actuator_ctrlrange",
+    "actuator_forcerange",
+)  # fmt: skip
 _ARRAYS = (
     "body_mass", "body_ipos", "body_inertia", "dof_damping", "dof_frictionloss", "dof_armature", "jnt_stiffness",
-    "actuator_gear", "actuator_gainprm", "actuator_biasprm", "actuator_dynprm", "geom_friction", "pair_friction",
+    "actuator_gear", "actuator_gainprm", "actuator_biasprm", "geom_friction", "pair_friction",
 )  # fmt: skip
+
+
+_SHORT = "kp", "kv", "dampratio", "timeconst", "inheritrange", "gain"  # attributes of shortcuts for actuators
+_INPUTS = {"position": "pos", "velocity": "vel"}  # what their commands are
 
 
 def write_scene(made: "Identified", machine: Machine, world: World, *, force: bool) -> None:
@@ -82,8 +94,20 @@ def _same(world: World, path: Path, machine: Machine) -> bool:
         model = world.mj.MjModel.from_xml_path(str(path))
     except ValueError:
         return False
-    pairs = [(np.asarray(getattr(model, name)), np.asarray(getattr(machine.model, name))) for name in _ARRAYS]
-    return all(a.shape == b.shape and np.allclose(a, b, rtol=_CLOSE, atol=1e-9) for a, b in pairs)
+    names = (*_ARRAYS, *_COMMANDS, *_LAGS)
+    none = sorted(set(world.lagging) - set(_lagged(world, machine.model)))
+    for name in names:
+        a, b = (np.asarray(getattr(each, name)) for each in (model, machine.model))
+        if name in _LAGS and len(a) == len(b):
+            a, b = np.delete(a, none, 0), np.delete(b, none, 0)
+        if a.shape != b.shape or not np.allclose(a, b, rtol=_CLOSE, atol=1e-9):
+            return False
+    return True
+
+
+def _lagged(world: World, model: Any) -> list[int]:
+    """The actuators that got a lag which they did not have."""
+    return [i for i in world.lagging if model.actuator_dynprm[i, 0] > _SETTLES * world.step_s]
 
 
 def _patched(source: Path, machine: Machine, world: World) -> str | None:
@@ -117,7 +141,15 @@ def _patched(source: Path, machine: Machine, world: World) -> str | None:
         if not _alike(before, now, ("pair_friction",), pair):
             element.set("friction", _numbers(now.pair_friction[pair]))
     for actuator, element in enumerate(found.actuators):
-        _put_actuator(element, before, now, actuator)
+        _put_actuator(element, before, now, actuator, world.lagging)
+    lagged = _lagged(world, now)
+    for actuator in lagged:
+        _make_lag(world.mj, found.actuators[actuator], now, actuator)
+    for row, element in enumerate(root.iter("key") if lagged else ()):
+        kept = [i for i in range(len(found.actuators)) if i in lagged or i not in world.lagging]
+        first, count = now.actuator_actadr, now.actuator_actnum
+        acts = [now.key_act[row, first[i] : first[i] + count[i]] for i in kept if count[i]]
+        element.set("act", _numbers(np.concatenate(acts)))
     written = ElementTree.tostring(root, encoding="unicode")
     return text[:begin] + (written if " />" in text else written.replace(" />", "/>")) + text[end:]
 
@@ -176,7 +208,7 @@ def _put_inertia(element: ElementTree.Element, model: Any, body: int) -> None:
     given.set("diaginertia", _numbers(model.body_inertia[body]))
 
 
-def _put_actuator(element: ElementTree.Element, before: Any, now: Any, actuator: int) -> None:
+def _put_actuator(element: ElementTree.Element, before: Any, now: Any, actuator: int, lagging: Sequence[int]) -> None:
     if not _alike(before, now, ("actuator_gear",), actuator):
         element.set("gear", _numbers(now.actuator_gear[actuator]))
     if not _alike(before, now, ("actuator_gainprm", "actuator_biasprm"), actuator):
@@ -189,9 +221,29 @@ def _put_actuator(element: ElementTree.Element, before: Any, now: Any, actuator:
         else:
             element.set("gainprm", _numbers(now.actuator_gainprm[actuator, :3]))
             element.set("biasprm", _numbers(now.actuator_biasprm[actuator, :3]))
-    if not _alike(before, now, ("actuator_dynprm",), actuator):
+    if not _alike(before, now, ("actuator_dynprm",), actuator) and actuator not in lagging:
         name = "timeconst" if element.tag in ("position", "cylinder") else "dynprm"
         element.set(name, _number(now.actuator_dynprm[actuator, 0]))
+
+
+def _make_lag(mj: Any, element: ElementTree.Element, model: Any, actuator: int) -> None:
+    """Makes an actuator's element the general one that does the same, and lags."""
+    inherits = element.get("inheritrange") is not None
+    for name in _SHORT:
+        element.attrib.pop(name, None)
+    if element.tag in _INPUTS:
+        element.set("input", _INPUTS[element.tag])
+    element.tag = "general"
+    if inherits:
+        element.set("ctrlrange", _numbers(model.actuator_ctrlrange[actuator]))
+    gains, biases = {int(mj.mjtGain.mjGAIN_FIXED): "fixed"}, {int(mj.mjtBias.mjBIAS_NONE): "none"}
+    element.set("gaintype", gains.get(int(model.actuator_gaintype[actuator]), "affine"))
+    element.set("gainprm", _numbers(model.actuator_gainprm[actuator, :3]))
+    element.set("biastype", biases.get(int(model.actuator_biastype[actuator]), "affine"))
+    element.set("biasprm", _numbers(model.actuator_biasprm[actuator, :3]))
+    element.set("dyntype", "filterexact")
+    element.set("dynprm", _number(model.actuator_dynprm[actuator, 0]))
+    element.set("actearly", "true")
 
 
 def _anew(source: Path, machine: Machine, world: World) -> str | None:
@@ -215,10 +267,14 @@ def _anew(source: Path, machine: Machine, world: World) -> str | None:
         geom.friction = now.geom_friction[i]
     for i, pair in enumerate(spec.pairs):
         pair.friction = now.pair_friction[i]
+    lagged = _lagged(world, now)
+    if lagged:
+        let_lag(world.mj, spec, spec.compile(), lagged)
     for i, actuator in enumerate(spec.actuators):
         actuator.gear = now.actuator_gear[i]
         actuator.gainprm, actuator.biasprm = now.actuator_gainprm[i], now.actuator_biasprm[i]
-        actuator.dynprm = now.actuator_dynprm[i]
+        if i in lagged or i not in world.lagging:
+            actuator.dynprm = now.actuator_dynprm[i]
     spec.compile()
     return spec.to_xml()
 
