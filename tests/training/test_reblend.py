@@ -1,5 +1,6 @@
 """A scene joins a finished run: as if it had been there from the beginning, and only as far as it earns trust."""
 
+import json
 import shutil
 
 import numpy as np
@@ -81,6 +82,53 @@ def test_a_wrong_scene_harms_nothing_and_gives_way_to_a_better_one(folder, probl
     better = blend(path, prior="cartpole", progress=False)
     assert better.team.names == harmed.team.names
     assert trusted(better, problem) > 0.9
+
+
+def fitted_to(log, scene, optimism=None, rows=slice(None)):
+    """A copy of the cart-pole's scene that says that it was fitted to episodes of a log."""
+    shutil.copytree(content_dir("sim") / "cartpole", scene)
+    told = {"parameters": [], "covariance": [], "fitted": [], "fitted_sha256": Log(log).episode_sha256[rows]}
+    more = {} if optimism is None else {"optimism": optimism}
+    (scene / "identified.json").write_text(json.dumps(told | more))
+    return scene
+
+
+def cost(run, than):
+    """How many times as large a squared error the scene counts with than in another run, as a geometric mean."""
+    return np.exp(np.mean(np.log(run.team.blend.usual[-1]) - np.log(than.team.blend.usual[-1])))
+
+
+def test_a_scene_that_was_fitted_to_what_the_run_was_measured_on_pays_for_it(folder, tmp_path, capsys):
+    path = copied(folder, tmp_path)
+    shipped = blend(path, prior="cartpole", progress=False)
+    others = blend(path, prior=fitted_to(folder / "b.h5", tmp_path / "others", 9.0))
+    np.testing.assert_array_equal(others.team.blend.usual, shipped.team.blend.usual)
+    assert "fitted to" not in capsys.readouterr().out
+    every = blend(path, prior=fitted_to(folder / "a.h5", tmp_path / "all", 9.0))
+    assert cost(every, shipped) == pytest.approx(9, rel=0.3)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the scene was fitted to 4 of 4 recordings" in said
+    assert "3.00 times as large; no other tells" in said
+    older = blend(path, prior=fitted_to(folder / "a.h5", tmp_path / "older"), progress=False)
+    assert cost(older, shipped) == pytest.approx(4, rel=0.3)
+
+
+def test_a_recording_that_the_scene_was_not_fitted_to_tells_what_it_pays_on_the_others(folder, tmp_path, capsys):
+    path = copied(folder, tmp_path)
+    shipped = blend(path, prior="cartpole", progress=False)
+    three = blend(path, prior=fitted_to(folder / "a.h5", tmp_path / "three", 9.0, slice(3)))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the scene was fitted to 3 of 4 recordings" in said
+    assert "no other tells" not in said
+    assert 1 < cost(three, shipped) < 5  # of 9 that its fit tells of; it is as good on the fourth
+
+
+def test_what_measures_and_the_scene_was_fitted_to_is_told(folder, tmp_path):
+    alone = load_run(folder / "run")
+    log = Log(folder / "a.h5")
+    assert "flattered" not in alone.unseen_note(log)
+    run = blend(copied(folder, tmp_path), prior=fitted_to(folder / "a.h5", tmp_path / "all"), progress=False)
+    assert f"fitted to {len(run.unseen(log))} of these" in run.unseen_note(log)
 
 
 def files_of(path):

@@ -23,6 +23,8 @@ class Uncertainty:
         covariance: [P, P] of the logarithms of what moves by factors, and of the values of the rest.
         logs_sha256: of the files that they were fitted to.
         fitted: names of their episodes. fitted_sha256: hashes of their content; empty where older files lack them.
+        optimism: how many times as large the squared error of a recording is that is left out of the fit; None where
+            older files do not say, or nothing was fitted.
     """
 
     names: tuple[str, ...]
@@ -30,6 +32,7 @@ class Uncertainty:
     logs_sha256: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
     fitted_sha256: tuple[str, ...] = ()
+    optimism: float | None = None
 
     @classmethod
     def of(cls, folder: Path) -> "Uncertainty":
@@ -46,7 +49,12 @@ class Uncertainty:
             names = tuple(str(each["name"]) for each in told["parameters"])
             covariance = np.array(told["covariance"], float).reshape(len(names), len(names))
             lists = (tuple(map(str, told.get(key, ()))) for key in ("logs_sha256", "fitted", "fitted_sha256"))
-            return cls(names, covariance, *lists)
+            optimism = told.get("optimism")
+            return cls(names, covariance, *lists, None if optimism is None else float(optimism))
+
+    def has_fitted(self, name: str, sha256: str) -> bool:
+        """Whether an episode was fitted: by its content, or where older files do not tell that, by its name."""
+        return sha256 in self.fitted_sha256 if self.fitted_sha256 else name in self.fitted
 
     def unfitted(self, log: Log) -> list[int]:
         """Episodes of a log that were not fitted: told by their content, or else by name in the same files."""
