@@ -48,9 +48,12 @@ class Uncertainty:
             told = json.loads(file.read_text(encoding="utf-8"))
             names = tuple(str(each["name"]) for each in told["parameters"])
             covariance = np.array(told["covariance"], float).reshape(len(names), len(names))
-            lists = (tuple(map(str, told.get(key, ()))) for key in ("logs_sha256", "fitted", "fitted_sha256"))
+            keys = "logs_sha256", "fitted", "fitted_sha256"
+            logs, fitted, sha256 = (tuple(map(str, told.get(key, ()))) for key in keys)
             optimism = told.get("optimism")
-            return cls(names, covariance, *lists, None if optimism is None else float(optimism))
+            if optimism is not None and not optimism >= 1:
+                raise ValueError(f"an optimism of {optimism}, where it is 1 or more")
+            return cls(names, covariance, logs, fitted, sha256, optimism)
 
     def has_fitted(self, name: str, sha256: str) -> bool:
         """Whether an episode was fitted: by its content, or where older files do not tell that, by its name."""

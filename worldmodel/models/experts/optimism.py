@@ -17,8 +17,8 @@ def optimism(
     """How many times as large the squared error of an expert is in windows that it did not learn from, 1 at least.
 
     By how much farther it is behind the best of the others there, over all columns of a stream: what is hard for all
-    tells nothing. What its fit says of itself counts as one episode more, since a few tell little, and alone where it
-    has learned from all.
+    tells nothing. What its fit says of itself, from leaving out each episode that it learned from, counts for as many
+    as these are.
 
     Args:
         left_out: windows, and what experts predicted.
@@ -39,9 +39,9 @@ def optimism(
     for stream in np.unique(stream_of):
         columns = stream_of == stream
         farther[:, columns] = mean_known(farther[:, columns], -1)[:, None]
-    count = int((~inside).sum())
+    share = inside.mean()
     farther = np.where(np.isnan(farther), np.log(told), farther)
-    return np.exp(np.maximum((count * farther + np.log(told)) / (count + 1), 0))
+    return np.exp(np.maximum(share * np.log(told) + (1 - share) * farther, 0))
 
 
 def corrected(

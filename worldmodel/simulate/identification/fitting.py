@@ -120,7 +120,8 @@ def _fit_of(linear: _Linear, z: np.ndarray, windows: Windows) -> Fit:
         slope, curvature, squared = (x[group].sum(0) for x in (linear.by_window, linear.curvatures, linear.squared))
         without = np.linalg.solve(linear.curvature - curvature + own, slope)
         left_out.append(without)
-        grown.append(np.log1p((2 * slope @ without + without @ curvature @ without) / max(squared, _LEAST)))
+        more = 2 * slope @ without + without @ curvature @ without
+        grown.append(np.log1p(max(more, 0.0) / max(squared, _LEAST)))
     off = np.stack(left_out) - np.mean(left_out, 0)
     covariance = (len(off) - 1) / len(off) * off.T @ off + inverse @ inverse
     share, optimism = np.clip(1 - np.diag(inverse), 0, 1), float(np.exp(np.mean(grown)))
