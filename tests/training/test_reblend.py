@@ -1,5 +1,6 @@
 """A scene joins a finished run: as if it had been there from the beginning, and only as far as it earns trust."""
 
+import json
 import shutil
 
 import numpy as np
@@ -83,6 +84,55 @@ def test_a_wrong_scene_harms_nothing_and_gives_way_to_a_better_one(folder, probl
     assert trusted(better, problem) > 0.9
 
 
+def fitted_to(log, scene, optimism=None, but=()):
+    """A copy of the cart-pole's scene that says that it was fitted to episodes of a log."""
+    shutil.copytree(content_dir("sim") / "cartpole", scene)
+    fitted = [sha256 for i, sha256 in enumerate(Log(log).episode_sha256) if i not in but]
+    told = {"parameters": [], "covariance": [], "fitted": [], "fitted_sha256": fitted}
+    more = {} if optimism is None else {"optimism": optimism}
+    (scene / "identified.json").write_text(json.dumps(told | more))
+    return scene
+
+
+def cost(run, than):
+    """How many times as large a squared error the scene counts with than in another run, as a geometric mean."""
+    return np.exp(np.mean(np.log(run.team.blend.usual[-1]) - np.log(than.team.blend.usual[-1])))
+
+
+def test_a_scene_that_was_fitted_to_what_the_run_was_measured_on_pays_for_it(folder, tmp_path, capsys):
+    path = copied(folder, tmp_path)
+    shipped = blend(path, prior="cartpole", progress=False)
+    others = blend(path, prior=fitted_to(folder / "b.h5", tmp_path / "others", 9.0))
+    np.testing.assert_array_equal(others.team.blend.usual, shipped.team.blend.usual)
+    assert "fitted to" not in capsys.readouterr().out
+    every = blend(path, prior=fitted_to(folder / "a.h5", tmp_path / "all", 9.0))
+    assert cost(every, shipped) == pytest.approx(9, rel=0.3)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the scene was fitted to 3 of 3 recordings" in said
+    assert "3.00 times as large; no other tells" in said
+    older = blend(path, prior=fitted_to(folder / "a.h5", tmp_path / "older"), progress=False)
+    assert cost(older, shipped) == pytest.approx(4, rel=0.3)
+
+
+def test_a_recording_that_the_scene_was_not_fitted_to_tells_what_it_pays_on_the_others(folder, tmp_path, capsys):
+    path = copied(folder, tmp_path)
+    shipped = blend(path, prior="cartpole", progress=False)
+    other = shipped.settings.left_out[0]
+    two = blend(path, prior=fitted_to(folder / "a.h5", tmp_path / "two", 9.0, but=[other]))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the scene was fitted to 2 of 3 recordings" in said
+    assert "no other tells" not in said
+    assert 1 < cost(two, shipped) < 6  # of 9 that its fit tells of; it is as good on the third
+
+
+def test_what_measures_and_the_scene_was_fitted_to_is_told(folder, tmp_path):
+    alone = load_run(folder / "run")
+    log = Log(folder / "a.h5")
+    assert "flattered" not in alone.unseen_note(log)
+    run = blend(copied(folder, tmp_path), prior=fitted_to(folder / "a.h5", tmp_path / "all"), progress=False)
+    assert f"fitted to {len(run.unseen(log))} of these" in run.unseen_note(log)
+
+
 def files_of(path):
     return {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
@@ -94,6 +144,12 @@ def test_what_does_not_fit_is_refused_and_the_run_stays(folder, tmp_path):
         blend(path, prior="double_pendulum", progress=False)
     with pytest.raises(WorldModelError, match="trained on other data"):
         blend(path, prior="cartpole", logs=[folder / "b.h5"], progress=False)
+    damaged = fitted_to(folder / "a.h5", tmp_path / "damaged", 0.5)
+    with pytest.raises(WorldModelError, match=r"identified.json cannot be read"):
+        blend(path, prior=damaged, progress=False)
+    with pytest.raises(WorldModelError, match=r"identified.json cannot be read"):
+        train(str(folder / "a.h5"), tmp_path / "none", prior=damaged, **SHORT)
+    assert not (tmp_path / "none").exists()
     (folder / "a.h5").rename(folder / "moved.h5")
     with pytest.raises(WorldModelError, match="not where it was"):
         blend(path, prior="cartpole", progress=False)

@@ -22,9 +22,11 @@ class Uncertainty:
     Attributes:
         names: P of them.
         covariance: [P, P] of the logarithms of what moves by factors, and of the values of the rest.
-        logs_sha256: of the files that they were fitted to.
         in_units: the names of those that are not known as factors.
+        logs_sha256: of the files that they were fitted to.
         fitted: names of their episodes. fitted_sha256: hashes of their content; empty where older files lack them.
+        optimism: how many times as large the squared error of a recording is that is left out of the fit; None where
+            older files do not say, or nothing was fitted.
     """
 
     names: tuple[str, ...]
@@ -33,6 +35,7 @@ class Uncertainty:
     logs_sha256: tuple[str, ...] = ()
     fitted: tuple[str, ...] = ()
     fitted_sha256: tuple[str, ...] = ()
+    optimism: float | None = None
 
     @classmethod
     def of(cls, folder: Path) -> "Uncertainty":
@@ -49,8 +52,16 @@ class Uncertainty:
             names = tuple(str(each["name"]) for each in told["parameters"])
             covariance = np.array(told["covariance"], float).reshape(len(names), len(names))
             in_units = tuple(str(each["name"]) for each in told["parameters"] if not each.get("factor", True))
-            lists = (tuple(map(str, told.get(key, ()))) for key in ("logs_sha256", "fitted", "fitted_sha256"))
-            return cls(names, covariance, in_units, *lists)
+            keys = "logs_sha256", "fitted", "fitted_sha256"
+            logs, fitted, sha256 = (tuple(map(str, told.get(key, ()))) for key in keys)
+            optimism = told.get("optimism")
+            if optimism is not None and not optimism >= 1:
+                raise ValueError(f"an optimism of {optimism}, where it is 1 or more")
+            return cls(names, covariance, in_units, logs, fitted, sha256, optimism)
+
+    def has_fitted(self, name: str, sha256: str) -> bool:
+        """Whether an episode was fitted: by its content, or where older files do not tell that, by its name."""
+        return sha256 in self.fitted_sha256 if self.fitted_sha256 else name in self.fitted
 
     def unfitted(self, log: Log) -> list[int]:
         """Episodes of a log that were not fitted: told by their content, or else by name in the same files."""

@@ -8,12 +8,20 @@ import numpy as np
 from worldmodel.imagine.forecaster import network_ahead
 from worldmodel.logs.windows import Windows
 from worldmodel.models.baselines import Baselines
+from worldmodel.models.baselines.view import Lens
+from worldmodel.models.experts.blend import FLATTERED
 from worldmodel.models.experts.closed import closed
+from worldmodel.models.experts.evidence import horizons_within
+from worldmodel.models.experts.expert import Expert
 from worldmodel.models.experts.left_out import LeftOut
 from worldmodel.models.experts.long_run import long_run
+from worldmodel.models.experts.optimism import corrected, optimism
+from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.reach import Reach
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import WorldModel
+from worldmodel.physics.uncertainty import Uncertainty
+from worldmodel.terminal import counted
 from worldmodel.training.progress import TrainingProgress
 from worldmodel.training.roles import ENOUGH
 from worldmodel.training.settings import RunSettings
@@ -46,11 +54,45 @@ def blended(
     """
     show.say("blending experts")
     experts = (*closed(baselines), *rich)
+    left_out = _unflattered(experts, baselines.lens, settings, left_out, show)
     far = long_run(experts, baselines.lens, select)
     team = Team.of(baselines.lens, experts, settings.context, settings.horizon, left_out, reach, far)
     for line in trusted(team, left_out):
         show.say(line)
     return team if network is None else _joined_by(network, team, settings, left_out, select)
+
+
+def _unflattered(
+    experts: Sequence[Expert], lens: Lens, settings: RunSettings, left_out: LeftOut, show: TrainingProgress
+) -> LeftOut:
+    """Windows in which a scene that was fitted to their episodes errs as much as it would have, had it not been."""
+    for number, expert in enumerate(experts):
+        if not isinstance(expert, Physics):
+            continue
+        scene = Uncertainty.of(expert.folder)
+        known = np.array([scene.has_fitted(e.name, e.sha256) for e in settings.episodes], bool)
+        episode = np.asarray(settings.left_out)[left_out.starts[:, 0]]
+        learned = np.isin(left_out.groups, left_out.groups[known[episode]])  # a copy of one was learned from, too
+        if not learned.any():
+            continue
+        stream_of = lens.layout.stream_of[lens.layout.newest]
+        told = FLATTERED if scene.optimism is None else scene.optimism
+        more = optimism(left_out, number, learned, told, stream_of)
+        some, every = len(np.unique(episode[learned])), len(np.unique(episode))
+        show.say(
+            f"note: the scene was fitted to {some} of {counted(every, 'recording')} that experts are measured on, and "
+            f"its errors there count as {_range(np.sqrt(more))} times as large"
+            + ("; no other tells how much that flatters it" if some == every else "")
+        )
+        horizons = horizons_within(settings.context, settings.horizon)
+        left_out = corrected(left_out, number, learned, more, horizons, stream_of)
+    return left_out
+
+
+def _range(more: np.ndarray) -> str:
+    """From the least to the most, for people."""
+    least, most = (f"{x:.2f}" for x in (more.min(), more.max()))
+    return least if least == most else f"{least} to {most}"
 
 
 def _joined_by(network: WorldModel, team: Team, settings: RunSettings, left_out: LeftOut, select: Windows) -> Team:

@@ -25,6 +25,7 @@ from worldmodel.models.baselines.odometry import Odometer
 from worldmodel.models.config import ModelConfig
 from worldmodel.models.experts.team import Team
 from worldmodel.models.world_model import Film, Scaling, WorldModel
+from worldmodel.physics.uncertainty import Uncertainty
 from worldmodel.training.data import still as still_in
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.roles import LEARN, SELECT, simulated_note
@@ -194,14 +195,22 @@ class Run(Foreteller):
     def unseen_note(self, log: Log) -> str:
         """What is to be said beside measurements on a log's unseen episodes; empty if nothing is.
 
-        That some were left out because the run has seen them, that roles share episodes, where some are of those, and
-        that it learned from simulated ones, too.
+        That some were left out because the run has seen them, that roles share episodes, where some are of those, that
+        the scene among its experts was fitted to some, and that it learned from simulated ones, too.
         """
-        unseen = [log.episodes[i].sha256 for i in self.unseen(log)]
+        rows = self.unseen(log)
+        unseen = [log.episodes[i].sha256 for i in rows]
         left_out = len(log.episodes) - len(unseen)
         notes = [f"{left_out} of {len(log.episodes)} episodes are left out: the run has seen them."] if left_out else []
         if {e.sha256 for e in self.settings.episodes if SELECT in e.roles} & set(unseen):
             notes.append(self.settings.shared_roles)
+        if prior := RunFolder(self.folder).prior:
+            scene = Uncertainty.of(prior)
+            if fitted := sum(scene.has_fitted(log.episodes[i].name, log.episodes[i].sha256) for i in rows):
+                notes.append(
+                    f"The scene among its experts was fitted to {fitted} of these {len(rows)} episodes, so what they "
+                    "measure is flattered."
+                )
         return " ".join(filter(None, [*notes, simulated_note(self.settings.episodes)]))
 
 

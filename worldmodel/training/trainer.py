@@ -20,6 +20,7 @@ from worldmodel.models.experts.fitting import FITTED, Trial, examples_at
 from worldmodel.models.experts.left_out import evened
 from worldmodel.models.experts.physics import Physics
 from worldmodel.models.experts.rich import fit_quick, fit_rich, go_on_fitting, tell_all
+from worldmodel.physics.uncertainty import Uncertainty
 from worldmodel.simulate import Scene, load_scene
 from worldmodel.training.data import Batches, measure_scaling
 from worldmodel.training.evaluate import Selection
@@ -165,7 +166,7 @@ def _prior(prior: Scene | Path | str | None, resume: bool) -> Scene | None:
     """The scene that joins the experts.
 
     Raises:
-        WorldModelError: if it cannot be read, or the run has its experts already.
+        WorldModelError: if it or what it was fitted to cannot be read, or the run has its experts already.
     """
     if prior is None:
         return None
@@ -173,7 +174,9 @@ def _prior(prior: Scene | Path | str | None, resume: bool) -> Scene | None:
         raise WorldModelError(
             "A run that goes on has its experts already.", remedy="worldmodel blend RUN --prior SCENE"
         )
-    return prior if isinstance(prior, Scene) else load_scene(prior)
+    scene = prior if isinstance(prior, Scene) else load_scene(prior)
+    Uncertainty.of(scene.folder)
+    return scene
 
 
 def _begin(

@@ -52,11 +52,14 @@ def test_the_covariance_is_that_of_the_recordings_mean():
     z = np.array([said.mean()])
     starts = np.stack([np.repeat(np.arange(recordings), each), np.zeros(recordings * each)], 1)
     pulls = precision * (z[0] - np.repeat(said, each))[:, None]
-    curvatures = np.full((len(starts), 1, 1), precision)
+    curvatures, squared = np.full((len(starts), 1, 1), precision), (pulls**2 / precision)[:, 0]
     linear = _Linear(
-        pulls.sum(0), curvatures.sum(0), lambda step: step, pulls, curvatures, np.ones(len(starts), bool), np.ones(1)
-    )
+        pulls.sum(0), curvatures.sum(0), lambda step: step, pulls, curvatures, squared, np.ones(len(starts), bool),
+        np.ones(1),
+    )  # fmt: skip
     found = _fit_of(linear, z, SimpleNamespace(starts=starts))
     expected = said.std(ddof=1) / np.sqrt(recordings)
     assert np.sqrt(found.covariance[0, 0]) == pytest.approx(expected, rel=0.02)
     assert found.share[0] > 0.999
+    # each of them is 12/11 times as far from the mean of the others as from that of all
+    assert found.optimism == pytest.approx((recordings / (recordings - 1)) ** 2, rel=1e-3)

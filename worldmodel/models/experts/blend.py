@@ -28,7 +28,7 @@ _MOST_SHARED = 16.0  # times the best's squared error, or as much as in the colu
 _STILL = 1e-8  # of a column's variance: where no expert errs more, nothing moved
 _MOST_UNUSUAL = 400.0  # times the usual squared error, that a context announces
 _WIDTH = 1.0  # in the logarithm of horizons: how far a horizon inside the context speaks for others
-_FEW, _FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
+_FEW, FLATTERED = 2, 4.0  # an expert known from so few episodes counts with so many times its squared error
 _LEARNED = 16.0  # and one known from none but those that it learned from with so many times
 _LIVELY = np.linspace(0, 0.6, 7)  # shares of a squared error that may grow with how far a column moves
 _ABOUT = 9  # horizons, spread evenly in their logarithm, that tell it
@@ -94,7 +94,7 @@ class Blend:
             circles: of the angles that wrap; None where none does.
             steps: of the sensors that read in steps; None where none does.
         """
-        error = _pooled(left_out.squared_errors(left_out.ahead), left_out.mask, left_out.groups)
+        error = pooled_errors(left_out)
         usual = _between(_cautious(error, left_out.groups), np.isfinite(error).any((0, 1)))
         usual = _shared(usual, np.asarray(stream_of))
         within, none = mean_known(left_out.within, 1), np.zeros((0, *usual.shape[1:]))
@@ -137,7 +137,7 @@ class Blend:
             whole = mean_known(own[:, columns], -1) / np.maximum(mean_known(other[:, columns], -1), _LEAST)
             ratio[:, columns] = np.fmax(ratio[:, columns], whole[:, None])
         usual = np.nan_to_num(np.fmax(self.usual[beside] * ratio, own), nan=np.inf)
-        usual = usual * (_LEARNED if groups == 0 else _FLATTERED if groups <= _FEW else 1.0)
+        usual = usual * (_LEARNED if groups == 0 else FLATTERED if groups <= _FEW else 1.0)
         within = np.concatenate([self.within, self.within[like][None]])
         far = np.pad(self.far, ((0, min(len(self.far), 1)), (0, 0)))
         return dataclasses.replace(self, usual=np.concatenate([self.usual, usual[None]]), within=within, far=far)
@@ -279,6 +279,19 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     nothing moves would, too. The standard error is that of how far an expert is behind the best one, since the next
     episode may be another kind: what is hard for all tells nothing of any.
     """
+    each, known = log_errors(error, groups)
+    count, mean = known.sum(0), mean_known(each, 0)
+    best = np.where(count, mean, np.inf).argmin(0)
+    behind = np.where(known, each - np.take_along_axis(each, best[None, None], 1), np.nan)
+    deviation = np.sqrt(mean_known((behind - mean_known(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
+    flattered = np.where((count == 1) & (len(each) > 1), np.log(FLATTERED), 0.0)
+    return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
+
+
+def log_errors(
+    error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
+) -> tuple[Float[np.ndarray, "G K H Y"], Bool[np.ndarray, "G K H Y"]]:
+    """Logarithms of each episode's mean squared errors, of those that are known and, in their stead, of the others."""
     each = np.stack([_of_episode(error[:, groups == group]) for group in np.unique(groups)])
     known, count = np.isfinite(each), np.isfinite(each).sum(0)
     whole = (count > 0) & (count == count.max(0))
@@ -286,13 +299,12 @@ def _cautious(error: Float[np.ndarray, "K N H Y"], groups: Int[np.ndarray, " N"]
     share = mean_known(each, 0) / np.maximum(mean_known(np.where(known, ruler, np.nan), 0), _LEAST)
     least = (mean_known(np.where(np.isfinite(ruler), ruler, np.nan), 0) * np.where(count, share, np.inf)).min(0)
     each = np.log(each + _QUIET * np.where(np.isfinite(least), least, 0) + _LEAST)
-    each = _completed(each, whole)
-    mean = mean_known(each, 0)
-    best = np.where(count, mean, np.inf).argmin(0)
-    behind = np.where(known, each - np.take_along_axis(each, best[None, None], 1), np.nan)
-    deviation = np.sqrt(mean_known((behind - mean_known(behind, 0)) ** 2, 0) / np.maximum(count - 1, 1))
-    flattered = np.where((count == 1) & (len(each) > 1), np.log(_FLATTERED), 0.0)
-    return np.where(count, np.exp(mean + np.nan_to_num(deviation) + flattered), np.inf)
+    return _completed(each, whole), known
+
+
+def pooled_errors(left_out: LeftOut) -> Float[np.ndarray, "K N H Y"]:
+    """Squared errors of experts, of slow streams over as many ticks as lie between their samples."""
+    return _pooled(left_out.squared_errors(left_out.ahead), left_out.mask, left_out.groups)
 
 
 def _pooled(

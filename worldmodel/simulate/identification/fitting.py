@@ -18,6 +18,7 @@ _WORTH = 2.0  # independent numbers that one column of a whole window is worth: 
 _LARGEST = 3.0  # a step in plausible errors; also the error, in usual ones, beyond which a window counts less
 _TELLS = 1e-4  # what a number must tell, beside the prior's 1, to be tried on in this stage
 _STANDS_OUT = 5.0  # a window's derivative over that of most windows, beyond which it may be a jump
+_LEAST = 1e-12  # against division by nothing
 _TRIES, _ENOUGH = 6, 1e-3  # steps that are tried before it ends, and the share of the cost that is worth going on for
 
 
@@ -29,12 +30,14 @@ class Fit(NamedTuple):
         covariance: [P, P] of them.
         share: [P] how much of each the data decided: 1 less the posterior's variance over the prior's.
         unstable: how many windows were left out in the last step because a simulation of theirs became unstable.
+        optimism: how many times as large the squared error of a recording is that is left out of the fit.
     """
 
     z: np.ndarray
     covariance: np.ndarray
     share: np.ndarray
     unstable: int
+    optimism: float = 1.0
 
 
 class _Linear(NamedTuple):
@@ -45,6 +48,7 @@ class _Linear(NamedTuple):
     start_step: Callable[[np.ndarray], np.ndarray]  # of the starts [W, F], for a step of the parameters
     by_window: np.ndarray  # [W, P] each one's part of the gradient
     curvatures: np.ndarray  # [W, P, P] and of the curvature
+    squared: np.ndarray  # [W] and of the squared error that is left
     used: np.ndarray  # bool [W]
     weights: np.ndarray  # [W, R]
 
@@ -106,17 +110,22 @@ def _fit_of(linear: _Linear, z: np.ndarray, windows: Windows) -> Fit:
     """With a covariance by leaving out one recording after the other (a jackknife, of one step each).
 
     Errors of neighbouring readings and windows are alike, and no weight knows how much; recordings are independent.
-    Beside it stands what the prior is unsure of, so that what cannot be told apart stays so.
+    Beside it stands what the prior is unsure of, so that what cannot be told apart stays so. The same steps tell how
+    much larger the error of each recording is without it, of which the geometric mean is told.
     """
     own = np.eye(len(z))
     inverse = np.linalg.inv(linear.curvature + own)
-    left_out = np.stack([
-        np.linalg.solve(linear.curvature - linear.curvatures[group].sum(0) + own, linear.by_window[group].sum(0))
-        for group in _groups(windows)
-    ])  # fmt: skip
-    off = left_out - left_out.mean(0)
+    left_out, grown = [], []
+    for group in _groups(windows):
+        slope, curvature, squared = (x[group].sum(0) for x in (linear.by_window, linear.curvatures, linear.squared))
+        without = np.linalg.solve(linear.curvature - curvature + own, slope)
+        left_out.append(without)
+        more = 2 * slope @ without + without @ curvature @ without
+        grown.append(np.log1p(max(more, 0.0) / max(squared, _LEAST)))
+    off = np.stack(left_out) - np.mean(left_out, 0)
     covariance = (len(off) - 1) / len(off) * off.T @ off + inverse @ inverse
-    return Fit(z, covariance, np.clip(1 - np.diag(inverse), 0, 1), int((~linear.used).sum()))
+    share, optimism = np.clip(1 - np.diag(inverse), 0, 1), float(np.exp(np.mean(grown)))
+    return Fit(z, covariance, share, int((~linear.used).sum()), optimism)
 
 
 def _groups(windows: Windows) -> list[np.ndarray]:
@@ -212,13 +221,14 @@ class _Shooting:
         cross = np.einsum("awr,pwr->wap", starts, jacobian)
         inverse = np.linalg.inv(each)
         by_window = np.einsum("pwr,wr->wp", jacobian, zero) - np.einsum("wap,wab,wb->wp", cross, inverse, pull)
+        squared = (zero**2).sum(1) + (moved**2 * prior).sum(1) - np.einsum("wa,wab,wb->w", pull, inverse, pull)
         beside = jacobian.transpose(1, 0, 2)
         curvatures = beside @ beside.transpose(0, 2, 1) - cross.transpose(0, 2, 1) @ inverse @ cross
 
         def start_step(step: np.ndarray) -> np.ndarray:
             return -np.einsum("wab,wb->wa", inverse, pull + np.einsum("wap,p->wa", cross, step))
 
-        return _Linear(by_window.sum(0), curvatures.sum(0), start_step, by_window, curvatures, used, weights)
+        return _Linear(by_window.sum(0), curvatures.sum(0), start_step, by_window, curvatures, squared, used, weights)
 
     def _start_prior(self) -> np.ndarray:
         """[F] the precision of starts, which is worth as much less as readings of a whole window are."""

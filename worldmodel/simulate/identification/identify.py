@@ -73,6 +73,7 @@ class Identified:
             end.
         cut: whether the time that was given ended the search before it had settled.
         seconds: it took.
+        optimism: how many times as large the squared error of a recording is that is left out of the fit.
     """
 
     scene: Scene
@@ -92,6 +93,7 @@ class Identified:
     unstable: int
     cut: bool
     seconds: float
+    optimism: float
 
     def overall(self, who: str) -> np.ndarray:
         """[T] the root mean square over streams."""
@@ -163,7 +165,7 @@ def identify(
         tuple(log.episodes[i].name for i in measure),
         tuple(log.episode_sha256[i] for i in learn), tuple(log.episode_sha256[i] for i in measure),
         len(windows), done.possible, result.unstable, done.cut,
-        time.monotonic() - began,
+        time.monotonic() - began, result.optimism,
     )  # fmt: skip
     write_scene(made, fitted, world, force=force)
     return made

@@ -108,6 +108,8 @@ def _how(made: "Identified") -> str:
         f"<p>By shooting through {windows} windows of at most {made.horizons_s[-1]:g} s, whose starts were free "
         "within what the readings about them say, over three horizons in turn; each reading weighed by the error made "
         f"at its moment and column; each number held to yours by a prior of a plausible error.{left_out}{cut}</p>"
+        f"<p>What is left out of the fit is predicted with an error {np.sqrt(made.optimism):.3g} times as large as the "
+        "fit's own, by a step of the search each.</p>"
         f"<p>Fitted: {escape(', '.join(made.fitted))}. Only measured: {escape(', '.join(made.measured) or 'none')}.</p>"
     )
 

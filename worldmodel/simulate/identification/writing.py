@@ -333,6 +333,7 @@ def _as_json(made: "Identified") -> dict[str, Any]:
         "cut": made.cut,
         "unstable": made.unstable,
         "seconds": round(made.seconds, 1),
+        "optimism": made.optimism,
         "parameters": [
             {
                 "name": f.name, "group": f.group, "unit": f.unit, "factor": f.factor, "before": f.before,
