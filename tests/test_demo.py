@@ -81,15 +81,21 @@ def test_the_command_ends_with_how_the_run_is_asked(monkeypatch, tmp_path):
 def test_the_readmes_lines_of_python_run(tmp_path, monkeypatch):
     (code,) = re.findall(r"^## Ten lines\n\n```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
     smaller = {
-        "minutes=2": 'preset="debug", steps=1', "episodes=40": "episodes=4", "episodes=10": "episodes=2",
+        "minutes=2": 'preset="debug", steps=1, context_s=0.4, horizon_s=0.4',
+        "episodes=40": "episodes=4", "episodes=10": "episodes=2",
         'log="held_out.h5"': 'log="held_out.h5", max_starts=20',
     }  # fmt: skip
     quick = shortened(code, smaller)
     monkeypatch.chdir(tmp_path)
     there: dict[str, object] = {}
+    # With the span of `command_line.TRAINING`, whose programs are compiled.
     with rollouts_of_one_length():
         exec(quick, there)
     assert (tmp_path / "runs" / "cartpole_report" / "report.html").stat().st_size > 0
     (own,) = re.findall(r"^### Your own predictor.*?```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
-    exec(shortened(own, {'log="held_out.h5"': 'log="held_out.h5", max_starts=20'}), there)
-    assert there["result"].nrmse("pole", "ridge", at_s=1.0) > 0
+    smaller = {
+        "context_s=1.28, horizon_s=1.28": "context_s=0.4, horizon_s=0.4", "at_s=1.0": "at_s=0.4",
+        'log="held_out.h5"': 'log="held_out.h5", max_starts=20',
+    }  # fmt: skip
+    exec(shortened(own, smaller), there)
+    assert there["result"].nrmse("pole", "ridge", at_s=0.4) > 0

@@ -165,9 +165,9 @@ def test_a_run_that_fails_before_its_first_checkpoint_leaves_the_one_that_it_was
     assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
-def test_a_run_that_replaces_another_leaves_nothing_of_it(log, straight, tmp_path):
+def test_a_run_that_replaces_another_leaves_nothing_of_it(little, straight, tmp_path):
     shutil.copytree(straight.folder, tmp_path / "run")
-    train([log], tmp_path / "run", steps=4, force=True, **QUIET)
+    train([little], tmp_path / "run", steps=4, force=True, **QUIET)
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
     assert json.loads((tmp_path / "run" / "finished.json").read_text())["steps"] == 4
 
@@ -302,19 +302,19 @@ def test_a_training_that_ended_early_is_trusted_as_far_as_its_rollouts_went(stra
         run.horizon_ticks((2 * planned + 1) * dt)
 
 
-def test_a_network_that_had_no_time_for_the_horizon_does_not_shorten_that_of_the_others(blind, tmp_path, capsys):
+def test_a_network_that_had_no_time_for_the_horizon_does_not_shorten_that_of_the_others(little, tmp_path, capsys):
     """Without video; one that goes on to the end joins them."""
-    run = train([blind], tmp_path / "run", steps=1, **SMALL)
+    run = train([little], tmp_path / "run", steps=1, **SMALL)
     said = " ".join(capsys.readouterr().out.split())
     assert "the network is none of the experts; --resume with more steps goes on" in said
     assert run.horizon_ticks(None) == run.settings.horizon
     assert run.model is None
     assert "network" not in run.team.names
-    assert run.imagine(blind, episode=0, at_s=1.0).horizon_s == pytest.approx(0.32)
+    assert run.imagine(little, episode=0, at_s=1.0).horizon_s == pytest.approx(0.32)
     assert "Its network had no time for the whole horizon" in " ".join(run.notes)
     with pytest.raises(WorldModelError, match=r"no network[\s\S]*--resume --minutes MORE"):
-        run.latents(blind, episode=0)
-    longer = train([blind], tmp_path / "run", steps=4, resume=True, **QUIET)
+        run.latents(little, episode=0)
+    longer = train([little], tmp_path / "run", steps=4, resume=True, **QUIET)
     assert longer.team.has_network
     assert longer.horizon_ticks(None) == longer.settings.horizon
 
@@ -360,8 +360,8 @@ def test_the_longest_rollouts_are_as_long_as_the_horizon(straight):
     assert horizons[-1] == straight.settings.horizon > horizons[0]
 
 
-def test_it_says_what_it_is_doing(log, tmp_path, capsys):
-    train([log], tmp_path / "run", steps=4, **SMALL)
+def test_it_says_what_it_is_doing(little, tmp_path, capsys):
+    train([little], tmp_path / "run", steps=4, **SMALL)
     said = capsys.readouterr().out
     assert said.startswith("reading")
     steps = ["reading", "measuring statistics", "fitting baselines", "compiling rollouts of", "measuring the spread"]
