@@ -91,17 +91,6 @@ def compiled_once(tmp_path_factory):
     reset_cache()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def measured_on_few():
-    """Networks and films are measured on fewer windows: programs of the tests are compiled fast, and run slowly."""
-    from worldmodel.training import evaluate, films
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "_WINDOWS", 32)
-        patch.setattr(films, "_WINDOWS", 24)
-        yield
-
-
 @contextlib.contextmanager
 def rollouts_of_one_length() -> Iterator[None]:
     """The preset `debug` begins with the whole horizon: for each length of rollouts a program has to be compiled."""

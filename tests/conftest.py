@@ -15,9 +15,9 @@ os.environ.setdefault(
     + (" --xla_cpu_use_fusion_emitters=false" if version("jaxlib").startswith("0.10.") else ""),
 )
 
-from tests.command_line import compiled_once, imagined, measured_on_few, trained, validated
+from tests.command_line import compiled_once, imagined, trained, validated
 
-__all__ = ["compiled_once", "imagined", "measured_on_few", "trained", "validated"]
+__all__ = ["compiled_once", "imagined", "trained", "validated"]
 
 _LONGEST = (
     "tests/training/test_train.py",

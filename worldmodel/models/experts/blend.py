@@ -297,7 +297,8 @@ def log_errors(
     whole = (count > 0) & (count == count.max(0))
     ruler = np.where(whole, each, np.inf).min(1, keepdims=True)  # who was asked of some is compared with others there
     share = mean_known(each, 0) / np.maximum(mean_known(np.where(known, ruler, np.nan), 0), _LEAST)
-    least = (mean_known(np.where(np.isfinite(ruler), ruler, np.nan), 0) * np.where(count, share, np.inf)).min(0)
+    usual = mean_known(np.where(np.isfinite(ruler), ruler, np.nan), 0)
+    least = np.where(count, usual * np.nan_to_num(share), np.inf).min(0)
     each = np.log(each + _QUIET * np.where(np.isfinite(least), least, 0) + _LEAST)
     return _completed(each, whole), known
 
