@@ -9,7 +9,7 @@ from worldmodel.errors import SceneError, WorldModelError
 from worldmodel.logs.reader import Log
 from worldmodel.models.experts.physics import folder_sha256
 from worldmodel.physics import KnownScene
-from worldmodel.simulate import check_streams, shipped_scenes
+from worldmodel.simulate import check_streams, is_scene
 from worldmodel.validate import Forecast, Model, Problem
 
 
@@ -32,7 +32,7 @@ class Given:
         """Whether it is a scene or names one."""
         if not isinstance(given, str | Path):
             return isinstance(given, KnownScene)
-        return str(given) in shipped_scenes() or (Path(given) / "scene.toml").is_file()
+        return is_scene(given)
 
     @property
     def sha256(self) -> str:

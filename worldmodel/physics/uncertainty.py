@@ -65,10 +65,10 @@ class Uncertainty:
 
     def unfitted(self, log: Log) -> list[int]:
         """Episodes of a log that were not fitted: told by their content, or else by name in the same files."""
-        if self.fitted_sha256:
-            return [i for i, sha256 in enumerate(log.episode_sha256) if sha256 not in self.fitted_sha256]
-        names = self.fitted if set(log.file_sha256) & set(self.logs_sha256) else ()
-        return [i for i, name in enumerate(log.episode_names) if name not in names]
+        if not self.fitted_sha256 and not set(log.file_sha256) & set(self.logs_sha256):
+            return list(range(len(log.episode_names)))
+        each = enumerate(zip(log.episode_names, log.episode_sha256, strict=True))
+        return [i for i, (name, sha256) in each if not self.has_fitted(name, sha256)]
 
     def machines(self, world: World, seed: int, count: int) -> list[Machine]:
         """Machines that the scene may stand for; the first ones are the same for any `count`.

@@ -5,12 +5,12 @@ from worldmodel.simulate.matching import check_streams
 from worldmodel.simulate.recorded import Recorded
 from worldmodel.simulate.recorder import Branch
 from worldmodel.simulate.scene import Scene
-from worldmodel.simulate.scene_file import load_scene, lost_scene, shipped_scenes
+from worldmodel.simulate.scene_file import is_scene, load_scene, lost_scene, shipped_scenes
 from worldmodel.simulate.simulate import simulate
 from worldmodel.simulate.suggest import suggest
 from worldmodel.simulate.twin import Start, Twin
 
 __all__ = [
-    "BEHAVIOURS", "Branch", "Recorded", "Scene", "Start", "Twin", "check_streams", "load_scene", "lost_scene",
-    "shipped_scenes", "simulate", "suggest",
+    "BEHAVIOURS", "Branch", "Recorded", "Scene", "Start", "Twin", "check_streams", "is_scene", "load_scene",
+    "lost_scene", "shipped_scenes", "simulate", "suggest",
 ]  # fmt: skip

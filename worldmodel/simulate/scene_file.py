@@ -30,6 +30,11 @@ def shipped_scenes() -> list[str]:
     return sorted(path.parent.name for path in content_dir("sim").glob(f"*/{_SCENE_FILE}"))
 
 
+def is_scene(path: str | Path) -> bool:
+    """Whether it names a shipped scene, or the folder of one."""
+    return str(path) in shipped_scenes() or (Path(path) / _SCENE_FILE).is_file()
+
+
 def load_scene(scene: str | Path) -> Scene:
     """Reads a scene.
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from worldmodel.errors import WorldModelError
 from worldmodel.physics import KnownScene
-from worldmodel.simulate import load_scene, shipped_scenes
+from worldmodel.simulate import is_scene, load_scene, shipped_scenes
 from worldmodel.training.folder import RunFolder
 from worldmodel.training.run import Run, load_run
 from worldmodel.types import StreamSpec
@@ -42,7 +42,7 @@ def _is_run(path: Path | str) -> bool:
     folder = Path(path)
     if RunFolder(folder).has_run:
         return True
-    if str(path) in shipped_scenes() or (folder / "scene.toml").is_file():
+    if is_scene(path):
         return False
     raise WorldModelError(
         f"{folder} holds no run, and no scene.",
